@@ -1,0 +1,12 @@
+"""Real control planes for tests: etcd, kube-apiserver, kube-controller-manager and kwok, from nothing, in seconds.
+
+>>> with ControlPlane() as control_plane:              # doctest: +SKIP
+...     control_plane.kubectl("get", "namespaces")
+
+The pytest plugin `ghostkey.testing.plugin` gives the fixtures `control_plane` and `namespace`.
+"""
+
+from ghostkey.testing.binaries import binary, testbed_directory
+from ghostkey.testing.control_plane import ControlPlane, Process
+
+__all__ = ["ControlPlane", "Process", "binary", "testbed_directory"]

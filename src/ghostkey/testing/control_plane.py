@@ -1,0 +1,439 @@
+"""A real Kubernetes control plane on free ports of the loopback address, for as long as a `with` block lasts."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from ghostkey.testing import _supervisor
+from ghostkey.testing.binaries import binary
+from ghostkey.testing.certificates import Authority, service_account_key
+
+READY_SECONDS = 60.0
+POLL_SECONDS = 0.02
+DIRECTORY_PREFIX = "ghostkey-control-plane-"
+
+AUDIT_POLICY = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived"],
+    "rules": [
+        {"level": "None", "users": ["system:apiserver", "system:kube-controller-manager"]},
+        {"level": "None", "verbs": ["get", "list", "watch"]},
+        {"level": "Metadata", "resources": [{"group": "", "resources": ["secrets"]}]},
+        {"level": "RequestResponse"},
+    ],
+}
+
+
+@dataclass(slots=True)
+class Process:
+    """One process under the supervisor."""
+
+    name: str
+    pid: int
+    log: Path
+    _ask: Callable[..., dict[str, Any]] = field(repr=False)
+
+    def returncode(self) -> int | None:
+        """Its exit code, or None while it runs."""
+        code = self._ask(do="poll", name=self.name)["returncode"]
+        return None if code is None else int(code)
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        """Ends it by the signal and waits; SIGKILL after ten seconds."""
+        self._ask(do="stop", name=self.name, signal=int(number))
+
+
+class ControlPlane:
+    """etcd and kube-apiserver with TLS, RBAC and an audit log; kube-controller-manager and kwok on request.
+
+    `kubeconfig` is the path of an administrator's kubeconfig, `url` the server's address, `directory` holds logs, the
+    audit log (`audit_log`) and certificates and is removed at the end. Ready in about 4 s once the programs are built.
+    Nothing is left behind even when the owning process is killed by SIGKILL (see `_supervisor`).
+    Raises RuntimeError with the end of the failing program's log when one does not become ready in a minute.
+    """
+
+    def __init__(
+        self,
+        *,
+        controller_manager: bool = False,
+        kwok: bool = False,
+        audit_policy: Mapping[str, Any] = AUDIT_POLICY,
+        apiserver_flags: Sequence[str] = (),
+    ) -> None:
+        self._wants_controller_manager = controller_manager or kwok
+        self._wants_kwok = kwok
+        self._audit_policy = audit_policy
+        self._apiserver_flags = list(apiserver_flags)
+        self.directory = Path()
+        self.url = ""
+        self.kubeconfig = Path()
+        self._authority: Authority | None = None
+        self._supervisor: subprocess.Popen[str] | None = None
+        self._connection: http.client.HTTPSConnection | None = None
+        self._namespaces_made = 0
+
+    # life
+
+    def __enter__(self) -> Self:
+        names = ["etcd", "kube-apiserver"]
+        names += ["kube-controller-manager"] * self._wants_controller_manager + ["kwok"] * self._wants_kwok
+        programs = {name: str(binary(name)) for name in names}
+        self.directory = Path(tempfile.mkdtemp(prefix=DIRECTORY_PREFIX))
+        self._supervisor = subprocess.Popen(
+            [sys.executable, "-I", "-S", _supervisor.__file__, str(self.directory)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            self._start(programs)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Ends every process and removes the directory; harmless when nothing runs."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        if self._supervisor is not None and self._supervisor.stdin is not None:
+            self._supervisor.stdin.close()
+            self._supervisor.wait()
+            if self._supervisor.stdout is not None:
+                self._supervisor.stdout.close()
+            self._supervisor = None
+
+    def keep(self) -> int:
+        """Lets everything run on after this process ends; the pid to send SIGTERM to when it shall end."""
+        return int(self._ask(do="keep")["pid"])
+
+    def _start(self, programs: Mapping[str, str]) -> None:
+        here = self.directory
+        ports = _free_ports(3)
+        self._authority = authority = Authority("ghostkey-testbed")
+        (here / "ca.crt").write_bytes(authority.certificate_pem)
+        _write_private(here / "sa.key", service_account_key())
+        certificate, key = authority.issue("kube-apiserver", server_addresses=["127.0.0.1", "localhost"])
+        (here / "apiserver.crt").write_bytes(certificate)
+        _write_private(here / "apiserver.key", key)
+        (here / "audit-policy.json").write_text(json.dumps(self._audit_policy))
+        self.url = f"https://127.0.0.1:{ports[2]}"
+        self.kubeconfig = self.kubeconfig_for("ghostkey-admin", groups=["system:masters"])
+
+        etcd_url = f"http://127.0.0.1:{ports[0]}"
+        etcd = self.start(
+            "etcd",
+            [
+                programs["etcd"],
+                f"--data-dir={here}/etcd",
+                f"--listen-client-urls={etcd_url}",
+                f"--advertise-client-urls={etcd_url}",
+                f"--listen-peer-urls=http://127.0.0.1:{ports[1]}",
+                f"--initial-advertise-peer-urls=http://127.0.0.1:{ports[1]}",
+                f"--initial-cluster=default=http://127.0.0.1:{ports[1]}",
+                "--unsafe-no-fsync",  # the data live as long as the test
+                "--log-level=warn",
+            ],
+        )
+        apiserver = self.start(
+            "kube-apiserver",
+            [
+                programs["kube-apiserver"],
+                f"--etcd-servers={etcd_url}",
+                "--bind-address=127.0.0.1",
+                f"--secure-port={ports[2]}",
+                f"--tls-cert-file={here}/apiserver.crt",
+                f"--tls-private-key-file={here}/apiserver.key",
+                f"--client-ca-file={here}/ca.crt",
+                f"--cert-dir={here}",
+                "--authorization-mode=RBAC",
+                "--service-account-issuer=https://kubernetes.default.svc",
+                f"--service-account-key-file={here}/sa.key",
+                f"--service-account-signing-key-file={here}/sa.key",
+                "--service-cluster-ip-range=10.0.0.0/16",
+                "--endpoint-reconciler-type=none",
+                "--allow-privileged=true",
+                # without a controller manager nothing makes the service accounts that Pods would need
+                *([] if self._wants_controller_manager else ["--disable-admission-plugins=ServiceAccount"]),
+                f"--audit-policy-file={here}/audit-policy.json",
+                f"--audit-log-path={here}/audit.log",
+                *self._apiserver_flags,
+            ],
+        )
+        self.wait_until(lambda: self._is_ready(etcd, apiserver), "kube-apiserver is ready", log=apiserver.log)
+        if self._wants_controller_manager:
+            self._start_controller_manager(programs["kube-controller-manager"])
+        if self._wants_kwok:
+            self._start_kwok(programs["kwok"])
+
+    def _start_controller_manager(self, program: str) -> None:
+        process = self.start(
+            "kube-controller-manager",
+            [
+                program,
+                f"--kubeconfig={self.kubeconfig}",
+                f"--service-account-private-key-file={self.directory}/sa.key",
+                f"--root-ca-file={self.directory}/ca.crt",
+                "--use-service-account-credentials=false",
+                "--leader-elect=false",
+                "--secure-port=0",
+                "--kube-api-qps=500",
+                "--kube-api-burst=1000",
+            ],
+        )
+        self.wait_until(
+            lambda: self._is_alive(process) and self._exists("/api/v1/namespaces/default/serviceaccounts/default"),
+            "kube-controller-manager has made the default service account",
+            log=process.log,
+        )
+
+    def _start_kwok(self, program: str) -> None:
+        node = {"metadata": {"name": "kwok-node", "annotations": {"kwok.x-k8s.io/node": "fake"}}}
+        self.request("POST", "/api/v1/nodes", node)
+        process = self.start(
+            "kwok",
+            [
+                program,
+                f"--kubeconfig={self.kubeconfig}",
+                "--manage-all-nodes=true",
+                f"--config={self.directory}/no-kwok-config",  # its built-in stages, whatever the user's home holds
+                "--server-address=",
+            ],
+        )
+
+        def node_is_ready() -> bool:
+            conditions = self.request("GET", "/api/v1/nodes/kwok-node")["status"].get("conditions", [])
+            return self._is_alive(process) and any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+        self.wait_until(node_is_ready, "kwok has made its node ready", log=process.log)
+
+    def _is_alive(self, *processes: Process) -> bool:
+        for process in processes:
+            if (code := process.returncode()) is not None:
+                raise RuntimeError(f"{process.name} ended with code {code}:\n{_tail(process.log)}")
+        return True
+
+    def _is_ready(self, *processes: Process) -> bool:
+        self._is_alive(*processes)
+        return self._exists("/readyz") and self._exists("/api/v1/namespaces/default")
+
+    def _exists(self, path: str) -> bool:
+        try:
+            return self.raw("GET", path)[0] == http.HTTPStatus.OK
+        except OSError:
+            return False
+
+    # processes
+
+    def start(self, name: str, argv: Sequence[str], env: Mapping[str, str] | None = None) -> Process:
+        """Starts a process that ends with this control plane; its output goes to `directory/NAME.log`."""
+        log = self.directory / f"{name}.log"
+        reply = self._ask(do="start", name=name, argv=list(argv), env=dict(env or {}), log=str(log))
+        return Process(name, int(reply["pid"]), log, self._ask)
+
+    def start_operator(self, *mistakes: str, name: str = "tenant-operator", flags: Sequence[str] = ()) -> Process:
+        """Starts the testbed's operator with the named mistakes (none: the correct one), after making its CRD and namespace."""
+        import yaml
+
+        from ghostkey.testing.binaries import testbed_directory
+
+        program = str(binary("tenant-operator"))
+        crd = yaml.safe_load((testbed_directory() / "tenant-operator" / "crd.yaml").read_text())
+        crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+        if not self._exists(f"{crds}/{crd['metadata']['name']}"):
+            self.request("POST", crds, crd)
+        if not self._exists("/api/v1/namespaces/tenant-system"):
+            self.request("POST", "/api/v1/namespaces", {"metadata": {"name": "tenant-system"}})
+        self.wait_until(lambda: self._exists("/apis/demo.ghostkey.dev/v1/tenants"), "the Tenant CRD is served")
+        chosen = [f"--mistake={mistake}" for mistake in mistakes]
+        return self.start(name, [program, *chosen, *flags], {"KUBECONFIG": str(self.kubeconfig)})
+
+    def _ask(self, **request: object) -> dict[str, Any]:
+        supervisor = self._supervisor
+        if supervisor is None or supervisor.stdin is None or supervisor.stdout is None:
+            raise RuntimeError("the control plane does not run")
+        supervisor.stdin.write(json.dumps(request) + "\n")
+        supervisor.stdin.flush()
+        reply: dict[str, Any] = json.loads(supervisor.stdout.readline() or '{"error": "the supervisor is gone"}')
+        if "error" in reply:
+            raise RuntimeError(reply["error"])
+        return reply
+
+    # access
+
+    def kubeconfig_for(self, user: str, groups: Sequence[str] = (), **cluster: object) -> Path:
+        """Path of a new kubeconfig with a client certificate for the user; rights come from RBAC alone."""
+        if self._authority is None:
+            raise RuntimeError("the control plane does not run")
+        certificate, key = self._authority.issue(user, groups=groups)
+        path = self.directory / f"kubeconfig-{user}.json"
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [
+                {
+                    "name": "testbed",
+                    "cluster": {
+                        "server": self.url,
+                        "certificate-authority-data": _base64(self._authority.certificate_pem),
+                        **cluster,
+                    },
+                }
+            ],
+            "users": [
+                {
+                    "name": user,
+                    "user": {"client-certificate-data": _base64(certificate), "client-key-data": _base64(key)},
+                }
+            ],
+            "contexts": [{"name": "testbed", "context": {"cluster": "testbed", "user": user}}],
+            "current-context": "testbed",
+        }
+        _write_private(path, json.dumps(config, indent=1).encode())
+        return path
+
+    @property
+    def audit_log(self) -> Path:
+        """The API server's audit log, JSON lines."""
+        return self.directory / "audit.log"
+
+    def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
+        """What the testbed's kubectl prints; raises CalledProcessError when it fails."""
+        return subprocess.run(
+            [str(binary("kubectl")), f"--kubeconfig={self.kubeconfig}", *arguments],
+            input=stdin,
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+            timeout=120,
+        ).stdout
+
+    def raw(
+        self, method: str, path: str, body: bytes | None = None, content_type: str = "application/json"
+    ) -> tuple[int, bytes]:
+        """Status and body of one request as the administrator, on a kept connection."""
+        for attempt in (1, 2):
+            connection = self._connection or self.connect()
+            try:
+                connection.request(method, path, body, {"Content-Type": content_type} if body is not None else {})
+                response = connection.getresponse()
+                answer = response.status, response.read()
+            except (OSError, http.client.HTTPException) as error:
+                connection.close()
+                self._connection = None
+                # an idle connection that the server closed is worth one more try
+                if attempt == 2 or not isinstance(error, http.client.RemoteDisconnected | ConnectionResetError):
+                    raise OSError(str(error)) from error
+            else:
+                self._connection = connection
+                return answer
+        raise AssertionError("unreachable")
+
+    def connect(self) -> http.client.HTTPSConnection:
+        """A new connection as the administrator; for writers that run in threads of their own."""
+        config = json.loads(self.kubeconfig.read_text())
+        user = config["users"][0]["user"]
+        context = ssl.create_default_context(cadata=base64.b64decode(_data_of(config)).decode())
+        pair = self.directory / "admin.pem"
+        if not pair.exists():
+            _write_private(
+                pair, base64.b64decode(user["client-certificate-data"]) + base64.b64decode(user["client-key-data"])
+            )
+        context.load_cert_chain(pair)
+        host, port = self.url.removeprefix("https://").split(":")
+        return http.client.HTTPSConnection(host, int(port), context=context, timeout=60)
+
+    def request(
+        self, method: str, path: str, body: object = None, content_type: str = "application/json"
+    ) -> dict[str, Any]:
+        """The decoded answer of one request as the administrator; raises RuntimeError with the server's words."""
+        status, answer = self.raw(method, path, None if body is None else json.dumps(body).encode(), content_type)
+        decoded: dict[str, Any] = json.loads(answer)
+        if status >= http.HTTPStatus.BAD_REQUEST:
+            raise RuntimeError(f"{method} {path}: {status} {decoded.get('message', '')}")
+        return decoded
+
+    def create_many(self, objects: Sequence[tuple[str, object]], workers: int = 4) -> None:
+        """POSTs (path, body) pairs over several connections, in no particular order."""
+
+        def post(share: Sequence[tuple[str, object]]) -> None:
+            connection = self.connect()
+            for path, body in share:
+                connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+                response = connection.getresponse()
+                answer = response.read()
+                if response.status not in {http.HTTPStatus.CREATED, http.HTTPStatus.CONFLICT}:
+                    raise RuntimeError(f"POST {path}: {response.status} {answer[:500]!r}")
+            connection.close()
+
+        with ThreadPoolExecutor(workers) as pool:
+            list(pool.map(post, [objects[start::workers] for start in range(workers)]))
+
+    def wait_until(
+        self, condition: Callable[[], bool], what: str, seconds: float = READY_SECONDS, log: Path | None = None
+    ) -> None:
+        """Returns once the condition holds; raises RuntimeError saying `what` did not come true in time."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"not within {seconds:.0f} s: {what}" + (f"\n{_tail(log)}" if log else ""))
+            time.sleep(POLL_SECONDS)
+
+
+def sweep_abandoned() -> None:
+    """Removes directories of control planes whose supervisor was itself killed; their processes died with it."""
+    for path in Path(tempfile.gettempdir()).glob(f"{DIRECTORY_PREFIX}*"):
+        if not any(str(path).encode() in command.read_bytes() for command in _command_lines()):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _command_lines() -> list[Path]:
+    return [path for path in Path("/proc").glob("[0-9]*/cmdline") if os.access(path, os.R_OK)]
+
+
+def _free_ports(count: int) -> list[int]:
+    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    try:
+        return [server.getsockname()[1] for server in held]
+    finally:
+        for server in held:
+            server.close()
+
+
+def _write_private(path: Path, content: bytes) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as handle:
+        handle.write(content)
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
+def _data_of(config: Mapping[str, Any]) -> str:
+    return str(config["clusters"][0]["cluster"]["certificate-authority-data"])
+
+
+def _tail(log: Path, characters: int = 3000) -> str:
+    return log.read_text(errors="replace")[-characters:] if log.exists() else ""
