@@ -210,6 +210,8 @@ class ControlPlane:
         )
 
     def _start_kwok(self, program: str) -> None:
+        stages = self.directory / "kwok.yaml"
+        stages.touch()  # empty: kwok's built-in stages, whatever the user's home holds
         node = {"metadata": {"name": "kwok-node", "annotations": {"kwok.x-k8s.io/node": "fake"}}}
         self.request("POST", "/api/v1/nodes", node)
         process = self.start(
@@ -218,7 +220,7 @@ class ControlPlane:
                 program,
                 f"--kubeconfig={self.kubeconfig}",
                 "--manage-all-nodes=true",
-                f"--config={self.directory}/no-kwok-config",  # its built-in stages, whatever the user's home holds
+                f"--config={stages}",
                 "--server-address=",
             ],
         )
