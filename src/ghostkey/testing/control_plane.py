@@ -210,8 +210,7 @@ class ControlPlane:
         )
 
     def _start_kwok(self, program: str) -> None:
-        stages = self.directory / "kwok.yaml"
-        stages.touch()  # empty: kwok's built-in stages, whatever the user's home holds
+        stages = Path(__file__).with_name("kwok-stages.yaml")
         node = {"metadata": {"name": "kwok-node", "annotations": {"kwok.x-k8s.io/node": "fake"}}}
         self.request("POST", "/api/v1/nodes", node)
         process = self.start(
