@@ -95,7 +95,16 @@ def _locked(path: Path) -> Iterator[None]:
 def _build(program: Program, source: Path, target: Path) -> None:
     go = _go()
     unfinished = target.with_suffix(".building")
-    command = [go, "build", "-trimpath", "-buildvcs=false", "-ldflags", f"-s -w {_stamp(source)}", "-o", str(unfinished)]
+    command = [
+        go,
+        "build",
+        "-trimpath",
+        "-buildvcs=false",
+        "-ldflags",
+        f"-s -w {_stamp(source)}",
+        "-o",
+        str(unfinished),
+    ]
     environment = {**os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly", "CGO_ENABLED": "0"}
     began = time.monotonic()
     print(f"building {program.name} (about {program.expected_seconds} s, once) …", file=sys.stderr, flush=True)

@@ -38,9 +38,7 @@ class Authority:
         builder = builder.add_extension(identifier, critical=False)
         self.certificate_pem = _pem(builder.sign(self._key, hashes.SHA256()))
 
-    def issue(
-        self, common_name: str, groups: Sequence[str] = (), server_addresses: Sequence[str] = ()
-    ) -> tuple[bytes, bytes]:
+    def issue(self, common_name: str, groups: Sequence[str] = (), server_addresses: Sequence[str] = ()) -> tuple[bytes, bytes]:
         """Certificate and private key in PEM; Kubernetes reads user and groups from the subject."""
         key = ec.generate_private_key(ec.SECP256R1())
         attributes = [x509.NameAttribute(NameOID.COMMON_NAME, common_name)]

@@ -331,9 +331,7 @@ class ControlPlane:
             timeout=120,
         ).stdout
 
-    def raw(
-        self, method: str, path: str, body: bytes | None = None, content_type: str = "application/json"
-    ) -> tuple[int, bytes]:
+    def raw(self, method: str, path: str, body: bytes | None = None, content_type: str = "application/json") -> tuple[int, bytes]:
         """Status and body of one request as the administrator, on a kept connection."""
         for attempt in (1, 2):
             connection = self._connection or self.connect()
@@ -359,16 +357,12 @@ class ControlPlane:
         context = ssl.create_default_context(cadata=base64.b64decode(_data_of(config)).decode())
         pair = self.directory / "admin.pem"
         if not pair.exists():
-            _write_private(
-                pair, base64.b64decode(user["client-certificate-data"]) + base64.b64decode(user["client-key-data"])
-            )
+            _write_private(pair, base64.b64decode(user["client-certificate-data"]) + base64.b64decode(user["client-key-data"]))
         context.load_cert_chain(pair)
         host, port = self.url.removeprefix("https://").split(":")
         return http.client.HTTPSConnection(host, int(port), context=context, timeout=60)
 
-    def request(
-        self, method: str, path: str, body: object = None, content_type: str = "application/json"
-    ) -> dict[str, Any]:
+    def request(self, method: str, path: str, body: object = None, content_type: str = "application/json") -> dict[str, Any]:
         """The decoded answer of one request as the administrator; raises RuntimeError with the server's words."""
         status, answer = self.raw(method, path, None if body is None else json.dumps(body).encode(), content_type)
         decoded: dict[str, Any] = json.loads(answer)

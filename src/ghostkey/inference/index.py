@@ -1,0 +1,126 @@
+"""All live objects by name and by UID, for looking up pieces of keys."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+
+from ghostkey.inference.template import Template
+from ghostkey.store.snapshot import Subjects
+
+_TO_DASH = str.maketrans("._:/", "----")
+# rows of one name that are looked at; `default` and `kube-root-ca.crt` stand in every namespace
+ROWS_OF_A_NAME = 64
+
+
+def canonical(text: str) -> str:
+    """Lower-cased, every separator made `-`: equal for a name and for what sanitising made of it."""
+    return text.lower().translate(_TO_DASH)
+
+
+class SubjectIndex:
+    """Looks objects up by canonical name, UID, or what a template renders. Built once for a snapshot.
+
+    Cost: about 0.6 s and 150 MB for a million objects; `by_uid` and `rendered` are made when first asked for.
+    """
+
+    def __init__(self, subjects: Subjects) -> None:
+        self.subjects = subjects
+        self.namespaces = frozenset(namespace for namespace in set(subjects.namespaces) if namespace)
+        self.live_namespaces = self.namespaces | {
+            subjects.names[row] for row, number in enumerate(subjects.kind_of) if subjects.kinds[number].kind == "Namespace"
+        }
+        self.by_name: dict[str, int | list[int]] = {}
+        self._build()
+        self.first_tokens = frozenset(name.partition("-")[0] for name in self.by_name)
+        self.kind_sizes: dict[int, int] = {}
+        for number in subjects.kind_of:
+            self.kind_sizes[number] = self.kind_sizes.get(number, 0) + 1
+        self._by_uid: dict[str, int] | None = None
+        self._rendered: dict[tuple[object, ...], dict[str, list[int]] | set[str]] = {}
+        self._rows: dict[int, list[int]] | None = None
+        self._sorted_names: list[str] | None = None
+
+    def _build(self) -> None:
+        by_name = self.by_name
+        for row, name in enumerate(self.subjects.names):
+            word = name.lower().translate(_TO_DASH)
+            held = by_name.setdefault(word, row)
+            if held is row:
+                continue
+            if isinstance(held, list):
+                held.append(row)
+            elif held != row:
+                by_name[word] = [held, row]
+
+    def named(self, canonical_name: str) -> Iterable[int]:
+        """Rows of the objects with this canonical name, at most ROWS_OF_A_NAME."""
+        held = self.by_name.get(canonical_name)
+        if held is None:
+            return ()
+        return held[:ROWS_OF_A_NAME] if isinstance(held, list) else (held,)
+
+    def all_named(self, canonical_name: str) -> list[int]:
+        """Every row of the objects with this canonical name."""
+        held = self.by_name.get(canonical_name)
+        return [] if held is None else held if isinstance(held, list) else [held]
+
+    @property
+    def by_uid(self) -> dict[str, int]:
+        """UID → row."""
+        if self._by_uid is None:
+            self._by_uid = {uid: row for row, uid in enumerate(self.subjects.uids) if uid}
+        return self._by_uid
+
+    def rows_of(self, kind: int) -> list[int]:
+        """Rows of one kind."""
+        if self._rows is None:
+            self._rows = {}
+            for row, number in enumerate(self.subjects.kind_of):
+                self._rows.setdefault(number, []).append(row)
+        return self._rows.get(kind, [])
+
+    def rendered(self, template: Template, kind: int) -> set[str]:
+        """What the template makes of every live object of the kind, without prefix, suffix and hash."""
+        signature = (*template.core, kind)
+        found = self._rendered.get(signature)
+        if not isinstance(found, set):
+            names, namespaces, uids = self.subjects.names, self.subjects.namespaces, self.subjects.uids
+            render: Callable[[str, str, str], str] = template.render_core
+            rows = self.rows_of(kind)
+            if template.is_plain_name:
+                found = {names[row] for row in rows}
+            elif template.is_plain_pair:
+                separator = template.separator
+                if template.order == "namespace-name":
+                    found = {namespaces[row] + separator + names[row] for row in rows}
+                else:
+                    found = {names[row] + separator + namespaces[row] for row in rows}
+            else:
+                found = {render(namespaces[row], names[row], uids[row]) for row in rows}
+            self._rendered[signature] = found
+        return found
+
+    def rendered_in(self, template: Template, kind: int, namespace: str) -> set[str]:
+        """As `rendered`, for the objects of one namespace."""
+        signature = (*template.core, kind, namespace)
+        found = self._rendered.get(signature)
+        if not isinstance(found, set):
+            subjects = self.subjects
+            found = {
+                template.render_core(namespace, subjects.names[row], subjects.uids[row])
+                for row in self.rows_of(kind)
+                if subjects.namespaces[row] == namespace
+            }
+            self._rendered[signature] = found
+        return found
+
+    @property
+    def sorted_names(self) -> list[str]:
+        """Canonical names in order, for finding the names that begin with a piece of a key."""
+        if self._sorted_names is None:
+            self._sorted_names = sorted(self.by_name)
+        return self._sorted_names
+
+
+UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")

@@ -1,0 +1,709 @@
+"""Links the keys of every map to live objects, and says which keys have lost theirs.
+
+The way: sampled keys are taken apart and looked up among the live objects (`explain`), which votes for templates; each
+template with votes is then checked forward over all keys of the map. Maps of one family (same name but for digits) are
+judged together. A template is believed only when chance, and a person's settings, would not have made as many matches.
+A key is a ghost when a believed template makes it, no live object of any kind does, and it looks like its neighbours.
+Cost: linear in keys and in objects; a million of each in about 2 s.
+"""
+
+from __future__ import annotations
+
+import os.path
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from ghostkey.inference.explain import explain_cut, explain_digest, explain_key
+from ghostkey.inference.index import UUID, SubjectIndex, canonical
+from ghostkey.inference.style import Shapes, Style, is_setting
+from ghostkey.inference.template import Template
+from ghostkey.model.events import KeysSeen
+from ghostkey.model.findings import Attribution, Certainty, Subject
+from ghostkey.model.refs import Kind
+from ghostkey.store.snapshot import Snapshot
+
+SAMPLE_MOST = 256  # keys of one map that are taken apart
+SAMPLE_LEAST = 8
+SAMPLE_TOTAL = 60_000  # over all maps; then maps are sampled thinner
+TEMPLATES_OF_A_MAP = 12
+GHOSTS_EXPLAINED = 2_000_000
+_DIGITS = re.compile(r"\d+")
+_HEX = re.compile(r"[0-9a-f]{8,128}")
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A declared link: keys of these holders are made of subjects of this kind by this template."""
+
+    kind: Kind
+    template: Template
+    holder: tuple[str, str, str] | None = None  # holder's kind, namespace, name; None: any that has a live match
+    origin: str = ""
+
+
+@dataclass(slots=True)
+class Lost:
+    """A key whose subject is gone. `state`: gone, unknown (a gap hides the answer) or recreated (same name, other UID)."""
+
+    index: int
+    state: str
+    attribution: Attribution
+    subjects: tuple[Subject, ...]
+    note: str = ""
+    why_unknown: str = ""
+
+
+@dataclass(slots=True)
+class MapResult:
+    """What was inferred for one map: believed attributions, and the keys that lost their subject."""
+
+    seen: KeysSeen
+    attributions: list[Attribution] = field(default_factory=list)
+    lost: list[Lost] = field(default_factory=list)
+    live: set[int] = field(default_factory=set)
+    has_empty_live: bool = False
+
+
+_Votes = dict[Template, dict[str, set[int]]]  # template → names of live objects → their kinds
+
+
+@dataclass(slots=True)
+class _Match:
+    """One template checked over one map: which keys it makes, and of which live objects."""
+
+    template: Template
+    kinds: dict[int, set[str]]  # kind → cores with a live object
+    cores: dict[str, int]  # core → index of the (first) key that has it
+    more: dict[str, list[int]]  # core → indexes of its further keys; only hashes make several keys of one core
+
+    def indexes(self, core: str) -> list[int]:
+        return [self.cores[core], *self.more.get(core, ())]
+
+    @property
+    def best(self) -> int:
+        return max((len(cores) for cores in self.kinds.values()), default=0)
+
+
+def infer(snapshot: Snapshot, links: Sequence[Link] = (), index: SubjectIndex | None = None) -> list[MapResult]:
+    """What can be said of every map in the snapshot, in its order; maps about which nothing is said are left out."""
+    return _Inference(snapshot, index or SubjectIndex(snapshot.subjects), links).run()
+
+
+class _Inference:
+    def __init__(self, snapshot: Snapshot, index: SubjectIndex, links: Sequence[Link]) -> None:
+        self.snapshot, self.index, self.links = snapshot, index, links
+        self.subjects = snapshot.subjects
+        # A kind that could not be listed may hold any missing subject: what is only inferred is then unknown.
+        self.blind = [gap for gap in snapshot.gaps if gap.kind and not self._is_only_narrowed(gap.kind)]
+        self._plain: tuple[KeysSeen | None, dict[str, int]] = (None, {})
+        self.kind_numbers = {kind: number for number, kind in enumerate(self.subjects.kinds)}
+
+    def _is_only_narrowed(self, kind: str) -> bool:
+        return any(known.qualified == kind for known in self.snapshot.coverage)
+
+    def run(self) -> list[MapResult]:
+        results: dict[int, MapResult] = {}
+        families: dict[tuple[object, ...], list[tuple[int, KeysSeen, list[_Match]]]] = {}
+        per_map = max(SAMPLE_LEAST, min(SAMPLE_MOST, SAMPLE_TOTAL // max(1, len(self.snapshot.maps))))
+        for number, seen in enumerate(self.snapshot.maps):
+            if not seen.keys or is_exempt(seen):
+                continue
+            if links := self._links_for(seen):
+                if result := self._declared(seen, links):
+                    results[number] = result
+                continue
+            matches = self._matches(seen, per_map) if len(self.index.by_name) else []
+            families.setdefault(_family(seen), []).append((number, seen, matches))
+        for members in families.values():
+            for number, result in self._judge(members):
+                results[number] = result
+        return [results[number] for number in sorted(results)]
+
+    # declared
+
+    def _links_for(self, seen: KeysSeen) -> list[Link]:
+        holder = seen.holder
+        spot = (holder.kind.kind, holder.namespace, holder.name)
+        chosen = [link for link in self.links if link.holder == spot]
+        if chosen:
+            return chosen
+        everywhere = [link for link in self.links if link.holder is None]
+        return [link for link in everywhere if self._match(seen, link.template, [self.kind_numbers.get(link.kind, -1)]).best]
+
+    def _declared(self, seen: KeysSeen, links: Sequence[Link]) -> MapResult | None:
+        result = MapResult(seen)
+        cores: list[tuple[Link, _Match]] = []
+        for link in links:
+            kind = self.kind_numbers.get(link.kind)
+            match = self._match(seen, link.template, [] if kind is None else [kind])
+            if not match.cores:
+                continue
+            cores.append((link, match))
+            result.live |= {i for live in match.kinds.values() for core in live for i in match.indexes(core)}
+        # a nested document or another field of the map that has no such key is simply not what the link is about
+        if seen.path and not result.live:
+            return None
+        result.has_empty_live = any(seen.shapes[i].name == "empty" for i in result.live)
+        for link, match in cores:
+            live = set().union(*match.kinds.values()) if match.kinds else set()
+            population = sum(1 for known in self.subjects.kind_of if known == self.kind_numbers.get(link.kind, -1))
+            attribution = Attribution(
+                str(link.template), (link.kind,), Certainty.DECLARED, len(live),
+                len(live) / max(1, len(match.cores)), min(1.0, len(live) / max(1, population)), "declared", (link.origin,),
+            )  # fmt: skip
+            result.attributions.append(attribution)
+            for core in match.cores.keys() - live:
+                indexes = match.indexes(core)
+                subject = self._subject(link.template, core, link.kind)
+                for i in indexes:
+                    if i in result.live:
+                        continue
+                    why = self._uncovered([subject], seen, attribution)
+                    result.lost.append(Lost(i, "unknown" if why else "gone", attribution, (subject,), why_unknown=why))
+        return result
+
+    # matching
+
+    def _matches(self, seen: KeysSeen, per_map: int) -> list[_Match]:
+        """Templates with votes from sampled keys, each checked over the whole map."""
+        keys = seen.keys
+        if not self._may_match(keys):
+            return []
+        votes: _Votes = {}
+        silent: list[str] = []
+        subjects = self.subjects
+        sample = _sample(keys, per_map)
+        for key in sample:
+            found = False
+            for template, row in explain_key(key, self.index):
+                votes.setdefault(template, {}).setdefault(subjects.names[row], set()).add(subjects.kind_of[row])
+                found = True
+            if not found:
+                silent.append(key)
+        if 4 * len(silent) >= len(sample):
+            self._vote_rarer(keys, silent, votes)
+        # more different subjects first; among equals the simpler template
+        ranked = sorted(votes, key=lambda template: (-len(votes[template]), len(str(template)), str(template)))
+        whole = len(sample) == len(keys)
+        matches = []
+        for template in ranked[:TEMPLATES_OF_A_MAP]:
+            single = whole and len(votes[template]) < 2 and len(keys) > 3 and not template.is_unmistakable
+            # one subject only is chance; families of small maps still need to hear of it when the template is plain
+            if single and (template.prefix or template.suffix or template.order == "name"):
+                continue
+            kinds = set().union(*votes[template].values()) if whole else None
+            match = self._match(seen, template, kinds)
+            if match.best:
+                matches.append(match)
+        return matches
+
+    def _may_match(self, keys: list[str]) -> bool:
+        """Whether any piece of any key could begin a live object's name; most maps of settings end here, cheaply."""
+        joined = canonical("-".join(keys))
+        return (
+            not self.index.first_tokens.isdisjoint(joined.split("-"))
+            or UUID.search(joined) is not None
+            or _HEX.search(joined) is not None
+        )
+
+    def _vote_rarer(self, keys: list[str], silent: list[str], votes: _Votes) -> None:
+        longest = max(map(len, keys))
+        for key in silent[:64]:
+            for template, row in explain_cut(key, self.index, longest):
+                votes.setdefault(template, {}).setdefault(self.subjects.names[row], set()).add(self.subjects.kind_of[row])
+        prefix = os.path.commonprefix(silent)
+        prefix = prefix[: max(prefix.rfind(mark) for mark in "-._") + 1]
+        stripped = [key[len(prefix) :] for key in silent]
+        lengths = {len(text) for text in stripped}
+        if len(stripped) >= 2 and len(lengths) == 1 and all(_HEX.fullmatch(text) for text in stripped):
+            whole = [key[len(prefix) :] for key in keys if key.startswith(prefix)]
+            for found in explain_digest([text for text in whole if len(text) in lengths], self.index):
+                template = Template("digest", prefix, hash_length=found.hash_length, digest=found.digest)
+                votes[template] = {"": set(self.index.kind_sizes), " ": set()}
+
+    def _match(self, seen: KeysSeen, template: Template, kinds: Iterable[int] | None = None) -> _Match:
+        cores: dict[str, int] = {}
+        more: dict[str, list[int]] = {}
+        if not (template.prefix or template.suffix or template.cut or template.hash_length):
+            cores = self._plain_cores(seen)
+        else:
+            core_of = template.core_of
+            for i, key in enumerate(seen.keys):
+                if (core := core_of(key)) is not None and cores.setdefault(core, i) != i:
+                    more.setdefault(core, []).append(i)
+        if template.order == "uid":
+            cores = {core: i for core, i in cores.items() if UUID.fullmatch(core)}
+        found: dict[int, set[str]] = {}
+        for kind in self.index.kind_sizes if kinds is None else kinds:
+            if kind < 0 or (template.has_namespace and not self.subjects.kinds[kind].namespaced):
+                continue
+            if live := cores.keys() & self.index.rendered(template, kind):
+                found[kind] = live
+        return _Match(template, found, cores, more)
+
+    def _plain_cores(self, seen: KeysSeen) -> dict[str, int]:
+        """Key → index, made once for the map at hand."""
+        if self._plain[0] is not seen:
+            self._plain = (seen, {key: i for i, key in enumerate(seen.keys)})
+        return self._plain[1]
+
+    # judging
+
+    def _judge(self, members: list[tuple[int, KeysSeen, list[_Match]]]) -> Iterable[tuple[int, MapResult]]:
+        """Results of the maps of one family, whose evidence is added up."""
+        pooled: dict[Template, list[_Match]] = {}
+        for _, _, matches in members:
+            for match in matches:
+                pooled.setdefault(match.template, []).append(match)
+        believed = {
+            template: kinds for template, matches in pooled.items() if (kinds := self._believed_kinds(template, matches, members))
+        }
+        for number, seen, matches in members:
+            result = MapResult(seen)
+            own = {match.template: match for match in matches}
+            for template, kinds in believed.items():
+                match = own.get(template)
+                borrowed = match is None or not any(kind in match.kinds for kind in kinds)
+                if borrowed:
+                    match = self._match(seen, template, kinds)
+                    if len(match.cores) < 0.9 * len(seen.keys):
+                        continue
+                assert match is not None
+                self._apply(result, match, kinds, pooled[template], members, borrowed=borrowed)
+            self._by_values(result)
+            if result.attributions:
+                yield number, self._settled(result)
+
+    def _believed_kinds(
+        self, template: Template, matches: list[_Match], members: list[tuple[int, KeysSeen, list[_Match]]]
+    ) -> list[int]:
+        """Kinds that the template's keys are for, most support first; () when chance could have made the matches."""
+        live: dict[int, set[str]] = {}
+        for match in matches:
+            for kind, cores in match.kinds.items():
+                live.setdefault(kind, set()).update(cores)
+        if len(members) > 1 and 2 * len(matches) < len(members):
+            # most maps of the family know nothing of it: judge by the maps that do, one by one
+            best_match = max(matches, key=lambda match: match.best)
+            live = {kind: set(cores) for kind, cores in best_match.kinds.items()}
+        if not live:
+            return []
+        best = max(len(cores) for cores in live.values())
+        kinds = sorted((kind for kind in live if len(live[kind]) >= max(1, 0.2 * best)), key=lambda kind: -len(live[kind]))
+        made = {core for match in matches for core in match.cores}
+        if any(self._is_enough(template, kind, live[kind], made, members) for kind in kinds):
+            return kinds
+        return []
+
+    def _is_enough(
+        self,
+        template: Template,
+        kind: int,
+        live: set[str],
+        made: set[str],
+        members: list[tuple[int, KeysSeen, list[_Match]]],
+    ) -> bool:
+        support = len(live)
+        if template.order == "uid":
+            return True
+        if template.order == "digest":
+            return support >= 2
+        served = self.subjects.kinds[kind]
+        custom = "." in served.group and not served.group.endswith(".k8s.io")
+        keyed = self._share_keyed(template, kind, live, members)
+        if template.has_namespace:
+            if template.separator == "-" or template.transform:
+                return support >= 3 or (support == 2 and keyed == 1.0)
+            return support >= 2 or (support == 1 and custom and keyed == 1.0 and len(made) <= 4)
+        # A name alone: settings may be called like a few objects, so most of the objects have to have a key.
+        share = support / max(1, len(made))
+        if template.cut:
+            return support >= 2 and (keyed >= 0.2 or support >= 5)
+        telling = sum(any(c.isdigit() or c in "-." for c in core) for core in live) / support
+        if support >= 10 and (keyed >= 0.5 or (share >= 0.2 and telling >= 0.5)):
+            return True
+        if custom and support >= 2 and keyed >= 0.8:
+            return True
+        if telling >= 0.5 and support >= 3 and (keyed >= 0.6 or share >= 0.5):
+            return True
+        return support >= 5 and keyed >= 0.8 and share >= 0.5
+
+    def _share_keyed(
+        self, template: Template, kind: int, live: set[str], members: list[tuple[int, KeysSeen, list[_Match]]]
+    ) -> float:
+        """Which share of the live objects of a kind have a key: of all of them, or of those in the maps' namespaces."""
+        everywhere = len(live) / max(1, len(self.index.rendered(template, kind)))
+        if not self.subjects.kinds[kind].namespaced:
+            return everywhere
+        namespaces = {seen.holder.namespace for _, seen, _ in members}
+        near: set[str] = set()
+        for namespace in namespaces:
+            near |= self.index.rendered_in(template, kind, namespace)
+        here = len(live & near) / len(near) if near else 0.0
+        return max(everywhere, here if near and len(live & near) >= 0.8 * len(live) else 0.0)
+
+    def _apply(
+        self,
+        result: MapResult,
+        match: _Match,
+        kinds: list[int],
+        family: list[_Match],
+        members: list[tuple[int, KeysSeen, list[_Match]]],
+        *,
+        borrowed: bool,
+    ) -> None:
+        seen, template = result.seen, match.template
+        scoped = self._is_scoped(template, kinds, match, seen, members)
+        alive: set[str] = set()
+        for kind in kinds:
+            if scoped and self.subjects.kinds[kind].namespaced:
+                alive |= match.cores.keys() & self.index.rendered_in(template, kind, seen.holder.namespace)
+            else:
+                alive |= match.kinds.get(kind, set())
+        examples = alive or {core for other in family for cores in other.kinds.values() for core in cores}
+        style = Style(examples)
+        live_indexes = {i for core in alive for i in match.indexes(core)}
+        shapes = Shapes(seen.shapes[i] for i in live_indexes)
+        if borrowed and not alive:
+            shapes = self._shapes_of_family(template, kinds, members)
+        result.live |= live_indexes
+        result.has_empty_live = result.has_empty_live or shapes.has_empty
+        population = max((len(self.index.rendered(template, kind)) for kind in kinds[:1]), default=1)
+        attribution = Attribution(
+            str(template),
+            tuple(self.subjects.kinds[kind] for kind in kinds),
+            Certainty.INFERRED,
+            len(alive),
+            len(live_indexes) / max(1, len(seen.keys)),
+            min(1.0, len(alive) / max(1, population)),
+            f"namespace {seen.holder.namespace}" if scoped else "cluster",
+            ("maps of the same name elsewhere have live subjects",) if borrowed else (),
+        )
+        result.attributions.append(attribution)
+        strict_words = style.shares_words if self._words_tell(style, match.cores, alive) else None
+        for core in match.cores.keys() - alive:
+            if not self._could_be(template, core, style, strict_words):
+                continue
+            indexes = match.indexes(core)
+            if self._lives_elsewhere(template, core, seen, scoped=scoped):
+                result.live.update(indexes)
+                continue
+            subjects = tuple(self._subject(template, core, self.subjects.kinds[kind], seen if scoped else None) for kind in kinds)
+            for i in indexes:
+                shape = seen.shapes[i]
+                if shape.name != "empty" and shape.name not in _TOMBSTONE_SHAPES and not shapes.resembles(shape):
+                    continue
+                why = self._uncovered(subjects, seen, attribution)
+                result.lost.append(Lost(i, "unknown" if why else "gone", attribution, subjects, why_unknown=why))
+
+    def _shapes_of_family(
+        self, template: Template, kinds: list[int], members: list[tuple[int, KeysSeen, list[_Match]]]
+    ) -> Shapes:
+        return Shapes(
+            seen.shapes[i]
+            for _, seen, matches in members
+            for match in matches
+            if match.template == template
+            for kind in kinds
+            for core in match.kinds.get(kind, ())
+            for i in match.indexes(core)
+        )
+
+    def _words_tell(self, style: Style, cores: dict[str, int], alive: set[str]) -> bool:
+        """Whether the words that all live names share set them apart: most of the other keys share them too."""
+        others = [core for core in cores if core not in alive]
+        return bool(others) and sum(map(style.shares_words, others)) >= 0.6 * len(others)
+
+    def _could_be(self, template: Template, core: str, style: Style, strict_words: object) -> bool:
+        """Whether a key without a live object looks as if it had been made for one."""
+        if template.is_unmistakable:
+            return True
+        if strict_words is not None and not style.shares_words(core):
+            return False
+        if template.has_namespace:
+            pieces = template.split(core, self.index.live_namespaces)
+            if pieces is None:
+                return False
+            namespace, name = pieces
+            if namespace in self.index.live_namespaces:
+                return style.fits(core) or not is_setting(name)
+            return style.fits(core) and not is_setting(core) and not is_setting(name)
+        if not style.fits(core):
+            return False
+        return not is_setting(core) or bool(template.cut)
+
+    def _lives_elsewhere(self, template: Template, core: str, seen: KeysSeen, *, scoped: bool) -> bool:
+        """Whether any object of any kind could still be what the key is about."""
+        if template.is_unmistakable:
+            return False
+        names, namespaces = self.subjects.names, self.subjects.namespaces
+        if template.cut:
+            from bisect import bisect_left
+
+            begin = canonical(core)
+            place = bisect_left(self.index.sorted_names, begin)
+            return place < len(self.index.sorted_names) and self.index.sorted_names[place].startswith(begin)
+        if template.has_namespace:
+            start = core.find(template.separator)
+            while start > 0:
+                left, right = core[:start], core[start + len(template.separator) :]
+                namespace, name = (left, right) if template.order == "namespace-name" else (right, left)
+                for row in self.index.all_named(canonical(name)):
+                    if canonical(namespaces[row]) == canonical(namespace):
+                        return True
+                start = core.find(template.separator, start + 1)
+            return False
+        here = seen.holder.namespace
+        for row in self.index.all_named(canonical(core)):
+            if not scoped or namespaces[row] in ("", here):
+                return bool(names[row])
+        return False
+
+    def _is_scoped(
+        self,
+        template: Template,
+        kinds: list[int],
+        match: _Match,
+        seen: KeysSeen,
+        members: list[tuple[int, KeysSeen, list[_Match]]],
+    ) -> bool:
+        """Whether the map is about objects of its own namespace alone, so that one of the same name elsewhere is another.
+
+        Only believed when each namespace has such a map, or when nearly all objects here and few elsewhere have a key
+        while names are used again from namespace to namespace.
+        """
+        here = seen.holder.namespace
+        if template.has_namespace or template.is_unmistakable or not here:
+            return False
+        kind = kinds[0]
+        if not self.subjects.kinds[kind].namespaced:
+            return False
+        near = self.index.rendered_in(template, kind, here)
+        all_of_kind = self.index.rendered(template, kind)
+        far = all_of_kind - near
+        keyed_near = len(near & match.cores.keys())
+        keyed_far = len(far & match.cores.keys())
+        if not far or (not keyed_near and len(members) < 2):
+            return False
+        namespaces_with_map = {other.holder.namespace for _, other, matches in members if other.holder.name == seen.holder.name}
+        if len(namespaces_with_map) > 1:
+            # the family's maps each hold their own namespace's objects
+            own = total = 0
+            for _, other, matches in members:
+                for candidate in matches:
+                    if candidate.template == template:
+                        live = candidate.kinds.get(kind, set())
+                        own += len(live & self.index.rendered_in(template, kind, other.holder.namespace))
+                        total += len(live)
+            return total >= 3 and own >= 0.8 * total and keyed_far <= 0.5 * len(far)
+        reused = sum(1 for core in near if len(self.index.all_named(canonical(core))) > 1)
+        return (
+            keyed_near >= 3
+            and keyed_near >= 0.8 * len(near)
+            and len(far) >= 3
+            and keyed_far <= 0.34 * len(far)
+            and reused >= 0.5 * len(near)
+        )
+
+    # values
+
+    def _by_values(self, result: MapResult) -> None:
+        """What the identifiers inside the values say: they find lost subjects of their own, and correct the keys' word."""
+        seen = result.seen
+        if not seen.identities:
+            return
+        live_rows: dict[int, int] = {}
+        for i, identity in seen.identities.items():
+            if identity.uid and (row := self.index.by_uid.get(identity.uid)) is not None:
+                live_rows[i] = row
+        with_uid = {i: identity for i, identity in seen.identities.items() if identity.uid}
+        lost = {item.index: item for item in result.lost}
+        if live_rows:
+            # the value names a live object by UID: whatever the key looks like, it is not a ghost
+            result.lost = [item for item in result.lost if item.index not in live_rows]
+            result.live |= live_rows.keys()
+        if live_rows and (len(live_rows) >= 2 or 2 * len(live_rows) >= len(with_uid)):
+            self._lost_by_uid(result, with_uid, live_rows, lost)
+            return
+        if not result.attributions:
+            pairs = {i: identity for i, identity in seen.identities.items() if identity.name and not identity.uid}
+            if len(pairs) >= 3:
+                self._lost_by_name(result, pairs)
+        elif with_uid:
+            for item in result.lost:
+                item.note = item.note or self._recreated_note(seen, item)
+
+    def _lost_by_uid(
+        self, result: MapResult, with_uid: dict[int, object], live_rows: dict[int, int], lost: dict[int, Lost]
+    ) -> None:
+        seen, subjects = result.seen, self.subjects
+        kinds = list(dict.fromkeys(subjects.kind(row) for row in live_rows.values()))
+        attribution = Attribution(
+            "uid in the value", tuple(kinds), Certainty.OBSERVED, len(set(live_rows.values())),
+            len(live_rows) / max(1, len(seen.keys)), 0.0, "cluster",
+        )  # fmt: skip
+        added = False
+        for i in with_uid:
+            identity = seen.identities[i]
+            if i in live_rows or i in lost:
+                if i in lost:
+                    lost[i].note = self._recreated_note(seen, lost[i])
+                continue
+            if identity.kind and identity.kind not in {kind.kind for kind in kinds}:
+                continue
+            subject = Subject(kinds[0], identity.namespace, identity.name, identity.uid)
+            twin = self._twin(identity.namespace, identity.name, kinds) if identity.name else None
+            twin = self._key_twin(seen.keys[i], result, i) if twin is None and i in result.live else twin
+            why = self._uncovered((subject,), seen, attribution)
+            state = "unknown" if why else "recreated" if twin is not None else "gone"
+            note = f"a {kinds[0].kind} of the same name lives with another UID" if twin is not None else ""
+            result.lost.append(Lost(i, state, attribution, (subject,), note, why))
+            result.live.discard(i)
+            added = True
+        if added or not result.attributions:
+            result.attributions.append(attribution)
+
+    def _lost_by_name(self, result: MapResult, pairs: dict[int, object]) -> None:
+        """Values that are, or hold, the names of objects, under keys that say nothing."""
+        seen, subjects = result.seen, self.subjects
+        live: dict[int, int] = {}
+        support: dict[Kind, set[int]] = {}
+        for i in pairs:
+            identity = seen.identities[i]
+            for row in self.index.all_named(canonical(identity.name)):
+                kind = subjects.kind(row)
+                if subjects.names[row] != identity.name or (identity.kind and kind.kind != identity.kind):
+                    continue
+                if identity.namespace and subjects.namespaces[row] != identity.namespace:
+                    continue
+                live[i] = row
+                support.setdefault(kind, set()).add(row)
+        if not support:
+            return
+        best = max(len(rows) for rows in support.values())
+        kinds = sorted((kind for kind in support if len(support[kind]) >= 0.5 * best), key=lambda k: -len(support[k]))
+        population = min(self.index.kind_sizes[self.kind_numbers[kind]] for kind in kinds)
+        paired = all(seen.identities[i].namespace for i in pairs)
+        least, keyed = (3, 0.5) if paired else (5, 0.8)
+        if best < least or (best < keyed * population and not (paired and best >= 10)):
+            return
+        template = "{namespace}/{name} in the value" if paired else "{name} in the value"
+        attribution = Attribution(
+            template,
+            tuple(kinds),
+            Certainty.OBSERVED,
+            best,
+            len(live) / max(1, len(seen.keys)),
+            best / population,
+            "cluster",
+        )
+        style = Style(seen.identities[i].name for i in live)
+        shapes = Shapes(seen.shapes[i] for i in live)
+        result.live |= live.keys()
+        result.attributions.append(attribution)
+        for i in pairs:
+            identity = seen.identities[i]
+            if i in live or not shapes.resembles(seen.shapes[i]) or not style.fits(identity.name) or is_setting(identity.name):
+                continue
+            found = tuple(Subject(kind, identity.namespace, identity.name) for kind in kinds)
+            why = self._uncovered(found, seen, attribution)
+            result.lost.append(Lost(i, "unknown" if why else "gone", attribution, found, why_unknown=why))
+
+    def _twin(self, namespace: str, name: str, kinds: Sequence[Kind]) -> int | None:
+        """The row of a live object of one of the kinds with this name (and namespace, when known)."""
+        for row in self.index.all_named(canonical(name)):
+            if self.subjects.kind(row) in kinds and (not namespace or self.subjects.namespaces[row] == namespace):
+                return row
+        return None
+
+    def _key_twin(self, key: str, result: MapResult, i: int) -> int | None:
+        """Any row, when the key itself has a live subject: then the value's UID is that of its predecessor."""
+        return 0 if i in result.live else None
+
+    def _recreated_note(self, seen: KeysSeen, item: Lost) -> str:
+        identity = seen.identities.get(item.index)
+        if identity is None or not identity.name:
+            return ""
+        kinds = [subject.kind for subject in item.subjects]
+        if self._twin(identity.namespace, identity.name, kinds) is None:
+            return ""
+        return f"a {kinds[0].kind} of the same name lives with another UID"
+
+    # saying it
+
+    def _subject(self, template: Template, core: str, kind: Kind, scoped: KeysSeen | None = None) -> Subject:
+        if template.order == "uid":
+            return Subject(kind, "", "", core.lower())
+        if template.order == "digest":
+            return Subject(kind, "", f"<{template.digest[0]} {core}>")
+        if template.cut:
+            return Subject(kind, "", f"{core}…")
+        pieces = template.split(core, self.index.live_namespaces)
+        if pieces is not None:
+            return Subject(kind, *pieces)
+        namespace = scoped.holder.namespace if scoped and kind.namespaced else ""
+        return Subject(kind, namespace, core)
+
+    def _uncovered(self, subjects: Iterable[Subject], seen: KeysSeen, attribution: Attribution) -> str:
+        """Why the subject's absence proves nothing; empty when it does."""
+        if attribution.certainty is Certainty.INFERRED and self.blind:
+            gap = self.blind[0]
+            more = f" (and {len(self.blind) - 1} more)" if len(self.blind) > 1 else ""
+            return f"{gap.what}{more}: the subject may be one of them"
+        for subject in subjects:
+            coverage = self.snapshot.coverage.get(subject.kind)
+            if coverage is None:
+                return f"{subject.kind.qualified} were not listed"
+            if coverage.namespaces is None or not subject.kind.namespaced:
+                continue
+            where = ", ".join(sorted(coverage.namespaces)) or "no namespace"
+            if not subject.namespace:
+                return f"{subject.kind.qualified} were seen in {where} only"
+            if not coverage.covers(subject.namespace):
+                return f"{subject.kind.qualified} in namespace {subject.namespace} were not seen (only in {where})"
+        return ""
+
+    def _settled(self, result: MapResult) -> MapResult:
+        """One verdict for each key: live beats lost, and the first template that explains it beats the later ones."""
+        verdicts: dict[int, Lost] = {}
+        for item in result.lost:
+            if item.index in result.live and item.state != "recreated":
+                continue
+            held = verdicts.get(item.index)
+            if held is None or (held.state == "gone" and item.state == "recreated"):
+                verdicts[item.index] = item
+        result.lost = [verdicts[i] for i in sorted(verdicts)]
+        return result
+
+
+_TOMBSTONE_SHAPES = {"empty"}
+_EXEMPT_NAMES = {"kube-root-ca.crt", "openshift-service-ca.crt", "extension-apiserver-authentication", "cluster-info"}
+_EXEMPT_ANNOTATIONS = {"control-plane.alpha.kubernetes.io/leader"}
+_EXEMPT_TYPES = ("kubernetes.io/", "bootstrap.kubernetes.io/", "helm.sh/")
+
+
+def is_exempt(seen: KeysSeen) -> bool:
+    """Whether Kubernetes or Helm fix what keys this map has, so that none of them is for a subject."""
+    meta = seen.meta
+    if seen.holder.name in _EXEMPT_NAMES:
+        return True
+    if meta is None:
+        return False
+    if meta.type.startswith(_EXEMPT_TYPES) or not _EXEMPT_ANNOTATIONS.isdisjoint(meta.annotations):
+        return True
+    labels = meta.labels
+    return labels.get("owner") == "helm" or labels.get("OWNER") == "TILLER" or "grafana_dashboard" in labels
+
+
+def _family(seen: KeysSeen) -> tuple[object, ...]:
+    holder = seen.holder
+    return (holder.kind, seen.field, seen.path, _DIGITS.sub("#", holder.name))
+
+
+def _sample(keys: list[str], most: int) -> list[str]:
+    """Keys at even distances, the first and last among them."""
+    if len(keys) <= most:
+        return keys
+    step = (len(keys) - 1) / (most - 1)
+    return [keys[round(place * step)] for place in range(most)]

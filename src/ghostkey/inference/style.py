@@ -1,0 +1,178 @@
+"""Whether a key looks like its live neighbours: how names are built, and what sort of value they have."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from ghostkey.model.events import Shape
+
+# Few examples say little about a style; from here on a name has to be built like one that was seen.
+ENOUGH_EXAMPLES = 8
+EXAMPLES = 400
+_SEPARATORS = re.compile(r"[^a-zA-Z0-9]+")
+
+# Words that settings are called by, and endings that files have. A key that is one of these is nobody's name, unless
+# an object is called so, and then the object is found.
+SETTINGS = frozenset(
+    """all annotations api app application args auth backend base batch bool bucket ca cache cert certificate chart cluster
+    color command common concurrency config configmap configuration connection count cpu cron data database db debug
+    default defaults delay description dev disabled driver dsn enable enabled encoding endpoint endpoints engine env
+    environment error example expiry extra fallback features file files filter flags format frontend general generation
+    global globals group groups handler hash head header headers help host hostname hosts http https id image images
+    include index info init input interval issuer items job jobs key keys kind kubeconfig label labels language last
+    latest layout leader level leveled license limit limits list listen local locale location lock log logging logger
+    loglevel main manifest map max maxage maximum memory message meta metadata metrics min minimum mode model module name
+    namespace namespaces network node none notes number off options order origin other output owner package parameters
+    params password path paths period permissions pid plugin plugins policy pool port ports prefix preferences prod
+    production profile properties protocol provider proxy queue quota rate readme realm reason redis refresh region
+    registry release replicas report request resource resources response retries retry revision role roles root route
+    routes rule rules schedule schema scheme scope script secret section security selector server service services
+    session settings severity shards size source spec ssl stage staging start state status stop storage strategy style
+    suffix summary table tag tags target template templates test theme threshold timeout timestamp timezone title tls
+    token topic tracing ttl type uid unit update updated upstream uri url user username users uuid value values version
+    volume warning weight worker workers zone zones""".split()  # noqa: SIM905
+)
+FILE_ENDINGS = frozenset(
+    [
+        "bat",
+        "cer",
+        "cfg",
+        "cnf",
+        "conf",
+        "config",
+        "crt",
+        "css",
+        "csv",
+        "env",
+        "html",
+        "ini",
+        "jks",
+        "js",
+        "json",
+        "key",
+        "log",
+        "lua",
+        "md",
+        "p12",
+        "pem",
+        "pfx",
+        "php",
+        "properties",
+        "pub",
+        "py",
+        "rb",
+        "rego",
+        "sh",
+        "sql",
+        "svg",
+        "tmpl",
+        "toml",
+        "tpl",
+        "txt",
+        "xml",
+        "yaml",
+        "yml",
+    ]
+)
+
+
+def is_setting(text: str) -> bool:
+    """Whether a key is an ordinary setting's or file's name rather than anybody's."""
+    words = [word for word in _SEPARATORS.split(text.lower()) if word]
+    if not words:
+        return True
+    if "." in text and words[-1] in FILE_ENDINGS:
+        return True
+    return all(word in SETTINGS for word in words) or (text != text.lower() and text != text.upper())
+
+
+class Style:
+    """How the live names of a map are built: how many words, and whether each is letters, digits or both."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._positions: dict[int, list[set[str]]] = {}
+        self._literals: dict[int, list[set[str]]] = {}
+        self._separators: set[str] = set()
+        self._examples = 0
+        self._upper = False
+        for number, name in enumerate(names):
+            if number >= EXAMPLES:
+                break
+            self._learn(name)
+
+    def _learn(self, name: str) -> None:
+        words = _SEPARATORS.split(name)
+        self._examples += 1
+        self._separators |= set(_SEPARATORS.findall(name))
+        self._upper = self._upper or name != name.lower()
+        positions = self._positions.setdefault(len(words), [set() for _ in words])
+        literals = self._literals.setdefault(len(words), [set() for _ in words])
+        for position, literal, word in zip(positions, literals, words, strict=True):
+            position.add(_class_of(word))
+            literal.add(word)
+
+    def fits(self, name: str) -> bool:
+        """Whether a name could stand among the ones this style was learnt from."""
+        if not self._examples or not name:
+            return False
+        if not self._upper and name != name.lower():
+            return False
+        if not set(_SEPARATORS.findall(name)) <= self._separators | ({"-"} if self._examples < ENOUGH_EXAMPLES else set()):
+            return False
+        words = _SEPARATORS.split(name)
+        positions = self._positions.get(len(words))
+        if self._examples < ENOUGH_EXAMPLES:
+            return min(self._positions) - 1 <= len(words) <= max(self._positions) + 1
+        if positions is None:
+            # names with any number of words: one more or less is no surprise
+            return len(self._positions) > 2 and min(self._positions) <= len(words) <= max(self._positions)
+        return all(
+            "mixed" in seen or _class_of(word) in seen or (_class_of(word) == "mixed" and len(seen) > 1)
+            for seen, word in zip(positions, words, strict=True)
+        )
+
+    def shares_words(self, name: str) -> bool:
+        """Whether a name has, wherever the live names all share a word, that word too (`tenant-1`, `tenant-2` …)."""
+        words = _SEPARATORS.split(name)
+        literals = self._literals.get(len(words))
+        if literals is None or self._examples < ENOUGH_EXAMPLES:
+            return True
+        return all(len(seen) > 1 or word in seen for seen, word in zip(literals, words, strict=True))
+
+
+def _class_of(word: str) -> str:
+    if word.isdigit():
+        return "digits"
+    return "letters" if word.isalpha() else "mixed"
+
+
+class Shapes:
+    """What sorts of value the live keys have."""
+
+    def __init__(self, shapes: Iterable[Shape]) -> None:
+        self._names = {shape.name for shape in shapes}
+        self._fields = [set(name[5:].split(",")) for name in self._names if name.startswith("json:")][:64]
+
+    def resembles(self, shape: Shape) -> bool:
+        """Whether a value of this shape could belong to a neighbour; JSON records may differ in half of their fields."""
+        if not self._names or shape.name in self._names:
+            return True
+        if shape.name.startswith("json:"):
+            fields = set(shape.name[5:].split(","))
+            return any(2 * len(fields & seen) >= len(fields | seen) for seen in self._fields)
+        return _coarse(shape.name) in {_coarse(name) for name in self._names}
+
+    @property
+    def has_empty(self) -> bool:
+        """Whether live keys too have empty values: then an empty value is no tombstone."""
+        return "empty" in self._names
+
+    def __bool__(self) -> bool:
+        return bool(self._names)
+
+
+def _coarse(name: str) -> str:
+    if name in {"word", "phrase", "path"}:
+        return "line"  # one line of text, whatever is in it
+    return name

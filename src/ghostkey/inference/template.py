@@ -1,0 +1,220 @@
+"""Templates that make a key from a subject: `{namespace}.{name}`, `tenant-{uid}.json`, `{name:.15}-<8 hex>` …"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from ghostkey.model.errors import UsageError
+
+_NOT_ALPHANUMERIC = re.compile(r"[^a-zA-Z0-9]")
+
+TRANSFORMS: Final[dict[str, Callable[[str], str]]] = {
+    "": lambda text: text,
+    "lower": str.lower,
+    "_": lambda text: _NOT_ALPHANUMERIC.sub("_", text),
+    "-": lambda text: _NOT_ALPHANUMERIC.sub("-", text),
+    ".": lambda text: _NOT_ALPHANUMERIC.sub(".", text),
+    "upper": str.upper,
+    "upper_": lambda text: _NOT_ALPHANUMERIC.sub("_", text).upper(),
+    "lower_": lambda text: _NOT_ALPHANUMERIC.sub("_", text).lower(),
+    "lower-": lambda text: _NOT_ALPHANUMERIC.sub("-", text).lower(),
+}
+DIGESTS: Final[dict[str, Callable[[bytes], str]]] = {
+    "sha256": lambda raw: hashlib.sha256(raw).hexdigest(),
+    "sha1": lambda raw: hashlib.sha1(raw, usedforsecurity=False).hexdigest(),
+    "md5": lambda raw: hashlib.md5(raw, usedforsecurity=False).hexdigest(),
+    "sha512": lambda raw: hashlib.sha512(raw).hexdigest(),
+}
+DIGESTED: Final[dict[str, Callable[[str, str, str], str]]] = {
+    "{name}": lambda _, name, __: name,
+    "{namespace}/{name}": lambda namespace, name, _: f"{namespace}/{name}",
+    "{namespace}.{name}": lambda namespace, name, _: f"{namespace}.{name}",
+    "{namespace}-{name}": lambda namespace, name, _: f"{namespace}-{name}",
+    "{namespace}_{name}": lambda namespace, name, _: f"{namespace}_{name}",
+    "{namespace}:{name}": lambda namespace, name, _: f"{namespace}:{name}",
+    "{namespace}{name}": lambda namespace, name, _: f"{namespace}{name}",
+    "{name}.{namespace}": lambda namespace, name, _: f"{name}.{namespace}",
+    "{uid}": lambda _, __, uid: uid,
+}
+_FIELDS = re.compile(r"\{(namespace|name|uid)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """How a key is made. `order` is name, namespace-name, name-namespace, uid or digest.
+
+    `cut` > 0: names are cut to that many characters. `hash_length` > 0: a hash of that length follows `hash_mark`.
+    `digest` = (algorithm, what is digested): the key is that hash, of `hash_length` characters.
+    """
+
+    order: str
+    prefix: str = ""
+    separator: str = ""
+    suffix: str = ""
+    transform: str = ""
+    cut: int = 0
+    hash_mark: str = ""
+    hash_length: int = 0
+    digest: tuple[str, str] = ("", "")
+
+    @property
+    def core(self) -> tuple[object, ...]:
+        """What decides how a subject is rendered, apart from what stands around it."""
+        return (
+            self.order,
+            self.separator,
+            self.transform,
+            self.cut,
+            self.digest,
+            self.hash_length if self.digest[0] else 0,
+        )
+
+    @property
+    def is_plain_name(self) -> bool:
+        """Whether a subject renders as its name alone."""
+        return self.order == "name" and not self.transform and not self.cut
+
+    @property
+    def is_plain_pair(self) -> bool:
+        """Whether a subject renders as namespace and name, unchanged."""
+        return self.order in {"namespace-name", "name-namespace"} and not self.transform and not self.cut
+
+    @property
+    def has_namespace(self) -> bool:
+        """Whether the key itself says which namespace its subject is in."""
+        return self.order in {"namespace-name", "name-namespace"}
+
+    @property
+    def is_unmistakable(self) -> bool:
+        """Whether one match can hardly be chance: UIDs and hashes."""
+        return self.order in {"uid", "digest"}
+
+    def render_core(self, namespace: str, name: str, uid: str) -> str:
+        """What stands for a subject in its key, without prefix, suffix and a random hash."""
+        match self.order:
+            case "uid":
+                text = uid
+            case "digest":
+                raw = DIGESTED[self.digest[1]](namespace, name, uid)
+                return DIGESTS[self.digest[0]](raw.encode())[: self.hash_length]
+            case "namespace-name":
+                text = namespace + self.separator + name
+            case "name-namespace":
+                text = name + self.separator + namespace
+            case _:
+                text = name
+        if self.transform:
+            text = TRANSFORMS[self.transform](text)
+        return text[: self.cut] if self.cut else text
+
+    def core_of(self, key: str) -> str | None:
+        """The part of a key that stands for its subject; None when the key is not made by this template."""
+        if not (key.startswith(self.prefix) and key.endswith(self.suffix)):
+            return None
+        core = key[len(self.prefix) : len(key) - len(self.suffix) or None]
+        if len(self.prefix) + len(self.suffix) >= len(key):
+            return None
+        if self.digest[0]:
+            return core if _is_hex(core, self.hash_length) else None
+        if self.hash_length:
+            stem, mark, tail = (
+                core[: -self.hash_length - 1],
+                core[-self.hash_length - 1 : -self.hash_length],
+                core[-self.hash_length :],
+            )
+            if mark != self.hash_mark or not stem or not looks_hashed(tail):
+                return None
+            core = stem
+        if self.cut and len(core) != self.cut:
+            return None
+        return core
+
+    def split(self, core: str, namespaces: frozenset[str]) -> tuple[str, str] | None:
+        """Namespace and name in a core; the namespace is a live one if any split gives one. None when it cannot be told."""
+        if not self.has_namespace:
+            return None
+        pieces: list[tuple[str, str]] = []
+        start = core.find(self.separator)
+        while start > 0 and start + len(self.separator) < len(core):
+            left, right = core[:start], core[start + len(self.separator) :]
+            pieces.append((left, right) if self.order == "namespace-name" else (right, left))
+            start = core.find(self.separator, start + 1)
+        if not pieces:
+            return None
+        for namespace, name in pieces:
+            if namespace in namespaces:
+                return namespace, name
+        if self.separator == "-" and len(pieces) > 1:
+            return "", core  # any of the dashes may be the one
+        # namespaces have no dots and no underscores, so the outermost split is the right one
+        return pieces[0] if self.order == "namespace-name" else pieces[-1]
+
+    def __str__(self) -> str:
+        name = f"{{name:.{self.cut}}}" if self.cut else "{name}"
+        inner = {
+            "name": name,
+            "uid": "{uid}",
+            "namespace-name": "{namespace}" + self.separator + name,
+            "name-namespace": name + self.separator + "{namespace}",
+            "digest": f"{self.digest[0]}({self.digest[1]})[:{self.hash_length}]",
+        }[self.order]
+        if self.hash_length and not self.digest[0]:
+            inner += f"{self.hash_mark}<hash:{self.hash_length}>"
+        if self.transform:
+            inner = f"{_TRANSFORM_WORDS[self.transform]}({inner})"
+        return self.prefix + inner + self.suffix
+
+
+_TRANSFORM_WORDS = {
+    "lower": "lower", "upper": "upper", "_": "sanitise_", "-": "sanitise-", ".": "sanitise.",
+    "upper_": "UPPER_SNAKE", "lower_": "lower_snake", "lower-": "lower-dash",
+}  # fmt: skip
+
+
+def parse_template(text: str) -> Template:
+    """The template that a person wrote. Raises UsageError when it has no {name} or {uid}, or a field twice."""
+    fields = list(_FIELDS.finditer(text))
+    words = [found[1] for found in fields]
+    prefix = text[: fields[0].start()] if fields else ""
+    suffix = text[fields[-1].end() :] if fields else ""
+    if words in (["name"], ["uid"]):
+        return Template(words[0], prefix, suffix=suffix)
+    if sorted(words) == ["name", "namespace"]:
+        between = text[fields[0].end() : fields[1].start()]
+        if between:
+            return Template("-".join(words), prefix, between, suffix)
+        raise UsageError(f"template {text!r} has nothing between {{namespace}} and {{name}}")
+    raise UsageError(
+        f"template {text!r} names no subject", "use {name}, {uid}, or {namespace} and {name}, e.g. '{namespace}.{name}'"
+    )
+
+
+@functools.lru_cache(maxsize=65536)
+def transform_between(name: str, written: str) -> str | None:
+    """The name of the transform that makes `written` of `name`; None when none does."""
+    for word, transform in TRANSFORMS.items():
+        if transform(name) == written:
+            return word
+    return None
+
+
+def looks_hashed(text: str) -> bool:
+    """Whether a piece of a key looks random: hex or Kubernetes' safe alphabet, four characters or more, not a word."""
+    if len(text) < 4 or not text.isalnum() or text.lower() != text:
+        return False
+    digits = sum(character.isdigit() for character in text)
+    if digits == len(text):
+        return len(text) >= 5
+    if digits:
+        return True
+    # no digit at all: Kubernetes' random names use no vowels
+    return not set(text) & set("aeiou")
+
+
+def _is_hex(text: str, length: int) -> bool:
+    return len(text) == length and all(character in "0123456789abcdef" for character in text)

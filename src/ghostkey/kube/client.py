@@ -1,0 +1,309 @@
+"""Requests to one API server over kept connections: one for each thread, typed errors, pages, watches."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import re
+import socket
+import ssl
+import threading
+import time
+import urllib.parse
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+from typing import Any
+
+import ghostkey
+from ghostkey.kube.config import ClientConfig
+from ghostkey.model.errors import AccessDenied, ApiFailed, GhostkeyError
+
+PAGE = 500  # objects a page: about 1 MB of small ConfigMaps, the best of 100 … 5,000 measured
+TIMEOUT_SECONDS = 60
+FIELD_MANAGER = "ghostkey"
+JSON = "application/json"
+JSON_PATCH = "application/json-patch+json"
+MERGE_PATCH = "application/merge-patch+json"
+# metadata of any kind without its spec and status; Source: Kubernetes API concepts, "Metadata-only fetches"
+METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
+RETRY_PAUSES_SECONDS = (0.1, 0.4, 1.2)
+RETRIED = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
+# the list's own metadata comes first; a page's continue token is in its first bytes
+_CONTINUE = re.compile(rb'"continue":"([^"]*)"')
+_HEAD_BYTES = 2000
+
+
+class ApiClient:
+    """Talks to one API server as one user. Safe to use from several threads; each keeps a connection of its own."""
+
+    def __init__(self, config: ClientConfig) -> None:
+        self.config = config
+        parts = urllib.parse.urlsplit(config.server)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ApiFailed(f"server {config.server!r} in {config.origin} is no http or https URL")
+        self._tls = parts.scheme == "https"
+        self._host, self._port = parts.hostname, parts.port or (443 if self._tls else 80)
+        self._prefix = parts.path
+        self._local = threading.local()
+        self._context: ssl.SSLContext | None = None
+        self._lock = threading.Lock()
+
+    # requests
+
+    def get(self, path: str, params: Mapping[str, str] | None = None, accept: str = JSON) -> bytes:
+        """The body of a GET. Raises AccessDenied or ApiFailed with the server's words."""
+        return self._request("GET", path, params, None, {"Accept": accept})
+
+    def get_object(self, path: str) -> dict[str, Any] | None:
+        """The decoded object, or None when the server says 404."""
+        try:
+            decoded: dict[str, Any] = json.loads(self.get(path))
+        except ApiFailed as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return None
+            raise
+        return decoded
+
+    def write(self, method: str, path: str, body: bytes, content_type: str = JSON, *, dry_run: bool = False) -> dict[str, Any]:
+        """The decoded answer of a POST, PUT, PATCH or DELETE; never sent twice when the first may have arrived."""
+        params = {"fieldManager": FIELD_MANAGER} if method != "DELETE" else {}
+        if dry_run:
+            params["dryRun"] = "All"
+        answer = self._request(method, path, params, body, {"Content-Type": content_type, "Accept": JSON})
+        decoded: dict[str, Any] = json.loads(answer)
+        return decoded
+
+    def list_pages(
+        self, path: str, params: Mapping[str, str] | None = None, accept: str = JSON, limit: int = PAGE
+    ) -> Iterator[bytes]:
+        """Bodies of a paged LIST; the next page is fetched while the caller works on this one.
+
+        When the token of a long LIST has expired (410), goes on from the token the server offers instead: later pages
+        are then newer than the first, which is said by nobody but cannot lose an object.
+        """
+        query = {**(params or {}), "limit": str(limit)}
+        body = self.get(path, query, accept)
+        if not self._continue_token(body):
+            yield body
+            return
+        with ThreadPoolExecutor(1) as pool:
+            while True:
+                token = self._continue_token(body)
+                following = pool.submit(self._page, path, {**query, "continue": token}, accept) if token else None
+                yield body
+                if following is None:
+                    return
+                body = following.result()
+
+    def _page(self, path: str, query: dict[str, str], accept: str) -> bytes:
+        try:
+            return self.get(path, query, accept)
+        except ApiFailed as error:
+            if error.status != HTTPStatus.GONE or not error.reason:
+                raise
+            return self.get(path, {**query, "continue": error.reason}, accept)
+
+    @staticmethod
+    def _continue_token(body: bytes) -> str:
+        found = _CONTINUE.search(body, 0, _HEAD_BYTES)
+        if found is None and b'"items":' not in body[:_HEAD_BYTES]:
+            # some aggregated API servers write the metadata last
+            return str((json.loads(body).get("metadata") or {}).get("continue") or "")
+        return json.loads(b'"' + found[1] + b'"') if found else ""
+
+    def watch(self, path: str, params: Mapping[str, str], seconds: float) -> Iterator[dict[str, Any]]:
+        """Decoded watch events until the server ends the watch or `seconds` have passed."""
+        deadline = time.monotonic() + seconds
+        whole = max(1, int(seconds) + 1)
+        query = {**params, "watch": "1", "allowWatchBookmarks": "true", "timeoutSeconds": str(whole)}
+        connection = self._connect()
+        try:
+            connection.request("GET", self._url(path, query), headers=self._headers({"Accept": JSON}))
+            response = connection.getresponse()
+            if response.status >= HTTPStatus.BAD_REQUEST:
+                raise self._failure("GET", path, response.status, response.read())
+            while (left := deadline - time.monotonic()) > 0:
+                if connection.sock is not None:
+                    connection.sock.settimeout(left)
+                line = response.readline()
+                if not line:
+                    return
+                yield json.loads(line)
+        except TimeoutError:
+            return
+        except (OSError, http.client.HTTPException) as error:
+            raise self._unreachable("watch", path, error) from None
+        finally:
+            connection.close()
+
+    def close(self) -> None:
+        """Closes this thread's connection."""
+        if (connection := getattr(self._local, "connection", None)) is not None:
+            connection.close()
+            self._local.connection = None
+
+    # one request
+
+    def _request(
+        self, method: str, path: str, params: Mapping[str, str] | None, body: bytes | None, headers: dict[str, str]
+    ) -> bytes:
+        url = self._url(path, params)
+        renewed = False
+        pauses = iter(RETRY_PAUSES_SECONDS)
+        while True:
+            reused = getattr(self._local, "connection", None) is not None
+            try:
+                status, answer, retry_after = self._send(method, url, body, headers)
+            except (OSError, http.client.HTTPException) as error:
+                self.close()
+                # A GET may be asked again. A write only when the server had closed an idle connection and so never
+                # read it; anything later could mean that it was carried out.
+                never_arrived = reused and isinstance(error, http.client.RemoteDisconnected | BrokenPipeError)
+                pause = next(pauses, None)
+                if isinstance(error, ssl.SSLError) or pause is None or not (method == "GET" or never_arrived):
+                    raise self._unreachable(method, path, error) from None
+                time.sleep(pause)
+                continue
+            if status < HTTPStatus.BAD_REQUEST:
+                return answer
+            if status == HTTPStatus.UNAUTHORIZED and not renewed and self.config.can_renew():
+                renewed = True
+                self.close()
+                with self._lock:
+                    self.config.credentials(renew=True)
+                    self._context = None
+                continue
+            if status in RETRIED and (pause := next(pauses, None)) is not None:
+                time.sleep(min(float(retry_after or 0) or pause, 5.0))
+                continue
+            raise self._failure(method, path, status, answer)
+
+    def _send(self, method: str, url: str, body: bytes | None, headers: dict[str, str]) -> tuple[int, bytes, str]:
+        connection = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = self._connect()
+        connection.request(method, url, body, self._headers(headers))
+        response = connection.getresponse()
+        answer = response.read()
+        retry_after = response.getheader("Retry-After") or ""
+        return response.status, answer, retry_after if retry_after.isdigit() else ""
+
+    def _url(self, path: str, params: Mapping[str, str] | None) -> str:
+        return self._prefix + path + ("?" + urllib.parse.urlencode(params) if params else "")
+
+    def _headers(self, headers: Mapping[str, str]) -> Any:
+        message = http.client.HTTPMessage()
+        message["User-Agent"] = f"ghostkey/{ghostkey.__version__}"
+        for name, value in (*headers.items(), *self.config.headers):
+            message[name] = value  # appends: Impersonate-Group may come several times
+        credentials = self.config.credentials()
+        if credentials.token:
+            message["Authorization"] = f"Bearer {credentials.token}"
+        elif credentials.basic:
+            message["Authorization"] = f"Basic {credentials.basic}"
+        return message
+
+    # connections
+
+    def _connect(self) -> http.client.HTTPConnection:
+        proxy = self.config.proxy()
+        context = self._tls_context() if self._tls else None
+        if proxy.startswith(("socks5://", "socks5h://")):
+            return self._through_socks(proxy, context)
+        name = self.config.tls_server_name
+        if context is not None and name:
+            connection: http.client.HTTPConnection = _NamedHTTPSConnection(
+                self._host, self._port, context=context, timeout=TIMEOUT_SECONDS, server_name=name
+            )
+        elif proxy and context is not None:
+            parts = urllib.parse.urlsplit(proxy)
+            if parts.scheme != "http" or not parts.hostname:
+                raise ApiFailed(f"proxy {parts.scheme}://{parts.hostname} is not supported", "use an http:// or socks5:// proxy")
+            connection = http.client.HTTPSConnection(parts.hostname, parts.port or 80, context=context, timeout=TIMEOUT_SECONDS)
+            connection.set_tunnel(self._host, self._port, _proxy_authorization(parts))
+        elif context is not None:
+            connection = http.client.HTTPSConnection(self._host, self._port, context=context, timeout=TIMEOUT_SECONDS)
+        else:
+            connection = http.client.HTTPConnection(self._host, self._port, timeout=TIMEOUT_SECONDS)
+        return connection
+
+    def _tls_context(self) -> ssl.SSLContext:
+        with self._lock:
+            if self._context is None:
+                self._context = self.config.ssl_context()
+            return self._context
+
+    def _through_socks(self, proxy: str, context: ssl.SSLContext | None) -> http.client.HTTPConnection:
+        try:
+            from python_socks.sync import Proxy
+        except ImportError:
+            raise ApiFailed(
+                f"proxy {proxy.rsplit('@', maxsplit=1)[-1]} needs python-socks", "pip install 'ghostkey[socks]'"
+            ) from None
+        # python-socks spells the remote-name variant as an option, kubectl as another scheme
+        dialer = Proxy.from_url(proxy.replace("socks5h://", "socks5://"), rdns=True)
+        connection = http.client.HTTPConnection(self._host, self._port, timeout=TIMEOUT_SECONDS)
+        plain: socket.socket = dialer.connect(self._host, self._port, timeout=TIMEOUT_SECONDS)
+        name = self.config.tls_server_name or self._host
+        connection.sock = context.wrap_socket(plain, server_hostname=name) if context else plain
+        return connection
+
+    # what went wrong
+
+    def _failure(self, method: str, path: str, status: int, answer: bytes) -> GhostkeyError:
+        try:
+            said = json.loads(answer)
+            message, reason = str(said.get("message") or ""), str(said.get("reason") or "")
+            # on 410 the server offers a token to go on from; it travels in `reason`
+            offered = str((said.get("metadata") or {}).get("continue") or "")
+        except (ValueError, AttributeError):
+            message, reason, offered = answer[:300].decode(errors="replace").strip(), "", ""
+        phrase = f"{status} {HTTPStatus(status).phrase}" if status in HTTPStatus.__members__.values() else str(status)
+        what = f"{_verb(method)} {path.partition('?')[0]}: {phrase}: {message}".rstrip(": ")
+        if status == HTTPStatus.UNAUTHORIZED:
+            return AccessDenied(
+                f"{what} (user {self.config.user!r} of {self.config.origin})",
+                "the credentials are missing or have expired: log in again, or choose another --context",
+                status,
+            )
+        if status == HTTPStatus.FORBIDDEN:
+            return AccessDenied(what, "`ghostkey rbac` prints the rights that each command needs", status)
+        return ApiFailed(what, status=status, reason=offered or reason)
+
+    def _unreachable(self, method: str, path: str, error: Exception) -> GhostkeyError:
+        where = f"{self._host}:{self._port}"
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return ApiFailed(
+                f"{where}: TLS certificate not accepted: {error.verify_message}",
+                f"check certificate-authority of the cluster in {self.config.origin}",
+            )
+        words = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        return ApiFailed(
+            f"cannot {_verb(method)} {path.partition('?')[0]} at {where}: {words}",
+            f"is the server of context {self.config.context!r} running and reachable? kubectl cluster-info",
+        )
+
+
+class _NamedHTTPSConnection(http.client.HTTPSConnection):
+    """Checks the certificate against another name than the host's: tls-server-name."""
+
+    def __init__(self, host: str, port: int, *, context: ssl.SSLContext, timeout: float, server_name: str) -> None:
+        super().__init__(host, port, context=context, timeout=timeout)
+        self._server_name, self._named_context = server_name, context
+
+    def connect(self) -> None:
+        http.client.HTTPConnection.connect(self)
+        self.sock = self._named_context.wrap_socket(self.sock, server_hostname=self._server_name)
+
+
+def _verb(method: str) -> str:
+    return {"GET": "read", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}.get(method, method)
+
+
+def _proxy_authorization(parts: urllib.parse.SplitResult) -> dict[str, str]:
+    if not parts.username:
+        return {}
+    pair = f"{urllib.parse.unquote(parts.username)}:{urllib.parse.unquote(parts.password or '')}"
+    return {"Proxy-Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}

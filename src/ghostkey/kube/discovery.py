@@ -1,0 +1,110 @@
+"""Which kinds an API server serves: aggregated discovery in two requests, or group by group on old servers."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from ghostkey.kube.client import ApiClient
+from ghostkey.model.errors import AccessDenied, ApiFailed, GhostkeyError
+from ghostkey.model.events import Gap
+from ghostkey.model.refs import Kind
+
+AGGREGATED = (
+    "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,"
+    "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Discovered:
+    """Listable kinds, one version each (the group's preferred one), and what could not be learnt."""
+
+    kinds: tuple[Kind, ...]
+    gaps: tuple[Gap, ...]
+
+
+def discover(client: ApiClient) -> Discovered:
+    """The kinds that can be listed. A group that does not answer is a gap, as is one whose answer is stale."""
+    kinds: list[Kind] = []
+    gaps: list[Gap] = []
+    for root in ("/api", "/apis"):
+        answer = json.loads(client.get(root, accept=AGGREGATED))
+        if answer.get("kind") == "APIGroupDiscoveryList":
+            for group in answer.get("items") or ():
+                _read_aggregated(group, kinds, gaps)
+        elif root == "/api":
+            _read_version(client, "/api/v1", "", "v1", kinds, gaps)
+        else:
+            for group in answer.get("groups") or ():
+                version = str(group["preferredVersion"]["version"])
+                _read_version(client, f"/apis/{group['name']}/{version}", str(group["name"]), version, kinds, gaps)
+    return Discovered(tuple(kinds), tuple(gaps))
+
+
+def _read_aggregated(group: dict[str, Any], kinds: list[Kind], gaps: list[Gap]) -> None:
+    name = str((group.get("metadata") or {}).get("name") or "")
+    seen: set[str] = set()
+    for version in group.get("versions") or ():
+        if version.get("freshness") == "Stale":
+            gaps.append(_unknown_group(name, str(version["version"]), "its API service does not answer (stale)"))
+        for entry in version.get("resources") or ():
+            resource = str(entry["resource"])
+            # versions come in order of preference
+            if resource in seen or "list" not in (entry.get("verbs") or ()):
+                continue
+            seen.add(resource)
+            response = entry.get("responseKind") or {}
+            kinds.append(
+                Kind(
+                    group=name,
+                    version=str(version["version"]),
+                    kind=str(response.get("kind") or resource),
+                    resource=resource,
+                    namespaced=entry.get("scope") == "Namespaced",
+                    short_names=tuple(entry.get("shortNames") or ()),
+                    singular=str(entry.get("singularResource") or ""),
+                )
+            )
+
+
+def _read_version(client: ApiClient, path: str, group: str, version: str, kinds: list[Kind], gaps: list[Gap]) -> None:
+    try:
+        answer = json.loads(client.get(path))
+    except (AccessDenied, ApiFailed) as error:
+        gaps.append(_unknown_group(group, version, str(error)))
+        return
+    for entry in answer.get("resources") or ():
+        if "/" in entry["name"] or "list" not in (entry.get("verbs") or ()):
+            continue
+        kinds.append(
+            Kind(
+                group=group,
+                version=version,
+                kind=str(entry["kind"]),
+                resource=str(entry["name"]),
+                namespaced=bool(entry.get("namespaced")),
+                short_names=tuple(entry.get("shortNames") or ()),
+                singular=str(entry.get("singularName") or ""),
+            )
+        )
+
+
+def _unknown_group(group: str, version: str, why: str) -> Gap:
+    return Gap(f"kinds of {group}/{version} are not known", why, "*", f"kubectl get apiservice {version}.{group}")
+
+
+def resolve(word: str, kinds: tuple[Kind, ...]) -> Kind:
+    """The kind a user's word means. Raises GhostkeyError when none or several are meant."""
+    found = [kind for kind in kinds if kind.answers_to(word)]
+    if len(found) > 1:
+        # as kubectl: the core group and the built-in groups win over others of the same name
+        core = [kind for kind in found if not kind.group or "." not in kind.group]
+        found = core if len(core) == 1 else found
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise GhostkeyError(f"the server serves no kind {word!r}", "kubectl api-resources lists them")
+    choices = ", ".join(kind.qualified for kind in found)
+    raise GhostkeyError(f"{word!r} may be any of {choices}", "write the one you mean")

@@ -1,0 +1,42 @@
+"""managedFields: who owns which key of a map."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ghostkey.kube.objects import ManagedFieldsEntry, decode_managed_fields
+from ghostkey.model.events import FieldOwner
+
+
+def field_owners(raw: bytes | None, field: str = "data", *, with_keys: bool = True) -> tuple[FieldOwner, ...]:
+    """The managers of an object and the keys of `field` each one owns; () when there are none or they are damaged.
+
+    Source: structured-merge-diff v6 fieldpath: `f:` before a field's name.
+    """
+    if not raw:
+        return ()
+    try:
+        entries = decode_managed_fields(raw)
+    except msgspec.DecodeError:
+        return ()
+    return tuple(
+        FieldOwner(entry.manager, entry.operation, entry.time, _keys(entry, field) if with_keys else None) for entry in entries
+    )
+
+
+def _keys(entry: ManagedFieldsEntry, field: str) -> frozenset[str]:
+    if not entry.fields:
+        return frozenset()
+    try:
+        level = msgspec.json.decode(entry.fields)
+    except msgspec.DecodeError:
+        return frozenset()
+    for part in field.split("."):
+        level = level.get(f"f:{part}") if isinstance(level, dict) else None
+    return frozenset(name[2:] for name in level if name.startswith("f:")) if isinstance(level, dict) else frozenset()
+
+
+def writer_of(owners: tuple[FieldOwner, ...], key: str) -> FieldOwner | None:
+    """Who wrote a key last, as far as managedFields tell: the newest owner of it."""
+    owning = [owner for owner in owners if owner.keys and key in owner.keys]
+    return max(owning, key=lambda owner: owner.time, default=None)

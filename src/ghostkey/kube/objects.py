@@ -1,0 +1,96 @@
+"""Typed decoding of what the API server lists: only the fields that are looked at are ever made into Python objects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class OwnerReference(msgspec.Struct, gc=False, rename="camel"):
+    """metadata.ownerReferences[]."""
+
+    api_version: str = ""
+    kind: str = ""
+    name: str = ""
+    uid: str = ""
+    controller: bool | None = None
+
+
+class Metadata(msgspec.Struct, rename="camel"):
+    """metadata of an object; managedFields stay undecoded bytes until somebody asks."""
+
+    name: str = ""
+    namespace: str | None = None
+    uid: str | None = None
+    resource_version: str | None = None
+    creation_timestamp: str | None = None
+    deletion_timestamp: str | None = None
+    labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
+    owner_references: list[OwnerReference] | None = None
+    managed_fields: msgspec.Raw | None = None
+
+
+class ListMetadata(msgspec.Struct, rename="camel"):
+    """metadata of a list."""
+
+    resource_version: str | None = None
+
+
+class MapObject(msgspec.Struct, rename="camel"):
+    """A ConfigMap or a Secret."""
+
+    metadata: Metadata
+    data: dict[str, str] | None = None
+    binary_data: dict[str, str] | None = None
+    type: str | None = None
+    immutable: bool | None = None
+
+
+class MapList(msgspec.Struct):
+    """ConfigMapList or SecretList."""
+
+    items: list[MapObject] | None = None
+
+
+class MetadataOnly(msgspec.Struct):
+    """PartialObjectMetadata."""
+
+    metadata: Metadata
+
+
+class MetadataList(msgspec.Struct):
+    """PartialObjectMetadataList, or any other list whose items have metadata."""
+
+    items: list[MetadataOnly] | None = None
+
+
+class LooseObject(msgspec.Struct):
+    """An object of any kind, with all of it decoded."""
+
+    metadata: Metadata
+    spec: Any = None
+
+
+class LooseList(msgspec.Struct):
+    """Pods and workloads, for their Pod specs."""
+
+    items: list[LooseObject] | None = None
+
+
+class ManagedFieldsEntry(msgspec.Struct, rename={"fields": "fieldsV1"}):
+    """metadata.managedFields[]."""
+
+    manager: str = ""
+    operation: str = ""
+    time: str = ""
+    subresource: str = ""
+    fields: msgspec.Raw | None = None
+
+
+decode_maps = msgspec.json.Decoder(MapList).decode
+decode_map = msgspec.json.Decoder(MapObject).decode
+decode_metadata = msgspec.json.Decoder(MetadataList).decode
+decode_loose = msgspec.json.Decoder(LooseList).decode
+decode_managed_fields = msgspec.json.Decoder(list[ManagedFieldsEntry]).decode

@@ -1,0 +1,35 @@
+"""How large a map is where it is stored: the API server writes ConfigMaps and Secrets to etcd as protobuf.
+
+Source: k8s.io/api/core/v1 generated.proto (v0.37) and etcd's default --max-request-bytes (1.5 MiB).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+VALUES_LIMIT = 1 << 20  # ConfigMap and Secret validation: the sum of all values
+OBJECT_LIMIT = 3 << 19  # etcd: one request
+ANNOTATIONS_LIMIT = 256 << 10  # metadata validation: keys and values of all annotations
+ENVELOPE_BYTES = 96  # `k8s\\0`, type, name, uid, timestamps: within 30 bytes for ordinary names
+FIELD_ENTRY_BYTES = 8  # `"f:…":{},` around each key in managedFields
+
+
+def entry_bytes(key: str, value_bytes: int) -> int:
+    """Bytes of one map entry in protobuf: two lengths and three tags around key and value."""
+    key_bytes = len(key) if key.isascii() else len(key.encode("utf-8", "surrogatepass"))
+    inner = 2 + _varint(key_bytes) + key_bytes + _varint(value_bytes) + value_bytes
+    return 1 + _varint(inner) + inner
+
+
+def stored_bytes(keys: Iterable[tuple[str, int]], metadata_bytes: int) -> int:
+    """Bytes of a whole object without managedFields; keys come with the size of their values."""
+    return ENVELOPE_BYTES + metadata_bytes + sum(entry_bytes(key, size) for key, size in keys)
+
+
+def managed_fields_bytes(keys: Iterable[str]) -> int:
+    """Bytes that one manager of all these keys costs."""
+    return sum(len(key) + FIELD_ENTRY_BYTES for key in keys)
+
+
+def _varint(number: int) -> int:
+    return 1 if number < 1 << 7 else 2 if number < 1 << 14 else 3 if number < 1 << 21 else 4

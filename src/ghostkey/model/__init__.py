@@ -1,0 +1,1 @@
+"""Plain types that every room speaks; the standard library only."""

@@ -1,0 +1,56 @@
+"""Errors on which a caller acts differently; each carries its facts and the next thing to do."""
+
+from __future__ import annotations
+
+
+class GhostkeyError(Exception):
+    """What failed on what, in the other side's words; `hint` is the next command."""
+
+    exit_code = 5
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class UsageError(GhostkeyError):
+    """The words of the command were off."""
+
+    exit_code = 2
+
+
+class AccessDenied(GhostkeyError):
+    """The API server said 401 or 403."""
+
+    exit_code = 3
+
+    def __init__(self, message: str, hint: str = "", status: int = 403) -> None:
+        super().__init__(message, hint)
+        self.status = status
+
+
+class SourceDamaged(GhostkeyError):
+    """A file could not be read as what it claims to be."""
+
+
+class ApiFailed(GhostkeyError):
+    """The API server answered with an error, or did not answer. `status` is 0 when there was no answer."""
+
+    def __init__(self, message: str, hint: str = "", status: int = 0, reason: str = "") -> None:
+        super().__init__(message, hint)
+        self.status = status
+        self.reason = reason
+
+
+class PlanOutdated(GhostkeyError):
+    """The world is not as the plan expects; nothing was changed. `keys` names what differs, and why."""
+
+    exit_code = 4
+
+    def __init__(self, message: str, hint: str = "", keys: dict[str, str] | None = None) -> None:
+        super().__init__(message, hint)
+        self.keys = keys or {}
+
+
+class Refused(GhostkeyError):
+    """ghostkey will not do this, on purpose; the hint says what would work. Nothing was changed."""

@@ -1,0 +1,157 @@
+"""What sources yield. A census sees maps and subjects whole, so the events come as columns, one batch for each map or page.
+
+One object for each of a million keys would cost ten times the memory of the keys themselves; a `KeysSeen` is the
+KeyEvents of one map at one moment, with `op` "seen". Values never enter: only size, shape and the identifiers in them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ghostkey.model.refs import Kind, ObjectRef
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What sort of value a key has, without the value: `word`, `number`, `json:plan,uid`, `empty` …
+
+    Equal shapes are one object. `doubled` names a second encoding inside (`base64` or `json`).
+    """
+
+    name: str
+    doubled: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Identifiers that a value carries, each empty when it carries none."""
+
+    uid: str = ""
+    namespace: str = ""
+    name: str = ""
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldOwner:
+    """One entry of managedFields: who, by which operation, when (RFC 3339). `keys` is None when not looked into."""
+
+    manager: str
+    operation: str
+    time: str
+    keys: frozenset[str] | None = None
+
+
+@dataclass(slots=True)
+class KeysSeen:
+    """All keys of one map: `keys`, `sizes` (bytes of each value) and `shapes` run in parallel, in the source's order.
+
+    `identities` has the index of each key whose value carries identifiers. `stored_bytes` is the size of the whole
+    object in etcd without managedFields, `managed_fields_bytes` that of managedFields (-1: the source hides them).
+    `resource_version` is opaque.
+    """
+
+    holder: ObjectRef
+    field: str
+    path: tuple[str, ...]
+    keys: list[str]
+    sizes: list[int]
+    shapes: list[Shape]
+    identities: dict[int, Identity] = field(default_factory=dict)
+    meta: HolderMeta | None = None
+
+
+@dataclass(slots=True)
+class HolderMeta:
+    """What is true of a holder as a whole, shared by the batches of its fields and nested documents."""
+
+    labels: dict[str, str]
+    annotations: dict[str, str]
+    type: str = ""
+    immutable: bool = False
+    created_at: str = ""
+    resource_version: str = ""
+    values_bytes: int = 0
+    stored_bytes: int = 0
+    managed_fields_bytes: int = -1
+    annotations_bytes: int = 0
+    key_count: int = 0
+    owned: bool = False
+    field_owners: tuple[FieldOwner, ...] = ()
+
+
+@dataclass(slots=True)
+class SubjectsSeen:
+    """Objects of one kind, as parallel columns. `owners` has the index of each object with ownerReferences."""
+
+    kind: Kind
+    namespaces: list[str]
+    names: list[str]
+    uids: list[str]
+    owners: dict[int, tuple[Owner, ...]] = field(default_factory=dict)
+    details: dict[int, SubjectDetail] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectDetail:
+    """What is kept of a possible dependent: its labels, when it was made and by whom."""
+
+    labels: tuple[tuple[str, str], ...]
+    created_at: str
+    manager: str
+    deleting: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """One ownerReference."""
+
+    api_version: str
+    kind: str
+    name: str
+    uid: str
+    controller: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class KeyUse:
+    """A Pod (or the Pod template of a workload) uses a map: the named key, or all of it when `key` is None."""
+
+    user: str
+    holder_kind: str
+    namespace: str
+    name: str
+    key: str | None
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Where a source would have noticed objects of a kind: everywhere, or in `namespaces` alone."""
+
+    kind: Kind
+    namespaces: frozenset[str] | None = None
+
+    def covers(self, namespace: str) -> bool:
+        """Whether an object of the kind in this namespace would have been seen."""
+        return self.namespaces is None or namespace in self.namespaces
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """What a source could not see, in words, with the kind when one is concerned."""
+
+    what: str
+    why: str
+    kind: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KindsKnown:
+    """The kinds the cluster serves (or the dump holds), before any object of them."""
+
+    kinds: tuple[Kind, ...]
+
+
+Event = KeysSeen | SubjectsSeen | KeyUse | Coverage | Gap | KindsKnown

@@ -1,0 +1,187 @@
+"""From one decoded ConfigMap, Secret or map-valued field to KeysSeen batches; shared by all sources."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from ghostkey.kube.fields import field_owners
+from ghostkey.kube.objects import MapObject, Metadata
+from ghostkey.kube.sizes import stored_bytes
+from ghostkey.model.events import FieldOwner, Gap, HolderMeta, Identity, KeysSeen, Shape, SubjectDetail
+from ghostkey.model.refs import SECRETS, Kind, ObjectRef
+from ghostkey.sources import _values
+
+YAML_BYTES = 4 << 20  # all YAML documents of one scan: about 3 s of parsing
+PLAIN_NAMES = 40_000  # values kept because they could be names, all maps together: about 7 MB
+_YAML_MAPPING = re.compile(r"^( *)[\w\"'][^\n:{}]*:(?: |$)", re.MULTILINE)
+# managers that take part in moving a map from client-side to server-side apply
+_CLIENT_SIDE = {"kubectl-client-side-apply", "before-first-apply", "kubectl-create", "kubectl-edit", "kubectl-patch"}
+
+
+class MapReader:
+    """Reads maps one after the other; holds the limits that count over a whole scan."""
+
+    def __init__(self, cluster: str = "", *, keep_writers: bool = False) -> None:
+        self._cluster = cluster
+        self._keep_writers = keep_writers
+        self._yaml_left = YAML_BYTES
+        self._yaml_skipped = 0
+        self._names_left = PLAIN_NAMES
+
+    def read(self, kind: Kind, item: MapObject) -> Iterator[KeysSeen]:
+        """The batches of one ConfigMap or Secret: its fields, then the documents in its values."""
+        holder = object_ref(kind, item.metadata, self._cluster)
+        encoded = kind == SECRETS
+        batches: list[KeysSeen] = []
+        documents: list[tuple[str, str, Any]] = []
+        for field, content in (("data", item.data), ("binaryData", item.binary_data)):
+            if content:
+                seen, found = self._read_field(holder, field, content, encoded=encoded or field == "binaryData")
+                batches.append(seen)
+                documents += [(field, key, document) for key, document in found]
+        meta = self._meta(kind, item, batches)
+        if not batches:
+            batches.append(KeysSeen(holder, "data", (), [], [], []))
+        for field, key, document in documents:
+            least = _values.NESTED_ENTRIES if len(documents) <= 16 else _values.NESTED_ENTRIES_AMONG_MANY
+            for path, nested in _values.nested_maps(document, least):
+                batches.append(read_entries(holder, field, (key, *path), nested))
+        for seen in batches:
+            seen.meta = meta
+            yield seen
+
+    def _read_field(
+        self, holder: ObjectRef, field: str, content: dict[str, str], *, encoded: bool
+    ) -> tuple[KeysSeen, list[tuple[str, Any]]]:
+        sizes: list[int] = []
+        shapes: list[Shape] = []
+        identities: dict[int, Identity] = {}
+        documents: list[tuple[str, Any]] = []
+        add_size, add_shape = sizes.append, shapes.append
+        for key, value in content.items():
+            if encoded:
+                raw = _values.unwrap(value)
+                shape, identity, document = (_values.BINARY, None, None) if raw is None else _values.look_at_bytes(raw)
+                add_size(len(value) if raw is None else len(raw))
+                text = "" if raw is None or shape is not _values.TEXT else raw.decode(errors="replace")
+            else:
+                shape, identity, document = _values.look(value)
+                add_size(len(value) if value.isascii() else len(value.encode("utf-8", "surrogatepass")))
+                text = value
+            if shape is _values.TEXT and document is None:
+                document = self._yaml(text)
+            elif shape is _values.WORD and self._names_left > 0 and not encoded and (name := _values.plain_name(value)):
+                identity = Identity(name=name)
+                self._names_left -= 1
+            add_shape(shape)
+            if identity is not None:
+                identities[len(shapes) - 1] = identity
+            if document:
+                documents.append((key, document))
+        return KeysSeen(holder, field, (), list(content), sizes, shapes, identities), documents
+
+    def _yaml(self, text: str) -> Any:
+        """The mapping that a text holds as YAML, when it looks like one with siblings; None otherwise."""
+        indents = [len(indent) for indent in _YAML_MAPPING.findall(text[:65536])]
+        if len(indents) < _values.NESTED_ENTRIES or max(map(indents.count, set(indents))) < _values.NESTED_ENTRIES:
+            return None
+        if len(text) > self._yaml_left:
+            self._yaml_skipped += 1
+            return None
+        self._yaml_left -= len(text)
+        import yaml
+
+        try:
+            return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        except (yaml.YAMLError, ValueError, RecursionError, OverflowError):
+            return None
+
+    def _meta(self, kind: Kind, item: MapObject, batches: list[KeysSeen]) -> HolderMeta:
+        metadata = item.metadata
+        managed = bytes(metadata.managed_fields) if metadata.managed_fields is not None else None
+        annotations = metadata.annotations or {}
+        labels = metadata.labels or {}
+        annotations_bytes = sum(len(k) + len(v) for k, v in annotations.items())
+        extra = annotations_bytes + sum(len(k) + len(v) for k, v in labels.items())
+        owners: tuple[FieldOwner, ...] = ()
+        if managed:
+            shared = b'"Apply"' in managed and any(name.encode() in managed for name in _CLIENT_SIDE)
+            owners = field_owners(managed, with_keys=self._keep_writers or shared)
+        return HolderMeta(
+            labels=labels,
+            annotations={k: (v if len(v) <= 1024 else "") for k, v in annotations.items()},
+            type=item.type or "",
+            immutable=bool(item.immutable),
+            created_at=metadata.creation_timestamp or "",
+            resource_version=metadata.resource_version or "",
+            values_bytes=sum(sum(seen.sizes) for seen in batches),
+            stored_bytes=stored_bytes((pair for seen in batches for pair in zip(seen.keys, seen.sizes, strict=True)), extra),
+            managed_fields_bytes=len(managed) if managed is not None else -1,
+            annotations_bytes=annotations_bytes,
+            key_count=sum(len(seen.keys) for seen in batches),
+            owned=bool(metadata.owner_references),
+            field_owners=owners,
+        )
+
+    def gaps(self) -> Iterator[Gap]:
+        """What the limits of the scan kept from being looked into."""
+        if self._yaml_skipped:
+            yield Gap(
+                f"{self._yaml_skipped} YAML documents in values were not looked into",
+                f"they are more than {YAML_BYTES >> 20} MiB in all",
+                hint="scan one map: ghostkey scan cm/NAME -n NS",
+            )
+
+
+def read_entries(holder: ObjectRef, field: str, path: tuple[str, ...], entries: dict[str, Any]) -> KeysSeen:
+    """KeysSeen of a map that is already decoded: a nested document, or a map-valued field."""
+    sizes: list[int] = []
+    shapes: list[Shape] = []
+    identities: dict[int, Identity] = {}
+    for entry in entries.values():
+        shape, identity, size = _values.look_at_entry(entry)
+        if identity is not None:
+            identities[len(shapes)] = identity
+        shapes.append(shape)
+        sizes.append(size)
+    return KeysSeen(holder, field, path, list(entries), sizes, shapes, identities)
+
+
+def read_map_field(kind: Kind, item: dict[str, Any], field: str, cluster: str = "") -> Iterator[KeysSeen]:
+    """KeysSeen of a map-valued field such as `status.shards` of an object of any kind; nothing when it has none."""
+    level: Any = item
+    for part in field.split("."):
+        level = level.get(part) if isinstance(level, dict) else None
+    if not isinstance(level, dict):
+        return
+    metadata = item.get("metadata") or {}
+    holder = ObjectRef(
+        kind, str(metadata.get("namespace") or ""), str(metadata.get("name")), str(metadata.get("uid") or ""), cluster
+    )
+    seen = read_entries(holder, field, (), {str(key): value for key, value in level.items()})
+    seen.meta = HolderMeta(
+        labels=metadata.get("labels") or {},
+        annotations=metadata.get("annotations") or {},
+        created_at=str(metadata.get("creationTimestamp") or ""),
+        resource_version=str(metadata.get("resourceVersion") or ""),
+        values_bytes=sum(seen.sizes),
+        key_count=len(seen.keys),
+    )
+    yield seen
+
+
+def object_ref(kind: Kind, metadata: Metadata, cluster: str) -> ObjectRef:
+    """The reference of a decoded object."""
+    return ObjectRef(kind, metadata.namespace or "", metadata.name, metadata.uid or "", cluster)
+
+
+def subject_detail(metadata: Metadata) -> SubjectDetail:
+    """What is kept of an object that may be somebody's dependent."""
+    labels = tuple(sorted((metadata.labels or {}).items()))
+    manager = ""
+    if metadata.managed_fields is not None:
+        owners = field_owners(bytes(metadata.managed_fields), with_keys=False)
+        manager = owners[0].manager if owners else ""
+    return SubjectDetail(labels, metadata.creation_timestamp or "", manager, metadata.deletion_timestamp is not None)

@@ -1,0 +1,199 @@
+"""Looks at a value once, when it is read, and keeps only what sort of value it is and the identifiers it carries."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from ghostkey.model.events import Identity, Shape
+
+EMPTY = Shape("empty")
+WORD = Shape("word")
+PHRASE = Shape("phrase")
+NUMBER = Shape("number")
+BOOLEAN = Shape("boolean")
+UUID = Shape("uuid")
+TEXT = Shape("text")
+PEM = Shape("pem")
+PATH = Shape("path")
+BINARY = Shape("binary")
+LIST = Shape("list")
+DOUBLE_JSON = Shape("json", doubled="json in a JSON string")
+DOUBLE_BASE64 = Shape("word", doubled="base64 in base64")
+TOMBSTONES = {"", "null", "{}", "[]", '""'}
+
+# A document larger than this is a data file, not a registry; parsing it would cost more than the whole scan.
+DOCUMENT_BYTES = 4 << 20
+SHAPE_FIELDS = 12
+NESTED_DEPTH = 3
+# Below this many entries a JSON object is a record, not a map; maps of records come in dozens.
+NESTED_ENTRIES = 3
+NESTED_ENTRIES_AMONG_MANY = 8
+
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{4}){3,}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?\Z")
+_NAMESPACED = re.compile(r"([a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)/([a-z0-9](?:[-.a-z0-9]{0,251}[a-z0-9])?)")
+_NAME = re.compile(r"[a-z0-9](?:[-.a-z0-9]{1,251}[a-z0-9])")
+_INNER_OBJECTS = ("metadata", "ref", "reference", "objectRef", "subject", "owner", "tenant", "resource", "spec")
+_PRINTABLE = re.compile(rb"[\x20-\x7e\r\n\t]+\Z")
+
+_shapes: dict[str, Shape] = {}
+_decode = msgspec.json.Decoder().decode
+
+
+def is_uuid(text: str) -> bool:
+    """Whether the text is a UUID as Kubernetes writes them."""
+    return len(text) == 36 and _UUID.fullmatch(text) is not None
+
+
+def look(value: str) -> tuple[Shape, Identity | None, Any]:
+    """Shape of a value, the identifiers in it, and the document it holds if it is one (None otherwise)."""
+    if not value:
+        return EMPTY, None, None
+    first = value[0]
+    if first in "{[":
+        return _look_at_json(value)
+    if first == '"':
+        return _look_at_quoted(value)
+    length = len(value)
+    if length == 36 and value[8] == "-" and _UUID.fullmatch(value):
+        return UUID, Identity(uid=value), None
+    if "\n" in value:
+        return (PEM if value.startswith("-----BEGIN ") else TEXT), None, None
+    if value.isdigit():
+        return NUMBER, None, None
+    if value in ("true", "false"):
+        return BOOLEAN, None, None
+    if length >= 16 and length % 4 == 0 and _BASE64.match(value) and is_double_base64(value):
+        return DOUBLE_BASE64, None, None
+    if "/" in value and (found := _NAMESPACED.fullmatch(value)):
+        return PATH, Identity(namespace=found[1], name=found[2]), None
+    return (PHRASE if " " in value else WORD), None, None
+
+
+def plain_name(value: str) -> str:
+    """The value itself when it could be the name of an object, else nothing."""
+    return value if 3 <= len(value) <= 253 and _NAME.fullmatch(value) else ""
+
+
+def look_at_bytes(raw: bytes) -> tuple[Shape, Identity | None, Any]:
+    """As `look`, for a value that came base64-encoded on the wire: Secrets and binaryData."""
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        return BINARY, None, None
+    return look(text)
+
+
+def unwrap(encoded: str) -> bytes | None:
+    """The bytes of one base64 value as the API server writes it, or None when it is not base64."""
+    try:
+        return base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+
+
+def is_double_base64(text: str) -> bool:
+    """Whether base64 text is itself the encoding of readable text.
+
+    Readable means printable ASCII throughout. Twelve characters of chance would be readable once in 150,000; shorter
+    ones are not judged.
+    """
+    raw = unwrap(text)
+    return raw is not None and len(raw) >= 12 and _PRINTABLE.match(raw) is not None and b" " not in raw[:1]
+
+
+def _look_at_quoted(value: str) -> tuple[Shape, Identity | None, Any]:
+    if len(value) <= DOCUMENT_BYTES and value.endswith('"'):
+        try:
+            inner = _decode(value.encode("utf-8", "surrogatepass"))
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return PHRASE, None, None
+        if isinstance(inner, str) and inner[:1] in {"{", "["}:
+            try:
+                document = _decode(inner.encode("utf-8", "surrogatepass"))
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                return PHRASE, None, None
+            identity = _identity(document) if isinstance(document, dict) else None
+            return DOUBLE_JSON, identity, None
+    return PHRASE, None, None
+
+
+def _look_at_json(value: str) -> tuple[Shape, Identity | None, Any]:
+    if len(value) > DOCUMENT_BYTES:
+        return TEXT, None, None
+    try:
+        document = _decode(value.encode("utf-8", "surrogatepass"))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return TEXT, None, None
+    if not isinstance(document, dict):
+        return LIST, None, None
+    if not document:
+        return EMPTY, None, document
+    return shape_of_fields(document), _identity(document), document
+
+
+def shape_of_fields(document: dict[Any, Any]) -> Shape:
+    """The shape that stands for a document with these fields."""
+    name = "json:" + ",".join(sorted(map(str, document))[:SHAPE_FIELDS])
+    shape = _shapes.get(name)
+    if shape is None:
+        if len(_shapes) > 10_000:  # a map of maps has no fields worth remembering
+            return Shape("json:")
+        shape = _shapes[name] = Shape(name)
+    return shape
+
+
+def _identity(document: dict[str, Any]) -> Identity | None:
+    uid = namespace = name = kind = ""
+    places = [document, *(document[field] for field in _INNER_OBJECTS if isinstance(document.get(field), dict))]
+    for place in places[:4]:
+        for field, content in place.items():
+            if not isinstance(content, str):
+                continue
+            word = str(field).lower()
+            if word.endswith("uid"):
+                uid = uid or (content if is_uuid(content) else "")
+            elif word in {"namespace", "ns"}:
+                namespace = namespace or content
+            elif word in {"name", "resourcename", "objectname"}:
+                name = name or content
+            elif word == "kind":
+                kind = kind or content
+            elif word in {"ref", "key", "id", "subject"} and not name and (found := _NAMESPACED.fullmatch(content)):
+                namespace, name = found[1], found[2]
+    return Identity(uid, namespace, name, kind) if uid or name else None
+
+
+def nested_maps(document: Any, least: int, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+    """Every object within a document, at most three deep, that has enough entries to be a map."""
+    if not isinstance(document, dict) or not all(isinstance(key, str) for key in document):
+        return
+    if len(document) >= least:
+        yield path, document
+    if len(path) + 1 < NESTED_DEPTH:
+        for key, value in document.items():
+            if isinstance(value, dict) and (len(value) >= least or len(document) < NESTED_ENTRIES_AMONG_MANY):
+                yield from nested_maps(value, least, (*path, key))
+
+
+def look_at_entry(entry: Any) -> tuple[Shape, Identity | None, int]:
+    """Shape, identifiers and size in bytes of one entry of a nested document."""
+    if isinstance(entry, str):
+        shape, identity, _ = look(entry)
+        return shape, identity, len(entry)
+    if isinstance(entry, dict):
+        size = len(msgspec.json.encode(entry, enc_hook=str))
+        return (shape_of_fields(entry), _identity(entry), size) if entry else (EMPTY, None, size)
+    if entry is None:
+        return EMPTY, None, 4
+    if isinstance(entry, bool):
+        return BOOLEAN, None, 5
+    if isinstance(entry, int | float):
+        return NUMBER, None, len(str(entry))
+    return LIST, None, len(msgspec.json.encode(entry, enc_hook=str))

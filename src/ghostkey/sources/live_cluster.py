@@ -1,0 +1,233 @@
+"""The cluster behind a kubeconfig, read once.
+
+What it reads
+    Holders first (ConfigMaps, Secrets, and map-valued fields that were asked for), then every other listable kind as
+    metadata, Pods and workloads with their Pod specs. In this order a subject that is made during the scan is never
+    missed for a key that was already there.
+Coverage
+    A kind is covered where its LIST succeeded: everywhere, or in one namespace when only that is allowed.
+Source
+    Kubernetes API concepts: large list chunking, metadata-only fetches, aggregated discovery.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import msgspec
+
+from ghostkey.kube.client import JSON, METADATA_LIST, ApiClient
+from ghostkey.kube.discovery import discover, resolve
+from ghostkey.kube.objects import (
+    LooseList,
+    Metadata,
+    MetadataList,
+    decode_loose,
+    decode_map,
+    decode_maps,
+    decode_metadata,
+)
+from ghostkey.model.errors import AccessDenied, ApiFailed, UsageError
+from ghostkey.model.events import Coverage, Event, Gap, KeysSeen, KindsKnown, Owner, SubjectsSeen
+from ghostkey.model.refs import CONFIG_MAPS, SECRETS, Kind, ObjectRef
+from ghostkey.sources._maps import MapReader, read_map_field, subject_detail
+from ghostkey.sources._pods import has_pod_spec, key_uses
+
+WORKERS = 4
+# records of happenings and views computed on request: no key is written for one, and their lists are long
+NOT_SUBJECTS = {("", "events"), ("events.k8s.io", "events"), ("", "componentstatuses")}
+COMPUTED_GROUPS = {"metrics.k8s.io", "custom.metrics.k8s.io", "external.metrics.k8s.io"}
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What to read: `namespace` empty for all; `names` as (kind, name) pairs for single maps; `fields` as (kind, path)."""
+
+    namespace: str = ""
+    selector: str = ""
+    names: tuple[tuple[Kind, str], ...] = ()
+    holders: tuple[Kind, ...] = (CONFIG_MAPS, SECRETS)
+    fields: tuple[tuple[str, str], ...] = ()
+    subject_kinds: tuple[str, ...] = ()
+
+
+Progress = Callable[[str], None]
+
+
+class LiveCluster:
+    """Source of the events of one census."""
+
+    def __init__(self, client: ApiClient, scope: Scope, progress: Progress = lambda _: None) -> None:
+        self._client, self._scope, self._progress = client, scope, progress
+        self._cluster = client.config.server
+
+    def events(self) -> Iterator[Event]:
+        """KindsKnown, then KeysSeen of all holders, then SubjectsSeen, KeyUse and Coverage of each kind, and Gaps."""
+        self._progress("asking which kinds there are")
+        discovered = discover(self._client)
+        yield KindsKnown(discovered.kinds)
+        subject_kinds = self._subject_kinds(discovered.kinds)
+        if not self._scope.subject_kinds:
+            yield from discovered.gaps
+        reader = MapReader(self._cluster)
+        already: set[Kind] = set()
+        for kind in self._scope.holders:
+            yield from self._holders(kind, reader, already)
+        for word, field in self._scope.fields:
+            yield from self._field_holders(resolve(word, discovered.kinds), field)
+        yield from reader.gaps()
+        todo = [kind for kind in subject_kinds if kind not in already]
+        with ThreadPoolExecutor(WORKERS) as pool:
+            for kind, events in zip(todo, pool.map(self._subjects, todo), strict=True):
+                self._progress(f"listed {kind.qualified}")
+                yield from events
+
+    def reread(self, holders: Sequence[ObjectRef]) -> Iterator[KeysSeen]:
+        """The same maps again, now, with the writer of each key; maps that are gone yield nothing."""
+        reader = MapReader(self._cluster, keep_writers=True)
+        for holder in holders:
+            path = holder.kind.path(holder.namespace, holder.name)
+            try:
+                body = self._client.get(path)
+            except ApiFailed as error:
+                if error.status == 404:
+                    continue
+                raise
+            if holder.kind in (CONFIG_MAPS, SECRETS):
+                yield from reader.read(holder.kind, decode_map(body))
+            else:
+                for word, field in self._scope.fields:
+                    if holder.kind.answers_to(word):
+                        yield from read_map_field(holder.kind, json.loads(body), field, self._cluster)
+
+    def _subject_kinds(self, kinds: tuple[Kind, ...]) -> list[Kind]:
+        if self._scope.subject_kinds:
+            # Pods are asked for all the same: what they name is never trimmed
+            chosen = [resolve(word, kinds) for word in self._scope.subject_kinds]
+            return list(dict.fromkeys([*chosen, *(kind for kind in kinds if has_pod_spec(kind))]))
+        return [kind for kind in kinds if (kind.group, kind.resource) not in NOT_SUBJECTS and kind.group not in COMPUTED_GROUPS]
+
+    # holders
+
+    def _holders(self, kind: Kind, reader: MapReader, already: set[Kind]) -> Iterator[Event]:
+        names = [name for wanted, name in self._scope.names if wanted == kind]
+        if self._scope.names:
+            for name in names:
+                yield from self._named_holder(kind, name, reader)
+            return
+        params = {"labelSelector": self._scope.selector} if self._scope.selector else {}
+        whole = not self._scope.namespace and not params
+        count = 0
+        try:
+            for body in self._client.list_pages(kind.path(self._scope.namespace), params):
+                items = decode_maps(body).items or []
+                batch = SubjectsSeen(kind, [], [], [])
+                for item in items:
+                    yield from reader.read(kind, item)
+                    if whole:
+                        _add_subject(batch, item.metadata, detailed=True)
+                count += len(items)
+                self._progress(f"read {count} {kind.qualified}")
+                if whole:
+                    yield batch
+        except AccessDenied as error:
+            if error.status != 403:
+                raise
+            where = f"in {self._scope.namespace!r}" if self._scope.namespace else "in all namespaces"
+            yield Gap(
+                f"{kind.qualified} could not be listed {where}: their keys were not looked at",
+                str(error),
+                kind.qualified,
+                error.hint,
+            )
+            return
+        except msgspec.DecodeError as error:
+            raise ApiFailed(f"the server's list of {kind.qualified} is not as the API defines it: {error}") from None
+        if whole:
+            already.add(kind)
+            yield Coverage(kind)
+
+    def _named_holder(self, kind: Kind, name: str, reader: MapReader) -> Iterator[Event]:
+        if not self._scope.namespace:
+            raise UsageError(f"{kind.kind} {name} needs a namespace", "add -n NAMESPACE")
+        try:
+            body = self._client.get(kind.path(self._scope.namespace, name))
+        except ApiFailed as error:
+            if error.status != 404:
+                raise
+            raise ApiFailed(
+                f"{kind.kind} {name} not found in namespace {self._scope.namespace!r}",
+                f"kubectl get {kind.resource} -A | grep {name}",
+                status=404,
+            ) from None
+        yield from reader.read(kind, decode_map(body))
+
+    def _field_holders(self, kind: Kind, field: str) -> Iterator[Event]:
+        namespace = self._scope.namespace if kind.namespaced else ""
+        try:
+            for body in self._client.list_pages(kind.path(namespace)):
+                for item in json.loads(body).get("items") or ():
+                    yield from read_map_field(kind, item, field, self._cluster)
+        except AccessDenied as error:
+            yield Gap(
+                f"{kind.qualified} could not be listed: {field} was not looked at",
+                str(error),
+                kind.qualified,
+                error.hint,
+            )
+
+    # subjects
+
+    def _subjects(self, kind: Kind) -> list[Event]:
+        try:
+            return [*self._list_subjects(kind, ""), Coverage(kind)]
+        except AccessDenied as error:
+            if error.status != 403:
+                raise
+            denied = error
+        except ApiFailed as error:
+            return [Gap(f"{kind.qualified} could not be listed", str(error), kind.qualified, error.hint)]
+        namespace = self._scope.namespace
+        if kind.namespaced and namespace:
+            try:
+                events = self._list_subjects(kind, namespace)
+            except (AccessDenied, ApiFailed):
+                pass
+            else:
+                what = f"{kind.qualified} could be listed in namespace {namespace!r} only"
+                only = Coverage(kind, frozenset([namespace]))
+                return [*events, only, Gap(what, str(denied), kind.qualified, denied.hint)]
+        return [Gap(f"{kind.qualified} could not be listed", str(denied), kind.qualified, denied.hint)]
+
+    def _list_subjects(self, kind: Kind, namespace: str) -> list[Event]:
+        events: list[Event] = []
+        with_spec = has_pod_spec(kind)
+        detailed = kind in (CONFIG_MAPS, SECRETS)
+        decode: Callable[[bytes], LooseList | MetadataList] = decode_loose if with_spec else decode_metadata
+        try:
+            for body in self._client.list_pages(kind.path(namespace), accept=JSON if with_spec else METADATA_LIST):
+                batch = SubjectsSeen(kind, [], [], [])
+                for item in decode(body).items or ():
+                    _add_subject(batch, item.metadata, detailed=detailed)
+                    if with_spec:
+                        events += key_uses(kind, item.metadata.namespace or "", item.metadata.name, item.spec)  # type: ignore[union-attr]
+                events.append(batch)
+        except msgspec.DecodeError as error:
+            raise ApiFailed(f"the server's list of {kind.qualified} is not as the API defines it: {error}") from None
+        return events
+
+
+def _add_subject(batch: SubjectsSeen, metadata: Metadata, *, detailed: bool) -> None:
+    row = len(batch.names)
+    batch.names.append(metadata.name)
+    batch.namespaces.append(metadata.namespace or "")
+    batch.uids.append(metadata.uid or "")
+    if metadata.owner_references:
+        batch.owners[row] = tuple(
+            Owner(ref.api_version, ref.kind, ref.name, ref.uid, bool(ref.controller)) for ref in metadata.owner_references
+        )
+    if detailed:
+        batch.details[row] = subject_detail(metadata)

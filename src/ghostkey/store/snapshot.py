@@ -1,0 +1,101 @@
+"""One moment of a cluster: the events of a census, laid out for the analyses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from ghostkey.model.events import Coverage, Event, Gap, KeysSeen, KeyUse, KindsKnown, Owner, SubjectDetail, SubjectsSeen
+from ghostkey.model.refs import Kind
+
+
+@dataclass(slots=True)
+class Uses:
+    """How Pods use one map: keys named one by one, and everybody who takes the map whole."""
+
+    keys: dict[str, list[KeyUse]] = field(default_factory=dict)
+    whole: list[KeyUse] = field(default_factory=list)
+
+
+class Subjects:
+    """All objects seen, as parallel columns; a row number names one object."""
+
+    def __init__(self) -> None:
+        self.kinds: list[Kind] = []
+        self.kind_of: list[int] = []
+        self.namespaces: list[str] = []
+        self.names: list[str] = []
+        self.uids: list[str] = []
+        self.owners: dict[int, tuple[Owner, ...]] = {}
+        self.details: dict[int, SubjectDetail] = {}
+        self._kind_numbers: dict[Kind, int] = {}
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def add(self, seen: SubjectsSeen) -> None:
+        """Appends one batch."""
+        number = self._kind_numbers.get(seen.kind)
+        if number is None:
+            number = self._kind_numbers[seen.kind] = len(self.kinds)
+            self.kinds.append(seen.kind)
+        first = len(self.names)
+        self.kind_of += [number] * len(seen.names)
+        self.namespaces += seen.namespaces
+        self.names += seen.names
+        self.uids += seen.uids
+        for row, owners in seen.owners.items():
+            self.owners[first + row] = owners
+        for row, detail in seen.details.items():
+            self.details[first + row] = detail
+
+    def kind(self, row: int) -> Kind:
+        """The kind of one object."""
+        return self.kinds[self.kind_of[row]]
+
+
+class Snapshot:
+    """What a census saw. Feed it events in any order, then hand it to the analyses."""
+
+    def __init__(self, cluster: str = "") -> None:
+        self.cluster = cluster
+        self.maps: list[KeysSeen] = []
+        self.subjects = Subjects()
+        self.kinds: tuple[Kind, ...] = ()
+        self.coverage: dict[Kind, Coverage] = {}
+        self.gaps: list[Gap] = []
+        self._uses: dict[tuple[str, str, str], Uses] = {}
+
+    def absorb(self, events: Iterable[Event]) -> None:
+        """Takes in events until there are no more."""
+        for event in events:
+            match event:
+                case KeysSeen():
+                    self.maps.append(event)
+                case SubjectsSeen():
+                    self.subjects.add(event)
+                case KeyUse():
+                    uses = self._uses.setdefault((event.holder_kind, event.namespace, event.name), Uses())
+                    if event.key is None:
+                        uses.whole.append(event)
+                    else:
+                        uses.keys.setdefault(event.key, []).append(event)
+                case Coverage():
+                    self.coverage[event.kind] = event
+                case Gap():
+                    self.gaps.append(event)
+                case KindsKnown():
+                    self.kinds = event.kinds
+
+    def uses_of(self, seen: KeysSeen) -> Uses:
+        """How Pods use the map that these keys are in."""
+        holder = seen.holder
+        return self._uses.get((holder.kind.kind, holder.namespace, holder.name), _NO_USES)
+
+    @property
+    def key_count(self) -> int:
+        """Keys of all maps and documents."""
+        return sum(len(seen.keys) for seen in self.maps)
+
+
+_NO_USES = Uses()
