@@ -9,6 +9,7 @@ from ghostkey.inference.template import DIGESTED, DIGESTS, Template, looks_hashe
 
 MOST_WORDS = 14  # of a key that are tried as pieces of a name; 105 look-ups
 SEPARATORS = "-._:/"
+LEAST_BARE_STEM = 14  # without a hash behind it, a cut name has to be longer than any word
 LEAST_STEM = 6  # a cut name shorter than this begins too many others
 DIGEST_SUBJECTS = 50_000  # digesting more than this for a guess would take seconds
 
@@ -90,7 +91,7 @@ def explain_cut(key: str, index: SubjectIndex, longest: int) -> Iterator[Explana
     """Ways to make this key by cutting a live name, with or without a hash behind; for keys nothing else explains."""
     from bisect import bisect_left
 
-    stems = [(key, "", 0)] if len(key) == longest else []
+    stems = [(key, "", 0)] if len(key) == longest >= LEAST_BARE_STEM else []
     for mark in "-._":
         stem, found, tail = key.rpartition(mark)
         if found and looks_hashed(tail):

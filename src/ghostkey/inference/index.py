@@ -30,6 +30,7 @@ class SubjectIndex:
         self.live_namespaces = self.namespaces | {
             subjects.names[row] for row, number in enumerate(subjects.kind_of) if subjects.kinds[number].kind == "Namespace"
         }
+        self.canonical_namespaces = frozenset(map(canonical, self.live_namespaces))
         self.by_name: dict[str, int | list[int]] = {}
         self._build()
         self.first_tokens = frozenset(name.partition("-")[0] for name in self.by_name)

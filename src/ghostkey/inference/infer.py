@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 
 from ghostkey.inference.explain import explain_cut, explain_digest, explain_key
 from ghostkey.inference.index import UUID, SubjectIndex, canonical
-from ghostkey.inference.style import Shapes, Style, is_setting
+from ghostkey.inference.style import Shapes, Style, is_setting, is_telling
 from ghostkey.inference.template import Template
-from ghostkey.model.events import KeysSeen
+from ghostkey.model.events import Identity, KeysSeen
 from ghostkey.model.findings import Attribution, Certainty, Subject
 from ghostkey.model.refs import Kind
 from ghostkey.store.snapshot import Snapshot
@@ -29,6 +29,7 @@ SAMPLE_TOTAL = 60_000  # over all maps; then maps are sampled thinner
 TEMPLATES_OF_A_MAP = 12
 GHOSTS_EXPLAINED = 2_000_000
 _DIGITS = re.compile(r"\d+")
+_LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
 _HEX = re.compile(r"[0-9a-f]{8,128}")
 
 
@@ -87,11 +88,21 @@ class _Match:
 
 def infer(snapshot: Snapshot, links: Sequence[Link] = (), index: SubjectIndex | None = None) -> list[MapResult]:
     """What can be said of every map in the snapshot, in its order; maps about which nothing is said are left out."""
-    return _Inference(snapshot, index or SubjectIndex(snapshot.subjects), links).run()
+    return _Inference(snapshot, index or SubjectIndex(snapshot.subjects), links).run(snapshot.maps)
+
+
+def infer_dependents(snapshot: Snapshot, groups: Sequence[KeysSeen], index: SubjectIndex) -> list[MapResult]:
+    """The same for groups of objects: their names are the keys, and objects of their own kind are no subjects.
+
+    Objects are named after others much more often than keys are, so here nearly every live subject must have a
+    dependent before the others count as orphaned.
+    """
+    return _Inference(snapshot, index, (), of_objects=True).run(groups)
 
 
 class _Inference:
-    def __init__(self, snapshot: Snapshot, index: SubjectIndex, links: Sequence[Link]) -> None:
+    def __init__(self, snapshot: Snapshot, index: SubjectIndex, links: Sequence[Link], *, of_objects: bool = False) -> None:
+        self.of_objects = of_objects
         self.snapshot, self.index, self.links = snapshot, index, links
         self.subjects = snapshot.subjects
         # A kind that could not be listed may hold any missing subject: what is only inferred is then unknown.
@@ -102,11 +113,11 @@ class _Inference:
     def _is_only_narrowed(self, kind: str) -> bool:
         return any(known.qualified == kind for known in self.snapshot.coverage)
 
-    def run(self) -> list[MapResult]:
+    def run(self, maps: Sequence[KeysSeen]) -> list[MapResult]:
         results: dict[int, MapResult] = {}
         families: dict[tuple[object, ...], list[tuple[int, KeysSeen, list[_Match]]]] = {}
-        per_map = max(SAMPLE_LEAST, min(SAMPLE_MOST, SAMPLE_TOTAL // max(1, len(self.snapshot.maps))))
-        for number, seen in enumerate(self.snapshot.maps):
+        per_map = max(SAMPLE_LEAST, min(SAMPLE_MOST, SAMPLE_TOTAL // max(1, len(maps))))
+        for number, seen in enumerate(maps):
             if not seen.keys or is_exempt(seen):
                 continue
             if links := self._links_for(seen):
@@ -212,7 +223,7 @@ class _Inference:
         for key in silent[:64]:
             for template, row in explain_cut(key, self.index, longest):
                 votes.setdefault(template, {}).setdefault(self.subjects.names[row], set()).add(self.subjects.kind_of[row])
-        prefix = os.path.commonprefix(silent)
+        prefix = os.path.commonprefix(silent)  # noqa: RUF071 (text, not a path)
         prefix = prefix[: max(prefix.rfind(mark) for mark in "-._") + 1]
         stripped = [key[len(prefix) :] for key in silent]
         lengths = {len(text) for text in stripped}
@@ -237,6 +248,8 @@ class _Inference:
         found: dict[int, set[str]] = {}
         for kind in self.index.kind_sizes if kinds is None else kinds:
             if kind < 0 or (template.has_namespace and not self.subjects.kinds[kind].namespaced):
+                continue
+            if self.of_objects and self.subjects.kinds[kind] == seen.holder.kind:
                 continue
             if live := cores.keys() & self.index.rendered(template, kind):
                 found[kind] = live
@@ -263,13 +276,11 @@ class _Inference:
             result = MapResult(seen)
             own = {match.template: match for match in matches}
             for template, kinds in believed.items():
-                match = own.get(template)
-                borrowed = match is None or not any(kind in match.kinds for kind in kinds)
-                if borrowed:
-                    match = self._match(seen, template, kinds)
-                    if len(match.cores) < 0.9 * len(seen.keys):
-                        continue
-                assert match is not None
+                found = own.get(template)
+                borrowed = found is None or not any(kind in found.kinds for kind in kinds)
+                match = self._match(seen, template, kinds) if found is None or borrowed else found
+                if borrowed and len(match.cores) < 0.9 * len(seen.keys):
+                    continue
                 self._apply(result, match, kinds, pooled[template], members, borrowed=borrowed)
             self._by_values(result)
             if result.attributions:
@@ -305,13 +316,15 @@ class _Inference:
         members: list[tuple[int, KeysSeen, list[_Match]]],
     ) -> bool:
         support = len(live)
+        custom = is_custom(self.subjects.kinds[kind])
+        keyed = self._share_keyed(template, kind, live, members)
+        if self.of_objects:
+            around = template.prefix or template.suffix or template.hash_length
+            return bool(around) and keyed >= 0.8 and support >= (3 if custom else 8)
         if template.order == "uid":
             return True
         if template.order == "digest":
             return support >= 2
-        served = self.subjects.kinds[kind]
-        custom = "." in served.group and not served.group.endswith(".k8s.io")
-        keyed = self._share_keyed(template, kind, live, members)
         if template.has_namespace:
             if template.separator == "-" or template.transform:
                 return support >= 3 or (support == 2 and keyed == 1.0)
@@ -320,10 +333,15 @@ class _Inference:
         share = support / max(1, len(made))
         if template.cut:
             return support >= 2 and (keyed >= 0.2 or support >= 5)
-        telling = sum(any(c.isdigit() or c in "-." for c in core) for core in live) / support
+        telling = sum(map(is_telling, live)) / support
+        if not custom and telling < 0.5:
+            # `api`, `worker`, `cache`: what Deployments are called by is also what settings are called by
+            return False
+        if not custom:
+            return (support >= 10 and keyed >= 0.5) or (support >= 5 and keyed >= 0.9 and share >= 0.5)
         if support >= 10 and (keyed >= 0.5 or (share >= 0.2 and telling >= 0.5)):
             return True
-        if custom and support >= 2 and keyed >= 0.8:
+        if support >= 2 and keyed >= 0.8:
             return True
         if telling >= 0.5 and support >= 3 and (keyed >= 0.6 or share >= 0.5):
             return True
@@ -362,7 +380,7 @@ class _Inference:
             else:
                 alive |= match.kinds.get(kind, set())
         examples = alive or {core for other in family for cores in other.kinds.values() for core in cores}
-        style = Style(examples)
+        style = Style(self._name_part(template, core) for core in examples)
         live_indexes = {i for core in alive for i in match.indexes(core)}
         shapes = Shapes(seen.shapes[i] for i in live_indexes)
         if borrowed and not alive:
@@ -381,9 +399,10 @@ class _Inference:
             ("maps of the same name elsewhere have live subjects",) if borrowed else (),
         )
         result.attributions.append(attribution)
-        strict_words = style.shares_words if self._words_tell(style, match.cores, alive) else None
+        custom = any(is_custom(self.subjects.kinds[kind]) for kind in kinds)
+        strict_words = style.shares_words if self._words_tell(template, style, match.cores, alive) else None
         for core in match.cores.keys() - alive:
-            if not self._could_be(template, core, style, strict_words):
+            if not self._could_be(template, core, style, strict_words, custom=custom):
                 continue
             indexes = match.indexes(core)
             if self._lives_elsewhere(template, core, seen, scoped=scoped):
@@ -410,28 +429,37 @@ class _Inference:
             for i in match.indexes(core)
         )
 
-    def _words_tell(self, style: Style, cores: dict[str, int], alive: set[str]) -> bool:
+    def _words_tell(self, template: Template, style: Style, cores: dict[str, int], alive: set[str]) -> bool:
         """Whether the words that all live names share set them apart: most of the other keys share them too."""
-        others = [core for core in cores if core not in alive]
+        others = [self._name_part(template, core) for core in cores if core not in alive]
         return bool(others) and sum(map(style.shares_words, others)) >= 0.6 * len(others)
 
-    def _could_be(self, template: Template, core: str, style: Style, strict_words: object) -> bool:
+    def _could_be(self, template: Template, core: str, style: Style, strict_words: object, *, custom: bool) -> bool:
         """Whether a key without a live object looks as if it had been made for one."""
         if template.is_unmistakable:
             return True
-        if strict_words is not None and not style.shares_words(core):
+        if strict_words is not None and not style.shares_words(self._name_part(template, core)):
             return False
         if template.has_namespace:
-            pieces = template.split(core, self.index.live_namespaces)
-            if pieces is None:
-                return False
-            namespace, name = pieces
-            if namespace in self.index.live_namespaces:
-                return style.fits(core) or not is_setting(name)
-            return style.fits(core) and not is_setting(core) and not is_setting(name)
-        if not style.fits(core):
+            for namespace, name in template.splits(core):
+                if canonical(namespace) in self.index.canonical_namespaces:
+                    return not is_setting(name) and style.is_alike(name)
+            return any(
+                style.fits(name) and not is_setting(name) and not is_setting(namespace) and _LABEL.fullmatch(canonical(namespace))
+                for namespace, name in template.splits(core)
+            )
+        if not style.fits(core) or not (is_telling(core) or custom):
             return False
         return not is_setting(core) or bool(template.cut)
+
+    def _name_part(self, template: Template, core: str) -> str:
+        """The part of a live key that is the object's name."""
+        if not template.has_namespace:
+            return core
+        for namespace, name in template.splits(core):
+            if canonical(namespace) in self.index.canonical_namespaces:
+                return name
+        return core
 
     def _lives_elsewhere(self, template: Template, core: str, seen: KeysSeen, *, scoped: bool) -> bool:
         """Whether any object of any kind could still be what the key is about."""
@@ -445,15 +473,11 @@ class _Inference:
             place = bisect_left(self.index.sorted_names, begin)
             return place < len(self.index.sorted_names) and self.index.sorted_names[place].startswith(begin)
         if template.has_namespace:
-            start = core.find(template.separator)
-            while start > 0:
-                left, right = core[:start], core[start + len(template.separator) :]
-                namespace, name = (left, right) if template.order == "namespace-name" else (right, left)
-                for row in self.index.all_named(canonical(name)):
-                    if canonical(namespaces[row]) == canonical(namespace):
-                        return True
-                start = core.find(template.separator, start + 1)
-            return False
+            return any(
+                canonical(namespaces[row]) == canonical(namespace)
+                for namespace, name in template.splits(core)
+                for row in self.index.all_named(canonical(name))
+            )
         here = seen.holder.namespace
         for row in self.index.all_named(canonical(core)):
             if not scoped or namespaces[row] in ("", here):
@@ -535,7 +559,7 @@ class _Inference:
                 item.note = item.note or self._recreated_note(seen, item)
 
     def _lost_by_uid(
-        self, result: MapResult, with_uid: dict[int, object], live_rows: dict[int, int], lost: dict[int, Lost]
+        self, result: MapResult, with_uid: dict[int, Identity], live_rows: dict[int, int], lost: dict[int, Lost]
     ) -> None:
         seen, subjects = result.seen, self.subjects
         kinds = list(dict.fromkeys(subjects.kind(row) for row in live_rows.values()))
@@ -564,7 +588,7 @@ class _Inference:
         if added or not result.attributions:
             result.attributions.append(attribution)
 
-    def _lost_by_name(self, result: MapResult, pairs: dict[int, object]) -> None:
+    def _lost_by_name(self, result: MapResult, pairs: dict[int, Identity]) -> None:
         """Values that are, or hold, the names of objects, under keys that say nothing."""
         seen, subjects = result.seen, self.subjects
         live: dict[int, int] = {}
@@ -639,7 +663,7 @@ class _Inference:
             return Subject(kind, "", f"<{template.digest[0]} {core}>")
         if template.cut:
             return Subject(kind, "", f"{core}…")
-        pieces = template.split(core, self.index.live_namespaces)
+        pieces = template.split(core, self.index.canonical_namespaces)
         if pieces is not None:
             return Subject(kind, *pieces)
         namespace = scoped.holder.namespace if scoped and kind.namespaced else ""
@@ -681,6 +705,11 @@ _TOMBSTONE_SHAPES = {"empty"}
 _EXEMPT_NAMES = {"kube-root-ca.crt", "openshift-service-ca.crt", "extension-apiserver-authentication", "cluster-info"}
 _EXEMPT_ANNOTATIONS = {"control-plane.alpha.kubernetes.io/leader"}
 _EXEMPT_TYPES = ("kubernetes.io/", "bootstrap.kubernetes.io/", "helm.sh/")
+
+
+def is_custom(kind: Kind) -> bool:
+    """Whether a kind is a custom resource rather than one of Kubernetes' own."""
+    return "." in kind.group and not kind.group.endswith(".k8s.io")
 
 
 def is_exempt(seen: KeysSeen) -> bool:

@@ -87,6 +87,11 @@ def is_setting(text: str) -> bool:
     return all(word in SETTINGS for word in words) or (text != text.lower() and text != text.upper())
 
 
+def is_telling(name: str) -> bool:
+    """Whether a name has more to it than one word: a digit, a dash or a dot."""
+    return any(character.isdigit() or character in "-._" for character in name)
+
+
 class Style:
     """How the live names of a map are built: how many words, and whether each is letters, digits or both."""
 
@@ -96,6 +101,7 @@ class Style:
         self._separators: set[str] = set()
         self._examples = 0
         self._upper = False
+        self._telling = 0
         for number, name in enumerate(names):
             if number >= EXAMPLES:
                 break
@@ -104,6 +110,7 @@ class Style:
     def _learn(self, name: str) -> None:
         words = _SEPARATORS.split(name)
         self._examples += 1
+        self._telling += is_telling(name)
         self._separators |= set(_SEPARATORS.findall(name))
         self._upper = self._upper or name != name.lower()
         positions = self._positions.setdefault(len(words), [set() for _ in words])
@@ -114,9 +121,7 @@ class Style:
 
     def fits(self, name: str) -> bool:
         """Whether a name could stand among the ones this style was learnt from."""
-        if not self._examples or not name:
-            return False
-        if not self._upper and name != name.lower():
+        if not self._examples or not self.is_alike(name):
             return False
         if not set(_SEPARATORS.findall(name)) <= self._separators | ({"-"} if self._examples < ENOUGH_EXAMPLES else set()):
             return False
@@ -131,6 +136,12 @@ class Style:
             "mixed" in seen or _class_of(word) in seen or (_class_of(word) == "mixed" and len(seen) > 1)
             for seen, word in zip(positions, words, strict=True)
         )
+
+    def is_alike(self, name: str) -> bool:
+        """Whether a name has what all live names have: lower case, more than one bare word."""
+        if not name or (not self._upper and name != name.lower()):
+            return False
+        return is_telling(name) or self._telling < self._examples
 
     def shares_words(self, name: str) -> bool:
         """Whether a name has, wherever the live names all share a word, that word too (`tenant-1`, `tenant-2` …)."""

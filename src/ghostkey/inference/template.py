@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -127,32 +127,45 @@ class Template:
                 core[-self.hash_length - 1 : -self.hash_length],
                 core[-self.hash_length :],
             )
-            if mark != self.hash_mark or not stem or not looks_hashed(tail):
+            if mark != self.hash_mark or not stem or not (looks_hashed(tail) or _is_hex(tail, self.hash_length)):
                 return None
             core = stem
         if self.cut and len(core) != self.cut:
             return None
         return core
 
+    def splits(self, core: str) -> Iterator[tuple[str, str]]:
+        """Every way to part a core into namespace and name, the likeliest first."""
+        separator = self.separator
+        if self.transform and self.transform not in {"lower", "upper"}:
+            # sanitising made the separator and what stood in the names alike
+            separator = TRANSFORMS[self.transform](separator)
+        places = []
+        start = core.find(separator)
+        while start >= 0:
+            if start and start + len(separator) < len(core):
+                places.append(start)
+            start = core.find(separator, start + 1)
+        # namespaces have no dots and no underscores, so the outermost split is the likeliest
+        for start in places if self.order == "namespace-name" else reversed(places):
+            left, right = core[:start], core[start + len(separator) :]
+            yield (left, right) if self.order == "namespace-name" else (right, left)
+
     def split(self, core: str, namespaces: frozenset[str]) -> tuple[str, str] | None:
-        """Namespace and name in a core; the namespace is a live one if any split gives one. None when it cannot be told."""
+        """Namespace and name in a core, the namespace a live one if any split gives one.
+
+        `namespaces` are canonical. None when the template has no namespace; the namespace is empty when it cannot be told.
+        """
         if not self.has_namespace:
             return None
-        pieces: list[tuple[str, str]] = []
-        start = core.find(self.separator)
-        while start > 0 and start + len(self.separator) < len(core):
-            left, right = core[:start], core[start + len(self.separator) :]
-            pieces.append((left, right) if self.order == "namespace-name" else (right, left))
-            start = core.find(self.separator, start + 1)
-        if not pieces:
-            return None
+        pieces = list(self.splits(core))
         for namespace, name in pieces:
-            if namespace in namespaces:
+            if namespace.lower().replace("_", "-").replace(".", "-") in namespaces:
                 return namespace, name
-        if self.separator == "-" and len(pieces) > 1:
-            return "", core  # any of the dashes may be the one
-        # namespaces have no dots and no underscores, so the outermost split is the right one
-        return pieces[0] if self.order == "namespace-name" else pieces[-1]
+        ambiguous = self.separator == "-" or bool(self.transform)
+        if not pieces or (ambiguous and len(pieces) > 1):
+            return "", core
+        return pieces[0]
 
     def __str__(self) -> str:
         name = f"{{name:.{self.cut}}}" if self.cut else "{name}"

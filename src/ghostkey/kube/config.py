@@ -97,9 +97,9 @@ class ClientConfig:
         if self.proxy_url:
             return self.proxy_url
         parts = urllib.parse.urlsplit(self.server)
-        if not parts.hostname or urllib.request.proxy_bypass_environment(parts.netloc):
+        if not parts.hostname or urllib.request.proxy_bypass(parts.netloc):
             return ""
-        return urllib.request.getproxies_environment().get(parts.scheme, "")
+        return urllib.request.getproxies().get(parts.scheme, "")
 
     def _load_credentials(self) -> Credentials:
         user = self._user
@@ -193,10 +193,7 @@ def load_config(
     present = [path for path in paths if path.is_file()]
     if explicit and not present:
         raise ConfigError(f"kubeconfig {paths[0]} does not exist", "name another with --kubeconfig or KUBECONFIG")
-    if not present:
-        config = _in_cluster(paths)
-    else:
-        config = _from_files(present, context)
+    config = _from_files(present, context) if present else _in_cluster(paths)
     if namespace:
         config.namespace = namespace
     if impersonate:
@@ -230,10 +227,10 @@ def _parse(path: Path) -> dict[str, Any]:
         if text.lstrip().startswith(b"{"):
             parsed = json.loads(text)
         else:
-            import yaml
+            from ghostkey.kube.yaml_text import load_yaml
 
-            parsed = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except Exception as error:
+            parsed = load_yaml(text)
+    except Exception as error:  # noqa: BLE001 (yaml's errors cannot be named before yaml is imported)
         # yaml and json quote the text around the fault, which may be a token: say only where it is
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else getattr(error, "lineno", 0)

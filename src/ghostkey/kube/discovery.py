@@ -35,11 +35,11 @@ def discover(client: ApiClient) -> Discovered:
             for group in answer.get("items") or ():
                 _read_aggregated(group, kinds, gaps)
         elif root == "/api":
-            _read_version(client, "/api/v1", "", "v1", kinds, gaps)
+            _read_version(client, "", "v1", kinds, gaps)
         else:
             for group in answer.get("groups") or ():
                 version = str(group["preferredVersion"]["version"])
-                _read_version(client, f"/apis/{group['name']}/{version}", str(group["name"]), version, kinds, gaps)
+                _read_version(client, str(group["name"]), version, kinds, gaps)
     return Discovered(tuple(kinds), tuple(gaps))
 
 
@@ -69,9 +69,9 @@ def _read_aggregated(group: dict[str, Any], kinds: list[Kind], gaps: list[Gap]) 
             )
 
 
-def _read_version(client: ApiClient, path: str, group: str, version: str, kinds: list[Kind], gaps: list[Gap]) -> None:
+def _read_version(client: ApiClient, group: str, version: str, kinds: list[Kind], gaps: list[Gap]) -> None:
     try:
-        answer = json.loads(client.get(path))
+        answer = json.loads(client.get(f"/apis/{group}/{version}" if group else f"/api/{version}"))
     except (AccessDenied, ApiFailed) as error:
         gaps.append(_unknown_group(group, version, str(error)))
         return

@@ -6,7 +6,8 @@ KeyEvents of one map at one moment, with `op` "seen". Values never enter: only s
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import dataclasses
+from dataclasses import dataclass
 
 from ghostkey.model.refs import Kind, ObjectRef
 
@@ -57,8 +58,16 @@ class KeysSeen:
     keys: list[str]
     sizes: list[int]
     shapes: list[Shape]
-    identities: dict[int, Identity] = field(default_factory=dict)
+    identities: dict[int, Identity] = dataclasses.field(default_factory=dict)
     meta: HolderMeta | None = None
+    _key_set: frozenset[str] | None = dataclasses.field(default=None, repr=False, compare=False)
+
+    @property
+    def key_set(self) -> frozenset[str]:
+        """The keys as a set, made when first asked for."""
+        if self._key_set is None:
+            self._key_set = frozenset(self.keys)
+        return self._key_set
 
 
 @dataclass(slots=True)
@@ -88,8 +97,8 @@ class SubjectsSeen:
     namespaces: list[str]
     names: list[str]
     uids: list[str]
-    owners: dict[int, tuple[Owner, ...]] = field(default_factory=dict)
-    details: dict[int, SubjectDetail] = field(default_factory=dict)
+    owners: dict[int, tuple[Owner, ...]] = dataclasses.field(default_factory=dict)
+    details: dict[int, SubjectDetail] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,11 +91,11 @@ class MapReader:
             self._yaml_skipped += 1
             return None
         self._yaml_left -= len(text)
-        import yaml
+        from ghostkey.kube.yaml_text import UNREADABLE, load_yaml
 
         try:
-            return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        except (yaml.YAMLError, ValueError, RecursionError, OverflowError):
+            return load_yaml(text)
+        except UNREADABLE:
             return None
 
     def _meta(self, kind: Kind, item: MapObject, batches: list[KeysSeen]) -> HolderMeta:

@@ -265,9 +265,8 @@ class Manifests:
             self._gap(f"{where} is damaged after {position:,} characters", f"not JSON: {error}")
 
     def _yaml(self, where: str, content: bytes) -> Iterator[tuple[str, Any]]:
-        import yaml
+        from ghostkey.kube.yaml_text import UNREADABLE, load_yaml
 
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         # A document at a time: one that is broken does not take its neighbours along.
         for number, part in enumerate(re.split(rb"(?m)^---(?:[ \t].*)?$\r?\n?", content), 1):
             if not part.strip():
@@ -276,8 +275,8 @@ class Manifests:
                 self._gap(f"document {number} of {where} was left out", f"over {YAML_DOCUMENT_BYTES >> 20} MiB of YAML")
                 continue
             try:
-                document = yaml.load(part, Loader=loader)
-            except (yaml.YAMLError, ValueError, RecursionError, OverflowError, TypeError) as error:
+                document = load_yaml(part)
+            except UNREADABLE as error:
                 mark = getattr(error, "problem_mark", None)
                 line = f" at line {mark.line + 1}" if mark else ""
                 # the parser quotes the text around the fault, which may be a Secret's value

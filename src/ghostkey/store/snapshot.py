@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ghostkey.model.events import Coverage, Event, Gap, KeysSeen, KeyUse, KindsKnown, Owner, SubjectDetail, SubjectsSeen
-from ghostkey.model.refs import Kind
+from ghostkey.model.refs import Kind, ObjectRef
 
 
 @dataclass(slots=True)
@@ -89,7 +89,10 @@ class Snapshot:
 
     def uses_of(self, seen: KeysSeen) -> Uses:
         """How Pods use the map that these keys are in."""
-        holder = seen.holder
+        return self.uses_of_object(seen.holder)
+
+    def uses_of_object(self, holder: ObjectRef) -> Uses:
+        """How Pods use one ConfigMap or Secret."""
         return self._uses.get((holder.kind.kind, holder.namespace, holder.name), _NO_USES)
 
     @property

@@ -109,7 +109,13 @@ def _build(program: Program, source: Path, target: Path) -> None:
     began = time.monotonic()
     print(f"building {program.name} (about {program.expected_seconds} s, once) …", file=sys.stderr, flush=True)
     done = subprocess.run(
-        [*command, program.package], cwd=source, env=environment, capture_output=True, text=True, timeout=BUILD_SECONDS
+        [*command, program.package],
+        cwd=source,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=BUILD_SECONDS,
+        check=False,
     )
     if done.returncode:
         raise RuntimeError(f"go build {program.package} failed in {source}:\n{done.stderr.strip()}")
@@ -156,7 +162,12 @@ def _go_of_wheel(home: Path) -> str | None:
 def _go_version(go: str) -> tuple[int, int]:
     # GOTOOLCHAIN=local: asking for the version must not make Go fetch another toolchain
     said = subprocess.run(
-        [go, "env", "GOVERSION"], capture_output=True, text=True, timeout=60, env={**os.environ, "GOTOOLCHAIN": "local"}
+        [go, "env", "GOVERSION"],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "GOTOOLCHAIN": "local"},
     ).stdout
     found = re.match(r"go(\d+)\.(\d+)", said)
     return (int(found[1]), int(found[2])) if found else (0, 0)

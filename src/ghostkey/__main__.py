@@ -1,0 +1,23 @@
+"""`ghostkey`, `kubectl ghostkey` and `python -m ghostkey`."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Runs the command line; errors become one line, a hint and an exit code."""
+    from ghostkey.cli import run
+
+    sys.exit(run(sys.argv[1:]))
+
+
+def kubectl_complete() -> None:
+    """Completion for kubectl: it calls `kubectl_complete-ghostkey WORDS…` and reads cobra's completion lines."""
+    from ghostkey.cli.completion import print_for_kubectl
+
+    print_for_kubectl(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""What an analysis is given and what it gives back."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from ghostkey.inference.index import SubjectIndex
+from ghostkey.inference.infer import Link, Lost, MapResult, infer
+from ghostkey.model.events import KeysSeen
+from ghostkey.model.findings import Finding, Severity
+from ghostkey.model.refs import KeyRef
+from ghostkey.store.snapshot import Snapshot
+
+
+@dataclass
+class View:
+    """A snapshot with what is worked out from it once, however many analyses look."""
+
+    snapshot: Snapshot
+    links: Sequence[Link] = field(default=())
+
+    @functools.cached_property
+    def index(self) -> SubjectIndex:
+        """Live objects by name and UID."""
+        return SubjectIndex(self.snapshot.subjects)
+
+    @functools.cached_property
+    def inferred(self) -> list[MapResult]:
+        """Maps whose keys are linked to subjects."""
+        return infer(self.snapshot, self.links, self.index)
+
+    def lost(self) -> Iterable[tuple[MapResult, Lost]]:
+        """Every key that lost its subject and that no Pod names."""
+        for result in self.inferred:
+            used = self.snapshot.uses_of(result.seen).keys
+            for item in result.lost:
+                top = result.seen.path[0] if result.seen.path else result.seen.keys[item.index]
+                if top not in used or result.seen.path:
+                    yield result, item
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """One analysis: how loud its findings are unless they say otherwise, and how to find them."""
+
+    severity: Severity
+    run: Callable[[View], Iterable[Finding]]
+
+
+def key_ref(seen: KeysSeen, index: int) -> KeyRef:
+    """The reference of one key of a batch."""
+    return KeyRef(seen.holder, seen.field, seen.keys[index], seen.path)
+
+
+def lost_finding(analysis: str, severity: Severity, result: MapResult, item: Lost, message: str) -> Finding:
+    """A finding about a key that lost its subject, with the chain of evidence that a person can follow."""
+    seen, attribution = result.seen, item.attribution
+    size = seen.sizes[item.index]
+    kinds = " or ".join(kind.kind for kind in attribution.kinds)
+    shared = f"template {attribution.template}"
+    if attribution.certainty == "declared":
+        shared += f", declared by {attribution.evidence[0]}"
+    else:
+        share = f"{attribution.coverage:.0%} of {len(seen.keys)} keys"
+        shared += f": {attribution.support} live {kinds} have a key, {share}"
+        if attribution.subject_coverage:
+            shared += f", {attribution.subject_coverage:.0%} of the live {attribution.kinds[0].resource}"
+    where = f"in {attribution.scope}" if attribution.scope.startswith("namespace") else "in all namespaces"
+    searched = [f"LIST {subject.kind.qualified} {where} did not find {subject}" for subject in item.subjects]
+    evidence = [f"key {key_ref(seen, item.index)!s}, {seen.field}, value of {size:,} bytes", shared]
+    evidence += [text for text in attribution.evidence if attribution.certainty != "declared"]
+    evidence += searched
+    if item.note:
+        evidence.append(item.note)
+    if item.why_unknown:
+        evidence.append(f"unknown: {item.why_unknown}")
+    return Finding(
+        analysis=analysis,
+        key=key_ref(seen, item.index),
+        severity=severity,
+        message=message,
+        evidence=tuple(evidence),
+        subjects=item.subjects,
+        attribution=attribution,
+        state="unknown" if item.state == "unknown" else "found",
+        value_bytes=size,
+    )

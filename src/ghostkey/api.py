@@ -1,0 +1,188 @@
+"""The library's front door: collect, analyse, plan, apply and undo, verify.
+
+>>> snapshot = collect(cluster(load_config()))                     # doctest: +SKIP
+>>> for finding in analyse(snapshot): print(finding.message)       # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+from ghostkey.analyses import all_analyses
+from ghostkey.analyses._base import View
+from ghostkey.inference.infer import Link
+from ghostkey.inference.template import parse_template
+from ghostkey.kube.client import ApiClient
+from ghostkey.kube.config import load_config
+from ghostkey.kube.discovery import resolve
+from ghostkey.kube.fields import writer_of
+from ghostkey.model.errors import GhostkeyError, UsageError
+from ghostkey.model.events import Event, Gap, KeysSeen
+from ghostkey.model.findings import Finding, Severity
+from ghostkey.model.refs import CONFIG_MAPS, SECRETS, Kind, ObjectRef
+from ghostkey.sources.live_cluster import LiveCluster, Progress, Scope
+from ghostkey.sources.manifests import Manifests
+from ghostkey.store.snapshot import Snapshot
+
+__all__ = [
+    "Finding", "Link", "Scope", "Severity", "Snapshot", "analyse", "cluster", "collect", "confirm", "declared_links",
+    "load_config", "manifests", "parse_subject",
+]  # fmt: skip
+
+ANNOTATION = "ghostkey.dev/subject"
+CONFIRM_HOLDERS = 200  # maps read again to see that their ghosts are still there; beyond this a scan takes no second look
+BUSY_SECONDS = 3.0  # a map written this recently may be in the middle of its operator's clean-up
+SETTLE_SECONDS = 2.0  # the stale-cache window of controller-runtime clients: 100 ms to 2 s
+
+
+class EventSource(Protocol):
+    """What `collect` reads: anything that yields events."""
+
+    def events(self) -> Iterable[Event]:
+        """All events, once."""
+        ...
+
+
+def cluster(client: ApiClient, scope: Scope | None = None, progress: Progress = lambda _: None) -> LiveCluster:
+    """The source of a live cluster."""
+    return LiveCluster(client, scope or Scope(), progress)
+
+
+def manifests(paths: Sequence[str], scope: Scope | None = None, progress: Progress = lambda _: None) -> Manifests:
+    """The source of files, folders and archives."""
+    return Manifests(paths, scope or Scope(), progress)
+
+
+def collect(source: EventSource, name: str = "") -> Snapshot:
+    """The snapshot of everything the source yields. Raises what the source raises; gaps are in the snapshot."""
+    snapshot = Snapshot(name)
+    snapshot.absorb(source.events())
+    return snapshot
+
+
+def analyse(snapshot: Snapshot, links: Sequence[Link] = (), only: Sequence[str] = ()) -> list[Finding]:
+    """Findings of all analyses (or those named), worst first, then by map and key. Raises UsageError for unknown names."""
+    analyses = all_analyses()
+    for name in only:
+        if name not in analyses:
+            raise UsageError(f"no analysis is named {name!r}", f"known: {', '.join(sorted(analyses))}")
+    view = View(snapshot, [*links, *annotated_links(snapshot)])
+    found = [f for name, analysis in analyses.items() if not only or name in only for f in analysis.run(view)]
+    return sorted(found, key=_order)
+
+
+def _order(finding: Finding) -> tuple[object, ...]:
+    holder = finding.key.holder
+    spot = (holder.namespace, holder.kind.kind, holder.name, finding.key.field, finding.key.path, finding.key.key)
+    return (-finding.severity, finding.analysis, *spot)
+
+
+def confirm(source: LiveCluster, findings: Sequence[Finding], wait: Callable[[float], None] = time.sleep) -> list[Finding]:
+    """The findings that still hold when their maps are read again, with the writer of each key.
+
+    A map that was written within BUSY_SECONDS gets SETTLE_SECONDS before the second look: its operator may be at work.
+    Only keys of maps are looked at; findings about whole objects pass through.
+    """
+    holders = list(dict.fromkeys(f.key.holder for f in findings if f.key.field != "children"))[:CONFIRM_HOLDERS]
+    if not holders:
+        return list(findings)
+    again = _by_place(source.reread(holders))
+    if any(_is_busy(seen) for seen in again.values()):
+        wait(SETTLE_SECONDS)
+        again = _by_place(source.reread(holders))
+    asked = set(holders)
+    return [confirmed for finding in findings if (confirmed := _confirmed(finding, asked, again)) is not None]
+
+
+def _by_place(batches: Iterable[KeysSeen]) -> dict[tuple[object, ...], KeysSeen]:
+    return {_place(seen.holder, seen.field, seen.path): seen for seen in batches}
+
+
+def _place(holder: ObjectRef, field: str, path: tuple[str, ...]) -> tuple[object, ...]:
+    return holder.kind, holder.namespace, holder.name, field, path
+
+
+def _confirmed(finding: Finding, asked: set[ObjectRef], again: dict[tuple[object, ...], KeysSeen]) -> Finding | None:
+    ref = finding.key
+    if ref.holder not in asked or not ref.key:
+        return finding
+    seen = again.get(_place(ref.holder, ref.field, ref.path))
+    if seen is None or ref.key not in seen.key_set:
+        return None
+    top = ref.path[0] if ref.path else ref.key
+    writer = writer_of(seen.meta.field_owners, top) if seen.meta else None
+    if writer is None:
+        said = "managedFields name no owner of the key"
+        return dataclasses.replace(finding, evidence=(*finding.evidence, said))
+    said = f"written by {writer.manager} ({writer.operation}), whose last write of this map was at {writer.time}"
+    named = f"{writer.manager} {writer.time}"
+    return dataclasses.replace(finding, writer=named, evidence=(*finding.evidence, said))
+
+
+def _is_busy(seen: KeysSeen) -> bool:
+    newest = max((owner.time for owner in seen.meta.field_owners), default="") if seen.meta else ""
+    if not newest:
+        return False
+    age = datetime.datetime.now(datetime.UTC) - datetime.datetime.fromisoformat(newest)
+    return age.total_seconds() < BUSY_SECONDS
+
+
+def with_writers(snapshot: Snapshot, findings: Sequence[Finding]) -> list[Finding]:
+    """The findings with the writer of each key, for sources that keep managedFields."""
+    places = {_place(seen.holder, seen.field, seen.path): seen for seen in snapshot.maps}
+    asked = {finding.key.holder for finding in findings}
+    return [confirmed for finding in findings if (confirmed := _confirmed(finding, asked, places)) is not None]
+
+
+# declared links
+
+
+def parse_subject(text: str, kinds: tuple[Kind, ...], holder: ObjectRef | None = None, origin: str = "") -> Link:
+    """The link that `tenants.demo={namespace}.{name}` declares; raises UsageError or GhostkeyError when it cannot."""
+    word, found, template = text.partition("=")
+    if not found or not word.strip():
+        raise UsageError(f"subject {text!r} is not KIND=TEMPLATE", "for example --subject 'tenants={namespace}.{name}'")
+    spot = (holder.kind.kind, holder.namespace, holder.name) if holder else None
+    return Link(resolve(word.strip(), kinds), parse_template(template.strip()), spot, origin or f"--subject {text}")
+
+
+def declared_links(texts: Sequence[str], snapshot: Snapshot, holders: Sequence[ObjectRef] = ()) -> list[Link]:
+    """Links of `--subject`: for the maps named on the command line, or any map with a live match when none is named."""
+    links = []
+    for text in texts:
+        links += [parse_subject(text, snapshot.kinds, holder) for holder in holders or [None]]  # type: ignore[list-item]
+    return links
+
+
+def annotated_links(snapshot: Snapshot) -> list[Link]:
+    """Links that the maps themselves declare; one that cannot be understood becomes a gap, and inference goes on."""
+    links: list[Link] = []
+    done: set[tuple[str, str, str]] = set()
+    for seen in snapshot.maps:
+        text = seen.meta.annotations.get(ANNOTATION, "") if seen.meta else ""
+        holder = seen.holder
+        spot = (holder.kind.kind, holder.namespace, holder.name)
+        if not text or spot in done:
+            continue
+        done.add(spot)
+        for part in filter(None, (piece.strip() for piece in text.split(";"))):
+            try:
+                links.append(parse_subject(part, snapshot.kinds, holder, f"annotation {ANNOTATION}"))
+            except GhostkeyError as error:
+                snapshot.gaps.append(Gap(f"annotation {ANNOTATION} of {holder} was not understood", str(error), hint=error.hint))
+    return links
+
+
+def holder_kinds(words: Sequence[str]) -> tuple[Kind, ...]:
+    """The kinds of maps that words such as `cm` and `secrets` name."""
+    chosen = []
+    for word in words:
+        kind = next((kind for kind in (CONFIG_MAPS, SECRETS) if kind.answers_to(word)), None)
+        if kind is None:
+            raise UsageError(f"{word!r} is no kind of map", "use configmaps or secrets; other kinds' maps come by --field")
+        chosen.append(kind)
+    return tuple(dict.fromkeys(chosen))

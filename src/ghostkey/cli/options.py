@@ -1,0 +1,88 @@
+"""Options that commands share, and the progress line."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from ghostkey.model.errors import UsageError
+from ghostkey.model.refs import CONFIG_MAPS, SECRETS, Kind
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+FIRST_PROGRESS_SECONDS = 1.0
+NEXT_PROGRESS_SECONDS = 0.1
+
+
+def cluster_options(function: F) -> F:
+    """kubectl's words for which cluster, as whom."""
+    for option in reversed(
+        [
+            click.option("-n", "--namespace", metavar="NS", help="Namespace to work in."),
+            click.option("--context", metavar="NAME", help="Context of the kubeconfig."),
+            click.option("--kubeconfig", metavar="FILE", help="Kubeconfig to use."),
+            click.option("--as", "as_user", metavar="USER", help="User to impersonate."),
+            click.option("--as-group", multiple=True, metavar="GROUP", help="Group to impersonate; may be repeated."),
+        ]
+    ):
+        function = option(function)
+    return function
+
+
+def color_option(function: F) -> F:
+    """When to colour."""
+    return click.option(
+        "--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="When to colour; NO_COLOR is obeyed."
+    )(function)
+
+
+def use_color(choice: str) -> bool:
+    """Whether to colour stdout."""
+    if choice == "auto":
+        return "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb" and sys.stdout.isatty()
+    return choice == "always"
+
+
+def parse_holder(words: tuple[str, ...]) -> list[tuple[Kind, str]]:
+    """`cm/NAME`, `secret/NAME`, or kubectl's two words `configmap NAME`, as (kind, name) pairs."""
+    pairs = []
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        kind_word, slash, name = word.partition("/")
+        if not slash and rest:
+            name = rest.pop(0)
+        kind = next((kind for kind in (CONFIG_MAPS, SECRETS) if kind.answers_to(kind_word)), None)
+        if kind is None or not name:
+            raise UsageError(f"{word!r} names no map", "write cm/NAME or secret/NAME")
+        pairs.append((kind, name))
+    return pairs
+
+
+class ProgressLine:
+    """One line on stderr that says what is being done; only on a terminal, only after a second, gone at the end."""
+
+    def __init__(self) -> None:
+        self._shown = False
+        self._next = time.monotonic() + FIRST_PROGRESS_SECONDS
+        self._on = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+    def __call__(self, text: str) -> None:
+        """Shows the text in place of the last, at most ten times a second."""
+        if self._on and time.monotonic() >= self._next:
+            self._next = time.monotonic() + NEXT_PROGRESS_SECONDS
+            self._shown = True
+            sys.stderr.write(f"\r\x1b[2K{text} …")
+            sys.stderr.flush()
+
+    def done(self) -> None:
+        """Takes the line away."""
+        if self._shown:
+            sys.stderr.write("\r\x1b[2K")
+            sys.stderr.flush()
+            self._shown = False

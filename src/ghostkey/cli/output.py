@@ -1,0 +1,255 @@
+"""Findings as table, wide, json, jsonl, yaml, name and sarif."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import click
+
+import ghostkey
+from ghostkey.model.events import Gap
+from ghostkey.model.findings import Finding, Severity
+from ghostkey.model.refs import ObjectRef
+from ghostkey.store.snapshot import Snapshot
+
+SCHEMA_VERSION = 1
+COLORS = {Severity.CRITICAL: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
+FORMATS = ("table", "wide", "json", "jsonl", "yaml", "name", "sarif")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+def safe(text: str) -> str:
+    """Text that cannot move the cursor: control characters are written out."""
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text).encode("utf-8", "backslashreplace").decode()
+
+
+def short_kind(holder: ObjectRef) -> str:
+    """`cm/NAME`, `secret/NAME`, or the qualified kind."""
+    return str(holder).partition(" -n ")[0]
+
+
+def finding_record(finding: Finding) -> dict[str, Any]:
+    """A finding as JSON; fields are added to it in later versions, never given another meaning."""
+    ref, holder, attribution = finding.key, finding.key.holder, finding.attribution
+    return {
+        "id": finding.fingerprint,
+        "analysis": finding.analysis,
+        "severity": str(finding.severity),
+        "state": finding.state,
+        "holder": _object_record(holder),
+        "namespace": holder.namespace,
+        "name": holder.name,
+        "field": ref.field,
+        "path": list(ref.path),
+        "key": ref.key,
+        "value_bytes": finding.value_bytes,
+        "subjects": [
+            {
+                "group": s.kind.group,
+                "version": s.kind.version,
+                "kind": s.kind.kind,
+                "namespace": s.namespace,
+                "name": s.name,
+                "uid": s.uid,
+            }
+            for s in finding.subjects
+        ],
+        "attribution": attribution
+        and {
+            "template": attribution.template,
+            "certainty": str(attribution.certainty),
+            "kinds": [kind.qualified for kind in attribution.kinds],
+            "support": attribution.support,
+            "coverage": round(attribution.coverage, 4),
+            "subject_coverage": round(attribution.subject_coverage, 4),
+            "scope": attribution.scope,
+        },
+        "writer": finding.writer,
+        "message": finding.message,
+        "evidence": list(finding.evidence),
+    }
+
+
+def _object_record(holder: ObjectRef) -> dict[str, str]:
+    return {
+        "group": holder.kind.group,
+        "version": holder.kind.version,
+        "kind": holder.kind.kind,
+        "namespace": holder.namespace,
+        "name": holder.name,
+        "uid": holder.uid,
+    }
+
+
+def gap_record(gap: Gap) -> dict[str, str]:
+    """A gap as JSON."""
+    return {"what": gap.what, "why": gap.why, "kind": gap.kind, "hint": gap.hint}
+
+
+def summary(snapshot: Snapshot, findings: Sequence[Finding]) -> dict[str, int]:
+    """Counts of what was looked at and what was found."""
+    unknown = sum(finding.state == "unknown" for finding in findings)
+    return {
+        "maps": len({(seen.holder.kind, seen.holder.namespace, seen.holder.name) for seen in snapshot.maps}),
+        "keys": snapshot.key_count,
+        "subjects": len(snapshot.subjects),
+        "findings": len(findings) - unknown,
+        "unknown": unknown,
+        "gaps": len(snapshot.gaps),
+    }
+
+
+def print_report(snapshot: Snapshot, findings: Sequence[Finding], form: str, *, color: bool) -> None:
+    """Prints findings to stdout in one of FORMATS."""
+    if form in {"table", "wide"}:
+        rows = wide_rows(findings) if form == "wide" else table_rows(findings)
+        print_table(rows, color=color)
+        return
+    if form == "name":
+        for finding in findings:
+            click.echo(safe(f"{short_kind(finding.key.holder)} {finding.key}"))
+        return
+    import msgspec
+
+    encode = msgspec.json.encode
+    records = map(finding_record, findings)
+    if form == "jsonl":
+        for record in records:
+            click.echo(encode({"schema_version": SCHEMA_VERSION, **record}))
+        return
+    if form == "sarif":
+        click.echo(msgspec.json.format(encode(sarif(findings)), indent=2))
+        return
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "kind": "GhostkeyScan",
+        "cluster": snapshot.cluster,
+        "summary": summary(snapshot, findings),
+        "findings": list(records),
+        "gaps": [gap_record(gap) for gap in snapshot.gaps],
+    }
+    if form == "yaml":
+        from ghostkey.kube.yaml_text import dump_yaml
+
+        click.echo(dump_yaml(document), nl=False)
+    else:
+        click.echo(msgspec.json.format(encode(document), indent=2))
+
+
+Row = tuple[Severity | None, list[str]]
+
+
+def table_rows(findings: Sequence[Finding]) -> Iterator[Row]:
+    """A row for each map and kind of finding, with the number of keys and one example."""
+    yield None, ["NAMESPACE", "MAP", "FINDING", "KEYS", "WRITTEN FOR", "EXAMPLE", "ID"]
+    groups: dict[tuple[object, ...], list[Finding]] = {}
+    for finding in findings:
+        holder = finding.key.holder
+        about = finding.attribution.template if finding.attribution else ""
+        single = holder.name if finding.key.field != "children" else ""
+        spot = (finding.analysis, finding.state, holder.kind, holder.namespace, single, finding.key.path, about)
+        groups.setdefault(spot, []).append(finding)
+    for members in groups.values():
+        first = members[0]
+        kinds = "/".join(kind.kind for kind in first.attribution.kinds[:3]) if first.attribution else ""
+        about = f"{kinds} {first.attribution.template}" if first.attribution else first.message
+        name = short_kind(first.key.holder)
+        if first.key.field == "children" and len(members) > 1:
+            name = f"{name} (+{len(members) - 1})"
+        finding_name = first.analysis + (" (unknown)" if first.state == "unknown" else "")
+        count = str(len(members)) if first.key.key else "-"
+        yield (
+            first.severity,
+            [first.key.holder.namespace or "-", name, finding_name, count, about, str(first.key) or "-", first.fingerprint],
+        )
+
+
+def wide_rows(findings: Sequence[Finding]) -> Iterator[Row]:
+    """A row for each finding."""
+    yield None, ["ID", "NAMESPACE", "MAP", "FINDING", "SEVERITY", "KEY", "BYTES", "WRITER", "MESSAGE"]
+    for finding in findings:
+        name = finding.analysis + (" (unknown)" if finding.state == "unknown" else "")
+        yield (
+            finding.severity,
+            [
+                finding.fingerprint,
+                finding.key.holder.namespace or "-",
+                short_kind(finding.key.holder),
+                name,
+                str(finding.severity),
+                str(finding.key) or "-",
+                str(finding.value_bytes) if finding.value_bytes >= 0 else "-",
+                finding.writer or "-",
+                finding.message,
+            ],
+        )
+
+
+def print_table(rows: Iterator[Row], *, color: bool) -> None:
+    """Prints rows in columns, the finding's word in the colour of its severity. Nothing for a header alone."""
+    table = [(severity, [safe(cell) for cell in cells]) for severity, cells in rows]
+    if len(table) < 2:
+        return
+    widths = [max(map(_width, column)) for column in zip(*(cells for _, cells in table), strict=True)]
+    for severity, cells in table:
+        padded = [cell + " " * (width - _width(cell)) for cell, width in zip(cells, widths, strict=True)]
+        line = "   ".join(padded).rstrip()
+        if color and severity is not None:
+            word = next(cell for cell in cells if "-" in cell and cell == cell.lower() and not cell.startswith("-"))
+            line = line.replace(word, click.style(word, fg=COLORS[severity]), 1) if word in line else line
+        elif color:
+            line = click.style(line, bold=True)
+        click.echo(line, color=color)
+
+
+def _width(text: str) -> int:
+    if text.isascii():
+        return len(text)
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
+
+
+def sarif(findings: Sequence[Finding]) -> dict[str, Any]:
+    """SARIF 2.1.0, with the map and key as logical location."""
+    levels = {Severity.CRITICAL: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
+    rules = sorted({finding.analysis for finding in findings})
+    return {
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [
+            {
+                "tool": {
+                    "driver": {
+                        "name": "ghostkey",
+                        "version": ghostkey.__version__,
+                        "rules": [{"id": rule, "helpUri": f"docs/analyses.md#{rule}"} for rule in rules],
+                    }
+                },
+                "results": [
+                    {
+                        "ruleId": finding.analysis,
+                        "level": "note" if finding.state == "unknown" else levels[finding.severity],
+                        "message": {"text": safe(f"{finding.key}: {finding.message}")},
+                        "partialFingerprints": {"ghostkey/v1": finding.fingerprint},
+                        "locations": [
+                            {
+                                "logicalLocations": [
+                                    {
+                                        "kind": "member",
+                                        "name": safe(str(finding.key)),
+                                        "fullyQualifiedName": safe(
+                                            f"{finding.key.holder.namespace}/{short_kind(finding.key.holder)}"
+                                            f"/{finding.key.field}/{finding.key}"
+                                        ),
+                                    }
+                                ]
+                            }
+                        ],
+                    }
+                    for finding in findings
+                ],
+            }
+        ],
+    }

@@ -1,0 +1,138 @@
+"""`ghostkey scan`."""
+
+from __future__ import annotations
+
+import click
+
+from ghostkey.cli import CONTEXT
+from ghostkey.cli.options import ProgressLine, cluster_options, color_option, parse_holder, use_color
+from ghostkey.cli.output import FORMATS
+from ghostkey.model.errors import UsageError
+
+SEVERITIES = ("info", "warning", "critical")
+
+
+@click.command("scan", context_settings=CONTEXT)
+@click.argument("maps", nargs=-1, metavar="[cm/NAME | secret/NAME]…")
+@cluster_options
+@click.option("-A", "--all-namespaces", is_flag=True, help="Maps of all namespaces (the default without -n).")
+@click.option("-l", "--selector", default="", metavar="LABELS", help="Maps with these labels only.")
+@click.option("-o", "--output", "form", type=click.Choice(FORMATS), default="table", help="How to print findings.")
+@click.option(
+    "--from", "paths", multiple=True, metavar="PATH", help="Read files, folders or archives instead of a cluster; - is stdin."
+)
+@click.option(
+    "--field",
+    "fields",
+    multiple=True,
+    metavar="KIND:PATH",
+    help="Look into a map-valued field too, as tenants.demo:status.shards.",
+)
+@click.option(
+    "--subject",
+    "subjects",
+    multiple=True,
+    metavar="KIND=TEMPLATE",
+    help="Declare what keys are written for: 'tenants={namespace}.{name}'.",
+)
+@click.option("--kinds", multiple=True, metavar="KIND", help="Consider only these kinds as subjects (needs fewer rights).")
+@click.option("--holders", multiple=True, metavar="KIND", help="Look into configmaps or secrets only.")
+@click.option("--only", multiple=True, metavar="ANALYSIS", help="Run only these analyses.")
+@click.option("--severity", type=click.Choice(SEVERITIES), default="warning", help="Show findings from this severity on.")
+@click.option("--fail-on", type=click.Choice((*SEVERITIES, "never")), default="warning", help="Exit 1 from this severity on.")
+@color_option
+def command(
+    maps: tuple[str, ...],
+    namespace: str | None,
+    context: str | None,
+    kubeconfig: str | None,
+    as_user: str | None,
+    as_group: tuple[str, ...],
+    all_namespaces: bool,
+    selector: str,
+    form: str,
+    paths: tuple[str, ...],
+    fields: tuple[str, ...],
+    subjects: tuple[str, ...],
+    kinds: tuple[str, ...],
+    holders: tuple[str, ...],
+    only: tuple[str, ...],
+    severity: str,
+    fail_on: str,
+    color: str,
+) -> int:
+    """Find ghost keys and their kin, and prove each.
+
+    Reads; changes nothing. Exit code: 0 nothing found, 1 findings, 3 something could not be seen.
+    """
+    import gc
+
+    from ghostkey import api
+    from ghostkey.cli import findings_file
+    from ghostkey.cli.output import print_report
+    from ghostkey.kube.client import ApiClient
+    from ghostkey.kube.config import load_config
+    from ghostkey.model.findings import Severity
+    from ghostkey.model.refs import ObjectRef
+
+    # A scan makes millions of objects that live until it ends; looking through them for cycles only costs time.
+    gc.disable()
+    if all_namespaces and namespace:
+        raise UsageError("-A and -n contradict each other")
+    names = parse_holder(maps)
+    config = None if paths else load_config(kubeconfig, context, namespace, as_user, as_group)
+    where = namespace or (config.namespace if config and names else "")
+    scope = api.Scope(
+        namespace=where,
+        selector=selector,
+        names=tuple(names),
+        holders=api.holder_kinds(holders) if holders else api.Scope().holders,
+        fields=tuple(_field(text) for text in fields),
+        subject_kinds=kinds,
+    )
+    progress = ProgressLine()
+    if config is None:
+        snapshot = api.collect(api.manifests(paths, scope, progress))
+        links = api.declared_links(subjects, snapshot, [ObjectRef(kind, where, name) for kind, name in names])
+        findings = api.with_writers(snapshot, api.analyse(snapshot, links, only))
+    else:
+        source = api.cluster(ApiClient(config), scope, progress)
+        snapshot = api.collect(source, config.server)
+        progress("looking for ghosts")
+        links = api.declared_links(subjects, snapshot, [ObjectRef(kind, where, name) for kind, name in names])
+        findings = api.confirm(source, api.analyse(snapshot, links, only))
+    progress.done()
+    shown = [finding for finding in findings if finding.severity >= Severity[severity.upper()]]
+    print_report(snapshot, shown, form, color=use_color(color))
+    findings_file.save(shown)
+    _say(snapshot, findings, shown, form)
+    loud = fail_on != "never" and any(f.severity >= Severity[fail_on.upper()] and f.state != "unknown" for f in findings)
+    # What could not be seen outranks what was seen: a script that reads 1 as "these are all" would be wrong.
+    return 3 if snapshot.gaps else 1 if loud else 0
+
+
+def _field(text: str) -> tuple[str, str]:
+    kind, colon, path = text.partition(":")
+    if not colon or not kind or not path:
+        raise UsageError(f"field {text!r} is not KIND:PATH", "for example --field tenants.demo:status.shards")
+    return kind, path
+
+
+def _say(snapshot: object, findings: list, shown: list, form: str) -> None:  # type: ignore[type-arg]
+    from ghostkey.cli.output import safe, summary
+    from ghostkey.store.snapshot import Snapshot
+
+    assert isinstance(snapshot, Snapshot)
+    counts = summary(snapshot, shown)
+    for gap in snapshot.gaps[:10]:
+        click.echo(safe(f"not seen: {gap.what}: {gap.why}"), err=True)
+        if gap.hint and gap is snapshot.gaps[0]:
+            click.echo(f"hint: {gap.hint}", err=True)
+    if len(snapshot.gaps) > 10:
+        click.echo(f"not seen: {len(snapshot.gaps) - 10} more; -o json lists all", err=True)
+    if form in {"table", "wide"}:
+        hidden = len(findings) - len(shown)
+        line = f"{counts['findings']} findings in {counts['keys']:,} keys of {counts['maps']:,} maps"
+        line += f", {counts['unknown']} unknown" if counts["unknown"] else ""
+        line += f", {hidden} below --severity" if hidden else ""
+        click.echo(line + (f"; ghostkey explain {shown[0].fingerprint} shows why" if shown else ""), err=True)
