@@ -169,7 +169,7 @@ def _registry(
         if key in places.get(place, {}):
             continue
         places.setdefault(place, {})[key] = value(life)
-        if life.uid in gone_uids and (life.namespace, life.name) not in cluster.live:
+        if life.uid in gone_uids and ("uid" in scheme or (life.namespace, life.name) not in cluster.live):
             truth.setdefault(place, set()).add(key)
         else:
             alive_in[place] = alive_in.get(place, 0) + 1

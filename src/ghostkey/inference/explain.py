@@ -103,7 +103,8 @@ def explain_cut(key: str, index: SubjectIndex, longest: int) -> Iterator[Explana
         begin = canonical(stem)
         place = bisect_left(names, begin)
         for name in names[place : place + 4]:
-            if not name.startswith(begin) or len(name) <= len(begin):
+            # a name is cut because it is longer than what it is cut to, hash and all
+            if not name.startswith(begin) or len(name) <= len(key):
                 continue
             for row in index.named(name):
                 if index.subjects.names[row].startswith(stem):

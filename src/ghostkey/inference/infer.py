@@ -64,6 +64,7 @@ class MapResult:
     lost: list[Lost] = field(default_factory=list)
     live: set[int] = field(default_factory=set)
     has_empty_live: bool = False
+    templates: list[Template] = field(default_factory=list)
 
 
 _Votes = dict[Template, dict[str, set[int]]]  # template → names of live objects → their kinds
@@ -272,6 +273,7 @@ class _Inference:
         believed = {
             template: kinds for template, matches in pooled.items() if (kinds := self._believed_kinds(template, matches, members))
         }
+        believed = self._without_parts(believed, pooled)
         for number, seen, matches in members:
             result = MapResult(seen)
             own = {match.template: match for match in matches}
@@ -285,6 +287,33 @@ class _Inference:
             self._by_values(result)
             if result.attributions:
                 yield number, self._settled(result)
+
+    def _without_parts(
+        self, believed: dict[Template, list[int]], pooled: dict[Template, list[_Match]]
+    ) -> dict[Template, list[int]]:
+        """Without what is a pair template seen in one namespace alone: `web-{name}` beside `{namespace}-{name}`.
+
+        The literal has to be a namespace, or one of several, since a map may also hold `{namespace}.{name}` for one kind
+        and `bucket.{name}` for another.
+        """
+        pairs = [template for template in believed if template.has_namespace]
+        for pair in pairs:
+            support = max(match.best for match in pooled[pair])
+            beside = {t: literal for t in believed if (literal := _literal_beside(t, pair)) is not None}
+            parts = {
+                template
+                for template, literal in beside.items()
+                if (canonical(literal) in self.index.canonical_namespaces or len(beside) >= 4)
+                and max(match.best for match in pooled[template]) <= support
+            }
+            # the namespace at the front of every key, and the name behind it taken for a hash
+            parts |= {
+                template
+                for template, kinds in believed.items()
+                if template.hash_length and all(self.subjects.kinds[kind].kind == "Namespace" for kind in kinds)
+            }
+            believed = {template: kinds for template, kinds in believed.items() if template not in parts}
+        return believed
 
     def _believed_kinds(
         self, template: Template, matches: list[_Match], members: list[tuple[int, KeysSeen, list[_Match]]]
@@ -339,7 +368,7 @@ class _Inference:
             return False
         if not custom:
             return (support >= 10 and keyed >= 0.5) or (support >= 5 and keyed >= 0.9 and share >= 0.5)
-        if support >= 10 and (keyed >= 0.5 or (share >= 0.2 and telling >= 0.5)):
+        if support >= 8 and (keyed >= 0.5 or telling >= 0.5):
             return True
         if support >= 2 and keyed >= 0.8:
             return True
@@ -399,6 +428,7 @@ class _Inference:
             ("maps of the same name elsewhere have live subjects",) if borrowed else (),
         )
         result.attributions.append(attribution)
+        result.templates.append(template)
         custom = any(is_custom(self.subjects.kinds[kind]) for kind in kinds)
         strict_words = style.shares_words if self._words_tell(template, style, match.cores, alive) else None
         for core in match.cores.keys() - alive:
@@ -578,7 +608,8 @@ class _Inference:
                 continue
             subject = Subject(kinds[0], identity.namespace, identity.name, identity.uid)
             twin = self._twin(identity.namespace, identity.name, kinds) if identity.name else None
-            twin = self._key_twin(seen.keys[i], result, i) if twin is None and i in result.live else twin
+            if twin is None and i in result.live:
+                twin = self._key_twin(seen.keys[i], result, kinds)
             why = self._uncovered((subject,), seen, attribution)
             state = "unknown" if why else "recreated" if twin is not None else "gone"
             note = f"a {kinds[0].kind} of the same name lives with another UID" if twin is not None else ""
@@ -641,9 +672,14 @@ class _Inference:
                 return row
         return None
 
-    def _key_twin(self, key: str, result: MapResult, i: int) -> int | None:
-        """Any row, when the key itself has a live subject: then the value's UID is that of its predecessor."""
-        return 0 if i in result.live else None
+    def _key_twin(self, key: str, result: MapResult, kinds: Sequence[Kind]) -> int | None:
+        """A row, when the key itself is made of a live object of these kinds: the value's UID is its predecessor's."""
+        for template in result.templates:
+            core = template.core_of(key)
+            for kind in kinds:
+                if core is not None and core in self.index.rendered(template, self.kind_numbers[kind]):
+                    return self.index.rows_of(self.kind_numbers[kind])[0]
+        return None
 
     def _recreated_note(self, seen: KeysSeen, item: Lost) -> str:
         identity = seen.identities.get(item.index)
@@ -705,6 +741,20 @@ _TOMBSTONE_SHAPES = {"empty"}
 _EXEMPT_NAMES = {"kube-root-ca.crt", "openshift-service-ca.crt", "extension-apiserver-authentication", "cluster-info"}
 _EXEMPT_ANNOTATIONS = {"control-plane.alpha.kubernetes.io/leader"}
 _EXEMPT_TYPES = ("kubernetes.io/", "bootstrap.kubernetes.io/", "helm.sh/")
+
+
+def _literal_beside(template: Template, pair: Template) -> str | None:
+    """What stands in a name template where a pair template has the namespace: `web` of `web-{name}`; None if nothing."""
+    if template.order != "name" or template.hash_length or template.cut:
+        return None
+    if pair.order == "namespace-name":
+        text, begin, end = template.prefix, pair.prefix, pair.separator
+        same = template.suffix == pair.suffix
+    else:
+        text, begin, end = template.suffix, pair.separator, pair.suffix
+        same = template.prefix == pair.prefix
+    whole = same and text.startswith(begin) and text.endswith(end) and len(text) > len(begin) + len(end)
+    return text[len(begin) : len(text) - len(end)] if whole else None
 
 
 def is_custom(kind: Kind) -> bool:
