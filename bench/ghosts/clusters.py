@@ -13,12 +13,76 @@ import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
-WORDS = (
-    "amber birch cedar delta ember fjord grove harbor iris jade kestrel lagoon maple nectar onyx pearl quartz raven "
-    "sable tundra umber violet willow xenon yarrow zephyr acorn basalt cobalt dune echo flint garnet hazel indigo juniper"
-).split()
-TEAMS = "payments search billing media risk identity growth data ml core edge mobile web legal finance ops".split()
-COMPONENTS = "api worker gateway scheduler cache indexer mailer router proxy frontend importer exporter".split()
+WORDS = [
+    "amber",
+    "birch",
+    "cedar",
+    "delta",
+    "ember",
+    "fjord",
+    "grove",
+    "harbor",
+    "iris",
+    "jade",
+    "kestrel",
+    "lagoon",
+    "maple",
+    "nectar",
+    "onyx",
+    "pearl",
+    "quartz",
+    "raven",
+    "sable",
+    "tundra",
+    "umber",
+    "violet",
+    "willow",
+    "xenon",
+    "yarrow",
+    "zephyr",
+    "acorn",
+    "basalt",
+    "cobalt",
+    "dune",
+    "echo",
+    "flint",
+    "garnet",
+    "hazel",
+    "indigo",
+    "juniper",
+]
+TEAMS = [
+    "payments",
+    "search",
+    "billing",
+    "media",
+    "risk",
+    "identity",
+    "growth",
+    "data",
+    "ml",
+    "core",
+    "edge",
+    "mobile",
+    "web",
+    "legal",
+    "finance",
+    "ops",
+]
+COMPONENTS = [
+    "api",
+    "worker",
+    "gateway",
+    "scheduler",
+    "cache",
+    "indexer",
+    "mailer",
+    "router",
+    "proxy",
+    "frontend",
+    "importer",
+    "exporter",
+]
 KINDS = [
     ("Tenant", "demo.example.com", True), ("Database", "db.example.org", True), ("Site", "web.example.net", False),
     ("Pipeline", "ci.example.io", True), ("Bucket", "storage.example.com", False), ("Queue", "mq.example.org", True),
@@ -248,8 +312,8 @@ def _decoys(rng: random.Random, cluster: Cluster, namespaces: list[str], deploym
             {f"{name}.json": json.dumps({"title": name, "panels": [], "uid": name}) for name in [*some, "overview", "slo"]},
         ),
         ("feature-flags", {f"enable-{word}": rng.choice(["true", "false"]) for word in rng.sample(WORDS, 8)}),
-        ("quotas", {**{n: "10" for n in rng.sample(namespaces, min(3, len(namespaces)))}, "default": "5", "burst": "20"}),
-        ("users", {name: "admin" for name in ("alice", "bob", "carol", "dave")}),
+        ("quotas", {**dict.fromkeys(rng.sample(namespaces, min(3, len(namespaces))), "10"), "default": "5", "burst": "20"}),
+        ("users", dict.fromkeys(("alice", "bob", "carol", "dave"), "admin")),
         ("locales", {code: f"{code}.utf8" for code in ("en", "fr", "de", "ja", "pt-br")}),
         ("env", {f"{w.upper()}_URL": f"http://{w}:8080" for w in rng.sample(COMPONENTS, 5)} | {"DEBUG": "0"}),
         ("zones", {f"eu-west-{n}{z}": "enabled" for n in (1, 2) for z in "abc"}),
@@ -258,7 +322,7 @@ def _decoys(rng: random.Random, cluster: Cluster, namespaces: list[str], deploym
         ("ports", {f"{8000 + n}": f"{rng.choice(namespaces)}/{rng.choice(COMPONENTS)}:80" for n in range(6)}),
         ("sessions", {_uid(rng): "active" for _ in range(12)}),
         ("checksums", {f"{w}.tar.gz": _sha(w) for w in rng.sample(WORDS, 6)}),
-        ("words", {w: "1" for w in rng.sample(WORDS, 12)}),
+        ("words", dict.fromkeys(rng.sample(WORDS, 12), "1")),
         ("versions", {c: f"1.{rng.randrange(30)}.0" for c in COMPONENTS}),
     ]
     for name, data in decoys:

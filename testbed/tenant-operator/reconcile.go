@@ -195,7 +195,9 @@ func (r *reconciler) valueOf(t *Tenant) string {
 
 // registry gives an empty object of the registry's kind.
 func (r *reconciler) registry() client.Object {
-	meta := metav1.ObjectMeta{Namespace: r.namespace, Name: r.name}
+	// without the label the map would be created empty, and the API server never begins to track who owns its keys
+	labels := map[string]string{managedBy: "tenant-operator"}
+	meta := metav1.ObjectMeta{Namespace: r.namespace, Name: r.name, Labels: labels}
 	if r.mistakes["secret-registry"] {
 		return &corev1.Secret{ObjectMeta: meta}
 	}

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from ghostkey.model.errors import UsageError
-from ghostkey.model.refs import CONFIG_MAPS, SECRETS, Kind
+from ghostkey.model.refs import CONFIG_MAPS, NAMESPACES, SECRETS, Kind
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -19,12 +19,63 @@ FIRST_PROGRESS_SECONDS = 1.0
 NEXT_PROGRESS_SECONDS = 0.1
 
 
+def complete_context(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """Contexts of the kubeconfig at hand."""
+    from ghostkey.kube.config import context_names
+
+    return [name for name in context_names(ctx.params.get("kubeconfig")) if name.startswith(incomplete)]
+
+
+def complete_namespace(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """Namespaces of the cluster."""
+    return [name for name in _names(ctx, NAMESPACES, "") if name.startswith(incomplete)]
+
+
+def complete_map(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """`cm/…` and `secret/…` of the namespace."""
+    kind, slash, _rest = incomplete.partition("/")
+    if not slash:
+        return [word for word in ("cm/", "secret/") if word.startswith(incomplete)]
+    chosen = SECRETS if SECRETS.answers_to(kind) else CONFIG_MAPS
+    found = [f"{kind}/{name}" for name in _names(ctx, chosen, ctx.params.get("namespace") or "")]
+    return [name for name in found if name.startswith(incomplete)]
+
+
+def _names(ctx: click.Context, kind: Kind, namespace: str) -> list[str]:
+    """Names for completion; nothing when the cluster does not answer, for a shell must not show errors."""
+    from ghostkey.kube.client import METADATA_LIST, ApiClient
+    from ghostkey.kube.config import load_config
+    from ghostkey.kube.objects import decode_metadata
+    from ghostkey.model.errors import GhostkeyError
+
+    try:
+        client = ApiClient(load_config(ctx.params.get("kubeconfig"), ctx.params.get("context"), namespace or None))
+        place = client.config.namespace if kind.namespaced else ""
+        body = client.get(kind.path(place), {"limit": "500"}, METADATA_LIST)
+    except GhostkeyError:
+        return []
+    return [item.metadata.name for item in decode_metadata(body).items or ()]
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of `90s`, `10m`, `1h30m` or a bare number, as kubectl reads them."""
+    import re
+
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return float(text)
+    parts = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?", text)
+    if not text or parts is None:
+        raise UsageError(f"{text!r} is no duration", "write 90s, 10m or 1h30m")
+    hours, minutes, seconds, milliseconds = (float(part or 0) for part in parts.groups())
+    return hours * 3600 + minutes * 60 + seconds + milliseconds / 1000
+
+
 def cluster_options(function: F) -> F:
     """kubectl's words for which cluster, as whom."""
     for option in reversed(
         [
-            click.option("-n", "--namespace", metavar="NS", help="Namespace to work in."),
-            click.option("--context", metavar="NAME", help="Context of the kubeconfig."),
+            click.option("-n", "--namespace", metavar="NS", help="Namespace to work in.", shell_complete=complete_namespace),
+            click.option("--context", metavar="NAME", help="Context of the kubeconfig.", shell_complete=complete_context),
             click.option("--kubeconfig", metavar="FILE", help="Kubeconfig to use."),
             click.option("--as", "as_user", metavar="USER", help="User to impersonate."),
             click.option("--as-group", multiple=True, metavar="GROUP", help="Group to impersonate; may be repeated."),

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from ghostkey.cli import CONTEXT
 from ghostkey.cli.options import ProgressLine, cluster_options, color_option, parse_holder, use_color
 from ghostkey.cli.output import FORMATS
 from ghostkey.model.errors import UsageError
+
+if TYPE_CHECKING:
+    from ghostkey.model.findings import Finding
+    from ghostkey.model.refs import Kind
+    from ghostkey.store.snapshot import Snapshot
 
 SEVERITIES = ("info", "warning", "critical")
 
@@ -102,6 +109,8 @@ def command(
         links = api.declared_links(subjects, snapshot, [ObjectRef(kind, where, name) for kind, name in names])
         findings = api.confirm(source, api.analyse(snapshot, links, only))
     progress.done()
+    # objects elsewhere were read as subjects only; what is wrong with them is for a scan of their namespace
+    findings = [finding for finding in findings if _is_wanted(finding, where, names)]
     shown = [finding for finding in findings if finding.severity >= Severity[severity.upper()]]
     print_report(snapshot, shown, form, color=use_color(color))
     findings_file.save(shown)
@@ -111,6 +120,11 @@ def command(
     return 3 if snapshot.gaps else 1 if loud else 0
 
 
+def _is_wanted(finding: Finding, namespace: str, names: list[tuple[Kind, str]]) -> bool:
+    holder = finding.key.holder
+    return (not namespace or holder.namespace == namespace) and (not names or (holder.kind, holder.name) in names)
+
+
 def _field(text: str) -> tuple[str, str]:
     kind, colon, path = text.partition(":")
     if not colon or not kind or not path:
@@ -118,11 +132,9 @@ def _field(text: str) -> tuple[str, str]:
     return kind, path
 
 
-def _say(snapshot: object, findings: list, shown: list, form: str) -> None:  # type: ignore[type-arg]
+def _say(snapshot: Snapshot, findings: list[Finding], shown: list[Finding], form: str) -> None:
     from ghostkey.cli.output import safe, summary
-    from ghostkey.store.snapshot import Snapshot
 
-    assert isinstance(snapshot, Snapshot)
     counts = summary(snapshot, shown)
     for gap in snapshot.gaps[:10]:
         click.echo(safe(f"not seen: {gap.what}: {gap.why}"), err=True)

@@ -29,7 +29,7 @@ class Metadata(msgspec.Struct, rename="camel"):
     labels: dict[str, str] | None = None
     annotations: dict[str, str] | None = None
     owner_references: list[OwnerReference] | None = None
-    managed_fields: msgspec.Raw | None = None
+    managed_fields: msgspec.Raw = msgspec.Raw()
 
 
 class ListMetadata(msgspec.Struct, rename="camel"):
@@ -86,7 +86,7 @@ class ManagedFieldsEntry(msgspec.Struct, rename={"fields": "fieldsV1"}):
     operation: str = ""
     time: str = ""
     subresource: str = ""
-    fields: msgspec.Raw | None = None
+    fields: msgspec.Raw = msgspec.Raw()
 
 
 decode_maps = msgspec.json.Decoder(MapList).decode

@@ -100,7 +100,7 @@ class MapReader:
 
     def _meta(self, kind: Kind, item: MapObject, batches: list[KeysSeen]) -> HolderMeta:
         metadata = item.metadata
-        managed = bytes(metadata.managed_fields) if metadata.managed_fields is not None else None
+        managed = bytes(metadata.managed_fields)
         annotations = metadata.annotations or {}
         labels = metadata.labels or {}
         annotations_bytes = sum(len(k) + len(v) for k, v in annotations.items())
@@ -118,7 +118,7 @@ class MapReader:
             resource_version=metadata.resource_version or "",
             values_bytes=sum(sum(seen.sizes) for seen in batches),
             stored_bytes=stored_bytes((pair for seen in batches for pair in zip(seen.keys, seen.sizes, strict=True)), extra),
-            managed_fields_bytes=len(managed) if managed is not None else -1,
+            managed_fields_bytes=len(managed) or -1,
             annotations_bytes=annotations_bytes,
             key_count=sum(len(seen.keys) for seen in batches),
             owned=bool(metadata.owner_references),
@@ -181,7 +181,7 @@ def subject_detail(metadata: Metadata) -> SubjectDetail:
     """What is kept of an object that may be somebody's dependent."""
     labels = tuple(sorted((metadata.labels or {}).items()))
     manager = ""
-    if metadata.managed_fields is not None:
+    if metadata.managed_fields:
         owners = field_owners(bytes(metadata.managed_fields), with_keys=False)
         manager = owners[0].manager if owners else ""
     return SubjectDetail(labels, metadata.creation_timestamp or "", manager, metadata.deletion_timestamp is not None)

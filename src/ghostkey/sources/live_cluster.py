@@ -30,11 +30,11 @@ from ghostkey.kube.objects import (
     decode_maps,
     decode_metadata,
 )
+from ghostkey.kube.pods import has_pod_spec, key_uses
 from ghostkey.model.errors import AccessDenied, ApiFailed, UsageError
 from ghostkey.model.events import Coverage, Event, Gap, KeysSeen, KindsKnown, Owner, SubjectsSeen
 from ghostkey.model.refs import CONFIG_MAPS, SECRETS, Kind, ObjectRef
 from ghostkey.sources._maps import MapReader, read_map_field, subject_detail
-from ghostkey.sources._pods import has_pod_spec, key_uses
 
 WORKERS = 4
 # records of happenings and views computed on request: no key is written for one, and their lists are long
@@ -140,8 +140,7 @@ class LiveCluster:
             yield Gap(
                 f"{kind.qualified} could not be listed {where}: their keys were not looked at",
                 str(error),
-                kind.qualified,
-                error.hint,
+                hint=error.hint,
             )
             return
         except msgspec.DecodeError as error:
@@ -175,8 +174,7 @@ class LiveCluster:
             yield Gap(
                 f"{kind.qualified} could not be listed: {field} was not looked at",
                 str(error),
-                kind.qualified,
-                error.hint,
+                hint=error.hint,
             )
 
     # subjects

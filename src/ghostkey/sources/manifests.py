@@ -25,11 +25,11 @@ from typing import IO, Any
 import msgspec
 
 from ghostkey.kube.objects import MapObject, Metadata
+from ghostkey.kube.pods import has_pod_spec, key_uses
 from ghostkey.model.errors import SourceDamaged
 from ghostkey.model.events import Coverage, Event, Gap, KindsKnown, SubjectsSeen
 from ghostkey.model.refs import CONFIG_MAPS, SECRETS, Kind
 from ghostkey.sources._maps import MapReader, read_map_field
-from ghostkey.sources._pods import has_pod_spec, key_uses
 from ghostkey.sources.live_cluster import NOT_SUBJECTS, Progress, Scope, _add_subject
 
 FILE_BYTES = 1 << 30  # one file, decompressed: larger than any must-gather's single file, smaller than a zip bomb

@@ -1,0 +1,1 @@
+"""Turns findings into a plan, applies it under preconditions, leaves a receipt, and puts back what was removed."""

@@ -1,0 +1,109 @@
+"""`ghostkey explain`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from ghostkey.cli import CONTEXT
+from ghostkey.cli.options import ProgressLine, cluster_options
+from ghostkey.model.errors import UsageError
+
+
+def _complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
+    from ghostkey.analyses import all_analyses
+
+    return [name for name in all_analyses() if name.startswith(incomplete)]
+
+
+@click.command("explain", context_settings=CONTEXT)
+@click.argument("what", metavar="FINDING|ANALYSIS|cm/NAME", shell_complete=_complete)
+@click.argument("key", default="", metavar="[KEY]")
+@cluster_options
+@click.option("--kinds", multiple=True, metavar="KIND", help="With cm/NAME: consider only these kinds as subjects.")
+@click.option(
+    "--subject", "subjects", multiple=True, metavar="KIND=TEMPLATE", help="With cm/NAME: declare what keys are written for."
+)
+def command(
+    what: str,
+    key: str,
+    namespace: str | None,
+    context: str | None,
+    kubeconfig: str | None,
+    as_user: str | None,
+    as_group: tuple[str, ...],
+    kinds: tuple[str, ...],
+    subjects: tuple[str, ...],
+) -> int:
+    """Show the evidence of a finding, or what an analysis means.
+
+    FINDING is an id of the last scan, or its beginning. With cm/NAME [KEY] the map is looked at anew.
+    """
+    if "/" in what:
+        return _explain_map(what, key, (kubeconfig, context, namespace, as_user, as_group), kinds, subjects)
+    from ghostkey.analyses import all_analyses
+    from ghostkey.cli.findings_file import find
+
+    if what in all_analyses():
+        click.echo(_page(what))
+        return 0
+    found = find(what)
+    if len(found) == 1:
+        _print_chain(found[0])
+        return 0
+    known = ", ".join(sorted(all_analyses()))
+    if found:
+        raise UsageError(f"{len(found)} findings of the last scan begin with {what!r}", "write more of the id")
+    raise UsageError(f"no finding {what!r} in the last scan, and no analysis of that name", f"analyses: {known}")
+
+
+def _page(name: str) -> str:
+    import importlib
+
+    from ghostkey.analyses import all_analyses
+
+    run = all_analyses()[name].run
+    page = importlib.import_module(run.__module__).__doc__ or ""
+    return f"{name}: {page.strip()}"
+
+
+def _print_chain(record: dict[str, Any]) -> None:
+    from ghostkey.cli.output import safe
+
+    holder = record["holder"]
+    word = {"ConfigMap": "cm", "Secret": "secret"}.get(holder["kind"], holder["kind"])
+    place = f"{word}/{holder['name']}" + (f" -n {holder['namespace']}" if holder["namespace"] else "")
+    name = "/".join([*record["path"], record["key"]])
+    click.echo(safe(f"{record['analysis']} {record['id']} ({record['severity']}, {record['state']})"))
+    click.echo(safe(f"{place}: {name or record['field']}"))
+    click.echo(safe(f"  {record['message']}"))
+    for number, step in enumerate(record["evidence"], 1):
+        click.echo(safe(f"  {number}. {step}"))
+    if record["analysis"] in {"ghost-key", "tombstone"} and record["state"] == "found":
+        click.echo(f"  next: ghostkey trim {place} --ghosts")
+
+
+def _explain_map(what: str, key: str, where: tuple[Any, ...], kinds: tuple[str, ...], subjects: tuple[str, ...]) -> int:
+    from ghostkey.cli._cluster import connect, findings_of_map, one_map
+    from ghostkey.cli.output import finding_record
+
+    client = connect(*where)
+    kind, name = one_map((what,))
+    progress = ProgressLine()
+    findings, snapshot = findings_of_map(client, kind, name, kinds, subjects, progress)
+    progress.done()
+    chosen = [finding for finding in findings if not key or str(finding.key) == key or finding.key.key == key]
+    for finding in chosen[:20]:
+        _print_chain(finding_record(finding))
+    if len(chosen) > 20:
+        click.echo(f"… and {len(chosen) - 20} more; name a KEY")
+    if not chosen:
+        seen = [s for s in snapshot.maps if (s.holder.kind, s.holder.name) == (kind, name)]
+        has = any(key in s.keys for s in seen)
+        click.echo(
+            f"nothing is wrong with {what}{f' {key}' if key and has else ''}" if not key or has else f"{what} has no key {key!r}"
+        )
+    for gap in snapshot.gaps[:5]:
+        click.echo(f"not seen: {gap.what}: {gap.why}", err=True)
+    return 3 if snapshot.gaps else 1 if chosen else 0

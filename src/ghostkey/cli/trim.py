@@ -1,0 +1,226 @@
+"""`ghostkey trim`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ghostkey.cli import CONTEXT
+from ghostkey.cli.options import ProgressLine, cluster_options, complete_map
+from ghostkey.model.errors import UsageError
+
+if TYPE_CHECKING:
+    from ghostkey.actions.trim import Wanted
+    from ghostkey.kube.client import ApiClient
+    from ghostkey.model.plans import Plan
+    from ghostkey.model.refs import Kind
+
+SHOWN_KEYS = 20
+DEFAULT_MATCH_PERCENT = 95.0  # a regular expression that takes nearly all is more often a slip than a wish
+
+
+@click.command("trim", context_settings=CONTEXT)
+@click.argument("map_words", nargs=-1, metavar="cm/NAME|secret/NAME", shell_complete=complete_map)
+@cluster_options
+@click.option("--ghosts", is_flag=True, help="Remove the keys that scan reports as ghosts of this map.")
+@click.option(
+    "--key",
+    "keys",
+    multiple=True,
+    metavar="KEY",
+    help="Remove this key; DOCUMENT/PATH/ENTRY for an entry of a JSON or YAML value.",
+)
+@click.option("--match", "pattern", metavar="REGEX", help="Remove the keys that the expression matches as a whole.")
+@click.option("--plan", "plan_file", metavar="FILE", help="Apply a plan that -o json printed; - is stdin.")
+@click.option(
+    "--subject", "subjects", multiple=True, metavar="KIND=TEMPLATE", help="With --ghosts: declare what keys are written for."
+)
+@click.option("--kinds", multiple=True, metavar="KIND", help="With --ghosts: consider only these kinds as subjects.")
+@click.option("--apply", "is_applied", is_flag=True, help="Do it. Without this the plan is shown and nothing changes.")
+@click.option("--max-keys", type=click.IntRange(0), metavar="N", help="Refuse a plan with more keys.")
+@click.option(
+    "--max-percent",
+    type=click.FloatRange(0, 100),
+    metavar="P",
+    help="Refuse a plan with more of the map's keys (95 with --match).",
+)
+@click.option("--receipts", metavar="DIR|cluster", help="Keep the receipt in this folder, or in a Secret beside the map.")
+@click.option("--no-pod-check", is_flag=True, help="Do not look whether Pods use the keys.")
+@click.option(
+    "-o", "--output", "form", type=click.Choice(["table", "wide", "json"]), default="table", help="How to print the plan."
+)
+def command(
+    map_words: tuple[str, ...],
+    namespace: str | None,
+    context: str | None,
+    kubeconfig: str | None,
+    as_user: str | None,
+    as_group: tuple[str, ...],
+    ghosts: bool,
+    keys: tuple[str, ...],
+    pattern: str | None,
+    plan_file: str | None,
+    subjects: tuple[str, ...],
+    kinds: tuple[str, ...],
+    is_applied: bool,
+    max_keys: int | None,
+    max_percent: float | None,
+    receipts: str | None,
+    no_pod_check: bool,
+    form: str,
+) -> int:
+    """Remove keys of one map: all that are planned, or none.
+
+    Shows the plan and what the API server says to it (dry run); --apply carries it out. What was removed is in a receipt
+    first, and `ghostkey undo` puts it back. Exit code 4: the plan is outdated, nothing was changed.
+    """
+    from ghostkey.actions.trim import apply_trim, check_limits, dry_run, plan_trim, read_map
+    from ghostkey.cli._cluster import connect, one_map, receipts_at
+    from ghostkey.store.state import digest_key
+
+    client = connect(kubeconfig, context, namespace, as_user, as_group)
+    progress = ProgressLine()
+    secret = digest_key()
+    if plan_file is not None:
+        if ghosts or keys or pattern or map_words:
+            raise UsageError("--plan says already what to remove", "leave out the map, --ghosts, --key and --match")
+        plan = _load_plan(plan_file)
+        live = read_map(client, plan.holder.kind, plan.holder.namespace, plan.holder.name)
+    else:
+        kind, name = one_map(map_words)
+        if not (ghosts or keys or pattern):
+            raise UsageError("nothing says which keys to remove", "add --ghosts, --key KEY or --match REGEX")
+        wanted = _ghosts(client, kind, name, kinds, subjects, progress) if ghosts else []
+        live = read_map(client, kind, client.config.namespace, name)
+        wanted += [_named(live, key) for key in keys]
+        if pattern:
+            wanted += _matched(live, pattern)
+        plan = plan_trim(live, kind, wanted, secret, client.config.server)
+    progress.done()
+    if pattern and max_percent is None:
+        max_percent = DEFAULT_MATCH_PERCENT
+    if not plan.changes:
+        click.echo(f"nothing to trim in {plan.holder}", err=True)
+        if form == "json":
+            _print_plan(plan, form)
+        return 0
+    if form != "json" or not is_applied:
+        _print_plan(plan, form)
+    check_limits(plan, max_keys, max_percent)
+    if not is_applied:
+        left = dry_run(client, plan, live)
+        click.echo(f"server dry run: accepted, {left} keys would be left; nothing was changed, add --apply to do it", err=True)
+        return 0
+    kept = receipts_at(receipts, client, plan.holder.namespace)
+    outcome = apply_trim(client, plan, kept, secret, check_pods=not no_pod_check)
+    place = (
+        f" --receipts cluster -n {plan.holder.namespace}"
+        if receipts == "cluster"
+        else f" --receipts {receipts}"
+        if receipts
+        else ""
+    )
+    click.echo(f"removed {len(plan.changes)} keys from {plan.holder}; it has {outcome.keys_left} left", err=True)
+    click.echo(f"receipt: {outcome.kept_at}", err=True)
+    click.echo(f"undo:    ghostkey undo {outcome.receipt.id}{place}", err=True)
+    if form == "json":
+        import msgspec
+
+        record = {
+            "schema_version": 1,
+            "kind": "GhostkeyTrim",
+            "receipt": outcome.receipt.id,
+            "kept_at": outcome.kept_at,
+            "removed": [str(change) for change in plan.changes],
+            "keys_left": outcome.keys_left,
+            "resource_version": outcome.receipt.resource_version,
+        }
+        click.echo(msgspec.json.format(msgspec.json.encode(record), indent=2))
+    return 0
+
+
+def _ghosts(
+    client: ApiClient, kind: Kind, name: str, kinds: tuple[str, ...], subjects: tuple[str, ...], progress: ProgressLine
+) -> list[Wanted]:
+    from ghostkey.actions.trim import Wanted
+    from ghostkey.cli._cluster import GHOSTS, findings_of_map
+
+    findings, snapshot = findings_of_map(client, kind, name, kinds, subjects, progress)
+    progress.done()
+    for gap in snapshot.gaps[:5]:
+        click.echo(f"not seen: {gap.what}: {gap.why}", err=True)
+    unknown = sum(finding.state == "unknown" and finding.analysis in GHOSTS for finding in findings)
+    if unknown:
+        click.echo(f"{unknown} keys may be ghosts, which cannot be known; they are left alone", err=True)
+    return [
+        Wanted(
+            finding.key.field,
+            finding.key.key,
+            finding.key.path,
+            finding.message,
+            tuple((subject.kind, subject.namespace, subject.uid or subject.name) for subject in finding.subjects),
+        )
+        for finding in findings
+        if finding.analysis in GHOSTS and finding.state == "found"
+    ]
+
+
+def _named(live: dict[str, Any], key: str) -> Wanted:
+    from ghostkey.actions.trim import Wanted
+
+    *path, last = key.split("/")
+    top = path[0] if path else last
+    field = "binaryData" if top in (live.get("binaryData") or {}) else "data"
+    return Wanted(field, last, tuple(path))
+
+
+def _matched(live: dict[str, Any], pattern: str) -> list[Wanted]:
+    import re
+
+    from ghostkey.actions.trim import FIELDS, Wanted
+
+    try:
+        expression = re.compile(pattern)
+    except re.error as error:
+        raise UsageError(f"--match {pattern!r} is no regular expression: {error}") from None
+    reason = f"matches {pattern}"
+    return [Wanted(f, key, (), reason) for f in FIELDS for key in live.get(f) or () if expression.fullmatch(key)]
+
+
+def _load_plan(plan_file: str) -> Plan:
+    import sys
+    from pathlib import Path
+
+    import msgspec
+
+    from ghostkey.model.errors import SourceDamaged
+    from ghostkey.model.plans import Plan
+
+    try:
+        content = sys.stdin.buffer.read() if plan_file == "-" else Path(plan_file).read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read plan {plan_file}: {error.strerror}") from None
+    try:
+        outer = msgspec.json.decode(content)
+        return msgspec.convert(outer["plan"], Plan)
+    except (msgspec.DecodeError, msgspec.ValidationError, KeyError, TypeError) as error:
+        raise SourceDamaged(f"{plan_file} is no plan of ghostkey: {error}", "make one: ghostkey trim … -o json > FILE") from None
+
+
+def _print_plan(plan: Plan, form: str) -> None:
+    from ghostkey.cli.output import safe
+
+    if form == "json":
+        import msgspec
+
+        document = {"schema_version": 1, "kind": "GhostkeyPlan", "plan": plan}
+        click.echo(msgspec.json.format(msgspec.json.encode(document), indent=2))
+        return
+    shown = plan.changes if form == "wide" else plan.changes[:SHOWN_KEYS]
+    click.echo(f"{plan.holder}: remove {len(plan.changes)} of {plan.key_count} keys by {plan.strategy}")
+    width = max(len(safe(str(change))) for change in shown)
+    for change in shown:
+        click.echo(f"  - {safe(str(change)):{width}}  {change.value_bytes:>7,} B  {safe(change.reason)}")
+    if len(shown) < len(plan.changes):
+        click.echo(f"  … and {len(plan.changes) - len(shown)} more (-o wide lists all)")

@@ -1,0 +1,128 @@
+"""`ghostkey verify`."""
+
+from __future__ import annotations
+
+import click
+
+from ghostkey.cli import CONTEXT
+from ghostkey.cli.options import ProgressLine, cluster_options, complete_map, parse_duration
+from ghostkey.model.errors import UsageError
+
+
+@click.command("verify", context_settings=CONTEXT)
+@click.argument("map_words", nargs=-1, metavar="[cm/NAME|secret/NAME]", shell_complete=complete_map)
+@cluster_options
+@click.option("--for", "duration", default="10m", show_default=True, metavar="TIME", help="How long to watch.")
+@click.option(
+    "--from-receipt", "receipt", metavar="RECEIPT", help="Trimmed keys: those of this receipt (the newest one by default)."
+)
+@click.option("--receipts", metavar="DIR|cluster", help="Where the receipt is.")
+@click.option("--fail-fast", is_flag=True, help="End at the first key that is back.")
+@click.option("--kinds", multiple=True, metavar="KIND", help="Consider only these kinds as subjects when counting ghosts.")
+@click.option("-o", "--output", "form", type=click.Choice(["table", "json"]), default="table", help="How to print the result.")
+def command(
+    map_words: tuple[str, ...],
+    namespace: str | None,
+    context: str | None,
+    kubeconfig: str | None,
+    as_user: str | None,
+    as_group: tuple[str, ...],
+    duration: str,
+    receipt: str | None,
+    receipts: str | None,
+    fail_fast: bool,
+    kinds: tuple[str, ...],
+    form: str,
+) -> int:
+    """Watch that trimmed keys stay gone, through reconciles and restarts of the operator.
+
+    Restart the operator while it runs: what lives in its memory comes back then. Result: converged (exit 0), re-added
+    (exit 1, with the manager that did it) or still growing (exit 1).
+    """
+    import msgspec
+
+    from ghostkey.actions.verify import Readded, watch_keys
+    from ghostkey.cli._cluster import GHOSTS, connect, findings_of_map, one_map, receipts_at
+    from ghostkey.cli.output import safe
+    from ghostkey.model.refs import ObjectRef
+
+    seconds = parse_duration(duration)
+    client = connect(kubeconfig, context, namespace, as_user, as_group)
+    kept = receipts_at(receipts, client, client.config.namespace).load(receipt or "")
+    holder = kept.holder
+    if map_words:
+        kind, name = one_map(map_words)
+        named = ObjectRef(kind, client.config.namespace, name)
+        if (named.kind, named.namespace, named.name) != (holder.kind, holder.namespace, holder.name):
+            raise UsageError(f"receipt {kept.id} is of {holder}, not of {named}", "name the receipt with --from-receipt")
+    client.config.namespace = holder.namespace
+    trimmed = [item.key for item in kept.removed if not item.path]
+    inner = [item for item in kept.removed if item.path and item.path[0]]
+    progress = ProgressLine()
+
+    def ghosts() -> int:
+        findings, _ = findings_of_map(client, holder.kind, holder.name, kinds, (), progress)
+        return sum(finding.analysis in GHOSTS and finding.state == "found" for finding in findings)
+
+    def tell(found: Readded) -> None:
+        progress.done()
+        by = (
+            f"by {found.manager} ({found.operation}) at {found.time}"
+            if found.manager
+            else "by somebody managedFields do not name"
+        )
+        click.echo(safe(f"{found.key} is back, written {by}"), err=True)
+
+    before = ghosts()
+    progress.done()
+    click.echo(f"watching {len(trimmed) or len(inner)} trimmed keys of {holder} for {duration}", err=True)
+    seen = watch_keys(client, holder, trimmed, seconds, on_readded=tell, stop_at_first=fail_fast)
+    back = list(seen.readded)
+    if inner and not seen.is_gone:
+        back += _inner_back(client, holder, inner)
+    after = 0 if seen.is_gone else ghosts()
+    progress.done()
+    grown = max(0, after - before - len(back))
+    result = "re-added" if back else "still growing" if grown else "converged"
+    writers = ", ".join(f"{name} ({count})" for name, count in sorted(seen.writers.items())) or "nobody"
+    if form == "json":
+        record = {
+            "schema_version": 1,
+            "kind": "GhostkeyVerify",
+            "result": result,
+            "seconds": round(seen.seconds, 1),
+            "trimmed": len(trimmed) + len(inner),
+            "readded": [msgspec.to_builtins(found) for found in seen.readded.values()] or back,
+            "writes": seen.writes,
+            "writers": seen.writers,
+            "keys_before": seen.first_count,
+            "keys_after": seen.last_count,
+            "ghosts_before": before,
+            "ghosts_after": after,
+            "is_gone": seen.is_gone,
+        }
+        click.echo(msgspec.json.format(msgspec.json.encode(record), indent=2))
+    else:
+        click.echo(
+            f"{result}: {len(back)} of {len(trimmed) + len(inner)} trimmed keys came back in {seen.seconds:.0f} s; "
+            f"{seen.writes} writes by {writers}; keys {seen.first_count} → {seen.last_count}, ghosts {before} → {after}"
+        )
+        if seen.is_gone:
+            click.echo(f"{holder} was deleted meanwhile", err=True)
+    return 0 if result == "converged" else 1
+
+
+def _inner_back(client, holder, inner) -> list[str]:  # type: ignore[no-untyped-def]
+    """Entries of documents that are there again at the end."""
+    from ghostkey.actions import documents
+
+    live = client.get_object(holder.kind.path(holder.namespace, holder.name)) or {}
+    back = []
+    for item in inner:
+        text = (live.get(item.field) or {}).get(item.path[0], "")
+        try:
+            documents.entry_text(text, item.path[1:], item.key)
+        except KeyError:
+            continue
+        back.append("/".join((*item.path, item.key)))
+    return back
