@@ -1,0 +1,30 @@
+"""Fixtures of all tests: the program as a subprocess, and control planes of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ghostkey.testing import ControlPlane
+from tests.helpers import Program
+
+
+@pytest.fixture
+def program(control_plane: ControlPlane, tmp_path: Path) -> Program:
+    """`ghostkey` against the shared control plane, with a state folder of its own."""
+    return Program(tmp_path / "state", control_plane.kubeconfig)
+
+
+@pytest.fixture
+def files_program(tmp_path: Path) -> Program:
+    """`ghostkey` without any cluster."""
+    return Program(tmp_path / "state", None)
+
+
+@pytest.fixture
+def own_control_plane() -> Iterator[ControlPlane]:
+    """A control plane for one test alone, for those that watch all namespaces."""
+    with ControlPlane() as running:
+        yield running

@@ -1,0 +1,94 @@
+"""What several tests need."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ghostkey.testing import ControlPlane
+
+SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Done:
+    """One run of the program."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@dataclass(frozen=True)
+class Program:
+    """Runs `python -m ghostkey` as a user would, away from the user's own files."""
+
+    state: Path
+    kubeconfig: Path | None
+
+    def environment(self) -> dict[str, str]:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("KUBE", "GHOSTKEY_STATE"))}
+        kept |= {"GHOSTKEY_STATE": str(self.state), "HOME": str(self.state.parent), "NO_COLOR": "1"}
+        return kept | ({"KUBECONFIG": str(self.kubeconfig)} if self.kubeconfig else {})
+
+    def start(self, *arguments: str, stdin: int | None = subprocess.DEVNULL) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "ghostkey", *arguments],
+            env=self.environment(), stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def __call__(self, *arguments: str, stdin: str | bytes | None = None, env: dict[str, str] | None = None) -> Done:
+        raw = stdin.encode() if isinstance(stdin, str) else stdin
+        done = subprocess.run(
+            [sys.executable, "-m", "ghostkey", *arguments],
+            env=self.environment() | (env or {}), input=raw if raw is not None else b"", capture_output=True, timeout=SECONDS,
+        )  # fmt: skip
+        out, err = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+        assert "Traceback (most recent call last)" not in err, err
+        return Done(done.returncode, out, err)
+
+    def scan(self, *arguments: str) -> Any:
+        done = self("scan", "-o", "json", *arguments)
+        assert done.out, done.err
+        return done.json
+
+    def as_user(self, kubeconfig: Path) -> Program:
+        return Program(self.state, kubeconfig)
+
+
+Found = set[tuple[str, str, str, str]]
+
+
+def found(report: Any, state: str = "found") -> Found:
+    """(analysis, namespace, map, key) of each finding; entries of documents with their path."""
+    return {
+        (f["analysis"], f["namespace"], f["name"], "/".join([*f["path"], f["key"]]))
+        for f in report["findings"]
+        if f["state"] == state
+    }
+
+
+def make_map(
+    control_plane: ControlPlane, namespace: str, name: str, data: dict[str, str] | None = None, kind: str = "configmaps", **fields: Any
+) -> dict[str, Any]:
+    metadata = {"name": name, **fields.pop("metadata", {})}
+    body = {"metadata": metadata, **({"data": data} if data is not None else {}), **fields}
+    return control_plane.request("POST", f"/api/v1/namespaces/{namespace}/{kind}", body)
+
+
+def read_data(control_plane: ControlPlane, namespace: str, name: str, kind: str = "configmaps") -> dict[str, str]:
+    return control_plane.request("GET", f"/api/v1/namespaces/{namespace}/{kind}/{name}").get("data") or {}
+
+
+def merge(control_plane: ControlPlane, namespace: str, name: str, data: dict[str, str | None], kind: str = "configmaps") -> None:
+    path = f"/api/v1/namespaces/{namespace}/{kind}/{name}"
+    control_plane.request("PATCH", path, {"data": data}, "application/merge-patch+json")
