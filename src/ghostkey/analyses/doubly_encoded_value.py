@@ -20,13 +20,14 @@ from collections.abc import Iterator
 
 from ghostkey.analyses._base import Analysis, View, key_ref
 from ghostkey.inference.infer import is_exempt
+from ghostkey.model.events import WORD
 from ghostkey.model.findings import Finding, Severity
 from ghostkey.model.refs import SECRETS
 
 
 def _run(view: View) -> Iterator[Finding]:
     for seen in view.snapshot.maps:
-        if is_exempt(seen):
+        if seen.shapes.count(WORD) == len(seen.shapes) or not any(shape.doubled for shape in set(seen.shapes)) or is_exempt(seen):
             continue
         for i, shape in enumerate(seen.shapes):
             if not shape.doubled:

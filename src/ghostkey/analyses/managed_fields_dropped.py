@@ -18,14 +18,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ghostkey.analyses._base import Analysis, View
-from ghostkey.analyses._gauges import are_managed_fields_dropped, gauges
+from ghostkey.analyses._gauges import are_managed_fields_dropped, gauges, is_roomy
 from ghostkey.model.findings import Finding, Severity
 from ghostkey.model.refs import KeyRef
 
 
 def _run(view: View) -> Iterator[Finding]:
     for seen in view.snapshot.maps:
-        if not are_managed_fields_dropped(seen) or seen.field != "data" or seen.meta is None:
+        if is_roomy(seen) or not are_managed_fields_dropped(seen) or seen.field != "data" or seen.meta is None:
             continue
         stored = next(gauge for gauge in gauges(seen) if gauge.limit == "stored object")
         yield Finding(

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ghostkey.analyses._base import Analysis, View
-from ghostkey.analyses._gauges import are_managed_fields_dropped, gauges
+from ghostkey.analyses._gauges import are_managed_fields_dropped, gauges, is_roomy
 from ghostkey.model.findings import Finding, Severity
 from ghostkey.model.refs import KeyRef
 
@@ -30,7 +30,7 @@ ALARM = 0.95
 def _run(view: View) -> Iterator[Finding]:
     done: set[int] = set()
     for seen in view.snapshot.maps:
-        if id(seen.meta) in done:
+        if is_roomy(seen) or id(seen.meta) in done:
             continue
         done.add(id(seen.meta))
         found = gauges(seen)

@@ -13,6 +13,14 @@ _TO_DASH = str.maketrans("._:/", "----")
 ROWS_OF_A_NAME = 64
 
 
+# names shorter than LEAST_CUT are not cut; BEGINNING characters of a longer one tell whether a key could be a cut of it
+LEAST_CUT = 14
+BEGINNING = 8
+LEAST_HASH = 8
+# so many names with one first word, and some of them will stand in any text that has the word
+MANY_NAMES = 32
+
+
 def canonical(text: str) -> str:
     """Lower-cased, every separator made `-`: equal for a name and for what sanitising made of it."""
     return text.lower().translate(_TO_DASH)
@@ -33,7 +41,13 @@ class SubjectIndex:
         self.canonical_namespaces = frozenset(map(canonical, self.live_namespaces))
         self.by_name: dict[str, int | list[int]] = {}
         self._build()
-        self.first_tokens = frozenset(name.partition("-")[0] for name in self.by_name)
+        self.by_first_word: dict[str, list[str]] = {}
+        for name in self.by_name:
+            self.by_first_word.setdefault(name.partition("-")[0], []).append(name)
+        # names whose first word is cut itself; those with a short first word are found by it
+        self.beginnings = frozenset(
+            name[:BEGINNING] for word, names in self.by_first_word.items() if len(word) > BEGINNING for name in names
+        )
         self.kind_sizes: dict[int, int] = {}
         for number in subjects.kind_of:
             self.kind_sizes[number] = self.kind_sizes.get(number, 0) + 1
@@ -53,6 +67,29 @@ class SubjectIndex:
                 held.append(row)
             elif held != row:
                 by_name[word] = [held, row]
+
+    def may_stand_in(self, keys: list[str]) -> bool:
+        """Whether a name, a UID, a hash or a cut name could stand in any of these keys; most maps of settings end here."""
+        lines = canonical("\n".join(keys))
+        joined = "-" + lines.replace("\n", "-") + "-"
+        words = joined.split("-")
+        by_first_word = self.by_first_word
+        if not by_first_word.keys().isdisjoint(words):
+            for word in by_first_word.keys() & words:
+                names = by_first_word[word]
+                if len(names) > MANY_NAMES or any(map(joined.__contains__, self._traces(names))):
+                    return True
+        if self.beginnings and not self.beginnings.isdisjoint([key[:BEGINNING] for key in lines.split("\n")]):
+            return True
+        return max(map(len, words)) >= LEAST_HASH and _HASHED.search(joined) is not None
+
+    @staticmethod
+    def _traces(names: list[str]) -> Iterable[str]:
+        """What must stand in joined keys if one of these names, or a cut of it, does."""
+        for name in names:
+            yield f"-{name}-"
+            if len(name) > LEAST_CUT:
+                yield f"-{name[:BEGINNING]}"
 
     def named(self, canonical_name: str) -> Iterable[int]:
         """Rows of the objects with this canonical name, at most ROWS_OF_A_NAME."""
@@ -124,4 +161,5 @@ class SubjectIndex:
         return self._sorted_names
 
 
+_HASHED = re.compile(r"-[0-9a-f]{8,128}(?=-)")
 UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")

@@ -25,9 +25,10 @@ from ghostkey.store.snapshot import Snapshot
 
 SAMPLE_MOST = 256  # keys of one map that are taken apart
 SAMPLE_LEAST = 8
+SAMPLE_OF_OBJECTS = 64  # names of objects one hand made are alike
 SAMPLE_TOTAL = 60_000  # over all maps; then maps are sampled thinner
 TEMPLATES_OF_A_MAP = 12
-GHOSTS_EXPLAINED = 2_000_000
+CHUNK = 64  # maps that are looked at together for any name at all
 _DIGITS = re.compile(r"\d+")
 _LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
 _HEX = re.compile(r"[0-9a-f]{8,128}")
@@ -117,16 +118,21 @@ class _Inference:
     def run(self, maps: Sequence[KeysSeen]) -> list[MapResult]:
         results: dict[int, MapResult] = {}
         families: dict[tuple[object, ...], list[tuple[int, KeysSeen, list[_Match]]]] = {}
-        per_map = max(SAMPLE_LEAST, min(SAMPLE_MOST, SAMPLE_TOTAL // max(1, len(maps))))
-        for number, seen in enumerate(maps):
-            if not seen.keys or is_exempt(seen):
-                continue
-            if links := self._links_for(seen):
-                if result := self._declared(seen, links):
-                    results[number] = result
-                continue
-            matches = self._matches(seen, per_map) if len(self.index.by_name) else []
-            families.setdefault(_family(seen), []).append((number, seen, matches))
+        most = SAMPLE_OF_OBJECTS if self.of_objects else SAMPLE_MOST
+        per_map = max(SAMPLE_LEAST, min(most, SAMPLE_TOTAL // max(1, len(maps))))
+        for start in range(0, len(maps), CHUNK):
+            chunk = maps[start : start + CHUNK]
+            # most maps are settings in which no name stands: one look tells that of many together
+            may_match = len(chunk) == 1 or self.index.may_stand_in([key for seen in chunk for key in seen.keys])
+            for number, seen in enumerate(chunk, start):
+                if not seen.keys or is_exempt(seen):
+                    continue
+                if links := self._links_for(seen):
+                    if result := self._declared(seen, links):
+                        results[number] = result
+                    continue
+                matches = self._matches(seen, per_map) if may_match else []
+                families.setdefault(_family(seen), []).append((number, seen, matches))
         for members in families.values():
             for number, result in self._judge(members):
                 results[number] = result
@@ -135,6 +141,8 @@ class _Inference:
     # declared
 
     def _links_for(self, seen: KeysSeen) -> list[Link]:
+        if not self.links:
+            return []
         holder = seen.holder
         spot = (holder.kind.kind, holder.namespace, holder.name)
         chosen = [link for link in self.links if link.holder == spot]
@@ -180,7 +188,7 @@ class _Inference:
     def _matches(self, seen: KeysSeen, per_map: int) -> list[_Match]:
         """Templates with votes from sampled keys, each checked over the whole map."""
         keys = seen.keys
-        if not self._may_match(keys):
+        if not self.index.may_stand_in(keys):
             return []
         votes: _Votes = {}
         silent: list[str] = []
@@ -209,15 +217,6 @@ class _Inference:
             if match.best:
                 matches.append(match)
         return matches
-
-    def _may_match(self, keys: list[str]) -> bool:
-        """Whether any piece of any key could begin a live object's name; most maps of settings end here, cheaply."""
-        joined = canonical("-".join(keys))
-        return (
-            not self.index.first_tokens.isdisjoint(joined.split("-"))
-            or UUID.search(joined) is not None
-            or _HEX.search(joined) is not None
-        )
 
     def _vote_rarer(self, keys: list[str], silent: list[str], votes: _Votes) -> None:
         longest = max(map(len, keys))
@@ -275,6 +274,8 @@ class _Inference:
         }
         believed = self._without_parts(believed, pooled)
         for number, seen, matches in members:
+            if not believed and not seen.identities:
+                continue
             result = MapResult(seen)
             own = {match.template: match for match in matches}
             for template, kinds in believed.items():

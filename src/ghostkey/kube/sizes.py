@@ -5,7 +5,7 @@ Source: k8s.io/api/core/v1 generated.proto (v0.37) and etcd's default --max-requ
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 VALUES_LIMIT = 1 << 20  # ConfigMap and Secret validation: the sum of all values
 OBJECT_LIMIT = 3 << 19  # etcd: one request
@@ -21,9 +21,16 @@ def entry_bytes(key: str, value_bytes: int) -> int:
     return 1 + _varint(inner) + inner
 
 
-def stored_bytes(keys: Iterable[tuple[str, int]], metadata_bytes: int) -> int:
-    """Bytes of a whole object without managedFields; keys come with the size of their values."""
-    return ENVELOPE_BYTES + metadata_bytes + sum(entry_bytes(key, size) for key, size in keys)
+def stored_bytes(keys: Sequence[str], sizes: Sequence[int], metadata_bytes: int) -> int:
+    """Bytes of a whole object without managedFields; `sizes` are those of the values, in the keys' order."""
+    if not keys:
+        return ENVELOPE_BYTES + metadata_bytes
+    if max(map(len, keys)) + max(sizes) + 4 < 1 << 7:
+        # every length fits one byte: six bytes around each entry
+        entries = sum(map(len, keys)) + sum(sizes) + 6 * len(keys)
+    else:
+        entries = sum(map(entry_bytes, keys, sizes))
+    return ENVELOPE_BYTES + metadata_bytes + entries
 
 
 def managed_fields_bytes(keys: Iterable[str]) -> int:

@@ -23,6 +23,10 @@ class Shape:
     doubled: str = ""
 
 
+WORD = Shape("word")
+"""One word of text, as most settings are; one object for all, so that it can be counted by identity."""
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """Identifiers that a value carries, each empty when it carries none."""
@@ -49,7 +53,6 @@ class KeysSeen:
 
     `identities` has the index of each key whose value carries identifiers. `stored_bytes` is the size of the whole
     object in etcd without managedFields, `managed_fields_bytes` that of managedFields (-1: the source hides them).
-    `resource_version` is opaque.
     """
 
     holder: ObjectRef
@@ -78,8 +81,6 @@ class HolderMeta:
     annotations: dict[str, str]
     type: str = ""
     immutable: bool = False
-    created_at: str = ""
-    resource_version: str = ""
     values_bytes: int = 0
     stored_bytes: int = 0
     managed_fields_bytes: int = -1
@@ -103,10 +104,9 @@ class SubjectsSeen:
 
 @dataclass(frozen=True, slots=True)
 class SubjectDetail:
-    """What is kept of a possible dependent: its labels, when it was made and by whom."""
+    """What is kept of a possible dependent: its labels, and who made it."""
 
     labels: tuple[tuple[str, str], ...]
-    created_at: str
     manager: str
     deleting: bool
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -9,12 +10,12 @@ from typing import Any
 from ghostkey.kube.fields import field_owners
 from ghostkey.kube.objects import MapObject, Metadata
 from ghostkey.kube.sizes import stored_bytes
-from ghostkey.model.events import FieldOwner, Gap, HolderMeta, Identity, KeysSeen, Shape, SubjectDetail
+from ghostkey.model.events import WORD, FieldOwner, Gap, HolderMeta, Identity, KeysSeen, Shape, SubjectDetail
 from ghostkey.model.refs import SECRETS, Kind, ObjectRef
 from ghostkey.sources import _values
 
 YAML_BYTES = 4 << 20  # all YAML documents of one scan: about 3 s of parsing
-PLAIN_NAMES = 40_000  # values kept because they could be names, all maps together: about 7 MB
+PLAIN_NAMES = 10_000  # values kept because they could be names, all maps together: about 2 MB
 _YAML_MAPPING = re.compile(r"^( *)[\w\"'][^\n:{}]*:(?: |$)", re.MULTILINE)
 # managers that take part in moving a map from client-side to server-side apply
 _CLIENT_SIDE = {"kubectl-client-side-apply", "before-first-apply", "kubectl-create", "kubectl-edit", "kubectl-patch"}
@@ -29,6 +30,7 @@ class MapReader:
         self._yaml_left = YAML_BYTES
         self._yaml_skipped = 0
         self._names_left = PLAIN_NAMES
+        self._word_lists: dict[int, list[Shape]] = {}
 
     def read(self, kind: Kind, item: MapObject) -> Iterator[KeysSeen]:
         """The batches of one ConfigMap or Secret: its fields, then the documents in its values."""
@@ -55,6 +57,8 @@ class MapReader:
     def _read_field(
         self, holder: ObjectRef, field: str, content: dict[str, str], *, encoded: bool
     ) -> tuple[KeysSeen, list[tuple[str, Any]]]:
+        if not encoded and self._names_left <= 0 and (plain := _values.all_words(content.values())) is not None:
+            return KeysSeen(holder, field, (), list(content), plain, self._words(len(content)), _NO_IDENTITIES), []
         sizes: list[int] = []
         shapes: list[Shape] = []
         identities: dict[int, Identity] = {}
@@ -72,7 +76,7 @@ class MapReader:
                 text = value
             if shape is _values.TEXT and document is None:
                 document = self._yaml(text)
-            elif shape is _values.WORD and self._names_left > 0 and not encoded and (name := _values.plain_name(value)):
+            elif shape is WORD and self._names_left > 0 and not encoded and (name := _values.plain_name(value)):
                 identity = Identity(name=name)
                 self._names_left -= 1
             add_shape(shape)
@@ -81,6 +85,13 @@ class MapReader:
             if document:
                 documents.append((key, document))
         return KeysSeen(holder, field, (), list(content), sizes, shapes, identities), documents
+
+    def _words(self, count: int) -> list[Shape]:
+        """A list of WORD that all maps of this size share."""
+        found = self._word_lists.get(count)
+        if found is None:
+            found = self._word_lists[count] = [WORD] * count
+        return found
 
     def _yaml(self, text: str) -> Any:
         """The mapping that a text holds as YAML, when it looks like one with siblings; None otherwise."""
@@ -101,23 +112,22 @@ class MapReader:
     def _meta(self, kind: Kind, item: MapObject, batches: list[KeysSeen]) -> HolderMeta:
         metadata = item.metadata
         managed = bytes(metadata.managed_fields)
-        annotations = metadata.annotations or {}
-        labels = metadata.labels or {}
+        annotations = metadata.annotations or _NONE
+        labels = metadata.labels or _NONE
         annotations_bytes = sum(len(k) + len(v) for k, v in annotations.items())
         extra = annotations_bytes + sum(len(k) + len(v) for k, v in labels.items())
         owners: tuple[FieldOwner, ...] = ()
         if managed:
             shared = b'"Apply"' in managed and any(name.encode() in managed for name in _CLIENT_SIDE)
-            owners = field_owners(managed, with_keys=self._keep_writers or shared)
+            if self._keep_writers or shared:
+                owners = field_owners(managed)
         return HolderMeta(
             labels=labels,
-            annotations={k: (v if len(v) <= 1024 else "") for k, v in annotations.items()},
+            annotations={k: (v if len(v) <= 1024 else "") for k, v in annotations.items()} if annotations else annotations,
             type=item.type or "",
             immutable=bool(item.immutable),
-            created_at=metadata.creation_timestamp or "",
-            resource_version=metadata.resource_version or "",
             values_bytes=sum(sum(seen.sizes) for seen in batches),
-            stored_bytes=stored_bytes((pair for seen in batches for pair in zip(seen.keys, seen.sizes, strict=True)), extra),
+            stored_bytes=extra + sum(stored_bytes(seen.keys, seen.sizes, 0) for seen in batches),
             managed_fields_bytes=len(managed) or -1,
             annotations_bytes=annotations_bytes,
             key_count=sum(len(seen.keys) for seen in batches),
@@ -133,6 +143,11 @@ class MapReader:
                 f"they are more than {YAML_BYTES >> 20} MiB in all",
                 hint="scan one map: ghostkey scan cm/NAME -n NS",
             )
+
+
+_NONE: dict[str, str] = {}
+_NO_IDENTITIES: dict[int, Identity] = {}
+_FIRST_MANAGER = re.compile(rb'"manager":"([^"]*)"')
 
 
 def read_entries(holder: ObjectRef, field: str, path: tuple[str, ...], entries: dict[str, Any]) -> KeysSeen:
@@ -164,8 +179,6 @@ def read_map_field(kind: Kind, item: dict[str, Any], field: str, cluster: str = 
     seen.meta = HolderMeta(
         labels=metadata.get("labels") or {},
         annotations=metadata.get("annotations") or {},
-        created_at=str(metadata.get("creationTimestamp") or ""),
-        resource_version=str(metadata.get("resourceVersion") or ""),
         values_bytes=sum(seen.sizes),
         key_count=len(seen.keys),
     )
@@ -179,9 +192,13 @@ def object_ref(kind: Kind, metadata: Metadata, cluster: str) -> ObjectRef:
 
 def subject_detail(metadata: Metadata) -> SubjectDetail:
     """What is kept of an object that may be somebody's dependent."""
-    labels = tuple(sorted((metadata.labels or {}).items()))
-    manager = ""
-    if metadata.managed_fields:
-        owners = field_owners(bytes(metadata.managed_fields), with_keys=False)
-        manager = owners[0].manager if owners else ""
-    return SubjectDetail(labels, metadata.creation_timestamp or "", manager, metadata.deletion_timestamp is not None)
+    labels = tuple(sorted(metadata.labels.items())) if metadata.labels else ()
+    found = _FIRST_MANAGER.search(metadata.managed_fields)
+    manager = found[1].decode(errors="replace") if found else ""
+    return _detail(labels, manager, metadata.deletion_timestamp is not None)
+
+
+@functools.lru_cache(maxsize=4096)
+def _detail(labels: tuple[tuple[str, str], ...], manager: str, deleting: bool) -> SubjectDetail:
+    # objects of one maker are alike: thousands share one
+    return SubjectDetail(labels, manager, deleting)

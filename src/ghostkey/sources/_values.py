@@ -5,15 +5,14 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import msgspec
 
-from ghostkey.model.events import Identity, Shape
+from ghostkey.model.events import WORD, Identity, Shape
 
 EMPTY = Shape("empty")
-WORD = Shape("word")
 PHRASE = Shape("phrase")
 NUMBER = Shape("number")
 BOOLEAN = Shape("boolean")
@@ -39,6 +38,7 @@ _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12
 _BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{4}){3,}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?\Z")
 _NAMESPACED = re.compile(r"([a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)/([a-z0-9](?:[-.a-z0-9]{0,251}[a-z0-9])?)")
 _NAME = re.compile(r"[a-z0-9](?:[-.a-z0-9]{1,251}[a-z0-9])")
+_BOOLEANS = frozenset({"true", "false"})
 _INNER_OBJECTS = ("metadata", "ref", "reference", "objectRef", "subject", "owner", "tenant", "resource", "spec")
 _PRINTABLE = re.compile(rb"[\x20-\x7e\r\n\t]+\Z")
 
@@ -74,6 +74,20 @@ def look(value: str) -> tuple[Shape, Identity | None, Any]:
     if "/" in value and (found := _NAMESPACED.fullmatch(value)):
         return PATH, Identity(namespace=found[1], name=found[2]), None
     return (PHRASE if " " in value else WORD), None, None
+
+
+def all_words(values: Collection[str]) -> list[int] | None:
+    """The sizes of values that are all plain words, or None when one is not; nothing here runs in Python for each value."""
+    joined = "\n".join(values)
+    # a value with a newline of its own would be counted as two
+    if not joined.isascii() or joined.count("\n") != len(values) - 1:
+        return None
+    if " " in joined or "/" in joined or "{" in joined or "[" in joined or '"' in joined:
+        return None
+    sizes = list(map(len, values))
+    if 0 in sizes or 36 in sizes or any(map(str.isdigit, values)) or not _BOOLEANS.isdisjoint(values):
+        return None
+    return sizes
 
 
 def plain_name(value: str) -> str:
