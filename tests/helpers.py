@@ -50,7 +50,7 @@ class Program:
         raw = stdin.encode() if isinstance(stdin, str) else stdin
         done = subprocess.run(
             [sys.executable, "-m", "ghostkey", *arguments],
-            env=self.environment() | (env or {}), input=raw if raw is not None else b"", capture_output=True, timeout=SECONDS,
+            env=self.environment() | (env or {}), input=raw if raw is not None else b"", capture_output=True, timeout=SECONDS, check=False,
         )  # fmt: skip
         out, err = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
         assert "Traceback (most recent call last)" not in err, err
@@ -78,7 +78,12 @@ def found(report: Any, state: str = "found") -> Found:
 
 
 def make_map(
-    control_plane: ControlPlane, namespace: str, name: str, data: dict[str, str] | None = None, kind: str = "configmaps", **fields: Any
+    control_plane: ControlPlane,
+    namespace: str,
+    name: str,
+    data: dict[str, str] | None = None,
+    kind: str = "configmaps",
+    **fields: Any,
 ) -> dict[str, Any]:
     metadata = {"name": name, **fields.pop("metadata", {})}
     body = {"metadata": metadata, **({"data": data} if data is not None else {}), **fields}

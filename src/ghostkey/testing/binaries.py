@@ -171,13 +171,3 @@ def _go_version(go: str) -> tuple[int, int]:
     ).stdout
     found = re.match(r"go(\d+)\.(\d+)", said)
     return (int(found[1]), int(found[2])) if found else (0, 0)
-
-
-def main() -> None:
-    """Builds what is missing and prints where each program is."""
-    for name in sys.argv[1:] or PROGRAMS:
-        print(f"{name}\t{binary(name)}", flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,62 @@
+# Two commands do everything: `make demo` and `make test`. The others are parts of them.
+# Nothing is needed but Python 3.11 or newer and make; the testbed's programs are built once and kept outside the checkout.
+
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+WORKERS ?= 2
+BIN := .venv/bin
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-python lint types contracts docs docs-check testbed bench lock clean
+
+help:  ## List the commands.
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+$(READY): requirements/dev.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 or newer on this machine"; exit 1; }
+	@echo "installing into .venv (hashes from requirements/dev.txt) …"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+testbed: $(READY)  ## Build etcd, kube-apiserver, kubectl … and the leaking operator (minutes, once).
+	@$(BIN)/python -m ghostkey.testing build
+
+demo: testbed  ## Show the five verbs on a real control plane; KEEP=1 leaves it running.
+	@$(BIN)/python -m demo $(if $(KEEP),--keep)
+
+test: lint types contracts docs-check testbed test-python  ## Everything that CI checks.
+
+lint: $(READY)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
+
+types: $(READY)
+	@$(BIN)/mypy
+
+contracts: $(READY)
+	@$(BIN)/lint-imports | tail -n 3
+
+test-python: $(READY)
+	@$(BIN)/python -m compileall -q src
+	@$(BIN)/pytest -n $(WORKERS)
+
+docs: $(READY)  ## Write the generated parts of README and docs anew.
+	@$(BIN)/cog -r -PI . README.md docs/*.md
+
+docs-check: $(READY)
+	@$(BIN)/cog --check -PI . README.md docs/*.md
+
+bench: testbed  ## Measure what is claimed, side by side with its peers.
+	@$(BIN)/python -m compileall -q src
+	@$(BIN)/python -m bench
+
+lock: $(READY)  ## Choose the newest dependencies and lock them with hashes.
+	@$(BIN)/python -m pip install --quiet uv
+	@$(BIN)/uv pip compile pyproject.toml --quiet --upgrade --group dev --all-extras --generate-hashes --universal \
+		--no-header --no-annotate --python-version 3.11 -o requirements/dev.txt
+
+clean:  ## Remove what was made in the checkout (not the testbed's cache).
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
