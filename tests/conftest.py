@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from ghostkey.kube.client import ApiClient
+from ghostkey.kube.config import load_config
 from ghostkey.testing import ControlPlane
 from tests.helpers import Program
 
@@ -28,3 +30,15 @@ def own_control_plane() -> Iterator[ControlPlane]:
     """A control plane for one test alone, for those that watch all namespaces."""
     with ControlPlane() as running:
         yield running
+
+
+@pytest.fixture
+def client(control_plane: ControlPlane) -> ApiClient:
+    """The program's own client, as the administrator."""
+    return ApiClient(load_config(str(control_plane.kubeconfig)))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Says what was skipped, also when it is nothing."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    terminalreporter.write_line(f"skipped: {len(skipped) or 'nothing'}")

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ghostkey.testing import ControlPlane
+import yaml
+
+from ghostkey.testing import ControlPlane, testbed_directory
 
 SECONDS = 120
 
@@ -97,3 +99,13 @@ def read_data(control_plane: ControlPlane, namespace: str, name: str, kind: str 
 def merge(control_plane: ControlPlane, namespace: str, name: str, data: dict[str, str | None], kind: str = "configmaps") -> None:
     path = f"/api/v1/namespaces/{namespace}/{kind}/{name}"
     control_plane.request("PATCH", path, {"data": data}, "application/merge-patch+json")
+
+
+def make_tenants_kind(control_plane: ControlPlane) -> None:
+    """Makes the testbed's Tenant CRD, once."""
+    crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    crd = yaml.safe_load((testbed_directory() / "tenant-operator" / "crd.yaml").read_text())
+    if control_plane.raw("GET", f"{crds}/{crd['metadata']['name']}")[0] != 200:
+        control_plane.request("POST", crds, crd)
+    tenants = "/apis/demo.ghostkey.dev/v1/tenants"
+    control_plane.wait_until(lambda: control_plane.raw("GET", tenants)[0] == 200, "the Tenant CRD is served")

@@ -1,7 +1,10 @@
 """The library's front door: collect, analyse, plan, apply and undo, verify.
 
 >>> snapshot = collect(cluster(load_config()))                     # doctest: +SKIP
->>> for finding in analyse(snapshot): print(finding.message)       # doctest: +SKIP
+>>> findings = analyse(snapshot)                                   # doctest: +SKIP
+>>> outcome = apply(client, plan(live, kind, wanted, digest_key()), FileReceipts(), digest_key())  # doctest: +SKIP
+>>> undo(client, outcome.receipt, FileReceipts())                  # doctest: +SKIP
+>>> verify(client, outcome.receipt.holder, keys, seconds=600)      # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -12,6 +15,14 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
+from ghostkey.actions.receipts import ClusterReceipts, FileReceipts
+from ghostkey.actions.trim import Outcome, Wanted, check_limits, dry_run, read_map
+from ghostkey.actions.trim import apply_trim as apply
+from ghostkey.actions.trim import plan_trim as plan
+from ghostkey.actions.undo import Restored
+from ghostkey.actions.undo import apply_undo as undo
+from ghostkey.actions.verify import Readded, Watched
+from ghostkey.actions.verify import watch_keys as verify
 from ghostkey.analyses import all_analyses
 from ghostkey.analyses._base import View
 from ghostkey.inference.infer import Link
@@ -29,8 +40,9 @@ from ghostkey.sources.manifests import Manifests
 from ghostkey.store.snapshot import Snapshot
 
 __all__ = [
-    "Finding", "Link", "Scope", "Severity", "Snapshot", "analyse", "cluster", "collect", "confirm", "declared_links",
-    "load_config", "manifests", "parse_subject",
+    "ClusterReceipts", "FileReceipts", "Finding", "Link", "Outcome", "Readded", "Restored", "Scope", "Severity", "Snapshot",
+    "Wanted", "Watched", "analyse", "apply", "check_limits", "cluster", "collect", "confirm", "declared_links", "dry_run",
+    "load_config", "manifests", "parse_subject", "plan", "read_map", "undo", "verify",
 ]  # fmt: skip
 
 ANNOTATION = "ghostkey.dev/subject"

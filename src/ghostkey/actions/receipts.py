@@ -105,7 +105,16 @@ class FileReceipts:
         append_private(self._path(receipt.id), msgspec.json.encode(_Note(state, resource_version)) + b"\n")
 
     def load(self, name: str) -> Receipt:
-        """A receipt by id, by path, or the newest one when `name` is empty. Raises GhostkeyError when there is none."""
+        """A receipt by id, by path, or when `name` is empty the newest one of a trim that did not fail.
+
+        Raises GhostkeyError when there is none, SourceDamaged when it is not whole.
+        """
+        if not name:
+            for path in sorted(self.directory.glob("*.receipt"), reverse=True):
+                receipt = decode(path.read_bytes(), str(path))
+                if receipt.state != "failed":
+                    return receipt
+            raise GhostkeyError(f"no receipts in {self.directory}", "name a receipt's file; trim --apply prints it")
         path = self._find(name)
         return decode(path.read_bytes(), str(path))
 
@@ -113,15 +122,14 @@ class FileReceipts:
         return self.directory / f"{receipt_id}.receipt"
 
     def _find(self, name: str) -> Path:
-        if name and Path(name).is_file():
+        if Path(name).is_file():
             # a receipt from elsewhere: what becomes of it is noted where it lies
             self.directory = Path(name).parent
             return Path(name)
-        known = sorted(self.directory.glob("*.receipt"))
-        found = [path for path in known if path.name.startswith(name)] if name else known[-1:]
+        found = [path for path in sorted(self.directory.glob("*.receipt")) if path.name.startswith(name)]
         if len(found) == 1:
             return found[0]
-        what = f"{len(found)} receipts begin with {name!r}" if found else f"no receipt {name!r}" if name else "no receipts"
+        what = f"{len(found)} receipts begin with {name!r}" if found else f"no receipt {name!r}"
         raise GhostkeyError(f"{what} in {self.directory}", "name a receipt's file, or its id; trim prints both")
 
 
@@ -136,7 +144,8 @@ class ClusterReceipts:
         packed = gzip.compress(encode(receipt), mtime=0)
         parts = [packed[start : start + PART_BYTES] for start in range(0, len(packed), PART_BYTES)]
         for number in reversed(range(len(parts))):
-            annotations = {"ghostkey.dev/parts": str(len(parts)), "ghostkey.dev/state": receipt.state}
+            # the state lives on the first part alone, where `note` writes it
+            annotations = {"ghostkey.dev/parts": str(len(parts)), "ghostkey.dev/state": receipt.state} if number == 0 else {}
             body = {
                 "apiVersion": "v1",
                 "kind": "Secret",
@@ -155,7 +164,7 @@ class ClusterReceipts:
         self._client.write("PATCH", path, body, "application/merge-patch+json")
 
     def load(self, name: str) -> Receipt:
-        """A receipt by id, or the newest one of the namespace when `name` is empty."""
+        """A receipt by id, or when `name` is empty the newest one of the namespace whose trim did not fail."""
         receipt_id = name.removeprefix("ghostkey-receipt-") or self._newest()
         first = self._part(receipt_id, 0)
         annotations = first["metadata"].get("annotations") or {}
@@ -186,7 +195,12 @@ class ClusterReceipts:
 
     def _newest(self) -> str:
         answer = json.loads(self._client.get(SECRETS.path(self._namespace), {"labelSelector": LABEL}))
-        ids = sorted(item["metadata"]["labels"][LABEL] for item in answer.get("items") or ())
+        states = {
+            item["metadata"]["labels"][LABEL]: item["metadata"]["annotations"]["ghostkey.dev/state"]
+            for item in answer.get("items") or ()
+            if "ghostkey.dev/state" in (item["metadata"].get("annotations") or {})
+        }
+        ids = sorted(receipt_id for receipt_id, state in states.items() if state != "failed")
         if not ids:
             raise GhostkeyError(f"no receipts in namespace {self._namespace!r}", "name its namespace with -n")
         return str(ids[-1])

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ghostkey import api
-from ghostkey.actions.receipts import ClusterReceipts, FileReceipts
 from ghostkey.cli.options import ProgressLine, parse_holder
 from ghostkey.kube.client import ApiClient
 from ghostkey.kube.config import load_config
@@ -32,11 +31,11 @@ def one_map(words: tuple[str, ...]) -> tuple[Kind, str]:
     return pairs[0]
 
 
-def receipts_at(where: str | None, client: ApiClient, namespace: str) -> FileReceipts | ClusterReceipts:
+def receipts_at(where: str | None, client: ApiClient, namespace: str) -> api.FileReceipts | api.ClusterReceipts:
     """The place of receipts that `--receipts` names: `cluster`, a folder, or the user's own."""
     if where == "cluster":
-        return ClusterReceipts(client, namespace)
-    return FileReceipts(Path(where) if where else None)
+        return api.ClusterReceipts(client, namespace)
+    return api.FileReceipts(Path(where) if where else None)
 
 
 def findings_of_map(

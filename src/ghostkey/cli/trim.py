@@ -11,7 +11,7 @@ from ghostkey.cli.options import ProgressLine, cluster_options, complete_map
 from ghostkey.model.errors import UsageError
 
 if TYPE_CHECKING:
-    from ghostkey.actions.trim import Wanted
+    from ghostkey.api import Wanted
     from ghostkey.kube.client import ApiClient
     from ghostkey.model.plans import Plan
     from ghostkey.model.refs import Kind
@@ -75,7 +75,7 @@ def command(
     Shows the plan and what the API server says to it (dry run); --apply carries it out. What was removed is in a receipt
     first, and `ghostkey undo` puts it back. Exit code 4: the plan is outdated, nothing was changed.
     """
-    from ghostkey.actions.trim import apply_trim, check_limits, dry_run, plan_trim, read_map
+    from ghostkey import api
     from ghostkey.cli._cluster import connect, one_map, receipts_at
     from ghostkey.store.state import digest_key
 
@@ -86,17 +86,17 @@ def command(
         if ghosts or keys or pattern or map_words:
             raise UsageError("--plan says already what to remove", "leave out the map, --ghosts, --key and --match")
         plan = _load_plan(plan_file)
-        live = read_map(client, plan.holder.kind, plan.holder.namespace, plan.holder.name)
+        live = api.read_map(client, plan.holder.kind, plan.holder.namespace, plan.holder.name)
     else:
         kind, name = one_map(map_words)
         if not (ghosts or keys or pattern):
             raise UsageError("nothing says which keys to remove", "add --ghosts, --key KEY or --match REGEX")
         wanted = _ghosts(client, kind, name, kinds, subjects, progress) if ghosts else []
-        live = read_map(client, kind, client.config.namespace, name)
+        live = api.read_map(client, kind, client.config.namespace, name)
         wanted += [_named(live, key) for key in keys]
         if pattern:
             wanted += _matched(live, pattern)
-        plan = plan_trim(live, kind, wanted, secret, client.config.server)
+        plan = api.plan(live, kind, wanted, secret, client.config.server)
     progress.done()
     if pattern and max_percent is None:
         max_percent = DEFAULT_MATCH_PERCENT
@@ -107,13 +107,13 @@ def command(
         return 0
     if form != "json" or not is_applied:
         _print_plan(plan, form)
-    check_limits(plan, max_keys, max_percent)
+    api.check_limits(plan, max_keys, max_percent)
     if not is_applied:
-        left = dry_run(client, plan, live)
+        left = api.dry_run(client, plan, live)
         click.echo(f"server dry run: accepted, {left} keys would be left; nothing was changed, add --apply to do it", err=True)
         return 0
     kept = receipts_at(receipts, client, plan.holder.namespace)
-    outcome = apply_trim(client, plan, kept, secret, check_pods=not no_pod_check)
+    outcome = api.apply(client, plan, kept, secret, check_pods=not no_pod_check)
     place = (
         f" --receipts cluster -n {plan.holder.namespace}"
         if receipts == "cluster"
@@ -143,7 +143,7 @@ def command(
 def _ghosts(
     client: ApiClient, kind: Kind, name: str, kinds: tuple[str, ...], subjects: tuple[str, ...], progress: ProgressLine
 ) -> list[Wanted]:
-    from ghostkey.actions.trim import Wanted
+    from ghostkey.api import Wanted
     from ghostkey.cli._cluster import GHOSTS, findings_of_map
 
     findings, snapshot = findings_of_map(client, kind, name, kinds, subjects, progress)
@@ -167,7 +167,7 @@ def _ghosts(
 
 
 def _named(live: dict[str, Any], key: str) -> Wanted:
-    from ghostkey.actions.trim import Wanted
+    from ghostkey.api import Wanted
 
     *path, last = key.split("/")
     top = path[0] if path else last

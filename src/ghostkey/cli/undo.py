@@ -25,7 +25,7 @@ def command(
 
     Touches no other key; doing it twice changes nothing. Exit code 4: a key was written again meanwhile, nothing changed.
     """
-    from ghostkey.actions.undo import apply_undo
+    from ghostkey import api
     from ghostkey.cli._cluster import connect, receipts_at
 
     client = connect(kubeconfig, context, namespace, as_user, as_group)
@@ -33,7 +33,7 @@ def command(
     found = kept.load(receipt)
     if found.server != client.config.server:
         click.echo(f"note: the receipt was made at {found.server}, this is {client.config.server}", err=True)
-    done = apply_undo(client, found, kept)
+    done = api.undo(client, found, kept)
     if not done.restored:
         click.echo(f"nothing to undo: all keys of {found.id} are in {found.holder}", err=True)
     else:

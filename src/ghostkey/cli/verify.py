@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from ghostkey.cli import CONTEXT
 from ghostkey.cli.options import ProgressLine, cluster_options, complete_map, parse_duration
 from ghostkey.model.errors import UsageError
+
+if TYPE_CHECKING:
+    from ghostkey.kube.client import ApiClient
+    from ghostkey.model.plans import Removed
+    from ghostkey.model.refs import ObjectRef
 
 
 @click.command("verify", context_settings=CONTEXT)
@@ -41,7 +48,7 @@ def command(
     """
     import msgspec
 
-    from ghostkey.actions.verify import Readded, watch_keys
+    from ghostkey import api
     from ghostkey.cli._cluster import GHOSTS, connect, findings_of_map, one_map, receipts_at
     from ghostkey.cli.output import safe
     from ghostkey.model.refs import ObjectRef
@@ -64,7 +71,7 @@ def command(
         findings, _ = findings_of_map(client, holder.kind, holder.name, kinds, (), progress)
         return sum(finding.analysis in GHOSTS and finding.state == "found" for finding in findings)
 
-    def tell(found: Readded) -> None:
+    def tell(found: api.Readded) -> None:
         progress.done()
         by = (
             f"by {found.manager} ({found.operation}) at {found.time}"
@@ -76,7 +83,7 @@ def command(
     before = ghosts()
     progress.done()
     click.echo(f"watching {len(trimmed) or len(inner)} trimmed keys of {holder} for {duration}", err=True)
-    seen = watch_keys(client, holder, trimmed, seconds, on_readded=tell, stop_at_first=fail_fast)
+    seen = api.verify(client, holder, trimmed, seconds, on_readded=tell, stop_at_first=fail_fast)
     back = list(seen.readded)
     if inner and not seen.is_gone:
         back += _inner_back(client, holder, inner)
@@ -112,7 +119,7 @@ def command(
     return 0 if result == "converged" else 1
 
 
-def _inner_back(client, holder, inner) -> list[str]:  # type: ignore[no-untyped-def]
+def _inner_back(client: ApiClient, holder: ObjectRef, inner: list[Removed]) -> list[str]:
     """Entries of documents that are there again at the end."""
     from ghostkey.actions import documents
 
