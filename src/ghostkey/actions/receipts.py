@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import gzip
 import hashlib
 import json
@@ -93,6 +94,7 @@ class FileReceipts:
 
     def __init__(self, directory: Path | None = None) -> None:
         self.directory = directory or state_directory() / "receipts"
+        self._elsewhere: dict[str, Path] = {}  # receipts that were named by their file
 
     def save(self, receipt: Receipt) -> str:
         """Writes and syncs the file; its path."""
@@ -101,14 +103,20 @@ class FileReceipts:
         return str(path)
 
     def note(self, receipt: Receipt, state: str, resource_version: str = "") -> None:
-        """Appends the outcome to the file."""
-        append_private(self._path(receipt.id), msgspec.json.encode(_Note(state, resource_version)) + b"\n")
+        """Appends the outcome to the file; where that cannot be done the receipt is as good without."""
+        path = self._elsewhere.get(receipt.id) or self._path(receipt.id)
+        with contextlib.suppress(OSError):
+            append_private(path, msgspec.json.encode(_Note(state, resource_version)) + b"\n")
 
     def load(self, name: str) -> Receipt:
         """A receipt by id, by path, or when `name` is empty the newest one of a trim that did not fail.
 
         Raises GhostkeyError when there is none, SourceDamaged when it is not whole.
         """
+        if Path(name).is_file():
+            receipt = decode(Path(name).read_bytes(), name)
+            self._elsewhere[receipt.id] = Path(name)
+            return receipt
         if not name:
             for path in sorted(self.directory.glob("*.receipt"), reverse=True):
                 receipt = decode(path.read_bytes(), str(path))
@@ -122,10 +130,6 @@ class FileReceipts:
         return self.directory / f"{receipt_id}.receipt"
 
     def _find(self, name: str) -> Path:
-        if Path(name).is_file():
-            # a receipt from elsewhere: what becomes of it is noted where it lies
-            self.directory = Path(name).parent
-            return Path(name)
         found = [path for path in sorted(self.directory.glob("*.receipt")) if path.name.startswith(name)]
         if len(found) == 1:
             return found[0]
@@ -157,11 +161,12 @@ class ClusterReceipts:
         return f"secret/{self._name(receipt.id, 0)} -n {self._namespace}"
 
     def note(self, receipt: Receipt, state: str, resource_version: str = "") -> None:
-        """Writes the outcome into the first Secret's annotations."""
+        """Writes the outcome into the first Secret's annotations; where that is denied the receipt is as good without."""
         annotations = {"ghostkey.dev/state": state, "ghostkey.dev/resource-version": resource_version}
         body = json.dumps({"metadata": {"annotations": annotations}}).encode()
         path = SECRETS.path(self._namespace, self._name(receipt.id, 0))
-        self._client.write("PATCH", path, body, "application/merge-patch+json")
+        with contextlib.suppress(GhostkeyError):
+            self._client.write("PATCH", path, body, "application/merge-patch+json")
 
     def load(self, name: str) -> Receipt:
         """A receipt by id, or when `name` is empty the newest one of the namespace whose trim did not fail."""

@@ -17,6 +17,7 @@ from ghostkey.actions import documents
 from ghostkey.actions.receipts import Receipts, new_id
 from ghostkey.kube.client import JSON, JSON_PATCH, MERGE_PATCH, METADATA_LIST, ApiClient
 from ghostkey.kube.objects import decode_loose, decode_metadata
+from ghostkey.kube.patches import encode_json_patch
 from ghostkey.kube.pods import POD_SPECS, key_uses
 from ghostkey.model.errors import AccessDenied, ApiFailed, PlanOutdated, Refused, UsageError
 from ghostkey.model.events import KeyUse
@@ -166,7 +167,7 @@ def apply_trim(
 
 def dry_run(client: ApiClient, plan: Plan, live: Mapping[str, Any]) -> int:
     """Has the API server try the plan without storing it; how many keys would be left. Raises what the write would."""
-    answer = client.write("PATCH", _path(plan), *_patch(plan, live), dry_run=True)
+    answer = client.write("PATCH", _path(plan), *_patch(plan, live, plan.strategy), dry_run=True)
     return sum(len(answer.get(field) or ()) for field in FIELDS)
 
 
@@ -282,9 +283,10 @@ def _write(
     client: ApiClient, plan: Plan, live: Mapping[str, Any], key: DigestKey, sleep: Callable[[float], None]
 ) -> dict[str, Any]:
     """Sends the patch; on a conflict reads the map again and, when the planned keys are as they were, tries once more."""
+    strategy = plan.strategy
     for attempt in range(CONFLICT_TRIES):
         try:
-            return client.write("PATCH", _path(plan), *_patch(plan, live))
+            return client.write("PATCH", _path(plan), *_patch(plan, live, strategy))
         except ApiFailed as error:
             # 409: another version. 422: a test of a JSON patch failed, which never says which one.
             if error.status not in {HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY}:
@@ -292,8 +294,11 @@ def _write(
             last = error
         live = read_map(client, plan.holder.kind, plan.holder.namespace, plan.holder.name)
         _check_values(plan, live, key)
-        if last.status == HTTPStatus.UNPROCESSABLE_ENTITY and attempt >= 3:
-            raise last
+        if last.status == HTTPStatus.UNPROCESSABLE_ENTITY:
+            if strategy == "merge-patch":
+                raise last
+            # The values are as planned, so this server spells them otherwise than the test does: go by version instead.
+            strategy = "merge-patch"
         sleep(CONFLICT_PAUSE_SECONDS * random.random() * min(attempt + 1, 5))
     raise PlanOutdated(
         f"{plan.holder} was written by somebody else {CONFLICT_TRIES} times in a row; nothing was changed",
@@ -305,31 +310,40 @@ def _path(plan: Plan) -> str:
     return plan.holder.kind.path(plan.holder.namespace, plan.holder.name)
 
 
-def _patch(plan: Plan, live: Mapping[str, Any]) -> tuple[bytes, str]:
-    if plan.strategy == "json-patch":
-        return json.dumps(_json_patch(plan, live)).encode(), JSON_PATCH
+def _patch(plan: Plan, live: Mapping[str, Any], strategy: str) -> tuple[bytes, str]:
+    if strategy == "json-patch":
+        return encode_json_patch(_json_patch(plan, live)), JSON_PATCH
     metadata = {"uid": plan.holder.uid, "resourceVersion": live["metadata"]["resourceVersion"]}
     body: dict[str, Any] = {"metadata": metadata}
     for change in plan.changes:
-        body.setdefault(change.field, {})[change.key] = None
+        if not change.path:
+            body.setdefault(change.field, {})[change.key] = None
+    for (field, top), changes in _inner_changes(plan).items():
+        body.setdefault(field, {})[top] = _document_after(live[field][top], changes)
     return json.dumps(body).encode(), MERGE_PATCH
 
 
 def _json_patch(plan: Plan, live: Mapping[str, Any]) -> list[dict[str, Any]]:
     operations: list[dict[str, Any]] = [{"op": "test", "path": "/metadata/uid", "value": plan.holder.uid}]
-    inner: dict[tuple[str, str], list[Change]] = {}
     for change in plan.changes:
-        if change.path:
-            inner.setdefault((change.field, change.path[0]), []).append(change)
-            continue
-        pointer = f"/{change.field}/{_escaped(change.key)}"
-        operations.append({"op": "test", "path": pointer, "value": live[change.field][change.key]})
-        operations.append({"op": "remove", "path": pointer})
-    for (field, top), changes in inner.items():
+        if not change.path:
+            pointer = f"/{change.field}/{_escaped(change.key)}"
+            operations.append({"op": "test", "path": pointer, "value": live[change.field][change.key]})
+            operations.append({"op": "remove", "path": pointer})
+    for (field, top), changes in _inner_changes(plan).items():
         pointer, before = f"/{field}/{_escaped(top)}", live[field][top]
         operations.append({"op": "test", "path": pointer, "value": before})
         operations.append({"op": "replace", "path": pointer, "value": _document_after(before, changes)})
     return operations
+
+
+def _inner_changes(plan: Plan) -> dict[tuple[str, str], list[Change]]:
+    """Entries of documents, by the key that holds the document."""
+    inner: dict[tuple[str, str], list[Change]] = {}
+    for change in plan.changes:
+        if change.path:
+            inner.setdefault((change.field, change.path[0]), []).append(change)
+    return inner
 
 
 def _document_after(before: str, changes: Sequence[Change]) -> str:
@@ -383,14 +397,11 @@ def _size(kind: Kind, item: Wanted, value: str) -> int:
 def _removed(live: Mapping[str, Any], plan: Plan) -> tuple[Removed, ...]:
     """What the receipt has to hold. For entries of a document: each entry, and the document before and after."""
     removed = []
-    inner: dict[tuple[str, str], list[Change]] = {}
     for change in plan.changes:
         value = _value_of(live, change)
         assert value is not None
         removed.append(Removed(change.field, change.key, change.path, value))
-        if change.path:
-            inner.setdefault((change.field, change.path[0]), []).append(change)
-    for (field, top), changes in inner.items():
+    for (field, top), changes in _inner_changes(plan).items():
         before = live[field][top]
         removed.append(Removed(field, top, ("", "before"), before))
         removed.append(Removed(field, top, ("", "after"), _document_after(before, changes)))

@@ -14,6 +14,7 @@ from ghostkey.actions import documents
 from ghostkey.actions.receipts import Receipts
 from ghostkey.actions.trim import CONFLICT_PAUSE_SECONDS, CONFLICT_TRIES, JSON_PATCH_BYTES, JSON_PATCH_KEYS, check_mutable
 from ghostkey.kube.client import JSON_PATCH, MERGE_PATCH, ApiClient
+from ghostkey.kube.patches import encode_json_patch
 from ghostkey.model.errors import ApiFailed, PlanOutdated
 from ghostkey.model.plans import Receipt, Removed
 from ghostkey.model.refs import SECRETS
@@ -46,6 +47,7 @@ def apply_undo(
     another one of the same name; nothing is changed then.
     """
     holder = receipt.holder
+    by_test = holder.kind != SECRETS  # a test would carry a Secret's values once more
     path = holder.kind.path(holder.namespace, holder.name)
     for attempt in range(CONFLICT_TRIES):
         live = client.get_object(path)
@@ -60,12 +62,15 @@ def apply_undo(
             return Restored(receipt, 0, todo.present)
         check_mutable(holder.kind, live)
         try:
-            answer = client.write("PATCH", path, *_patch(receipt, todo, live))
+            answer = client.write("PATCH", path, *_patch(receipt, todo, live, by_test=by_test))
         except ApiFailed as error:
             if error.status not in {HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY}:
                 raise
-            if error.status == HTTPStatus.UNPROCESSABLE_ENTITY and attempt >= 3:
-                raise
+            if error.status == HTTPStatus.UNPROCESSABLE_ENTITY:
+                if not by_test:
+                    raise
+                # a key came back meanwhile, which the next look tells; or the server spells a document otherwise
+                by_test = False
             sleep(CONFLICT_PAUSE_SECONDS * random.random() * min(attempt + 1, 5))
             continue
         receipts.note(receipt, "undone", str(answer["metadata"]["resourceVersion"]))
@@ -147,11 +152,11 @@ def _merged(now: str, entries: list[Removed], changed: dict[str, str]) -> tuple[
     return present, now
 
 
-def _patch(receipt: Receipt, todo: _Restoration, live: Mapping[str, Any]) -> tuple[bytes, str]:
+def _patch(receipt: Receipt, todo: _Restoration, live: Mapping[str, Any], *, by_test: bool) -> tuple[bytes, str]:
     fields = {item.field for item in todo.missing}
     size = sum(2 * len(item.value) + len(item.key) + 120 for item in todo.missing)
     fits = len(todo.missing) <= JSON_PATCH_KEYS and size <= JSON_PATCH_BYTES and all(live.get(field) for field in fields)
-    if receipt.holder.kind != SECRETS and fits:
+    if by_test and fits:
         operations: list[dict[str, Any]] = [{"op": "test", "path": "/metadata/uid", "value": receipt.holder.uid}]
         for item in todo.missing:
             pointer = f"/{item.field}/{item.key}"
@@ -161,7 +166,7 @@ def _patch(receipt: Receipt, todo: _Restoration, live: Mapping[str, Any]) -> tup
         for (field, key), (old, new) in todo.documents.items():
             operations.append({"op": "test", "path": f"/{field}/{key}", "value": old})
             operations.append({"op": "replace", "path": f"/{field}/{key}", "value": new})
-        return json.dumps(operations).encode(), JSON_PATCH
+        return encode_json_patch(operations), JSON_PATCH
     body: dict[str, Any] = {"metadata": {"uid": receipt.holder.uid, "resourceVersion": live["metadata"]["resourceVersion"]}}
     for item in todo.missing:
         body.setdefault(item.field, {})[item.key] = item.value

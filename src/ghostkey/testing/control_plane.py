@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.client
 import json
 import os
@@ -27,6 +28,7 @@ from ghostkey.testing.certificates import Authority, service_account_key
 READY_SECONDS = 60.0
 POLL_SECONDS = 0.02
 DIRECTORY_PREFIX = "ghostkey-control-plane-"
+ABANDONED_SECONDS = 120
 
 AUDIT_POLICY = {
     "apiVersion": "audit.k8s.io/v1",
@@ -87,7 +89,7 @@ class ControlPlane:
         self._authority: Authority | None = None
         self._supervisor: subprocess.Popen[str] | None = None
         self._connection: http.client.HTTPSConnection | None = None
-        self._namespaces_made = 0
+        self._started: dict[str, tuple[list[str], dict[str, str]]] = {}
 
     # life
 
@@ -95,6 +97,19 @@ class ControlPlane:
         names = ["etcd", "kube-apiserver"]
         names += ["kube-controller-manager"] * self._wants_controller_manager + ["kwok"] * self._wants_kwok
         programs = {name: str(binary(name)) for name in names}
+        sweep_abandoned()
+        for attempts_left in (2, 1, 0):
+            try:
+                self._supervise(programs)
+            except RuntimeError as error:
+                # between finding a free port and listening on it, somebody else may have taken it
+                if "address already in use" not in str(error) or not attempts_left:
+                    raise
+            else:
+                break
+        return self
+
+    def _supervise(self, programs: Mapping[str, str]) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix=DIRECTORY_PREFIX))
         self._supervisor = subprocess.Popen(
             [sys.executable, "-I", "-S", _supervisor.__file__, str(self.directory)],
@@ -108,7 +123,6 @@ class ControlPlane:
         except BaseException:
             self.stop()
             raise
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
@@ -251,8 +265,17 @@ class ControlPlane:
     def start(self, name: str, argv: Sequence[str], env: Mapping[str, str] | None = None) -> Process:
         """Starts a process that ends with this control plane; its output goes to `directory/NAME.log`."""
         log = self.directory / f"{name}.log"
+        self._started[name] = list(argv), dict(env or {})
         reply = self._ask(do="start", name=name, argv=list(argv), env=dict(env or {}), log=str(log))
         return Process(name, int(reply["pid"]), log, self._ask)
+
+    def restart(self, name: str, number: int = signal.SIGKILL) -> Process:
+        """Ends a process by the signal and starts it again as it was; returns once the API server is ready."""
+        argv, env = self._started[name]
+        self._ask(do="stop", name=name, signal=int(number))
+        process = self.start(name, argv, env)
+        self.wait_until(lambda: self._is_ready(process), f"kube-apiserver is ready after a restart of {name}", log=process.log)
+        return process
 
     def start_operator(self, *mistakes: str, name: str = "tenant-operator", flags: Sequence[str] = ()) -> Process:
         """Starts the testbed's operator with the named mistakes (none: the correct one), after making its CRD and namespace."""
@@ -400,6 +423,10 @@ class ControlPlane:
 def sweep_abandoned() -> None:
     """Removes directories of control planes whose supervisor was itself killed; their processes died with it."""
     for path in Path(tempfile.gettempdir()).glob(f"{DIRECTORY_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            # a control plane that is just being started has a directory, but no process yet
+            if time.time() - path.stat().st_mtime < ABANDONED_SECONDS:
+                continue
         if not any(str(path).encode() in command.read_bytes() for command in _command_lines()):
             shutil.rmtree(path, ignore_errors=True)
 
