@@ -178,12 +178,21 @@ def _yaml_spans(text: str, path: Sequence[str]) -> tuple[list[_Span], int, int]:
     if not pairs or getattr(node, "flow_style", False):
         raise Refused("entries of a YAML mapping in flow style are not cut out", "edit it by hand: kubectl edit")
     starts = [key.start_mark.index for key, _ in pairs]
-    end = pairs[-1][1].end_mark.index
+    end = _line_end(text, pairs[-1][1].end_mark.index)
     spans = [
         _Span(str(key.value), start, following)
         for (key, _), start, following in zip(pairs, starts, [*starts[1:], end], strict=True)
     ]
     return spans, starts[0], end
+
+
+def _line_end(text: str, position: int) -> int:
+    """The beginning of the line after an entry: a scalar ends within its line, a block at the next entry's indentation."""
+    begin = text.rfind("\n", 0, position) + 1
+    if not text[begin:position].strip():
+        return begin
+    newline = text.find("\n", position)
+    return len(text) if newline < 0 else newline + 1
 
 
 def _pairs(node: Any) -> list[tuple[Any, Any]]:
@@ -202,7 +211,7 @@ def _cut_yaml(text: str, spans: list[_Span], wanted: set[str], inner_start: int,
         if span.key in wanted:
             # an entry goes with its line: from its indentation to that of the next
             start = text.rfind("\n", 0, span.start) + 1
-            end = text.rfind("\n", 0, span.end) + 1 if span.end < len(text) else span.end
+            end = text.rfind("\n", 0, span.end) + 1 if span.end < len(text) else len(text)
             pieces.append(text[position:start])
             position = max(position, end)
     return "".join(pieces) + text[position:]

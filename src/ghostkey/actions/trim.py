@@ -150,15 +150,23 @@ def apply_trim(
     """
     live = read_map(client, plan.holder.kind, plan.holder.namespace, plan.holder.name)
     _check_plan(client, plan, live, key, check_pods=check_pods)
-    removed = _removed(live, plan)
-    created_at = utc_now()
-    receipt = Receipt(new_id(created_at), client.config.server, plan.holder, plan.strategy, removed, created_at)
-    kept_at = receipts.save(receipt)
-    try:
-        answer = _write(client, plan, live, key, sleep)
-    except Exception:
-        receipts.note(receipt, "failed")
-        raise
+    for _ in range(CONFLICT_TRIES):
+        created_at = utc_now()
+        receipt = Receipt(new_id(created_at), client.config.server, plan.holder, plan.strategy, _removed(live, plan), created_at)
+        kept_at = receipts.save(receipt)
+        try:
+            answer = _write(client, plan, live, key, sleep)
+        except _DocumentChangedError as changed:
+            # other entries of the document were written: the receipt has to hold what it was before this write
+            receipts.note(receipt, "failed")
+            live = changed.live
+        except Exception:
+            receipts.note(receipt, "failed")
+            raise
+        else:
+            break
+    else:
+        raise _too_busy(plan)
     version = str(answer["metadata"]["resourceVersion"])
     receipts.note(receipt, "applied", version)
     left = sum(len(answer.get(field) or ()) for field in FIELDS)
@@ -292,15 +300,31 @@ def _write(
             if error.status not in {HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY}:
                 raise
             last = error
-        live = read_map(client, plan.holder.kind, plan.holder.namespace, plan.holder.name)
-        _check_values(plan, live, key)
+        # pause first, then read and write without delay: the shorter the way between them, the fewer conflicts
+        sleep(CONFLICT_PAUSE_SECONDS * random.random() * min(attempt + 1, 5))
+        now = read_map(client, plan.holder.kind, plan.holder.namespace, plan.holder.name)
+        _check_values(plan, now, key)
+        if any(now[field][top] != live[field][top] for field, top in _inner_changes(plan)):
+            raise _DocumentChangedError(now)
+        live = now
         if last.status == HTTPStatus.UNPROCESSABLE_ENTITY:
             if strategy == "merge-patch":
                 raise last
             # The values are as planned, so this server spells them otherwise than the test does: go by version instead.
             strategy = "merge-patch"
-        sleep(CONFLICT_PAUSE_SECONDS * random.random() * min(attempt + 1, 5))
-    raise PlanOutdated(
+    raise _too_busy(plan)
+
+
+class _DocumentChangedError(Exception):
+    """Somebody wrote other entries of a document between reading and writing it; `live` is the map now."""
+
+    def __init__(self, live: dict[str, Any]) -> None:
+        super().__init__()
+        self.live = live
+
+
+def _too_busy(plan: Plan) -> PlanOutdated:
+    return PlanOutdated(
         f"{plan.holder} was written by somebody else {CONFLICT_TRIES} times in a row; nothing was changed",
         "try again when the map is less busy",
     )
