@@ -31,6 +31,12 @@ class View:
         """Maps whose keys are linked to subjects."""
         return infer(self.snapshot, self.links, self.index)
 
+    @functools.cached_property
+    def shows_managed_fields(self) -> bool:
+        """Whether the source would have shown them: an API server does, `kubectl get -o yaml` leaves them out."""
+        live = bool(self.snapshot.cluster)
+        return live or any(seen.meta.managed_fields_bytes > 2 for seen in self.snapshot.maps if seen.meta)
+
     def lost(self) -> Iterable[tuple[MapResult, Lost]]:
         """Every key that lost its subject and that no Pod names."""
         for result in self.inferred:

@@ -34,8 +34,10 @@ def _run(view: View) -> Iterator[Finding]:
             continue
         done.add(id(seen.meta))
         found = gauges(seen)
-        if not found or found[0].share < WARN or are_managed_fields_dropped(seen):
+        if not found or found[0].share < WARN:
             continue
+        if view.shows_managed_fields and are_managed_fields_dropped(seen):
+            continue  # said by managed-fields-dropped
         first = found[0]
         left = f"about {first.keys_left:,} more keys fit" if first.share < 1 else "it has been passed"
         yield Finding(

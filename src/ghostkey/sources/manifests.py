@@ -12,6 +12,7 @@ When it is wrong
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import io
 import json
@@ -20,7 +21,7 @@ import tarfile
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, Protocol, cast
 
 import msgspec
 
@@ -32,12 +33,15 @@ from ghostkey.model.refs import CONFIG_MAPS, SECRETS, Kind
 from ghostkey.sources._maps import MapReader, read_map_field
 from ghostkey.sources.live_cluster import NOT_SUBJECTS, Progress, Scope, _add_subject
 
-FILE_BYTES = 1 << 30  # one file, decompressed: larger than any must-gather's single file, smaller than a zip bomb
-TOTAL_BYTES = 8 << 30
+FILE_BYTES = 512 << 20  # one file, unpacked; it is decoded in memory
+BOMB_BYTES, BOMB_RATIO = 64 << 20, 300  # dumps of YAML pack to a tenth or a fiftieth, zeros to a thousandth
+NESTED = 4  # archives in archives
+UNPACKING = (tarfile.TarError, EOFError, zlib.error, OSError, SourceDamaged, ValueError)
 YAML_DOCUMENT_BYTES = 256 << 20
 ARCHIVE_MEMBERS = 1_000_000
 ENDINGS = (".yaml", ".yml", ".json", ".jsonl")
 _BLOCK = 1 << 20
+_HEAD = 512  # a tar header
 _NAMESPACE_FOLDER = re.compile(r"(?:^|/)namespaces/([a-z0-9][-a-z0-9]*)/")
 _CLUSTER_SCOPED = {
     "Namespace", "Node", "PersistentVolume", "CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding",
@@ -53,7 +57,6 @@ class Manifests:
 
     def __init__(self, paths: Iterable[str], scope: Scope, progress: Progress = lambda _: None) -> None:
         self._paths, self._scope, self._progress = [Path(path) for path in paths], scope, progress
-        self._bytes_left = TOTAL_BYTES
         self._gaps: list[Gap] = []
         self._gathered: set[str] = set()
 
@@ -178,47 +181,29 @@ class Manifests:
         except OSError as error:
             self._gap(f"{path} could not be read", error.strerror or str(error))
 
-    def _stream(self, where: str, handle: IO[bytes]) -> Iterator[tuple[str, Any]]:
+    def _stream(self, where: str, handle: Readable, depth: int = 0) -> Iterator[tuple[str, Any]]:
+        head = handle.read(_HEAD)
+        source = _Guarded(head, handle)
         try:
-            content = self._read(where, handle)
-            if content[:2] == b"\x1f\x8b":
-                content = self._gunzip(where, content)
-        except SourceDamaged as error:
-            self._gap(f"{where} could not be read", str(error))
-            return
-        if _is_tar(content):
-            yield from self._tar(where, content)
-        else:
-            yield from self._parse(where, content)
-
-    def _read(self, where: str, handle: IO[bytes]) -> bytes:
-        content = handle.read(FILE_BYTES + 1)
-        self._account(where, len(content))
-        return content
-
-    def _account(self, where: str, count: int) -> None:
-        self._bytes_left -= count
-        if count > FILE_BYTES or self._bytes_left < 0:
-            limit = FILE_BYTES if count > FILE_BYTES else TOTAL_BYTES
-            raise SourceDamaged(f"it holds more than {limit >> 30} GiB", "split the dump")
-
-    def _gunzip(self, where: str, content: bytes) -> bytes:
-        out = io.BytesIO()
-        try:
-            with gzip.GzipFile(fileobj=io.BytesIO(content)) as unzipped:
-                while block := unzipped.read(_BLOCK):
-                    out.write(block)
-                    if out.tell() > FILE_BYTES:
-                        self._account(where, out.tell())
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            if head[:2] == b"\x1f\x8b" and depth < NESTED:
+                unzipped = gzip.GzipFile(fileobj=source)
+                # a bomb is told by its ratio, which no dump of text comes near
+                yield from self._stream(where, _Guarded(b"", unzipped, source), depth + 1)
+            elif head[257:262] == b"ustar" and depth < NESTED:
+                yield from self._tar(where, source, depth)
+            else:
+                content = source.read(FILE_BYTES + 1)
+                if len(content) > FILE_BYTES:
+                    raise SourceDamaged(f"it holds more than {FILE_BYTES >> 20} MiB in one piece")
+                yield from self._parse(where, content)
+        except UNPACKING as error:
             # what came before the damage may end in the middle of an object, so none of it is used
-            raise SourceDamaged(f"damaged gzip: {error}") from None
-        self._account(where, out.tell())
-        return out.getvalue()
+            self._gap(f"{where} could not be read", f"damaged: {error}" if not isinstance(error, SourceDamaged) else str(error))
 
-    def _tar(self, where: str, content: bytes) -> Iterator[tuple[str, Any]]:
+    def _tar(self, where: str, source: Readable, depth: int) -> Iterator[tuple[str, Any]]:
         try:
-            with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+            # as a stream: a must-gather may be larger than memory
+            with tarfile.open(fileobj=cast(Any, source), mode="r|") as archive:
                 for number, member in enumerate(archive):
                     if number >= ARCHIVE_MEMBERS:
                         raise SourceDamaged(f"it has more than {ARCHIVE_MEMBERS:,} members")
@@ -230,15 +215,19 @@ class Manifests:
                         continue
                     handle = archive.extractfile(member)
                     if handle is not None:
-                        yield from self._stream(f"{where}:{member.name}", handle)
-        except (tarfile.TarError, EOFError, zlib.error, OSError, SourceDamaged, ValueError) as error:
+                        yield from self._stream(f"{where}:{member.name}", handle, depth + 1)
+                    # tarfile keeps a list of all it has seen
+                    archive.members = []  # type: ignore[attr-defined]
+        except UNPACKING as error:
             self._gap(f"{where} is damaged; what came before was read", str(error))
 
     def _parse(self, where: str, content: bytes) -> Iterator[tuple[str, Any]]:
         if found := _NAMESPACE_FOLDER.search(where):
             self._gathered.add(found[1])
-        if content.startswith(b"\xef\xbb\xbf"):
-            content = content[3:]
+        if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            # `kubectl … > file` in PowerShell
+            content = content.decode("utf-16").encode()
+        content = content.removeprefix(codecs.BOM_UTF8)
         if content.lstrip()[:1] in {b"{", b"["}:
             try:
                 yield where, msgspec.json.decode(content)
@@ -268,7 +257,7 @@ class Manifests:
         from ghostkey.kube.yaml_text import UNREADABLE, load_yaml
 
         # A document at a time: one that is broken does not take its neighbours along.
-        for number, part in enumerate(re.split(rb"(?m)^---(?:[ \t].*)?$\r?\n?", content), 1):
+        for number, part in enumerate(re.split(rb"(?m)^---(?=[ \t\r\n]|\Z)", content), 1):
             if not part.strip():
                 continue
             if len(part) > YAML_DOCUMENT_BYTES:
@@ -289,13 +278,40 @@ class Manifests:
         self._gaps.append(Gap(what, why))
 
 
+class Readable(Protocol):
+    """Bytes that come one after the other."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Up to `size` bytes; none at the end."""
+        ...
+
+
+class _Guarded(io.RawIOBase):
+    """A stream with its first bytes put back, which stops when it unpacks to far more than it was made from."""
+
+    def __init__(self, head: bytes, handle: Readable, packed: _Guarded | None = None) -> None:
+        self._head, self._handle, self._packed = head, handle, packed
+        self.count = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """Exactly `size` bytes while there are so many."""
+        wanted = FILE_BYTES + 1 if size < 0 else size
+        pieces, got = [self._head[:wanted]], len(self._head[:wanted])
+        self._head = self._head[wanted:]
+        while got < wanted and (piece := self._handle.read(min(wanted - got, _BLOCK))):
+            pieces.append(piece)
+            got += len(piece)
+            self.count += len(piece)
+            if self._packed is not None and self.count > max(BOMB_BYTES, BOMB_RATIO * self._packed.count):
+                raise SourceDamaged(f"it unpacks to more than {BOMB_RATIO} times its size")
+        return b"".join(pieces)
+
+
 def _is_readable_name(name: str) -> bool:
-    name = name.lower().removesuffix(".gz")
-    return name.endswith((*ENDINGS, ".tar", ".tgz"))
-
-
-def _is_tar(content: bytes) -> bool:
-    return content[257:262] == b"ustar"
+    return name.lower().removesuffix(".gz").endswith((*ENDINGS, ".tar", ".tgz"))
 
 
 def _kind_of(item: dict[str, Any], known: dict[tuple[str, str], Kind]) -> Kind:
