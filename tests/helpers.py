@@ -109,3 +109,19 @@ def make_tenants_kind(control_plane: ControlPlane) -> None:
         control_plane.request("POST", crds, crd)
     tenants = "/apis/demo.ghostkey.dev/v1/tenants"
     control_plane.wait_until(lambda: control_plane.raw("GET", tenants)[0] == 200, "the Tenant CRD is served")
+
+
+def make_tenant(control_plane: ControlPlane, namespace: str, name: str) -> None:
+    body = {"apiVersion": "demo.ghostkey.dev/v1", "kind": "Tenant", "metadata": {"name": name}, "spec": {"plan": "gold"}}
+    control_plane.request("POST", f"/apis/demo.ghostkey.dev/v1/namespaces/{namespace}/tenants", body)
+
+
+def bind(control_plane: ControlPlane, user: str, rules: list[dict[str, Any]], namespace: str = "") -> None:
+    """Gives a user these rights, in one namespace or everywhere."""
+    group = "rbac.authorization.k8s.io"
+    scope, kind = (f"namespaces/{namespace}/", "Role") if namespace else ("", "ClusterRole")
+    api = f"/apis/{group}/v1/{scope}{kind.lower()}"
+    control_plane.request("POST", f"{api}s", {"metadata": {"name": user}, "rules": rules})
+    subject = {"kind": "User", "name": user, "apiGroup": group}
+    role = {"kind": kind, "name": user, "apiGroup": group}
+    control_plane.request("POST", f"{api}bindings", {"metadata": {"name": user}, "roleRef": role, "subjects": [subject]})

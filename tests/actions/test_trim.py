@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ghostkey.testing import ControlPlane
-from tests.helpers import Program, make_map, make_tenants_kind, merge, read_data
+from tests.helpers import Program, bind, make_map, make_tenants_kind, merge, read_data
 
 TWO = {"keep": "1", "old": "2"}
 
@@ -300,12 +300,3 @@ def test_denied_write_changes_nothing_and_says_who(control_plane: ControlPlane, 
     assert done.code == 3
     assert 'User "reader" cannot patch resource "configmaps"' in done.err
     assert read_data(control_plane, namespace, "registry") == TWO
-
-
-def bind(control_plane: ControlPlane, user: str, rules: list[dict[str, object]]) -> None:
-    api = "/apis/rbac.authorization.k8s.io/v1"
-    control_plane.request("POST", f"{api}/clusterroles", {"metadata": {"name": user}, "rules": rules})
-    control_plane.request("POST", f"{api}/clusterrolebindings", {
-        "metadata": {"name": user}, "roleRef": {"kind": "ClusterRole", "name": user, "apiGroup": "rbac.authorization.k8s.io"},
-        "subjects": [{"kind": "User", "name": user, "apiGroup": "rbac.authorization.k8s.io"}],
-    })  # fmt: skip

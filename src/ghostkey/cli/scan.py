@@ -12,10 +12,12 @@ from ghostkey.cli.output import FORMATS
 from ghostkey.model.errors import UsageError
 
 if TYPE_CHECKING:
+    from ghostkey.model.events import Gap
     from ghostkey.model.findings import Finding
     from ghostkey.model.refs import Kind
     from ghostkey.store.snapshot import Snapshot
 
+GAP_NAMES, GAP_LINES = 6, 12
 SEVERITIES = ("info", "warning", "critical")
 
 
@@ -140,15 +142,38 @@ def _say(snapshot: Snapshot, findings: list[Finding], shown: list[Finding], form
     from ghostkey.cli.output import safe, summary
 
     counts = summary(snapshot, shown)
-    for gap in snapshot.gaps[:10]:
-        click.echo(safe(f"not seen: {gap.what}: {gap.why}"), err=True)
-        if gap.hint and gap is snapshot.gaps[0]:
-            click.echo(f"hint: {gap.hint}", err=True)
-    if len(snapshot.gaps) > 10:
-        click.echo(f"not seen: {len(snapshot.gaps) - 10} more; -o json lists all", err=True)
+    for line in _gap_lines(snapshot.gaps):
+        click.echo(safe(line), err=True)
     if form in {"table", "wide"}:
         hidden = len(findings) - len(shown)
         line = f"{counts['findings']} findings in {counts['keys']:,} keys of {counts['maps']:,} maps"
         line += f", {counts['unknown']} unknown" if counts["unknown"] else ""
         line += f", {hidden} below --severity" if hidden else ""
         click.echo(line + (f"; ghostkey explain {shown[0].fingerprint} shows why" if shown else ""), err=True)
+
+
+def _gap_lines(gaps: list[Gap]) -> list[str]:
+    """What was not seen: kinds that failed alike in one line, everything else in a line of its own, hints once."""
+    alike: dict[str, list[Gap]] = {}
+    for gap in gaps:
+        what = gap.what.removeprefix(gap.kind) if gap.kind else gap.what
+        alike.setdefault(what, []).append(gap)
+    lines: list[str] = []
+    for what, group in alike.items():
+        first = group[0]
+        if len(group) == 1:
+            lines.append(f"not seen: {first.what}: {first.why}")
+            continue
+        # kinds of operators first: those are the ones that keys are written for
+        names = sorted((gap.kind for gap in group), key=lambda name: (_is_built_in(name), name))
+        more = f" and {len(names) - GAP_NAMES} more (-o json lists all)" if len(names) > GAP_NAMES else ""
+        lines.append(f"not seen: {len(group)} kinds{what}: {', '.join(names[:GAP_NAMES])}{more}")
+        lines.append(f"  for example: {first.why}")
+    if len(lines) > GAP_LINES:
+        lines = [*lines[:GAP_LINES], f"not seen: {len(lines) - GAP_LINES} more; -o json lists all"]
+    return lines + [f"hint: {hint}" for hint in dict.fromkeys(gap.hint for gap in gaps if gap.hint)][:2]
+
+
+def _is_built_in(qualified: str) -> bool:
+    group = qualified.partition(".")[2]
+    return "." not in group or group.endswith(".k8s.io")

@@ -15,6 +15,8 @@ AGGREGATED = (
     "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,"
     "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json"
 )
+# views computed on request: no key is written for one, their lists are long, and their servers are often down
+COMPUTED_GROUPS = {"metrics.k8s.io", "custom.metrics.k8s.io", "external.metrics.k8s.io"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,20 +28,21 @@ class Discovered:
 
 
 def discover(client: ApiClient) -> Discovered:
-    """The kinds that can be listed. A group that does not answer is a gap, as is one whose answer is stale."""
+    """The kinds that can be listed, without those of COMPUTED_GROUPS. A group that does not answer is a gap, as is one whose answer is stale."""
     kinds: list[Kind] = []
     gaps: list[Gap] = []
     for root in ("/api", "/apis"):
         answer = json.loads(client.get(root, accept=AGGREGATED))
         if answer.get("kind") == "APIGroupDiscoveryList":
             for group in answer.get("items") or ():
-                _read_aggregated(group, kinds, gaps)
+                if (group.get("metadata") or {}).get("name") not in COMPUTED_GROUPS:
+                    _read_aggregated(group, kinds, gaps)
         elif root == "/api":
             _read_version(client, "", "v1", kinds, gaps)
         else:
             for group in answer.get("groups") or ():
-                version = str(group["preferredVersion"]["version"])
-                _read_version(client, str(group["name"]), version, kinds, gaps)
+                if group["name"] not in COMPUTED_GROUPS:
+                    _read_version(client, str(group["name"]), str(group["preferredVersion"]["version"]), kinds, gaps)
     return Discovered(tuple(kinds), tuple(gaps))
 
 

@@ -37,9 +37,8 @@ from ghostkey.model.refs import CONFIG_MAPS, SECRETS, Kind, ObjectRef
 from ghostkey.sources._maps import MapReader, read_map_field, subject_detail
 
 WORKERS = 4
-# records of happenings and views computed on request: no key is written for one, and their lists are long
+# records of happenings: no key is written for one, and their lists are long
 NOT_SUBJECTS = {("", "events"), ("events.k8s.io", "events"), ("", "componentstatuses")}
-COMPUTED_GROUPS = {"metrics.k8s.io", "custom.metrics.k8s.io", "external.metrics.k8s.io"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +107,7 @@ class LiveCluster:
             # Pods are asked for all the same: what they name is never trimmed
             chosen = [resolve(word, kinds) for word in self._scope.subject_kinds]
             return list(dict.fromkeys([*chosen, *(kind for kind in kinds if has_pod_spec(kind))]))
-        return [kind for kind in kinds if (kind.group, kind.resource) not in NOT_SUBJECTS and kind.group not in COMPUTED_GROUPS]
+        return [kind for kind in kinds if (kind.group, kind.resource) not in NOT_SUBJECTS]
 
     # holders
 

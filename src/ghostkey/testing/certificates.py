@@ -38,12 +38,14 @@ class Authority:
         builder = builder.add_extension(identifier, critical=False)
         self.certificate_pem = _pem(builder.sign(self._key, hashes.SHA256()))
 
-    def issue(self, common_name: str, groups: Sequence[str] = (), server_addresses: Sequence[str] = ()) -> tuple[bytes, bytes]:
+    def issue(
+        self, common_name: str, groups: Sequence[str] = (), server_addresses: Sequence[str] = (), *, is_expired: bool = False
+    ) -> tuple[bytes, bytes]:
         """Certificate and private key in PEM; Kubernetes reads user and groups from the subject."""
         key = ec.generate_private_key(ec.SECP256R1())
         attributes = [x509.NameAttribute(NameOID.COMMON_NAME, common_name)]
         attributes += [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups]
-        builder = self._builder(x509.Name(attributes), key.public_key())
+        builder = self._builder(x509.Name(attributes), key.public_key(), is_expired=is_expired)
         if server_addresses:
             builder = builder.add_extension(
                 x509.SubjectAlternativeName([_general_name(address) for address in server_addresses]), critical=False
@@ -54,8 +56,10 @@ class Authority:
         builder = builder.add_extension(authority_key, critical=False)
         return _pem(builder.sign(self._key, hashes.SHA256())), _private_pem(key)
 
-    def _builder(self, subject: x509.Name, public_key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
-        now = datetime.datetime.now(datetime.UTC)
+    def _builder(
+        self, subject: x509.Name, public_key: ec.EllipticCurvePublicKey, *, is_expired: bool = False
+    ) -> x509.CertificateBuilder:
+        now = datetime.datetime.now(datetime.UTC) - (2 * LIFETIME if is_expired else datetime.timedelta())
         return (
             x509.CertificateBuilder()
             .subject_name(subject)

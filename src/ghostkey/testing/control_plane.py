@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -89,6 +90,8 @@ class ControlPlane:
         self._authority: Authority | None = None
         self._supervisor: subprocess.Popen[str] | None = None
         self._connection: http.client.HTTPSConnection | None = None
+        self._etcd_url = ""
+        self.processes: dict[str, Process] = {}  # by name; the latest of each
         self._started: dict[str, tuple[list[str], dict[str, str]]] = {}
 
     # life
@@ -156,7 +159,7 @@ class ControlPlane:
         self.url = f"https://127.0.0.1:{ports[2]}"
         self.kubeconfig = self.kubeconfig_for("ghostkey-admin", groups=["system:masters"])
 
-        etcd_url = f"http://127.0.0.1:{ports[0]}"
+        self._etcd_url = etcd_url = f"http://127.0.0.1:{ports[0]}"
         etcd = self.start(
             "etcd",
             [
@@ -267,7 +270,8 @@ class ControlPlane:
         log = self.directory / f"{name}.log"
         self._started[name] = list(argv), dict(env or {})
         reply = self._ask(do="start", name=name, argv=list(argv), env=dict(env or {}), log=str(log))
-        return Process(name, int(reply["pid"]), log, self._ask)
+        self.processes[name] = Process(name, int(reply["pid"]), log, self._ask)
+        return self.processes[name]
 
     def restart(self, name: str, number: int = signal.SIGKILL) -> Process:
         """Ends a process by the signal and starts it again as it was; returns once the API server is ready."""
@@ -294,6 +298,18 @@ class ControlPlane:
         chosen = [f"--mistake={mistake}" for mistake in mistakes]
         return self.start(name, [program, *chosen, *flags], {"KUBECONFIG": str(self.kubeconfig)})
 
+    def compact(self) -> int:
+        """Has etcd forget all revisions before the present one, which it gives back."""
+
+        def ask(path: str, body: dict[str, Any]) -> dict[str, Any]:
+            request = urllib.request.Request(self._etcd_url + path, json.dumps(body).encode())
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return dict(json.load(answer))
+
+        revision = int(ask("/v3/kv/range", {"key": _base64(b"any")})["header"]["revision"])
+        ask("/v3/kv/compaction", {"revision": revision, "physical": True})
+        return revision
+
     def _ask(self, **request: object) -> dict[str, Any]:
         supervisor = self._supervisor
         if supervisor is None or supervisor.stdin is None or supervisor.stdout is None:
@@ -307,11 +323,11 @@ class ControlPlane:
 
     # access
 
-    def kubeconfig_for(self, user: str, groups: Sequence[str] = (), **cluster: object) -> Path:
+    def kubeconfig_for(self, user: str, groups: Sequence[str] = (), *, is_expired: bool = False) -> Path:
         """Path of a new kubeconfig with a client certificate for the user; rights come from RBAC alone."""
         if self._authority is None:
             raise RuntimeError("the control plane does not run")
-        certificate, key = self._authority.issue(user, groups=groups)
+        certificate, key = self._authority.issue(user, groups=groups, is_expired=is_expired)
         path = self.directory / f"kubeconfig-{user}.json"
         config = {
             "apiVersion": "v1",
@@ -322,7 +338,6 @@ class ControlPlane:
                     "cluster": {
                         "server": self.url,
                         "certificate-authority-data": _base64(self._authority.certificate_pem),
-                        **cluster,
                     },
                 }
             ],

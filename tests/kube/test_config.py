@@ -1,0 +1,341 @@
+"""Kubeconfigs as kubectl takes them, against a real API server; what is missing or broken is named."""
+
+from __future__ import annotations
+
+import base64
+import json
+import socket
+import socketserver
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ghostkey.testing import ControlPlane
+from tests.helpers import Done, Program, make_map
+
+Edit = Callable[[dict[str, Any]], None]
+
+
+@pytest.fixture
+def edited(control_plane: ControlPlane, namespace: str, tmp_path: Path) -> Callable[..., Done]:
+    """Runs a scan of one map with a changed copy of the administrator's kubeconfig."""
+    make_map(control_plane, namespace, "settings", {"a": "1"})
+
+    def run(edit: Edit, *words: str, env: dict[str, str] | None = None, form: str = "yaml") -> Done:
+        config = json.loads(control_plane.kubeconfig.read_text())
+        edit(config)
+        path = tmp_path / "kubeconfig"
+        path.write_text(yaml.safe_dump(config) if form == "yaml" else json.dumps(config))
+        return Program(tmp_path / "state", path)("scan", "cm/settings", "-n", namespace, *words, env=env)
+
+    return run
+
+
+def cluster(config: dict[str, Any]) -> dict[str, Any]:
+    return config["clusters"][0]["cluster"]  # type: ignore[no-any-return]
+
+
+def user(config: dict[str, Any]) -> dict[str, Any]:
+    return config["users"][0]["user"]  # type: ignore[no-any-return]
+
+
+def token(control_plane: ControlPlane, namespace: str) -> str:
+    """A token of a service account that may do everything."""
+    name = f"robot-{namespace}"
+    control_plane.request("POST", f"/api/v1/namespaces/{namespace}/serviceaccounts", {"metadata": {"name": name}})
+    control_plane.request("POST", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", {
+        "metadata": {"name": name}, "roleRef": {"kind": "ClusterRole", "name": "cluster-admin", "apiGroup": "rbac.authorization.k8s.io"},
+        "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": namespace}],
+    })  # fmt: skip
+    made = control_plane.request("POST", f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token", {"spec": {}})
+    return str(made["status"]["token"])
+
+
+def test_client_certificates_inline_and_in_files(edited: Callable[..., Done], tmp_path: Path) -> None:
+    assert edited(lambda config: None).code == 0
+    assert edited(lambda config: None, form="json").code == 0
+
+    def to_files(config: dict[str, Any]) -> None:
+        for entry, names in ((user(config), ("client-certificate", "client-key")), (cluster(config), ("certificate-authority",))):
+            for name in names:
+                (tmp_path / f"{name}.pem").write_bytes(base64.b64decode(entry.pop(f"{name}-data")))
+                entry[name] = f"{name}.pem"  # relative to the kubeconfig
+
+    assert edited(to_files).code == 0
+
+
+def test_tokens_inline_and_in_a_file(
+    edited: Callable[..., Done], control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    secret = token(control_plane, namespace)
+    assert edited(lambda config: config["users"][0].update(user={"token": secret})).code == 0
+    (tmp_path / "token").write_text(secret + "\n")
+    assert edited(lambda config: config["users"][0].update(user={"tokenFile": "token"})).code == 0
+    wrong = edited(lambda config: config["users"][0].update(user={"token": "wrong"}))
+    assert wrong.code == 3
+    assert "401 Unauthorized" in wrong.err
+    assert "hint: the credentials are missing or have expired" in wrong.err
+
+
+def plugin(tmp_path: Path, body: str) -> dict[str, Any]:
+    path = tmp_path / "plugin"
+    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.chmod(0o755)
+    version = "client.authentication.k8s.io/v1"
+    return {
+        "exec": {
+            "apiVersion": version,
+            "command": "./plugin",
+            "interactiveMode": "Never",
+            "provideClusterInfo": True,
+            "env": [{"name": "GREETING", "value": "hello"}],
+            "args": ["get", "token"],
+        }
+    }
+
+
+def credential(**status: str) -> str:
+    return json.dumps({"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": status})
+
+
+def test_exec_plugin_gives_a_token(
+    edited: Callable[..., Done], control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    secret = token(control_plane, namespace)
+    body = f"""[ "$GREETING" = hello ] && [ "$1 $2" = "get token" ] || exit 7
+case "$KUBERNETES_EXEC_INFO" in *ExecCredential*https://127.0.0.1*) ;; *) exit 8 ;; esac
+echo '{credential(token=secret)}'"""
+    assert edited(lambda config: config["users"][0].update(user=plugin(tmp_path, body))).code == 0
+
+
+def test_exec_plugin_gives_a_certificate(edited: Callable[..., Done], control_plane: ControlPlane, tmp_path: Path) -> None:
+    pair = user(json.loads(control_plane.kubeconfig.read_text()))
+    certificate, key = (base64.b64decode(pair[f"client-{name}-data"]).decode() for name in ("certificate", "key"))
+    (tmp_path / "answer.json").write_text(credential(clientCertificateData=certificate, clientKeyData=key))
+    body = f"cat {tmp_path / 'answer.json'}"
+    assert edited(lambda config: config["users"][0].update(user=plugin(tmp_path, body))).code == 0
+
+
+def test_expired_token_of_a_plugin_is_renewed_once(
+    edited: Callable[..., Done], control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    (tmp_path / "good.json").write_text(credential(token=token(control_plane, namespace)))
+    (tmp_path / "bad.json").write_text(credential(token="revoked"))
+    body = f"cd {tmp_path}; if [ -e asked ]; then cat good.json; else touch asked; cat bad.json; fi"
+    assert edited(lambda config: config["users"][0].update(user=plugin(tmp_path, body))).code == 0
+
+
+@pytest.mark.parametrize(("body", "words"), [
+    ("echo 'please log in' >&2; exit 3", "ended with code 3: please log in"),
+    ("echo not json", "printed no ExecCredential"),
+    ("echo '{\"status\": null}'", "printed no ExecCredential"),
+])  # fmt: skip
+def test_failing_plugin_is_quoted(edited: Callable[..., Done], tmp_path: Path, body: str, words: str) -> None:
+    done = edited(lambda config: config["users"][0].update(user=plugin(tmp_path, body)))
+    assert done.code == 2
+    assert words in done.err
+    assert "'./plugin'" in done.err
+
+
+def test_missing_plugin_shows_its_install_hint(edited: Callable[..., Done], tmp_path: Path) -> None:
+    missing = plugin(tmp_path, "")
+    missing["exec"] |= {"command": "no-such-plugin", "installHint": "brew install it"}
+    done = edited(lambda config: config["users"][0].update(user=missing))
+    assert (done.code, "hint: brew install it" in done.err) == (2, True)
+
+
+def test_tls_server_name(edited: Callable[..., Done]) -> None:
+    assert edited(lambda config: cluster(config).update({"tls-server-name": "localhost"})).code == 0
+    wrong = edited(lambda config: cluster(config).update({"tls-server-name": "other.example"}))
+    assert wrong.code == 5
+    assert "TLS certificate not accepted" in wrong.err
+
+
+def test_other_authority_is_refused_and_insecure_is_not(edited: Callable[..., Done]) -> None:
+    done = edited(lambda config: cluster(config).pop("certificate-authority-data"))
+    assert done.code == 5
+    assert "TLS certificate not accepted" in done.err
+    assert "hint: check certificate-authority" in done.err
+
+    def insecure(config: dict[str, Any]) -> None:
+        cluster(config).pop("certificate-authority-data")
+        cluster(config)["insecure-skip-tls-verify"] = True
+
+    assert edited(insecure).code == 0
+
+
+# proxies: two small real ones, which count what went through them
+
+
+class Pipe(socketserver.BaseRequestHandler):
+    def relay(self, host: str, port: int, answer: bytes) -> None:
+        with socket.create_connection((host, port)) as upstream:
+            self.request.sendall(answer)
+            back = threading.Thread(target=self.copy, args=(upstream, self.request), daemon=True)
+            back.start()
+            self.copy(self.request, upstream)
+            upstream.shutdown(socket.SHUT_WR)
+            back.join(5)
+
+    @staticmethod
+    def copy(source: socket.socket, target: socket.socket) -> None:
+        try:
+            while block := source.recv(65536):
+                target.sendall(block)
+        except OSError:
+            return
+
+
+class HttpProxy(Pipe):
+    def handle(self) -> None:
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += self.request.recv(1)
+        lines = head.decode().split("\r\n")
+        expected = "Basic " + base64.b64encode(b"me:p@ss").decode()
+        if f"Proxy-Authorization: {expected}" not in lines:
+            self.request.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")
+            return
+        self.server.seen.append(lines[0])  # type: ignore[attr-defined]
+        host, port = lines[0].split()[1].rsplit(":", 1)
+        self.relay(host, int(port), b"HTTP/1.1 200 Connection established\r\n\r\n")
+
+
+class SocksProxy(Pipe):
+    def handle(self) -> None:
+        _, count = self.request.recv(2)
+        self.request.recv(count)
+        self.request.sendall(b"\x05\x00")
+        _, _, _, kind = self.request.recv(4)
+        if kind == 3:
+            host = self.request.recv(self.request.recv(1)[0]).decode()
+        else:
+            host = socket.inet_ntoa(self.request.recv(4))
+        port = int.from_bytes(self.request.recv(2), "big")
+        self.server.seen.append(f"{host}:{port}")  # type: ignore[attr-defined]
+        self.relay(host, port, b"\x05\x00\x00\x01\x7f\x00\x00\x01\x00\x00")
+
+
+@pytest.fixture(params=[("http", HttpProxy), ("socks5", SocksProxy)], ids=["http", "socks5"])
+def proxy(request: pytest.FixtureRequest) -> Iterator[tuple[str, list[str]]]:
+    scheme, handler = request.param
+    socketserver.ThreadingTCPServer.allow_reuse_address = True
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler) as server:
+        server.daemon_threads = True
+        server.seen = []  # type: ignore[attr-defined]
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        who = "me:p%40ss@" if scheme == "http" else ""
+        yield f"{scheme}://{who}127.0.0.1:{server.server_address[1]}", server.seen  # type: ignore[attr-defined]
+        server.shutdown()
+
+
+def test_proxy_url_is_used(edited: Callable[..., Done], control_plane: ControlPlane, proxy: tuple[str, list[str]]) -> None:
+    url, seen = proxy
+    done = edited(lambda config: cluster(config).update({"proxy-url": url}))
+    assert done.code == 0, done.err
+    assert seen
+    assert all(control_plane.url.removeprefix("https://") in line for line in seen)
+    assert "p@ss" not in done.err + done.out
+
+
+def test_dead_proxy_is_named(edited: Callable[..., Done]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port = held.getsockname()[1]
+    for scheme in ("http", "socks5"):
+        done = edited(lambda config, s=scheme: cluster(config).update({"proxy-url": f"{s}://127.0.0.1:{port}"}))  # type: ignore[misc]
+        assert done.code == 5
+        assert "Connection refused" in done.err
+
+
+def test_impersonation_by_flag_and_by_kubeconfig(edited: Callable[..., Done]) -> None:
+    denied = edited(lambda config: None, "--as", "nobody")
+    assert denied.code == 3
+    assert 'User "nobody" cannot' in denied.err
+    assert edited(lambda config: None, "--as", "nobody", "--as-group", "system:masters").code == 0
+    assert edited(lambda config: user(config).update({"as": "nobody"})).code == 3
+    assert edited(lambda config: None, "--as-group", "x").code == 2
+
+
+def test_context_and_merged_files(control_plane: ControlPlane, namespace: str, tmp_path: Path) -> None:
+    make_map(control_plane, namespace, "settings", {"a": "1"})
+    config = json.loads(control_plane.kubeconfig.read_text())
+    context = {"name": "second", "context": {**config["contexts"][0]["context"], "namespace": namespace}}
+    (tmp_path / "contexts").write_text(yaml.safe_dump({"contexts": [context]}))
+    both = {"KUBECONFIG": f"{tmp_path / 'contexts'}:{tmp_path / 'absent'}:{control_plane.kubeconfig}"}
+    program = Program(tmp_path / "state", None)
+    # the namespace of the context is the one that a bare cm/NAME is looked for in
+    assert program("scan", "cm/settings", "--context", "second", env=both).code == 0
+    wrong = program("scan", "--context", "third", env=both)
+    assert wrong.code == 2
+    assert "no context 'third'" in wrong.err
+    assert "known: second, testbed" in wrong.err
+
+
+def test_in_cluster(control_plane: ControlPlane, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The files and variables a Pod has, with the real server's CA and a real token."""
+    from ghostkey.kube import config as module
+    from ghostkey.kube.client import ApiClient
+
+    account = tmp_path / "serviceaccount"
+    account.mkdir()
+    (account / "token").write_text(token(control_plane, namespace))
+    (account / "namespace").write_text(namespace)
+    (account / "ca.crt").write_bytes((control_plane.directory / "ca.crt").read_bytes())
+    host, port = control_plane.url.removeprefix("https://").split(":")
+    monkeypatch.setattr(module, "SERVICE_ACCOUNT", account)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", host)
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", port)
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    config = module.load_config()
+    assert (config.namespace, config.context) == (namespace, "in-cluster")
+    assert ApiClient(config).get_object(f"/api/v1/namespaces/{namespace}") is not None
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    ("", "holds no configuration"),
+    ("a: [", "not valid YAML"),
+    ("users: [{name: x, user: {token: hunter2: [", "not valid YAML (line 1)"),
+    ("{}", "no current-context"),
+    ("current-context: a", "no context 'a'"),
+    ("current-context: a\ncontexts: [{name: a, context: {cluster: c}}]", "no cluster 'c'"),
+    ("current-context: a\ncontexts: [{name: a, context: {cluster: c}}]\nclusters: [{name: c, cluster: {}}]", "has no server"),
+    ("current-context: a\ncontexts: [{name: a, context: {cluster: c, user: u}}]\nclusters: [{name: c, cluster: {server: 'https://x'}}]", "no user 'u'"),
+    ("current-context: a\ncontexts: [{name: a, context: {cluster: c}}]\nclusters: [{name: c, cluster: {server: 'ftp://x'}}]", "no http or https URL"),
+    ("current-context: a\ncontexts: [{name: a, context: {cluster: c}}]\nclusters: [{name: c, cluster: {server: 'https://x', certificate-authority-data: '%'}}]", "not base64"),
+    ("current-context: a\ncontexts: [{name: a, context: {cluster: c}}]\nclusters: [{name: c, cluster: {server: 'https://x', certificate-authority: nowhere}}]", "nowhere: No such file"),
+])  # fmt: skip
+def test_broken_kubeconfig_is_named(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "kubeconfig").write_text(text)
+    done = Program(tmp_path / "state", tmp_path / "kubeconfig")("scan")
+    assert done.code in {2, 5}
+    assert words in done.err
+    assert "hunter2" not in done.err
+
+
+def test_missing_kubeconfig_is_named(tmp_path: Path) -> None:
+    done = Program(tmp_path / "state", tmp_path / "nowhere")("scan")
+    assert (done.code, "nowhere does not exist" in done.err) == (2, True)
+    none = Program(tmp_path / "state", None)("scan")
+    assert (none.code, "this is no Pod" in none.err) == (2, True)
+
+
+def test_expired_certificate_is_said(control_plane: ControlPlane, tmp_path: Path) -> None:
+    path = control_plane.kubeconfig_for("late", groups=["system:masters"], is_expired=True)
+    done = Program(tmp_path / "state", path)("scan")
+    assert done.code == 3
+    assert "401 Unauthorized" in done.err
+    assert "expired" in done.err
+
+
+def test_unreachable_server_is_named(edited: Callable[..., Done]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port = held.getsockname()[1]
+    done = edited(lambda config: cluster(config).update(server=f"https://127.0.0.1:{port}"))
+    assert done.code == 5
+    assert f"127.0.0.1:{port}: Connection refused" in done.err
+    assert "hint: is the server of context 'testbed' running" in done.err
