@@ -125,3 +125,18 @@ def bind(control_plane: ControlPlane, user: str, rules: list[dict[str, Any]], na
     subject = {"kind": "User", "name": user, "apiGroup": group}
     role = {"kind": kind, "name": user, "apiGroup": group}
     control_plane.request("POST", f"{api}bindings", {"metadata": {"name": user}, "roleRef": role, "subjects": [subject]})
+    wait_for_rights(control_plane, user, rules, namespace)
+
+
+def wait_for_rights(control_plane: ControlPlane, user: str, rules: list[dict[str, Any]], namespace: str = "") -> None:
+    """Returns once the API server's authorizer, which learns of roles by watching, knows these rules."""
+
+    def is_allowed(rule: dict[str, Any]) -> bool:
+        attributes = {"verb": rule["verbs"][0], "group": rule["apiGroups"][0], "resource": rule["resources"][0]}
+        attributes |= {"namespace": namespace} if namespace else {}
+        attributes |= {"name": rule["resourceNames"][0]} if rule.get("resourceNames") else {}
+        body = {"spec": {"user": user, "resourceAttributes": attributes}}
+        answer = control_plane.request("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", body)
+        return bool(answer["status"].get("allowed"))
+
+    control_plane.wait_until(lambda: all(map(is_allowed, rules)), f"user {user} has the rights given")

@@ -58,6 +58,7 @@ def _rules(purpose: str, namespace: str | None, map_name: str | None, kinds: tup
     local: Rules = []
     maps = local if namespace else cluster
     resource, names = _map(map_name)
+    only = {"resourceNames": names} if names else {}
     if purpose in {"scan", "trim", "verify"}:
         # finding ghosts: every subject, everywhere, and which keys Pods name
         if kinds:
@@ -65,13 +66,16 @@ def _rules(purpose: str, namespace: str | None, map_name: str | None, kinds: tup
             cluster += _pod_rules()
         else:
             cluster.append(_rule("*", "*", ["list"]))
-        maps.append(_rule("", resource, ["get", "list"]))
+        if purpose == "scan":
+            maps.append(_rule("", resource, ["get", "list"]))  # get: the second look at each finding
+        elif not names:
+            maps.append(_rule("", resource, ["list"]))
     if purpose in {"trim", "undo"}:
-        maps.append({**_rule("", resource, ["get", "patch"]), **({"resourceNames": names} if names else {})})
+        maps.append({**_rule("", resource, ["get", "patch"]), **only})
         if receipts == "cluster":
             maps.append(_rule("", ["secrets"], ["create", "get", "list", "patch"]))
     if purpose == "verify":
-        maps.append(_rule("", resource, ["get", "watch"]))
+        maps.append({**_rule("", resource, ["get", "watch"]), **only})
         if receipts == "cluster":
             maps.append(_rule("", ["secrets"], ["get", "list"]))
     return {"": cluster, namespace or "-": local}

@@ -86,12 +86,12 @@ def command(
         if ghosts or keys or pattern or map_words:
             raise UsageError("--plan says already what to remove", "leave out the map, --ghosts, --key and --match")
         plan = _load_plan(plan_file)
-        live = api.read_map(client, plan.holder.kind, plan.holder.namespace, plan.holder.name)
+        is_blind = False
     else:
         kind, name = one_map(map_words)
         if not (ghosts or keys or pattern):
             raise UsageError("nothing says which keys to remove", "add --ghosts, --key KEY or --match REGEX")
-        wanted = _ghosts(client, kind, name, kinds, subjects, progress) if ghosts else []
+        wanted, is_blind = _ghosts(client, kind, name, kinds, subjects, progress) if ghosts else ([], False)
         live = api.read_map(client, kind, client.config.namespace, name)
         wanted += [_named(live, key) for key in keys]
         if pattern:
@@ -104,12 +104,13 @@ def command(
         click.echo(f"nothing to trim in {plan.holder}", err=True)
         if form == "json":
             _print_plan(plan, form)
-        return 0
+        # "nothing" is no news when something could not be seen
+        return 3 if is_blind else 0
     if form != "json" or not is_applied:
         _print_plan(plan, form)
     api.check_limits(plan, max_keys, max_percent)
     if not is_applied:
-        left = api.dry_run(client, plan, live)
+        left = api.dry_run(client, plan, secret, check_pods=not no_pod_check)
         click.echo(f"server dry run: accepted, {left} keys would be left; nothing was changed, add --apply to do it", err=True)
         return 0
     kept = receipts_at(receipts, client, plan.holder.namespace)
@@ -142,7 +143,8 @@ def command(
 
 def _ghosts(
     client: ApiClient, kind: Kind, name: str, kinds: tuple[str, ...], subjects: tuple[str, ...], progress: ProgressLine
-) -> list[Wanted]:
+) -> tuple[list[Wanted], bool]:
+    """Ghosts of the map that are sure, and whether something could not be seen."""
     from ghostkey.api import Wanted
     from ghostkey.cli._cluster import GHOSTS, findings_of_map
 
@@ -153,7 +155,7 @@ def _ghosts(
     unknown = sum(finding.state == "unknown" and finding.analysis in GHOSTS for finding in findings)
     if unknown:
         click.echo(f"{unknown} keys may be ghosts, which cannot be known; they are left alone", err=True)
-    return [
+    wanted = [
         Wanted(
             finding.key.field,
             finding.key.key,
@@ -164,6 +166,7 @@ def _ghosts(
         for finding in findings
         if finding.analysis in GHOSTS and finding.state == "found"
     ]
+    return wanted, bool(snapshot.gaps)
 
 
 def _named(live: dict[str, Any], key: str) -> Wanted:

@@ -1,0 +1,148 @@
+"""What `ghostkey rbac` prints is enough for each command, and no more."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from ghostkey.testing import ControlPlane
+from tests.helpers import Program, found, make_map, make_tenant, make_tenants_kind, read_data, wait_for_rights
+
+LIVE, GONE = [f"shop-{n}" for n in range(6)], [f"shop-{n}" for n in range(6, 15)]
+KINDS = "tenants.demo.ghostkey.dev"
+
+
+@pytest.fixture
+def registry(control_plane: ControlPlane, namespace: str) -> str:
+    make_tenants_kind(control_plane)
+    for name in LIVE:
+        make_tenant(control_plane, namespace, name)
+    make_map(control_plane, namespace, "registry", {f"{namespace}.{name}": "{}" for name in LIVE + GONE})
+    make_map(control_plane, namespace, "other", {"a": "1"})
+    return namespace
+
+
+def allowed(control_plane: ControlPlane, program: Program, user: str, *words: str) -> Program:
+    """The program as a user with just the rights that it prints for these words."""
+    printed = program("rbac", "--user", user, *words)
+    assert printed.code == 0, printed.err
+    text = printed.out.replace("name: ghostkey-", f"name: {user}-ghostkey-")
+    apply_roles(control_plane, user, list(yaml.safe_load_all(text)))
+    return program.as_user(control_plane.kubeconfig_for(user))
+
+
+def apply_roles(control_plane: ControlPlane, user: str, documents: list[dict[str, Any]]) -> None:
+    control_plane.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(documents))
+    for document in documents:
+        if "rules" in document:
+            wait_for_rights(control_plane, user, document["rules"], document["metadata"].get("namespace", ""))
+
+
+def every_smaller_set(documents: list[dict[str, Any]]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """The same roles, each time without one verb on one resource."""
+    for number, document in enumerate(documents):
+        for place, rule in enumerate(document.get("rules", [])):
+            for resource, verb in itertools.product(rule["resources"], rule["verbs"]):
+                rest = [
+                    {**rule, "resources": [r for r in rule["resources"] if r != resource]},
+                    {**rule, "resources": [resource], "verbs": [v for v in rule["verbs"] if v != verb]},
+                ]
+                rules = (
+                    document["rules"][:place]
+                    + [r for r in rest if r["resources"] and r["verbs"]]
+                    + document["rules"][place + 1 :]
+                )
+                changed = {**document, "rules": rules}
+                yield f"{verb} {resource}", [*documents[:number], *([changed] if rules else []), *documents[number + 1 :]]
+
+
+@pytest.mark.parametrize(
+    ("purpose", "line"),
+    [
+        ("scan", ("scan", "--holders", "configmaps", "--kinds", KINDS)),
+        ("trim", ("trim", "cm/registry", "--ghosts", "--kinds", KINDS)),
+        ("undo", ("undo",)),
+    ],
+)
+def test_no_printed_right_is_more_than_needed(
+    control_plane: ControlPlane, registry: str, program: Program, purpose: str, line: tuple[str, ...]
+) -> None:
+    """Without any single one of the rights the command can no longer do its work."""
+    if purpose == "undo":
+        assert program("trim", "cm/registry", "-n", registry, "--ghosts", "--apply").code == 0
+    words = ("--for", purpose, "-n", registry, "--map", "cm/registry", "--kinds", KINDS)
+    documents = list(yaml.safe_load_all(program("rbac", *words, "--user", "USER").out))
+    tried = []
+    for number, (missing, smaller) in enumerate(every_smaller_set(documents)):
+        user = f"less-{purpose}-{registry}-{number}"
+        roles = json.loads(json.dumps(smaller).replace("USER", user).replace('"ghostkey-', f'"{user}-'))
+        apply_roles(control_plane, user, roles)
+        done = program.as_user(control_plane.kubeconfig_for(user))(*line, "-n", registry)
+        assert done.code == 3, f"{purpose} works without {missing}: {done}"
+        tried.append(missing)
+    assert len(tried) == len(set(tried)) >= (2 if purpose == "undo" else 9)
+    expected = 0 if purpose != "scan" else 1
+    assert allowed(control_plane, program, f"enough-{purpose}-{registry}", *words)(*line, "-n", registry).code == expected
+
+
+def test_scan_with_printed_rights_sees_everything(control_plane: ControlPlane, registry: str, program: Program) -> None:
+    done = allowed(control_plane, program, f"scan-{registry}")("scan", "-n", registry, "-o", "json")
+    assert done.code == 1
+    assert done.json["gaps"] == []
+    assert len(found(done.json)) == len(GONE)
+
+
+def test_scan_of_one_namespace_and_kind(control_plane: ControlPlane, registry: str, program: Program) -> None:
+    user = allowed(control_plane, program, f"narrow-{registry}", "-n", registry, "--kinds", KINDS)
+    done = user("scan", "-n", registry, "--kinds", KINDS, "-o", "json")
+    assert (done.code, done.json["gaps"]) == (1, [])
+    assert len(found(done.json)) == len(GONE)
+    # nothing beyond: no write, no map of another namespace
+    assert user("trim", "cm/registry", "-n", registry, "--kinds", KINDS, "--ghosts", "--apply").code == 3
+    assert user("scan", "-n", "default", "--kinds", KINDS).code == 3
+
+
+def test_trim_undo_and_verify_of_one_map(control_plane: ControlPlane, registry: str, program: Program) -> None:
+    words = ("-n", registry, "--kinds", KINDS, "--map", "cm/registry")
+    before = read_data(control_plane, registry, "registry")
+    trimmer = allowed(control_plane, program, f"trim-{registry}", "--for", "trim", *words)
+    done = trimmer("trim", "cm/registry", "-n", registry, "--ghosts", "--kinds", KINDS, "--apply")
+    assert done.code == 0, done.err
+    assert set(read_data(control_plane, registry, "registry")) == {f"{registry}.{name}" for name in LIVE}
+    # the one map and no other
+    other = trimmer("trim", "cm/other", "-n", registry, "--key", "a", "--apply")
+    assert other.code == 3
+    assert 'cannot get resource "configmaps"' in other.err
+    verifier = allowed(control_plane, program, f"verify-{registry}", "--for", "verify", *words)
+    assert verifier("verify", "cm/registry", "-n", registry, "--for", "1s", "--kinds", KINDS).code == 0
+    undoer = allowed(control_plane, program, f"undo-{registry}", "--for", "undo", *words)
+    assert undoer("undo").code == 0
+    assert read_data(control_plane, registry, "registry") == before
+
+
+def test_receipts_in_the_cluster_need_their_own_rights(control_plane: ControlPlane, registry: str, program: Program) -> None:
+    words = ("--for", "trim", "-n", registry, "--kinds", KINDS, "--map", "cm/registry")
+    line = ("trim", "cm/registry", "-n", registry, "--key", f"{registry}.{GONE[0]}", "--receipts", "cluster", "--apply")
+    without = allowed(control_plane, program, f"disk-{registry}", *words)(*line)
+    assert without.code == 3
+    # the receipt could not be kept, so nothing was removed
+    assert f"{registry}.{GONE[0]}" in read_data(control_plane, registry, "registry")
+    assert allowed(control_plane, program, f"cluster-{registry}", *words, "--receipts", "cluster")(*line).code == 0
+
+
+@pytest.mark.parametrize("purpose", ["scan", "trim", "undo", "verify"])
+def test_no_rule_is_wider_than_reading_and_patching(files_program: Program, purpose: str) -> None:
+    done = files_program("rbac", "--for", purpose, "-n", "shop", "--map", "cm/registry", "--kinds", KINDS)
+    documents = list(yaml.safe_load_all(done.out))
+    rules = [rule for document in documents for rule in document["rules"]]
+    verbs = {verb for rule in rules for verb in rule["verbs"]}
+    assert verbs <= {"get", "list", "watch"} | ({"patch"} if purpose in {"trim", "undo"} else set())
+    assert all("*" not in rule["resources"] + rule["apiGroups"] for rule in rules)
+    writing = [rule for rule in rules if "patch" in rule["verbs"]]
+    assert all(rule.get("resourceNames") == ["registry"] for rule in writing)
+    assert not any("secrets" in rule["resources"] for rule in rules), json.dumps(rules)
