@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
 import sys
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from ghostkey import api
+from ghostkey.model.findings import Finding
 from ghostkey.testing import ControlPlane, testbed_directory
 
 SECONDS = 120
@@ -140,3 +144,38 @@ def wait_for_rights(control_plane: ControlPlane, user: str, rules: list[dict[str
         return bool(answer["status"].get("allowed"))
 
     control_plane.wait_until(lambda: all(map(is_allowed, rules)), f"user {user} has the rights given")
+
+
+def analyse(folder: Path, objects: list[dict[str, Any]], *subjects: str, only: str = "") -> list[Finding]:
+    """Findings over a dump of all namespaces that holds these objects."""
+    everywhere = [thing("Namespace", name, "", api_version="v1") for name in ("prod", "test")]
+    (folder / "dump.json").write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": [*everywhere, *objects]}))
+    snapshot = api.collect(api.manifests([str(folder / "dump.json")]))
+    return api.analyse(snapshot, api.declared_links(subjects, snapshot), [only] if only else [])
+
+
+def thing(
+    kind: str, name: str, namespace: str = "prod", uid: str = "", api_version: str = "demo.ghostkey.dev/v1", **fields: Any
+) -> dict[str, Any]:
+    """An object as a manifest."""
+    metadata = {
+        "name": name,
+        "uid": uid or str(uuid.uuid5(uuid.NAMESPACE_URL, f"{kind}/{namespace}/{name}")),
+        **fields.pop("metadata", {}),
+    }
+    if namespace:
+        metadata["namespace"] = namespace
+    return {"apiVersion": api_version, "kind": kind, "metadata": metadata, **fields}
+
+
+def config_map(data: dict[str, Any], name: str = "registry", namespace: str = "prod", **fields: Any) -> dict[str, Any]:
+    return thing("ConfigMap", name, namespace, api_version="v1", data=data, **fields)
+
+
+def secret(data: dict[str, str], name: str = "registry", namespace: str = "prod", **fields: Any) -> dict[str, Any]:
+    encoded = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
+    return thing("Secret", name, namespace, api_version="v1", data=encoded, **fields)
+
+
+def keys(findings: list[Finding], analysis: str = "") -> set[str]:
+    return {str(f.key) for f in findings if f.state == "found" and (not analysis or f.analysis == analysis)}

@@ -253,8 +253,8 @@ def _registry(
             content, path = {"state.json": json.dumps(document)}, ("state.json", "entries")
         _add_map(cluster, namespace, name, content, annotations=annotations)
         ghosts = {(namespace, name, path, key) for key in truth.get((namespace, name), ())}
-        # Nothing in the cluster says what a map is about when none of its subjects, or hardly one, is left.
-        if alive_in.get((namespace, name), 0) < 3 and not declared:
+        # Nothing in the cluster says what a map is about when none of its subjects is left.
+        if not alive_in.get((namespace, name)) and not declared:
             cluster.undecidable |= ghosts
         cluster.ghosts |= ghosts
         if not ghosts:

@@ -113,6 +113,26 @@ def test_must_gather_covers_the_namespaces_it_has(files_program: Program, tmp_pa
     assert found(report) == GHOSTS
 
 
+def test_dump_with_managed_fields_names_the_writers(files_program: Program, tmp_path: Path) -> None:
+    """A must-gather, and `kubectl get --show-managed-fields`."""
+    fields = {"f:data": {f"f:prod.{name}": {} for name in LIVE + GONE}}
+    managed = [
+        {
+            "manager": "tenant-operator",
+            "operation": "Update",
+            "time": "2026-01-01T00:00:00Z",
+            "fieldsType": "FieldsV1",
+            "fieldsV1": fields,
+        }
+    ]
+    own = [{**item, "metadata": {**item["metadata"], "managedFields": managed}} for item in OBJECTS]
+    for name, content in {"d.json": json.dumps({**LIST, "items": own}), "d.yaml": yaml.safe_dump_all(own)}.items():
+        (tmp_path / name).write_text(content)
+        report = files_program.scan("--from", str(tmp_path / name))
+        assert (found(report), report["gaps"]) == (GHOSTS, [])
+        assert {finding["writer"] for finding in report["findings"]} == {"tenant-operator 2026-01-01T00:00:00Z"}
+
+
 def test_kinds_that_a_dump_lacks_are_not_guessed(files_program: Program, tmp_path: Path) -> None:
     (tmp_path / "maps.yaml").write_text(yaml.safe_dump(OBJECTS[-1]))
     done = files_program("scan", "--from", str(tmp_path / "maps.yaml"), "-o", "json")

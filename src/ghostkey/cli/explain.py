@@ -42,11 +42,11 @@ def command(
     """
     if "/" in what:
         return _explain_map(what, key, (kubeconfig, context, namespace, as_user, as_group), kinds, subjects)
-    from ghostkey.analyses import all_analyses
+    from ghostkey.analyses import all_analyses, page
     from ghostkey.cli.findings_file import find
 
     if what in all_analyses():
-        click.echo(_page(what))
+        click.echo(f"{what}: {page(what)}")
         return 0
     found = find(what)
     if len(found) == 1:
@@ -56,16 +56,6 @@ def command(
     if found:
         raise UsageError(f"{len(found)} findings of the last scan begin with {what!r}", "write more of the id")
     raise UsageError(f"no finding {what!r} in the last scan, and no analysis of that name", f"analyses: {known}")
-
-
-def _page(name: str) -> str:
-    import importlib
-
-    from ghostkey.analyses import all_analyses
-
-    run = all_analyses()[name].run
-    page = importlib.import_module(run.__module__).__doc__ or ""
-    return f"{name}: {page.strip()}"
 
 
 def _print_chain(record: dict[str, Any]) -> None:

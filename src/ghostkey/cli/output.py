@@ -194,21 +194,26 @@ def print_table(rows: Iterator[Row], *, color: bool) -> None:
     if len(table) < 2:
         return
     widths = [max(map(_width, column)) for column in zip(*(cells for _, cells in table), strict=True)]
+    colored = table[0][1].index("FINDING")
     for severity, cells in table:
         padded = [cell + " " * (width - _width(cell)) for cell, width in zip(cells, widths, strict=True)]
-        line = "   ".join(padded).rstrip()
         if color and severity is not None:
-            word = next(cell for cell in cells if "-" in cell and cell == cell.lower() and not cell.startswith("-"))
-            line = line.replace(word, click.style(word, fg=COLORS[severity]), 1) if word in line else line
-        elif color:
-            line = click.style(line, bold=True)
-        click.echo(line, color=color)
+            padded[colored] = click.style(padded[colored], fg=COLORS[severity])
+        line = "   ".join(padded).rstrip()
+        click.echo(click.style(line, bold=True) if color and severity is None else line, color=color)
 
 
 def _width(text: str) -> int:
     if text.isascii():
         return len(text)
     return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
+
+
+def _sarif_rule(name: str) -> dict[str, Any]:
+    from ghostkey.analyses import page
+
+    text = page(name)
+    return {"id": name, "shortDescription": {"text": text.partition("\n")[0]}, "help": {"text": text}}
 
 
 def sarif(findings: Sequence[Finding]) -> dict[str, Any]:
@@ -224,7 +229,7 @@ def sarif(findings: Sequence[Finding]) -> dict[str, Any]:
                     "driver": {
                         "name": "ghostkey",
                         "version": ghostkey.__version__,
-                        "rules": [{"id": rule, "helpUri": f"docs/analyses.md#{rule}"} for rule in rules],
+                        "rules": [_sarif_rule(rule) for rule in rules],
                     }
                 },
                 "results": [

@@ -431,11 +431,17 @@ class _Inference:
         result.attributions.append(attribution)
         result.templates.append(template)
         custom = any(is_custom(self.subjects.kinds[kind]) for kind in kinds)
+        mainly_live = custom and len(live_indexes) >= max(5, 0.5 * len(seen.keys))
         strict_words = style.shares_words if self._words_tell(template, style, match.cores, alive) else None
         for core in match.cores.keys() - alive:
-            if not self._could_be(template, core, style, strict_words, custom=custom):
-                continue
             indexes = match.indexes(core)
+            if not self._could_be(template, core, style, strict_words, custom=custom, is_mainly_live=mainly_live) and not (
+                # an odd name, but a record of just the fields that live ones have: nobody keeps settings so
+                custom
+                and all(shapes.has_record(seen.shapes[i]) for i in indexes)
+                and not is_setting(self._name_part(template, core))
+            ):
+                continue
             if self._lives_elsewhere(template, core, seen, scoped=scoped):
                 result.live.update(indexes)
                 continue
@@ -465,7 +471,9 @@ class _Inference:
         others = [self._name_part(template, core) for core in cores if core not in alive]
         return bool(others) and sum(map(style.shares_words, others)) >= 0.6 * len(others)
 
-    def _could_be(self, template: Template, core: str, style: Style, strict_words: object, *, custom: bool) -> bool:
+    def _could_be(
+        self, template: Template, core: str, style: Style, strict_words: object, *, custom: bool, is_mainly_live: bool
+    ) -> bool:
         """Whether a key without a live object looks as if it had been made for one."""
         if template.is_unmistakable:
             return True
@@ -474,7 +482,7 @@ class _Inference:
         if template.has_namespace:
             for namespace, name in template.splits(core):
                 if canonical(namespace) in self.index.canonical_namespaces:
-                    return not is_setting(name) and style.is_alike(name)
+                    return not is_setting(name) and (style.is_alike(name) or is_mainly_live)
             return any(
                 style.fits(name) and not is_setting(name) and not is_setting(namespace) and _LABEL.fullmatch(canonical(namespace))
                 for namespace, name in template.splits(core)

@@ -174,6 +174,10 @@ class Shapes:
             return any(2 * len(fields & seen) >= len(fields | seen) for seen in self._fields)
         return _coarse(shape.name) in {_coarse(name) for name in self._names}
 
+    def has_record(self, shape: Shape) -> bool:
+        """Whether a value is a JSON object with the very fields, two at least, that a live key's value has."""
+        return shape.name.startswith("json:") and "," in shape.name and shape.name in self._names
+
     @property
     def has_empty(self) -> bool:
         """Whether live keys too have empty values: then an empty value is no tombstone."""

@@ -13,6 +13,7 @@ import msgspec
 from ghostkey.model.events import WORD, Identity, Shape
 
 EMPTY = Shape("empty")
+EMPTY_TEXTS = {"null", '""'}  # what encoders make of nothing
 PHRASE = Shape("phrase")
 NUMBER = Shape("number")
 BOOLEAN = Shape("boolean")
@@ -53,7 +54,7 @@ def is_uuid(text: str) -> bool:
 
 def look(value: str) -> tuple[Shape, Identity | None, Any]:
     """Shape of a value, the identifiers in it, and the document it holds if it is one (None otherwise)."""
-    if not value:
+    if not value or value in EMPTY_TEXTS:
         return EMPTY, None, None
     first = value[0]
     if first in "{[":

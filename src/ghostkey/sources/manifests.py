@@ -73,7 +73,7 @@ class Manifests:
         for where, item in self._objects():
             try:
                 kind = _kind_of(item, kinds)
-                metadata = msgspec.convert(item.get("metadata"), Metadata, strict=False)
+                metadata = msgspec.convert(_without_managed_fields(item["metadata"]), Metadata, strict=False)
             except (msgspec.ValidationError, ValueError) as error:
                 self._gap(f"an object in {where} is not a Kubernetes object", str(error))
                 continue
@@ -117,9 +117,10 @@ class Manifests:
     def _read_holder(self, reader: MapReader, kind: Kind, item: dict[str, Any], where: str) -> Iterator[Event]:
         if kind == SECRETS and item.get("stringData"):
             item = {**item, "data": {**(item.get("data") or {}), **_encoded(item["stringData"])}}
-        managed = (item.get("metadata") or {}).get("managedFields")
+        managed = item["metadata"].get("managedFields")
         try:
             cleaned = {**item, "data": _texts(item.get("data")), "binaryData": _texts(item.get("binaryData"))}
+            cleaned["metadata"] = _without_managed_fields(item["metadata"])
             converted = msgspec.convert(cleaned, MapObject, strict=False)
         except (msgspec.ValidationError, ValueError) as error:
             self._gap(f"a {kind.kind} in {where} is not as the API defines it", str(error))
@@ -331,6 +332,11 @@ def _kind_of(item: dict[str, Any], known: dict[tuple[str, str], Kind]) -> Kind:
             namespaced = False
         found = known[group, name] = Kind(group, version, name, _plural(name), namespaced)
     return found
+
+
+def _without_managed_fields(metadata: dict[str, Any]) -> dict[str, Any]:
+    """Metadata that converts: managedFields are decoded here already, while the type wants their bytes."""
+    return {key: value for key, value in metadata.items() if key != "managedFields"}
 
 
 def _plural(kind: str) -> str:
