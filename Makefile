@@ -22,7 +22,7 @@ $(READY): requirements/dev.txt pyproject.toml
 	@touch $@
 
 testbed: $(READY)  ## Build etcd, kube-apiserver, kubectl … and the leaking operator (minutes, once).
-	@$(BIN)/python -m ghostkey.testing build
+	@$(BIN)/python -m ghostkey.testing build > /dev/null
 
 demo: testbed  ## Show the five verbs on a real control plane; KEEP=1 leaves it running.
 	@$(BIN)/python -m demo $(if $(KEEP),--keep)

@@ -52,7 +52,7 @@ def test_evidence_is_a_chain_a_person_believes(tmp_path: Path) -> None:
     (first, *_) = analyse(tmp_path, [*tenants(LIVE), config_map({f"prod.{name}": "xyz" for name in LIVE + GONE})])
     assert first.message == "Tenant prod/bakery is gone"
     assert first.evidence[0] == "key prod.bakery, data, value of 3 bytes"
-    assert "template {namespace}.{name}: 7 live Tenant have a key, 70% of 10 keys, 100% of the live tenants" in first.evidence[1]
+    assert "template {namespace}.{name}: 7 live tenants have a key, 70% of 10 keys, 100% of the live tenants" in first.evidence[1]
     assert "LIST tenants.demo.ghostkey.dev in all namespaces did not find Tenant prod/bakery" in first.evidence
 
 

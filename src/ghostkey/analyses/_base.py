@@ -64,7 +64,7 @@ def lost_finding(analysis: str, severity: Severity, result: MapResult, item: Los
     """A finding about a key that lost its subject, with the chain of evidence that a person can follow."""
     seen, attribution = result.seen, item.attribution
     size = seen.sizes[item.index]
-    kinds = " or ".join(kind.kind for kind in attribution.kinds)
+    kinds = " or ".join(kind.resource for kind in attribution.kinds)
     shared = f"template {attribution.template}"
     if attribution.certainty == "declared":
         shared += f", declared by {attribution.evidence[0]}"

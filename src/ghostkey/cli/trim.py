@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ghostkey.model.plans import Plan
     from ghostkey.model.refs import Kind
 
-SHOWN_KEYS = 20
+SHOWN_KEYS = 10
 DEFAULT_MATCH_PERCENT = 95.0  # a regular expression that takes nearly all is more often a slip than a wish
 
 

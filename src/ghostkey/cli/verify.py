@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ghostkey.model.plans import Removed
     from ghostkey.model.refs import ObjectRef
 
+TOLD_KEYS = 5  # keys that come back are named as they come; a map written anew would name thousands
+
 
 @click.command("verify", context_settings=CONTEXT)
 @click.argument("map_words", nargs=-1, metavar="[cm/NAME|secret/NAME]", shell_complete=complete_map)
@@ -71,7 +73,13 @@ def command(
         findings, _ = findings_of_map(client, holder.kind, holder.name, kinds, (), progress)
         return sum(finding.analysis in GHOSTS and finding.state == "found" for finding in findings)
 
+    told = 0
+
     def tell(found: api.Readded) -> None:
+        nonlocal told
+        told += 1
+        if told > TOLD_KEYS:
+            return
         progress.done()
         by = (
             f"by {found.manager} ({found.operation}) at {found.time}"
@@ -84,6 +92,8 @@ def command(
     progress.done()
     click.echo(f"watching {len(trimmed) or len(inner)} trimmed keys of {holder} for {duration}", err=True)
     seen = api.verify(client, holder, trimmed, seconds, on_readded=tell, stop_at_first=fail_fast)
+    if told > TOLD_KEYS:
+        click.echo(f"… and {told - TOLD_KEYS} more (-o json lists all)", err=True)
     back = list(seen.readded)
     if inner and not seen.is_gone:
         back += _inner_back(client, holder, inner)

@@ -75,6 +75,8 @@ class Supervisor:
                 return self.poll(str(request["name"]))
             case "keep":
                 self.keeps = True
+                # whoever reads the parent's output must see its end when the parent ends
+                os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
                 return {"pid": os.getpid()}
             case other:
                 return {"error": f"unknown request {other!r}"}

@@ -1,0 +1,185 @@
+"""The five verbs on a real control plane: a leaking operator, its ghosts, and their end.
+
+    python -m demo [--keep]
+
+Nothing is left running, unless --keep asks for it: then the kubeconfig and the command that ends everything are printed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+from ghostkey.testing import ControlPlane, Process
+
+NAMESPACES = ("alpha", "beta", "gamma")
+TENANTS, KEPT = 300, 90
+REGISTRY = ("cm/tenant-registry", "-n", "tenant-system")
+PATH = "/api/v1/namespaces/tenant-system/configmaps/tenant-registry"
+
+
+class Demo:
+    """One run of the story."""
+
+    def __init__(self, control_plane: ControlPlane) -> None:
+        self.control_plane = control_plane
+        self.began = time.monotonic()
+        # away from the user's own kubeconfig and receipts
+        state = {"GHOSTKEY_STATE": str(control_plane.directory / "ghostkey"), "KUBECONFIG": str(control_plane.kubeconfig)}
+        self.environment = {**os.environ, **state}
+        self.is_colored = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+        self.made = 0
+
+    # telling
+
+    def say(self, text: str) -> None:
+        """One sentence of narration."""
+        words = f"\n# {text}"
+        print(f"\x1b[1;36m{words}\x1b[0m" if self.is_colored else words, flush=True)
+
+    def ghostkey(self, *words: str, expected: int) -> None:
+        """Runs the program before the reader's eyes; anything but the expected exit code ends the demo."""
+        self.show(words)
+        code = subprocess.run([sys.executable, "-m", "ghostkey", *words], env=self.environment, check=False).returncode
+        self.check(code == expected, f"exit code {code}, expected {expected}")
+
+    def show(self, words: Sequence[str]) -> None:
+        """The command line, as somebody would type it."""
+        line = "$ ghostkey " + " ".join(
+            word if word.replace("-", "").replace("/", "").isalnum() else f"'{word}'" for word in words
+        )
+        print(f"\x1b[1m{line}\x1b[0m" if self.is_colored else line, flush=True)
+
+    def check(self, holds: bool, what: str) -> None:
+        """Ends the demo when the story does not go as it is told."""
+        if not holds:
+            raise SystemExit(f"demo: {what}")
+
+    # doing
+
+    def tenant(self, number: int) -> str:
+        """Path of a Tenant."""
+        return f"/apis/demo.ghostkey.dev/v1/namespaces/{NAMESPACES[number % len(NAMESPACES)]}/tenants"
+
+    def create(self, count: int) -> None:
+        """Makes Tenants, and waits until the operator has written a key for each."""
+        numbers = range(self.made, self.made + count)
+        body = {"apiVersion": "demo.ghostkey.dev/v1", "kind": "Tenant", "spec": {"plan": "gold"}}
+        self.control_plane.create_many([(self.tenant(n), {**body, "metadata": {"name": f"tenant-{n:04d}"}}) for n in numbers])
+        self.made += count
+        wanted = {f"{NAMESPACES[n % len(NAMESPACES)]}.tenant-{n:04d}" for n in numbers}
+        self.control_plane.wait_until(lambda: wanted <= self.keys(), f"{count} new Tenants have their keys")
+
+    def delete(self, numbers: Sequence[int]) -> None:
+        """Deletes Tenants, and waits until they are gone."""
+        for number in numbers:
+            self.control_plane.request("DELETE", f"{self.tenant(number)}/tenant-{number:04d}")
+        left = self.made - len(numbers)
+        tenants = "/apis/demo.ghostkey.dev/v1/tenants"
+        self.control_plane.wait_until(lambda: len(self.control_plane.request("GET", tenants)["items"]) == left, "they are gone")
+
+    def data(self) -> dict[str, str]:
+        """The registry as it is."""
+        status, body = self.control_plane.raw("GET", PATH)
+        return dict(json.loads(body).get("data") or {}) if status == 200 else {}
+
+    def keys(self) -> set[str]:
+        """Keys of the registry."""
+        return set(self.data())
+
+    def children(self) -> int:
+        """How many Secrets the Tenants have."""
+        secrets = self.control_plane.request("GET", "/api/v1/secrets")["items"]
+        return sum(secret["metadata"]["name"].endswith("-credentials") for secret in secrets)
+
+    def verify(self, seconds: str, *words: str) -> subprocess.Popen[bytes]:
+        """Starts verify; returns when it watches."""
+        line = ("verify", *REGISTRY, "--for", seconds, *words)
+        self.show(line)
+        child = subprocess.Popen(
+            [sys.executable, "-m", "ghostkey", *line], env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        assert child.stderr is not None
+        for text in child.stderr:
+            print(text.decode().rstrip(), flush=True)
+            if text.startswith(b"watching"):
+                break
+        return child
+
+    def finish(self, child: subprocess.Popen[bytes], expected: int) -> None:
+        """Waits for verify's verdict."""
+        verdict, said = child.communicate(timeout=120)
+        print((said + verdict).decode().rstrip(), flush=True)
+        self.check(child.returncode == expected, f"verify ended with {child.returncode}, expected {expected}")
+
+    # the story
+
+    def run(self) -> None:
+        """From the leak to the undo."""
+        for name in NAMESPACES:
+            self.control_plane.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+        self.say(f"An operator keeps one key per Tenant in {REGISTRY[0]}. Its Reconcile forgets the delete.")
+        leaking = self.control_plane.start_operator("no-delete-on-notfound")
+        # the garbage collector looks for new kinds every half minute; one that starts now knows Tenants at once
+        self.control_plane.restart("kube-controller-manager")
+        self.create(TENANTS)
+        self.delete(range(KEPT, TENANTS))
+        self.control_plane.wait_until(lambda: self.children() == KEPT, "garbage collection has taken their children")
+        print(f"{TENANTS} Tenants came, {TENANTS - KEPT} went; the map has {len(self.keys())} keys", flush=True)
+
+        self.say("Which keys are ghosts?")
+        self.ghostkey("scan", expected=1)
+        self.say("Why should I believe that?")
+        self.ghostkey("explain", REGISTRY[0], "beta.tenant-0100", "-n", REGISTRY[2], expected=1)
+        self.say("Take them away, all or none, with a receipt.")
+        self.ghostkey("trim", *REGISTRY, "--ghosts", "--apply", "--max-percent", "80", expected=0)
+
+        self.say("Do they stay gone? A new Tenant makes the operator write its map again …")
+        watching = self.verify("30s", "--fail-fast")
+        self.create(1)
+        self.finish(watching, 1)
+        self.say("They do not: they live on in the operator's memory, and verify names it. The operator that deletes takes over.")
+        leaking.stop()
+        fixed = self.control_plane.start_operator(name="fixed-operator")
+        self.create(1)
+        self.ghostkey("trim", *REGISTRY, "--ghosts", "--apply", expected=0)
+        self.say("Through reconciles and a restart of the operator:")
+        watching = self.verify("6s")
+        self.create(5)
+        self.restart(fixed)
+        self.create(5)
+        self.finish(watching, 0)
+
+        self.say("And a trim that was wrong? The expression takes living Tenants too.")
+        before = self.data()
+        self.ghostkey("trim", *REGISTRY, "--match", "alpha[.]tenant-00.*", "--apply", expected=0)
+        self.check(self.data() != before, "the wrong trim took nothing")
+        self.ghostkey("undo", expected=0)
+        self.check({k: v for k, v in self.data().items() if k in before} == before, "undo did not restore every byte")
+        self.ghostkey("scan", expected=0)
+        self.say(f"Every byte is back, and no ghost is left. {time.monotonic() - self.began:.0f} s.")
+
+    def restart(self, operator: Process) -> None:
+        """The operator goes and comes, as in a rollout."""
+        operator.stop()
+        self.control_plane.start_operator(name="fixed-operator")
+
+
+def main() -> int:
+    """Runs the demo."""
+    print("starting etcd, kube-apiserver and kube-controller-manager …", flush=True)
+    with ControlPlane(controller_manager=True) as control_plane:
+        Demo(control_plane).run()
+        if "--keep" in sys.argv:
+            pid = control_plane.keep()
+            print(f"\nit goes on running; play with it:\n  export KUBECONFIG={control_plane.kubeconfig}\n  ghostkey scan")
+            print(f"end it and remove its directory:\n  kill {pid}", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
