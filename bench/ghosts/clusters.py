@@ -120,6 +120,13 @@ def _sha(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def _fnv(text: str) -> str:
+    state = 0x811C9DC5
+    for byte in text.encode():
+        state = ((state ^ byte) * 0x01000193) & 0xFFFFFFFF
+    return f"{state:08x}"
+
+
 SCHEMES: dict[str, Callable[[Life], str]] = {
     "name": lambda s: s.name,
     "uid": lambda s: s.uid,
@@ -143,8 +150,33 @@ SCHEMES: dict[str, Callable[[Life], str]] = {
     "sha-short": lambda s: _sha(s.name)[:16],
     "truncated-hash": lambda s: s.name if len(s.name) <= 20 else f"{s.name[:14]}-{_sha(s.name)[:5]}",
     "opaque": lambda s: "e" + _sha(s.uid)[:11],
+    "kind.ns.name": lambda s: f"tenant.{s.namespace}.{s.name}",
+    "ns.name.field": lambda s: f"{s.namespace}.{s.name}.host",
+    "name__ns": lambda s: f"{s.name}__{s.namespace}",
+    "uid-undashed": lambda s: s.uid.replace("-", ""),
+    "uid-short": lambda s: s.uid[:8],
+    "name-uid-short": lambda s: f"{s.name}-{s.uid[:8]}",
+    "name.uid": lambda s: f"{s.name}.{s.uid}",
+    "ns.uid": lambda s: f"{s.namespace}.{s.uid}",
+    "fnv": lambda s: _fnv(f"{s.namespace}/{s.name}"),
+    "name-fnv-ns": lambda s: f"{s.name}-{_fnv(f'{s.namespace}/{s.name}')}",
+    "md5-ns": lambda s: hashlib.md5(f"{s.namespace}/{s.name}".encode(), usedforsecurity=False).hexdigest(),
+    "sha256-uid": lambda s: _sha(s.uid),
+    "prefix-sha": lambda s: "k-" + _sha(s.name)[:12],
+    "cut": lambda s: s.name[:16],
+    "ns.cut": lambda s: f"{s.namespace}.{s.name[:12]}",
+    "ns-name-cut-hash": lambda s: f"{s.namespace}-{s.name}"[:20] + "-" + _sha(s.namespace + s.name)[:6],
+    "upper-name": lambda s: re.sub(r"[^A-Z0-9]", "_", s.name.upper()),
+    "prefix-upper-ns": lambda s: "TENANT_" + re.sub(r"[^A-Z0-9]", "_", f"{s.namespace}_{s.name}".upper()),
+    "name.properties": lambda s: f"{s.name}.properties",
+    "ns..name": lambda s: f"{s.namespace}..{s.name}",
+    "around.ns.name": lambda s: f"c1.{s.namespace}.{s.name}.v1",
+    "underscored": lambda s: re.sub(r"[^a-z0-9]", "_", s.name),
+    "ns.underscored": lambda s: f"{s.namespace}.{re.sub(r'[^a-z0-9]', '_', s.name)}",
+    "around--ns--name": lambda s: f"svc--{s.namespace}--{s.name}--cfg",
+    "name-index": lambda s: f"{s.name}-0",
 }
-NEEDS_NAMESPACE = {k for k in SCHEMES if "ns" in k.replace("truncated", "")} | {"sanitised", "upper", "sha256"}
+NEEDS_NAMESPACE = {k for k in SCHEMES if "ns" in re.split(r"[^a-z]+", k)} | {"sanitised", "upper", "sha256", "fnv"}
 
 
 def names(rng: random.Random, style: str) -> Iterator[str]:
@@ -324,6 +356,16 @@ def _decoys(rng: random.Random, cluster: Cluster, namespaces: list[str], deploym
         ("checksums", {f"{w}.tar.gz": _sha(w) for w in rng.sample(WORDS, 6)}),
         ("words", dict.fromkeys(rng.sample(WORDS, 12), "1")),
         ("versions", {c: f"1.{rng.randrange(30)}.0" for c in COMPONENTS}),
+        ("replicas", {f"{c}.replicas": str(rng.randrange(9)) for c in [*some, "legacy", "canary", "nightly"]}),
+        ("hosts", {f"{c}.{rng.choice(namespaces)}.svc.cluster.local": "10.0.0.1" for c in COMPONENTS}),
+        ("argocd", {f"accounts.{u}": "login" for u in ("alice", "bob", "ci")} | {"url": "https://cd.example.com"}),
+        ("health", {f"resource.customizations.health.{g}_{k}": "hs = {}" for k, g, _ in KINDS}),
+        ("crds", {f"{k.lower()}s.{g}": "v1" for k, g, _ in KINDS} | {"widgets.example.com": "v2"}),
+        ("regions", {f"node-pool-{n}": "m5.large" for n in range(5)} | {f"node-{n}": "drain" for n in (0, 1, 97, 98)}),
+        ("contacts", {f"{t}-oncall": f"{t}@example.com" for t in TEAMS}),
+        ("teams", {t: t.title() for t in TEAMS}),
+        ("other-cluster", {f"{w}-{n}.json": "{}" for n, w in enumerate(rng.sample(WORDS, 9))}),
+        ("images", {f"registry.example.com_{c}_{rng.randrange(99)}": _sha(c)[:12] for c in COMPONENTS}),
     ]
     for name, data in decoys:
         _add_map(cluster, rng.choice(namespaces), f"{name}-{rng.randrange(100)}", data, legitimate=True)

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import dataclasses
+from bisect import bisect_left
 from collections.abc import Iterator
 
-from ghostkey.inference.index import UUID, SubjectIndex, canonical
-from ghostkey.inference.template import DIGESTED, DIGESTS, Template, looks_hashed, transform_between
+from ghostkey.inference.index import SubjectIndex, canonical
+from ghostkey.inference.template import (
+    DIGEST_LENGTHS,
+    DIGESTED,
+    DIGESTS,
+    TRANSFORMS,
+    UNDASHED_UUID,
+    UUID,
+    Template,
+    looks_hashed,
+    transforms_between,
+)
 
 MOST_WORDS = 14  # of a key that are tried as pieces of a name; 105 look-ups
 SEPARATORS = "-._:/"
 LEAST_BARE_STEM = 14  # without a hash behind it, a cut name has to be longer than any word
+CUT_NAMES = 32  # names that begin alike and are looked at for one cut key
 LEAST_STEM = 6  # a cut name shorter than this begins too many others
 DIGEST_SUBJECTS = 50_000  # digesting more than this for a guess would take seconds
+DIGEST_OF_A_KIND = 4_000
+UID_FIRST = 8  # what stands before the first dash of a UID
+SLOW_DIGEST_SUBJECTS = 5_000  # FNV runs in Python
 
 Explanation = tuple[Template, int]
 """A template and the row of the live object it would be for."""
@@ -25,6 +41,13 @@ def explain_key(key: str, index: SubjectIndex) -> Iterator[Explanation]:
             if row is not None:
                 transform = "" if found[0] == index.subjects.uids[row] else "upper"
                 yield Template("uid", key[: found.start()], suffix=key[found.end() :], transform=transform), row
+                if len(key) > len(found[0]):
+                    yield Template("uid", transform=transform, is_loose=True), row
+    if len(key) >= 32:
+        for found in UNDASHED_UUID.finditer(key):
+            row = index.by_undashed_uid.get(found[0])
+            if row is not None:
+                yield Template("uid", key[: found.start()], suffix=key[found.end() :], transform="plain"), row
     word = canonical(key)
     starts = [0, *(place + 1 for place, character in enumerate(word) if character == "-")]
     ends = [*(start - 1 for start in starts[1:]), len(word)]
@@ -45,30 +68,32 @@ def _around(key: str, start: int, end: int, row: int, index: SubjectIndex) -> It
     """What the rest of the key could be, given that a piece of it is an object's name."""
     subjects = index.subjects
     name, namespace = subjects.names[row], subjects.namespaces[row]
-    written = key[start:end]
-    transform = "" if written == name else transform_between(name, written)
-    if transform is None:
+    transforms = transforms_between(name, key[start:end])
+    if not transforms:
         return
     before, after = key[:start], key[end:]
     if namespace:
-        whole = _transformed(namespace, transform)
+        # the simplest way to write the name may not be how the namespace beside it is written: all of `t1` is one word
+        for transform in transforms:
+            for pair in _pairs(namespace, before, after, transform):
+                yield from _with_tail(pair, row)
+                return
+    yield from _with_tail(Template("name", before, suffix=after, transform=transforms[0]), row)
+
+
+def _pairs(namespace: str, before: str, after: str, transform: str) -> Iterator[Template]:
+    """The template with the namespace before or after the name, if it stands there."""
+    # sanitising the name alone leaves the namespace and the separator as they are
+    for is_plain in (False, True) if transform else (False,):
+        whole = namespace if is_plain or not transform else TRANSFORMS[transform](namespace)
         head = before.rstrip(SEPARATORS)
         separator = before[len(head) :]
         if separator and head.endswith(whole) and (len(head) == len(whole) or head[-len(whole) - 1] in SEPARATORS):
-            yield from _with_tail(Template("namespace-name", head[: -len(whole)], separator, after, transform), row)
-            return
+            yield Template("namespace-name", head[: -len(whole)], separator, after, transform, is_namespace_plain=is_plain)
         tail = after.lstrip(SEPARATORS)
         separator = after[: len(after) - len(tail)]
         if separator and tail.startswith(whole) and (len(tail) == len(whole) or tail[len(whole)] in SEPARATORS):
-            yield from _with_tail(Template("name-namespace", before, separator, tail[len(whole) :], transform), row)
-            return
-    yield from _with_tail(Template("name", before, suffix=after, transform=transform), row)
-
-
-def _transformed(text: str, transform: str) -> str:
-    from ghostkey.inference.template import TRANSFORMS
-
-    return TRANSFORMS[transform](text) if transform else text
+            yield Template("name-namespace", before, separator, tail[len(whole) :], transform, is_namespace_plain=is_plain)
 
 
 def _with_tail(template: Template, row: int) -> Iterator[Explanation]:
@@ -79,18 +104,13 @@ def _with_tail(template: Template, row: int) -> Iterator[Explanation]:
         tail = suffix[1:]
         if looks_hashed(tail):
             yield (
-                Template(
-                    template.order, template.prefix, template.separator, "", template.transform,
-                    hash_mark=suffix[0], hash_length=len(tail),
-                ),
+                dataclasses.replace(template, suffix="", hash_mark=suffix[0], hash_length=len(tail)),
                 row,
-            )  # fmt: skip
+            )
 
 
 def explain_cut(key: str, index: SubjectIndex, longest: int) -> Iterator[Explanation]:
     """Ways to make this key by cutting a live name, with or without a hash behind; for keys nothing else explains."""
-    from bisect import bisect_left
-
     stems = [(key, "", 0)] if len(key) == longest >= LEAST_BARE_STEM else []
     for mark in "-._":
         stem, found, tail = key.rpartition(mark)
@@ -109,25 +129,56 @@ def explain_cut(key: str, index: SubjectIndex, longest: int) -> Iterator[Explana
             for row in index.named(name):
                 if index.subjects.names[row].startswith(stem):
                     yield Template("name", cut=len(stem), hash_mark=mark, hash_length=hash_length), row
+        yield from _cut_pairs(stem, mark, hash_length, len(key), index)
+
+
+def _cut_pairs(stem: str, mark: str, hash_length: int, key_length: int, index: SubjectIndex) -> Iterator[Explanation]:
+    """Namespace and name joined, then cut to one length."""
+    names, subjects = index.sorted_names, index.subjects
+    for place, separator in enumerate(stem):
+        if separator not in SEPARATORS or stem[:place] not in index.live_namespaces:
+            continue
+        rest = stem[place + 1 :]
+        first = bisect_left(names, canonical(rest)) if len(rest) >= 2 else len(names)
+        for name in names[first : first + CUT_NAMES]:
+            if not name.startswith(canonical(rest)):
+                break
+            for row in index.named(name):
+                whole = f"{subjects.namespaces[row]}{separator}{subjects.names[row]}"
+                if whole.startswith(stem) and len(whole) > len(stem):
+                    yield (
+                        Template("namespace-name", separator=separator, cut=len(stem), hash_mark=mark, hash_length=hash_length),
+                        row,
+                    )
 
 
 def explain_digest(keys: list[str], index: SubjectIndex) -> Iterator[Template]:
     """Templates whose hashes of live objects stand among these keys, which are all hex of one length."""
-    if len(index.subjects) > DIGEST_SUBJECTS:
-        return
     length = len(keys[0])
     wanted = set(keys)
+    # of a kind that has keys here, a few thousand objects show it as well as a million
     subjects = index.subjects
+    rows = [row for kind in index.kind_sizes for row in _spread(index.rows_of(kind))][:DIGEST_SUBJECTS]
+    sample = [(subjects.namespaces[row], subjects.names[row], subjects.uids[row]) for row in rows]
     for algorithm in DIGESTS:
         for digested in DIGESTED:
             template = Template("digest", hash_length=length, digest=(algorithm, digested))
             if "namespace" in digested and not index.namespaces:
                 continue
+            if algorithm == "first" and (digested != "{uid}" or length != UID_FIRST):
+                continue
+            if algorithm in DIGEST_LENGTHS and length != DIGEST_LENGTHS[algorithm]:
+                continue
             hits = 0
-            for namespace, name, uid in zip(subjects.namespaces, subjects.names, subjects.uids, strict=True):
+            for namespace, name, uid in sample[: SLOW_DIGEST_SUBJECTS if algorithm in DIGEST_LENGTHS else None]:
                 if "namespace" in digested and not namespace:
                     continue
                 hits += template.render_core(namespace, name, uid) in wanted
                 if hits >= 2:
                     yield template
                     break
+
+
+def _spread(rows: list[int]) -> list[int]:
+    """Rows at even distances, DIGEST_OF_A_KIND at most."""
+    return rows[:: max(1, -(-len(rows) // DIGEST_OF_A_KIND))]

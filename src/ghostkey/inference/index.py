@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
 
 from ghostkey.inference.template import Template
@@ -52,6 +53,7 @@ class SubjectIndex:
         for number in subjects.kind_of:
             self.kind_sizes[number] = self.kind_sizes.get(number, 0) + 1
         self._by_uid: dict[str, int] | None = None
+        self._by_undashed_uid: dict[str, int] | None = None
         self._rendered: dict[tuple[object, ...], dict[str, list[int]] | set[str]] = {}
         self._rows: dict[int, list[int]] | None = None
         self._sorted_names: list[str] | None = None
@@ -110,6 +112,26 @@ class SubjectIndex:
             self._by_uid = {uid: row for row, uid in enumerate(self.subjects.uids) if uid}
         return self._by_uid
 
+    @property
+    def by_undashed_uid(self) -> dict[str, int]:
+        """UID without its dashes → row."""
+        if self._by_undashed_uid is None:
+            self._by_undashed_uid = {uid.replace("-", ""): row for uid, row in self.by_uid.items()}
+        return self._by_undashed_uid
+
+    def begun(self, beginning: str, namespace: str | None = None) -> bool:
+        """Whether a live object's name goes on after this canonical beginning; in this canonical namespace, if one is given."""
+        names = self.sorted_names
+        for place in range(bisect_left(names, beginning), len(names)):
+            if not names[place].startswith(beginning):
+                return False
+            if len(names[place]) > len(beginning) and (
+                namespace is None
+                or any(canonical(self.subjects.namespaces[row]) == namespace for row in self.all_named(names[place]))
+            ):
+                return True
+        return False
+
     def rows_of(self, kind: int) -> list[int]:
         """Rows of one kind."""
         if self._rows is None:
@@ -162,4 +184,3 @@ class SubjectIndex:
 
 
 _HASHED = re.compile(r"-[0-9a-f]{8,128}(?=-)")
-UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")

@@ -15,9 +15,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ghostkey.inference.explain import explain_cut, explain_digest, explain_key
-from ghostkey.inference.index import UUID, SubjectIndex, canonical
+from ghostkey.inference.index import SubjectIndex, canonical
 from ghostkey.inference.style import Shapes, Style, is_setting, is_telling
-from ghostkey.inference.template import Template
+from ghostkey.inference.template import UNDASHED_UUID, UUID, Template
 from ghostkey.model.events import Identity, KeysSeen
 from ghostkey.model.findings import Attribution, Certainty, Subject
 from ghostkey.model.refs import Kind
@@ -203,6 +203,7 @@ class _Inference:
                 silent.append(key)
         if 4 * len(silent) >= len(sample):
             self._vote_rarer(keys, silent, votes)
+        _drop_loose(votes)
         # more different subjects first; among equals the simpler template
         ranked = sorted(votes, key=lambda template: (-len(votes[template]), len(str(template)), str(template)))
         whole = len(sample) == len(keys)
@@ -236,7 +237,7 @@ class _Inference:
     def _match(self, seen: KeysSeen, template: Template, kinds: Iterable[int] | None = None) -> _Match:
         cores: dict[str, int] = {}
         more: dict[str, list[int]] = {}
-        if not (template.prefix or template.suffix or template.cut or template.hash_length):
+        if not (template.prefix or template.suffix or template.cut or template.hash_length or template.is_loose):
             cores = self._plain_cores(seen)
         else:
             core_of = template.core_of
@@ -244,7 +245,8 @@ class _Inference:
                 if (core := core_of(key)) is not None and cores.setdefault(core, i) != i:
                     more.setdefault(core, []).append(i)
         if template.order == "uid":
-            cores = {core: i for core, i in cores.items() if UUID.fullmatch(core)}
+            uid = UNDASHED_UUID if template.transform == "plain" else UUID
+            cores = {core: i for core, i in cores.items() if uid.fullmatch(core)}
         found: dict[int, set[str]] = {}
         for kind in self.index.kind_sizes if kinds is None else kinds:
             if kind < 0 or (template.has_namespace and not self.subjects.kinds[kind].namespaced):
@@ -273,6 +275,7 @@ class _Inference:
             template: kinds for template, matches in pooled.items() if (kinds := self._believed_kinds(template, matches, members))
         }
         believed = self._without_parts(believed, pooled)
+        kinds_in_values = self._kinds_in_values(members) if len(members) > 1 else []
         for number, seen, matches in members:
             if not believed and not seen.identities:
                 continue
@@ -285,7 +288,7 @@ class _Inference:
                 if borrowed and len(match.cores) < 0.9 * len(seen.keys):
                     continue
                 self._apply(result, match, kinds, pooled[template], members, borrowed=borrowed)
-            self._by_values(result)
+            self._by_values(result, kinds_in_values)
             if result.attributions:
                 yield number, self._settled(result)
 
@@ -356,6 +359,13 @@ class _Inference:
         if template.order == "digest":
             return support >= 2
         if template.has_namespace:
+            if (
+                not custom
+                and keyed < 0.5
+                and (support < 10 or sum(map(is_telling, self._names_of(template, live))) < 0.5 * support)
+            ):
+                # hosts and images are called by namespace and component too; a registry has most objects of its kind
+                return False
             if template.separator == "-" or template.transform:
                 return support >= 3 or (support == 2 and keyed == 1.0)
             return support >= 2 or (support == 1 and custom and keyed == 1.0 and len(made) <= 4)
@@ -376,6 +386,9 @@ class _Inference:
         if telling >= 0.5 and support >= 3 and (keyed >= 0.6 or share >= 0.5):
             return True
         return support >= 5 and keyed >= 0.8 and share >= 0.5
+
+    def _names_of(self, template: Template, cores: Iterable[str]) -> list[str]:
+        return [self._name_part(template, core) for core in cores]
 
     def _share_keyed(
         self, template: Template, kind: int, live: set[str], members: list[tuple[int, KeysSeen, list[_Match]]]
@@ -432,6 +445,8 @@ class _Inference:
         result.templates.append(template)
         custom = any(is_custom(self.subjects.kinds[kind]) for kind in kinds)
         mainly_live = custom and len(live_indexes) >= max(5, 0.5 * len(seen.keys))
+        longest = max(map(len, match.cores), default=0)
+        longest_name = max((len(name) for core in match.cores if (name := self._name_part(template, core)) != core), default=0)
         strict_words = style.shares_words if self._words_tell(template, style, match.cores, alive) else None
         for core in match.cores.keys() - alive:
             indexes = match.indexes(core)
@@ -442,7 +457,10 @@ class _Inference:
                 and not is_setting(self._name_part(template, core))
             ):
                 continue
-            if self._lives_elsewhere(template, core, seen, scoped=scoped):
+            if self._lives_elsewhere(template, core, seen, scoped=scoped) or (
+                # as long as keys here get, and a live name goes on: it may be that one, cut
+                (len(core) == longest or len(self._name_part(template, core)) == longest_name) and self._goes_on(template, core)
+            ):
                 result.live.update(indexes)
                 continue
             subjects = tuple(self._subject(template, core, self.subjects.kinds[kind], seen if scoped else None) for kind in kinds)
@@ -505,12 +523,8 @@ class _Inference:
         if template.is_unmistakable:
             return False
         names, namespaces = self.subjects.names, self.subjects.namespaces
-        if template.cut:
-            from bisect import bisect_left
-
-            begin = canonical(core)
-            place = bisect_left(self.index.sorted_names, begin)
-            return place < len(self.index.sorted_names) and self.index.sorted_names[place].startswith(begin)
+        if template.cut and self._goes_on(template, core):
+            return True
         if template.has_namespace:
             return any(
                 canonical(namespaces[row]) == canonical(namespace)
@@ -522,6 +536,16 @@ class _Inference:
             if not scoped or namespaces[row] in ("", here):
                 return bool(names[row])
         return False
+
+    def _goes_on(self, template: Template, core: str) -> bool:
+        """Whether a live name begins with what the key has of a name, and is longer."""
+        if template.is_unmistakable:
+            return False
+        if template.has_namespace:
+            return any(
+                self.index.begun(canonical(name), canonical(namespace)) for namespace, name in template.splits(core) if name
+            )
+        return self.index.begun(canonical(core))
 
     def _is_scoped(
         self,
@@ -571,7 +595,17 @@ class _Inference:
 
     # values
 
-    def _by_values(self, result: MapResult) -> None:
+    def _kinds_in_values(self, members: list[tuple[int, KeysSeen, list[_Match]]]) -> list[Kind]:
+        """Kinds of the live objects whose UIDs stand in values of a family's maps; none unless there are two such values."""
+        rows = [
+            row
+            for _, seen, _ in members
+            for identity in seen.identities.values()
+            if identity.uid and (row := self.index.by_uid.get(identity.uid)) is not None
+        ]
+        return list(dict.fromkeys(map(self.subjects.kind, rows))) if len(rows) > 1 else []
+
+    def _by_values(self, result: MapResult, kinds_of_family: list[Kind]) -> None:
         """What the identifiers inside the values say: they find lost subjects of their own, and correct the keys' word."""
         seen = result.seen
         if not seen.identities:
@@ -586,8 +620,9 @@ class _Inference:
             # the value names a live object by UID: whatever the key looks like, it is not a ghost
             result.lost = [item for item in result.lost if item.index not in live_rows]
             result.live |= live_rows.keys()
-        if live_rows and (len(live_rows) >= 2 or 2 * len(live_rows) >= len(with_uid)):
-            self._lost_by_uid(result, with_uid, live_rows, lost)
+        kinds = list(dict.fromkeys(map(self.subjects.kind, live_rows.values())))
+        if kinds_of_family or (live_rows and (len(live_rows) >= 2 or 2 * len(live_rows) >= len(with_uid))):
+            self._lost_by_uid(result, with_uid, live_rows, lost, kinds or kinds_of_family)
             return
         if not result.attributions:
             pairs = {i: identity for i, identity in seen.identities.items() if identity.name and not identity.uid}
@@ -598,10 +633,14 @@ class _Inference:
                 item.note = item.note or self._recreated_note(seen, item)
 
     def _lost_by_uid(
-        self, result: MapResult, with_uid: dict[int, Identity], live_rows: dict[int, int], lost: dict[int, Lost]
+        self,
+        result: MapResult,
+        with_uid: dict[int, Identity],
+        live_rows: dict[int, int],
+        lost: dict[int, Lost],
+        kinds: list[Kind],
     ) -> None:
-        seen, subjects = result.seen, self.subjects
-        kinds = list(dict.fromkeys(subjects.kind(row) for row in live_rows.values()))
+        seen = result.seen
         attribution = Attribution(
             "uid in the value", tuple(kinds), Certainty.OBSERVED, len(set(live_rows.values())),
             len(live_rows) / max(1, len(seen.keys)), 0.0, "cluster",
@@ -782,6 +821,15 @@ def is_exempt(seen: KeysSeen) -> bool:
         return True
     labels = meta.labels
     return labels.get("owner") == "helm" or labels.get("OWNER") == "TILLER" or "grafana_dashboard" in labels
+
+
+def _drop_loose(votes: _Votes) -> None:
+    """Forgets templates for a UID among varying text where the text does not vary."""
+    strict = max(
+        (len(names) for template, names in votes.items() if template.order == "uid" and not template.is_loose), default=0
+    )
+    for template in [template for template, names in votes.items() if template.is_loose and 2 * strict > len(names)]:
+        del votes[template]
 
 
 def _family(seen: KeysSeen) -> tuple[object, ...]:

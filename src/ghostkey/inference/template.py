@@ -11,6 +11,8 @@ from typing import Final
 
 from ghostkey.model.errors import UsageError
 
+UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
+UNDASHED_UUID = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
 _NOT_ALPHANUMERIC = re.compile(r"[^a-zA-Z0-9]")
 
 TRANSFORMS: Final[dict[str, Callable[[str], str]]] = {
@@ -23,13 +25,29 @@ TRANSFORMS: Final[dict[str, Callable[[str], str]]] = {
     "upper_": lambda text: _NOT_ALPHANUMERIC.sub("_", text).upper(),
     "lower_": lambda text: _NOT_ALPHANUMERIC.sub("_", text).lower(),
     "lower-": lambda text: _NOT_ALPHANUMERIC.sub("-", text).lower(),
+    "plain": lambda text: text.replace("-", ""),
 }
+
+
+def _fnv(raw: bytes, offset: int, prime: int, bits: int) -> str:
+    """FNV-1a, as Go's hash/fnv: what operators shorten names with."""
+    state = offset
+    for byte in raw:
+        state = ((state ^ byte) * prime) & ((1 << bits) - 1)
+    return f"{state:0{bits // 4}x}"
+
+
 DIGESTS: Final[dict[str, Callable[[bytes], str]]] = {
     "sha256": lambda raw: hashlib.sha256(raw).hexdigest(),
     "sha1": lambda raw: hashlib.sha1(raw, usedforsecurity=False).hexdigest(),
     "md5": lambda raw: hashlib.md5(raw, usedforsecurity=False).hexdigest(),
     "sha512": lambda raw: hashlib.sha512(raw).hexdigest(),
+    # the first characters of a UID are as good as a hash of it
+    "first": lambda raw: raw.decode(),
+    "fnv32a": lambda raw: _fnv(raw, 0x811C9DC5, 0x01000193, 32),
+    "fnv64a": lambda raw: _fnv(raw, 0xCBF29CE484222325, 0x100000001B3, 64),
 }
+DIGEST_LENGTHS: Final = {"fnv32a": 8, "fnv64a": 16}  # hashes that nobody cuts
 DIGESTED: Final[dict[str, Callable[[str, str, str], str]]] = {
     "{name}": lambda _, name, __: name,
     "{namespace}/{name}": lambda namespace, name, _: f"{namespace}/{name}",
@@ -49,7 +67,8 @@ class Template:
     """How a key is made. `order` is name, namespace-name, name-namespace, uid or digest.
 
     `cut` > 0: names are cut to that many characters. `hash_length` > 0: a hash of that length follows `hash_mark`.
-    `digest` = (algorithm, what is digested): the key is that hash, of `hash_length` characters.
+    `digest` = (algorithm, what is digested): the key is that hash, of `hash_length` characters. `is_loose`: the UID stands
+    anywhere in the key, among text that differs from key to key. `is_namespace_plain`: only the name is transformed.
     """
 
     order: str
@@ -61,6 +80,8 @@ class Template:
     hash_mark: str = ""
     hash_length: int = 0
     digest: tuple[str, str] = ("", "")
+    is_loose: bool = False
+    is_namespace_plain: bool = False
 
     @property
     def core(self) -> tuple[object, ...]:
@@ -69,6 +90,7 @@ class Template:
             self.order,
             self.separator,
             self.transform,
+            self.is_namespace_plain,
             self.cut,
             self.digest,
             self.hash_length if self.digest[0] else 0,
@@ -96,6 +118,8 @@ class Template:
 
     def render_core(self, namespace: str, name: str, uid: str) -> str:
         """What stands for a subject in its key, without prefix, suffix and a random hash."""
+        if self.is_namespace_plain:
+            name = TRANSFORMS[self.transform](name)
         match self.order:
             case "uid":
                 text = uid
@@ -108,12 +132,15 @@ class Template:
                 text = name + self.separator + namespace
             case _:
                 text = name
-        if self.transform:
+        if self.transform and not self.is_namespace_plain:
             text = TRANSFORMS[self.transform](text)
         return text[: self.cut] if self.cut else text
 
     def core_of(self, key: str) -> str | None:
         """The part of a key that stands for its subject; None when the key is not made by this template."""
+        if self.is_loose:
+            found = UUID.search(key)
+            return found[0] if found else None
         if not (key.startswith(self.prefix) and key.endswith(self.suffix)):
             return None
         core = key[len(self.prefix) : len(key) - len(self.suffix) or None]
@@ -137,7 +164,7 @@ class Template:
     def splits(self, core: str) -> Iterator[tuple[str, str]]:
         """Every way to part a core into namespace and name, the likeliest first."""
         separator = self.separator
-        if self.transform and self.transform not in {"lower", "upper"}:
+        if self.transform and self.transform not in {"lower", "upper"} and not self.is_namespace_plain:
             # sanitising made the separator and what stood in the names alike
             separator = TRANSFORMS[self.transform](separator)
         places = []
@@ -162,13 +189,15 @@ class Template:
         for namespace, name in pieces:
             if namespace.lower().replace("_", "-").replace(".", "-") in namespaces:
                 return namespace, name
-        ambiguous = self.separator == "-" or bool(self.transform)
+        ambiguous = self.separator == "-" or (bool(self.transform) and not self.is_namespace_plain)
         if not pieces or (ambiguous and len(pieces) > 1):
             return "", core
         return pieces[0]
 
     def __str__(self) -> str:
         name = f"{{name:.{self.cut}}}" if self.cut else "{name}"
+        if self.is_namespace_plain:
+            name = f"{_TRANSFORM_WORDS[self.transform]}({name})"
         inner = {
             "name": name,
             "uid": "{uid}",
@@ -178,14 +207,15 @@ class Template:
         }[self.order]
         if self.hash_length and not self.digest[0]:
             inner += f"{self.hash_mark}<hash:{self.hash_length}>"
-        if self.transform:
+        if self.transform and not self.is_namespace_plain:
             inner = f"{_TRANSFORM_WORDS[self.transform]}({inner})"
-        return self.prefix + inner + self.suffix
+        return f"…{inner}…" if self.is_loose else self.prefix + inner + self.suffix
 
 
 _TRANSFORM_WORDS = {
     "lower": "lower", "upper": "upper", "_": "sanitise_", "-": "sanitise-", ".": "sanitise.",
     "upper_": "UPPER_SNAKE", "lower_": "lower_snake", "lower-": "lower-dash",
+    "plain": "undashed",
 }  # fmt: skip
 
 
@@ -208,12 +238,9 @@ def parse_template(text: str) -> Template:
 
 
 @functools.lru_cache(maxsize=65536)
-def transform_between(name: str, written: str) -> str | None:
-    """The name of the transform that makes `written` of `name`; None when none does."""
-    for word, transform in TRANSFORMS.items():
-        if transform(name) == written:
-            return word
-    return None
+def transforms_between(name: str, written: str) -> tuple[str, ...]:
+    """The names of the transforms that make `written` of `name`, the simplest first; several where the name is simple."""
+    return tuple(word for word, transform in TRANSFORMS.items() if transform(name) == written)
 
 
 def looks_hashed(text: str) -> bool:
