@@ -264,6 +264,8 @@ def _registry(
         key = key_of(life)
         if key in places.get(place, {}):
             continue
+        if scheme == "opaque" and life.uid in gone_uids and (life.namespace, life.name) in cluster.live:
+            continue  # gone by UID, alive by name: which one the value tells decides
         places.setdefault(place, {})[key] = value(life)
         if life.uid in gone_uids and ("uid" in scheme or (life.namespace, life.name) not in cluster.live):
             truth.setdefault(place, set()).add(key)

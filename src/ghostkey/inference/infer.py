@@ -359,11 +359,8 @@ class _Inference:
         if template.order == "digest":
             return support >= 2
         if template.has_namespace:
-            if (
-                not custom
-                and keyed < 0.5
-                and (support < 10 or sum(map(is_telling, self._names_of(template, live))) < 0.5 * support)
-            ):
+            telling = sum(is_telling(self._name_part(template, core)) for core in live)
+            if not (custom or (keyed >= 0.8 and support >= 8) or (2 * telling >= support and (keyed >= 0.5 or support >= 10))):
                 # hosts and images are called by namespace and component too; a registry has most objects of its kind
                 return False
             if template.separator == "-" or template.transform:
@@ -386,9 +383,6 @@ class _Inference:
         if telling >= 0.5 and support >= 3 and (keyed >= 0.6 or share >= 0.5):
             return True
         return support >= 5 and keyed >= 0.8 and share >= 0.5
-
-    def _names_of(self, template: Template, cores: Iterable[str]) -> list[str]:
-        return [self._name_part(template, core) for core in cores]
 
     def _share_keyed(
         self, template: Template, kind: int, live: set[str], members: list[tuple[int, KeysSeen, list[_Match]]]
