@@ -38,7 +38,10 @@ def main() -> int:
     options.add_argument("--clusters", type=int, default=200)
     options.add_argument("--first-seed", type=int, default=1)
     options.add_argument("--verbose", action="store_true")
+    options.add_argument("--quick", action="store_true", help="fewer clusters")
     chosen = options.parse_args()
+    if chosen.quick:
+        chosen.clusters = min(chosen.clusters, 60)
     began = time.monotonic()
     right = wrong = missed = undecided = keys = ghosts = in_legitimate = 0
     with tempfile.TemporaryDirectory() as directory:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from ghostkey.inference.template import Template
 from ghostkey.store.snapshot import Subjects
@@ -36,11 +36,15 @@ class SubjectIndex:
     def __init__(self, subjects: Subjects) -> None:
         self.subjects = subjects
         self.namespaces = frozenset(namespace for namespace in set(subjects.namespaces) if namespace)
+        self._rows = subjects.rows_by_kind()
+        self.kind_sizes = {number: len(rows) for number, rows in self._rows.items()}
         self.live_namespaces = self.namespaces | {
-            subjects.names[row] for row, number in enumerate(subjects.kind_of) if subjects.kinds[number].kind == "Namespace"
+            subjects.names[row]
+            for number, rows in self._rows.items()
+            if subjects.kinds[number].kind == "Namespace"
+            for row in rows
         }
         self.canonical_namespaces = frozenset(map(canonical, self.live_namespaces))
-        self.by_name: dict[str, int | list[int]] = {}
         self._build()
         self.by_first_word: dict[str, list[str]] = {}
         for name in self.by_name:
@@ -49,26 +53,33 @@ class SubjectIndex:
         self.beginnings = frozenset(
             name[:BEGINNING] for word, names in self.by_first_word.items() if len(word) > BEGINNING for name in names
         )
-        self.kind_sizes: dict[int, int] = {}
-        for number in subjects.kind_of:
-            self.kind_sizes[number] = self.kind_sizes.get(number, 0) + 1
         self._by_uid: dict[str, int] | None = None
         self._by_undashed_uid: dict[str, int] | None = None
         self._rendered: dict[tuple[object, ...], dict[str, list[int]] | set[str]] = {}
-        self._rows: dict[int, list[int]] | None = None
+        self._longest: dict[int, int] = {}
         self._sorted_names: list[str] | None = None
 
     def _build(self) -> None:
-        by_name = self.by_name
-        for row, name in enumerate(self.subjects.names):
-            word = name.lower().translate(_TO_DASH)
+        names = self.subjects.names
+        # all names at once; a dump may hold a name with a newline in it, which would be counted as two
+        words = canonical("\n".join(names)).split("\n")
+        if len(words) != len(names):
+            words = list(map(canonical, names))
+        by_name: dict[str, int | list[int]] = dict(zip(words, range(len(words)), strict=True))
+        self.by_name = by_name
+        if len(by_name) == len(words):
+            return
+        by_name.clear()
+        for row, word in enumerate(words):
             held = by_name.setdefault(word, row)
-            if held is row:
-                continue
             if isinstance(held, list):
                 held.append(row)
             elif held != row:
                 by_name[word] = [held, row]
+
+    def is_namespace(self, text: str) -> bool:
+        """Whether the text is a live namespace, as it is or as sanitising would have made it."""
+        return text in self.live_namespaces or canonical(text) in self.canonical_namespaces
 
     def may_stand_in(self, keys: list[str]) -> bool:
         """Whether a name, a UID, a hash or a cut name could stand in any of these keys; most maps of settings end here."""
@@ -119,25 +130,25 @@ class SubjectIndex:
             self._by_undashed_uid = {uid.replace("-", ""): row for uid, row in self.by_uid.items()}
         return self._by_undashed_uid
 
-    def begun(self, beginning: str, namespace: str | None = None) -> bool:
-        """Whether a live object's name goes on after this canonical beginning; in this canonical namespace, if one is given."""
-        names = self.sorted_names
+    def begun(self, beginning: str, namespace: str | None = None, kinds: Collection[int] | None = None) -> bool:
+        """Whether a live object's name goes on after this canonical beginning.
+
+        Only objects of `kinds` count, and of this canonical namespace, when they are given.
+        """
+        names, subjects = self.sorted_names, self.subjects
         for place in range(bisect_left(names, beginning), len(names)):
             if not names[place].startswith(beginning):
                 return False
-            if len(names[place]) > len(beginning) and (
-                namespace is None
-                or any(canonical(self.subjects.namespaces[row]) == namespace for row in self.all_named(names[place]))
+            if len(names[place]) > len(beginning) and any(
+                (namespace is None or canonical(subjects.namespaces[row]) == namespace)
+                and (kinds is None or subjects.kind_of[row] in kinds)
+                for row in self.all_named(names[place])
             ):
                 return True
         return False
 
     def rows_of(self, kind: int) -> list[int]:
         """Rows of one kind."""
-        if self._rows is None:
-            self._rows = {}
-            for row, number in enumerate(self.subjects.kind_of):
-                self._rows.setdefault(number, []).append(row)
         return self._rows.get(kind, [])
 
     def rendered(self, template: Template, kind: int) -> set[str]:
@@ -152,14 +163,19 @@ class SubjectIndex:
                 found = {names[row] for row in rows}
             elif template.is_plain_pair:
                 separator = template.separator
-                if template.order == "namespace-name":
-                    found = {namespaces[row] + separator + names[row] for row in rows}
-                else:
-                    found = {names[row] + separator + namespaces[row] for row in rows}
+                first, second = (namespaces, names) if template.order == "namespace-name" else (names, namespaces)
+                of_kind = zip(map(first.__getitem__, rows), map(second.__getitem__, rows), strict=True)
+                found = {f"{left}{separator}{right}" for left, right in of_kind}
             else:
                 found = {render(namespaces[row], names[row], uids[row]) for row in rows}
             self._rendered[signature] = found
         return found
+
+    def longest_name(self, kind: int) -> int:
+        """Length of the longest name of an object of the kind."""
+        if kind not in self._longest:
+            self._longest[kind] = max((len(self.subjects.names[row]) for row in self.rows_of(kind)), default=0)
+        return self._longest[kind]
 
     def rendered_in(self, template: Template, kind: int, namespace: str) -> set[str]:
         """As `rendered`, for the objects of one namespace."""

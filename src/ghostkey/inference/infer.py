@@ -9,9 +9,10 @@ Cost: linear in keys and in objects; a million of each in about 2 s.
 
 from __future__ import annotations
 
+import itertools
 import os.path
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ghostkey.inference.explain import explain_cut, explain_digest, explain_key
@@ -28,6 +29,9 @@ SAMPLE_LEAST = 8
 SAMPLE_OF_OBJECTS = 64  # names of objects one hand made are alike
 SAMPLE_TOTAL = 60_000  # over all maps; then maps are sampled thinner
 TEMPLATES_OF_A_MAP = 12
+LENGTH_SAMPLE = 500
+MADE_EXACTLY = 100_000  # keys of a family that are counted without twins
+CHUNK_KEYS = 20_000  # more are not worth a look of their own
 CHUNK = 64  # maps that are looked at together for any name at all
 _DIGITS = re.compile(r"\d+")
 _LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
@@ -123,7 +127,8 @@ class _Inference:
         for start in range(0, len(maps), CHUNK):
             chunk = maps[start : start + CHUNK]
             # most maps are settings in which no name stands: one look tells that of many together
-            may_match = len(chunk) == 1 or self.index.may_stand_in([key for seen in chunk for key in seen.keys])
+            many = sum(len(seen.keys) for seen in chunk) > CHUNK_KEYS
+            may_match = len(chunk) == 1 or many or self.index.may_stand_in([key for seen in chunk for key in seen.keys])
             for number, seen in enumerate(chunk, start):
                 if not seen.keys or is_exempt(seen):
                     continue
@@ -188,12 +193,12 @@ class _Inference:
     def _matches(self, seen: KeysSeen, per_map: int) -> list[_Match]:
         """Templates with votes from sampled keys, each checked over the whole map."""
         keys = seen.keys
-        if not self.index.may_stand_in(keys):
+        sample = _sample(keys, per_map)
+        if not self.index.may_stand_in(sample) and (sample is keys or not self.index.may_stand_in(keys)):
             return []
         votes: _Votes = {}
         silent: list[str] = []
         subjects = self.subjects
-        sample = _sample(keys, per_map)
         for key in sample:
             found = False
             for template, row in explain_key(key, self.index):
@@ -260,7 +265,7 @@ class _Inference:
     def _plain_cores(self, seen: KeysSeen) -> dict[str, int]:
         """Key → index, made once for the map at hand."""
         if self._plain[0] is not seen:
-            self._plain = (seen, {key: i for i, key in enumerate(seen.keys)})
+            self._plain = (seen, dict(zip(seen.keys, range(len(seen.keys)), strict=True)))
         return self._plain[1]
 
     # judging
@@ -335,7 +340,9 @@ class _Inference:
             return []
         best = max(len(cores) for cores in live.values())
         kinds = sorted((kind for kind in live if len(live[kind]) >= max(1, 0.2 * best)), key=lambda kind: -len(live[kind]))
-        made = {core for match in matches for core in match.cores}
+        made = sum(len(match.cores) for match in matches)
+        if len(matches) > 1 and made <= MADE_EXACTLY:
+            made = len(set().union(*(match.cores for match in matches)))
         if any(self._is_enough(template, kind, live[kind], made, members) for kind in kinds):
             return kinds
         return []
@@ -345,7 +352,7 @@ class _Inference:
         template: Template,
         kind: int,
         live: set[str],
-        made: set[str],
+        made: int,
         members: list[tuple[int, KeysSeen, list[_Match]]],
     ) -> bool:
         support = len(live)
@@ -359,15 +366,16 @@ class _Inference:
         if template.order == "digest":
             return support >= 2
         if template.has_namespace:
-            telling = sum(is_telling(self._name_part(template, core)) for core in live)
-            if not (custom or (keyed >= 0.8 and support >= 8) or (2 * telling >= support and (keyed >= 0.5 or support >= 10))):
-                # hosts and images are called by namespace and component too; a registry has most objects of its kind
-                return False
+            # hosts and images are called by namespace and component too; a registry has most objects of its kind
+            if not custom and not (keyed >= 0.8 and support >= 8):
+                share_telling = sum(is_telling(self._name_part(template, core)) for core in live) / support
+                if share_telling < 0.5 or (keyed < 0.5 and support < 10):
+                    return False
             if template.separator == "-" or template.transform:
                 return support >= 3 or (support == 2 and keyed == 1.0)
-            return support >= 2 or (support == 1 and custom and keyed == 1.0 and len(made) <= 4)
+            return support >= 2 or (support == 1 and custom and keyed == 1.0 and made <= 4)
         # A name alone: settings may be called like a few objects, so most of the objects have to have a key.
-        share = support / max(1, len(made))
+        share = support / max(1, made)
         if template.cut:
             return support >= 2 and (keyed >= 0.2 or support >= 5)
         telling = sum(map(is_telling, live)) / support
@@ -418,8 +426,12 @@ class _Inference:
                 alive |= match.kinds.get(kind, set())
         examples = alive or {core for other in family for cores in other.kinds.values() for core in cores}
         style = Style(self._name_part(template, core) for core in examples)
-        live_indexes = {i for core in alive for i in match.indexes(core)}
-        shapes = Shapes(seen.shapes[i] for i in live_indexes)
+        if match.more:
+            live_indexes = {i for core in alive for i in match.indexes(core)}
+        else:
+            live_indexes = set(map(match.cores.__getitem__, alive))
+        alike = len(seen.shapes) == seen.shapes.count(seen.shapes[0])
+        shapes = Shapes(seen.shapes[i] for i in (list(live_indexes)[:1] if alike else live_indexes))
         if borrowed and not alive:
             shapes = self._shapes_of_family(template, kinds, members)
         result.live |= live_indexes
@@ -440,7 +452,10 @@ class _Inference:
         custom = any(is_custom(self.subjects.kinds[kind]) for kind in kinds)
         mainly_live = custom and len(live_indexes) >= max(5, 0.5 * len(seen.keys))
         longest = max(map(len, match.cores), default=0)
-        longest_name = max((len(name) for core in match.cores if (name := self._name_part(template, core)) != core), default=0)
+        longest_live = max(map(self.index.longest_name, kinds), default=0)
+        # a sample tells the length that names are cut to: many have it
+        some = itertools.islice(match.cores, 0, None, max(1, len(match.cores) // LENGTH_SAMPLE))
+        longest_name = max((len(name) for core in some if (name := self._name_part(template, core)) != core), default=0)
         strict_words = style.shares_words if self._words_tell(template, style, match.cores, alive) else None
         for core in match.cores.keys() - alive:
             indexes = match.indexes(core)
@@ -453,7 +468,9 @@ class _Inference:
                 continue
             if self._lives_elsewhere(template, core, seen, scoped=scoped) or (
                 # as long as keys here get, and a live name goes on: it may be that one, cut
-                (len(core) == longest or len(self._name_part(template, core)) == longest_name) and self._goes_on(template, core)
+                min(map(len, template.names_in(core))) < longest_live
+                and (len(core) == longest or len(self._name_part(template, core)) >= longest_name > 0)
+                and self._goes_on(template, core, kinds)
             ):
                 result.live.update(indexes)
                 continue
@@ -480,7 +497,8 @@ class _Inference:
 
     def _words_tell(self, template: Template, style: Style, cores: dict[str, int], alive: set[str]) -> bool:
         """Whether the words that all live names share set them apart: most of the other keys share them too."""
-        others = [self._name_part(template, core) for core in cores if core not in alive]
+        gone = cores.keys() - alive
+        others = [self._name_part(template, core) for core in itertools.islice(gone, 0, None, max(1, len(gone) // LENGTH_SAMPLE))]
         return bool(others) and sum(map(style.shares_words, others)) >= 0.6 * len(others)
 
     def _could_be(
@@ -493,7 +511,7 @@ class _Inference:
             return False
         if template.has_namespace:
             for namespace, name in template.splits(core):
-                if canonical(namespace) in self.index.canonical_namespaces:
+                if self.index.is_namespace(namespace):
                     return not is_setting(name) and (style.is_alike(name) or is_mainly_live)
             return any(
                 style.fits(name) and not is_setting(name) and not is_setting(namespace) and _LABEL.fullmatch(canonical(namespace))
@@ -508,7 +526,7 @@ class _Inference:
         if not template.has_namespace:
             return core
         for namespace, name in template.splits(core):
-            if canonical(namespace) in self.index.canonical_namespaces:
+            if self.index.is_namespace(namespace):
                 return name
         return core
 
@@ -531,15 +549,17 @@ class _Inference:
                 return bool(names[row])
         return False
 
-    def _goes_on(self, template: Template, core: str) -> bool:
+    def _goes_on(self, template: Template, core: str, kinds: Collection[int] | None = None) -> bool:
         """Whether a live name begins with what the key has of a name, and is longer."""
         if template.is_unmistakable:
             return False
         if template.has_namespace:
             return any(
-                self.index.begun(canonical(name), canonical(namespace)) for namespace, name in template.splits(core) if name
+                self.index.begun(canonical(name), canonical(namespace), kinds)
+                for namespace, name in template.splits(core)
+                if name
             )
-        return self.index.begun(canonical(core))
+        return self.index.begun(canonical(core), None, kinds)
 
     def _is_scoped(
         self,

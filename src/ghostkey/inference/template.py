@@ -167,6 +167,11 @@ class Template:
         if self.transform and self.transform not in {"lower", "upper"} and not self.is_namespace_plain:
             # sanitising made the separator and what stood in the names alike
             separator = TRANSFORMS[self.transform](separator)
+        if core.count(separator) == 1:
+            left, _, right = core.partition(separator)
+            if left and right:
+                yield (left, right) if self.order == "namespace-name" else (right, left)
+            return
         places = []
         start = core.find(separator)
         while start >= 0:
@@ -177,6 +182,10 @@ class Template:
         for start in places if self.order == "namespace-name" else reversed(places):
             left, right = core[:start], core[start + len(separator) :]
             yield (left, right) if self.order == "namespace-name" else (right, left)
+
+    def names_in(self, core: str) -> list[str]:
+        """Every piece of a core that could be the name."""
+        return [name for _, name in self.splits(core)] or [core] if self.has_namespace else [core]
 
     def split(self, core: str, namespaces: frozenset[str]) -> tuple[str, str] | None:
         """Namespace and name in a core, the namespace a live one if any split gives one.

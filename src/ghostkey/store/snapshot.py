@@ -29,6 +29,7 @@ class Subjects:
         self.owners: dict[int, tuple[Owner, ...]] = {}
         self.details: dict[int, SubjectDetail] = {}
         self._kind_numbers: dict[Kind, int] = {}
+        self._batches: list[tuple[int, range]] = []
 
     def __len__(self) -> int:
         return len(self.names)
@@ -40,6 +41,7 @@ class Subjects:
             number = self._kind_numbers[seen.kind] = len(self.kinds)
             self.kinds.append(seen.kind)
         first = len(self.names)
+        self._batches.append((number, range(first, first + len(seen.names))))
         self.kind_of += [number] * len(seen.names)
         self.namespaces += seen.namespaces
         self.names += seen.names
@@ -48,6 +50,14 @@ class Subjects:
             self.owners[first + row] = owners
         for row, detail in seen.details.items():
             self.details[first + row] = detail
+
+    def rows_by_kind(self) -> dict[int, list[int]]:
+        """Rows of each kind that has any, by its number."""
+        rows: dict[int, list[int]] = {}
+        for number, batch in self._batches:
+            if batch:
+                rows.setdefault(number, []).extend(batch)
+        return rows
 
     def kind(self, row: int) -> Kind:
         """The kind of one object."""

@@ -1,0 +1,80 @@
+"""Key→subject inference alone: 1,000,000 keys against 1,000,000 objects, and cost against size from 10⁴ to 10⁶.
+
+    python -m bench.inference [--quick]
+
+Goals: at most 3 s for a million of each, and cost per key at 10⁶ at most twice that at 10⁴ (linear). Each size runs in a
+process of its own; seconds are of the inference (index, votes, checks), not of making the names. Prints one JSON line for
+each size; exit code 1 when a goal is missed.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import resource
+import subprocess
+import sys
+import time
+
+GOAL_SECONDS, GOAL_GROWTH = 3.0, 2.0
+SIZES = (10_000, 100_000, 1_000_000)
+MAPS = 20
+
+
+def run(size: int) -> None:
+    """Infers over one generated snapshot and prints what it cost and found."""
+    from ghostkey.inference.infer import infer
+    from ghostkey.model.events import WORD, Coverage, KeysSeen, SubjectsSeen
+    from ghostkey.model.refs import CONFIG_MAPS, Kind, ObjectRef
+    from ghostkey.store.snapshot import Snapshot
+
+    gc.disable()
+    kind = Kind("demo.example.com", "v1", "Tenant", "tenants", True)
+    snapshot = Snapshot("bench")
+    namespaces = [f"team-{number % 200}" for number in range(size)]
+    names = [f"tenant-{number:07d}" for number in range(size)]
+    uids = [f"{number:08x}-0000-4000-8000-{number:012x}" for number in range(size)]
+    snapshot.absorb([SubjectsSeen(kind, namespaces, names, uids), Coverage(kind)])
+    gone = 0
+    for part in range(MAPS):
+        keys = [f"{namespaces[row]}.{names[row]}" for row in range(part, size, MAPS)]
+        # one in ten is of a subject that is not there
+        for place in range(0, len(keys), 10):
+            keys[place] += "x"
+            gone += 1
+        holder = ObjectRef(CONFIG_MAPS, "system", f"registry-{part}")
+        snapshot.absorb([KeysSeen(holder, "data", (), keys, [4] * len(keys), [WORD] * len(keys))])
+    began = time.perf_counter()
+    results = infer(snapshot)
+    seconds = time.perf_counter() - began
+    lost = sum(len(result.lost) for result in results)
+    record = {
+        "bench": "inference", "keys": size, "objects": size, "seconds": round(seconds, 3), "gone": gone, "found": lost,
+        "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10,
+    }  # fmt: skip
+    print(json.dumps(record), flush=True)
+
+
+def main() -> int:
+    """Runs the sizes; 0 when both goals are met."""
+    if sys.argv[1:2] == ["--size"]:
+        run(int(sys.argv[2]))
+        return 0
+    costs: dict[int, float] = {}
+    good = True
+    for size in SIZES[:2] if "--quick" in sys.argv else SIZES:
+        command = [sys.executable, "-m", "bench.inference", "--size", str(size)]
+        runs = [subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout for _ in range(3)]
+        line = min(runs, key=lambda text: json.loads(text)["seconds"])
+        print(line, end="", flush=True)
+        record = json.loads(line)
+        costs[size] = record["seconds"]
+        good &= record["found"] == record["gone"]
+    largest = max(costs)
+    growth = (costs[largest] / largest) / (costs[SIZES[0]] / SIZES[0])
+    print(json.dumps({"bench": "inference", "what": "cost per key, largest / smallest", "growth": round(growth, 2)}))
+    return 0 if good and growth <= GOAL_GROWTH and costs[largest] <= GOAL_SECONDS else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
