@@ -174,7 +174,7 @@ class SubjectIndex:
     def longest_name(self, kind: int) -> int:
         """Length of the longest name of an object of the kind."""
         if kind not in self._longest:
-            self._longest[kind] = max((len(self.subjects.names[row]) for row in self.rows_of(kind)), default=0)
+            self._longest[kind] = max(map(len, map(self.subjects.names.__getitem__, self.rows_of(kind))), default=0)
         return self._longest[kind]
 
     def rendered_in(self, template: Template, kind: int, namespace: str) -> set[str]:

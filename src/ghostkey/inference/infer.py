@@ -19,7 +19,7 @@ from ghostkey.inference.explain import explain_cut, explain_digest, explain_key
 from ghostkey.inference.index import SubjectIndex, canonical
 from ghostkey.inference.style import Shapes, Style, is_setting, is_telling
 from ghostkey.inference.template import UNDASHED_UUID, UUID, Template
-from ghostkey.model.events import Identity, KeysSeen
+from ghostkey.model.events import Identity, KeysSeen, Shape
 from ghostkey.model.findings import Attribution, Certainty, Subject
 from ghostkey.model.refs import Kind
 from ghostkey.store.snapshot import Snapshot
@@ -421,9 +421,10 @@ class _Inference:
         alive: set[str] = set()
         for kind in kinds:
             if scoped and self.subjects.kinds[kind].namespaced:
-                alive |= match.cores.keys() & self.index.rendered_in(template, kind, seen.holder.namespace)
+                alive = alive | match.cores.keys() & self.index.rendered_in(template, kind, seen.holder.namespace)
             else:
-                alive |= match.kinds.get(kind, set())
+                found = match.kinds.get(kind, set())
+                alive = alive | found if alive else found  # never in place: the match keeps its sets
         examples = alive or {core for other in family for cores in other.kinds.values() for core in cores}
         style = Style(self._name_part(template, core) for core in examples)
         if match.more:
@@ -434,7 +435,7 @@ class _Inference:
         shapes = Shapes(seen.shapes[i] for i in (list(live_indexes)[:1] if alike else live_indexes))
         if borrowed and not alive:
             shapes = self._shapes_of_family(template, kinds, members)
-        result.live |= live_indexes
+        result.live = result.live | live_indexes if result.live else live_indexes
         result.has_empty_live = result.has_empty_live or shapes.has_empty
         population = max((len(self.index.rendered(template, kind)) for kind in kinds[:1]), default=1)
         attribution = Attribution(
@@ -456,10 +457,12 @@ class _Inference:
         # a sample tells the length that names are cut to: many have it
         some = itertools.islice(match.cores, 0, None, max(1, len(match.cores) // LENGTH_SAMPLE))
         longest_name = max((len(name) for core in some if (name := self._name_part(template, core)) != core), default=0)
-        strict_words = style.shares_words if self._words_tell(template, style, match.cores, alive) else None
+        shares_words = self._words_tell(template, style, match.cores, alive)
+        resembled: Shape | None = None  # the last shape that was found like the live ones
+        is_covered = self._is_covered(kinds)
         for core in match.cores.keys() - alive:
             indexes = match.indexes(core)
-            if not self._could_be(template, core, style, strict_words, custom=custom, is_mainly_live=mainly_live) and not (
+            if not self._could_be(template, core, style, shares_words, custom=custom, is_mainly_live=mainly_live) and not (
                 # an odd name, but a record of just the fields that live ones have: nobody keeps settings so
                 custom
                 and all(shapes.has_record(seen.shapes[i]) for i in indexes)
@@ -477,9 +480,11 @@ class _Inference:
             subjects = tuple(self._subject(template, core, self.subjects.kinds[kind], seen if scoped else None) for kind in kinds)
             for i in indexes:
                 shape = seen.shapes[i]
-                if shape.name != "empty" and shape.name not in _TOMBSTONE_SHAPES and not shapes.resembles(shape):
-                    continue
-                why = self._uncovered(subjects, seen, attribution)
+                if shape is not resembled:
+                    if shape.name != "empty" and not shapes.resembles(shape):
+                        continue
+                    resembled = shape
+                why = "" if is_covered else self._uncovered(subjects, seen, attribution)
                 result.lost.append(Lost(i, "unknown" if why else "gone", attribution, subjects, why_unknown=why))
 
     def _shapes_of_family(
@@ -502,12 +507,12 @@ class _Inference:
         return bool(others) and sum(map(style.shares_words, others)) >= 0.6 * len(others)
 
     def _could_be(
-        self, template: Template, core: str, style: Style, strict_words: object, *, custom: bool, is_mainly_live: bool
+        self, template: Template, core: str, style: Style, shares_words: bool, *, custom: bool, is_mainly_live: bool
     ) -> bool:
         """Whether a key without a live object looks as if it had been made for one."""
         if template.is_unmistakable:
             return True
-        if strict_words is not None and not style.shares_words(self._name_part(template, core)):
+        if shares_words and not style.shares_words(self._name_part(template, core)):
             return False
         if template.has_namespace:
             for namespace, name in template.splits(core):
@@ -538,11 +543,11 @@ class _Inference:
         if template.cut and self._goes_on(template, core):
             return True
         if template.has_namespace:
-            return any(
-                canonical(namespaces[row]) == canonical(namespace)
-                for namespace, name in template.splits(core)
-                for row in self.index.all_named(canonical(name))
-            )
+            for namespace, name in template.splits(core):
+                rows = self.index.all_named(canonical(name))
+                if rows and canonical(namespace) in {canonical(namespaces[row]) for row in rows}:
+                    return True
+            return False
         here = seen.holder.namespace
         for row in self.index.all_named(canonical(core)):
             if not scoped or namespaces[row] in ("", here):
@@ -786,6 +791,11 @@ class _Inference:
                 return f"{subject.kind.qualified} in namespace {subject.namespace} were not seen (only in {where})"
         return ""
 
+    def _is_covered(self, kinds: Iterable[int]) -> bool:
+        """Whether objects of these kinds would have been seen wherever they are, and those of all others too."""
+        known = [self.snapshot.coverage.get(self.subjects.kinds[kind]) for kind in kinds]
+        return not self.blind and all(coverage is not None and coverage.namespaces is None for coverage in known)
+
     def _settled(self, result: MapResult) -> MapResult:
         """One verdict for each key: live beats lost, and the first template that explains it beats the later ones."""
         verdicts: dict[int, Lost] = {}
@@ -799,7 +809,6 @@ class _Inference:
         return result
 
 
-_TOMBSTONE_SHAPES = {"empty"}
 _EXEMPT_NAMES = {"kube-root-ca.crt", "openshift-service-ca.crt", "extension-apiserver-authentication", "cluster-info"}
 _EXEMPT_ANNOTATIONS = {"control-plane.alpha.kubernetes.io/leader"}
 _EXEMPT_TYPES = ("kubernetes.io/", "bootstrap.kubernetes.io/", "helm.sh/")

@@ -10,6 +10,8 @@ from ghostkey.model.events import Shape
 # Few examples say little about a style; from here on a name has to be built like one that was seen.
 ENOUGH_EXAMPLES = 8
 EXAMPLES = 400
+_TELLING = re.compile(r"[-._0-9]")
+_DIGIT = re.compile(r"[0-9]")
 _SEPARATORS = re.compile(r"[^a-zA-Z0-9]+")
 
 # Words that settings are called by, and endings that files have. A key that is one of these is nobody's name, unless
@@ -79,6 +81,8 @@ FILE_ENDINGS = frozenset(
 
 def is_setting(text: str) -> bool:
     """Whether a key is an ordinary setting's or file's name rather than anybody's."""
+    if text.islower() and "." not in text and _DIGIT.search(text):
+        return False  # no word of SETTINGS has a digit
     words = [word for word in _SEPARATORS.split(text.lower()) if word]
     if not words:
         return True
@@ -89,7 +93,7 @@ def is_setting(text: str) -> bool:
 
 def is_telling(name: str) -> bool:
     """Whether a name has more to it than one word: a digit, a dash or a dot."""
-    return any(character.isdigit() or character in "-._" for character in name)
+    return _TELLING.search(name) is not None
 
 
 class Style:

@@ -196,7 +196,7 @@ class Template:
             return None
         pieces = list(self.splits(core))
         for namespace, name in pieces:
-            if namespace.lower().replace("_", "-").replace(".", "-") in namespaces:
+            if namespace in namespaces or namespace.lower().replace("_", "-").replace(".", "-") in namespaces:
                 return namespace, name
         ambiguous = self.separator == "-" or (bool(self.transform) and not self.is_namespace_plain)
         if not pieces or (ambiguous and len(pieces) > 1):
