@@ -13,11 +13,12 @@ import os
 import sys
 import tempfile
 
-from bench.measure import best
+from bench.measure import measure
 from ghostkey.testing import ControlPlane, binary
 
 TIME_RATIO, MEMORY_RATIO = 1 / 5, 1 / 4
 NAMESPACES = 50
+RUNS = 5
 
 
 def fill(control_plane: ControlPlane, maps: int, keys: int, prefix: str) -> None:
@@ -40,10 +41,15 @@ def fill(control_plane: ControlPlane, maps: int, keys: int, prefix: str) -> None
 
 def compare(control_plane: ControlPlane, label: str) -> bool:
     """Measures both on what the control plane holds now; whether both goals are met."""
-    kubectl = best([str(binary("kubectl")), f"--kubeconfig={control_plane.kubeconfig}", "get", "cm", "-A", "-o", "json"])
+    kubectl_command = [str(binary("kubectl")), f"--kubeconfig={control_plane.kubeconfig}", "get", "cm", "-A", "-o", "json"]
     with tempfile.TemporaryDirectory() as state:
         environment = {"KUBECONFIG": str(control_plane.kubeconfig), "GHOSTKEY_STATE": state}
-        ghostkey = best([sys.executable, "-m", "ghostkey", "scan", "-o", "json"], environment)
+        # by turns, so that whatever else the machine does meets both
+        runs = [
+            (measure(kubectl_command), measure([sys.executable, "-m", "ghostkey", "scan", "-o", "json"], environment))
+            for _ in range(RUNS)
+        ]
+    kubectl, ghostkey = (min(costs, key=lambda cost: cost.seconds) for costs in zip(*runs, strict=True))
     time_ratio = ghostkey.seconds / kubectl.seconds
     memory_ratio = ghostkey.peak_rss_bytes / kubectl.peak_rss_bytes
     record = {

@@ -11,18 +11,11 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import importlib
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from ghostkey.actions.receipts import ClusterReceipts, FileReceipts
-from ghostkey.actions.trim import Outcome, Wanted, check_limits, dry_run, read_map
-from ghostkey.actions.trim import apply_trim as apply
-from ghostkey.actions.trim import plan_trim as plan
-from ghostkey.actions.undo import Restored
-from ghostkey.actions.undo import apply_undo as undo
-from ghostkey.actions.verify import Readded, Watched
-from ghostkey.actions.verify import watch_keys as verify
 from ghostkey.analyses import all_analyses
 from ghostkey.analyses._base import View
 from ghostkey.inference.infer import Link
@@ -36,8 +29,18 @@ from ghostkey.model.events import Event, Gap, KeysSeen
 from ghostkey.model.findings import Finding, Severity
 from ghostkey.model.refs import CONFIG_MAPS, SECRETS, Kind, ObjectRef
 from ghostkey.sources.live_cluster import LiveCluster, Progress, Scope
-from ghostkey.sources.manifests import Manifests
 from ghostkey.store.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from ghostkey.actions.receipts import ClusterReceipts, FileReceipts
+    from ghostkey.actions.trim import Outcome, Wanted, check_limits, dry_run, read_map
+    from ghostkey.actions.trim import apply_trim as apply
+    from ghostkey.actions.trim import plan_trim as plan
+    from ghostkey.actions.undo import Restored
+    from ghostkey.actions.undo import apply_undo as undo
+    from ghostkey.actions.verify import Readded, Watched
+    from ghostkey.actions.verify import watch_keys as verify
+    from ghostkey.sources.manifests import Manifests
 
 __all__ = [
     "ClusterReceipts", "FileReceipts", "Finding", "Link", "Outcome", "Readded", "Restored", "Scope", "Severity", "Snapshot",
@@ -49,6 +52,24 @@ ANNOTATION = "ghostkey.dev/subject"
 CONFIRM_HOLDERS = 200  # maps read again to see that their ghosts are still there; beyond this a scan takes no second look
 BUSY_SECONDS = 3.0  # a map written this recently may be in the middle of its operator's clean-up
 SETTLE_SECONDS = 2.0  # the stale-cache window of controller-runtime clients: 100 ms to 2 s
+
+
+# actions are imported when they are first asked for: a scan is over in less time than their import would add to it
+_ACTIONS = {
+    "ClusterReceipts": "receipts.ClusterReceipts", "FileReceipts": "receipts.FileReceipts", "Outcome": "trim.Outcome",
+    "Wanted": "trim.Wanted", "check_limits": "trim.check_limits", "dry_run": "trim.dry_run", "read_map": "trim.read_map",
+    "apply": "trim.apply_trim", "plan": "trim.plan_trim", "Restored": "undo.Restored", "undo": "undo.apply_undo",
+    "Readded": "verify.Readded", "Watched": "verify.Watched", "verify": "verify.watch_keys",
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> object:
+    if name not in _ACTIONS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, _, attribute = _ACTIONS[name].partition(".")
+    found: object = getattr(importlib.import_module(f"ghostkey.actions.{module}"), attribute)
+    globals()[name] = found
+    return found
 
 
 class EventSource(Protocol):
@@ -66,6 +87,8 @@ def cluster(client: ApiClient, scope: Scope | None = None, progress: Progress = 
 
 def manifests(paths: Sequence[str], scope: Scope | None = None, progress: Progress = lambda _: None) -> Manifests:
     """The source of files, folders and archives."""
+    from ghostkey.sources.manifests import Manifests
+
     return Manifests(paths, scope or Scope(), progress)
 
 

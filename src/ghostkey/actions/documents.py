@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ghostkey.kube.yaml_text import UNREADABLE, load_yaml
 from ghostkey.model.errors import Refused
 
 _scan_string = json.decoder.py_scanstring  # type: ignore[attr-defined]
@@ -33,11 +32,23 @@ def is_json(text: str) -> bool:
     return True
 
 
+def _load(text: str) -> Any:
+    """The decoded document; raises ValueError when it is neither JSON nor YAML."""
+    if is_json(text):
+        return json.loads(text)
+    from ghostkey.kube.yaml_text import UNREADABLE, load_yaml
+
+    try:
+        return load_yaml(text)
+    except UNREADABLE as error:
+        raise ValueError(str(error)) from None
+
+
 def entries_at(text: str, path: Sequence[str]) -> dict[str, Any]:
     """The decoded entries at a path of a document; raises KeyError when there is no mapping."""
     try:
-        level: Any = json.loads(text) if is_json(text) else load_yaml(text)
-    except UNREADABLE:
+        level: Any = _load(text)
+    except ValueError:
         raise KeyError("/".join(path)) from None
     for part in path:
         level = level[part] if isinstance(level, dict) else None
@@ -76,7 +87,7 @@ def entry_text(text: str, path: Sequence[str], key: str) -> str:
 
 
 def _removed(text: str, path: Sequence[str], wanted: set[str]) -> Any:
-    expected = json.loads(text) if is_json(text) else load_yaml(text)
+    expected = _load(text)
     level = expected
     for part in path:
         level = level[part]
@@ -87,8 +98,8 @@ def _removed(text: str, path: Sequence[str], wanted: set[str]) -> Any:
 
 def _check(changed: str, expected: Any) -> None:
     try:
-        now = json.loads(changed) if is_json(changed) else load_yaml(changed)
-    except UNREADABLE:
+        now = _load(changed)
+    except ValueError:
         now = object()
     if now != expected:
         raise Refused(
@@ -165,6 +176,8 @@ def _skip(text: str, position: int) -> int:
 
 def _yaml_spans(text: str, path: Sequence[str]) -> tuple[list[_Span], int, int]:
     import yaml
+
+    from ghostkey.kube.yaml_text import UNREADABLE
 
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)

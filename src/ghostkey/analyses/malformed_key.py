@@ -23,7 +23,7 @@ from ghostkey.model.findings import Finding, Severity
 
 LONGEST = 253
 _ALLOWED = re.compile(r"[-._a-zA-Z0-9]+")
-_NOT_PLAIN = re.compile(r"[^-._a-z0-9\n]")
+_PLAIN = b"-._abcdefghijklmnopqrstuvwxyz0123456789\n"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 # dotted by convention: the types of Kubernetes' own Secrets
 _DOTTED = {".dockerconfigjson", ".dockercfg"}
@@ -52,7 +52,12 @@ def _are_plain(keys: list[str]) -> bool:
     if not keys:
         return True
     joined = "\n".join(keys)
-    if _NOT_PLAIN.search(joined) or joined[0] == "." or "\n." in joined or joined.count("\n") != len(keys) - 1:
+    if (
+        joined.encode("utf-8", "surrogatepass").translate(None, _PLAIN)
+        or joined[0] == "."
+        or "\n." in joined
+        or joined.count("\n") != len(keys) - 1
+    ):
         return False
     return "" not in keys and max(map(len, keys)) <= LONGEST
 

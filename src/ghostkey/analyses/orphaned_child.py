@@ -21,7 +21,7 @@ from collections.abc import Iterator
 
 from ghostkey.analyses._base import Analysis, View
 from ghostkey.inference.infer import infer_dependents
-from ghostkey.model.events import KeysSeen, Owner, Shape
+from ghostkey.model.events import KeysSeen, Owner, Shape, SubjectDetail
 from ghostkey.model.findings import Finding, Severity, Subject
 from ghostkey.model.refs import CONFIG_MAPS, SECRETS, KeyRef, Kind, ObjectRef
 
@@ -112,23 +112,30 @@ def _groups(view: View) -> list[KeysSeen]:
     """
     subjects = view.snapshot.subjects
     groups: dict[tuple[Kind, str, str], KeysSeen] = {}
+    # objects of one maker share one detail, so most are sorted by three small numbers
+    known: dict[tuple[int, int, str], KeysSeen | None] = {}
     for row, detail in subjects.details.items():
-        kind = subjects.kind(row)
-        if kind not in (CONFIG_MAPS, SECRETS) or detail.deleting or subjects.names[row] == "kube-root-ca.crt":
+        place = (id(detail), subjects.kind_of[row], subjects.namespaces[row])
+        if place not in known:
+            known[place] = _group(view, row, detail, groups)
+        seen = known[place]
+        if seen is None or subjects.names[row] == "kube-root-ca.crt":
             continue
-        labels = dict(detail.labels)
-        if labels.get("owner") == "helm":
-            continue
-        maker = ",".join([*(labels.get(name, "") for name in _MAKERS), *sorted(labels), detail.manager])
-        spot = (kind, subjects.namespaces[row], maker)
-        seen = groups.get(spot)
-        if seen is None:
-            holder = ObjectRef(kind, subjects.namespaces[row], maker, "", view.snapshot.cluster)
-            seen = groups[spot] = KeysSeen(holder, "children", (), [], [], [])
         seen.keys.append(subjects.names[row])
         seen.sizes.append(1 if row in subjects.owners else 0)
         seen.shapes.append(_ANY)
-    return list(groups.values())
+    return [seen for seen in groups.values() if seen.keys]
+
+
+def _group(view: View, row: int, detail: SubjectDetail, groups: dict[tuple[Kind, str, str], KeysSeen]) -> KeysSeen | None:
+    """The group that an object with this detail belongs to; None when it is nobody's dependent."""
+    subjects = view.snapshot.subjects
+    kind, namespace, labels = subjects.kind(row), subjects.namespaces[row], dict(detail.labels)
+    if kind not in (CONFIG_MAPS, SECRETS) or detail.deleting or labels.get("owner") == "helm":
+        return None
+    maker = ",".join([*(labels.get(name, "") for name in _MAKERS), *sorted(labels), detail.manager])
+    holder = ObjectRef(kind, namespace, maker, "", view.snapshot.cluster)
+    return groups.setdefault((kind, namespace, maker), KeysSeen(holder, "children", (), [], [], []))
 
 
 ANALYSIS = Analysis(Severity.WARNING, _run)

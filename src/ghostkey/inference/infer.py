@@ -31,7 +31,6 @@ SAMPLE_TOTAL = 60_000  # over all maps; then maps are sampled thinner
 TEMPLATES_OF_A_MAP = 12
 LENGTH_SAMPLE = 500
 MADE_EXACTLY = 100_000  # keys of a family that are counted without twins
-CHUNK_KEYS = 20_000  # more are not worth a look of their own
 CHUNK = 64  # maps that are looked at together for any name at all
 _DIGITS = re.compile(r"\d+")
 _LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
@@ -127,16 +126,16 @@ class _Inference:
         for start in range(0, len(maps), CHUNK):
             chunk = maps[start : start + CHUNK]
             # most maps are settings in which no name stands: one look tells that of many together
-            many = sum(len(seen.keys) for seen in chunk) > CHUNK_KEYS
-            may_match = len(chunk) == 1 or many or self.index.may_stand_in([key for seen in chunk for key in seen.keys])
-            for number, seen in enumerate(chunk, start):
+            samples = [_sample(seen.keys, per_map) for seen in chunk]
+            may_match = len(chunk) == 1 or self.index.may_stand_in([key for sample in samples for key in sample])
+            for number, (seen, sample) in enumerate(zip(chunk, samples, strict=True), start):
                 if not seen.keys or is_exempt(seen):
                     continue
                 if links := self._links_for(seen):
                     if result := self._declared(seen, links):
                         results[number] = result
                     continue
-                matches = self._matches(seen, per_map) if may_match else []
+                matches = self._matches(seen, sample) if may_match else []
                 families.setdefault(_family(seen), []).append((number, seen, matches))
         for members in families.values():
             for number, result in self._judge(members):
@@ -190,11 +189,10 @@ class _Inference:
 
     # matching
 
-    def _matches(self, seen: KeysSeen, per_map: int) -> list[_Match]:
+    def _matches(self, seen: KeysSeen, sample: list[str]) -> list[_Match]:
         """Templates with votes from sampled keys, each checked over the whole map."""
         keys = seen.keys
-        sample = _sample(keys, per_map)
-        if not self.index.may_stand_in(sample) and (sample is keys or not self.index.may_stand_in(keys)):
+        if not self.index.may_stand_in(sample):
             return []
         votes: _Votes = {}
         silent: list[str] = []

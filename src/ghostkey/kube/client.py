@@ -20,7 +20,9 @@ import ghostkey
 from ghostkey.kube.config import ClientConfig
 from ghostkey.model.errors import AccessDenied, ApiFailed, GhostkeyError
 
-PAGE = 500  # objects a page: about 1 MB of small ConfigMaps, the best of 100 … 5,000 measured
+PAGE = 500  # objects of a first page, as kubectl
+# Later pages have what fits PAGE_BYTES: fewer pages cost the server less, and small ones bound the memory of large objects.
+PAGE_LEAST, PAGE_MOST, PAGE_BYTES = 50, 1_000, 3 << 20
 TIMEOUT_SECONDS = 60
 FIELD_MANAGER = "ghostkey"
 JSON = "application/json"
@@ -91,6 +93,7 @@ class ApiClient:
         with ThreadPoolExecutor(1) as pool:
             while True:
                 token = self._continue_token(body)
+                query["limit"] = str(min(PAGE_MOST, max(PAGE_LEAST, int(query["limit"]) * PAGE_BYTES // len(body))))
                 following = pool.submit(self._page, path, {**query, "continue": token}, accept) if token else None
                 yield body
                 if following is None:

@@ -111,26 +111,30 @@ class MapReader:
 
     def _meta(self, kind: Kind, item: MapObject, batches: list[KeysSeen]) -> HolderMeta:
         metadata = item.metadata
-        managed = bytes(metadata.managed_fields)
+        managed = metadata.managed_fields
+        managed_bytes = len(bytes(managed))
         annotations = metadata.annotations or _NONE
         labels = metadata.labels or _NONE
-        annotations_bytes = sum(len(k) + len(v) for k, v in annotations.items())
-        extra = annotations_bytes + sum(len(k) + len(v) for k, v in labels.items())
+        annotations_bytes = _pairs_bytes(annotations) if annotations else 0
+        extra = annotations_bytes + (_pairs_bytes(labels) if labels else 0)
         owners: tuple[FieldOwner, ...] = ()
-        if managed:
-            shared = b'"Apply"' in managed and any(name.encode() in managed for name in _CLIENT_SIDE)
-            if self._keep_writers or shared:
-                owners = field_owners(managed)
+        if managed_bytes and (self._keep_writers or _is_shared(bytes(managed))):
+            owners = field_owners(bytes(managed))
+        values = stored = keys = 0
+        for seen in batches:
+            values += sum(seen.sizes)
+            stored += stored_bytes(seen.keys, seen.sizes, 0)
+            keys += len(seen.keys)
         return HolderMeta(
             labels=labels,
             annotations={k: (v if len(v) <= 1024 else "") for k, v in annotations.items()} if annotations else annotations,
             type=item.type or "",
             immutable=bool(item.immutable),
-            values_bytes=sum(sum(seen.sizes) for seen in batches),
-            stored_bytes=extra + sum(stored_bytes(seen.keys, seen.sizes, 0) for seen in batches),
-            managed_fields_bytes=len(managed) or -1,
+            values_bytes=values,
+            stored_bytes=extra + stored,
+            managed_fields_bytes=managed_bytes or -1,
             annotations_bytes=annotations_bytes,
-            key_count=sum(len(seen.keys) for seen in batches),
+            key_count=keys,
             owned=bool(metadata.owner_references),
             field_owners=owners,
         )
@@ -143,6 +147,15 @@ class MapReader:
                 f"they are more than {YAML_BYTES >> 20} MiB in all",
                 hint="scan one map: ghostkey scan cm/NAME -n NS",
             )
+
+
+def _pairs_bytes(pairs: dict[str, str]) -> int:
+    return sum(len(k) + len(v) for k, v in pairs.items())
+
+
+def _is_shared(managed: bytes) -> bool:
+    """Whether client-side tools and server-side apply both own something, as managedFields tell at a glance."""
+    return b'"Apply"' in managed and any(name.encode() in managed for name in _CLIENT_SIDE)
 
 
 _NONE: dict[str, str] = {}
