@@ -118,17 +118,22 @@ class Demo:
 
     # the story
 
-    def run(self) -> None:
-        """From the leak to the undo."""
+    def leak(self, *mistakes: str) -> Process:
+        """Tenants that come and go under an operator with these mistakes; the operator, still running."""
         for name in NAMESPACES:
             self.control_plane.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
-        self.say(f"An operator keeps one key per Tenant in {REGISTRY[0]}. Its Reconcile forgets the delete.")
-        leaking = self.control_plane.start_operator("no-delete-on-notfound")
+        leaking = self.control_plane.start_operator(*mistakes)
         # the garbage collector looks for new kinds every half minute; one that starts now knows Tenants at once
         self.control_plane.restart("kube-controller-manager")
         self.create(TENANTS)
         self.delete(range(KEPT, TENANTS))
         self.control_plane.wait_until(lambda: self.children() == KEPT, "garbage collection has taken their children")
+        return leaking
+
+    def run(self) -> None:
+        """From the leak to the undo."""
+        self.say(f"An operator keeps one key per Tenant in {REGISTRY[0]}. Its Reconcile forgets the delete.")
+        leaking = self.leak("no-delete-on-notfound")
         print(f"{TENANTS} Tenants came, {TENANTS - KEPT} went; the map has {len(self.keys())} keys", flush=True)
 
         self.say("Which keys are ghosts?")

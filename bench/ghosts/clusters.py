@@ -104,6 +104,7 @@ class Cluster:
     legitimate: set[tuple[str, str]] = dataclasses.field(default_factory=set)
     notes: list[str] = dataclasses.field(default_factory=list)
     live: set[tuple[str, str]] = dataclasses.field(default_factory=set)
+    kinds: set[str] = dataclasses.field(default_factory=set)
     keys: int = 0
 
 
@@ -220,7 +221,9 @@ def generate(seed: int) -> Cluster:
 def _registry(
     rng: random.Random, cluster: Cluster, namespaces: list[str], dead_namespaces: list[str], count: int, number: int
 ) -> None:
-    kind, group, namespaced = rng.choice(KINDS[number::2] if number < 2 else KINDS)
+    # each registry is about another kind: two of one kind, and a name gone from one may live in the other
+    kind, group, namespaced = rng.choice([known for known in KINDS if known[0] not in cluster.kinds])
+    cluster.kinds.add(kind)
     style = rng.choice(["numbered", "bare-number", "words", "hexed", "long", "dotted"])
     scheme = rng.choice(sorted(SCHEMES if namespaced else SCHEMES.keys() - NEEDS_NAMESPACE))
     if style == "dotted" and scheme == "name.ns":

@@ -18,6 +18,7 @@ from ghostkey.store.snapshot import Snapshot
 SCHEMA_VERSION = 1
 COLORS = {Severity.CRITICAL: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 FORMATS = ("table", "wide", "json", "jsonl", "yaml", "name", "sarif")
+_DIGITS = re.compile(r"\d+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -149,7 +150,8 @@ def table_rows(findings: Sequence[Finding]) -> Iterator[Row]:
     for finding in findings:
         holder = finding.key.holder
         about = finding.attribution.template if finding.attribution else ""
-        single = holder.name if finding.key.field != "children" else ""
+        # maps that differ in a number alone, one for each object of a kind, share a row; so do children of one kind
+        single = _DIGITS.sub("#", holder.name) if finding.key.field != "children" else ""
         spot = (finding.analysis, finding.state, holder.kind, holder.namespace, single, finding.key.path, about)
         groups.setdefault(spot, []).append(finding)
     for members in groups.values():
@@ -157,8 +159,8 @@ def table_rows(findings: Sequence[Finding]) -> Iterator[Row]:
         kinds = "/".join(kind.kind for kind in first.attribution.kinds[:3]) if first.attribution else ""
         about = f"{kinds} {first.attribution.template}" if first.attribution else first.message
         name = short_kind(first.key.holder)
-        if first.key.field == "children" and len(members) > 1:
-            name = f"{name} (+{len(members) - 1})"
+        if (maps := len({finding.key.holder.name for finding in members})) > 1:
+            name = f"{name} (+{maps - 1})"
         finding_name = first.analysis + (" (unknown)" if first.state == "unknown" else "")
         count = str(len(members)) if first.key.key else "-"
         yield (

@@ -79,6 +79,8 @@ def command(
     from ghostkey.cli._cluster import connect, one_map, receipts_at
     from ghostkey.store.state import digest_key
 
+    if plan_file is None and not (ghosts or keys or pattern):
+        raise UsageError("nothing says which keys to remove", "add --ghosts, --key KEY or --match REGEX")
     client = connect(kubeconfig, context, namespace, as_user, as_group)
     progress = ProgressLine()
     secret = digest_key()
@@ -89,8 +91,6 @@ def command(
         is_blind = False
     else:
         kind, name = one_map(map_words)
-        if not (ghosts or keys or pattern):
-            raise UsageError("nothing says which keys to remove", "add --ghosts, --key KEY or --match REGEX")
         wanted, is_blind = _ghosts(client, kind, name, kinds, subjects, progress) if ghosts else ([], False)
         live = api.read_map(client, kind, client.config.namespace, name)
         wanted += [_named(live, key) for key in keys]

@@ -85,14 +85,18 @@ def _pairs(namespace: str, before: str, after: str, transform: str) -> Iterator[
     """The template with the namespace before or after the name, if it stands there."""
     # sanitising the name alone leaves the namespace and the separator as they are
     for is_plain in (False, True) if transform else (False,):
-        whole = namespace if is_plain or not transform else TRANSFORMS[transform](namespace)
+        change = TRANSFORMS["" if is_plain else transform]
+        whole = change(namespace)
         head = before.rstrip(SEPARATORS)
         separator = before[len(head) :]
-        if separator and head.endswith(whole) and (len(head) == len(whole) or head[-len(whole) - 1] in SEPARATORS):
+        # what sanitises the namespace does not leave a dot between it and the name
+        stays = separator and change(separator) == separator
+        if stays and head.endswith(whole) and (len(head) == len(whole) or head[-len(whole) - 1] in SEPARATORS):
             yield Template("namespace-name", head[: -len(whole)], separator, after, transform, is_namespace_plain=is_plain)
         tail = after.lstrip(SEPARATORS)
         separator = after[: len(after) - len(tail)]
-        if separator and tail.startswith(whole) and (len(tail) == len(whole) or tail[len(whole)] in SEPARATORS):
+        stays = separator and change(separator) == separator
+        if stays and tail.startswith(whole) and (len(tail) == len(whole) or tail[len(whole)] in SEPARATORS):
             yield Template("name-namespace", before, separator, tail[len(whole) :], transform, is_namespace_plain=is_plain)
 
 

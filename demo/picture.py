@@ -1,0 +1,64 @@
+"""Draws the README's picture: a real scan of a real control plane whose operator leaks.
+
+    python -m demo.picture
+
+Writes docs/scan.svg from what the program prints on a terminal, colours and all.
+"""
+
+from __future__ import annotations
+
+import html
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from demo.__main__ import KEPT, TENANTS, Demo
+from ghostkey.testing import ControlPlane
+
+SIZE, WIDTH, LINE, MARGIN = 13, 7.83, 19, 18  # pixels: font size, advance of one character of it, line height, margin
+COLORS = {"31": "#ff7b72", "33": "#e3b341", "36": "#56d4dd", "1": "#ffffff"}
+_STYLED = re.compile(r"\x1b\[([0-9;]*)m")
+
+
+def draw(text: str) -> str:
+    """The SVG of a terminal that shows this text; only the colours that ghostkey uses are known."""
+    lines = text.rstrip("\n").split("\n")
+    columns = max(len(_STYLED.sub("", line)) for line in lines)
+    width, height = round(columns * WIDTH + 2 * MARGIN), len(lines) * LINE + 2 * MARGIN
+    rows = []
+    for number, line in enumerate(lines):
+        parts, color, column = _STYLED.split(line), "", 0
+        for place, part in enumerate(parts):
+            if place % 2:
+                color = next((COLORS[code] for code in part.split(";") if code in COLORS), "")
+            elif part:
+                fill = f' fill="{color}"' if color else ""
+                x, y = round(MARGIN + column * WIDTH, 1), MARGIN + number * LINE + SIZE
+                rows.append(f'<text x="{x}" y="{y}" textLength="{len(part) * WIDTH:.1f}"{fill}>{html.escape(part)}</text>')
+                column += len(part)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" aria-label="Output of ghostkey scan">'
+        f'<rect width="{width}" height="{height}" rx="8" fill="#0d1117"/>'
+        f'<g font-family="ui-monospace,SFMono-Regular,Menlo,Consolas,monospace" font-size="{SIZE}" fill="#c9d1d9" '
+        f'xml:space="preserve">{"".join(rows)}</g></svg>\n'
+    )
+
+
+def main() -> int:
+    """Runs the leaking operator, scans, draws."""
+    with ControlPlane(controller_manager=True) as control_plane:
+        story = Demo(control_plane)
+        story.leak("no-delete-on-notfound", "double-encoding")
+        environment = {**os.environ, **story.environment}
+        command = [sys.executable, "-m", "ghostkey", "scan", "--color", "always"]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        story.check(done.returncode == 1, f"scan ended with {done.returncode}")
+    Path("docs/scan.svg").write_text(draw(f"\x1b[1m$ ghostkey scan\x1b[0m\n{done.stdout}{done.stderr}"))
+    print(f"docs/scan.svg: {TENANTS} tenants, {TENANTS - KEPT} gone")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
