@@ -50,13 +50,15 @@ def watch_keys(
     trimmed: Iterable[str],
     seconds: float,
     *,
+    on_watching: Callable[[], None] = lambda: None,
     on_readded: Callable[[Readded], None] = lambda _: None,
     stop_at_first: bool = False,
     clock: Callable[[], float] = time.monotonic,
 ) -> Watched:
     """Watches one map for `seconds`; survives ended and expired watches, and an API server that restarts meanwhile.
 
-    A key counts as re-added when it is there at any time. Raises what the first read raises; later failures are
+    `on_watching` is called once when the map has been read: every later write is seen. A key counts as re-added when it
+    is there at any time. Raises what the first read raises; later failures are
     retried until the time is over.
     """
     keys = frozenset(trimmed)
@@ -95,7 +97,10 @@ def watch_keys(
                         raise ApiFailed(f"{holder} not found", status=404)
                     seen.is_gone = True
                     break
-                look(live, is_write=initial is not None)
+                is_first = initial is None
+                look(live, is_write=not is_first)
+                if is_first:
+                    on_watching()
                 version = live["metadata"]["resourceVersion"]
             params = {"fieldSelector": f"metadata.name={holder.name}", "resourceVersion": version}
             for event in client.watch(path, params, max(left, 0.1)):

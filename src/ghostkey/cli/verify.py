@@ -90,8 +90,11 @@ def command(
 
     before = ghosts()
     progress.done()
-    click.echo(f"watching {len(trimmed) or len(inner)} trimmed keys of {holder} for {duration}", err=True)
-    seen = api.verify(client, holder, trimmed, seconds, on_readded=tell, stop_at_first=fail_fast)
+
+    def begin() -> None:
+        click.echo(f"watching {len(trimmed) or len(inner)} trimmed keys of {holder} for {duration}", err=True)
+
+    seen = api.verify(client, holder, trimmed, seconds, on_watching=begin, on_readded=tell, stop_at_first=fail_fast)
     if told > TOLD_KEYS:
         click.echo(f"… and {told - TOLD_KEYS} more (-o json lists all)", err=True)
     back = list(seen.readded)

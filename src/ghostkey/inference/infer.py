@@ -311,7 +311,8 @@ class _Inference:
                 template
                 for template, literal in beside.items()
                 if (canonical(literal) in self.index.canonical_namespaces or len(beside) >= 4)
-                and max(match.best for match in pooled[template]) <= support
+                # names used again elsewhere make the part match more than it should, by a few
+                and 0.8 * max(match.best for match in pooled[template]) <= support
             }
             # the namespace at the front of every key, and the name behind it taken for a hash
             parts |= {

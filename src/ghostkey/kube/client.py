@@ -78,14 +78,16 @@ class ApiClient:
         return decoded
 
     def list_pages(
-        self, path: str, params: Mapping[str, str] | None = None, accept: str = JSON, limit: int = PAGE
+        self, path: str, params: Mapping[str, str] | None = None, accept: str = JSON, limit: int | None = None
     ) -> Iterator[bytes]:
         """Bodies of a paged LIST; the next page is fetched while the caller works on this one.
+
+        Pages have `limit` objects, or when it is None about PAGE_BYTES.
 
         When the token of a long LIST has expired (410), goes on from the token the server offers instead: later pages
         are then newer than the first, which is said by nobody but cannot lose an object.
         """
-        query = {**(params or {}), "limit": str(limit)}
+        query = {**(params or {}), "limit": str(limit or PAGE)}
         body = self.get(path, query, accept)
         if not self._continue_token(body):
             yield body
@@ -93,7 +95,9 @@ class ApiClient:
         with ThreadPoolExecutor(1) as pool:
             while True:
                 token = self._continue_token(body)
-                query["limit"] = str(min(PAGE_MOST, max(PAGE_LEAST, int(query["limit"]) * PAGE_BYTES // len(body))))
+                if limit is None:
+                    fitting = int(query["limit"]) * PAGE_BYTES // len(body)
+                    query["limit"] = str(min(PAGE_MOST, max(PAGE_LEAST, fitting)))
                 following = pool.submit(self._page, path, {**query, "continue": token}, accept) if token else None
                 yield body
                 if following is None:

@@ -1,0 +1,121 @@
+"""What sources of the past yield. These come by the million, so they are named tuples, and times are plain numbers.
+
+A time is microseconds since 1970 in UTC, None where the source knows only the order. A revision is etcd's, which the API
+shows as `resourceVersion`; None where the source does not tell. No value is ever in an event: `value_hash` is keyed.
+"""
+
+from __future__ import annotations
+
+import datetime
+from typing import NamedTuple
+
+SET, DELETE, SEEN = "set", "delete", "seen"
+MISSED_DELETE = "missed-delete"  # somebody removed a key that was not there
+REFUSED_SET, REFUSED_DELETE = "refused-set", "refused-delete"  # the API server said no
+
+CREATED, DELETING, DELETED = "created", "deleting", "deleted"
+
+
+class Writer(NamedTuple):
+    """Who did it: user, manager (field manager), user agent, source IP, audit id, verb; each empty when not known."""
+
+    user: str = ""
+    manager: str = ""
+    agent: str = ""
+    source_ip: str = ""
+    audit_id: str = ""
+    verb: str = ""
+
+
+NOBODY = Writer()
+
+
+class KeyEvent(NamedTuple):
+    """A key was set, deleted, seen, or somebody tried to.
+
+    `kind` is the qualified resource of the holder (`configmaps`), `path` leads into a document within a value, joined by
+    `/`, and is empty for a key of the map itself. `value_bytes` is -1 where there is no value. `key_delta` is 1 when the
+    key appeared, -1 when it went, else 0; `bytes_delta` counts key and value.
+    """
+
+    at: int | None
+    revision: int | None
+    kind: str
+    namespace: str
+    name: str
+    field: str
+    path: str
+    key: str
+    op: str
+    value_bytes: int
+    value_hash: int
+    shape: str
+    key_delta: int
+    bytes_delta: int
+    user: str
+    manager: str
+    agent: str
+    source_ip: str
+    audit_id: str
+    verb: str
+    error: str
+    origin: str
+    is_recovered: bool
+
+
+class SubjectEvent(NamedTuple):
+    """An object was created, began to be deleted (it has finalizers), was deleted, or was seen. `kind` is qualified."""
+
+    at: int | None
+    revision: int | None
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+    op: str
+    user: str
+    manager: str
+    agent: str
+    source_ip: str
+    audit_id: str
+    verb: str
+    origin: str
+    is_recovered: bool
+
+
+class Covered(NamedTuple):
+    """Where and when a source would have noticed: `kind` and `namespace` are `*` for all. `why` is empty unless it is a gap."""
+
+    origin: str
+    kind: str
+    namespace: str
+    since: int | None
+    until: int | None
+    since_revision: int | None
+    until_revision: int | None
+    is_gap: bool
+    why: str
+
+
+HistoryEvent = KeyEvent | SubjectEvent | Covered
+
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+_MICROSECOND = datetime.timedelta(microseconds=1)
+
+
+def microseconds(text: str) -> int | None:
+    """RFC 3339 as Kubernetes writes it, as microseconds since 1970; None for anything else."""
+    try:
+        moment = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        return None
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def rfc3339(at: int | None) -> str:
+    """The time in UTC to the second, or nothing."""
+    if at is None:
+        return ""
+    return (_EPOCH + at * _MICROSECOND).strftime("%Y-%m-%dT%H:%M:%SZ")

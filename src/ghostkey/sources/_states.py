@@ -1,0 +1,229 @@
+"""What changed from one state of a map to the next, as KeyEvents; shared by all sources of history."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from hashlib import blake2b
+
+import msgspec
+
+from ghostkey.model.history import DELETE, NOBODY, SEEN, SET, KeyEvent, Writer
+from ghostkey.sources import _values
+
+Hash = Callable[[bytes], int]
+Facts = tuple[int, int, str]  # hash, bytes, shape
+Place = tuple[str, str]  # field and path
+States = dict[Place, dict[str, Facts]]
+STATES_KEPT = 2_000  # maps whose last state is remembered; about 3 MB for the largest, 2 KB for most
+FIELDS = ("data", "binaryData")
+
+
+def keyed_hash(secret: bytes) -> Hash:
+    """A hash of values that stays the same from run to run, and says nothing without the secret."""
+
+    def digest(value: bytes) -> int:
+        return int.from_bytes(blake2b(value, digest_size=8, key=secret).digest(), "big") >> 1
+
+    return digest
+
+
+class MapStates:
+    """The last known state of each map; `change` yields what a new one means."""
+
+    def __init__(self, origin: str, digest: Hash) -> None:
+        self.origin, self._digest = origin, digest
+        self._states: OrderedDict[tuple[str, str, str], States] = OrderedDict()
+        self.forgotten = 0
+
+    def known(self, holder: tuple[str, str, str]) -> bool:
+        """Whether the map has a state from which a change can be told."""
+        return holder in self._states
+
+    def forget(self, holder: tuple[str, str, str]) -> None:
+        """Says that the map changed in a way that was not shown."""
+        self._states.pop(holder, None)
+
+    def facts(self, raw: bytes) -> tuple[Facts, object]:
+        """Hash, size and shape of one value, and the document that it holds."""
+        shape, _, document = _values.look_at_bytes(raw)
+        return (self._digest(raw), len(raw), shape.name if not shape.doubled else "doubled:" + shape.doubled), document
+
+    def changes(
+        self,
+        holder: tuple[str, str, str],
+        content: Mapping[str, Mapping[str, bytes]],
+        at: int | None,
+        revision: int | None,
+        writer: Writer = NOBODY,
+        *,
+        is_new: bool = False,
+        is_recovered: bool = False,
+    ) -> Iterator[KeyEvent]:
+        """KeyEvents that lead from the last state to this whole one: field → key → value.
+
+        The first state of a map that was not just created is only `seen`.
+        """
+        before = self._states.get(holder)
+        after: States = {}
+        for field in FIELDS:
+            values = content.get(field)
+            if values:
+                self._add(after, field, values, before)
+        op = SET if is_new or before is not None else SEEN
+        yield from self._diff(holder, before or {}, after, op, at, revision, writer, is_recovered)
+        self._keep(holder, after)
+
+    def patch(
+        self,
+        holder: tuple[str, str, str],
+        field: str,
+        changed: Mapping[str, bytes | None],
+        at: int | None,
+        revision: int | None,
+        writer: Writer = NOBODY,
+    ) -> Iterator[KeyEvent]:
+        """KeyEvents of keys that were set to a value, or removed (None), in a map whose other keys stayed as they were."""
+        before = self._states.get(holder, {})
+        places = {place for place in before if place[0] == field and place[1].split("/")[0] in changed} | {(field, "")}
+        old = {place: before[place] for place in places if place in before}
+        top = dict(old.get((field, ""), {}))
+        after: States = {(field, ""): top}
+        values = {key: value for key, value in changed.items() if value is not None}
+        self._add(after, field, values, old, top)
+        for key, value in changed.items():
+            if value is None:
+                top.pop(key, None)
+        yield from self._diff(holder, old, after, SET, at, revision, writer, False)
+        merged = {place: facts for place, facts in before.items() if place not in places}
+        self._keep(holder, merged | after)
+
+    def gone(
+        self, holder: tuple[str, str, str], at: int | None, revision: int | None, writer: Writer = NOBODY
+    ) -> Iterator[KeyEvent]:
+        """KeyEvents of a map that was deleted as a whole."""
+        before = self._states.get(holder)
+        if before:
+            yield from self._diff(holder, before, {}, SET, at, revision, writer, False)
+        self._keep(holder, {})
+
+    def field_entries(
+        self,
+        holder: tuple[str, str, str],
+        field: str,
+        entries: Mapping[str, object],
+        at: int | None,
+        revision: int | None,
+        writer: Writer = NOBODY,
+        *,
+        is_new: bool = False,
+    ) -> Iterator[KeyEvent]:
+        """As `changes`, for a map-valued field of any other kind, whose entries are decoded already."""
+        before = self._states.get(holder)
+        facts = {str(key): self._entry_facts(entry) for key, entry in entries.items()}
+        after: States = {(field, ""): facts}
+        old = {place: held for place, held in (before or {}).items() if place[0] == field}
+        op = SET if is_new or before is not None else SEEN
+        yield from self._diff(holder, old, after, op, at, revision, writer, False)
+        others = {place: held for place, held in (before or {}).items() if place[0] != field}
+        self._keep(holder, others | after)
+
+    def _add(
+        self,
+        after: States,
+        field: str,
+        values: Mapping[str, bytes],
+        before: States | None,
+        top: dict[str, Facts] | None = None,
+    ) -> None:
+        held = before.get((field, ""), {}) if before else {}
+        if top is None:
+            top = after.setdefault((field, ""), {})
+        documents: list[tuple[str, object]] = []
+        digest, look = self._digest, _values.look_at_bytes
+        for key, raw in values.items():
+            known = held.get(key)
+            code = digest(raw)
+            if known is not None and known[0] == code and known[1] == len(raw):
+                top[key] = known
+                if before and known[2].startswith("json:"):
+                    # the entries of a document that did not change
+                    after.update(
+                        {place: facts for place, facts in before.items() if place[0] == field and place[1].split("/")[0] == key}
+                    )
+                continue
+            shape, _, document = look(raw)
+            top[key] = (code, len(raw), f"doubled:{shape.doubled}" if shape.doubled else shape.name)
+            if document:
+                documents.append((key, document))
+        for key, document in documents:
+            least = _values.NESTED_ENTRIES if len(values) <= 16 else _values.NESTED_ENTRIES_AMONG_MANY
+            for path, nested in _values.nested_maps(document, 1 if self._was_map(before, field, key) else least):
+                after[field, "/".join((key, *path))] = {name: self._entry_facts(entry) for name, entry in nested.items()}
+
+    @staticmethod
+    def _was_map(before: States | None, field: str, key: str) -> bool:
+        """Whether a document was a map when it was larger: one that shrinks to two entries is still the same map."""
+        return bool(before) and any(place[0] == field and place[1].split("/")[0] == key for place in before or ())
+
+    def _entry_facts(self, entry: object) -> Facts:
+        if isinstance(entry, str):
+            facts, _ = self.facts(entry.encode("utf-8", "surrogatepass"))
+            return facts
+        raw = msgspec.json.encode(entry, order="sorted", enc_hook=str)
+        shape, _, size = _values.look_at_entry(entry)
+        return self._digest(raw), size, shape.name
+
+    def _diff(
+        self,
+        holder: tuple[str, str, str],
+        before: States,
+        after: States,
+        op: str,
+        at: int | None,
+        revision: int | None,
+        writer: Writer,
+        is_recovered: bool,
+    ) -> Iterator[KeyEvent]:
+        places = list(after) + [place for place in before if place not in after]
+        for field, path in places:
+            old, new = before.get((field, path), {}), after.get((field, path), {})
+            for key, facts in new.items():
+                held = old.get(key)
+                if held is not None and held == facts:
+                    continue
+                bytes_delta = facts[1] - held[1] if held is not None else facts[1] + len(key)
+                yield KeyEvent(
+                    at, revision, *holder, field, path, key, op, facts[1], facts[0], facts[2], 0 if held is not None else 1,
+                    bytes_delta, *writer, "", self.origin, is_recovered,
+                )  # fmt: skip
+            for key in old.keys() - new.keys():
+                yield KeyEvent(
+                    at, revision, *holder, field, path, key, DELETE, -1, 0, "", -1, -old[key][1] - len(key), *writer, "",
+                    self.origin, is_recovered,
+                )  # fmt: skip
+
+    def _keep(self, holder: tuple[str, str, str], state: States) -> None:
+        self._states[holder] = state
+        self._states.move_to_end(holder)
+        if len(self._states) > STATES_KEPT:
+            self._states.popitem(last=False)
+            self.forgotten += 1
+
+
+def decoded(values: Mapping[str, object] | None, *, is_base64: bool) -> dict[str, bytes]:
+    """Keys and values of a field as bytes, base64 taken off; values that are no text are left out."""
+    found: dict[str, bytes] = {}
+    for key, value in (values or {}).items():
+        if not isinstance(value, str):
+            continue
+        if is_base64:
+            try:
+                found[key] = base64.b64decode(value, validate=True)
+            except (binascii.Error, ValueError):
+                continue
+        else:
+            found[key] = value.encode("utf-8", "surrogatepass")
+    return found
