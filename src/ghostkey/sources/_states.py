@@ -37,6 +37,11 @@ class MapStates:
         self.origin, self._digest = origin, digest
         self._states: OrderedDict[tuple[str, str, str], States] = OrderedDict()
         self.forgotten = 0
+        self.last_deleted: set[tuple[str, str]] = set()  # (field, key) that the last change removed
+
+    def keys(self, holder: tuple[str, str, str], field: str) -> Mapping[str, Facts]:
+        """The keys of one field as last known."""
+        return self._states.get(holder, {}).get((field, ""), {})
 
     def known(self, holder: tuple[str, str, str]) -> bool:
         """Whether the map has a state from which a change can be told."""
@@ -71,7 +76,7 @@ class MapStates:
         for field in FIELDS:
             values = content.get(field)
             if values:
-                self._add(after, field, values, before)
+                self._add(holder[0], after, field, values, before)
         op = SET if is_new or before is not None else SEEN
         yield from self._diff(holder, before or {}, after, op, at, revision, writer, is_recovered)
         self._keep(holder, after)
@@ -92,7 +97,7 @@ class MapStates:
         top = dict(old.get((field, ""), {}))
         after: States = {(field, ""): top}
         values = {key: value for key, value in changed.items() if value is not None}
-        self._add(after, field, values, old, top)
+        self._add(holder[0], after, field, values, old, top)
         for key, value in changed.items():
             if value is None:
                 top.pop(key, None)
@@ -132,6 +137,7 @@ class MapStates:
 
     def _add(
         self,
+        kind: str,
         after: States,
         field: str,
         values: Mapping[str, bytes],
@@ -155,8 +161,10 @@ class MapStates:
                     )
                 continue
             shape, _, document = look(raw)
-            top[key] = (code, len(raw), f"doubled:{shape.doubled}" if shape.doubled else shape.name)
-            if document:
+            name = f"doubled:{shape.doubled}" if shape.doubled else shape.name
+            # what a Secret's value is made of is part of the secret
+            top[key] = (code, len(raw), name.partition(":")[0] if kind == "secrets" and not shape.doubled else name)
+            if document and kind != "secrets":
                 documents.append((key, document))
         for key, document in documents:
             least = _values.NESTED_ENTRIES if len(values) <= 16 else _values.NESTED_ENTRIES_AMONG_MANY
@@ -187,6 +195,7 @@ class MapStates:
         writer: Writer,
         is_recovered: bool,
     ) -> Iterator[KeyEvent]:
+        self.last_deleted = set()
         places = list(after) + [place for place in before if place not in after]
         for field, path in places:
             old, new = before.get((field, path), {}), after.get((field, path), {})
@@ -199,7 +208,9 @@ class MapStates:
                     at, revision, *holder, field, path, key, op, facts[1], facts[0], facts[2], 0 if held is not None else 1,
                     bytes_delta, *writer, "", self.origin, is_recovered,
                 )  # fmt: skip
-            for key in old.keys() - new.keys():
+            for key in sorted(old.keys() - new.keys()):
+                if not path:
+                    self.last_deleted.add((field, key))
                 yield KeyEvent(
                     at, revision, *holder, field, path, key, DELETE, -1, 0, "", -1, -old[key][1] - len(key), *writer, "",
                     self.origin, is_recovered,

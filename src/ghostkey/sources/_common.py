@@ -1,0 +1,51 @@
+"""Small things that several sources of history need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+
+def common_beginning(left: bytes, right: bytes, most: int) -> int:
+    """Length of the common beginning, at most `most`: by halves, since comparing slices is far quicker than counting."""
+    low, high = 0, most
+    while low < high:
+        middle = (low + high + 1) // 2
+        if left[low:middle] == right[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def common_end(left: bytes, right: bytes, most: int) -> int:
+    """Length of the common end, at most `most`."""
+    low, high = 0, max(0, most)
+    a, b = len(left), len(right)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if left[a - middle : a - low] == right[b - middle : b - low]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def paths_for(fields: Iterable[tuple[str, str]], qualified: str) -> list[str]:
+    """The map-valued fields that were asked for of a kind; `fields` are (word for the kind, path)."""
+    return [path for word, path in fields if _answers(word.lower(), qualified)]
+
+
+def _answers(word: str, qualified: str) -> bool:
+    name, _, group = word.partition(".")
+    resource, _, its_group = qualified.partition(".")
+    return name in {resource, resource.removesuffix("s")} and (
+        not group or its_group == group or its_group.startswith(group + ".")
+    )
+
+
+def entries_at(document: Any, path: str) -> dict[str, Any] | None:
+    """The map at a dotted path of a decoded object; None where there is none."""
+    for part in path.split("."):
+        document = document.get(part) if isinstance(document, dict) else None
+    return document if isinstance(document, dict) else None

@@ -1,0 +1,448 @@
+"""What kube-apiserver stores in etcd: the names of its keys, and the protobuf or JSON of its values.
+
+Source: k8s.io/apimachinery v0.37 runtime/generated.proto (Unknown), k8s.io/api core/v1 generated.proto (ConfigMap, Secret),
+meta/v1 generated.proto (ObjectMeta); encryption prefixes in apiserver v0.37 encryptionconfig/config.go.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import msgspec
+
+from ghostkey.model.history import CREATED, DELETED, DELETING, SEEN, Covered, HistoryEvent, SubjectEvent, Writer, microseconds
+from ghostkey.sources._common import common_beginning, common_end, entries_at, paths_for
+from ghostkey.sources._states import Hash, MapStates, decoded
+
+PROTOBUF = b"k8s\x00"
+ENCRYPTED = b"k8s:enc:"
+LARGE_BYTES = 16 << 10  # from here on the entries that changed are looked for, rather than all decoded
+DATA, BINARY_DATA = 2, 3  # numbers of these fields in ConfigMap; Secret has data as 2 too
+RAW_KEPT = 64  # large maps whose last bytes are kept
+# kube-apiserver's own names for what it stores elsewhere than under its resource; Source: apiserver v0.37 storage prefixes
+RENAMED = {"minions": "nodes", "services/specs": "services", "services/endpoints": "endpoints"}
+IGNORED = {"events", "leases", "masterleases", "ranges", "endpointslices", "endpoints", "health"}
+GROUPS = {  # groups of built-in kinds, which their keys leave out; the rest is read from values
+    "deployments": "apps", "replicasets": "apps", "statefulsets": "apps", "daemonsets": "apps", "controllerrevisions": "apps",
+    "jobs": "batch", "cronjobs": "batch", "ingress": "networking.k8s.io", "networkpolicies": "networking.k8s.io",
+    "roles": "rbac.authorization.k8s.io", "rolebindings": "rbac.authorization.k8s.io",
+    "clusterroles": "rbac.authorization.k8s.io", "clusterrolebindings": "rbac.authorization.k8s.io",
+}  # fmt: skip
+
+
+class DamagedValueError(ValueError):
+    """A value that is not what its first bytes promise."""
+
+
+@dataclass(slots=True)
+class Stored:
+    """One decoded value. `time` is the newest time in managedFields, or the creation, in microseconds."""
+
+    group: str = ""
+    kind: str = ""
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    created: int | None = None
+    time: int | None = None
+    manager: str = ""
+    deleting: bool = False
+    finalizers: bool = False
+    raw: bytes = b""  # protobuf of the object
+    body: int = 0  # where the metadata end in it
+    document: dict[str, object] | None = None  # of a value stored as JSON
+
+
+def fields(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+    """(number, wire type, begin, end) of each field of a protobuf message; for varints `begin` is the number itself.
+
+    Raises DamagedValueError for anything that does not fit in.
+    """
+    while start < end:
+        tag, start = varint(data, start, end)
+        kind = tag & 7
+        if kind == 2:
+            length, start = varint(data, start, end)
+            if start + length > end:
+                raise DamagedValueError("a field is longer than its message")
+            yield tag >> 3, kind, start, start + length
+            start += length
+        elif kind == 0:
+            number, start = varint(data, start, end)
+            yield tag >> 3, kind, number, start
+        elif kind in (1, 5):
+            width = 8 if kind == 1 else 4
+            if start + width > end:
+                raise DamagedValueError("a number is cut short")
+            yield tag >> 3, kind, start, start + width
+            start += width
+        else:
+            raise DamagedValueError(f"wire type {kind}")
+
+
+def varint(data: bytes, start: int, end: int) -> tuple[int, int]:
+    """The number that begins at `start`, and where the next thing begins."""
+    number = shift = 0
+    while True:
+        if start >= end or shift > 63:
+            raise DamagedValueError("a number is cut short")
+        byte = data[start]
+        start += 1
+        number |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return number, start
+        shift += 7
+
+
+def _text(data: bytes, begin: int, end: int) -> str:
+    return data[begin:end].decode("utf-8", "replace")
+
+
+def decode(value: bytes) -> Stored:
+    """The object in a value; raises DamagedValueError when it is neither protobuf nor JSON of one."""
+    if value.startswith(PROTOBUF):
+        return _protobuf(value)
+    if value[:1] == b"{":
+        return _json(value)
+    raise DamagedValueError("neither protobuf nor JSON")
+
+
+def _json(value: bytes) -> Stored:
+    try:
+        document = msgspec.json.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise DamagedValueError(str(error)) from None
+    metadata = document.get("metadata")
+    if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str):
+        raise DamagedValueError("JSON without metadata.name")
+    found = Stored(document=document)
+    found.group = str(document.get("apiVersion") or "").rpartition("/")[0]
+    found.kind = str(document.get("kind") or "")
+    found.name, found.namespace = metadata["name"], str(metadata.get("namespace") or "")
+    found.uid = str(metadata.get("uid") or "")
+    found.created = found.time = microseconds(str(metadata.get("creationTimestamp") or ""))
+    found.deleting, found.finalizers = bool(metadata.get("deletionTimestamp")), bool(metadata.get("finalizers"))
+    managed = metadata.get("managedFields")
+    for entry in managed if isinstance(managed, list) else ():
+        at = microseconds(str(entry.get("time") or "")) if isinstance(entry, dict) else None
+        if at is not None and (found.time is None or at >= found.time):
+            found.time, found.manager = at, str(entry.get("manager") or "")
+    return found
+
+
+def _protobuf(value: bytes) -> Stored:
+    found = Stored()
+    raw_begin = raw_end = 0
+    for number, kind, begin, end in fields(value, len(PROTOBUF), len(value)):
+        if number == 1 and kind == 2:
+            for inner, inner_kind, a, b in fields(value, begin, end):
+                if inner_kind == 2 and inner == 1:
+                    found.group = _text(value, a, b).rpartition("/")[0]
+                elif inner_kind == 2 and inner == 2:
+                    found.kind = _text(value, a, b)
+        elif number == 2 and kind == 2:
+            raw_begin, raw_end = begin, end
+    found.raw = raw = value[raw_begin:raw_end]
+    for number, kind, begin, end in fields(raw, 0, len(raw)):
+        if number == 1 and kind == 2:
+            _metadata(raw, begin, end, found)
+            found.body = end
+            break
+    return found
+
+
+def _metadata(raw: bytes, begin: int, end: int, found: Stored) -> None:
+    for number, kind, a, b in fields(raw, begin, end):
+        if kind != 2:
+            continue
+        if number == 1:
+            found.name = _text(raw, a, b)
+        elif number == 3:
+            found.namespace = _text(raw, a, b)
+        elif number == 5:
+            found.uid = _text(raw, a, b)
+        elif number == 8:
+            found.created = _seconds(raw, a, b)
+            if found.time is None:
+                found.time = found.created
+        elif number == 9:
+            found.deleting = True
+        elif number == 14:
+            found.finalizers = True
+        elif number == 17:
+            _managed(raw, a, b, found)
+
+
+def _managed(raw: bytes, begin: int, end: int, found: Stored) -> None:
+    manager, at = "", None
+    for number, kind, a, b in fields(raw, begin, end):
+        if kind != 2:
+            continue
+        if number == 1:
+            manager = _text(raw, a, b)
+        elif number == 4:
+            at = _seconds(raw, a, b)
+            break  # what follows is long and of no use here
+    if at is not None and (found.time is None or at >= found.time):
+        found.time, found.manager = at, manager
+
+
+def _seconds(raw: bytes, begin: int, end: int) -> int | None:
+    for number, kind, value, _ in fields(raw, begin, end):
+        if number == 1 and kind == 0:
+            return value * 1_000_000
+    return None
+
+
+Entries = dict[str, bytes]
+
+
+def entries(raw: bytes, start: int, end: int, number: int) -> Entries:
+    """The map in field `number` of a message: data (2) or binaryData (3) of a ConfigMap, data (2) of a Secret."""
+    found: Entries = {}
+    for field_number, kind, begin, stop in fields(raw, start, end):
+        if field_number == number and kind == 2:
+            key, value = _entry(raw, begin, stop)
+            found[key] = value
+    return found
+
+
+def _entry(raw: bytes, begin: int, end: int) -> tuple[str, bytes]:
+    key, value = "", b""
+    for number, kind, a, b in fields(raw, begin, end):
+        if kind == 2 and number == 1:
+            key = _text(raw, a, b)
+        elif kind == 2 and number == 2:
+            value = raw[a:b]
+    return key, value
+
+
+class _LargeMap:
+    """The data of a large map as last seen: its bytes and where each entry begins."""
+
+    __slots__ = ("body", "starts")
+
+    def __init__(self, body: bytes) -> None:
+        self.body = body
+        self.starts = _starts(body, 0, len(body))
+
+    def change(self, body: bytes) -> tuple[Entries, Entries]:
+        """The entries that are not the same in the old and the new bytes, each parsed from its own beginning."""
+        old, starts = self.body, self.starts
+        least = min(len(old), len(body))
+        prefix = common_beginning(old, body, least)
+        # whole entries within the common beginning; one that only begins there may go on differently
+        first = max(0, bisect_right(starts, prefix) - 1)
+        begin = starts[first] if starts else 0
+        suffix = common_end(old, body, least - begin)
+        last = bisect_left(starts, len(old) - suffix)
+        rest = len(old) - (starts[last] if last < len(starts) else len(old))
+        shift = len(body) - len(old)
+        window = _starts(body, begin, len(body) - rest)
+        before = entries(old, begin, len(old) - rest, DATA)
+        after = entries(body, begin, len(body) - rest, DATA)
+        self.starts = starts[:first] + window + ([start + shift for start in starts[last:]] if shift else starts[last:])
+        self.body = body
+        return before, after
+
+
+def _starts(body: bytes, begin: int, end: int) -> list[int]:
+    starts = []
+    while begin < end:
+        starts.append(begin)
+        tag, place = varint(body, begin, end)
+        if tag != 0x12:
+            raise DamagedValueError("not an entry of data")
+        length, place = varint(body, place, end)
+        begin = place + length
+    if begin != end:
+        raise DamagedValueError("an entry is cut short")
+    return starts
+
+
+@dataclass(slots=True)
+class Reader:
+    """Turns puts and deletes of etcd keys, in the order of revisions, into events. One for each source."""
+
+    origin: str
+    digest: Hash
+    fields: list[tuple[str, str]] = field(default_factory=list)
+    states: MapStates = field(init=False)
+    last_time: int | None = None
+    first_time: int | None = None
+    damaged: int = 0
+    encrypted: dict[tuple[str, str], int] = field(default_factory=dict)
+    _large: OrderedDict[tuple[str, str, str], _LargeMap] = field(default_factory=OrderedDict)
+    _kinds: dict[str, str] = field(default_factory=dict)  # place in etcd → qualified resource
+    _alive: dict[bytes, str] = field(default_factory=dict)  # etcd key → UID
+
+    def __post_init__(self) -> None:
+        self.states = MapStates(self.origin, self.digest)
+
+    def put(
+        self, key: bytes, value: bytes, revision: int | None, *, is_new: bool, is_recovered: bool = False
+    ) -> Iterator[HistoryEvent]:
+        """Events of one write. `is_new`: the key did not exist before."""
+        spot = self._spot(key)
+        if spot is None:
+            return
+        place, namespace, name = spot
+        if value.startswith(ENCRYPTED):
+            provider = ":".join(value[:80].decode("ascii", "replace").split(":")[2:5])
+            self.encrypted[self._kinds.get(place, place), provider] = self.encrypted.get((place, provider), 0) + 1
+            return
+        try:
+            found = decode(value)
+            self._tick(found.time)
+            qualified = self._qualified(place, found)
+            holder = (qualified, found.namespace or namespace, found.name or name)
+            yield from self._subject(key, holder, found, revision, is_new=is_new, is_recovered=is_recovered)
+            if qualified in ("configmaps", "secrets"):
+                yield from self._map(holder, found, revision, is_new=is_new, is_recovered=is_recovered)
+            if found.document is not None:
+                for path in paths_for(self.fields, qualified):
+                    yield from self._field(holder, found, path, revision, is_new=is_new)
+        except DamagedValueError:
+            self.damaged += 1
+
+    def delete(self, key: bytes, revision: int | None, *, is_recovered: bool = False) -> Iterator[HistoryEvent]:
+        """Events of one deletion. Its time is that of the last write before it: etcd keeps none."""
+        spot = self._spot(key)
+        if spot is None:
+            return
+        place, namespace, name = spot
+        qualified = self._kinds.get(place) or _guess(place)
+        uid = self._alive.pop(key, "")
+        yield SubjectEvent(
+            self.last_time, revision, qualified, namespace, name, uid, DELETED, *Writer(), self.origin, is_recovered
+        )  # fmt: skip
+        if qualified in ("configmaps", "secrets"):
+            self._large.pop((qualified, namespace, name), None)
+            yield from self.states.gone((qualified, namespace, name), self.last_time, revision)
+
+    def _tick(self, at: int | None) -> None:
+        if at is not None:
+            self.last_time = at if self.last_time is None else max(at, self.last_time)
+            self.first_time = at if self.first_time is None else min(at, self.first_time)
+
+    def _spot(self, key: bytes) -> tuple[str, str, str] | None:
+        """Place, namespace and name of what kube-apiserver stores under a key; None for what is no subject."""
+        parts = key.decode("utf-8", "replace").split("/")
+        if len(parts) < 4 or parts[0]:
+            return None
+        # the first part is the prefix, `registry` unless --etcd-prefix says otherwise
+        rest = parts[2:]
+        width = 2 if "." in rest[0] or "/".join(rest[:2]) in RENAMED else 1
+        place, rest = "/".join(rest[:width]), rest[width:]
+        if place.rpartition("/")[2] in IGNORED or rest[:1] == [""] or not rest:
+            return None
+        return place, "/".join(rest[:-1]), rest[-1]
+
+    def _qualified(self, place: str, found: Stored) -> str:
+        known = self._kinds.get(place)
+        if known is None:
+            resource = RENAMED.get(place, place.rpartition("/")[2])
+            resource = "ingresses" if resource == "ingress" else resource
+            known = self._kinds[place] = f"{resource}.{found.group}" if found.group else resource
+        return known
+
+    def _subject(
+        self, key: bytes, holder: tuple[str, str, str], found: Stored, revision: int | None, *, is_new: bool, is_recovered: bool
+    ) -> Iterator[SubjectEvent]:
+        if found.deleting and found.finalizers:
+            op, at = DELETING, self.last_time
+        elif is_new:
+            op, at = CREATED, found.created if found.created is not None else self.last_time
+        elif key not in self._alive:
+            op, at = SEEN, found.created
+        else:
+            self._alive[key] = found.uid
+            return
+        self._alive[key] = found.uid
+        yield SubjectEvent(at, revision, *holder, found.uid, op, *Writer(manager=found.manager), self.origin, is_recovered)
+
+    def _map(
+        self, holder: tuple[str, str, str], found: Stored, revision: int | None, *, is_new: bool, is_recovered: bool
+    ) -> Iterator[HistoryEvent]:
+        writer = Writer(manager=found.manager)
+        if found.document is not None:
+            is_secret = holder[0] == "secrets"
+            content = {
+                "data": decoded(_mapping(found.document, "data"), is_base64=is_secret),
+                "binaryData": decoded(_mapping(found.document, "binaryData"), is_base64=True),
+            }
+        else:
+            raw, body = found.raw, found.body
+            if len(raw) - body > LARGE_BYTES and holder[0] == "configmaps":
+                events = self._large_change(holder, raw[body:], revision, writer)
+                if events is not None:
+                    yield from events
+                    return
+            self._large.pop(holder, None)
+            content = {"data": entries(raw, body, len(raw), DATA)}
+            if holder[0] == "configmaps":
+                content["binaryData"] = entries(raw, body, len(raw), BINARY_DATA)
+        yield from self.states.changes(
+            holder, content, self.last_time, revision, writer, is_new=is_new, is_recovered=is_recovered
+        )
+
+    def _large_change(
+        self, holder: tuple[str, str, str], body: bytes, revision: int | None, writer: Writer
+    ) -> Iterator[HistoryEvent] | None:
+        """What changed in a large map; None when it is not all `data`, or not known from before."""
+        known = self._large.get(holder)
+        try:
+            if known is None:
+                self._large[holder] = _LargeMap(body)
+                if len(self._large) > RAW_KEPT:
+                    self._large.popitem(last=False)
+                return (
+                    None
+                    if not self.states.known(holder)
+                    else self.states.changes(
+                        holder, {"data": entries(body, 0, len(body), DATA)}, self.last_time, revision, writer
+                    )
+                )
+            before, after = known.change(body)
+        except DamagedValueError:
+            self._large.pop(holder, None)
+            return None
+        changed: dict[str, bytes | None] = {key: None for key in before if key not in after}
+        changed |= {key: value for key, value in after.items() if before.get(key) != value}
+        return self.states.patch(holder, "data", changed, self.last_time, revision, writer) if changed else iter(())
+
+    def _field(
+        self, holder: tuple[str, str, str], found: Stored, path: str, revision: int | None, *, is_new: bool
+    ) -> Iterator[HistoryEvent]:
+        content = entries_at(found.document, path)
+        if content is not None or self.states.known(holder):
+            writer = Writer(manager=found.manager)
+            yield from self.states.field_entries(holder, path, content or {}, self.last_time, revision, writer, is_new=is_new)
+
+    def gaps(self) -> Iterator[Covered]:
+        """What could not be read, as gaps of the whole span."""
+        span = (self.first_time, self.last_time, None, None)
+        for (kind, provider), count in self.encrypted.items():
+            why = f"keys not readable: {count} values of {kind} are encrypted by {provider}"
+            yield Covered(self.origin, kind, "*", *span, True, why)
+        if self.damaged:
+            yield Covered(self.origin, "*", "*", *span, True, f"{self.damaged} values are damaged")
+
+
+def _mapping(document: dict[str, object], name: str) -> dict[str, object]:
+    found = document.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _guess(place: str) -> str:
+    """The qualified resource of a place no value was seen of."""
+    group, slash, resource = place.rpartition("/")
+    if slash and place not in RENAMED:
+        return f"{resource}.{group}"
+    resource = RENAMED.get(place, resource)
+    group = GROUPS.get(resource, "")
+    resource = "ingresses" if resource == "ingress" else resource
+    return f"{resource}.{group}" if group else resource
