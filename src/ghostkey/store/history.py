@@ -1,0 +1,186 @@
+"""The history of keys and subjects: Parquet files, one folder for each import, and SQL over all of them.
+
+An import is written aside and renamed when it is whole, so a crash leaves either all of it or nothing; the same content
+again is the same folder and changes nothing. Values are never stored: `value_hash` is keyed with the store's own key.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ghostkey.model.errors import GhostkeyError, SourceDamaged
+from ghostkey.model.history import Covered, HistoryEvent, KeyEvent, SubjectEvent
+from ghostkey.store.state import digest_key, state_directory, sync_directory, write_private
+
+SCHEMA_VERSION = 1
+ROWS = 65_536  # of a row group: what is in memory while importing
+TABLES: dict[str, type[Any]] = {"key_events": KeyEvent, "subject_events": SubjectEvent, "coverage": Covered}
+TIMES = {"at", "since", "until"}
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """One import: its id (of the content), where it came from, how many events it gave, and when it was made."""
+
+    id: str
+    origin: str
+    source: str
+    key_events: int
+    subject_events: int
+    imported_at: str
+    since: int | None = None
+    until: int | None = None
+    is_new: bool = True
+
+
+class History:
+    """One store of history, in a folder."""
+
+    def __init__(self, directory: Path | None = None) -> None:
+        self.directory = directory or state_directory() / "history"
+
+    @property
+    def secret(self) -> bytes:
+        """The key of this store's value hashes, made on first use."""
+        return digest_key(self.directory).key
+
+    def has(self, import_id: str) -> Imported | None:
+        """The import of this content, if it was made already."""
+        found = self._read(self.directory / "parts" / import_id)
+        return dataclasses.replace(found, is_new=False) if found else None
+
+    def imports(self) -> list[Imported]:
+        """All imports, oldest first."""
+        found = [self._read(path) for path in (self.directory / "parts").glob("*") if not path.name.startswith(".")]
+        return sorted((made for made in found if made), key=lambda made: made.imported_at)
+
+    def add(self, import_id: str, origin: str, source: str, events: Iterable[HistoryEvent]) -> Imported:
+        """Imports events; does nothing when their content was imported already. Raises what the source raises."""
+        if (made := self.has(import_id)) is not None:
+            return made
+        _need("pyarrow")
+        parts = self.directory / "parts"
+        parts.mkdir(parents=True, exist_ok=True, mode=0o700)
+        unfinished = parts / f".{import_id}.{os.getpid()}"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(mode=0o700)
+        try:
+            writers = {name: _Writer(unfinished / f"{name}.parquet", name) for name in TABLES}
+            by_type = {TABLES[name]: writer for name, writer in writers.items()}
+            since: int | None = None
+            until: int | None = None
+            for event in events:
+                by_type[type(event)].add(event)
+                if type(event) is Covered and not event.is_gap:
+                    since, until = event.since, event.until
+            for writer in writers.values():
+                writer.close()
+            now = datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+            counts = writers["key_events"].count, writers["subject_events"].count
+            made = Imported(import_id, origin, source, *counts, now, since, until)
+            record = {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(made)}
+            write_private(unfinished / "import.json", json.dumps(record, indent=1).encode())
+            unfinished.rename(parts / import_id)
+            sync_directory(parts)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+        return made
+
+    def drop(self, import_id: str) -> None:
+        """Forgets one import."""
+        shutil.rmtree(self.directory / "parts" / import_id, ignore_errors=True)
+
+    def files(self, table: str) -> list[Path]:
+        """The Parquet files of a table."""
+        return sorted(
+            path for path in (self.directory / "parts").glob(f"*/{table}.parquet") if not path.parent.name.startswith(".")
+        )
+
+    @staticmethod
+    def _read(path: Path) -> Imported | None:
+        try:
+            record = json.loads((path / "import.json").read_bytes())
+        except (OSError, ValueError):
+            return None
+        known = {field.name for field in dataclasses.fields(Imported)}
+        return Imported(**{name: value for name, value in record.items() if name in known})
+
+
+class _Writer:
+    """One Parquet file, written a row group at a time."""
+
+    def __init__(self, path: Path, table: str) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        self._pa, self._columns = pa, schema(table)
+        self._file = pq.ParquetWriter(path, self._columns, compression="zstd")
+        self._rows: list[HistoryEvent] = []
+        self.count = 0
+
+    def add(self, event: HistoryEvent) -> None:
+        """Takes one event."""
+        self._rows.append(event)
+        if len(self._rows) >= ROWS:
+            self._flush()
+
+    def _flush(self) -> None:
+        pa = self._pa
+        if not self._rows:
+            return
+        self.count += len(self._rows)
+        columns = zip(*self._rows, strict=True)
+        arrays = [pa.array(column, known.type) for column, known in zip(columns, self._columns, strict=True)]
+        self._file.write_table(pa.Table.from_arrays(arrays, schema=self._columns))
+        self._rows.clear()
+
+    def close(self) -> None:
+        """Writes what is left."""
+        self._flush()
+        self._file.close()
+
+
+def schema(table: str) -> Any:
+    """The Arrow schema of a table: the fields of its event, times as UTC microseconds."""
+    import pyarrow as pa
+
+    types: Mapping[str, Any] = {"int": pa.int64(), "int | None": pa.int64(), "str": pa.string(), "bool": pa.bool_()}
+    names = TABLES[table].__annotations__
+    return pa.schema([(name, pa.timestamp("us") if name in TIMES else types[str(kind)]) for name, kind in names.items()])
+
+
+def _need(module: str) -> None:
+    import importlib.util
+
+    if importlib.util.find_spec(module) is None:
+        raise GhostkeyError(f"history needs {module}, which is not installed", "pip install 'ghostkey[history]'")
+
+
+def content_id(paths: Iterable[Path], *, salt: str = "") -> str:
+    """The id of what these files hold: the same content has the same id, wherever it lies and whatever it is called."""
+    from hashlib import blake2b
+
+    sha = blake2b(salt.encode(), digest_size=12)
+    parts = []
+    for path in paths:
+        files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+        for file in files:
+            inner = blake2b(digest_size=16)
+            try:
+                with file.open("rb") as handle:
+                    while block := handle.read(1 << 22):
+                        inner.update(block)
+            except OSError as error:
+                raise SourceDamaged(f"cannot read {file}: {error.strerror}", "name a file that is there") from None
+            parts.append(inner.digest())
+    for part in sorted(parts):
+        sha.update(part)
+    return sha.hexdigest()
