@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from ghostkey.cli import CONTEXT
+from ghostkey.cli._history import past_options
 from ghostkey.cli.options import ProgressLine, cluster_options
 from ghostkey.model.errors import UsageError
 
@@ -25,6 +26,10 @@ def _complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[st
 @click.option(
     "--subject", "subjects", multiple=True, metavar="KIND=TEMPLATE", help="With cm/NAME: declare what keys are written for."
 )
+@past_options
+@click.option("--html", "page_file", metavar="FILE", help="Write the story as one page that needs no network.")
+@click.option("--field", "fields", multiple=True, metavar="KIND:PATH", help="A map-valued field too: tenants.demo:status.shards.")
+@click.option("-o", "--output", "form", type=click.Choice(["text", "json"]), default="text", help="How to print a story.")
 def command(
     what: str,
     key: str,
@@ -35,11 +40,23 @@ def command(
     as_group: tuple[str, ...],
     kinds: tuple[str, ...],
     subjects: tuple[str, ...],
+    paths: tuple[str, ...],
+    sort: str | None,
+    store: str | None,
+    carve: bool,
+    engine: str,
+    page_file: str | None,
+    fields: tuple[str, ...],
+    form: str,
 ) -> int:
-    """Show the evidence of a finding, or what an analysis means.
+    """Show the evidence of a finding, what an analysis means, or the whole story of a map or a key.
 
-    FINDING is an id of the last scan, or its beginning. With cm/NAME [KEY] the map is looked at anew.
+    FINDING is an id of the last scan, or its beginning. With cm/NAME [KEY] the map is looked at anew; with --from or --store
+    its history is told: who wrote a key, when its subject went, and why the key is still there.
     """
+    if paths or store:
+        past = (paths, sort, store, engine, carve, fields, subjects)
+        return _tell(what, key, namespace, past, page_file, form)
     if "/" in what:
         return _explain_map(what, key, (kubeconfig, context, namespace, as_user, as_group), kinds, subjects)
     from ghostkey.analyses import all_analyses, page
@@ -56,6 +73,47 @@ def command(
     if found:
         raise UsageError(f"{len(found)} findings of the last scan begin with {what!r}", "write more of the id")
     raise UsageError(f"no finding {what!r} in the last scan, and no analysis of that name", f"analyses: {known}")
+
+
+def _tell(what: str, key: str, namespace: str | None, past: tuple[Any, ...], page_file: str | None, form: str) -> int:
+    """The story of a map, or of one key, from its history; 1 when keys outlive their subject."""
+    from pathlib import Path
+
+    from ghostkey import story as stories
+    from ghostkey.cli._history import one_holder, opened
+    from ghostkey.cli.output import safe
+    from ghostkey.report import page, text
+
+    paths, sort, store, engine, carve, fields, subjects = past
+    kind, space, name = one_holder((what,), namespace)
+    with opened(paths, sort, store, engine, carve=carve, fields=fields, subjects=subjects) as (asked, _):
+        told = stories.story_of(asked, kind, space, name, key)
+        if not told.keys:
+            raise UsageError(
+                f"the history has no key {key!r} of {what} in namespace {space!r}"
+                if key
+                else f"the history has no {what} in namespace {space!r}",
+                "name the namespace with -n",
+            )
+        moments = stories.timeline(asked, told, key) if key else []
+    if page_file:
+        Path(page_file).write_text(page.page(told), encoding="utf-8")
+        click.echo(f"wrote {page_file}", err=True)
+    if form == "json":
+        import dataclasses
+
+        import msgspec
+
+        record: dict[str, Any] = {"schema_version": 1, "kind": "GhostkeyStory", **dataclasses.asdict(told)}
+        # keys of JSON objects are text
+        record["links"] = list(told.links.values())
+        record["subjects"] = list(told.subjects.values())
+        record["timeline"] = [dataclasses.asdict(moment) for moment in moments]
+        click.echo(msgspec.json.format(msgspec.json.encode(record, enc_hook=str), indent=2))
+    else:
+        for line in text.key_lines(told, key, moments) if key else text.map_lines(told):
+            click.echo(safe(line))
+    return 1 if told.ghosts else 0
 
 
 def _print_chain(record: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 SET, DELETE, SEEN = "set", "delete", "seen"
 MISSED_DELETE = "missed-delete"  # somebody removed a key that was not there
 REFUSED_SET, REFUSED_DELETE = "refused-set", "refused-delete"  # the API server said no
+RELEASED = "released"  # its manager gave a key up by server-side apply, and it stays: somebody else owns it too
 
 CREATED, DELETING, DELETED = "created", "deleting", "deleted"
 

@@ -17,7 +17,7 @@ def plugins(package: ModuleType, attribute: str, group: str) -> dict[str, object
     found: dict[str, object] = {}
     origins: dict[str, str] = {}
     for module_info in pkgutil.iter_modules(package.__path__):
-        if module_info.name.startswith("_"):
+        if module_info.ispkg or module_info.name.startswith("_"):
             continue
         module = importlib.import_module(f"{package.__name__}.{module_info.name}")
         if (plugin := getattr(module, attribute, None)) is not None:

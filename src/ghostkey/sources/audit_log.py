@@ -35,6 +35,7 @@ from ghostkey.model.history import (
     MISSED_DELETE,
     REFUSED_DELETE,
     REFUSED_SET,
+    RELEASED,
     Covered,
     HistoryEvent,
     KeyEvent,
@@ -147,6 +148,7 @@ class AuditLog:
         self._gaps: dict[tuple[str, str, str], list[int | None]] = {}
         self._raw: dict[tuple[str, str, str], bytes] = {}  # the data of large maps as last seen, to find what changed in it
         self._damaged = 0
+        self._applied: dict[tuple[str, str, str, str], set[tuple[str, str]]] = {}  # what each manager applied last
 
     def events(self) -> Iterator[HistoryEvent]:
         """KeyEvents and SubjectEvents in the order of the log, then Covered of it and of its gaps.
@@ -391,6 +393,7 @@ class AuditLog:
             absent = self._absent(event.request_object, holder) if before else ()
             yield from self._states.changes(holder, content, at, revision, writer, is_new=event.verb == "create")
             yield from self._missed(absent, holder, content, at, revision, writer)
+            yield from self._released(event, holder, content, at, revision, writer)
             return
         yield from self._asked(event, holder, at, revision, writer)
 
@@ -436,6 +439,30 @@ class AuditLog:
                 yield KeyEvent(
                     at, revision, *holder, field, "", key, MISSED_DELETE, -1, 0, "", 0, 0, *writer, "", ORIGIN, False
                 )  # fmt: skip
+
+    def _released(
+        self,
+        event: _Event,
+        holder: tuple[str, str, str],
+        content: dict[str, dict[str, bytes]],
+        at: int | None,
+        revision: int | None,
+        writer: Writer,
+    ) -> Iterator[KeyEvent]:
+        """Keys that a server-side apply of this manager no longer has, and that stay: another manager owns them too."""
+        if event.verb != "patch":
+            return
+        applied = self._object(event.request_object)
+        if applied is None or not applied.kind or not applied.metadata.name:
+            return  # no apply configuration, which names its kind and itself
+        place = (*holder, writer.manager)
+        now = {("data", key) for key in applied.data or ()} | {("binaryData", key) for key in applied.binary_data or ()}
+        for field, key in sorted(self._applied.get(place, set()) - now):
+            if key in content.get(field, {}):
+                yield KeyEvent(
+                    at, revision, *holder, field, "", key, RELEASED, -1, 0, "", 0, 0, *writer, "", ORIGIN, False
+                )  # fmt: skip
+        self._applied[place] = now
 
     def _refused(self, event: _Event, kind: str, at: int | None, writer: Writer) -> Iterator[KeyEvent]:
         """A write that the API server refused, key by key where the request shows them."""

@@ -57,7 +57,7 @@ class Manifests:
 
     def __init__(self, paths: Iterable[str], scope: Scope, progress: Progress = lambda _: None) -> None:
         self._paths, self._scope, self._progress = [Path(path) for path in paths], scope, progress
-        self._gaps: list[Gap] = []
+        self.gaps: list[Gap] = []
         self._gathered: set[str] = set()
 
     def events(self) -> Iterator[Event]:
@@ -70,9 +70,9 @@ class Manifests:
         batches: dict[Kind, SubjectsSeen] = {}
         holders: set[tuple[str, str, str]] = set()
         count = 0
-        for where, item in self._objects():
+        for where, item in self.objects():
             try:
-                kind = _kind_of(item, kinds)
+                kind = kind_of_manifest(item, kinds)
                 metadata = msgspec.convert(_without_managed_fields(item["metadata"]), Metadata, strict=False)
             except (msgspec.ValidationError, ValueError) as error:
                 self._gap(f"an object in {where} is not a Kubernetes object", str(error))
@@ -94,8 +94,8 @@ class Manifests:
             if has_pod_spec(kind):
                 yield from key_uses(kind, metadata.namespace or "", metadata.name, item.get("spec"))
         if not count:
-            if self._gaps:
-                raise SourceDamaged(f"{self._gaps[0].what}: {self._gaps[0].why}")
+            if self.gaps:
+                raise SourceDamaged(f"{self.gaps[0].what}: {self.gaps[0].why}")
             named = ", ".join(map(str, self._paths))
             raise SourceDamaged(f"no Kubernetes objects in {named}", "give .yaml or .json files, folders or tar archives")
         for kind, batch in batches.items():
@@ -104,7 +104,7 @@ class Manifests:
         yield KindsKnown(tuple(batches))
         yield from self._coverage(batches)
         yield from reader.gaps()
-        yield from self._gaps
+        yield from self.gaps
 
     def _wants(self, kind: Kind, metadata: Metadata) -> bool:
         scope = self._scope
@@ -139,7 +139,8 @@ class Manifests:
 
     # objects
 
-    def _objects(self) -> Iterator[tuple[str, dict[str, Any]]]:
+    def objects(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """(where, object) of everything that decodes; what does not is in `gaps`."""
         for where, document in self._documents():
             if document is None:
                 continue
@@ -276,7 +277,7 @@ class Manifests:
             yield where, document
 
     def _gap(self, what: str, why: str) -> None:
-        self._gaps.append(Gap(what, why))
+        self.gaps.append(Gap(what, why))
 
 
 class Readable(Protocol):
@@ -315,7 +316,8 @@ def _is_readable_name(name: str) -> bool:
     return name.lower().removesuffix(".gz").endswith((*ENDINGS, ".tar", ".tgz"))
 
 
-def _kind_of(item: dict[str, Any], known: dict[tuple[str, str], Kind]) -> Kind:
+def kind_of_manifest(item: dict[str, Any], known: dict[tuple[str, str], Kind]) -> Kind:
+    """The kind of a decoded object; raises ValueError when it is none. `known` keeps the kinds of one dump."""
     api_version, name = item.get("apiVersion"), item.get("kind")
     metadata = item.get("metadata")
     if not isinstance(api_version, str) or not isinstance(name, str) or not isinstance(metadata, dict):

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ghostkey.model.errors import GhostkeyError, UsageError
-from ghostkey.store.history import TABLES, TIMES, History, schema
+from ghostkey.store.history import TABLES, TIMES, History, column_types
 
+# `at` is a word of SQL itself; in queries times are integers, and the name says their unit
+SQL_NAMES = {"at": "at_us"}
 Rows = list[dict[str, Any]]
 
 
@@ -50,12 +52,17 @@ class DuckEngine:
             self._connection.execute(f"SET threads = {threads}")
         for table in TABLES:
             files = [str(path) for path in history.files(table)]
-            columns = [f"epoch_us({name}) AS {name}" if name in TIMES else f'"{name}"' for name in schema(table).names]
+            columns = [
+                f'epoch_us("{name}") AS {SQL_NAMES.get(name, name)}' if name in TIMES else f'"{name}"'
+                for name in column_types(table)
+            ]
             if files:
                 listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
                 self.define(table, f"SELECT {', '.join(columns)} FROM read_parquet([{listed}])")
             else:
-                typed = ", ".join(f'CAST(NULL AS {_sql_type(name, table)}) AS "{name}"' for name in schema(table).names)
+                typed = ", ".join(
+                    f'CAST(NULL AS {_sql_type(name, table)}) AS "{SQL_NAMES.get(name, name)}"' for name in column_types(table)
+                )
                 self.define(table, f"SELECT {typed} WHERE FALSE")
 
     def define(self, name: str, sql: str) -> None:
@@ -100,14 +107,16 @@ class SparkEngine:
         for table in TABLES:
             files = [f"{store.rstrip('/')}/parts/*/{table}.parquet"] if store else [str(path) for path in history.files(table)]
             if not files:
-                typed = ", ".join(f"CAST(NULL AS {_spark_type(name, table)}) AS `{name}`" for name in schema(table).names)
+                typed = ", ".join(
+                    f"CAST(NULL AS {_spark_type(name, table)}) AS `{SQL_NAMES.get(name, name)}`" for name in column_types(table)
+                )
                 self.define(table, f"SELECT {typed} WHERE FALSE")
                 continue
             frame = self._spark.read.parquet(*files)
             frame.createOrReplaceTempView(f"{table}_files")
             columns = [
-                f"unix_micros(CAST({name} AS TIMESTAMP)) AS {name}" if name in TIMES else f"`{name}`"
-                for name in schema(table).names
+                f"unix_micros(CAST(`{name}` AS TIMESTAMP)) AS {SQL_NAMES.get(name, name)}" if name in TIMES else f"`{name}`"
+                for name in column_types(table)
             ]
             self.define(table, f"SELECT {', '.join(columns)} FROM {table}_files")
 
@@ -138,8 +147,7 @@ def _for_spark(sql: str) -> str:
 
 
 def _sql_type(name: str, table: str) -> str:
-    kind = str(TABLES[table].__annotations__[name])
-    return {"int": "BIGINT", "int | None": "BIGINT", "str": "VARCHAR", "bool": "BOOLEAN"}[kind]
+    return {int: "BIGINT", str: "VARCHAR", bool: "BOOLEAN"}[column_types(table)[name]]
 
 
 def _spark_type(name: str, table: str) -> str:

@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from ghostkey.model.errors import GhostkeyError, SourceDamaged
 from ghostkey.model.history import Covered, HistoryEvent, KeyEvent, SubjectEvent
@@ -148,13 +148,18 @@ class _Writer:
         self._file.close()
 
 
+def column_types(table: str) -> dict[str, type[Any]]:
+    """Column → int, str or bool, in the order of the event's fields; which ints may be absent the event's docstring says."""
+    hints = get_type_hints(TABLES[table])
+    return {name: kind if kind in (str, bool) else int for name, kind in hints.items()}
+
+
 def schema(table: str) -> Any:
     """The Arrow schema of a table: the fields of its event, times as UTC microseconds."""
     import pyarrow as pa
 
-    types: Mapping[str, Any] = {"int": pa.int64(), "int | None": pa.int64(), "str": pa.string(), "bool": pa.bool_()}
-    names = TABLES[table].__annotations__
-    return pa.schema([(name, pa.timestamp("us") if name in TIMES else types[str(kind)]) for name, kind in names.items()])
+    types: Mapping[type[Any], Any] = {int: pa.int64(), str: pa.string(), bool: pa.bool_()}
+    return pa.schema([(name, pa.timestamp("us") if name in TIMES else types[kind]) for name, kind in column_types(table).items()])
 
 
 def _need(module: str) -> None:

@@ -18,9 +18,9 @@ from ghostkey.analyses.history._base import MAP, Query
 
 QUERY = Query(
     f"""
-    SELECT {MAP}, shape, MIN(at) AS since, COUNT(DISTINCT key) AS "keys",
-        MIN_BY(key, COALESCE(revision, at)) AS key, MIN_BY("user", COALESCE(revision, at)) AS writer,
-        MIN_BY(manager, COALESCE(revision, at)) AS manager, MIN_BY(audit_id, COALESCE(revision, at)) AS audit_id,
+    SELECT {MAP}, shape, MIN(at_us) AS since, COUNT(DISTINCT key) AS "keys",
+        MIN_BY(key, COALESCE(revision, at_us)) AS key, MIN_BY("user", COALESCE(revision, at_us)) AS writer,
+        MIN_BY(manager, COALESCE(revision, at_us)) AS manager, MIN_BY(audit_id, COALESCE(revision, at_us)) AS audit_id,
         MAX(CASE WHEN op = 'seen' THEN 1 ELSE 0 END) AS is_first_seen
     FROM key_events
     WHERE shape LIKE 'doubled:%' AND path = '' AND (kind = 'secrets' OR shape NOT LIKE 'doubled:base64%')

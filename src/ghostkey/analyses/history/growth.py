@@ -20,20 +20,20 @@ from ghostkey.analyses.history._base import MAP, Query
 QUERY = Query(
     f"""
     WITH span AS (
-        SELECT MIN(at) AS begin_at, CAST(GREATEST((MAX(at) - MIN(at)) / 256, 1000000) AS BIGINT) AS slice FROM key_changes
+        SELECT MIN(at_us) AS begin_at, CAST(GREATEST((MAX(at_us) - MIN(at_us)) / 256, 1000000) AS BIGINT) AS slice FROM key_changes
     ),
     sliced AS (
-        SELECT {MAP}, k.at - (k.at - span.begin_at) % span.slice AS at,
+        SELECT {MAP}, k.at_us - (k.at_us - span.begin_at) % span.slice AS at_us,
             SUM(key_delta) AS keys_delta, SUM(bytes_delta) AS bytes_delta,
             SUM(CASE WHEN op = 'set' AND key_delta = 1 THEN 1 ELSE 0 END) AS added,
             SUM(CASE WHEN op = 'delete' THEN 1 ELSE 0 END) AS removed
         FROM key_changes k CROSS JOIN span
-        WHERE path = '' AND k.at IS NOT NULL
-        GROUP BY {MAP}, k.at - (k.at - span.begin_at) % span.slice
+        WHERE path = '' AND k.at_us IS NOT NULL
+        GROUP BY {MAP}, k.at_us - (k.at_us - span.begin_at) % span.slice
     )
-    SELECT {MAP}, at, added, removed,
-        SUM(keys_delta) OVER (PARTITION BY {MAP} ORDER BY at ROWS UNBOUNDED PRECEDING) AS "keys",
-        SUM(bytes_delta) OVER (PARTITION BY {MAP} ORDER BY at ROWS UNBOUNDED PRECEDING) AS bytes
+    SELECT {MAP}, at_us, added, removed,
+        SUM(keys_delta) OVER (PARTITION BY {MAP} ORDER BY at_us ROWS UNBOUNDED PRECEDING) AS "keys",
+        SUM(bytes_delta) OVER (PARTITION BY {MAP} ORDER BY at_us ROWS UNBOUNDED PRECEDING) AS bytes
     FROM sliced
     """,  # noqa: S608 (the names are our own)
     needs=("key_changes",),

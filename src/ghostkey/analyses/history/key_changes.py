@@ -18,14 +18,14 @@ from ghostkey.analyses.history._base import KEY, Query
 
 QUERY = Query(
     f"""
-    SELECT {KEY}, op, revision, MAX(at) AS at, MAX(key_delta) AS key_delta, MAX(bytes_delta) AS bytes_delta
+    SELECT {KEY}, op, revision, MAX(at_us) AS at_us, MAX(key_delta) AS key_delta, MAX(bytes_delta) AS bytes_delta
     FROM key_events
     WHERE op IN ('set', 'delete', 'seen') AND revision IS NOT NULL
     GROUP BY {KEY}, op, revision
     UNION ALL
-    SELECT {KEY}, op, revision, at, MAX(key_delta) AS key_delta, MAX(bytes_delta) AS bytes_delta
+    SELECT {KEY}, op, revision, at_us, MAX(key_delta) AS key_delta, MAX(bytes_delta) AS bytes_delta
     FROM key_events
     WHERE op IN ('set', 'delete', 'seen') AND revision IS NULL
-    GROUP BY {KEY}, op, revision, at
+    GROUP BY {KEY}, op, revision, at_us
     """  # noqa: S608 (the names are our own)
 )

@@ -58,24 +58,24 @@ QUERY = Query(
     ),
     missed AS (
         SELECT s.kind, s.namespace, s.name, s.field, s.path, s.key,
-            MAX_BY(e.key, e.at) AS wrong_key, MAX_BY(e."user", e.at) AS attempt_by, MAX_BY(e.agent, e.at) AS attempt_agent,
-            MAX(e.at) AS attempt_at, MAX_BY(e.audit_id, e.at) AS attempt_audit_id
+            MAX_BY(e.key, e.at_us) AS wrong_key, MAX_BY(e."user", e.at_us) AS attempt_by, MAX_BY(e.agent, e.at_us) AS attempt_agent,
+            MAX(e.at_us) AS attempt_at, MAX_BY(e.audit_id, e.at_us) AS attempt_audit_id
         FROM spelt s
         JOIN key_events e ON e.op = 'missed-delete' AND e.kind = s.kind AND e.namespace = s.namespace AND e.name = s.name
-            AND e.key = s.spelling AND e.at >= s.ended_at
+            AND e.key = s.spelling AND e.at_us >= s.ended_at
         WHERE e.key <> s.key
         GROUP BY s.kind, s.namespace, s.name, s.field, s.path, s.key
     ),
     refused AS (
-        SELECT kind, namespace, name, key, MAX_BY(error, at) AS error, MAX_BY("user", at) AS attempt_by,
-            MAX_BY(agent, at) AS attempt_agent, MAX(at) AS attempt_at, MAX_BY(audit_id, at) AS attempt_audit_id
+        SELECT kind, namespace, name, key, MAX_BY(error, at_us) AS error, MAX_BY("user", at_us) AS attempt_by,
+            MAX_BY(agent, at_us) AS attempt_agent, MAX(at_us) AS attempt_at, MAX_BY(audit_id, at_us) AS attempt_audit_id
         FROM key_events
         WHERE op = 'refused-delete' OR (op = 'refused-set' AND key = '')
         GROUP BY kind, namespace, name, key
     ),
     released AS (
-        SELECT kind, namespace, name, key, MAX(at) AS attempt_at, MAX_BY("user", at) AS attempt_by,
-            MAX_BY(agent, at) AS attempt_agent, MAX_BY(audit_id, at) AS attempt_audit_id
+        SELECT kind, namespace, name, key, MAX(at_us) AS attempt_at, MAX_BY("user", at_us) AS attempt_by,
+            MAX_BY(agent, at_us) AS attempt_agent, MAX_BY(audit_id, at_us) AS attempt_audit_id
         FROM key_events WHERE op = 'released' GROUP BY kind, namespace, name, key
     ),
     kept AS (

@@ -20,6 +20,15 @@ from ghostkey.analyses.history._base import MAP, Query
 _BEGAN = "op IN ('created', 'seen')"
 _ENDS = "op IN ('deleting', 'deleted')"
 
+
+def _first(column: str) -> str:
+    """The column of the request that asked for the deletion: the one that met finalizers, else the one that ended it."""
+    asked, ended = (
+        f"MAX_BY(\"{column}\", CASE WHEN op = '{op}' AND audit_id <> '' THEN at_us END)" for op in ("deleting", "deleted")
+    )
+    return f"CASE WHEN MAX(CASE WHEN op = 'deleting' AND audit_id <> '' THEN 1 ELSE 0 END) = 1 THEN {asked} ELSE {ended} END"
+
+
 QUERY = Query(
     f"""
     SELECT life.*,
@@ -32,26 +41,17 @@ QUERY = Query(
         END AS is_alive
     FROM (
         SELECT {MAP},
-            MIN(CASE WHEN {_BEGAN} THEN at END) AS created_at,
-            MAX(CASE WHEN {_BEGAN} THEN at END) AS last_created_at,
+            MIN(CASE WHEN {_BEGAN} THEN at_us END) AS created_at,
+            MAX(CASE WHEN {_BEGAN} THEN at_us END) AS last_created_at,
             MAX(CASE WHEN {_BEGAN} THEN revision END) AS last_created_revision,
-            MAX(CASE WHEN op = 'deleting' THEN at END) AS deleting_at,
-            MAX(CASE WHEN op = 'deleted' THEN at END) AS deleted_at,
+            MAX(CASE WHEN op = 'deleting' THEN at_us END) AS deleting_at,
+            MAX(CASE WHEN op = 'deleted' THEN at_us END) AS deleted_at,
             MAX(CASE WHEN op = 'deleted' THEN revision END) AS deleted_revision,
             SUM(CASE WHEN op = 'deleted' THEN 1 ELSE 0 END) AS deleted,
-            MAX_BY(uid, CASE WHEN uid <> '' THEN COALESCE(revision, at) END) AS uid,
-            COALESCE(
-                MAX_BY("user", CASE WHEN op = 'deleting' AND "user" <> '' THEN at END),
-                MAX_BY("user", CASE WHEN op = 'deleted' AND "user" <> '' THEN at END)
-            ) AS deleter,
-            COALESCE(
-                MAX_BY(agent, CASE WHEN op = 'deleting' AND agent <> '' THEN at END),
-                MAX_BY(agent, CASE WHEN op = 'deleted' AND agent <> '' THEN at END)
-            ) AS deleting_agent,
-            COALESCE(
-                MAX_BY(audit_id, CASE WHEN op = 'deleting' AND audit_id <> '' THEN at END),
-                MAX_BY(audit_id, CASE WHEN op = 'deleted' AND audit_id <> '' THEN at END)
-            ) AS delete_audit_id,
+            MAX_BY(uid, CASE WHEN uid <> '' THEN COALESCE(revision, at_us) END) AS uid,
+            {_first("user")} AS deleter,
+            {_first("agent")} AS deleting_agent,
+            {_first("audit_id")} AS delete_audit_id,
             MAX(CASE WHEN {_ENDS} AND audit_id <> '' THEN 1 ELSE 0 END) AS is_audited
         FROM subject_events
         GROUP BY {MAP}

@@ -18,7 +18,7 @@ from ghostkey.analyses.history._base import MAP, Query
 
 QUERY = Query(
     f"""
-    SELECT {MAP}, "user", manager, op, COUNT(*) AS events, MIN(at) AS first_at, MAX(at) AS last_at, MAX(agent) AS agent
+    SELECT {MAP}, "user", manager, op, COUNT(*) AS events, MIN(at_us) AS first_at, MAX(at_us) AS last_at, MAX(agent) AS agent
     FROM key_events
     WHERE op <> 'seen'
     GROUP BY {MAP}, "user", manager, op

@@ -1,0 +1,103 @@
+"""What the commands about the past share: options, the store, the engine."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from ghostkey.cli.options import ProgressLine, parse_holder
+from ghostkey.model.errors import GhostkeyError, UsageError
+
+if TYPE_CHECKING:
+    from ghostkey.store.engines import Engine
+    from ghostkey.store.history import History
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def past_options(function: F) -> F:
+    """Where the past comes from."""
+    for option in reversed(
+        [
+            click.option(
+                "--from", "paths", multiple=True, metavar="PATH",
+                help="Audit log, etcd snapshot, WAL folder or folder of dated dumps; may be repeated.",
+            ),
+            click.option("--source", "sort", type=click.Choice(["audit", "snapshot", "wal", "dumps"]), help="What the paths are."),
+            click.option("--store", metavar="DIR", help="Use, and add to, this store of history."),
+            click.option("--carve", is_flag=True, help="Recover freed revisions of an etcd snapshot too."),
+            click.option("--engine", type=click.Choice(["duckdb", "spark"]), default="duckdb", help="What runs the queries."),
+        ]
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+def parse_fields(texts: tuple[str, ...]) -> list[tuple[str, str]]:
+    """KIND:PATH pairs."""
+    found = []
+    for text in texts:
+        kind, colon, path = text.partition(":")
+        if not colon or not kind or not path:
+            raise UsageError(f"field {text!r} is not KIND:PATH", "for example --field tenants.demo:status.shards")
+        found.append((kind, path))
+    return found
+
+
+@contextlib.contextmanager
+def opened(
+    paths: tuple[str, ...],
+    sort: str | None,
+    store: str | None,
+    engine: str,
+    *,
+    carve: bool,
+    fields: tuple[str, ...] = (),
+    subjects: tuple[str, ...] = (),
+) -> Iterator[tuple[Engine, History]]:
+    """An engine over the store with these paths imported: the store that was named, else one that lives as long as this.
+
+    Without paths and without a named store, the user's own store.
+    """
+    from ghostkey import story
+    from ghostkey.store.engines import open_engine
+    from ghostkey.store.history import History
+
+    progress = ProgressLine()
+    with contextlib.ExitStack() as stack:
+        if store or not paths:
+            history = History(Path(store) if store else None)
+        else:
+            history = History(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ghostkey-history-"))))
+        if paths:
+            story.import_paths(history, paths, sort or "", parse_fields(fields), carve=carve, progress=progress)
+        if not history.imports():
+            raise GhostkeyError(
+                f"the store {history.directory} holds no history",
+                "give --from AUDIT|SNAPSHOT|WAL|DIR, or ghostkey history import first",
+            )
+        progress("asking the history")
+        found = open_engine(engine, history)
+        story.prepare(found, subjects)
+        progress.done()
+        yield found, history
+
+
+def one_holder(words: tuple[str, ...], namespace: str | None) -> tuple[str, str, str]:
+    """(qualified kind, namespace, name) of the one map that is named; also KIND.GROUP/NAME for maps in other kinds."""
+    if len(words) == 1 and "/" in words[0]:
+        kind, _, name = words[0].partition("/")
+        try:
+            found = parse_holder(words)
+        except UsageError:
+            return kind, namespace or "default", name
+        return found[0][0].qualified, namespace or "default", found[0][1]
+    pairs = parse_holder(words)
+    if len(pairs) != 1:
+        raise UsageError(f"{len(pairs)} maps are named", "name one: cm/NAME or secret/NAME")
+    return pairs[0][0].qualified, namespace or "default", pairs[0][1]

@@ -1,0 +1,103 @@
+"""`ghostkey blame`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from ghostkey.cli import CONTEXT
+from ghostkey.cli._history import past_options
+from ghostkey.cli.options import complete_map
+
+
+@click.command("blame", context_settings=CONTEXT)
+@click.argument("map_words", nargs=-1, required=True, metavar="cm/NAME|secret/NAME", shell_complete=complete_map)
+@click.option("-n", "--namespace", metavar="NS", help="Namespace of the map.")
+@click.option("--context", metavar="NAME", help="Context of the kubeconfig.")
+@click.option("--kubeconfig", metavar="FILE", help="Kubeconfig to use.")
+@past_options
+@click.option("-o", "--output", "form", type=click.Choice(["table", "json"]), default="table", help="How to print.")
+def command(
+    map_words: tuple[str, ...],
+    namespace: str | None,
+    context: str | None,
+    kubeconfig: str | None,
+    paths: tuple[str, ...],
+    sort: str | None,
+    store: str | None,
+    carve: bool,
+    engine: str,
+    form: str,
+) -> int:
+    """Show who wrote each key of a map last, when, and how that is known.
+
+    With --from or --store from the history, which knows users and times; else from the managedFields of the live object,
+    which know managers and one time for each.
+    """
+    import msgspec
+
+    from ghostkey.cli.output import safe
+    from ghostkey.story import when
+
+    if paths or store:
+        from ghostkey.cli._history import one_holder, opened
+
+        kind, space, name = one_holder(map_words, namespace)
+        with opened(paths, sort, store, engine, carve=carve) as (asked, _):
+            where = " AND ".join(
+                f"{c} = '" + v.replace("'", "''") + "'"
+                for c, v in zip(("kind", "namespace", "name"), (kind, space, name), strict=True)
+            )
+            found = asked.rows(f"SELECT * FROM key_life WHERE {where} AND is_present ORDER BY path, key")  # noqa: S608
+        rows = [_record(row, when(row["last_set_at"])) for row in found]
+    else:
+        rows = _live(map_words, namespace, context, kubeconfig)
+    if form == "json":
+        click.echo(
+            msgspec.json.format(msgspec.json.encode({"schema_version": 1, "kind": "GhostkeyBlame", "keys": rows}), indent=2)
+        )
+        return 0
+    if not rows:
+        click.echo("no keys are known", err=True)
+        return 0
+    table = [[row["written_at"], row["writer"] or "?", row["manager"] or "?", row["source"], row["key"]] for row in rows]
+    widths = [max(len(safe(line[column])) for line in table) for column in range(4)]
+    for line in table:
+        cells = [safe(cell).ljust(width) for cell, width in zip(line, widths, strict=False)]
+        click.echo("  ".join([*cells, safe(line[4])]).rstrip())
+    return 0
+
+
+def _record(row: dict[str, Any], at: str) -> dict[str, Any]:
+    path = f"{row['path']}/" if row["path"] else ""
+    return {
+        "key": path + row["key"], "field": row["field"], "writer": row["writer"] or "", "manager": row["manager"] or "",
+        "agent": row["agent"] or "", "written_at": at, "audit_id": row["audit_id"] or "", "source": row["origin"],
+        "writes": row["writes"],
+    }  # fmt: skip
+
+
+def _live(map_words: tuple[str, ...], namespace: str | None, context: str | None, kubeconfig: str | None) -> list[dict[str, Any]]:
+    import msgspec
+
+    from ghostkey.actions.trim import FIELDS, read_map
+    from ghostkey.cli._cluster import connect, one_map
+    from ghostkey.kube.fields import field_owners, writer_of
+
+    client = connect(kubeconfig, context, namespace, None, ())
+    kind, name = one_map(map_words)
+    live = read_map(client, kind, client.config.namespace, name)
+    managed = msgspec.json.encode(live["metadata"].get("managedFields") or [])
+    rows = []
+    for field in FIELDS:
+        owners = field_owners(managed, field)
+        for key in sorted(live.get(field) or ()):
+            writer = writer_of(owners, key)
+            rows.append(
+                {
+                    "key": key, "field": field, "writer": "", "manager": writer.manager if writer else "", "agent": "",
+                    "written_at": writer.time if writer else "?", "audit_id": "", "source": "managedFields", "writes": None,
+                }
+            )  # fmt: skip
+    return rows

@@ -1,0 +1,108 @@
+"""`ghostkey history`."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from ghostkey.cli import CONTEXT
+from ghostkey.cli.options import ProgressLine
+
+STORE = click.option("--store", metavar="DIR", help="The store; by default the user's own.")
+TABLES = ("key_events", "subject_events", "coverage")
+
+
+@click.group("history", context_settings=CONTEXT)
+def command() -> None:
+    """Import audit logs, etcd snapshots, WALs and dumps into a store, and look at what is known.
+
+    The store is a folder of Parquet files; values are never in it.
+    """
+
+
+@command.command("import", context_settings=CONTEXT)
+@click.argument("paths", nargs=-1, required=True, metavar="PATH…")
+@STORE
+@click.option("--source", "sort", type=click.Choice(["audit", "snapshot", "wal", "dumps"]), help="What the paths are.")
+@click.option("--field", "fields", multiple=True, metavar="KIND:PATH", help="A map-valued field too: tenants.demo:status.shards.")
+@click.option("--carve", is_flag=True, help="Recover freed revisions of an etcd snapshot too.")
+def import_(paths: tuple[str, ...], store: str | None, sort: str | None, fields: tuple[str, ...], carve: bool) -> None:
+    """Import files and folders; each is told by what is in it. The same content twice changes nothing."""
+    from pathlib import Path
+
+    from ghostkey import story
+    from ghostkey.cli._history import parse_fields
+    from ghostkey.store.history import History
+
+    progress = ProgressLine()
+    history = History(Path(store) if store else None)
+    done = story.import_paths(history, paths, sort or "", parse_fields(fields), carve=carve, progress=progress)
+    progress.done()
+    for made in done:
+        what = f"{made.key_events:,} key events, {made.subject_events:,} subject events"
+        click.echo(f"{made.id}  {made.origin}  {what}" + ("" if made.is_new else "  (was imported before)"))
+
+
+@command.command("list", context_settings=CONTEXT)
+@STORE
+@click.option("-o", "--output", "form", type=click.Choice(["table", "json"]), default="table", help="How to print.")
+def list_(store: str | None, form: str) -> None:
+    """List what was imported."""
+    from pathlib import Path
+
+    import msgspec
+
+    from ghostkey.cli.output import safe
+    from ghostkey.model.history import rfc3339
+    from ghostkey.store.history import History
+
+    found = History(Path(store) if store else None).imports()
+    if form == "json":
+        click.echo(msgspec.json.format(msgspec.json.encode({"schema_version": 1, "imports": found}), indent=2))
+        return
+    rows = [["ID", "ORIGIN", "SINCE", "UNTIL", "KEY EVENTS", "SUBJECT EVENTS", "SOURCE"]]
+    rows += [
+        [i.id, i.origin, rfc3339(i.since) or "?", rfc3339(i.until) or "?", str(i.key_events), str(i.subject_events), i.source]
+        for i in found
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows if found else []:
+        click.echo(safe("   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()))
+    if not found:
+        click.echo("nothing was imported yet", err=True)
+
+
+@command.command("gaps", context_settings=CONTEXT)
+@STORE
+def gaps(store: str | None) -> int:
+    """Say where and when the sources were blind. Exit code 3 when they were."""
+    from pathlib import Path
+
+    from ghostkey.cli.output import safe
+    from ghostkey.store.engines import open_engine
+    from ghostkey.store.history import History
+    from ghostkey.story import gap_line
+
+    engine = open_engine("duckdb", History(Path(store) if store else None))
+    rows = engine.rows("SELECT * FROM coverage ORDER BY is_gap, origin, kind, namespace, since")
+    for row in rows:
+        click.echo(safe(gap_line(row)))
+    return 3 if any(row["is_gap"] for row in rows) else 0
+
+
+@command.command("export", context_settings=CONTEXT)
+@click.argument("table", type=click.Choice(TABLES), metavar="key_events|subject_events|coverage")
+@STORE
+def export(table: str, store: str | None) -> None:
+    """Print a table as JSON lines; times are microseconds since 1970. The Parquet files themselves are in the store."""
+    from pathlib import Path
+
+    import msgspec
+
+    from ghostkey.store.engines import open_engine
+    from ghostkey.store.history import History
+
+    engine = open_engine("duckdb", History(Path(store) if store else None))
+    for row in engine.rows(f"SELECT * FROM {table}"):  # noqa: S608 (one of TABLES)
+        sys.stdout.buffer.write(msgspec.json.encode(row) + b"\n")

@@ -1,0 +1,66 @@
+"""`ghostkey record`."""
+
+from __future__ import annotations
+
+import click
+
+from ghostkey.cli import CONTEXT
+from ghostkey.cli.options import cluster_options, parse_duration
+
+BUILT_IN = ("namespaces", "nodes", "pods")
+
+
+@click.command("record", context_settings=CONTEXT)
+@cluster_options
+@click.option("--store", metavar="DIR", help="The store; by default the user's own.")
+@click.option("--for", "duration", default="24h", show_default=True, metavar="TIME", help="How long; Ctrl-C ends it as well.")
+@click.option(
+    "--kinds", multiple=True, metavar="KIND", help="Kinds of subjects; by default custom resources, namespaces, nodes, pods."
+)
+@click.option("--field", "fields", multiple=True, metavar="KIND:PATH", help="A map-valued field too: tenants.demo:status.shards.")
+def command(
+    namespace: str | None,
+    context: str | None,
+    kubeconfig: str | None,
+    as_user: str | None,
+    as_group: tuple[str, ...],
+    store: str | None,
+    duration: str,
+    kinds: tuple[str, ...],
+    fields: tuple[str, ...],
+) -> None:
+    """Record keys and objects as they change, into the store of history.
+
+    Survives restarts of the API server; what could have been missed meanwhile is said by `ghostkey history gaps`.
+    """
+    import contextlib
+    import secrets
+    import signal
+    from pathlib import Path
+
+    from ghostkey.cli._cluster import connect
+    from ghostkey.cli._history import parse_fields
+    from ghostkey.inference.infer import is_custom
+    from ghostkey.kube.discovery import discover, resolve
+    from ghostkey.model.refs import CONFIG_MAPS, SECRETS
+    from ghostkey.sources._states import keyed_hash
+    from ghostkey.sources.recorder import Recorder
+    from ghostkey.store.history import History
+
+    seconds = parse_duration(duration)
+    history = History(Path(store) if store else None)
+    client = connect(kubeconfig, context, namespace, as_user, as_group)
+    served = discover(client).kinds
+    wanted = [resolve(word, served) for word in kinds] or [k for k in served if is_custom(k) or k.qualified in BUILT_IN]
+    wanted += [resolve(kind, served) for kind, _ in parse_fields(fields)]
+    chosen = list(dict.fromkeys([CONFIG_MAPS, SECRETS, *wanted]))
+
+    def ready() -> None:
+        click.echo(f"recording {len(chosen)} kinds into {history.directory}", err=True)
+
+    recorder = Recorder(client, chosen, keyed_hash(history.secret), parse_fields(fields), namespace or "", ready)
+    with contextlib.suppress(ValueError):  # not the main thread, as in tests
+        signal.signal(signal.SIGTERM, lambda *_: recorder.stop())
+        signal.signal(signal.SIGINT, lambda *_: recorder.stop())
+    made = history.add(f"record-{secrets.token_hex(8)}", recorder.origin, client.config.server, recorder.events(seconds))
+    click.echo(f"{made.key_events:,} key events, {made.subject_events:,} subject events", err=True)

@@ -1,0 +1,143 @@
+"""The story of a map or a key as lines for a terminal."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from ghostkey.story import CLASSES, DAY, Moment, Story, gap_line, kind_name, when
+
+BARS = "▁▂▃▄▅▆▇█"
+SHOWN = 5
+
+
+def map_lines(story: Story) -> Iterator[str]:
+    """What is wrong with a map, who writes it, how it grows, and what is not known."""
+    present = sum(bool(row["is_present"]) for row in story.keys)
+    yield f"{story.kind}/{story.name} in {story.namespace}: {present:,} keys, {len(story.ghosts):,} of them outlive their subject"
+    classes = Counter(row["class"] for row in story.ghosts)
+    for name, count in classes.most_common():
+        members = [row for row in story.ghosts if row["class"] == name]
+        first = members[0]
+        yield ""
+        yield f"{name}: {count:,} keys: {CLASSES[name]}"
+        for line in proof_lines(first):
+            yield f"  {line}"
+        shown = ", ".join(key_name(row) for row in members[:SHOWN])
+        yield f"  keys: {shown}" + (f" … and {count - SHOWN:,} more" if count > SHOWN else "")
+    for row in story.encoded_twice:
+        begun = "at least since" if row["is_first_seen"] else "since"
+        by = " as ".join(filter(None, dict.fromkeys([row["writer"], row["manager"]]))) or "?"
+        yield ""
+        yield f"encoded twice ({row['shape'].partition(':')[2]}): {row['keys']} keys, {begun} {when(row['since'])}, by {by}, first {row['key']}"
+    yield from _growth(story)
+    writers = [row for row in story.writers if row["op"] in ("set", "delete")]
+    if writers:
+        yield ""
+        yield "written by"
+    for row in writers[:SHOWN]:
+        who = " as ".join(filter(None, dict.fromkeys([row["user"], row["manager"]]))) or "?"
+        yield f"  {who}: {row['events']:,} keys {row['op']}, {when(row['first_at'])} to {when(row['last_at'])}"
+    yield ""
+    yield from coverage_lines(story)
+
+
+def key_lines(story: Story, key: str, moments: list[Moment]) -> Iterator[str]:
+    """The life of one key against that of its subject, and why it is still there."""
+    life = next((row for row in story.keys if row["key"] == key), None)
+    ghost = next((row for row in story.ghosts if row["key"] == key), None)
+    yield f"{story.kind}/{story.name} in {story.namespace}: {key}"
+    days = {(moment.at or 0) // DAY for moment in moments if moment.at is not None}
+    for moment in moments:
+        at = when(moment.at) if len(days) > 1 else when(moment.at)[11:] or "?"
+        yield f"  {at}  {moment.what}  [{moment.proof}]"
+    if ghost is not None:
+        outliving = _span(ghost["outliving"])
+        yield f"  still there at the end of what was seen, {outliving} after its subject went"
+        yield f"why: {ghost['class']}: {CLASSES[ghost['class']]}"
+        yield f"link: template {ghost['template']}"
+    elif life is None:
+        yield "  no source saw this key"
+    elif not life["is_present"]:
+        yield "  it is gone"
+    elif not any(spot[2] == key for spot in story.links):
+        yield "  its subject is not known: none was seen while the sources looked"
+    else:
+        yield "  its subject lives"
+    yield from coverage_lines(story)
+
+
+def coverage_lines(story: Story) -> Iterator[str]:
+    """Where the sources looked and where they were blind, as far as it touches this map."""
+    begins = [row["since"] for row in story.coverage if not row["is_gap"] and row["since"] is not None]
+    if begins:
+        first = next(row for row in story.coverage if row["since"] == min(begins) and not row["is_gap"])
+        yield f"unknown before {when(min(begins))}: {first['origin']} begins"
+    for row in story.coverage:
+        if row["is_gap"] and row["kind"] in ("*", story.kind) and row["namespace"] in ("*", story.namespace):
+            yield f"unknown: {gap_line(row)}"
+
+
+def proof_lines(row: dict[str, Any]) -> Iterator[str]:
+    """The chain for one key of a class."""
+    subject = f"{kind_name(row['subject_kind'])} {row['subject_namespace'] + '/' if row['subject_namespace'] else ''}{row['subject_name']}"
+    yield f"for example {key_name(row)}, written for {subject} (template {row['template']})"
+    yield f"written {when(row['first_set_at'] or row['first_seen_at'])} by {_who(row, 'writer', 'manager')}"
+    asked = f" (asked by {row['subject_deleter']})" if row["subject_deleter"] else ""
+    yield f"{subject} went {when(row['subject_deleted_at'])}{asked}"
+    if row["class"] == "wrong-key-name":
+        yield f"{when(row['attempt_at'])} {row['attempt_by'] or '?'} ({row['attempt_agent'] or '?'}) removed `{row['wrong_key']}`, which is not there"
+    elif row["class"] == "delete-failed":
+        yield f"{when(row['attempt_at'])} {row['attempt_by'] or '?'}: {row['error']}"
+    elif row["class"] == "written-again":
+        yield f"removed {when(row['last_delete_at'])} by {row['key_deleter'] or '?'}, written again {when(row['last_set_at'])} by {_who(row, 'writer', 'manager')}"
+    elif row["class"] == "ownership-stuck":
+        yield f"{when(row['attempt_at'])} {row['attempt_by'] or '?'} applied without it"
+    yield f"outlives it by {_span(row['outliving'])} so far"
+
+
+def _growth(story: Story) -> Iterator[str]:
+    law = story.forecast
+    if law is None or not story.growth:
+        return
+    counts = [int(point["keys"]) for point in story.growth]
+    step = max(1, -(-len(counts) // 60))
+    thinned = counts[step - 1 :: step]
+    top = max([*thinned, 1])
+    yield ""
+    yield f"growth {''.join(BARS[min(7, 8 * max(0, count) // (top + 1))] for count in thinned)} {counts[-1]:,} keys, {law.bytes:,} bytes"
+    if law.follows_subjects:
+        yield "  it grows as its subjects do: no leak"
+    if law.keys_per_day:
+        low, high = rate(law.low, story.growth), rate(law.high, story.growth)
+        yield f"  {rate(law.keys_per_day, story.growth)} keys (half of all estimates: {low} to {high}), {rate(law.bytes_per_day, story.growth)} bytes"
+    if law.full_at is not None:
+        yield f"  binds first: {law.binding}; full {when(law.full_at)} at this rate"
+
+
+def rate(per_day: float, points: list[dict[str, Any]]) -> str:
+    """A slope in the unit that fits how long was looked: nobody believes a day's growth from ten seconds."""
+    span = points[-1]["at_us"] - points[0]["at_us"]
+    for unit, share in (("day", 1), ("hour", 24), ("minute", 24 * 60)):
+        if span * share >= DAY or unit == "minute":
+            return f"{per_day / share:,.1f} a {unit}" if abs(per_day / share) < 10 else f"{per_day / share:,.0f} a {unit}"
+    raise AssertionError("unreachable")
+
+
+def key_name(row: dict[str, Any]) -> str:
+    return f"{row['path']}/{row['key']}" if row["path"] else str(row["key"])
+
+
+def _who(row: dict[str, Any], user: str, manager: str) -> str:
+    return " as ".join(filter(None, dict.fromkeys([row[user], row[manager]]))) or "?"
+
+
+def _span(microseconds: int | None) -> str:
+    if microseconds is None:
+        return "an unknown time"
+    seconds = microseconds / 1e6
+    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:,.0f} {unit}"
+    return f"{seconds:,.0f} s"

@@ -1,0 +1,389 @@
+"""From a store of history to answers: links keys to subjects, runs the queries, tells the story of a map and of a key."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ghostkey.analyses import history as queries
+from ghostkey.inference.links import declared_links, link_keys
+from ghostkey.kube.sizes import OBJECT_LIMIT, VALUES_LIMIT
+from ghostkey.model.events import Coverage, KeysSeen, Shape, SubjectsSeen
+from ghostkey.model.history import rfc3339
+from ghostkey.model.refs import CONFIG_MAPS, SECRETS, Kind, ObjectRef
+from ghostkey.sources._open import open_source, sort_of
+from ghostkey.sources._states import keyed_hash
+from ghostkey.store.engines import Engine
+from ghostkey.store.history import SCHEMA_VERSION, History, Imported, content_id
+from ghostkey.store.snapshot import Snapshot
+
+DAY = 86_400_000_000  # microseconds
+LINKS = {
+    "kind": "VARCHAR", "namespace": "VARCHAR", "name": "VARCHAR", "field": "VARCHAR", "path": "VARCHAR", "key": "VARCHAR",
+    "subject_kind": "VARCHAR", "subject_namespace": "VARCHAR", "subject_name": "VARCHAR", "template": "VARCHAR",
+}  # fmt: skip
+# records of happenings and makers of other objects, which no registry is about
+NO_SUBJECTS = {"configmaps", "secrets", "serviceaccounts", "controllerrevisions.apps"}
+CLASSES = {
+    "no-delete": "nobody tried to remove it",
+    "wrong-key-name": "what was removed is a key of another spelling, which was not there",
+    "delete-failed": "the API server refused the removal",
+    "written-again": "it was removed, and written again",
+    "ownership-stuck": "its manager gave it up, and another manager still owns it",
+    "tombstone": "its value was emptied, and the key stayed",
+    "retention": "keys of this map go some time after their subject, and its time has not come",
+    "unknown": "the sources would not have shown whether anybody tried",
+}
+
+
+def kind_of(qualified: str, *, namespaced: bool) -> Kind:
+    """The kind that a qualified resource stands for; its CamelCase name is made up of the plural, which is all that is known."""
+    if qualified == "configmaps":
+        return CONFIG_MAPS
+    if qualified == "secrets":
+        return SECRETS
+    resource, _, group = qualified.partition(".")
+    single = resource[:-3] + "y" if resource.endswith("ies") else resource.removesuffix("s")
+    return Kind(group, "v1", single.capitalize(), resource, namespaced)
+
+
+def kind_name(qualified: str) -> str:
+    """`Tenant` for `tenants.demo.example.com`."""
+    return kind_of(qualified, namespaced=True).kind
+
+
+def import_paths(
+    history: History,
+    paths: Sequence[str | Path],
+    sort: str = "",
+    fields: Sequence[tuple[str, str]] = (),
+    *,
+    carve: bool = False,
+    progress: Callable[[str], None] = lambda _: None,
+) -> list[Imported]:
+    """Imports files and folders, each told by its content unless `sort` says what they are; audit logs come as one set.
+
+    The same content again changes nothing. An audit log that has grown since takes the place of what was imported of it.
+    Raises SourceDamaged when one cannot be read at all.
+    """
+    sorts: dict[str, list[Path]] = {}
+    for path in map(Path, paths):
+        sorts.setdefault(sort or sort_of(path), []).append(path)
+    digest = keyed_hash(history.secret)
+    salt = repr((sorted(fields), carve, SCHEMA_VERSION))
+    done = []
+    for found, members in sorts.items():
+        for group in [members] if found == "audit" else [[member] for member in members]:
+            with _spooled(group) as files:
+                import_id = content_id(files, salt=salt + found)
+                source = open_source(files, found, digest, fields, carve=carve, progress=progress)
+                made = history.has(import_id) or history.add(import_id, source.origin, " ".join(map(str, group)), source.events())
+            done.append(made)
+            for older in history.imports():
+                # the same paths with other content: a log that grew, a snapshot that was taken anew in its place
+                if found == "audit" and made.is_new and older.id != made.id and older.source == made.source:
+                    history.drop(older.id)
+    return done
+
+
+@contextlib.contextmanager
+def _spooled(paths: Sequence[Path]) -> Iterator[list[Path]]:
+    """The paths, with standard input written to a file: it is read twice, for its id and for its events."""
+    if not any(str(path) == "-" for path in paths):
+        yield list(paths)
+        return
+    with tempfile.NamedTemporaryFile(prefix="ghostkey-stdin-") as handle:
+        shutil.copyfileobj(sys.stdin.buffer, handle)
+        handle.flush()
+        yield [Path(handle.name) if str(path) == "-" else path for path in paths]
+
+
+def prepare(engine: Engine, subjects: Sequence[str] = ()) -> int:
+    """Makes every query's result known to the engine; how many keys have a subject. `subjects` are declared links."""
+    snapshot = _snapshot(engine)
+    rows = []
+    found: Iterable[tuple[KeysSeen, int, int, str]] = (
+        (link for text in subjects for link in declared_links(snapshot, text)) if subjects else link_keys(snapshot)
+    )
+    for seen, i, row, template in found:
+        kind, holder = snapshot.subjects.kind(row), seen.holder
+        rows.append(
+            (
+                holder.kind.qualified, holder.namespace, holder.name, seen.field, "/".join(seen.path), seen.keys[i],
+                kind.qualified, snapshot.subjects.namespaces[row], snapshot.subjects.names[row], template,
+            )
+        )  # fmt: skip
+    engine.load("links", LINKS, rows)
+    queries.define(engine)
+    return len(rows)
+
+
+def _snapshot(engine: Engine) -> Snapshot:
+    """Every key and object that was ever there, as if all lived at once."""
+    snapshot = Snapshot("history")
+    kinds: dict[str, Kind] = {}
+    columns: dict[str, SubjectsSeen] = {}
+    sql = "SELECT kind, namespace, name, MAX(uid) AS uid FROM subject_events GROUP BY kind, namespace, name"
+    for row in engine.rows(sql):
+        if row["kind"] in NO_SUBJECTS:
+            continue
+        batch = columns.get(row["kind"])
+        if batch is None:
+            kind = kinds[row["kind"]] = kind_of(row["kind"], namespaced=bool(row["namespace"]))
+            batch = columns[row["kind"]] = SubjectsSeen(kind, [], [], [])
+        batch.namespaces.append(row["namespace"])
+        batch.names.append(row["name"])
+        batch.uids.append(row["uid"] or "")
+    snapshot.absorb(columns.values())
+    snapshot.absorb(Coverage(kind) for kind in kinds.values())
+    sql = """
+        SELECT kind, namespace, name, field, path, key, MAX(shape) AS shape FROM key_events
+        WHERE op IN ('set', 'seen') GROUP BY kind, namespace, name, field, path, key
+        ORDER BY kind, namespace, name, field, path, key
+    """
+    maps: dict[tuple[str, ...], KeysSeen] = {}
+    shapes: dict[str, Shape] = {}
+    for row in engine.rows(sql):
+        spot = (row["kind"], row["namespace"], row["name"], row["field"], row["path"])
+        seen = maps.get(spot)
+        if seen is None:
+            holder = ObjectRef(kind_of(row["kind"], namespaced=True), row["namespace"], row["name"])
+            path = tuple(row["path"].split("/")) if row["path"] else ()
+            seen = maps[spot] = KeysSeen(holder, row["field"], path, [], [], [])
+        seen.keys.append(row["key"])
+        seen.sizes.append(0)
+        seen.shapes.append(shapes.setdefault(row["shape"], Shape(row["shape"])))
+    snapshot.absorb(maps.values())
+    return snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """How a map grows. Slopes are per day, robust (Theil–Sen over troughs), with their quartiles; `full_at` is when the
+    limit that binds first is met, None when it is not growing. `follows_subjects`: it grows as its subjects do."""
+
+    keys: int
+    bytes: int
+    keys_per_day: float
+    low: float
+    high: float
+    bytes_per_day: float
+    binding: str = ""
+    full_at: int | None = None
+    keys_per_subject: float | None = None
+    follows_subjects: bool = False
+
+
+@dataclass(slots=True)
+class Story:
+    """What is known of one map: points of growth, its keys, ghosts with their class, writers, gaps."""
+
+    kind: str
+    namespace: str
+    name: str
+    growth: list[dict[str, Any]] = field(default_factory=list)
+    keys: list[dict[str, Any]] = field(default_factory=list)
+    subjects: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
+    links: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
+    ghosts: list[dict[str, Any]] = field(default_factory=list)
+    writers: list[dict[str, Any]] = field(default_factory=list)
+    encoded_twice: list[dict[str, Any]] = field(default_factory=list)
+    coverage: list[dict[str, Any]] = field(default_factory=list)
+    forecast: Forecast | None = None
+
+
+def _same(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+def story_of(engine: Engine, kind: str, namespace: str, name: str, key: str = "") -> Story:
+    """The story of one map (of one key of it, when `key` is given); `prepare` has to be called before."""
+    where = f"kind = {_same(kind)} AND namespace = {_same(namespace)} AND name = {_same(name)}"
+    one = f" AND key = {_same(key)}" if key else ""
+    story = Story(kind, namespace, name)
+    story.keys = engine.rows(f"SELECT * FROM key_life WHERE {where}{one} ORDER BY field, path, key")  # noqa: S608
+    story.ghosts = engine.rows(f"SELECT * FROM missed_deletion WHERE {where}{one} ORDER BY ended_at, path, key")  # noqa: S608
+    story.growth = engine.rows(f"SELECT * FROM growth WHERE {where} ORDER BY at_us")  # noqa: S608
+    story.writers = engine.rows(f'SELECT * FROM writers WHERE {where} ORDER BY events DESC, "user", manager, op')  # noqa: S608
+    story.encoded_twice = engine.rows(f"SELECT * FROM encoded_twice WHERE {where} ORDER BY since")  # noqa: S608
+    story.coverage = engine.rows("SELECT * FROM coverage ORDER BY is_gap, origin, kind, namespace, since")
+    linked = engine.rows(
+        f"SELECT l.*, s.uid, s.created_at, s.deleting_at, s.deleted_at, s.deleter, s.is_alive "  # noqa: S608
+        f"FROM (SELECT * FROM links WHERE {where}{one}) l JOIN subject_life s "
+        "ON s.kind = l.subject_kind AND s.namespace = l.subject_namespace AND s.name = l.subject_name"
+    )
+    for row in linked:
+        story.links[row["field"], row["path"], row["key"]] = row
+        story.subjects[row["subject_kind"], row["subject_namespace"], row["subject_name"]] = row
+    story.forecast = forecast(story)
+    return story
+
+
+def forecast(story: Story) -> Forecast | None:
+    """The growth law of a map; None when there is nothing to tell one from."""
+    points = [point for point in story.growth if point["at_us"] is not None]
+    if not points:
+        return None
+    last = points[-1]
+    keys, size = int(last["keys"]), int(last["bytes"])
+    if len(points) < 3 or points[-1]["at_us"] - points[0]["at_us"] < 3_000_000:
+        return Forecast(keys, size, 0.0, 0.0, 0.0, 0.0)
+    bottoms = _troughs(points)
+    low, slope, high = _theil_sen([(p["at_us"], float(p["keys"])) for p in bottoms])
+    _, bytes_slope, _ = _theil_sen([(p["at_us"], float(p["bytes"])) for p in bottoms])
+    created = sum(int(p["added"]) for p in points)
+    living = sum(bool(row["is_alive"]) for row in story.subjects.values())
+    follows = bool(story.subjects) and not story.ghosts and living >= 0.8 * keys
+    known = Forecast(
+        keys, size, slope * DAY, low * DAY, high * DAY, bytes_slope * DAY,
+        keys_per_subject=keys / max(1, len(story.subjects)) if story.subjects and created else None, follows_subjects=follows,
+    )  # fmt: skip
+    if bytes_slope <= 0:
+        return known
+    # values, and key names with protobuf around them, and managedFields, which hold each key once more
+    names = sum(len(row["key"]) for row in story.keys if row["is_present"] and not row["path"])
+    overhead = 6 * keys
+    stored = size + overhead
+    with_fields = stored + names + 8 * keys
+    grown = max(1.0, bytes_slope * DAY)
+    limits = {
+        "values/1 MiB": (size - names, VALUES_LIMIT, 1.0),
+        "stored object/1.5 MiB": (stored, OBJECT_LIMIT, stored / max(1, size)),
+        "stored object with managedFields/1.5 MiB": (with_fields, OBJECT_LIMIT, with_fields / max(1, size)),
+    }
+    days = {limit: (allowed - used) / (grown * factor) for limit, (used, allowed, factor) in limits.items()}
+    binding = min(days, key=days.__getitem__)
+    full_at = last["at_us"] + int(max(0.0, days[binding]) * DAY)
+    return dataclasses.replace(known, binding=binding, full_at=full_at)
+
+
+def _troughs(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The lower edge of a saw: points not above all that follow within the next eighth of the span."""
+    reach = (points[-1]["at_us"] - points[0]["at_us"]) / 8
+    kept = []
+    for place, point in enumerate(points):
+        later = [p["keys"] for p in points[place + 1 :] if p["at_us"] - point["at_us"] <= reach]
+        if not later or point["keys"] <= min(later):
+            kept.append(point)
+    return kept if len(kept) >= 3 else points
+
+
+def _theil_sen(points: list[tuple[int, float]]) -> tuple[float, float, float]:
+    """Lower quartile, median and upper quartile of the slopes between all pairs of points."""
+    import statistics
+
+    slopes = [
+        (right[1] - left[1]) / (right[0] - left[0])
+        for place, left in enumerate(points)
+        for right in points[place + 1 :]
+        if right[0] > left[0]
+    ]
+    if len(slopes) < 2:
+        return (slopes[0],) * 3 if slopes else (0.0, 0.0, 0.0)
+    low, middle, high = statistics.quantiles(slopes, n=4)
+    return low, middle, high
+
+
+def when(at: int | None) -> str:
+    """A time for people; `?` where it is not known."""
+    return rfc3339(at).replace("T", " ").replace("Z", "") if at is not None else "?"
+
+
+def gap_line(row: dict[str, Any]) -> str:
+    """One row of the coverage in words: `audit: not seen from … to …: …`."""
+    if row["since"] is not None or row["until"] is not None:
+        span = f"from {when(row['since'])} to {when(row['until'])}"
+    elif row["since_revision"] is not None or row["until_revision"] is not None:
+        begin, end = (f"{value:,}" if value is not None else "?" for value in (row["since_revision"], row["until_revision"]))
+        span = f"between revisions {begin} and {end}"
+    else:
+        span = "at some time"
+    about = "" if row["kind"] == "*" else f"{row['kind']} " + (f"in {row['namespace']} " if row["namespace"] != "*" else "")
+    if row["is_gap"]:
+        return f"{row['origin']}: {about}not seen {span}: {row['why']}"
+    return f"{row['origin']}: {about}seen {span}"
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One thing that happened: when (None: not known), what in words, and the audit id or origin that shows it."""
+
+    at: int | None
+    what: str
+    proof: str
+    kind: str = ""  # set, delete, missed, refused, created, deleting, deleted, now
+
+
+_KEY_WORDS = {
+    "set": "key written", "seen": "key seen", "delete": "key removed", "missed-delete": "tried to remove",
+    "refused-set": "write refused", "refused-delete": "removal refused", "released": "key given up by its manager, and kept by another",
+}  # fmt: skip
+_SUBJECT_WORDS = {
+    "created": "was created{}", "seen": "was seen", "deleting": "was deleted{}, and waits for its finalizers",
+    "deleted": "is gone: deleted{}",
+}  # fmt: skip
+
+
+def timeline(engine: Engine, story: Story, key: str) -> list[Moment]:
+    """What happened to one key and its subject, in order; one line for what several sources saw."""
+    where = f"kind = {_same(story.kind)} AND namespace = {_same(story.namespace)} AND name = {_same(story.name)}"
+    wrong = {row["wrong_key"] for row in story.ghosts if row["key"] == key and row["wrong_key"]}
+    named = ", ".join(_same(word) for word in [key, *sorted(wrong)])
+    events = engine.rows(f"SELECT * FROM key_events WHERE {where} AND (key IN ({named}) OR (key = '' AND op LIKE 'refused%'))")  # noqa: S608
+    ghost = next((row for row in story.ghosts if row["key"] == key), None)
+    since = ghost["ended_at"] if ghost else None
+    moments: list[tuple[Any, ...]] = []
+    for row in events:
+        if row["key"] in wrong and row["key"] != key and row["op"] != "missed-delete":
+            continue
+        if row["op"].startswith("refused") and not row["key"] and (since is None or (row["at_us"] or 0) < since):
+            continue
+        what = _KEY_WORDS[row["op"]]
+        what += f" `{row['key']}`, which is not there" if row["op"] == "missed-delete" else ""
+        what += f" ({row['value_bytes']:,} bytes)" if row["op"] in ("set", "seen") and row["value_bytes"] >= 0 else ""
+        by = _by(row)
+        what += f" by {by}" if by else ""
+        what += f": {row['error']}" if row["error"] else ""
+        moments.append((row["revision"], row["op"], row["at_us"], what, row["audit_id"] or row["origin"], row["op"]))
+    for link in (row for spot, row in story.links.items() if spot[2] == key):
+        about = (
+            f"{link['subject_kind']} {link['subject_namespace'] + '/' if link['subject_namespace'] else ''}{link['subject_name']}"
+        )
+        where = (
+            f"kind = {_same(link['subject_kind'])} AND namespace = {_same(link['subject_namespace'])} "
+            f"AND name = {_same(link['subject_name'])}"
+        )
+        for row in engine.rows(f"SELECT * FROM subject_events WHERE {where}"):  # noqa: S608
+            by = _by(row)
+            what = f"{about} {_SUBJECT_WORDS[row['op']].format(f' by {by}' if by else '')}"
+            # the revision of a deletion differs between an audit log and etcd: the object's last one, and the deletion's own
+            moments.append((None if row["op"] == "deleted" else row["revision"], about + row["op"], row["at_us"], what,
+                            row["audit_id"] or row["origin"], row["op"]))  # fmt: skip
+    return [Moment(*moment[2:]) for moment in _once(moments)]
+
+
+def _once(moments: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Each happening once, the audit log's word first, in the order of time."""
+    best: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+    for moment in moments:
+        spot = (moment[0], moment[1]) if moment[0] is not None or moment[5] == "deleted" else moment[1:4]
+        held = best.get(spot)
+        if held is None or _weight(moment) > _weight(held):
+            best[spot] = moment
+    return sorted(best.values(), key=lambda moment: (moment[2] is None, moment[2] or 0, moment[0] or 0))
+
+
+def _weight(moment: tuple[Any, ...]) -> tuple[bool, bool]:
+    return "-" in moment[4] and len(moment[4]) == 36, moment[2] is not None
+
+
+def _by(row: dict[str, Any]) -> str:
+    names = [name for name in (row["user"], row["manager"]) if name]
+    return " as ".join(dict.fromkeys(names)) + (f" from {row['source_ip']}" if row["source_ip"] else "")
