@@ -140,6 +140,11 @@ class Demo:
         self.ghostkey("scan", expected=1)
         self.say("Why should I believe that?")
         self.ghostkey("explain", REGISTRY[0], "beta.tenant-0100", "-n", REGISTRY[2], expected=1)
+        self.say("Who wrote it, and why did nobody remove it? The API server's own audit log knows.")
+        audit = str(self.control_plane.audit_log)
+        page = self.control_plane.directory / "story.html"
+        self.ghostkey("explain", REGISTRY[0], "-n", REGISTRY[2], "--from", audit, "--html", str(page), expected=1)
+        self.ghostkey("explain", REGISTRY[0], "beta.tenant-0100", "-n", REGISTRY[2], "--from", audit, expected=1)
         self.say("Take them away, all or none, with a receipt.")
         self.ghostkey("trim", *REGISTRY, "--ghosts", "--apply", "--max-percent", "80", expected=0)
 

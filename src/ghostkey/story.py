@@ -353,9 +353,8 @@ def timeline(engine: Engine, story: Story, key: str) -> list[Moment]:
         what += f": {row['error']}" if row["error"] else ""
         moments.append((row["revision"], row["op"], row["at_us"], what, row["audit_id"] or row["origin"], row["op"]))
     for link in (row for spot, row in story.links.items() if spot[2] == key):
-        about = (
-            f"{link['subject_kind']} {link['subject_namespace'] + '/' if link['subject_namespace'] else ''}{link['subject_name']}"
-        )
+        place = f"{link['subject_namespace']}/" if link["subject_namespace"] else ""
+        about = f"{kind_name(link['subject_kind'])} {place}{link['subject_name']}"
         where = (
             f"kind = {_same(link['subject_kind'])} AND namespace = {_same(link['subject_namespace'])} "
             f"AND name = {_same(link['subject_name'])}"

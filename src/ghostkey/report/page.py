@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ghostkey.kube.sizes import OBJECT_LIMIT, VALUES_LIMIT
-from ghostkey.report.text import coverage_lines, key_name, proof_lines, rate
+from ghostkey.report.text import coverage_lines, key_name, proof_lines, rate_unit
 from ghostkey.story import CLASSES, Story, when
 
 LIFELINES = 40
@@ -135,7 +135,8 @@ def _growth(story: Story) -> Iterator[str]:
         return f"{x:.1f},{height - 30 - (height - 50) * size / top:.1f}"
 
     yield "<h2 id=growth>Growth</h2>"
-    said = f"{law.keys:,} keys, {law.bytes:,} bytes of keys and values; {rate(law.keys_per_day, points)} keys."
+    unit, share = rate_unit(points)
+    said = f"{law.keys:,} keys, {law.bytes:,} bytes of keys and values; {law.keys_per_day / share:,.4g} keys a {unit}."
     if law.full_at is not None:
         said += f" At this rate the limit that binds first ({law.binding}) is met {when(law.full_at)}."
     if law.follows_subjects:
@@ -145,13 +146,16 @@ def _growth(story: Story) -> Iterator[str]:
         if size <= top:
             y = float(spot(begin, size).split(",")[1])
             yield f"<line class=limit x1=70 x2='{WIDTH - 10}' y1='{y:.1f}' y2='{y:.1f}'/><text x=74 y='{y - 4:.1f}'>{_e(label)}</text>"
+    above = [label for label, size in limits if size > top]
+    if above:
+        yield f"<text x='{WIDTH - 10}' y=14 text-anchor=end>above this scale: {_e(', '.join(above))}</text>"
     path = " ".join(spot(point["at_us"], float(point["bytes"])) for point in points)
     yield f"<polyline class=area points='{path}'/>"
     if end > last and law.bytes_per_day > 0:
         yield f"<polyline class=forecast points='{spot(last, float(points[-1]['bytes']))} {spot(end, min(reached, top))}'/>"
-    for share in (0.0, 0.5, 1.0):
-        y = float(spot(begin, top * share).split(",")[1])
-        yield f"<text x=64 y='{y + 4:.1f}' text-anchor=end>{_size(top * share)}</text>"
+    for part in (0.0, 0.5, 1.0):
+        y = float(spot(begin, top * part).split(",")[1])
+        yield f"<text x=64 y='{y + 4:.1f}' text-anchor=end>{_size(top * part)}</text>"
     yield f"<text x=70 y='{height - 8}'>{_e(when(begin))}</text><text x='{WIDTH - 10}' y='{height - 8}' text-anchor=end>{_e(when(end))}</text></svg>"
 
 

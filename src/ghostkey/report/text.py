@@ -110,19 +110,17 @@ def _growth(story: Story) -> Iterator[str]:
     if law.follows_subjects:
         yield "  it grows as its subjects do: no leak"
     if law.keys_per_day:
-        low, high = rate(law.low, story.growth), rate(law.high, story.growth)
-        yield f"  {rate(law.keys_per_day, story.growth)} keys (half of all estimates: {low} to {high}), {rate(law.bytes_per_day, story.growth)} bytes"
+        unit, share = rate_unit(story.growth)
+        low, middle, high, size = (number / share for number in (law.low, law.keys_per_day, law.high, law.bytes_per_day))
+        yield f"  {middle:,.4g} keys a {unit} (half of all estimates: {low:,.4g} to {high:,.4g}), {size:,.4g} bytes a {unit}"
     if law.full_at is not None:
         yield f"  binds first: {law.binding}; full {when(law.full_at)} at this rate"
 
 
-def rate(per_day: float, points: list[dict[str, Any]]) -> str:
-    """A slope in the unit that fits how long was looked: nobody believes a day's growth from ten seconds."""
+def rate_unit(points: list[dict[str, Any]]) -> tuple[str, int]:
+    """The unit that fits how long was looked, and how many are in a day: nobody believes a day's growth from ten seconds."""
     span = points[-1]["at_us"] - points[0]["at_us"]
-    for unit, share in (("day", 1), ("hour", 24), ("minute", 24 * 60)):
-        if span * share >= DAY or unit == "minute":
-            return f"{per_day / share:,.1f} a {unit}" if abs(per_day / share) < 10 else f"{per_day / share:,.0f} a {unit}"
-    raise AssertionError("unreachable")
+    return ("day", 1) if span >= DAY else ("hour", 24) if span >= DAY // 24 else ("minute", 24 * 60)
 
 
 def key_name(row: dict[str, Any]) -> str:

@@ -111,10 +111,17 @@ class _Meta(msgspec.Struct, rename="camel"):
     finalizers: list[str] | None = None
 
 
+class _Details(msgspec.Struct):
+    """Of a Status: which object it is about."""
+
+    uid: str = ""
+
+
 class _Object(msgspec.Struct, rename="camel"):
     """What is looked at of an object in a response."""
 
     kind: str = ""
+    details: _Details | None = None
     metadata: _Meta = msgspec.field(default_factory=_Meta)
     data: dict[str, Any] | None = None
     binary_data: dict[str, Any] | None = None
@@ -337,7 +344,8 @@ class AuditLog:
         writer: Writer,
     ) -> Iterator[SubjectEvent]:
         meta = found.metadata if found and found.kind != "Status" else _Meta()
-        uid = meta.uid or reference.uid
+        # what has no finalizers is answered by a Status about it
+        uid = meta.uid or reference.uid or (found.details.uid if found and found.details else "")
         # finalizers that are left keep it: it begins to be deleted, and ends when the last one goes
         waits = bool(meta.deletion_timestamp and meta.finalizers)
         if verb == "create":

@@ -70,7 +70,7 @@ QUERY = Query(
         SELECT kind, namespace, name, key, MAX_BY(error, at_us) AS error, MAX_BY("user", at_us) AS attempt_by,
             MAX_BY(agent, at_us) AS attempt_agent, MAX(at_us) AS attempt_at, MAX_BY(audit_id, at_us) AS attempt_audit_id
         FROM key_events
-        WHERE op = 'refused-delete' OR (op = 'refused-set' AND key = '')
+        WHERE op = 'refused-delete' OR (op = 'refused-set' AND key = '' AND verb IN ('update', 'patch'))
         GROUP BY kind, namespace, name, key
     ),
     released AS (

@@ -1,0 +1,247 @@
+"""One workload on a real control plane, seen by watch, audit log, etcd snapshot and WAL: the same events where they overlap."""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+import shutil
+import threading
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pytest
+
+from ghostkey.kube.client import ApiClient
+from ghostkey.kube.config import load_config
+from ghostkey.model.history import Covered, HistoryEvent, KeyEvent, SubjectEvent
+from ghostkey.model.refs import CONFIG_MAPS, SECRETS
+from ghostkey.sources._states import keyed_hash
+from ghostkey.sources.audit_log import AuditLog
+from ghostkey.sources.etcd_snapshot import EtcdSnapshot
+from ghostkey.sources.etcd_wal import EtcdWal
+from ghostkey.sources.recorder import Recorder
+from ghostkey.testing import ControlPlane
+from tests.helpers import make_tenants_kind
+from tests.history.test_mistakes import SHOWS_ALL
+
+DIGEST = keyed_hash(b"the same for all sources")
+WRITES = 2_200
+MERGE, STRATEGIC = "application/merge-patch+json", "application/strategic-merge-patch+json"
+JSON_PATCH, APPLY = "application/json-patch+json", "application/apply-patch+yaml"
+VALUES = ["1", "", '{"plan":"gold","shard":2}', "ü€😀", "line\nline", '","', '\\"', "<&>", "x" * 300, '"{\\"a\\":1}"', "0"]
+
+Fact = tuple[Any, ...]
+
+
+class Workload:
+    """Random writes with every verb and patch type, remembered in no model: the sources are compared with each other."""
+
+    def __init__(self, control_plane: ControlPlane, seed: int) -> None:
+        self.control_plane, self.rng = control_plane, random.Random(seed)
+        self.namespaces = [f"agree-{number}" for number in range(3)]
+        self.maps: dict[tuple[str, str, str], set[str]] = {}
+        self.tenants: set[tuple[str, str]] = set()
+        self.refused = 0
+
+    def write(self, method: str, path: str, body: object = None, content_type: str = "application/json") -> int:
+        raw = None if body is None else json.dumps(body).encode()
+        status, _ = self.control_plane.raw(method, path, raw, content_type)
+        self.refused += status >= 400
+        return status
+
+    def step(self) -> None:
+        action = self.rng.choice(
+            [*["patch"] * 12, *["json"] * 5, "strategic", "apply", "put", "put", "create", "delete", "tenant", "collection"]
+        )
+        getattr(self, action if action != "json" else "json_patch")()
+
+    def value(self, kind: str) -> str:
+        value = self.rng.choice(VALUES) + str(self.rng.randrange(20))
+        return base64.b64encode(value.encode()).decode() if kind == "secrets" else value
+
+    def key(self) -> str:
+        return f"key-{self.rng.randrange(40)}" + self.rng.choice(["", ".json", "_x"])
+
+    def some(self) -> tuple[str, str, str] | None:
+        return self.rng.choice(sorted(self.maps)) if self.maps else None
+
+    @staticmethod
+    def path(spot: tuple[str, str, str]) -> str:
+        kind, namespace, name = spot
+        return f"/api/v1/namespaces/{namespace}/{kind}/{name}"
+
+    def create(self) -> None:
+        kind, namespace = self.rng.choice(["configmaps", "configmaps", "secrets"]), self.rng.choice(self.namespaces)
+        name = f"map-{self.rng.randrange(12)}"
+        data = {self.key(): self.value(kind) for _ in range(self.rng.randrange(12))}
+        body: dict[str, Any] = {"metadata": {"name": name}, "data": data}
+        if kind == "configmaps" and self.rng.random() < 0.3:
+            body["binaryData"] = {"blob": base64.b64encode(self.rng.randbytes(20)).decode()}
+        if kind == "secrets" and self.rng.random() < 0.5:
+            body["stringData"] = {self.key(): "plain text"}
+        if self.write("POST", f"/api/v1/namespaces/{namespace}/{kind}", body) == 201:
+            self.maps[kind, namespace, name] = set()
+
+    def delete(self) -> None:
+        if (spot := self.some()) and self.rng.random() < 0.5:
+            self.write("DELETE", self.path(spot))
+            del self.maps[spot]
+
+    def collection(self) -> None:
+        if self.rng.random() < 0.1:
+            namespace = self.rng.choice(self.namespaces)
+            self.write("DELETE", f"/api/v1/namespaces/{namespace}/configmaps")
+            self.maps = {spot: keys for spot, keys in self.maps.items() if spot[:2] != ("configmaps", namespace)}
+
+    def patch(self) -> None:
+        if spot := self.some():
+            changes = {self.key(): self.rng.choice([None, self.value(spot[0])]) for _ in range(self.rng.randint(1, 4))}
+            self.write("PATCH", self.path(spot), {"data": changes}, MERGE)
+
+    def strategic(self) -> None:
+        if spot := self.some():
+            self.write("PATCH", self.path(spot), {"data": {self.key(): self.value(spot[0]), self.key(): None}}, STRATEGIC)
+
+    def json_patch(self) -> None:
+        if spot := self.some():
+            operations: list[dict[str, Any]] = []
+            for _ in range(self.rng.randint(1, 3)):
+                op = self.rng.choice(["add", "replace", "remove"])
+                operations.append(
+                    {"op": op, "path": f"/data/{self.key()}", **({} if op == "remove" else {"value": self.value(spot[0])})}
+                )
+            self.write("PATCH", self.path(spot), operations, JSON_PATCH)
+
+    def apply(self) -> None:
+        if spot := self.some():
+            kind = "ConfigMap" if spot[0] == "configmaps" else "Secret"
+            data = {self.key(): self.value(spot[0]) for _ in range(3)}
+            body = {"apiVersion": "v1", "kind": kind, "metadata": {"name": spot[2], "namespace": spot[1]}, "data": data}
+            self.write("PATCH", f"{self.path(spot)}?fieldManager=gitops&force=true", body, APPLY)
+
+    def put(self) -> None:
+        if spot := self.some():
+            status, raw = self.control_plane.raw("GET", self.path(spot))
+            if status == 200:
+                live = json.loads(raw)
+                data = live.get("data") or {}
+                for key in list(data)[: self.rng.randrange(4)]:
+                    del data[key]
+                data[self.key()] = self.value(spot[0])
+                live["data"] = data
+                self.write("PUT", self.path(spot), live)
+
+    def tenant(self) -> None:
+        namespace, name = self.rng.choice(self.namespaces), f"tenant-{self.rng.randrange(30)}"
+        tenants = f"/apis/demo.ghostkey.dev/v1/namespaces/{namespace}/tenants"
+        if (namespace, name) in self.tenants:
+            self.write("DELETE", f"{tenants}/{name}")
+            self.tenants.discard((namespace, name))
+        else:
+            body = {"apiVersion": "demo.ghostkey.dev/v1", "kind": "Tenant", "metadata": {"name": name}, "spec": {"plan": "gold"}}
+            self.write("POST", tenants, body)
+            self.tenants.add((namespace, name))
+
+
+def key_facts(events: Iterable[HistoryEvent]) -> set[Fact]:
+    """What every source has to say alike of keys: revision, map, key, what happened, and the value's hash."""
+    return {
+        (e.revision, e.kind, e.namespace, e.name, e.field, e.path, e.key, e.op, e.value_hash, e.value_bytes, e.shape, e.key_delta)
+        for e in events
+        if isinstance(e, KeyEvent) and e.op in ("set", "delete") and e.namespace.startswith("agree-")
+    }
+
+
+def subject_facts(events: Iterable[HistoryEvent]) -> list[Fact]:
+    """Of objects: who was created and deleted, in order. Revisions of deletions differ: an audit log shows the object's last."""
+    return sorted(
+        (e.kind, e.namespace, e.name, e.uid, e.op)
+        for e in events
+        if isinstance(e, SubjectEvent) and e.op in ("created", "deleted") and e.namespace.startswith("agree-")
+    )
+
+
+def without_revision_of_deletions(facts: set[Fact]) -> set[Fact]:
+    """A map that is deleted as a whole: the audit log knows the revision of its last state, etcd that of the deletion."""
+    return {fact if fact[7] != "delete" else (None, *fact[1:]) for fact in facts}
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, list[HistoryEvent]]]:
+    """The same workload as each source saw it."""
+    folder = tmp_path_factory.mktemp("agree")
+    with ControlPlane(audit_policy=SHOWS_ALL) as control_plane:
+        make_tenants_kind(control_plane)
+        workload = Workload(control_plane, seed=20261124)
+        for namespace in workload.namespaces:
+            control_plane.request("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}})
+        client = ApiClient(load_config(str(control_plane.kubeconfig)))
+        from ghostkey.kube.discovery import discover, resolve
+
+        kinds = [CONFIG_MAPS, SECRETS, resolve("tenants", discover(client).kinds)]
+        ready = threading.Event()
+        recorder = Recorder(client, kinds, DIGEST, on_ready=ready.set)
+        recorded: list[HistoryEvent] = []
+        watching = threading.Thread(target=lambda: recorded.extend(recorder.events(600)))
+        watching.start()
+        assert ready.wait(30)
+        for _ in range(WRITES):
+            workload.step()
+        assert workload.refused > 20
+        # the last write of all, so that every source is known to have come this far
+        control_plane.request("POST", "/api/v1/namespaces/agree-0/configmaps", {"metadata": {"name": "last"}, "data": {"a": "1"}})
+        control_plane.wait_until(
+            lambda: any(isinstance(e, KeyEvent) and e.name == "last" for e in recorded), "the watch has seen the last write"
+        )
+        recorder.stop()
+        watching.join()
+        # one more entry in etcd's log makes the one before it known to be committed
+        control_plane.request("POST", "/api/v1/namespaces/default/configmaps", {"metadata": {"name": "after"}})
+        control_plane.wait_until(
+            lambda: "agree-0/configmaps" in control_plane.audit_log.read_text()[-20000:], "it is in the audit log"
+        )
+        control_plane.processes["kube-apiserver"].stop()
+        control_plane.processes["etcd"].stop()
+        shutil.copytree(control_plane.directory / "etcd", folder / "etcd")
+        shutil.copy(control_plane.audit_log, folder / "audit.log")
+    return {
+        "watch": recorded,
+        "audit": list(AuditLog([folder / "audit.log"], DIGEST).events()),
+        "snapshot": list(EtcdSnapshot(folder / "etcd" / "member" / "snap" / "db", DIGEST).events()),
+        "wal": list(EtcdWal(folder / "etcd", DIGEST).events()),
+    }
+
+
+def test_snapshot_and_wal_agree_on_every_key(seen: dict[str, list[HistoryEvent]]) -> None:
+    snapshot = key_facts(seen["snapshot"])
+    assert len(snapshot) > WRITES
+    assert snapshot == key_facts(seen["wal"])
+
+
+@pytest.mark.parametrize("source", ["audit", "watch"])
+def test_etcd_and_the_api_server_agree_on_every_key(seen: dict[str, list[HistoryEvent]], source: str) -> None:
+    etcd, other = (
+        without_revision_of_deletions(key_facts(seen["snapshot"])),
+        without_revision_of_deletions(key_facts(seen[source])),
+    )
+    assert etcd - other == set()
+    assert other - etcd == set()
+
+
+@pytest.mark.parametrize("source", ["audit", "watch", "wal"])
+def test_all_agree_on_objects(seen: dict[str, list[HistoryEvent]], source: str) -> None:
+    assert subject_facts(seen["snapshot"]) == subject_facts(seen[source])
+
+
+def test_no_source_reports_damage(seen: dict[str, list[HistoryEvent]]) -> None:
+    for source, events in seen.items():
+        gaps = [event for event in events if isinstance(event, Covered) and event.is_gap]
+        assert not [gap for gap in gaps if "damaged" in gap.why], source
+
+
+def test_refused_writes_are_evidence_in_the_audit_log_and_nowhere_else(seen: dict[str, list[HistoryEvent]]) -> None:
+    refused = [e for e in seen["audit"] if isinstance(e, KeyEvent) and e.op.startswith("refused")]
+    assert refused
+    assert all(e.error for e in refused)
+    assert not [e for s in ("watch", "snapshot", "wal") for e in seen[s] if isinstance(e, KeyEvent) and e.error]
