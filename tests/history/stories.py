@@ -1,0 +1,222 @@
+"""Lives of keys and subjects as events, small enough to check by eye; every query over every one of them, in both engines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ghostkey.model.history import (
+    CREATED,
+    DELETE,
+    DELETED,
+    DELETING,
+    MISSED_DELETE,
+    REFUSED_DELETE,
+    REFUSED_SET,
+    RELEASED,
+    SEEN,
+    SET,
+    Covered,
+    HistoryEvent,
+    KeyEvent,
+    SubjectEvent,
+)
+from ghostkey.store.history import History
+
+BEGIN = 1_795_000_000_000_000  # microseconds: 2026-11-18
+SECOND = 1_000_000
+TENANTS = "tenants.demo.example.com"
+MAP = ("configmaps", "system", "registry")
+
+
+@dataclass
+class StoryTeller:
+    """Writes events one second after the other, as an audit log would tell them."""
+
+    origin: str = "audit"
+    events: list[HistoryEvent] = field(default_factory=list)
+    clock: int = 0
+    revision: int = 100
+
+    def tick(self) -> tuple[int, int]:
+        self.clock += 1
+        self.revision += 1
+        return BEGIN + self.clock * SECOND, self.revision
+
+    def who(self, user: str) -> tuple[str, ...]:
+        if self.origin != "audit":
+            return ("", user, "", "", "", "")
+        return user, user, f"{user}/v1", "10.0.0.1", f"00000000-0000-4000-8000-{self.revision:012d}", "patch"
+
+    def key(
+        self,
+        key: str,
+        op: str = SET,
+        *,
+        size: int = 10,
+        shape: str = "word",
+        by: str = "operator",
+        error: str = "",
+        path: str = "",
+    ) -> None:
+        at, revision = self.tick()
+        delta = {SET: 1, DELETE: -1}.get(op, 0)
+        if op == SET and any(isinstance(e, KeyEvent) and e.key == key and e.op == SET for e in self.events):
+            last = [e.op for e in self.events if isinstance(e, KeyEvent) and e.key == key and e.op in (SET, DELETE)][-1]
+            delta = 0 if last == SET else 1
+        said = size if op in (SET, SEEN) else -1
+        self.events.append(
+            KeyEvent(
+                at, None if op.startswith("refused") else revision, *MAP, "data", path, key, op, said, hash(key) & 0xFFFF, shape,
+                delta, delta * (size + len(key)), *self.who(by), error, self.origin, False,
+            )
+        )  # fmt: skip
+
+    def subject(self, name: str, op: str, *, by: str = "alice", uid: str = "") -> None:
+        at, revision = self.tick()
+        namespace, _, bare = name.rpartition("/")
+        self.events.append(
+            SubjectEvent(at, revision, TENANTS, namespace, bare, uid or f"uid-{name}", op, *self.who(by), self.origin, False)
+        )
+
+    def live(self, *names: str) -> None:
+        """Subjects that live, each with its key."""
+        for name in names:
+            self.subject(f"prod/{name}", CREATED)
+            self.key(f"prod.{name}")
+
+    def done(self) -> list[HistoryEvent]:
+        covered = Covered(self.origin, "*", "*", BEGIN, BEGIN + (self.clock + 60) * SECOND, None, None, False, "")
+        return [*self.events, covered]
+
+
+KEEPERS = ("acorn-1", "birch-2", "cedar-3", "dune-4")
+
+
+def _begin(origin: str = "audit") -> StoryTeller:
+    teller = StoryTeller(origin)
+    teller.live(*KEEPERS, "onyx-9")
+    return teller
+
+
+def no_delete(origin: str = "audit") -> list[HistoryEvent]:
+    teller = _begin(origin)
+    teller.subject("prod/onyx-9", DELETING)
+    teller.subject("prod/onyx-9", DELETED, by="operator")
+    return teller.done()
+
+
+def wrong_key_name() -> list[HistoryEvent]:
+    teller = _begin()
+    teller.subject("prod/onyx-9", DELETING)
+    teller.key("onyx-9", MISSED_DELETE)
+    teller.subject("prod/onyx-9", DELETED, by="operator")
+    return teller.done()
+
+
+def delete_failed() -> list[HistoryEvent]:
+    teller = _begin()
+    teller.subject("prod/onyx-9", DELETING)
+    teller.key("prod.onyx-9", REFUSED_DELETE, error="403 Forbidden: no patch for you")
+    teller.subject("prod/onyx-9", DELETED, by="operator")
+    return teller.done()
+
+
+def map_too_large() -> list[HistoryEvent]:
+    teller = _begin()
+    teller.subject("prod/onyx-9", DELETED)
+    teller.key("", REFUSED_SET, error="413: etcdserver: request is too large")
+    return teller.done()
+
+
+def written_again() -> list[HistoryEvent]:
+    teller = _begin()
+    teller.subject("prod/onyx-9", DELETED)
+    teller.key("prod.onyx-9", DELETE)
+    teller.key("prod.onyx-9", SET, by="stale-worker")
+    return teller.done()
+
+
+def ownership_stuck() -> list[HistoryEvent]:
+    teller = _begin()
+    teller.subject("prod/onyx-9", DELETED)
+    teller.key("prod.onyx-9", RELEASED, by="gitops")
+    return teller.done()
+
+
+def tombstone() -> list[HistoryEvent]:
+    teller = _begin()
+    teller.subject("prod/onyx-9", DELETED)
+    teller.key("prod.onyx-9", SET, size=0, shape="empty")
+    return teller.done()
+
+
+def retention() -> list[HistoryEvent]:
+    teller = StoryTeller()
+    names = ("onyx-1", "onyx-2", "onyx-3", "onyx-4")
+    teller.live(*KEEPERS, *names, "onyx-9")
+    for name in names:
+        teller.subject(f"prod/{name}", DELETED)
+    teller.clock += 300
+    for name in names:
+        teller.key(f"prod.{name}", DELETE)
+    teller.subject("prod/onyx-9", DELETED)
+    return teller.done()
+
+
+def removed() -> list[HistoryEvent]:
+    teller = _begin()
+    teller.key("prod.onyx-9", DELETE)
+    teller.subject("prod/onyx-9", DELETED)
+    return teller.done()
+
+
+def recreated() -> list[HistoryEvent]:
+    teller = _begin()
+    teller.subject("prod/onyx-9", DELETED)
+    teller.subject("prod/onyx-9", CREATED, uid="another")
+    return teller.done()
+
+
+def encoded_twice() -> list[HistoryEvent]:
+    teller = StoryTeller()
+    teller.live(*KEEPERS)
+    teller.key("prod.acorn-1", SET, shape="doubled:json in a JSON string", by="new-release")
+    teller.key("prod.birch-2", SET, shape="doubled:json in a JSON string", by="new-release")
+    return teller.done()
+
+
+def seen_before() -> list[HistoryEvent]:
+    """A map that was there when the coverage began, in two sources that overlap."""
+    teller = StoryTeller("etcd-snapshot")
+    for name in (*KEEPERS, "onyx-9"):
+        teller.subject(f"prod/{name}", SEEN)
+        teller.key(f"prod.{name}", SEEN)
+    teller.subject("prod/onyx-9", DELETED)
+    return teller.done()
+
+
+STORIES = {
+    "no-delete": (no_delete(), {"prod.onyx-9": "no-delete"}),
+    "etcd-alone": (no_delete("etcd-snapshot"), {"prod.onyx-9": "unknown"}),
+    "wrong-key-name": (wrong_key_name(), {"prod.onyx-9": "wrong-key-name"}),
+    "delete-failed": (delete_failed(), {"prod.onyx-9": "delete-failed"}),
+    "map-too-large": (map_too_large(), {"prod.onyx-9": "delete-failed"}),
+    "written-again": (written_again(), {"prod.onyx-9": "written-again"}),
+    "ownership-stuck": (ownership_stuck(), {"prod.onyx-9": "ownership-stuck"}),
+    "tombstone": (tombstone(), {"prod.onyx-9": "tombstone"}),
+    "retention": (retention(), {"prod.onyx-9": "retention"}),
+    "removed": (removed(), {}),
+    "recreated": (recreated(), {}),
+    "encoded-twice": (encoded_twice(), {}),
+    "seen-before": (seen_before(), {"prod.onyx-9": "unknown"}),
+}
+
+
+def stored(folder: Path, *stories: Iterable[HistoryEvent]) -> History:
+    """A store with each of these imported."""
+    history = History(folder)
+    for number, events in enumerate(stories):
+        history.add(f"story-{number}", "story", f"story {number}", events)
+    return history

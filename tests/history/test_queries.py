@@ -1,0 +1,106 @@
+"""Event stories in, rows out; and the same rows from both engines."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ghostkey import story
+from ghostkey.analyses.history import all_queries, page
+from ghostkey.store.engines import DuckEngine, Engine, SparkEngine
+from ghostkey.store.history import History
+from tests.history.stories import BEGIN, MAP, SECOND, STORIES, no_delete, stored
+
+SECTIONS = ("What it finds", "Why it matters", "When it is wrong", "Example", "Source")
+
+
+def told(folder: Path, name: str) -> story.Story:
+    engine = DuckEngine(stored(folder, STORIES[name][0]))
+    story.prepare(engine)
+    return story.story_of(engine, *MAP)
+
+
+@pytest.mark.parametrize("name", sorted(STORIES))
+def test_story_has_its_class(tmp_path: Path, name: str) -> None:
+    assert {row["key"]: row["class"] for row in told(tmp_path, name).ghosts} == STORIES[name][1]
+
+
+def test_missed_deletion_names_everybody(tmp_path: Path) -> None:
+    (row,) = told(tmp_path, "wrong-key-name").ghosts
+    assert (row["writer"], row["subject_deleter"], row["attempt_by"]) == ("operator", "alice", "operator")
+    assert (row["wrong_key"], row["subject_namespace"], row["subject_name"]) == ("onyx-9", "prod", "onyx-9")
+    assert row["outliving"] == 60 * SECOND
+
+
+def test_refusal_keeps_the_servers_words(tmp_path: Path) -> None:
+    (row,) = told(tmp_path, "map-too-large").ghosts
+    assert row["error"] == "413: etcdserver: request is too large"
+
+
+def test_growth_counts_keys_and_bytes_at_the_end_of_each_slice(tmp_path: Path) -> None:
+    points = told(tmp_path, "removed").growth
+    assert [point["keys"] for point in points] == [1, 2, 3, 4, 5, 4]
+    assert points[-1]["bytes"] == 4 * 10 + sum(len(f"prod.{n}") for n in ("acorn-1", "birch-2", "cedar-3", "dune-4"))
+
+
+def test_same_story_from_two_sources_counts_once(tmp_path: Path) -> None:
+    engine = DuckEngine(stored(tmp_path, no_delete(), no_delete("etcd-snapshot")))
+    story.prepare(engine)
+    assert story.story_of(engine, *MAP).growth[-1]["keys"] == 5
+
+
+def test_double_encoding_is_since_its_first_write(tmp_path: Path) -> None:
+    (row,) = told(tmp_path, "encoded-twice").encoded_twice
+    assert (row["since"], row["writer"], row["key"], row["keys"]) == (BEGIN + 9 * SECOND, "new-release", "prod.acorn-1", 2)
+
+
+def test_growth_that_follows_live_subjects_is_no_leak(tmp_path: Path) -> None:
+    law = told(tmp_path, "removed").forecast
+    assert law is not None
+    assert law.follows_subjects
+    leak = told(tmp_path / "leak", "no-delete").forecast
+    assert leak is not None
+    assert not leak.follows_subjects
+
+
+@pytest.mark.parametrize("name", sorted(all_queries()))
+def test_query_has_its_page(name: str) -> None:
+    text = page(name)
+    places = [text.index(f"\n{section}\n    ") for section in SECTIONS]
+    assert places == sorted(places)
+
+
+@pytest.fixture(scope="module")
+def spark_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    yield tmp_path_factory.mktemp("spark")
+    from pyspark.sql import SparkSession
+
+    if (running := SparkSession.getActiveSession()) is not None:
+        running.stop()
+
+
+def rows_of(engine: Engine, query: str) -> list[tuple[tuple[str, Any], ...]]:
+    return sorted(
+        (tuple(sorted((n, _plain(v)) for n, v in row.items())) for row in engine.rows(f"SELECT * FROM {query}")), key=repr
+    )
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, str):
+        return value
+    number = float(value)
+    return "nan" if math.isnan(number) else round(number, 6)
+
+
+@pytest.mark.timeout(280)
+@pytest.mark.parametrize("name", sorted(STORIES))
+def test_engines_agree_on_every_query(spark_folder: Path, name: str) -> None:
+    history: History = stored(spark_folder / name, STORIES[name][0])
+    duck, spark = DuckEngine(history), SparkEngine(history)
+    assert story.prepare(duck) == story.prepare(spark)
+    for query in all_queries():
+        assert rows_of(duck, query) == rows_of(spark, query), query
