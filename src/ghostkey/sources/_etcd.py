@@ -277,15 +277,32 @@ class Reader:
     encrypted: dict[tuple[str, str], int] = field(default_factory=dict)
     _large: OrderedDict[tuple[str, str, str], _LargeMap] = field(default_factory=OrderedDict)
     _kinds: dict[str, str] = field(default_factory=dict)  # place in etcd → qualified resource
+    _versions: dict[bytes, int] = field(default_factory=dict)  # etcd key → version last seen
     _alive: dict[bytes, str] = field(default_factory=dict)  # etcd key → UID
 
     def __post_init__(self) -> None:
         self.states = MapStates(self.origin, self.digest)
 
     def put(
-        self, key: bytes, value: bytes, revision: int | None, *, is_new: bool, is_recovered: bool = False
+        self,
+        key: bytes,
+        value: bytes,
+        revision: int | None,
+        *,
+        is_new: bool,
+        is_recovered: bool = False,
+        version: int = 0,
     ) -> Iterator[HistoryEvent]:
-        """Events of one write. `is_new`: the key did not exist before."""
+        """Events of one write. `is_new`: the key did not exist before. `version` counts its writes: 0 when not known.
+
+        After a write that is missing, the difference to the last known state is nobody's: the map is only seen then.
+        """
+        if version:
+            before = self._versions.get(key)
+            self._versions[key] = version
+            is_new = is_new and version == 1
+            if before is not None and before != version - 1 and (missed := self._spot(key)) is not None:
+                self._forget(missed)
         spot = self._spot(key)
         if spot is None:
             return
@@ -308,6 +325,11 @@ class Reader:
         except DamagedValueError:
             self.damaged += 1
 
+    def _forget(self, spot: tuple[str, str, str]) -> None:
+        holder = (self._kinds.get(spot[0], spot[0]), spot[1], spot[2])
+        self._large.pop(holder, None)
+        self.states.forget(holder)
+
     def delete(self, key: bytes, revision: int | None, *, is_recovered: bool = False) -> Iterator[HistoryEvent]:
         """Events of one deletion. Its time is that of the last write before it: etcd keeps none."""
         spot = self._spot(key)
@@ -316,6 +338,7 @@ class Reader:
         place, namespace, name = spot
         qualified = self._kinds.get(place) or _guess(place)
         uid = self._alive.pop(key, "")
+        self._versions.pop(key, None)
         yield SubjectEvent(
             self.last_time, revision, qualified, namespace, name, uid, DELETED, *Writer(), self.origin, is_recovered
         )  # fmt: skip

@@ -129,6 +129,8 @@ class _Object(msgspec.Struct, rename="camel"):
     items: list[Any] | None = None
 
 
+# everything that decoding hostile bytes raises
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _decode_event = msgspec.json.Decoder(_Event).decode
 _decode_object = msgspec.json.Decoder(_Object).decode
 _decode_pairs = msgspec.json.Decoder(dict[str, str]).decode
@@ -219,7 +221,7 @@ class AuditLog:
                 return
         try:
             event = _decode_event(line)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except UNREADABLE:
             yield from self._odd(line)
             return
         yield from self._event(event)
@@ -253,7 +255,7 @@ class AuditLog:
         for item in items:
             try:
                 event = _decode_event(msgspec.json.encode(item))
-            except (msgspec.DecodeError, msgspec.ValidationError, TypeError):
+            except (*UNREADABLE, TypeError):
                 self._damaged += 1
                 continue
             yield from self._event(event)
@@ -311,7 +313,7 @@ class AuditLog:
             return None
         try:
             return _decode_object(raw)
-        except (msgspec.DecodeError, msgspec.ValidationError):
+        except UNREADABLE:
             return None
 
     @staticmethod
@@ -505,7 +507,7 @@ class AuditLog:
         raw = bytes(event.response_object) or bytes(event.request_object)
         try:
             entries = entries_at(msgspec.json.decode(raw), path)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             self._gap(holder[0], holder[1], f"level {event.level} does not show {path}", at)
             return
         if entries is not None or self._states.known(holder):
@@ -533,7 +535,7 @@ class AuditLog:
         head_end = request if request >= 0 else response
         try:
             event = _decode_event(line[:head_end] + line[tail:])
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             return None
         reference = event.object_ref
         if (
@@ -553,7 +555,7 @@ class AuditLog:
             self._raw[holder] = data
             try:
                 pairs = _decode_pairs(data)
-            except (msgspec.DecodeError, msgspec.ValidationError):
+            except UNREADABLE:
                 del self._raw[holder]
                 return None
             if b'"binaryData":{' in line[response:start]:
@@ -619,7 +621,7 @@ def _window(before: bytes, after: bytes) -> tuple[dict[str, str], dict[str, str]
     pieces = (before[begin : len(before) - rest], after[begin : len(after) - rest])
     try:
         old, new = (_decode_pairs(b"{" + piece.strip(b",") + b"}") for piece in pieces)
-    except (msgspec.DecodeError, msgspec.ValidationError):
+    except UNREADABLE:
         return None
     return old, new
 
@@ -636,7 +638,7 @@ def _patched(body: bytes, kind: str) -> dict[str, dict[str, bytes | None]] | Non
     """What a patch of a map sets and removes: merge and strategic patches, JSON patches; None when it cannot be told."""
     try:
         document = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return None
     found: dict[str, dict[str, bytes | None]] = {}
     if isinstance(document, dict):

@@ -72,21 +72,22 @@ class EtcdSnapshot:
         items = self._items(data, page_bytes, root)
         compacted = self._compacted(data, page_bytes, root)
         reader, last = self._reader, 0
-        seen: set[bytes] = set()
         for count, (main, _, is_tombstone, begin, end, is_recovered) in enumerate(items, 1):
             if count % 50_000 == 0:
                 self._progress(f"read {count:,} revisions")
             try:
-                key, value, created = _key_value(data, begin, end)
+                key, value, created, modified, version = _key_value(data, begin, end)
             except DamagedValueError:
                 self._torn += 1
                 continue
+            if not is_tombstone and modified != main:
+                self._torn += 1  # the item of another revision: what pointed here is damaged
+                continue
             if is_tombstone:
-                seen.discard(key)
                 yield from reader.delete(key, main, is_recovered=is_recovered)
             else:
                 is_new = created == main
-                yield from reader.put(key, value, main, is_new=is_new, is_recovered=is_recovered)
+                yield from reader.put(key, value, main, is_new=is_new, is_recovered=is_recovered, version=version)
             last = max(last, main)
         first = min((item[0] for item in items if not item[5]), default=0)
         since = max(first, compacted)
@@ -208,19 +209,19 @@ def _item(key: bytes, begin: int, end: int, *, is_recovered: bool) -> Item | Non
     return (main, sub, len(key) == 18, begin, end, is_recovered) if separator == b"_" else None
 
 
-def _key_value(data: mmap.mmap, begin: int, end: int) -> tuple[bytes, bytes, int]:
-    """Key, value and create revision of a mvccpb.KeyValue."""
+def _key_value(data: mmap.mmap, begin: int, end: int) -> tuple[bytes, bytes, int, int, int]:
+    """Key, value, create revision, mod revision and version of a mvccpb.KeyValue."""
     raw = data[begin:end]
     key = value = b""
-    created = 0
+    numbers = {2: 0, 3: 0, 4: 0}
     for number, kind, a, b in fields(raw, 0, len(raw)):
         if number == 1 and kind == 2:
             key = raw[a:b]
-        elif number == 2 and kind == 0:
-            created = a
         elif number == 5 and kind == 2:
             value = raw[a:b]
-    return key, value, created
+        elif number in numbers and kind == 0:
+            numbers[number] = a
+    return key, value, numbers[2], numbers[3], numbers[4]
 
 
 def _root(data: mmap.mmap, path: Path) -> tuple[int, int]:

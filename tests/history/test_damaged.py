@@ -1,0 +1,282 @@
+"""Damaged and hostile files: what is readable, and gaps; no traceback, no hang, and never an event that did not happen."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import gzip
+import json
+import random
+import shutil
+import struct
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ghostkey.model.errors import SourceDamaged
+from ghostkey.model.history import Covered, HistoryEvent, KeyEvent, SubjectEvent
+from ghostkey.sources._etcd import DamagedValueError, Reader, decode, entries, fields
+from ghostkey.sources._states import keyed_hash
+from ghostkey.sources.audit_log import AuditLog, _window
+from ghostkey.sources.etcd_snapshot import EtcdSnapshot
+from ghostkey.sources.etcd_wal import EtcdWal
+from ghostkey.testing import ControlPlane
+from tests.helpers import make_map, make_tenant, make_tenants_kind, merge
+
+DIGEST = keyed_hash(b"k")
+INPUTS = 70_000  # mutations of each: audit lines, etcd values, and windows; with the files over 200,000 in all
+FILES = 150  # whole mutated snapshots and WALs
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An audit log and an etcd data folder of a small workload."""
+    folder = tmp_path_factory.mktemp("real")
+    with ControlPlane() as control_plane:
+        make_tenants_kind(control_plane)
+        make_map(control_plane, "default", "registry", {f"key-{n}": f"value {n}" for n in range(12)})
+        for number in range(12):
+            make_tenant(control_plane, "default", f"shop-{number}")
+            merge(control_plane, "default", "registry", {f"key-{number}": None, f"new-{number}": "x" * number})
+        control_plane.request("DELETE", "/apis/demo.ghostkey.dev/v1/namespaces/default/tenants/shop-1")
+        control_plane.request("DELETE", "/api/v1/namespaces/default/configmaps/registry")
+        control_plane.wait_until(lambda: '"verb":"delete"' in control_plane.audit_log.read_text(), "the log has the deletion")
+        control_plane.processes["kube-apiserver"].stop()
+        control_plane.processes["etcd"].stop()
+        shutil.copytree(control_plane.directory / "etcd" / "member", folder / "member")
+        shutil.copy(control_plane.audit_log, folder / "audit.log")
+    return folder
+
+
+def facts(events: Iterable[HistoryEvent]) -> set[tuple[Any, ...]]:
+    return {
+        (e.revision, e.kind, e.namespace, e.name, e.key, e.op, e.value_hash) if isinstance(e, KeyEvent) else (e.revision, e.kind, e.namespace, e.name, e.op)
+        for e in events
+        if isinstance(e, KeyEvent | SubjectEvent)
+    }  # fmt: skip
+
+
+def mutated(raw: bytes, rng: random.Random) -> bytes:
+    """A few bytes flipped, a piece cut out, doubled or put elsewhere."""
+    data = bytearray(raw)
+    for _ in range(rng.randint(1, 4)):
+        place = rng.randrange(len(data) or 1)
+        match rng.randrange(5):
+            case 0 if data:
+                data[place] = rng.randrange(256)
+            case 1:
+                del data[place : place + rng.randint(1, 40)]
+            case 2:
+                data[place:place] = data[place : place + rng.randint(1, 40)]
+            case 3:
+                data[place:place] = rng.randbytes(rng.randint(1, 8))
+            case 4:
+                data = data[:place]
+        if not data:
+            break
+    return bytes(data)
+
+
+def read(source: Any) -> list[HistoryEvent]:
+    """Its events; nothing when it says that the file is damaged as a whole."""
+    try:
+        return list(source.events())
+    except SourceDamaged:
+        return []
+
+
+def test_mutated_audit_lines(real: Path) -> None:
+    rng = random.Random(1)
+    lines = [line for line in (real / "audit.log").read_bytes().splitlines() if b"registry" in line or b"tenants" in line]
+    for count in range(INPUTS):
+        log = AuditLog([], DIGEST)
+        for event in log._line(mutated(rng.choice(lines), rng)):
+            assert isinstance(event, KeyEvent | SubjectEvent), count
+
+
+def test_mutated_etcd_values(real: Path) -> None:
+    rng = random.Random(2)
+    values: list[tuple[bytes, bytes]] = []
+    original = Reader.put
+
+    def keep(self: Reader, key: bytes, value: bytes, revision: int | None, **more: Any) -> Any:
+        values.append((key, value))
+        return original(self, key, value, revision, **more)
+
+    Reader.put = keep  # type: ignore[method-assign]
+    try:
+        list(EtcdSnapshot(real / "member" / "snap" / "db", DIGEST).events())
+    finally:
+        Reader.put = original  # type: ignore[method-assign]
+    chosen = [pair for pair in values if b"registry/configmaps" in pair[0] or b"tenants" in pair[0]]
+    assert len(chosen) > 20
+    reader = Reader("fuzz", DIGEST)
+    for count in range(INPUTS):
+        key, value = rng.choice(chosen)
+        for event in reader.put(key, mutated(value, rng), count, is_new=False):
+            assert isinstance(event, KeyEvent | SubjectEvent)
+    assert reader.damaged > INPUTS // 100
+
+
+def test_windows_are_what_decoding_it_all_would_say() -> None:
+    """The few bytes that differ between two states of a map, against the difference of both decoded; values made to mislead."""
+    rng = random.Random(3)
+    pieces = ['","', '":"', "\\", '"', ",", "{", "}", "ü", "\n", "a", "b", ""]
+    fell_back = 0
+    for _ in range(INPUTS):
+        old = {f"key-{n}": "".join(rng.choices(pieces, k=rng.randrange(5))) for n in range(rng.randrange(1, 12))}
+        new = dict(old)
+        for _ in range(rng.randrange(4)):
+            key = f"key-{rng.randrange(14)}"
+            if rng.random() < 0.4:
+                new.pop(key, None)
+            else:
+                new[key] = "".join(rng.choices(pieces, k=rng.randrange(5)))
+        before, after = (msgspec.json.encode(dict(sorted(state.items()))) for state in (old, new))
+        found = _window(before, after)
+        if found is None:
+            fell_back += 1
+            continue
+        gone = {key for key in found[0] if key not in found[1]}
+        changed = {key: value for key, value in found[1].items() if found[0].get(key) != value}
+        assert gone == old.keys() - new.keys()
+        assert changed == {key: value for key, value in new.items() if old.get(key) != value}
+    assert fell_back < INPUTS // 4
+
+
+@settings(max_examples=2_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.binary(max_size=400))
+def test_any_bytes_as_a_value(raw: bytes) -> None:
+    for value in (raw, b"k8s\x00" + raw, b"{" + raw):
+        try:
+            found = decode(value)
+            entries(found.raw, found.body, len(found.raw), 2)
+        except DamagedValueError:
+            continue
+    with contextlib.suppress(DamagedValueError):
+        list(fields(raw, 0, len(raw)))
+
+
+@pytest.mark.timeout(280)
+def test_mutated_snapshots_give_no_event_that_did_not_happen(real: Path, tmp_path: Path) -> None:
+    rng = random.Random(4)
+    raw = (real / "member" / "snap" / "db").read_bytes()
+    true = facts(EtcdSnapshot(real / "member" / "snap" / "db", DIGEST).events())
+    path = tmp_path / "db"
+    for _ in range(FILES):
+        # pages, rather than values: their headers, elements and lengths
+        data = bytearray(raw)
+        for _ in range(rng.randint(1, 12)):
+            page = rng.randrange(len(data) // 4096) * 4096
+            place = page + rng.choice([0, 8, 10, 12, 16, 20, 24, 28, 32, 40]) + rng.randrange(4)
+            data[place] = rng.randrange(256)
+        if rng.random() < 0.3:
+            data = data[: rng.randrange(len(data))]
+        path.write_bytes(data)
+        events = read(EtcdSnapshot(path, DIGEST, carve=rng.random() < 0.5))
+        wrong = {fact for fact in facts(events) - true if fact[0] is not None and fact[-1] not in ("seen", "set", "created")}
+        keys = {fact for fact in wrong if len(fact) == 7 and fact[5] == "set"}
+        assert not keys
+
+
+@pytest.mark.timeout(280)
+def test_mutated_wal_gives_a_beginning_and_a_gap(real: Path, tmp_path: Path) -> None:
+    rng = random.Random(5)
+    (path,) = sorted((real / "member" / "wal").glob("*.wal"))
+    raw = path.read_bytes()
+    used = len(raw.rstrip(b"\0"))
+    true = facts(EtcdWal(real, DIGEST).events())
+    folder = tmp_path / "wal"
+    folder.mkdir()
+    damaged = 0
+    for _ in range(FILES):
+        data = bytearray(raw[:used])
+        for _ in range(rng.randint(1, 3)):
+            data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+        (folder / path.name).write_bytes(data + bytes(64))
+        events = read(EtcdWal(folder, DIGEST))
+        # every frame has its CRC: what is read is true, and the rest is a gap
+        assert facts(events) <= true
+        damaged += any(isinstance(e, Covered) and e.is_gap and "damaged" in e.why for e in events)
+    assert damaged > FILES // 2
+
+
+GOOD = {
+    "kind": "Event", "apiVersion": "audit.k8s.io/v1", "level": "RequestResponse", "auditID": "a", "stage": "ResponseComplete",
+    "requestURI": "/api/v1/namespaces/n/configmaps/m", "verb": "update", "user": {"username": "u"}, "sourceIPs": ["10.0.0.1"],
+    "userAgent": "t/1", "objectRef": {"resource": "configmaps", "namespace": "n", "name": "m", "apiVersion": "v1"},
+    "responseStatus": {"code": 200}, "requestReceivedTimestamp": "2026-11-24T22:00:00.000001Z",
+}  # fmt: skip
+
+
+def line(data: dict[str, Any], version: int = 5, **more: Any) -> bytes:
+    metadata = {"name": "m", "namespace": "n", "uid": "u", "resourceVersion": str(version)}
+    response = {"kind": "ConfigMap", "apiVersion": "v1", "metadata": metadata, "data": data}
+    ordered = {**{k: v for k, v in GOOD.items() if k != "requestReceivedTimestamp"}, "responseObject": response, **more}
+    return json.dumps({**ordered, "requestReceivedTimestamp": GOOD["requestReceivedTimestamp"]}, separators=(",", ":")).encode()
+
+
+BAD: dict[str, Callable[[], bytes]] = {
+    "empty": lambda: b"",
+    "zeros": lambda: bytes(100_000),
+    "not json": lambda: b"hello\nworld\n",
+    "json of something else": lambda: b'{"a": 1}\n[1]\n"x"\n',
+    "cut gzip": lambda: gzip.compress(line({"a": "1"}) * 500)[:-30],
+    "gzip of noise": lambda: b"\x1f\x8b" + random.Random(6).randbytes(4_000),
+    "deep": lambda: b'{"a":' * 20_000,
+    "long line": lambda: b"x" * 3_000_000,
+    "latin-1": lambda: line({"a": "1"}).replace(b'"u"', b'"\xe4"', 1),
+    "numbers as data": lambda: line({"a": 1}),
+    "no objectRef": lambda: line({"a": "1"}, objectRef=None),
+    "no time": lambda: line({"a": "1"}).replace(b"2026-11-24T22:00:00.000001Z", b"yesterday"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(BAD))
+def test_bad_audit_log_is_an_error_or_a_gap(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "audit.log"
+    path.write_bytes(BAD[name]() + (b"" if name in ("cut gzip", "gzip of noise") else b"\n"))
+    events = read(AuditLog([path], DIGEST))
+    assert all(isinstance(e, Covered | KeyEvent | SubjectEvent) for e in events)
+
+
+def test_damaged_line_between_good_ones_is_counted(tmp_path: Path) -> None:
+    path = tmp_path / "audit.log"
+    path.write_bytes(line({"a": "1"}) + b"\n" + line({"a": "1"})[:200] + b"\n" + line({"a": "2"}, 6) + b"\n")
+    events = list(AuditLog([path], DIGEST).events())
+    assert [(e.op, e.revision) for e in events if isinstance(e, KeyEvent)] == [("seen", 5), ("set", 6)]
+    assert any(isinstance(e, Covered) and e.is_gap and "1 lines" in e.why for e in events)
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b"x" * 100, bytes(20_000), struct.pack("<I", 0xED0CDAED) * 5_000], ids=["empty", "short", "zeros", "magic"]
+)
+def test_no_snapshot_is_said_so(tmp_path: Path, raw: bytes) -> None:
+    (tmp_path / "db").write_bytes(raw)
+    with pytest.raises(SourceDamaged):
+        list(EtcdSnapshot(tmp_path / "db", DIGEST).events())
+
+
+def test_encryption_at_rest_is_detected_and_said() -> None:
+    reader = Reader("etcd-snapshot", DIGEST)
+    assert not list(reader.put(b"/registry/secrets/ns/name", b"k8s:enc:aescbc:v1:key1:" + bytes(64), 7, is_new=True))
+    (gap,) = reader.gaps()
+    assert gap.is_gap
+    assert gap.why == "keys not readable: 1 values of secrets are encrypted by aescbc:v1:key1"
+
+
+def test_secret_values_are_in_no_event(tmp_path: Path) -> None:
+    secret = "tr0ub4dor&3"
+    body = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "m", "namespace": "n", "uid": "u", "resourceVersion": "5"},
+            "data": {"password": base64.b64encode(secret.encode()).decode()}}  # fmt: skip
+    event = {**GOOD, "objectRef": {"resource": "secrets", "namespace": "n", "name": "m"}, "responseObject": body}
+    (tmp_path / "audit.log").write_bytes(json.dumps(event).encode())
+    said = repr(list(AuditLog([tmp_path / "audit.log"], DIGEST).events()))
+    assert "password" in said
+    assert secret not in said
+    assert base64.b64encode(secret.encode()).decode() not in said
