@@ -435,7 +435,7 @@ class Reader:
             return None
         changed: dict[str, bytes | None] = {key: None for key in before if key not in after}
         changed |= {key: value for key, value in after.items() if before.get(key) != value}
-        return self.states.patch(holder, "data", changed, self.last_time, revision, writer) if changed else iter(())
+        return iter(self.states.patch(holder, "data", changed, self.last_time, revision, writer) if changed else ())
 
     def _field(
         self, holder: tuple[str, str, str], found: Stored, path: str, revision: int | None, *, is_new: bool

@@ -89,21 +89,83 @@ class MapStates:
         at: int | None,
         revision: int | None,
         writer: Writer = NOBODY,
-    ) -> Iterator[KeyEvent]:
-        """KeyEvents of keys that were set to a value, or removed (None), in a map whose other keys stayed as they were."""
-        before = self._states.get(holder, {})
-        places = {place for place in before if place[0] == field and place[1].split("/")[0] in changed} | {(field, "")}
-        old = {place: before[place] for place in places if place in before}
-        top = dict(old.get((field, ""), {}))
-        after: States = {(field, ""): top}
-        values = {key: value for key, value in changed.items() if value is not None}
-        self._add(holder[0], after, field, values, old, top)
-        for key, value in changed.items():
-            if value is None:
-                top.pop(key, None)
-        yield from self._diff(holder, old, after, SET, at, revision, writer, False)
-        merged = {place: facts for place, facts in before.items() if place not in places}
-        self._keep(holder, merged | after)
+    ) -> list[KeyEvent]:
+        """KeyEvents of keys that were set to a value, or removed (None), in a map whose other keys stayed as they were.
+
+        Costs what changed, not what the map holds.
+        """
+        state = self._states.get(holder)
+        if state is None:
+            state = {}
+            self._keep(holder, state)
+        top = state.setdefault((field, ""), {})
+        self.last_deleted = set()
+        events: list[KeyEvent] = []
+        digest, is_secret = self._digest, holder[0] == "secrets"
+        begin = (at, revision, *holder, field, "")
+        documents: list[tuple[str, object]] = []
+        for key, raw in changed.items():
+            held = top.get(key)
+            if raw is None:
+                if held is not None:
+                    del top[key]
+                    self.last_deleted.add((field, key))
+                    events.append(
+                        KeyEvent(*begin, key, DELETE, -1, 0, "", -1, -held[1] - len(key), *writer, "", self.origin, False)
+                    )
+                continue
+            code, size = digest(raw), len(raw)
+            if held is not None and held[0] == code and held[1] == size:
+                continue
+            name, document = self._shape(raw, is_secret=is_secret)
+            top[key] = (code, size, name)
+            grown, appeared = (size - held[1], 0) if held is not None else (size + len(key), 1)
+            events.append(KeyEvent(*begin, key, SET, size, code, name, appeared, grown, *writer, "", self.origin, False))
+            if document and not is_secret:
+                documents.append((key, document))
+        if documents or len(state) > len(FIELDS):
+            events += self._patch_documents(holder, state, field, changed, documents, at, revision, writer)
+        return events
+
+    @staticmethod
+    def _shape(raw: bytes, *, is_secret: bool) -> tuple[str, object]:
+        """The name of a value's shape, and the document it holds; what a Secret's value is made of is part of the secret."""
+        shape, _, document = _values.look_at_bytes(raw)
+        if shape.doubled:
+            return f"doubled:{shape.doubled}", document
+        return shape.name.partition(":")[0] if is_secret else shape.name, document
+
+    def _patch_documents(
+        self,
+        holder: tuple[str, str, str],
+        state: States,
+        field: str,
+        changed: Mapping[str, bytes | None],
+        documents: list[tuple[str, object]],
+        at: int | None,
+        revision: int | None,
+        writer: Writer,
+    ) -> list[KeyEvent]:
+        """KeyEvents of the entries of documents in the values that changed."""
+        old = {
+            place: facts for place, facts in state.items() if place[1] and place[0] == field and place[1].split("/")[0] in changed
+        }
+        # a value that was written again as it was keeps its entries
+        same = {place for place in old if (key := place[1].split("/")[0]) in state[field, ""] and key not in dict(documents)
+                and changed[key] is not None}  # fmt: skip
+        old = {place: facts for place, facts in old.items() if place not in same}
+        after: States = {}
+        least = _values.NESTED_ENTRIES if len(state[field, ""]) <= 16 else _values.NESTED_ENTRIES_AMONG_MANY
+        for key, document in documents:
+            for path, entries in _values.nested_maps(document, 1 if self._was_map(old, field, key) else least):
+                after[field, "/".join((key, *path))] = {name: self._entry_facts(entry) for name, entry in entries.items()}
+        for place in old:
+            del state[place]
+        state.update(after)
+        deleted = self.last_deleted
+        events = list(self._diff(holder, old, after, SET, at, revision, writer, False))
+        self.last_deleted = deleted
+        return events
 
     def gone(
         self, holder: tuple[str, str, str], at: int | None, revision: int | None, writer: Writer = NOBODY
@@ -148,7 +210,7 @@ class MapStates:
         if top is None:
             top = after.setdefault((field, ""), {})
         documents: list[tuple[str, object]] = []
-        digest, look = self._digest, _values.look_at_bytes
+        digest = self._digest
         for key, raw in values.items():
             known = held.get(key)
             code = digest(raw)
@@ -160,10 +222,8 @@ class MapStates:
                         {place: facts for place, facts in before.items() if place[0] == field and place[1].split("/")[0] == key}
                     )
                 continue
-            shape, _, document = look(raw)
-            name = f"doubled:{shape.doubled}" if shape.doubled else shape.name
-            # what a Secret's value is made of is part of the secret
-            top[key] = (code, len(raw), name.partition(":")[0] if kind == "secrets" and not shape.doubled else name)
+            name, document = self._shape(raw, is_secret=kind == "secrets")
+            top[key] = (code, len(raw), name)
             if document and kind != "secrets":
                 documents.append((key, document))
         for key, document in documents:

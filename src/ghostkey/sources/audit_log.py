@@ -21,9 +21,10 @@ import re
 import sys
 import urllib.parse
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -44,12 +45,14 @@ from ghostkey.model.history import (
     microseconds,
 )
 from ghostkey.sources._common import common_beginning, common_end, entries_at, paths_for
-from ghostkey.sources._states import Hash, MapStates, decoded
+from ghostkey.sources._states import FIELDS, Hash, MapStates, decoded
 
 ORIGIN = "audit"
-BLOCK_BYTES = 8 << 20
+BUFFER_BYTES = 1 << 20
 LINE_BYTES = 64 << 20  # an object is at most 1.5 MiB, and stands in an event twice, escaped
 LARGE_LINE_BYTES = 16 << 10  # from here on looking for the few bytes that changed beats decoding
+TEXTS_KEPT = 1_000  # maps whose texts are kept, most of them of at most LARGE_LINE_BYTES
+Texts = tuple[dict[str, Any], dict[str, Any]]  # data and binaryData as the API shows them
 MAPS = {"configmaps", "secrets"}
 # written without end and no subject of any key
 IGNORED = {"events", "leases", "endpoints", "endpointslices", "tokenreviews", "subjectaccessreviews",
@@ -157,6 +160,7 @@ class AuditLog:
         self._gaps: dict[tuple[str, str, str], list[int | None]] = {}
         self._raw: dict[tuple[str, str, str], bytes] = {}  # the data of large maps as last seen, to find what changed in it
         self._damaged = 0
+        self._texts: OrderedDict[tuple[str, str, str], Texts] = OrderedDict()  # small maps as last seen
         self._applied: dict[tuple[str, str, str, str], set[tuple[str, str]]] = {}  # what each manager applied last
 
     def events(self) -> Iterator[HistoryEvent]:
@@ -378,6 +382,7 @@ class AuditLog:
             revision = int(meta.resource_version) if meta.resource_version.isdigit() else None
             yield SubjectEvent(at, revision, kind, meta.namespace, meta.name, meta.uid, op, *writer, ORIGIN, False)
             if kind in MAPS and op == DELETED:
+                self._texts.pop((kind, meta.namespace, meta.name), None)
                 yield from self._states.gone((kind, meta.namespace, meta.name), at, revision, writer)
 
     # maps
@@ -392,20 +397,50 @@ class AuditLog:
         writer: Writer,
     ) -> Iterator[HistoryEvent]:
         self._raw.pop(holder, None)
-        kind = holder[0]
         if event.verb == "delete":
+            self._texts.pop(holder, None)
             if not (found and found.metadata.finalizers):
                 yield from self._states.gone(holder, at, revision, writer)
             return
         if found is not None and found.kind != "Status" and found.metadata.uid:
-            before = self._states.known(holder)
-            content = _content(kind, found)
-            absent = self._absent(event.request_object, holder) if before else ()
-            yield from self._states.changes(holder, content, at, revision, writer, is_new=event.verb == "create")
-            yield from self._missed(absent, holder, content, at, revision, writer)
-            yield from self._released(event, holder, content, at, revision, writer)
+            yield from self._shown(event, holder, found, at, revision, writer)
             return
         yield from self._asked(event, holder, at, revision, writer)
+
+    def _shown(
+        self,
+        event: _Event,
+        holder: tuple[str, str, str],
+        found: _Object,
+        at: int | None,
+        revision: int | None,
+        writer: Writer,
+    ) -> Iterator[HistoryEvent]:
+        """The whole map after the write, as the response shows it."""
+        is_new, is_secret, is_known = event.verb == "create", holder[0] == "secrets", self._states.known(holder)
+        texts: Texts = (found.data or {}, found.binary_data or {})
+        before = self._texts.get(holder) if is_known and not is_new else None
+        absent = self._absent(event.request_object, holder) if is_known else ()
+        if before is None:
+            yield from self._states.changes(holder, _content(holder[0], found), at, revision, writer, is_new=is_new)
+        else:
+            removed: set[tuple[str, str]] = set()
+            # most writes change one key of many: texts are compared, and only what differs is looked at
+            for field, old, now in zip(FIELDS, before, texts, strict=True):
+                if old != now:
+                    differing = {key: value for key, value in now.items() if old.get(key) != value}
+                    changed: dict[str, bytes | None] = dict.fromkeys(key for key in old if key not in now)
+                    changed.update(decoded(differing, is_base64=is_secret or field == "binaryData"))
+                    yield from self._states.patch(holder, field, changed, at, revision, writer)
+                    removed |= self._states.last_deleted
+            self._states.last_deleted = removed
+        self._texts[holder] = texts
+        if len(self._texts) > TEXTS_KEPT:
+            self._texts.popitem(last=False)
+        if absent:
+            yield from self._missed(absent, holder, dict(zip(FIELDS, texts, strict=True)), at, revision, writer)
+        if event.verb == "patch" and b'"apiVersion"' in bytes(event.request_object):
+            yield from self._released(event, holder, dict(zip(FIELDS, texts, strict=True)), at, revision, writer)
 
     def _asked(
         self, event: _Event, holder: tuple[str, str, str], at: int | None, revision: int | None, writer: Writer
@@ -419,10 +454,12 @@ class AuditLog:
             return
         changed = _patched(body, holder[0]) if body else None
         if changed is not None:
+            self._texts.pop(holder, None)
             for field, values in changed.items():
                 yield from self._states.patch(holder, field, values, at, revision, writer)
             return
         self._states.forget(holder)
+        self._texts.pop(holder, None)
         self._gap(holder[0], holder[1], f"level {event.level} does not show what {event.verb} changed", at)
 
     def _absent(self, request: msgspec.Raw, holder: tuple[str, str, str]) -> tuple[tuple[str, str], ...]:
@@ -437,7 +474,7 @@ class AuditLog:
         self,
         absent: tuple[tuple[str, str], ...],
         holder: tuple[str, str, str],
-        content: dict[str, dict[str, bytes]],
+        content: Mapping[str, Mapping[str, object]],
         at: int | None,
         revision: int | None,
         writer: Writer,
@@ -454,14 +491,12 @@ class AuditLog:
         self,
         event: _Event,
         holder: tuple[str, str, str],
-        content: dict[str, dict[str, bytes]],
+        content: Mapping[str, Mapping[str, object]],
         at: int | None,
         revision: int | None,
         writer: Writer,
     ) -> Iterator[KeyEvent]:
         """Keys that a server-side apply of this manager no longer has, and that stay: another manager owns them too."""
-        if event.verb != "patch":
-            return
         applied = self._object(event.request_object)
         if applied is None or not applied.kind or not applied.metadata.name:
             return  # no apply configuration, which names its kind and itself
@@ -527,9 +562,10 @@ class AuditLog:
 
         Everything is checked where it is cut: the parts decode as JSON of their types, or the whole line is decoded.
         """
-        response = line.rfind(_RESPONSE)
+        response = line.find(_RESPONSE)
         tail = line.rfind(_RECEIVED)
-        if response < 0 or tail < response:
+        # a patch that itself has a responseObject would be found first; decoding it all is not fooled
+        if response < 0 or tail < response or line.find(_RESPONSE, response + 1, tail) >= 0:
             return None
         request = line.find(b',"requestObject":', 0, response)
         head_end = request if request >= 0 else response
@@ -553,6 +589,7 @@ class AuditLog:
         before = self._raw.get(holder)
         if before is None or not self._states.known(holder):
             self._raw[holder] = data
+            self._texts.pop(holder, None)
             try:
                 pairs = _decode_pairs(data)
             except UNREADABLE:
@@ -562,6 +599,7 @@ class AuditLog:
                 del self._raw[holder]
                 return None
             return self._whole(event, holder, pairs, int(version[1]), line[head_end:response])
+        self._texts.pop(holder, None)
         window = _window(before, data)
         if window is None:
             del self._raw[holder]
@@ -676,30 +714,25 @@ def _open(path: Path) -> io.BufferedIOBase:
         handle: Any = sys.stdin.buffer
         head = handle.peek(2)[:2]
     else:
-        handle = path.open("rb", buffering=0)
-        head = handle.read(2)
-        handle.seek(0)
-    return gzip.GzipFile(fileobj=handle) if head == b"\x1f\x8b" else handle
+        handle = path.open("rb", buffering=BUFFER_BYTES)
+        head = handle.peek(2)[:2]
+    return io.BufferedReader(cast(Any, gzip.GzipFile(fileobj=handle)), BUFFER_BYTES) if head == b"\x1f\x8b" else handle
 
 
 def _lines(path: Path, note_damage: Callable[[], None]) -> Iterator[bytes]:
     """Lines of one file. What a cut gzip file holds before its end is read; the cut is damage."""
-    rest = b""
     try:
         with _open(path) as handle:
-            while block := handle.read(BLOCK_BYTES):
-                lines = (rest + block).split(b"\n") if rest else block.split(b"\n")
-                rest = lines.pop()
-                yield from filter(None, lines)
-                if len(rest) > LINE_BYTES:
+            readline = handle.readline
+            while line := readline(LINE_BYTES):
+                if len(line) >= LINE_BYTES:
                     note_damage()
-                    rest = b""
+                elif len(line) > 1 or line.strip():
+                    yield line
     except (EOFError, zlib.error, gzip.BadGzipFile):
         note_damage()
     except OSError as error:
         raise SourceDamaged(f"cannot read {path}: {error.strerror or error}") from None
-    if rest.strip():
-        yield rest
 
 
 def _first_time(path: Path) -> int | None:

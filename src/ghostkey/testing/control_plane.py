@@ -30,6 +30,8 @@ READY_SECONDS = 60.0
 POLL_SECONDS = 0.02
 DIRECTORY_PREFIX = "ghostkey-control-plane-"
 ABANDONED_SECONDS = 120
+# what a kept connection says that the server closed while it was idle
+CLOSED = (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
 
 AUDIT_POLICY = {
     "apiVersion": "audit.k8s.io/v1",
@@ -381,7 +383,7 @@ class ControlPlane:
                 connection.close()
                 self._connection = None
                 # an idle connection that the server closed is worth one more try
-                if attempt == 2 or not isinstance(error, http.client.RemoteDisconnected | ConnectionResetError):
+                if attempt == 2 or not isinstance(error, CLOSED):
                     raise OSError(str(error)) from error
             else:
                 self._connection = connection
