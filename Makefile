@@ -8,7 +8,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-python lint types contracts docs docs-check testbed bench lock clean
+.PHONY: help demo browser test test-python lint types contracts docs docs-check testbed bench lock clean
 
 help:  ## List the commands.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -27,7 +27,7 @@ testbed: $(READY)  ## Build etcd, kube-apiserver, kubectl … and the leaking op
 demo: testbed  ## Show the five verbs on a real control plane; KEEP=1 leaves it running.
 	@$(BIN)/python -m demo $(if $(KEEP),--keep)
 
-test: lint types contracts docs-check testbed test-python  ## Everything that CI checks.
+test: lint types contracts docs-check testbed browser test-python  ## Everything that CI checks.
 
 lint: $(READY)
 	@$(BIN)/ruff check .
@@ -38,6 +38,13 @@ types: $(READY)
 
 contracts: $(READY)
 	@$(BIN)/lint-imports | tail -n 3
+
+# The page of a story is tested in a real browser: Debian's, where there is none and we may install it.
+browser:
+	@command -v chromium chromium-browser google-chrome > /dev/null || { \
+		test "$$(id -u)" = 0 && command -v apt-get > /dev/null && echo "installing chromium …" && \
+		apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends chromium > /dev/null; } || \
+		echo "no chromium here: its tests will be skipped"
 
 test-python: $(READY)
 	@$(BIN)/python -m compileall -q src
