@@ -10,7 +10,7 @@ from ghostkey.cli import CONTEXT
 from ghostkey.kube.pods import POD_SPECS
 from ghostkey.model.errors import UsageError
 
-COMMANDS = ("scan", "trim", "undo", "verify")
+COMMANDS = ("scan", "trim", "undo", "verify", "record", "blame")
 
 
 @click.command("rbac", context_settings=CONTEXT)
@@ -78,6 +78,13 @@ def _rules(purpose: str, namespace: str | None, map_name: str | None, kinds: tup
         maps.append({**_rule("", resource, ["get", "watch"]), **only})
         if receipts == "cluster":
             maps.append(_rule("", ["secrets"], ["get", "list"]))
+    if purpose == "record":
+        maps.append(_rule("", resource, ["list", "watch"]))
+        # without --kinds every custom resource is recorded, and nobody can say which there will be
+        subjects = [_split(kind) for kind in kinds] or [("*", "*")]
+        cluster += [_rule(group, name, ["list", "watch"]) for group, name in subjects]
+    if purpose == "blame":
+        maps.append({**_rule("", resource, ["get"]), **only})
     return {"": cluster, namespace or "-": local}
 
 

@@ -50,6 +50,7 @@ from ghostkey.sources._states import FIELDS, Hash, MapStates, decoded
 ORIGIN = "audit"
 BUFFER_BYTES = 1 << 20
 LINE_BYTES = 64 << 20  # an object is at most 1.5 MiB, and stands in an event twice, escaped
+HEAD_BYTES = 128  # the kind comes first
 LARGE_LINE_BYTES = 16 << 10  # from here on looking for the few bytes that changed beats decoding
 TEXTS_KEPT = 1_000  # maps whose texts are kept, most of them of at most LARGE_LINE_BYTES
 Texts = tuple[dict[str, Any], dict[str, Any]]  # data and binaryData as the API shows them
@@ -214,6 +215,9 @@ class AuditLog:
     # lines
 
     def _line(self, line: bytes) -> Iterator[HistoryEvent]:
+        if b'"EventList"' in line[:HEAD_BYTES]:
+            yield from self._odd(line)
+            return
         place = line.find(_VERB, 0, 4000)
         if place >= 0 and line[place + 8 : place + 11] in _READS:
             self._see(line)
@@ -228,7 +232,10 @@ class AuditLog:
         except UNREADABLE:
             yield from self._odd(line)
             return
-        yield from self._event(event)
+        if event.stage:
+            yield from self._event(event)
+        else:
+            yield from self._odd(line)
 
     def _see(self, line: bytes) -> None:
         """Widens the coverage by a line that is not decoded."""
@@ -265,10 +272,6 @@ class AuditLog:
             yield from self._event(event)
 
     def _event(self, event: _Event) -> Iterator[HistoryEvent]:
-        if not event.stage:
-            # an EventList decodes as an event without a stage
-            self._damaged += 1
-            return
         at = microseconds(event.request_received_timestamp)
         self._cover(at)
         reference, status = event.object_ref, event.response_status
