@@ -44,6 +44,7 @@ class SubjectIndex:
             if subjects.kinds[number].kind == "Namespace"
             for row in rows
         }
+        self.longest_namespace = max(map(len, self.live_namespaces), default=0)
         self.canonical_namespaces = frozenset(map(canonical, self.live_namespaces))
         self._build()
         self.by_first_word: dict[str, list[str]] = {}
@@ -164,8 +165,9 @@ class SubjectIndex:
             elif template.is_plain_pair:
                 separator = template.separator
                 first, second = (namespaces, names) if template.order == "namespace-name" else (names, namespaces)
-                of_kind = zip(map(first.__getitem__, rows), map(second.__getitem__, rows), strict=True)
-                found = {f"{left}{separator}{right}" for left, right in of_kind}
+                if len(rows) < len(names):
+                    first, second = [first[row] for row in rows], [second[row] for row in rows]
+                found = set(map(separator.join, zip(first, second, strict=True)))
             else:
                 found = {render(namespaces[row], names[row], uids[row]) for row in rows}
             self._rendered[signature] = found

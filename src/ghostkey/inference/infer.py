@@ -453,6 +453,10 @@ class _Inference:
         mainly_live = custom and len(live_indexes) >= max(5, 0.5 * len(seen.keys))
         longest = max(map(len, match.cores), default=0)
         longest_live = max(map(self.index.longest_name, kinds), default=0)
+        # a core this long has a name that no live one can go on from, wherever it is split
+        longest_core = longest_live
+        if template.has_namespace:
+            longest_core += len(template.separator) + self.index.longest_namespace
         # a sample tells the length that names are cut to: many have it
         some = itertools.islice(match.cores, 0, None, max(1, len(match.cores) // LENGTH_SAMPLE))
         longest_name = max((len(name) for core in some if (name := self._name_part(template, core)) != core), default=0)
@@ -461,17 +465,17 @@ class _Inference:
         is_covered = self._is_covered(kinds)
         for core in match.cores.keys() - alive:
             indexes = match.indexes(core)
-            if not self._could_be(template, core, style, shares_words, custom=custom, is_mainly_live=mainly_live) and not (
+            name = self._name_part(template, core)
+            if not self._could_be(template, core, name, style, shares_words, custom=custom, is_mainly_live=mainly_live) and not (
                 # an odd name, but a record of just the fields that live ones have: nobody keeps settings so
-                custom
-                and all(shapes.has_record(seen.shapes[i]) for i in indexes)
-                and not is_setting(self._name_part(template, core))
+                custom and all(shapes.has_record(seen.shapes[i]) for i in indexes) and not is_setting(name)
             ):
                 continue
             if self._lives_elsewhere(template, core, seen, scoped=scoped) or (
                 # as long as keys here get, and a live name goes on: it may be that one, cut
-                min(map(len, template.names_in(core))) < longest_live
-                and (len(core) == longest or len(self._name_part(template, core)) >= longest_name > 0)
+                len(core) < longest_core
+                and min(map(len, template.names_in(core))) < longest_live
+                and (len(core) == longest or len(name) >= longest_name > 0)
                 and self._goes_on(template, core, kinds)
             ):
                 result.live.update(indexes)
@@ -506,20 +510,28 @@ class _Inference:
         return bool(others) and sum(map(style.shares_words, others)) >= 0.6 * len(others)
 
     def _could_be(
-        self, template: Template, core: str, style: Style, shares_words: bool, *, custom: bool, is_mainly_live: bool
+        self,
+        template: Template,
+        core: str,
+        name: str,
+        style: Style,
+        shares_words: bool,
+        *,
+        custom: bool,
+        is_mainly_live: bool,
     ) -> bool:
         """Whether a key without a live object looks as if it had been made for one."""
         if template.is_unmistakable:
             return True
-        if shares_words and not style.shares_words(self._name_part(template, core)):
+        if shares_words and not style.shares_words(name):
             return False
         if template.has_namespace:
-            for namespace, name in template.splits(core):
-                if self.index.is_namespace(namespace):
-                    return not is_setting(name) and (style.is_alike(name) or is_mainly_live)
+            if name is not core:
+                # its namespace lives
+                return not is_setting(name) and (is_mainly_live or style.is_alike(name))
             return any(
-                style.fits(name) and not is_setting(name) and not is_setting(namespace) and _LABEL.fullmatch(canonical(namespace))
-                for namespace, name in template.splits(core)
+                style.fits(part) and not is_setting(part) and not is_setting(namespace) and _LABEL.fullmatch(canonical(namespace))
+                for namespace, part in template.splits(core)
             )
         if not style.fits(core) or not (is_telling(core) or custom):
             return False

@@ -102,6 +102,7 @@ class Style:
     def __init__(self, names: Iterable[str]) -> None:
         self._positions: dict[int, list[set[str]]] = {}
         self._literals: dict[int, list[set[str]]] = {}
+        self._fixed: dict[int, list[tuple[int, str]]] = {}  # words that all names of so many words share, and where
         self._separators: set[str] = set()
         self._examples = 0
         self._upper = False
@@ -149,11 +150,14 @@ class Style:
 
     def shares_words(self, name: str) -> bool:
         """Whether a name has, wherever the live names all share a word, that word too (`tenant-1`, `tenant-2` …)."""
-        words = _SEPARATORS.split(name)
-        literals = self._literals.get(len(words))
-        if literals is None or self._examples < ENOUGH_EXAMPLES:
+        if self._examples < ENOUGH_EXAMPLES:
             return True
-        return all(len(seen) > 1 or word in seen for seen, word in zip(literals, words, strict=True))
+        words = _SEPARATORS.split(name)
+        fixed = self._fixed.get(len(words))
+        if fixed is None:
+            literals = self._literals.get(len(words), ())
+            fixed = self._fixed[len(words)] = [(place, min(seen)) for place, seen in enumerate(literals) if len(seen) == 1]
+        return all(words[place] == word for place, word in fixed)
 
 
 def _class_of(word: str) -> str:
