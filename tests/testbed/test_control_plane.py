@@ -43,6 +43,22 @@ def test_kill_9_of_the_test_run_leaves_no_process_and_no_directory(control_plane
     run.stdout.close()
 
 
+KEEPER = """
+from ghostkey.testing import ControlPlane
+with ControlPlane() as control_plane:
+    print(control_plane.keep(), control_plane.kubeconfig, control_plane.directory, flush=True)
+"""
+
+
+def test_kept_control_plane_outlives_its_maker_until_it_is_told_to_end(control_plane: ControlPlane) -> None:
+    made = subprocess.run([sys.executable, "-c", KEEPER], stdout=subprocess.PIPE, text=True, timeout=60, check=True)
+    pid, kubeconfig, directory = made.stdout.split()
+    kubectl = [str(binary("kubectl")), f"--kubeconfig={kubeconfig}", "get", "namespaces", "-o", "name"]
+    assert "namespace/default" in subprocess.run(kubectl, capture_output=True, text=True, check=True).stdout
+    os.kill(int(pid), signal.SIGTERM)
+    control_plane.wait_until(lambda: not Path(directory).exists() and not is_running(int(pid)), "it has ended and tidied up")
+
+
 def test_two_run_side_by_side_and_know_nothing_of_each_other(control_plane: ControlPlane) -> None:
     with ControlPlane() as other:
         assert other.url != control_plane.url

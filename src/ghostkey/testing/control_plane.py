@@ -93,6 +93,7 @@ class ControlPlane:
         self._supervisor: subprocess.Popen[str] | None = None
         self._connection: http.client.HTTPSConnection | None = None
         self._etcd_url = ""
+        self._is_kept = False
         self.processes: dict[str, Process] = {}  # by name; the latest of each
         self._started: dict[str, tuple[list[str], dict[str, str]]] = {}
 
@@ -139,14 +140,17 @@ class ControlPlane:
             self._connection = None
         if self._supervisor is not None and self._supervisor.stdin is not None:
             self._supervisor.stdin.close()
-            self._supervisor.wait()
+            if not self._is_kept:
+                self._supervisor.wait()
             if self._supervisor.stdout is not None:
                 self._supervisor.stdout.close()
             self._supervisor = None
 
     def keep(self) -> int:
         """Lets everything run on after this process ends; the pid to send SIGTERM to when it shall end."""
-        return int(self._ask(do="keep")["pid"])
+        pid = int(self._ask(do="keep")["pid"])
+        self._is_kept = True
+        return pid
 
     def _start(self, programs: Mapping[str, str]) -> None:
         here = self.directory
