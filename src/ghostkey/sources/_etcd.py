@@ -21,6 +21,7 @@ PROTOBUF = b"k8s\x00"
 ENCRYPTED = b"k8s:enc:"
 LARGE_BYTES = 16 << 10  # from here on the entries that changed are looked for, rather than all decoded
 DATA, BINARY_DATA = 2, 3  # numbers of these fields in ConfigMap; Secret has data as 2 too
+SPOTS_KEPT = 200_000  # keys of etcd whose parts are remembered
 RAW_KEPT = 64  # large maps whose last bytes are kept
 # kube-apiserver's own names for what it stores elsewhere than under its resource; Source: apiserver v0.37 storage prefixes
 RENAMED = {"minions": "nodes", "services/specs": "services", "services/endpoints": "endpoints"}
@@ -62,14 +63,23 @@ def fields(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int, i
     Raises DamagedValueError for anything that does not fit in.
     """
     while start < end:
-        tag, start = varint(data, start, end)
+        # nearly all tags and lengths are one byte; a call for each costs more than all the rest
+        tag = data[start]
+        if tag < 0x80:
+            start += 1
+        else:
+            tag, start = varint(data, start, end)
         kind = tag & 7
         if kind == 2:
-            length, start = varint(data, start, end)
-            if start + length > end:
+            if start < end and (length := data[start]) < 0x80:
+                start += 1
+            else:
+                length, start = varint(data, start, end)
+            stop = start + length
+            if stop > end:
                 raise DamagedValueError("a field is longer than its message")
-            yield tag >> 3, kind, start, start + length
-            start += length
+            yield tag >> 3, kind, start, stop
+            start = stop
         elif kind == 0:
             number, start = varint(data, start, end)
             yield tag >> 3, kind, number, start
@@ -211,6 +221,11 @@ def entries(raw: bytes, start: int, end: int, number: int) -> Entries:
 
 
 def _entry(raw: bytes, begin: int, end: int) -> tuple[str, bytes]:
+    # as every encoder writes it: key, then value, both shorter than 128 bytes; anything else goes the long way
+    if end - begin > 4 and raw[begin] == 0x0A and (length := raw[begin + 1]) < 0x80:
+        middle = begin + 2 + length
+        if middle + 1 < end and raw[middle] == 0x12 and raw[middle + 1] < 0x80 and middle + 2 + raw[middle + 1] == end:
+            return raw[begin + 2 : middle].decode("utf-8", "replace"), raw[middle + 2 : end]
     key, value = "", b""
     for number, kind, a, b in fields(raw, begin, end):
         if kind == 2 and number == 1:
@@ -277,6 +292,7 @@ class Reader:
     encrypted: dict[tuple[str, str], int] = field(default_factory=dict)
     _large: OrderedDict[tuple[str, str, str], _LargeMap] = field(default_factory=OrderedDict)
     _kinds: dict[str, str] = field(default_factory=dict)  # place in etcd → qualified resource
+    _spots: dict[bytes, tuple[str, str, str] | None] = field(default_factory=dict)
     _versions: dict[bytes, int] = field(default_factory=dict)  # etcd key → version last seen
     _alive: dict[bytes, str] = field(default_factory=dict)  # etcd key → UID
 
@@ -297,15 +313,15 @@ class Reader:
 
         After a write that is missing, the difference to the last known state is nobody's: the map is only seen then.
         """
+        spot = self._spot(key)
+        if spot is None:
+            return
         if version:
             before = self._versions.get(key)
             self._versions[key] = version
             is_new = is_new and version == 1
-            if before is not None and before != version - 1 and (missed := self._spot(key)) is not None:
-                self._forget(missed)
-        spot = self._spot(key)
-        if spot is None:
-            return
+            if before is not None and before != version - 1:
+                self._forget(spot)
         place, namespace, name = spot
         if value.startswith(ENCRYPTED):
             provider = ":".join(value[:80].decode("ascii", "replace").split(":")[2:5])
@@ -353,6 +369,17 @@ class Reader:
 
     def _spot(self, key: bytes) -> tuple[str, str, str] | None:
         """Place, namespace and name of what kube-apiserver stores under a key; None for what is no subject."""
+        try:
+            return self._spots[key]
+        except KeyError:
+            pass
+        if len(self._spots) > SPOTS_KEPT:
+            self._spots.clear()
+        found = self._spots[key] = self._parse_key(key)
+        return found
+
+    @staticmethod
+    def _parse_key(key: bytes) -> tuple[str, str, str] | None:
         parts = key.decode("utf-8", "replace").split("/")
         if len(parts) < 4 or parts[0]:
             return None

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from ghostkey.model.errors import SourceDamaged
 from ghostkey.model.history import Covered, HistoryEvent
-from ghostkey.sources._etcd import DamagedValueError, Reader, fields
+from ghostkey.sources._etcd import DamagedValueError, Reader, fields, varint
 from ghostkey.sources._states import Hash
 
 ORIGIN = "etcd-snapshot"
@@ -212,6 +212,19 @@ def _item(key: bytes, begin: int, end: int, *, is_recovered: bool) -> Item | Non
 def _key_value(data: mmap.mmap, begin: int, end: int) -> tuple[bytes, bytes, int, int, int]:
     """Key, value, create revision, mod revision and version of a mvccpb.KeyValue."""
     raw = data[begin:end]
+    if len(raw) > 2 and raw[0] == 0x0A and raw[1] < 0x80:
+        # key, three numbers, value, as etcd writes them; anything else goes the long way
+        place = 2 + raw[1]
+        key, told = raw[2:place], []
+        for tag in (0x10, 0x18, 0x20):
+            if place >= len(raw) or raw[place] != tag:
+                break
+            number, place = varint(raw, place + 1, len(raw))
+            told.append(number)
+        if len(told) == 3 and place < len(raw) and raw[place] == 0x2A:
+            length, place = varint(raw, place + 1, len(raw))
+            if place + length == len(raw):
+                return key, raw[place:], told[0], told[1], told[2]
     key = value = b""
     numbers = {2: 0, 3: 0, 4: 0}
     for number, kind, a, b in fields(raw, 0, len(raw)):
