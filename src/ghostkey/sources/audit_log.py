@@ -50,6 +50,7 @@ from ghostkey.sources._states import FIELDS, Hash, MapStates, decoded
 ORIGIN = "audit"
 BUFFER_BYTES = 1 << 20
 LINE_BYTES = 64 << 20  # an object is at most 1.5 MiB, and stands in an event twice, escaped
+HEAD_END_BYTES = 3_000  # from the verb to the end of objectRef: user, groups and agent lie between
 HEAD_BYTES = 128  # the kind comes first
 LARGE_LINE_BYTES = 16 << 10  # from here on looking for the few bytes that changed beats decoding
 TEXTS_KEPT = 1_000  # maps whose texts are kept, most of them of at most LARGE_LINE_BYTES
@@ -63,6 +64,8 @@ _RESPONSE = b',"responseObject":{'
 _RECEIVED = b',"requestReceivedTimestamp":"'
 _VERB = b'"verb":"'
 _DATA = b'},"data":{'
+_REFERENCE = b'"objectRef":{'
+_CHANGES = {b"upd", b"pat"}
 _READS = {b"get", b"lis", b"wat"}
 _NULL = re.compile(rb":\s*null\b")
 _VERSION = re.compile(rb'"resourceVersion":"(\d+)"')
@@ -160,6 +163,7 @@ class AuditLog:
         self._last: int | None = None
         self._gaps: dict[tuple[str, str, str], list[int | None]] = {}
         self._raw: dict[tuple[str, str, str], bytes] = {}  # the data of large maps as last seen, to find what changed in it
+        self._passed = b""  # the last line that was not decoded
         self._damaged = 0
         self._texts: OrderedDict[tuple[str, str, str], Texts] = OrderedDict()  # small maps as last seen
         self._applied: dict[tuple[str, str, str, str], set[tuple[str, str]]] = {}  # what each manager applied last
@@ -176,6 +180,8 @@ class AuditLog:
                 if count % 20_000 == 0:
                     self._progress(f"read {count:,} audit events")
                 yield from self._line(line)
+        if self._passed:
+            self._see(self._passed)
         if self._first is None:
             raise SourceDamaged(
                 f"no audit events in {', '.join(map(str, self._paths))}", "give the file of --audit-log-path, or a folder of them"
@@ -219,9 +225,14 @@ class AuditLog:
             yield from self._odd(line)
             return
         place = line.find(_VERB, 0, 4000)
-        if place >= 0 and line[place + 8 : place + 11] in _READS:
-            self._see(line)
-            return
+        if place >= 0:
+            verb = line[place + 8 : place + 11]
+            if verb in _READS or (verb in _CHANGES and not self._fields and self._is_elsewhere(line, place)):
+                # its time only widens the coverage, and the next one's will too
+                if self._first is None:
+                    self._see(line)
+                self._passed = line
+                return
         if len(line) > LARGE_LINE_BYTES and place >= 0 and b'"resource":"configmaps"' in line[place : place + 2000]:
             quick = self._large(line)
             if quick is not None:
@@ -236,6 +247,17 @@ class AuditLog:
             yield from self._event(event)
         else:
             yield from self._odd(line)
+
+    @staticmethod
+    def _is_elsewhere(line: bytes, place: int) -> bool:
+        """Whether an update or patch is of no map, and of no object that is being deleted: most of a log is such."""
+        begin = line.find(_REFERENCE, place, place + HEAD_END_BYTES)
+        if begin < 0:
+            return False
+        head = line[begin : begin + 80]
+        if b'"resource":"configmaps"' in head or b'"resource":"secrets"' in head:
+            return False
+        return b'"deletionTimestamp"' not in line
 
     def _see(self, line: bytes) -> None:
         """Widens the coverage by a line that is not decoded."""
