@@ -13,7 +13,7 @@ from ghostkey import story
 from ghostkey.store.engines import DuckEngine
 from ghostkey.store.history import History
 from ghostkey.testing import ControlPlane
-from tests.testbed.test_mistakes import GONE, LIVE, NAMESPACES, Workload, dotted
+from tests.testbed.test_mistakes import EXPECTED, GONE, LIVE, NAMESPACES, Workload, check_scan, dotted
 
 REGISTRY = ("tenant-system", "tenant-registry")
 # at the level that shows what was written, Secrets too
@@ -35,6 +35,10 @@ CLASSES = {
 }
 
 
+def test_every_mistake_of_scan_is_explained() -> None:
+    assert set(CLASSES) == {*EXPECTED, "key-by-uid"}
+
+
 def ghosts(history: History, kind: str = "configmaps") -> list[dict[str, Any]]:
     engine = DuckEngine(history)
     story.prepare(engine)
@@ -48,10 +52,12 @@ def imported(folder: Path, *paths: Path) -> History:
 
 
 @pytest.mark.parametrize("mistake", sorted(CLASSES))
-def test_mistake_has_its_class_writer_and_deleter_from_the_audit_log_alone(tmp_path: Path, mistake: str) -> None:
+def test_mistake_is_found_by_scan_and_explained_by_history_alone(tmp_path: Path, mistake: str) -> None:
+    """One workload: `scan` finds class and keys, the audit log alone tells why and who, etcd alone what it can know."""
     with ControlPlane(audit_policy=SHOWS_ALL) as control_plane:
         workload = Workload(control_plane, mistake)
         workload.come_and_go()
+        check_scan(workload, mistake, tmp_path / "state")
         history = imported(tmp_path / "store", control_plane.audit_log)
         shutil.copy(control_plane.directory / "etcd" / "member" / "snap" / "db", tmp_path / "db")
     kind = "secrets" if mistake == "secret-registry" else "configmaps"
