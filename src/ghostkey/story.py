@@ -203,9 +203,19 @@ def _same(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
+def _is(kind: str, namespace: str, name: str) -> str:
+    """The SQL condition for one object."""
+    return f"kind = {_same(kind)} AND namespace = {_same(namespace)} AND name = {_same(name)}"
+
+
+def present_keys(engine: Engine, kind: str, namespace: str, name: str) -> list[dict[str, Any]]:
+    """The lives of the keys that a map has now, by path and key."""
+    return engine.rows(f"SELECT * FROM key_life WHERE {_is(kind, namespace, name)} AND is_present ORDER BY path, key")  # noqa: S608
+
+
 def story_of(engine: Engine, kind: str, namespace: str, name: str, key: str = "") -> Story:
     """The story of one map (of one key of it, when `key` is given); `prepare` has to be called before."""
-    where = f"kind = {_same(kind)} AND namespace = {_same(namespace)} AND name = {_same(name)}"
+    where = _is(kind, namespace, name)
     one = f" AND key = {_same(key)}" if key else ""
     story = Story(kind, namespace, name)
     story.keys = engine.rows(f"SELECT * FROM key_life WHERE {where}{one} ORDER BY field, path, key")  # noqa: S608
@@ -333,7 +343,7 @@ _SUBJECT_WORDS = {
 
 def timeline(engine: Engine, story: Story, key: str) -> list[Moment]:
     """What happened to one key and its subject, in order; one line for what several sources saw."""
-    where = f"kind = {_same(story.kind)} AND namespace = {_same(story.namespace)} AND name = {_same(story.name)}"
+    where = _is(story.kind, story.namespace, story.name)
     wrong = {row["wrong_key"] for row in story.ghosts if row["key"] == key and row["wrong_key"]}
     named = ", ".join(_same(word) for word in [key, *sorted(wrong)])
     events = engine.rows(f"SELECT * FROM key_events WHERE {where} AND (key IN ({named}) OR (key = '' AND op LIKE 'refused%'))")  # noqa: S608
@@ -355,10 +365,7 @@ def timeline(engine: Engine, story: Story, key: str) -> list[Moment]:
     for link in (row for spot, row in story.links.items() if spot[2] == key):
         place = f"{link['subject_namespace']}/" if link["subject_namespace"] else ""
         about = f"{kind_name(link['subject_kind'])} {place}{link['subject_name']}"
-        where = (
-            f"kind = {_same(link['subject_kind'])} AND namespace = {_same(link['subject_namespace'])} "
-            f"AND name = {_same(link['subject_name'])}"
-        )
+        where = _is(link["subject_kind"], link["subject_namespace"], link["subject_name"])
         for row in engine.rows(f"SELECT * FROM subject_events WHERE {where}"):  # noqa: S608
             by = _by(row)
             what = f"{about} {_SUBJECT_WORDS[row['op']].format(f' by {by}' if by else '')}"

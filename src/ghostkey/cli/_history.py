@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ghostkey.cli.options import ProgressLine, parse_holder
+from ghostkey.cli.options import ProgressLine, parse_fields, parse_holder
 from ghostkey.model.errors import GhostkeyError, UsageError
 
 if TYPE_CHECKING:
@@ -36,17 +36,6 @@ def past_options(function: F) -> F:
     ):  # fmt: skip
         function = option(function)
     return function
-
-
-def parse_fields(texts: tuple[str, ...]) -> list[tuple[str, str]]:
-    """KIND:PATH pairs."""
-    found = []
-    for text in texts:
-        kind, colon, path = text.partition(":")
-        if not colon or not kind or not path:
-            raise UsageError(f"field {text!r} is not KIND:PATH", "for example --field tenants.demo:status.shards")
-        found.append((kind, path))
-    return found
 
 
 @contextlib.contextmanager

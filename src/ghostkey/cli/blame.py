@@ -38,18 +38,14 @@ def command(
     import msgspec
 
     from ghostkey.cli.output import safe
-    from ghostkey.story import when
+    from ghostkey.story import present_keys, when
 
     if paths or store:
         from ghostkey.cli._history import one_holder, opened
 
         kind, space, name = one_holder(map_words, namespace)
         with opened(paths, sort, store, engine, carve=carve) as (asked, _):
-            where = " AND ".join(
-                f"{c} = '" + v.replace("'", "''") + "'"
-                for c, v in zip(("kind", "namespace", "name"), (kind, space, name), strict=True)
-            )
-            found = asked.rows(f"SELECT * FROM key_life WHERE {where} AND is_present ORDER BY path, key")  # noqa: S608
+            found = present_keys(asked, kind, space, name)
         rows = [_record(row, when(row["last_set_at"])) for row in found]
     else:
         rows = _live(map_words, namespace, context, kubeconfig)

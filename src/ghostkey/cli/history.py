@@ -7,7 +7,7 @@ import sys
 import click
 
 from ghostkey.cli import CONTEXT
-from ghostkey.cli.options import ProgressLine
+from ghostkey.cli.options import ProgressLine, parse_fields
 
 STORE = click.option("--store", metavar="DIR", help="The store; by default the user's own.")
 TABLES = ("key_events", "subject_events", "coverage")
@@ -32,7 +32,6 @@ def import_(paths: tuple[str, ...], store: str | None, sort: str | None, fields:
     from pathlib import Path
 
     from ghostkey import story
-    from ghostkey.cli._history import parse_fields
     from ghostkey.store.history import History
 
     progress = ProgressLine()

@@ -115,6 +115,17 @@ def parse_holder(words: tuple[str, ...]) -> list[tuple[Kind, str]]:
     return pairs
 
 
+def parse_fields(texts: tuple[str, ...]) -> list[tuple[str, str]]:
+    """KIND:PATH pairs."""
+    found = []
+    for text in texts:
+        kind, colon, path = text.partition(":")
+        if not colon or not kind or not path:
+            raise UsageError(f"field {text!r} is not KIND:PATH", "for example --field tenants.demo:status.shards")
+        found.append((kind, path))
+    return found
+
+
 class ProgressLine:
     """One line on stderr that says what is being done; only on a terminal, only after a second, gone at the end."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ghostkey.cli import CONTEXT
-from ghostkey.cli.options import cluster_options, parse_duration
+from ghostkey.cli.options import cluster_options, parse_duration, parse_fields
 
 BUILT_IN = ("namespaces", "nodes", "pods")
 
@@ -39,7 +39,6 @@ def command(
     from pathlib import Path
 
     from ghostkey.cli._cluster import connect
-    from ghostkey.cli._history import parse_fields
     from ghostkey.inference.infer import is_custom
     from ghostkey.kube.discovery import discover, resolve
     from ghostkey.model.refs import CONFIG_MAPS, SECRETS

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ghostkey.cli import CONTEXT
-from ghostkey.cli.options import ProgressLine, cluster_options, color_option, parse_holder, use_color
+from ghostkey.cli.options import ProgressLine, cluster_options, color_option, parse_fields, parse_holder, use_color
 from ghostkey.cli.output import FORMATS
 from ghostkey.model.errors import UsageError
 
@@ -100,7 +100,7 @@ def command(
         selector=selector,
         names=tuple(names),
         holders=api.holder_kinds(holders) if holders else api.Scope().holders,
-        fields=tuple(_field(text) for text in fields),
+        fields=tuple(parse_fields(fields)),
         subject_kinds=kinds,
     )
     progress = ProgressLine()
@@ -129,13 +129,6 @@ def command(
 def _is_wanted(finding: Finding, namespace: str, names: list[tuple[Kind, str]]) -> bool:
     holder = finding.key.holder
     return (not namespace or holder.namespace == namespace) and (not names or (holder.kind, holder.name) in names)
-
-
-def _field(text: str) -> tuple[str, str]:
-    kind, colon, path = text.partition(":")
-    if not colon or not kind or not path:
-        raise UsageError(f"field {text!r} is not KIND:PATH", "for example --field tenants.demo:status.shards")
-    return kind, path
 
 
 def _say(snapshot: Snapshot, findings: list[Finding], shown: list[Finding], form: str) -> None:

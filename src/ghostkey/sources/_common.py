@@ -49,3 +49,9 @@ def entries_at(document: Any, path: str) -> dict[str, Any] | None:
     for part in path.split("."):
         document = document.get(part) if isinstance(document, dict) else None
     return document if isinstance(document, dict) else None
+
+
+def revision_of(resource_version: object) -> int | None:
+    """etcd's revision in a resourceVersion; None where it is no number, since the API calls it opaque."""
+    text = str(resource_version or "")
+    return int(text) if text.isdigit() else None

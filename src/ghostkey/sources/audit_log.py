@@ -44,7 +44,7 @@ from ghostkey.model.history import (
     Writer,
     microseconds,
 )
-from ghostkey.sources._common import common_beginning, common_end, entries_at, paths_for
+from ghostkey.sources._common import common_beginning, common_end, entries_at, paths_for, revision_of
 from ghostkey.sources._states import FIELDS, Hash, MapStates, decoded
 
 ORIGIN = "audit"
@@ -60,6 +60,7 @@ MAPS = {"configmaps", "secrets"}
 IGNORED = {"events", "leases", "endpoints", "endpointslices", "tokenreviews", "subjectaccessreviews",
            "selfsubjectaccessreviews", "selfsubjectreviews", "localsubjectaccessreviews", "selfsubjectrulesreviews"}  # fmt: skip
 IGNORED_SUBRESOURCES = {"status", "scale", "token", "log", "exec", "attach", "portforward", "proxy", "binding", "eviction"}
+_REQUEST = b',"requestObject":'
 _RESPONSE = b',"responseObject":{'
 _RECEIVED = b',"requestReceivedTimestamp":"'
 _VERB = b'"verb":"'
@@ -329,7 +330,7 @@ class AuditLog:
         name = meta.name or reference.name or (asked.metadata.name if asked else "")
         namespace = meta.namespace or reference.namespace
         holder = (qualified, namespace, name)
-        revision = int(meta.resource_version) if meta.resource_version.isdigit() else None
+        revision = revision_of(meta.resource_version)
         yield from self._subject(event.verb, qualified, namespace, name, reference, found, at, revision, writer)
         if is_map and name:
             yield from self._map(event, holder, found, at, revision, writer)
@@ -404,7 +405,7 @@ class AuditLog:
                 continue
             meta = one.metadata
             op = DELETING if meta.finalizers else DELETED
-            revision = int(meta.resource_version) if meta.resource_version.isdigit() else None
+            revision = revision_of(meta.resource_version)
             yield SubjectEvent(at, revision, kind, meta.namespace, meta.name, meta.uid, op, *writer, ORIGIN, False)
             if kind in MAPS and op == DELETED:
                 self._texts.pop((kind, meta.namespace, meta.name), None)
@@ -592,7 +593,7 @@ class AuditLog:
         # a patch that itself has a responseObject would be found first; decoding it all is not fooled
         if response < 0 or tail < response or line.find(_RESPONSE, response + 1, tail) >= 0:
             return None
-        request = line.find(b',"requestObject":', 0, response)
+        request = line.find(_REQUEST, 0, response)
         head_end = request if request >= 0 else response
         try:
             event = _decode_event(line[:head_end] + line[tail:])
@@ -637,17 +638,11 @@ class AuditLog:
         self._cover(at)
         writer = self._writer(event, event.request_uri.partition("?")[2])
         revision = int(version[1])
-        events: list[HistoryEvent] = list(self._states.patch(holder, "data", changed, at, revision, writer)) if changed else []
-        asked = line[head_end:response]
-        if request >= 0 and len(asked) < LARGE_LINE_BYTES:
-            absent = self._absent(msgspec.Raw(asked[len(b',"requestObject":') :]), holder)
-            removed = {("data", key) for key, value in changed.items() if value is None}
-            state = self._states.keys(holder, "data")
-            events += [
-                KeyEvent(at, revision, *holder, f, "", key, MISSED_DELETE, -1, 0, "", 0, 0, *writer, "", ORIGIN, False)
-                for f, key in absent
-                if (f, key) not in removed and key not in state
-            ]
+        events: list[HistoryEvent] = list(self._states.patch(holder, "data", changed, at, revision, writer))
+        asked = line[head_end + len(_REQUEST) : response] if request >= 0 else b""
+        if asked and len(asked) < LARGE_LINE_BYTES:
+            absent = self._absent(msgspec.Raw(asked), holder)
+            events += self._missed(absent, holder, {"data": self._states.keys(holder, "data")}, at, revision, writer)
         return events
 
     def _whole(
@@ -657,7 +652,7 @@ class AuditLog:
         self._cover(at)
         writer = self._writer(event, event.request_uri.partition("?")[2])
         before = self._states.known(holder)
-        request = msgspec.Raw(asked[len(b',"requestObject":') :])
+        request = msgspec.Raw(asked[len(_REQUEST) :])
         absent = self._absent(request, holder) if before and asked else ()
         content = {"data": {key: value.encode("utf-8", "surrogatepass") for key, value in pairs.items()}}
         events: list[HistoryEvent] = list(self._states.changes(holder, content, at, revision, writer))

@@ -27,7 +27,7 @@ from typing import Any
 from ghostkey.model.errors import SourceDamaged
 from ghostkey.model.history import DELETED, SEEN, Covered, HistoryEvent, SubjectEvent, Writer
 from ghostkey.model.refs import Kind
-from ghostkey.sources._common import entries_at, paths_for
+from ghostkey.sources._common import entries_at, paths_for, revision_of
 from ghostkey.sources._states import Hash, MapStates, decoded
 from ghostkey.sources.live_cluster import Scope
 from ghostkey.sources.manifests import Manifests, kind_of_manifest
@@ -96,8 +96,7 @@ class DatedDumps:
         holder = (kind.qualified, str(metadata.get("namespace") or ""), str(metadata["name"]))
         if holder in now:
             return
-        version = str(metadata.get("resourceVersion") or "")
-        revision = int(version) if version.isdigit() else None
+        revision = revision_of(metadata.get("resourceVersion"))
         now[holder] = str(metadata.get("uid") or "")
         yield SubjectEvent(at, revision, *holder, now[holder], SEEN, *writer, ORIGIN, False)
         if kind.qualified in ("configmaps", "secrets"):

@@ -257,10 +257,10 @@ def _transaction(data: bytes, begin: int, end: int, replay: _Replay, writes: lis
                 _transaction(data, c, d, replay, writes)
 
 
-def _compare(data: bytes, begin: int, end: int, replay: _Replay) -> bool:
-    """Whether a compare holds. Of a key that was not seen yet in a log without its beginning it is taken to hold."""
-    result = target = 0
-    key, wanted = b"", 0
+def _read_compare(data: bytes, begin: int, end: int) -> tuple[int, int, bytes, int]:
+    """Result, target, key, and the version or revision that a compare asks for."""
+    result = target = wanted = 0
+    key = b""
     for number, wire, a, b in fields(data, begin, end):
         if number == 1 and wire == 0:
             result = a
@@ -270,6 +270,12 @@ def _compare(data: bytes, begin: int, end: int, replay: _Replay) -> bool:
             key = data[a:b]
         elif number in (4, 5, 6) and wire == 0:
             wanted = a
+    return result, target, key, wanted
+
+
+def _compare(data: bytes, begin: int, end: int, replay: _Replay) -> bool:
+    """Whether a compare holds. Of a key that was not seen yet in a log without its beginning it is taken to hold."""
+    result, target, key, wanted = _read_compare(data, begin, end)
     known = replay.keys.get(key)
     if known is None:
         if not replay.is_whole:
@@ -377,13 +383,6 @@ def _compared(data: bytes) -> Iterator[tuple[bytes, int]]:
         for inner, inner_wire, c, d in fields(data, a, b):
             if inner != 1 or inner_wire != 2:
                 continue
-            key, wanted, target = b"", 0, 0
-            for part, part_wire, e, f in fields(data, c, d):
-                if part == 3 and part_wire == 2:
-                    key = data[e:f]
-                elif part == 2 and part_wire == 0:
-                    target = e
-                elif part == 6 and part_wire == 0:
-                    wanted = e
+            _, target, key, wanted = _read_compare(data, c, d)
             if target == MOD:
                 yield key, wanted

@@ -26,7 +26,7 @@ from ghostkey.kube.client import ApiClient
 from ghostkey.model.errors import AccessDenied, ApiFailed, GhostkeyError
 from ghostkey.model.history import CREATED, DELETED, DELETING, SEEN, Covered, HistoryEvent, SubjectEvent, Writer, microseconds
 from ghostkey.model.refs import Kind
-from ghostkey.sources._common import entries_at, paths_for
+from ghostkey.sources._common import entries_at, paths_for, revision_of
 from ghostkey.sources._states import Hash, MapStates, decoded
 
 ORIGIN = "watch"
@@ -169,7 +169,7 @@ class Recorder:
         metadata = item["metadata"]
         place = (str(metadata.get("namespace") or ""), str(metadata["name"]))
         alive = self._alive.setdefault(kind.qualified, {})
-        revision = _revision(metadata)
+        revision = revision_of(metadata.get("resourceVersion"))
         if what == "DELETED":
             uid, _ = alive.pop(place, (str(metadata.get("uid") or ""), False))
             yield SubjectEvent(at, revision, kind.qualified, *place, uid, DELETED, *Writer(), ORIGIN, False)
@@ -190,12 +190,14 @@ class Recorder:
         self._alive.setdefault(kind.qualified, {})[place] = (uid, op == DELETING)
         when = microseconds(str(metadata.get("creationTimestamp") or "")) if op == SEEN else at
         writer = Writer(manager=_newest(metadata)[0])
-        yield SubjectEvent(when, _revision(metadata), kind.qualified, *place, uid, op, *writer, ORIGIN, False)
+        yield SubjectEvent(
+            when, revision_of(metadata.get("resourceVersion")), kind.qualified, *place, uid, op, *writer, ORIGIN, False
+        )
 
     def _contents(self, kind: Kind, item: dict[str, Any], at: int, *, is_new: bool) -> Iterator[HistoryEvent]:
         metadata = item["metadata"]
         holder = (kind.qualified, str(metadata.get("namespace") or ""), str(metadata["name"]))
-        revision, writer = _revision(metadata), Writer(manager=_newest(metadata)[0])
+        revision, writer = revision_of(metadata.get("resourceVersion")), Writer(manager=_newest(metadata)[0])
         if kind.qualified in ("configmaps", "secrets"):
             is_secret = kind.qualified == "secrets"
             content = {
@@ -207,11 +209,6 @@ class Recorder:
             entries = entries_at(item, path)
             if entries is not None or self._states.known(holder):
                 yield from self._states.field_entries(holder, path, entries or {}, at, revision, writer, is_new=is_new)
-
-
-def _revision(metadata: dict[str, Any]) -> int | None:
-    version = str(metadata.get("resourceVersion") or "")
-    return int(version) if version.isdigit() else None
 
 
 def _newest(metadata: dict[str, Any]) -> tuple[str, str]:
