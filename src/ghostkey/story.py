@@ -198,6 +198,11 @@ class Story:
     coverage: list[dict[str, Any]] = field(default_factory=list)
     forecast: Forecast | None = None
 
+    @property
+    def names_bytes(self) -> int:
+        """Bytes of the names of the keys that are there, which a limit on values does not count."""
+        return sum(len(row["key"]) for row in self.keys if row["is_present"] and not row["path"])
+
 
 def _same(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
@@ -258,7 +263,7 @@ def forecast(story: Story) -> Forecast | None:
     if bytes_slope <= 0:
         return known
     # values, and key names with protobuf around them, and managedFields, which hold each key once more
-    names = sum(len(row["key"]) for row in story.keys if row["is_present"] and not row["path"])
+    names = story.names_bytes
     overhead = 6 * keys
     stored = size + overhead
     with_fields = stored + names + 8 * keys

@@ -264,10 +264,15 @@ def test_no_snapshot_is_said_so(tmp_path: Path, raw: bytes) -> None:
 
 def test_encryption_at_rest_is_detected_and_said() -> None:
     reader = Reader("etcd-snapshot", DIGEST)
-    assert not list(reader.put(b"/registry/secrets/ns/name", b"k8s:enc:aescbc:v1:key1:" + bytes(64), 7, is_new=True))
-    (gap,) = reader.gaps()
-    assert gap.is_gap
-    assert gap.why == "keys not readable: 1 values of secrets are encrypted by aescbc:v1:key1"
+    tenants = b"/registry/demo.example.com/tenants/ns/"
+    for revision, key in enumerate([b"/registry/secrets/ns/name", tenants + b"a", tenants + b"b"], 7):
+        assert not list(reader.put(key, b"k8s:enc:aescbc:v1:key1:" + bytes(64), revision, is_new=True))
+    gaps = list(reader.gaps())
+    assert all(gap.is_gap for gap in gaps)
+    assert [gap.why for gap in gaps] == [
+        "keys not readable: 1 values of secrets are encrypted by aescbc:v1:key1",
+        "keys not readable: 2 values of tenants.demo.example.com are encrypted by aescbc:v1:key1",
+    ]
 
 
 def test_secret_values_are_in_no_event(tmp_path: Path) -> None:

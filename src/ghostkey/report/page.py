@@ -123,8 +123,7 @@ def _growth(story: Story) -> Iterator[str]:
     end = last
     if law.full_at is not None:
         end = min(law.full_at, last + 3 * (last - begin))
-    names = sum(len(row["key"]) for row in story.keys if row["is_present"] and not row["path"])
-    limits = [("values 1 MiB", VALUES_LIMIT + names), ("stored object 1.5 MiB", OBJECT_LIMIT)]
+    limits = [("values 1 MiB", VALUES_LIMIT + story.names_bytes), ("stored object 1.5 MiB", OBJECT_LIMIT)]
     peak = max(int(point["bytes"]) for point in points)
     reached = peak + max(0.0, law.bytes_per_day) * (end - last) / 86_400_000_000
     top = max(peak * 1.2, min(reached * 1.1, OBJECT_LIMIT * 1.1), 1.0)

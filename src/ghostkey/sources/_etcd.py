@@ -7,7 +7,7 @@ meta/v1 generated.proto (ObjectMeta); encryption prefixes in apiserver v0.37 enc
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -289,7 +289,7 @@ class Reader:
     last_time: int | None = None
     first_time: int | None = None
     damaged: int = 0
-    encrypted: dict[tuple[str, str], int] = field(default_factory=dict)
+    encrypted: Counter[tuple[str, str]] = field(default_factory=Counter)  # (kind, provider) → values
     _large: OrderedDict[tuple[str, str, str], _LargeMap] = field(default_factory=OrderedDict)
     _kinds: dict[str, str] = field(default_factory=dict)  # place in etcd → qualified resource
     _spots: dict[bytes, tuple[str, str, str] | None] = field(default_factory=dict)
@@ -325,7 +325,7 @@ class Reader:
         place, namespace, name = spot
         if value.startswith(ENCRYPTED):
             provider = ":".join(value[:80].decode("ascii", "replace").split(":")[2:5])
-            self.encrypted[self._kinds.get(place, place), provider] = self.encrypted.get((place, provider), 0) + 1
+            self.encrypted[self._kinds.get(place) or _guess(place), provider] += 1
             return
         try:
             found = decode(value)
