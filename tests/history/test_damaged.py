@@ -22,7 +22,7 @@ from ghostkey.model.errors import SourceDamaged
 from ghostkey.model.history import Covered, HistoryEvent, KeyEvent, SubjectEvent
 from ghostkey.sources._etcd import DamagedValueError, Reader, decode, entries, fields
 from ghostkey.sources._states import keyed_hash
-from ghostkey.sources.audit_log import AuditLog, _window
+from ghostkey.sources.audit_log import AuditLog, _differing, _predicted
 from ghostkey.sources.etcd_snapshot import EtcdSnapshot
 from ghostkey.sources.etcd_wal import EtcdWal
 from ghostkey.testing import ControlPlane
@@ -127,7 +127,7 @@ def test_windows_are_what_decoding_it_all_would_say() -> None:
     """The few bytes that differ between two states of a map, against the difference of both decoded; values made to mislead."""
     rng = random.Random(3)
     pieces = ['","', '":"', "\\", '"', ",", "{", "}", "ü", "\n", "a", "b", ""]
-    fell_back = 0
+    fell_back = predicted = 0
     for _ in range(INPUTS):
         old = {f"key-{n}": "".join(rng.choices(pieces, k=rng.randrange(5))) for n in range(rng.randrange(1, 12))}
         new = dict(old)
@@ -138,15 +138,20 @@ def test_windows_are_what_decoding_it_all_would_say() -> None:
             else:
                 new[key] = "".join(rng.choices(pieces, k=rng.randrange(5)))
         before, after = (msgspec.json.encode(dict(sorted(state.items()))) for state in (old, new))
-        found = _window(before, after)
-        if found is None:
-            fell_back += 1
-            continue
-        gone = {key for key in found[0] if key not in found[1]}
-        changed = {key: value for key, value in found[1].items() if found[0].get(key) != value}
-        assert gone == old.keys() - new.keys()
-        assert changed == {key: value for key, value in new.items() if old.get(key) != value}
+        truth: dict[str, bytes | None] = dict.fromkeys(old.keys() - new.keys())
+        truth |= {key: value.encode() for key, value in new.items() if old.get(key) != value}
+        found = _differing(before, after)
+        fell_back += found is None
+        assert found in (None, truth)
+        # what was asked for is what happened, or it is not: then nothing may be said
+        key = rng.choice(sorted(truth)) if truth and rng.random() < 0.8 else f"key-{rng.randrange(14)}"
+        asked = truth[key] if key in truth else rng.choice([b"a", None])
+        told = _predicted(before, after, {key: None if asked is None else asked.decode()})
+        if told is not None:
+            predicted += bool(truth)
+            assert {name: value for name, value in told.items() if old.get(name) != (value and value.decode())} == truth
     assert fell_back < INPUTS // 4
+    assert predicted > INPUTS // 10
 
 
 @settings(max_examples=2_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -11,7 +11,7 @@ def common_beginning(left: bytes, right: bytes, most: int) -> int:
     low, high = 0, most
     while low < high:
         middle = (low + high + 1) // 2
-        if left[low:middle] == right[low:middle]:
+        if right.startswith(left[low:middle], low):
             low = middle
         else:
             high = middle - 1

@@ -52,13 +52,16 @@ def is_uuid(text: str) -> bool:
     return len(text) == 36 and _UUID.fullmatch(text) is not None
 
 
-def look(value: str) -> tuple[Shape, Identity | None, Any]:
-    """Shape of a value, the identifiers in it, and the document it holds if it is one (None otherwise)."""
+def look(value: str, *, identify: bool = True) -> tuple[Shape, Identity | None, Any]:
+    """Shape of a value, the identifiers in it, and the document it holds if it is one (None otherwise).
+
+    Without `identify` documents are not searched for identifiers.
+    """
     if not value or value in EMPTY_TEXTS:
         return EMPTY, None, None
     first = value[0]
     if first in "{[":
-        return _look_at_json(value)
+        return _look_at_json(value, identify=identify)
     if first == '"':
         return _look_at_quoted(value)
     length = len(value)
@@ -96,13 +99,13 @@ def plain_name(value: str) -> str:
     return value if 3 <= len(value) <= 253 and _NAME.fullmatch(value) else ""
 
 
-def look_at_bytes(raw: bytes) -> tuple[Shape, Identity | None, Any]:
+def look_at_bytes(raw: bytes, *, identify: bool = True) -> tuple[Shape, Identity | None, Any]:
     """As `look`, for a value that came base64-encoded on the wire: Secrets and binaryData."""
     try:
         text = raw.decode()
     except UnicodeDecodeError:
         return BINARY, None, None
-    return look(text)
+    return look(text, identify=identify)
 
 
 def unwrap(encoded: str) -> bytes | None:
@@ -139,7 +142,7 @@ def _look_at_quoted(value: str) -> tuple[Shape, Identity | None, Any]:
     return PHRASE, None, None
 
 
-def _look_at_json(value: str) -> tuple[Shape, Identity | None, Any]:
+def _look_at_json(value: str, *, identify: bool) -> tuple[Shape, Identity | None, Any]:
     if len(value) > DOCUMENT_BYTES:
         return TEXT, None, None
     try:
@@ -150,7 +153,7 @@ def _look_at_json(value: str) -> tuple[Shape, Identity | None, Any]:
         return LIST, None, None
     if not document:
         return EMPTY, None, document
-    return shape_of_fields(document), _identity(document), document
+    return shape_of_fields(document), _identity(document) if identify else None, document
 
 
 def shape_of_fields(document: dict[Any, Any]) -> Shape:
@@ -183,6 +186,11 @@ def _identity(document: dict[str, Any]) -> Identity | None:
             elif word in {"ref", "key", "id", "subject"} and not name and (found := _NAMESPACED.fullmatch(content)):
                 namespace, name = found[1], found[2]
     return Identity(uid, namespace, name, kind) if uid or name else None
+
+
+def may_hold_maps(document: dict[str, Any]) -> bool:
+    """Whether `nested_maps` can find anything in a document; most values are small records, and it cannot."""
+    return len(document) >= NESTED_ENTRIES or any(isinstance(value, dict) for value in document.values())
 
 
 def nested_maps(document: Any, least: int, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:

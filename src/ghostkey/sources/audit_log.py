@@ -14,17 +14,13 @@ Source
 
 from __future__ import annotations
 
-import gzip
-import io
 import json
 import re
 import sys
 import urllib.parse
-import zlib
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import NamedTuple
 
 import msgspec
 
@@ -44,104 +40,66 @@ from ghostkey.model.history import (
     Writer,
     microseconds,
 )
+from ghostkey.sources._audit_event import (
+    RECEIVED,
+    UNREADABLE,
+    Event,
+    Meta,
+    Object,
+    Patched,
+    Reference,
+    content_of,
+    decode_event,
+    decode_merge_patch,
+    decode_object,
+    decode_pairs,
+    first_time,
+    lines,
+    patched,
+    patched_by,
+    received,
+)
 from ghostkey.sources._common import common_beginning, common_end, entries_at, paths_for, revision_of
-from ghostkey.sources._states import FIELDS, Hash, MapStates, decoded
+from ghostkey.sources._states import Hash, MapStates
 
 ORIGIN = "audit"
-BUFFER_BYTES = 1 << 20
-LINE_BYTES = 64 << 20  # an object is at most 1.5 MiB, and stands in an event twice, escaped
-HEAD_END_BYTES = 3_000  # from the verb to the end of objectRef: user, groups and agent lie between
-HEAD_BYTES = 128  # the kind comes first
-LARGE_LINE_BYTES = 16 << 10  # from here on looking for the few bytes that changed beats decoding
-TEXTS_KEPT = 1_000  # maps whose texts are kept, most of them of at most LARGE_LINE_BYTES
-Texts = tuple[dict[str, Any], dict[str, Any]]  # data and binaryData as the API shows them
+HEAD_BYTES = 4_000  # from the beginning to the end of objectRef: user, groups and agent lie between
+META_BYTES = 1_000  # of an object's name, namespace, uid, resourceVersion and timestamps, which come first
+HEADS_KEPT = 10_000
+RAW_BYTES = 64 << 20
+Holder = tuple[str, str, str]
 MAPS = {"configmaps", "secrets"}
 # written without end and no subject of any key
 IGNORED = {"events", "leases", "endpoints", "endpointslices", "tokenreviews", "subjectaccessreviews",
            "selfsubjectaccessreviews", "selfsubjectreviews", "localsubjectaccessreviews", "selfsubjectrulesreviews"}  # fmt: skip
 IGNORED_SUBRESOURCES = {"status", "scale", "token", "log", "exec", "attach", "portforward", "proxy", "binding", "eviction"}
+# how kube-apiserver begins a line; another writer's lines are decoded
+_LINE = b'{"kind":"Event","'
+_FULL = b'{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"RequestResponse","auditID":"'
+_ID_END = len(_FULL) + 36
 _REQUEST = b',"requestObject":'
 _RESPONSE = b',"responseObject":{'
-_RECEIVED = b',"requestReceivedTimestamp":"'
 _VERB = b'"verb":"'
 _DATA = b'},"data":{'
-_REFERENCE = b'"objectRef":{'
+_REFERENCE = b'"objectRef":{"resource":"'
+_VERSION = b'"resourceVersion":"'
+_DELETION = b'"deletionTimestamp"'
+_MAPS = {b"configmaps", b"secrets"}
 _CHANGES = {b"upd", b"pat"}
 _READS = {b"get", b"lis", b"wat"}
 _NULL = re.compile(rb":\s*null\b")
-_VERSION = re.compile(rb'"resourceVersion":"(\d+)"')
+_new = tuple.__new__  # a named tuple's own constructor takes four times as long
 
 
-class _User(msgspec.Struct):
-    username: str = ""
+DECODE, READ, ELSEWHERE = range(3)  # sorts of line; ELSEWHERE changes what is no map
 
 
-class _Reference(msgspec.Struct, rename="camel"):
-    resource: str = ""
-    namespace: str = ""
-    name: str = ""
-    uid: str = ""
-    api_group: str = ""
-    subresource: str = ""
+class _Head(NamedTuple):
+    """What a line says before its objects, apart from its audit id: the same for all writes of one writer to one map."""
 
-
-class _Status(msgspec.Struct):
-    code: int = 0
-    message: str = ""
-    reason: str = ""
-
-
-class _Event(msgspec.Struct, rename="camel"):
-    """One audit event; the two objects stay bytes until they are needed."""
-
-    level: str = ""
-    audit_id: str = msgspec.field(name="auditID", default="")
-    stage: str = ""
-    request_uri: str = msgspec.field(name="requestURI", default="")
-    verb: str = ""
-    user: _User = msgspec.field(default_factory=_User)
-    impersonated_user: _User | None = None
-    source_ips: list[str] | None = msgspec.field(name="sourceIPs", default=None)
-    user_agent: str = ""
-    object_ref: _Reference | None = None
-    response_status: _Status | None = None
-    request_object: msgspec.Raw = msgspec.Raw()
-    response_object: msgspec.Raw = msgspec.Raw()
-    request_received_timestamp: str = ""
-
-
-class _Meta(msgspec.Struct, rename="camel"):
-    name: str = ""
-    namespace: str = ""
-    uid: str = ""
-    resource_version: str = ""
-    deletion_timestamp: str | None = None
-    finalizers: list[str] | None = None
-
-
-class _Details(msgspec.Struct):
-    """Of a Status: which object it is about."""
-
-    uid: str = ""
-
-
-class _Object(msgspec.Struct, rename="camel"):
-    """What is looked at of an object in a response."""
-
-    kind: str = ""
-    details: _Details | None = None
-    metadata: _Meta = msgspec.field(default_factory=_Meta)
-    data: dict[str, Any] | None = None
-    binary_data: dict[str, Any] | None = None
-    string_data: dict[str, Any] | None = None
-    items: list[Any] | None = None
-
-
-# everything that decoding hostile bytes raises
-UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-_decode_event = msgspec.json.Decoder(_Event).decode
-_decode_object = msgspec.json.Decoder(_Object).decode
-_decode_pairs = msgspec.json.Decoder(dict[str, str]).decode
+    holder: Holder
+    writer: Writer
+    is_patch: bool
 
 
 class AuditLog:
@@ -163,10 +121,11 @@ class AuditLog:
         self._first: int | None = None
         self._last: int | None = None
         self._gaps: dict[tuple[str, str, str], list[int | None]] = {}
-        self._raw: dict[tuple[str, str, str], bytes] = {}  # the data of large maps as last seen, to find what changed in it
+        self._raw: dict[Holder, bytes] = {}  # the data of maps as last seen, the JSON of them, to find what changed in it
+        self._raw_bytes = 0
+        self._heads: dict[bytes, _Head | int] = {}
         self._passed = b""  # the last line that was not decoded
         self._damaged = 0
-        self._texts: OrderedDict[tuple[str, str, str], Texts] = OrderedDict()  # small maps as last seen
         self._applied: dict[tuple[str, str, str, str], set[tuple[str, str]]] = {}  # what each manager applied last
 
     def events(self) -> Iterator[HistoryEvent]:
@@ -176,13 +135,17 @@ class AuditLog:
         """
         count = 0
         for path in self._in_order():
-            for line in _lines(path, self._note_damage):
+            for line in lines(path, self._note_damage):
                 count += 1
                 if count % 20_000 == 0:
                     self._progress(f"read {count:,} audit events")
-                yield from self._line(line)
+                events = self._quick(line)
+                if events is None:
+                    yield from self._line(line)
+                elif events:
+                    yield from events
         if self._passed:
-            self._see(self._passed)
+            self._cover(received(self._passed))
         if self._first is None:
             raise SourceDamaged(
                 f"no audit events in {', '.join(map(str, self._paths))}", "give the file of --audit-log-path, or a folder of them"
@@ -214,7 +177,7 @@ class AuditLog:
                 raise SourceDamaged(f"{path} does not exist", "name an audit log, or a folder of them")
         if len(files) < 2:
             return files
-        return sorted(files, key=lambda file: _first_time(file) or sys.maxsize)
+        return sorted(files, key=lambda file: first_time(file) or sys.maxsize)
 
     def _note_damage(self) -> None:
         self._damaged += 1
@@ -222,25 +185,8 @@ class AuditLog:
     # lines
 
     def _line(self, line: bytes) -> Iterator[HistoryEvent]:
-        if b'"EventList"' in line[:HEAD_BYTES]:
-            yield from self._odd(line)
-            return
-        place = line.find(_VERB, 0, 4000)
-        if place >= 0:
-            verb = line[place + 8 : place + 11]
-            if verb in _READS or (verb in _CHANGES and not self._fields and self._is_elsewhere(line, place)):
-                # its time only widens the coverage, and the next one's will too
-                if self._first is None:
-                    self._see(line)
-                self._passed = line
-                return
-        if len(line) > LARGE_LINE_BYTES and place >= 0 and b'"resource":"configmaps"' in line[place : place + 2000]:
-            quick = self._large(line)
-            if quick is not None:
-                yield from quick
-                return
         try:
-            event = _decode_event(line)
+            event = decode_event(line)
         except UNREADABLE:
             yield from self._odd(line)
             return
@@ -248,24 +194,6 @@ class AuditLog:
             yield from self._event(event)
         else:
             yield from self._odd(line)
-
-    @staticmethod
-    def _is_elsewhere(line: bytes, place: int) -> bool:
-        """Whether an update or patch is of no map, and of no object that is being deleted: most of a log is such."""
-        begin = line.find(_REFERENCE, place, place + HEAD_END_BYTES)
-        if begin < 0:
-            return False
-        head = line[begin : begin + 80]
-        if b'"resource":"configmaps"' in head or b'"resource":"secrets"' in head:
-            return False
-        return b'"deletionTimestamp"' not in line
-
-    def _see(self, line: bytes) -> None:
-        """Widens the coverage by a line that is not decoded."""
-        found = line.rfind(_RECEIVED)
-        if found >= 0:
-            begin = found + len(_RECEIVED)
-            self._cover(microseconds(line[begin : line.find(b'"', begin)].decode("ascii", "replace")))
 
     def _cover(self, at: int | None) -> None:
         if at is None:
@@ -277,6 +205,8 @@ class AuditLog:
 
     def _odd(self, line: bytes) -> Iterator[HistoryEvent]:
         """An EventList of a webhook, or a line that is damaged."""
+        if not line.strip():
+            return
         try:
             document = json.loads(line)
         except (ValueError, RecursionError):
@@ -288,13 +218,13 @@ class AuditLog:
             return
         for item in items:
             try:
-                event = _decode_event(msgspec.json.encode(item))
+                event = decode_event(msgspec.json.encode(item))
             except (*UNREADABLE, TypeError):
                 self._damaged += 1
                 continue
             yield from self._event(event)
 
-    def _event(self, event: _Event) -> Iterator[HistoryEvent]:
+    def _event(self, event: Event) -> Iterator[HistoryEvent]:
         at = microseconds(event.request_received_timestamp)
         self._cover(at)
         reference, status = event.object_ref, event.response_status
@@ -325,7 +255,7 @@ class AuditLog:
             and b"deletionTimestamp" not in bytes(event.response_object)
         ):
             return
-        meta = found.metadata if found else _Meta()
+        meta = found.metadata if found else Meta()
         asked = self._object(event.request_object) if not meta.name and event.verb == "create" else None
         name = meta.name or reference.name or (asked.metadata.name if asked else "")
         namespace = meta.namespace or reference.namespace
@@ -338,16 +268,16 @@ class AuditLog:
             yield from self._field(event, holder, path, at, revision, writer)
 
     @staticmethod
-    def _object(raw: msgspec.Raw) -> _Object | None:
+    def _object(raw: msgspec.Raw) -> Object | None:
         if not bytes(raw):
             return None
         try:
-            return _decode_object(raw)
+            return decode_object(raw)
         except UNREADABLE:
             return None
 
     @staticmethod
-    def _writer(event: _Event, query: str) -> Writer:
+    def _writer(event: Event, query: str) -> Writer:
         manager = ""
         if "fieldManager=" in query:
             manager = urllib.parse.parse_qs(query).get("fieldManager", [""])[0]
@@ -369,13 +299,13 @@ class AuditLog:
         kind: str,
         namespace: str,
         name: str,
-        reference: _Reference,
-        found: _Object | None,
+        reference: Reference,
+        found: Object | None,
         at: int | None,
         revision: int | None,
         writer: Writer,
     ) -> Iterator[SubjectEvent]:
-        meta = found.metadata if found and found.kind != "Status" else _Meta()
+        meta = found.metadata if found and found.kind != "Status" else Meta()
         # what has no finalizers is answered by a Status about it
         uid = meta.uid or reference.uid or (found.details.uid if found and found.details else "")
         # finalizers that are left keep it: it begins to be deleted, and ends when the last one goes
@@ -391,7 +321,7 @@ class AuditLog:
         yield SubjectEvent(at, revision, kind, namespace, name, uid, op, *writer, ORIGIN, False)
 
     def _collection(
-        self, found: _Object | None, kind: str, reference: _Reference, at: int | None, writer: Writer
+        self, found: Object | None, kind: str, reference: Reference, at: int | None, writer: Writer
     ) -> Iterator[HistoryEvent]:
         """deletecollection: the response lists what was deleted, at levels that show responses."""
         items = found.items if found and found.items else None
@@ -400,7 +330,7 @@ class AuditLog:
             return
         for item in items:
             try:
-                one = msgspec.convert(item, _Object)
+                one = msgspec.convert(item, Object)
             except msgspec.ValidationError:
                 continue
             meta = one.metadata
@@ -408,23 +338,22 @@ class AuditLog:
             revision = revision_of(meta.resource_version)
             yield SubjectEvent(at, revision, kind, meta.namespace, meta.name, meta.uid, op, *writer, ORIGIN, False)
             if kind in MAPS and op == DELETED:
-                self._texts.pop((kind, meta.namespace, meta.name), None)
+                self._forget((kind, meta.namespace, meta.name))
                 yield from self._states.gone((kind, meta.namespace, meta.name), at, revision, writer)
 
     # maps
 
     def _map(
         self,
-        event: _Event,
+        event: Event,
         holder: tuple[str, str, str],
-        found: _Object | None,
+        found: Object | None,
         at: int | None,
         revision: int | None,
         writer: Writer,
     ) -> Iterator[HistoryEvent]:
-        self._raw.pop(holder, None)
+        self._forget(holder)
         if event.verb == "delete":
-            self._texts.pop(holder, None)
             if not (found and found.metadata.finalizers):
                 yield from self._states.gone(holder, at, revision, writer)
             return
@@ -435,70 +364,61 @@ class AuditLog:
 
     def _shown(
         self,
-        event: _Event,
+        event: Event,
         holder: tuple[str, str, str],
-        found: _Object,
+        found: Object,
         at: int | None,
         revision: int | None,
         writer: Writer,
     ) -> Iterator[HistoryEvent]:
         """The whole map after the write, as the response shows it."""
-        is_new, is_secret, is_known = event.verb == "create", holder[0] == "secrets", self._states.known(holder)
-        texts: Texts = (found.data or {}, found.binary_data or {})
-        before = self._texts.get(holder) if is_known and not is_new else None
-        absent = self._absent(event.request_object, holder) if is_known else ()
-        if before is None:
-            yield from self._states.changes(holder, _content(holder[0], found), at, revision, writer, is_new=is_new)
-        else:
-            removed: set[tuple[str, str]] = set()
-            # most writes change one key of many: texts are compared, and only what differs is looked at
-            for field, old, now in zip(FIELDS, before, texts, strict=True):
-                if old != now:
-                    differing = {key: value for key, value in now.items() if old.get(key) != value}
-                    changed: dict[str, bytes | None] = dict.fromkeys(key for key in old if key not in now)
-                    changed.update(decoded(differing, is_base64=is_secret or field == "binaryData"))
-                    yield from self._states.patch(holder, field, changed, at, revision, writer)
-                    removed |= self._states.last_deleted
-            self._states.last_deleted = removed
-        self._texts[holder] = texts
-        if len(self._texts) > TEXTS_KEPT:
-            self._texts.popitem(last=False)
-        if absent:
-            yield from self._missed(absent, holder, dict(zip(FIELDS, texts, strict=True)), at, revision, writer)
-        if event.verb == "patch" and b'"apiVersion"' in bytes(event.request_object):
-            yield from self._released(event, holder, dict(zip(FIELDS, texts, strict=True)), at, revision, writer)
+        is_new, is_known = event.verb == "create", self._states.known(holder)
+        absent = self._absent(event.request_object, holder) if is_known else []
+        content = content_of(holder[0], found)
+        yield from self._states.changes(holder, content, at, revision, writer, is_new=is_new)
+        if holder[0] == "configmaps" and found.data and not found.binary_data:
+            self._remember(holder, bytes(event.response_object), found.data)
+        yield from self._missed(absent, holder, content, at, revision, writer)
+        body = bytes(event.request_object)
+        if event.verb == "patch" and b'"apiVersion"' in body:
+            yield from self._released(body, holder, content, at, revision, writer)
 
     def _asked(
-        self, event: _Event, holder: tuple[str, str, str], at: int | None, revision: int | None, writer: Writer
+        self, event: Event, holder: tuple[str, str, str], at: int | None, revision: int | None, writer: Writer
     ) -> Iterator[HistoryEvent]:
         """What the request alone shows, at level Request; at Metadata nothing but that there was a write."""
         body = bytes(event.request_object)
         if event.verb in {"create", "update"} and (whole := self._object(event.request_object)) is not None:
             yield from self._states.changes(
-                holder, _content(holder[0], whole), at, revision, writer, is_new=event.verb == "create"
+                holder, content_of(holder[0], whole), at, revision, writer, is_new=event.verb == "create"
             )
             return
-        changed = _patched(body, holder[0]) if body else None
+        changed = patched(body, holder[0]) if body else None
         if changed is not None:
-            self._texts.pop(holder, None)
             for field, values in changed.items():
                 yield from self._states.patch(holder, field, values, at, revision, writer)
             return
         self._states.forget(holder)
-        self._texts.pop(holder, None)
         self._gap(holder[0], holder[1], f"level {event.level} does not show what {event.verb} changed", at)
 
-    def _absent(self, request: msgspec.Raw, holder: tuple[str, str, str]) -> tuple[tuple[str, str], ...]:
-        """Keys that the request removes, as (field, key)."""
+    def _absent(self, request: msgspec.Raw, holder: Holder) -> list[tuple[str, str]]:
+        """Keys that the request removes and that are not there, as (field, key)."""
         body = bytes(request)
         if not _NULL.search(body) and b'"remove"' not in body:
-            return ()
-        changed = _patched(body, holder[0]) or {}
-        return tuple((field, key) for field, values in changed.items() for key, value in values.items() if value is None)
+            return []
+        return self._not_there(holder, patched(body, holder[0]) or {})
+
+    def _not_there(self, holder: Holder, changed: Mapping[str, Mapping[str, object]]) -> list[tuple[str, str]]:
+        return [
+            (field, key)
+            for field, values in changed.items()
+            for key, value in values.items()
+            if value is None and key not in self._states.keys(holder, field)
+        ]
 
     def _missed(
         self,
-        absent: tuple[tuple[str, str], ...],
+        absent: Iterable[tuple[str, str]],
         holder: tuple[str, str, str],
         content: Mapping[str, Mapping[str, object]],
         at: int | None,
@@ -506,24 +426,23 @@ class AuditLog:
         writer: Writer,
     ) -> Iterator[KeyEvent]:
         """Removals of keys that were not there: a no-op to the API server, and the trace of a wrong name to us."""
-        removed = self._states.last_deleted
         for field, key in absent:
-            if (field, key) not in removed and key not in content.get(field, {}):
+            if key not in content.get(field, {}):
                 yield KeyEvent(
                     at, revision, *holder, field, "", key, MISSED_DELETE, -1, 0, "", 0, 0, *writer, "", ORIGIN, False
                 )  # fmt: skip
 
     def _released(
         self,
-        event: _Event,
-        holder: tuple[str, str, str],
+        body: bytes,
+        holder: Holder,
         content: Mapping[str, Mapping[str, object]],
         at: int | None,
         revision: int | None,
         writer: Writer,
     ) -> Iterator[KeyEvent]:
         """Keys that a server-side apply of this manager no longer has, and that stay: another manager owns them too."""
-        applied = self._object(event.request_object)
+        applied = self._object(msgspec.Raw(body))
         if applied is None or not applied.kind or not applied.metadata.name:
             return  # no apply configuration, which names its kind and itself
         place = (*holder, writer.manager)
@@ -535,7 +454,7 @@ class AuditLog:
                 )  # fmt: skip
         self._applied[place] = now
 
-    def _refused(self, event: _Event, kind: str, at: int | None, writer: Writer) -> Iterator[KeyEvent]:
+    def _refused(self, event: Event, kind: str, at: int | None, writer: Writer) -> Iterator[KeyEvent]:
         """A write that the API server refused, key by key where the request shows them."""
         reference, status = event.object_ref, event.response_status
         assert reference is not None
@@ -544,7 +463,7 @@ class AuditLog:
             return
         error = f"{status.code} {status.reason}: {status.message}"[:300]
         holder = (kind, reference.namespace, reference.name)
-        changed = _patched(bytes(event.request_object), kind) if event.verb == "patch" else None
+        changed = patched(bytes(event.request_object), kind) if event.verb == "patch" else None
         pairs = [(field, key, value) for field, values in (changed or {}).items() for key, value in values.items()]
         for field, key, value in pairs or [("data", "", b"")]:
             op = REFUSED_DELETE if value is None or event.verb == "delete" else REFUSED_SET
@@ -555,7 +474,7 @@ class AuditLog:
 
     def _field(
         self,
-        event: _Event,
+        event: Event,
         holder: tuple[str, str, str],
         path: str,
         at: int | None,
@@ -581,93 +500,184 @@ class AuditLog:
             span[0] = at if span[0] is None else min(span[0], at)
             span[1] = at if span[1] is None else max(span[1], at)
 
-    # large lines
+    # lines that need not be decoded
 
-    def _large(self, line: bytes) -> list[HistoryEvent] | None:
-        """The events of a write of a big ConfigMap, from the few bytes of its data that differ; None to decode it all.
+    def _quick(self, line: bytes) -> Sequence[HistoryEvent] | None:
+        """The events of a line of which little has to be looked at; None for one that must be decoded.
 
-        Everything is checked where it is cut: the parts decode as JSON of their types, or the whole line is decoded.
+        Most lines of a log are of no map, and most of the others change a key or two of a map that is known.
         """
-        response = line.find(_RESPONSE)
-        tail = line.rfind(_RECEIVED)
-        # a patch that itself has a responseObject would be found first; decoding it all is not fooled
-        if response < 0 or tail < response or line.find(_RESPONSE, response + 1, tail) >= 0:
+        request = line.find(_REQUEST, _ID_END, HEAD_BYTES) if line.startswith(_FULL) else -1
+        head: _Head | int | None
+        if request >= 0:
+            # a writer that writes to the same thing again begins its line alike
+            text = line[_ID_END:request]
+            head = self._heads.get(text)
+            if head is None:
+                if len(self._heads) > HEADS_KEPT:
+                    self._heads.clear()
+                head = self._heads[text] = self._head(line, text)
+        else:
+            head = self._sort(line)
+        if isinstance(head, _Head):
+            return self._change(line, request, head)
+        # an object that is being deleted may go by the write that takes its last finalizer
+        if head == DECODE or (head == ELSEWHERE and _DELETION in line):
             return None
-        request = line.find(_REQUEST, 0, response)
-        head_end = request if request >= 0 else response
+        # its time only widens the coverage, and the next one's will too
+        if self._first is None:
+            self._cover(received(line))
+        self._passed = line
+        return ()
+
+    def _sort(self, line: bytes) -> int:
+        """What sort of request a line is of, told without decoding it."""
+        place = line.find(_VERB, 0, HEAD_BYTES)
+        if place < 0 or not line.startswith(_LINE):
+            return DECODE
+        verb = line[place + len(_VERB) : place + len(_VERB) + 3]
+        if verb in _READS:
+            return READ
+        place = line.find(_REFERENCE, place, HEAD_BYTES) + len(_REFERENCE)
+        resource = line[place : line.find(b'"', place)]
+        return DECODE if verb not in _CHANGES or place < len(_REFERENCE) or resource in _MAPS or self._fields else ELSEWHERE
+
+    def _head(self, line: bytes, text: bytes) -> _Head | int:
+        """What stands in a line from its audit id to its objects."""
+        sort = self._sort(line)
+        if sort != DECODE:
+            return sort
         try:
-            event = _decode_event(line[:head_end] + line[tail:])
+            event = decode_event(b'{"auditID":"' + text + b"}")
         except UNREADABLE:
-            return None
+            return DECODE
         reference = event.object_ref
         if (
             event.stage != "ResponseComplete" or reference is None or reference.resource != "configmaps" or reference.api_group
             or reference.subresource or event.verb not in {"update", "patch"} or "dryRun=" in event.request_uri
             or not reference.name or (event.response_status and event.response_status.code >= 400)
         ):  # fmt: skip
-            return None
-        holder = ("configmaps", reference.namespace, reference.name)
-        start = line.find(_DATA, response, tail)
-        version = _VERSION.search(line, response, response + 1000)
-        if start < 0 or version is None or not line.startswith(b'}},"requestReceived', tail - 2):
-            return None
-        data = line[start + len(_DATA) - 1 : tail - 1]
+            return DECODE
+        writer = self._writer(event, event.request_uri.partition("?")[2])
+        return _Head(("configmaps", reference.namespace, reference.name), writer, event.verb == "patch")
+
+    def _change(self, line: bytes, request: int, head: _Head) -> list[KeyEvent] | None:
+        """The events of a write of a known ConfigMap, from the few bytes of its data that differ; None to decode it all.
+
+        What is cut out is checked: it decodes as JSON of its type, and all around it is as it was, or the line is decoded.
+        """
+        holder, writer, is_patch = head
         before = self._raw.get(holder)
-        if before is None or not self._states.known(holder):
-            self._raw[holder] = data
-            self._texts.pop(holder, None)
-            try:
-                pairs = _decode_pairs(data)
-            except UNREADABLE:
-                del self._raw[holder]
-                return None
-            if b'"binaryData":{' in line[response:start]:
-                del self._raw[holder]
-                return None
-            return self._whole(event, holder, pairs, int(version[1]), line[head_end:response])
-        self._texts.pop(holder, None)
-        window = _window(before, data)
-        if window is None:
-            del self._raw[holder]
+        response = line.find(_RESPONSE, request)
+        version = line.find(_VERSION, response, response + META_BYTES)
+        tail = line.rfind(RECEIVED)
+        start = line.find(_DATA, version, tail) + len(_DATA) - 1
+        if (
+            before is None or response < 0 or version < 0 or start < version or line[tail - 2 : tail] != b"}}"
+            or line.find(_DELETION, version, response + META_BYTES) >= 0 or not self._states.known(holder)
+        ):  # fmt: skip
             return None
+        data = line[start : tail - 1]
+        asked: dict[str, str | None] = {}
+        document: object = None
+        body = b""
+        if is_patch:
+            # the client's own bytes: a patch that has a responseObject in it is cut in two here, and does not decode
+            body = line[request + len(_REQUEST) : response]
+            try:
+                asked = decode_merge_patch(body).data
+            except UNREADABLE:
+                try:
+                    document = msgspec.json.decode(body)
+                except UNREADABLE:
+                    return None
+        changed = _predicted(before, data, asked) if len(asked) == 1 else None
+        if changed is None:
+            changed = _differing(before, data)
+            if changed is None:
+                return None
         self._raw[holder] = data
-        old, new = window
-        changed: dict[str, bytes | None] = {key: None for key in old if key not in new}
-        changed |= {key: value.encode("utf-8", "surrogatepass") for key, value in new.items() if old.get(key) != value}
-        at = microseconds(event.request_received_timestamp)
+        self._raw_bytes += len(data) - len(before)
+        begin = tail + len(RECEIVED)
+        at = microseconds(line[begin : line.find(b'"', begin)].decode("ascii", "replace"))
         self._cover(at)
-        writer = self._writer(event, event.request_uri.partition("?")[2])
-        revision = int(version[1])
-        events: list[HistoryEvent] = list(self._states.patch(holder, "data", changed, at, revision, writer))
-        asked = line[head_end + len(_REQUEST) : response] if request >= 0 else b""
-        if asked and len(asked) < LARGE_LINE_BYTES:
-            absent = self._absent(msgspec.Raw(asked), holder)
-            events += self._missed(absent, holder, {"data": self._states.keys(holder, "data")}, at, revision, writer)
-        return events
-
-    def _whole(
-        self, event: _Event, holder: tuple[str, str, str], pairs: dict[str, str], revision: int, asked: bytes
-    ) -> list[HistoryEvent]:
-        at = microseconds(event.request_received_timestamp)
-        self._cover(at)
-        writer = self._writer(event, event.request_uri.partition("?")[2])
-        before = self._states.known(holder)
-        request = msgspec.Raw(asked[len(_REQUEST) :])
-        absent = self._absent(request, holder) if before and asked else ()
-        content = {"data": {key: value.encode("utf-8", "surrogatepass") for key, value in pairs.items()}}
-        events: list[HistoryEvent] = list(self._states.changes(holder, content, at, revision, writer))
+        version += len(_VERSION)
+        revision = int(line[version : line.find(b'"', version)])
+        user, manager, agent, source_ip, _, verb = writer
+        writer = _new(Writer, (user, manager, agent, source_ip, line[len(_FULL) : _ID_END].decode("ascii", "replace"), verb))
+        if document is None:
+            if None not in asked.values():
+                return self._states.patch(holder, "data", changed, at, revision, writer)
+            removals: Patched = {"data": dict.fromkeys(key for key, value in asked.items() if value is None)}
+        else:
+            removals = patched_by(document, holder[0]) or {}
+        absent = self._not_there(holder, removals)
+        events = self._states.patch(holder, "data", changed, at, revision, writer)
+        content = {"data": self._states.keys(holder, "data")}
         events += self._missed(absent, holder, content, at, revision, writer)
+        if isinstance(document, dict):
+            events += self._released(body, holder, content, at, revision, writer)
         return events
 
+    def _remember(self, holder: Holder, shown: bytes, pairs: Mapping[str, object]) -> None:
+        """Keeps the JSON of a map's data, where it is the last thing in the object that was shown."""
+        data = shown[shown.find(_DATA) + len(_DATA) - 1 : -1]
+        try:
+            if decode_pairs(data) != pairs:
+                return
+        except UNREADABLE:
+            return
+        self._raw[holder] = data
+        self._raw_bytes += len(data)
+        while self._raw_bytes > RAW_BYTES:
+            self._forget(next(iter(self._raw)))
 
-def _window(before: bytes, after: bytes) -> tuple[dict[str, str], dict[str, str]] | None:
-    """The entries of two JSON objects of strings that are not the same text in both; None when they cannot be cut out.
+    def _forget(self, holder: Holder) -> None:
+        self._raw_bytes -= len(self._raw.pop(holder, b""))
+
+
+def _predicted(before: bytes, after: bytes, asked: Mapping[str, str | None]) -> dict[str, bytes | None] | None:
+    """What changed, when it is just the one key that was asked for; None when it is not, or when that cannot be told."""
+    ((key, value),) = asked.items()
+    name = b'"' + key.encode("utf-8", "surrogatepass") + b'":'
+    if value is None:
+        begin = before.find(name)
+        if begin < 0:
+            return {} if before == after else None
+        stop, end = begin + len(before) - len(after), begin
+        # an entry goes with the comma after it, the last one with the comma before it
+        if before[stop - 1 : stop] != b",":
+            begin, stop, end = begin - 1, stop - 1, end - 1
+    else:
+        entry = name + msgspec.json.encode(value)
+        begin = after.find(entry)
+        end = begin + len(entry)
+        if after[end : end + 1] == b",":
+            end += 1
+        elif after[begin - 1 : begin] == b",":
+            begin -= 1
+        stop = len(before) - (len(after) - end)
+    if begin < 1 or stop < begin or not before.startswith(after[:begin]) or not before.endswith(after[end:]):
+        return None
+    # between what is the same on both sides there may be nothing but the key as it was, if it was there
+    there = before[begin:stop]
+    if there or value is None:
+        try:
+            if decode_pairs(b"{" + there.strip(b",") + b"}").keys() != asked.keys():
+                return None
+        except UNREADABLE:
+            return None
+    return {key: None if value is None else value.encode("utf-8", "surrogatepass")}
+
+
+def _differing(before: bytes, after: bytes) -> dict[str, bytes | None] | None:
+    """What changed from one JSON object of strings to the next: values, None for keys that went; None when it cannot be cut out.
 
     A cut falls between `"` and `,"`. Inside a string those bytes can stand as well, but then what is cut out begins in the
     middle of a string, a bare key follows, and it does not decode.
     """
     if before == after:
-        return {}, {}
+        return {}
     least = min(len(before), len(after))
     prefix = common_beginning(before, after, least)
     cut = before.rfind(b'","', 0, prefix)
@@ -678,86 +688,11 @@ def _window(before: bytes, after: bytes) -> tuple[dict[str, str], dict[str, str]
     rest = len(before) - (found + 1) if found >= 0 else 1
     pieces = (before[begin : len(before) - rest], after[begin : len(after) - rest])
     try:
-        old, new = (_decode_pairs(b"{" + piece.strip(b",") + b"}") for piece in pieces)
+        old, new = (decode_pairs(b"{" + piece.strip(b",") + b"}") for piece in pieces)
     except UNREADABLE:
         return None
-    return old, new
-
-
-def _content(kind: str, found: _Object) -> dict[str, dict[str, bytes]]:
-    is_secret = kind == "secrets"
-    data = decoded(found.data, is_base64=is_secret)
-    if is_secret and found.string_data:
-        data |= decoded(found.string_data, is_base64=False)
-    return {"data": data, "binaryData": decoded(found.binary_data, is_base64=True)}
-
-
-def _patched(body: bytes, kind: str) -> dict[str, dict[str, bytes | None]] | None:
-    """What a patch of a map sets and removes: merge and strategic patches, JSON patches; None when it cannot be told."""
-    try:
-        document = msgspec.json.decode(body)
-    except UNREADABLE:
-        return None
-    found: dict[str, dict[str, bytes | None]] = {}
-    if isinstance(document, dict):
-        for field in ("data", "binaryData", "stringData"):
-            values = document.get(field)
-            if not isinstance(values, dict):
-                if field in document:
-                    return None  # the whole field goes
-                continue
-            into = found.setdefault("data" if field == "stringData" else field, {})
-            is_base64 = field == "binaryData" or (kind == "secrets" and field == "data")
-            present = decoded(values, is_base64=is_base64)
-            into |= {str(key): present.get(str(key)) for key in values}
-        return found
-    if not isinstance(document, list):
-        return None
-    for operation in document:
-        if not isinstance(operation, dict) or operation.get("op") == "test":
-            continue
-        parts = str(operation.get("path", "")).split("/")
-        if len(parts) < 2 or parts[1] not in {"data", "binaryData"}:
-            continue
-        if len(parts) != 3 or operation.get("op") not in {"add", "replace", "remove"}:
-            return None
-        key = parts[2].replace("~1", "/").replace("~0", "~")
-        value = operation.get("value")
-        is_base64 = parts[1] == "binaryData" or kind == "secrets"
-        into = found.setdefault(parts[1], {})
-        into[key] = None if operation["op"] == "remove" else decoded({key: value}, is_base64=is_base64).get(key)
-    return found
-
-
-def _open(path: Path) -> io.BufferedIOBase:
-    if str(path) == "-":
-        handle: Any = sys.stdin.buffer
-        head = handle.peek(2)[:2]
-    else:
-        handle = path.open("rb", buffering=BUFFER_BYTES)
-        head = handle.peek(2)[:2]
-    return io.BufferedReader(cast(Any, gzip.GzipFile(fileobj=handle)), BUFFER_BYTES) if head == b"\x1f\x8b" else handle
-
-
-def _lines(path: Path, note_damage: Callable[[], None]) -> Iterator[bytes]:
-    """Lines of one file. What a cut gzip file holds before its end is read; the cut is damage."""
-    try:
-        with _open(path) as handle:
-            readline = handle.readline
-            while line := readline(LINE_BYTES):
-                if len(line) >= LINE_BYTES:
-                    note_damage()
-                elif len(line) > 1 or line.strip():
-                    yield line
-    except (EOFError, zlib.error, gzip.BadGzipFile):
-        note_damage()
-    except OSError as error:
-        raise SourceDamaged(f"cannot read {path}: {error.strerror or error}") from None
-
-
-def _first_time(path: Path) -> int | None:
-    for line in _lines(path, lambda: None):
-        found = line.rfind(_RECEIVED)
-        begin = found + len(_RECEIVED)
-        return microseconds(line[begin : line.find(b'"', begin)].decode("ascii", "replace")) if found >= 0 else None
-    return None
+    changed: dict[str, bytes | None] = {key: None for key in old if key not in new}
+    for key, value in new.items():
+        if old.get(key) != value:
+            changed[key] = value.encode("utf-8", "surrogatepass")
+    return changed
