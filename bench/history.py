@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import shutil
 import struct
 import subprocess
@@ -23,6 +24,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from bench.measure import best
+from ghostkey.store.history import Parts
 from ghostkey.testing import ControlPlane
 
 POLICY = {
@@ -117,17 +119,43 @@ def make_small(folder: Path, *, quick: bool) -> None:
         cut("few.log")
 
 
+class Counted(Parts):
+    """Counts the events of a helper and drops them."""
+
+    @contextlib.contextmanager
+    def writer(self, number: int) -> Iterator[Callable[[object], None]]:
+        """Takes events."""
+        count = 0
+
+        def add(_: object) -> None:
+            nonlocal count
+            count += 1
+
+        yield add
+        (self.directory / f"{number}.count").write_text(str(count))
+
+    def count(self, table: str = "") -> int:
+        """Events that helpers read."""
+        return sum(int(path.read_text()) for path in self.directory.glob("*.count"))
+
+
 def read(sort: str, path: str) -> None:
-    """Reads one source and prints how long that took and what came out."""
+    """Reads one source as an import does, and prints how long that took and what came out."""
     import gc
 
     from ghostkey.sources._open import open_source
     from ghostkey.sources._states import keyed_hash
+    from ghostkey.sources.audit_log import AuditLog
 
     gc.disable()
-    began = time.perf_counter()
-    count = sum(1 for _ in open_source([Path(path)], sort, keyed_hash(b"bench")).events())
-    print(json.dumps({"seconds": time.perf_counter() - began, "events": count}))
+    source = open_source([Path(path)], sort, keyed_hash(b"bench"))
+    with tempfile.TemporaryDirectory(prefix="ghostkey-bench-") as temporary:
+        parts = Counted(Path(temporary))
+        began = time.perf_counter()
+        processes = len(os.sched_getaffinity(0))
+        events = source.events(parts, processes) if isinstance(source, AuditLog) else source.events()
+        count = sum(1 for _ in events)
+        print(json.dumps({"seconds": time.perf_counter() - began, "events": count + parts.count()}))
 
 
 def walk(path: str) -> None:

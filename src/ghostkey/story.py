@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ghostkey.analyses import history as queries
 from ghostkey.inference.links import declared_links, link_keys
@@ -23,6 +25,9 @@ from ghostkey.sources._states import keyed_hash
 from ghostkey.store.engines import Engine
 from ghostkey.store.history import SCHEMA_VERSION, History, Imported, content_id
 from ghostkey.store.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from ghostkey.sources.audit_log import AuditLog
 
 DAY = 86_400_000_000  # microseconds
 LINKS = {
@@ -67,11 +72,12 @@ def import_paths(
     *,
     carve: bool = False,
     progress: Callable[[str], None] = lambda _: None,
+    processes: int = 0,
 ) -> list[Imported]:
     """Imports files and folders, each told by its content unless `sort` says what they are; audit logs come as one set.
 
     The same content again changes nothing. An audit log that has grown since takes the place of what was imported of it.
-    Raises SourceDamaged when one cannot be read at all.
+    A large audit log is read by so many processes, 0 for one a processor. Raises SourceDamaged when one cannot be read at all.
     """
     sorts: dict[str, list[Path]] = {}
     for path in map(Path, paths):
@@ -84,13 +90,22 @@ def import_paths(
             with _spooled(group) as files:
                 import_id = content_id(files, salt=salt + found)
                 source = open_source(files, found, digest, fields, carve=carve, progress=progress)
-                made = history.has(import_id) or history.add(import_id, source.origin, " ".join(map(str, group)), source.events())
+                events = (
+                    source.events()
+                    if found != "audit"
+                    else partial(cast("AuditLog", source).events, processes=processes or _processors())
+                )
+                made = history.has(import_id) or history.add(import_id, source.origin, " ".join(map(str, group)), events)
             done.append(made)
             for older in history.imports():
                 # the same paths with other content: a log that grew, a snapshot that was taken anew in its place
                 if found == "audit" and made.is_new and older.id != made.id and older.source == made.source:
                     history.drop(older.id)
     return done
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextlib.contextmanager

@@ -1,23 +1,14 @@
-"""What an audit event is made of: its types, its files and its patches."""
+"""What an audit event is made of: its types and its patches."""
 
 from __future__ import annotations
 
-import gzip
-import io
-import sys
-import zlib
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from ghostkey.model.errors import SourceDamaged
 from ghostkey.model.history import microseconds
 from ghostkey.sources._states import decoded
 
-BLOCK_BYTES = 1 << 20
-LINE_BYTES = 64 << 20  # an object is at most 1.5 MiB, and stands in an event twice, escaped
 RECEIVED = b',"requestReceivedTimestamp":"'
 
 
@@ -149,49 +140,6 @@ def patched_by(document: object, kind: str) -> Patched | None:
         into = found.setdefault(parts[1], {})
         into[key] = None if operation["op"] == "remove" else decoded({key: value}, is_base64=is_base64).get(key)
     return found
-
-
-class _Feed(io.RawIOBase):
-    """Bytes of a file for a BufferedReader; a line longer than any event is cut, so that it does not fill the memory."""
-
-    def __init__(self, handle: Any) -> None:
-        self._handle = handle
-        self.fed = self.taken = 0  # bytes given, and how many of them when the last line was taken
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        count: int = self._handle.readinto1(buffer)
-        self.fed += count
-        if count and self.fed - self.taken > LINE_BYTES:
-            buffer[0] = 10
-            self.taken = self.fed
-        return count
-
-
-def _open(path: Path) -> Any:
-    handle: Any = sys.stdin.buffer if str(path) == "-" else path.open("rb", buffering=BLOCK_BYTES)
-    return gzip.GzipFile(fileobj=handle) if handle.peek(2)[:2] == b"\x1f\x8b" else handle
-
-
-def lines(path: Path, note_damage: Callable[[], None]) -> Iterator[bytes]:
-    """Lines of one file. What a cut gzip file holds before its end is read; the cut is damage."""
-    try:
-        with _open(path) as handle:
-            feed = _Feed(handle)
-            for line in io.BufferedReader(feed, BLOCK_BYTES):
-                feed.taken = feed.fed
-                yield line
-    except (EOFError, zlib.error, gzip.BadGzipFile):
-        note_damage()
-    except OSError as error:
-        raise SourceDamaged(f"cannot read {path}: {error.strerror or error}") from None
-
-
-def first_time(path: Path) -> int | None:
-    """When the first event of a file came in, in microseconds; None when it is no audit log."""
-    return next((received(line) for line in lines(path, lambda: None)), None)
 
 
 def received(line: bytes) -> int | None:

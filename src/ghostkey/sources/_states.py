@@ -23,18 +23,26 @@ FIELDS = ("data", "binaryData")
 _new = tuple.__new__  # a named tuple's own constructor takes four times as long
 
 
+class _KeyedHash:
+    __slots__ = ("_copy", "_secret")
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+        # a copy of one that has the key takes two thirds of the time
+        self._copy = blake2b(digest_size=8, key=secret).copy
+
+    def __call__(self, value: bytes) -> int:
+        state = self._copy()
+        state.update(value)
+        return int.from_bytes(state.digest(), "big") >> 1
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _KeyedHash, (self._secret,)
+
+
 def keyed_hash(secret: bytes) -> Hash:
     """A hash of values that stays the same from run to run, and says nothing without the secret."""
-
-    # a copy of one that has the key takes two thirds of the time
-    copy, number = blake2b(digest_size=8, key=secret).copy, int.from_bytes
-
-    def digest(value: bytes) -> int:
-        state = copy()
-        state.update(value)
-        return number(state.digest(), "big") >> 1
-
-    return digest
+    return _KeyedHash(secret)
 
 
 class MapStates:
@@ -48,6 +56,18 @@ class MapStates:
     def keys(self, holder: tuple[str, str, str], field: str) -> Mapping[str, Facts]:
         """The keys of one field as last known."""
         return self._states.get(holder, {}).get((field, ""), {})
+
+    def nested(self, holder: tuple[str, str, str]) -> set[Place]:
+        """Where in values of this map there are maps."""
+        return {place for place in self._states.get(holder, {}) if place[1]}
+
+    def all(self) -> dict[tuple[str, str, str], States]:
+        """Every state that is remembered."""
+        return dict(self._states)
+
+    def adopt(self, holder: tuple[str, str, str], state: States) -> None:
+        """Takes a state that somebody else followed."""
+        self._keep(holder, state)
 
     def known(self, holder: tuple[str, str, str]) -> bool:
         """Whether the map has a state from which a change can be told."""

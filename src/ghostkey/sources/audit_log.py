@@ -16,11 +16,10 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 import urllib.parse
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -53,14 +52,17 @@ from ghostkey.sources._audit_event import (
     decode_merge_patch,
     decode_object,
     decode_pairs,
-    first_time,
-    lines,
     patched,
     patched_by,
     received,
 )
+from ghostkey.sources._audit_files import Piece, divided, in_order, lines
 from ghostkey.sources._common import common_beginning, common_end, entries_at, paths_for, revision_of
 from ghostkey.sources._states import Hash, MapStates
+from ghostkey.store.history import Parts
+
+if TYPE_CHECKING:
+    from ghostkey.sources._audit_share import Handover
 
 ORIGIN = "audit"
 HEAD_BYTES = 4_000  # from the beginning to the end of objectRef: user, groups and agent lie between
@@ -116,7 +118,9 @@ class AuditLog:
     ) -> None:
         self._paths = [Path(path) for path in paths]
         self._fields = list(fields)  # (qualified resource or a word for it, path of a map-valued field)
+        self._digest = digest
         self._states = MapStates(ORIGIN, digest)
+        self.count = 0
         self._progress = progress
         self._first: int | None = None
         self._last: int | None = None
@@ -126,19 +130,32 @@ class AuditLog:
         self._heads: dict[bytes, _Head | int] = {}
         self._passed = b""  # the last line that was not decoded
         self._damaged = 0
+        self._told: tuple[Holder, bool] | None = None  # the map of the line that was decoded, and whether all of it is known now
         self._applied: dict[tuple[str, str, str, str], set[tuple[str, str]]] = {}  # what each manager applied last
 
-    def events(self) -> Iterator[HistoryEvent]:
+    def events(self, parts: Parts | None = None, processes: int = 1) -> Iterator[HistoryEvent]:
         """KeyEvents and SubjectEvents in the order of the log, then Covered of it and of its gaps.
 
+        With several processes and `parts` to write to, what the helpers read goes there, and only the rest is yielded.
         Raises SourceDamaged when a path does not exist or nothing in it is an audit event.
         """
-        count = 0
-        for path in self._in_order():
-            for line in lines(path, self._note_damage):
-                count += 1
-                if count % 20_000 == 0:
-                    self._progress(f"read {count:,} audit events")
+        shares = divided(in_order(self._paths), 1 if parts is None or self._fields else processes)
+        if len(shares) > 1 and parts is not None:
+            from ghostkey.sources._audit_share import read_shared
+
+            yield from read_shared(self, shares, self._digest, parts)
+        else:
+            for share in shares:
+                yield from self.read(share)
+        yield from self._covered()
+
+    def read(self, pieces: Iterable[Piece]) -> Iterator[HistoryEvent]:
+        """The events of some pieces of the log."""
+        for piece in pieces:
+            for line in lines(piece, self._note_damage):
+                self.count += 1
+                if self.count % 20_000 == 0:
+                    self._progress(f"read {self.count:,} audit events")
                 events = self._quick(line)
                 if events is None:
                     yield from self._line(line)
@@ -146,6 +163,37 @@ class AuditLog:
                     yield from events
         if self._passed:
             self._cover(received(self._passed))
+
+    def can_join(self, handover: Handover) -> bool:
+        """Whether what was read of a later share is what this would have read.
+
+        A document in a value that was a map once is still one when it shrinks, and who does not know that sees none.
+        """
+        return all(self._states.nested(holder) <= places for holder, places in handover.nested.items())
+
+    def join(self, handover: Handover) -> Iterator[HistoryEvent]:
+        """The events of the lines that were held back in a later share; then this knows what its reader knew."""
+        for line, is_apply in handover.lines:
+            if is_apply:
+                yield from self._released_by(line)
+                continue
+            events = self._quick(line)
+            yield from self._line(line) if events is None else events
+        for holder, state in handover.states.items():
+            self._forget(holder)
+            self._states.adopt(holder, state)
+        self._applied |= handover.applied
+        self._cover(handover.first)
+        self._cover(handover.last)
+        for (kind, namespace, why), span in handover.gaps.items():
+            for at in span:
+                self._gap(kind, namespace, why, at)
+        self._damaged += handover.damaged
+        self._states.forgotten += handover.forgotten
+        self.count += handover.count
+        self._progress(f"read {self.count:,} audit events")
+
+    def _covered(self) -> Iterator[Covered]:
         if self._first is None:
             raise SourceDamaged(
                 f"no audit events in {', '.join(map(str, self._paths))}", "give the file of --audit-log-path, or a folder of them"
@@ -160,24 +208,6 @@ class AuditLog:
         if self._states.forgotten:
             why = f"{self._states.forgotten} maps were seen again after being forgotten: more maps than are remembered"
             yield Covered(ORIGIN, "*", "*", self._first, self._last, None, None, True, why)
-
-    # files
-
-    def _in_order(self) -> list[Path]:
-        """The files of all paths, oldest first by their first event: rotation renames, so names do not tell."""
-        files: list[Path] = []
-        for path in self._paths:
-            if str(path) == "-":
-                files.append(path)
-            elif path.is_dir():
-                files += [file for file in sorted(path.rglob("*")) if file.is_file() and not file.name.startswith(".")]
-            elif path.is_file():
-                files.append(path)
-            else:
-                raise SourceDamaged(f"{path} does not exist", "name an audit log, or a folder of them")
-        if len(files) < 2:
-            return files
-        return sorted(files, key=lambda file: first_time(file) or sys.maxsize)
 
     def _note_damage(self) -> None:
         self._damaged += 1
@@ -353,14 +383,17 @@ class AuditLog:
         writer: Writer,
     ) -> Iterator[HistoryEvent]:
         self._forget(holder)
-        if event.verb == "delete":
-            if not (found and found.metadata.finalizers):
+        shown = found if found is not None and found.kind != "Status" and found.metadata.uid else None
+        waits = bool(found and found.metadata.finalizers)
+        is_deletion = event.verb == "delete" or bool(shown and shown.metadata.deletion_timestamp and not waits)
+        self._told = holder, shown is not None or event.verb != "patch"
+        if is_deletion:
+            if not waits:
                 yield from self._states.gone(holder, at, revision, writer)
-            return
-        if found is not None and found.kind != "Status" and found.metadata.uid:
-            yield from self._shown(event, holder, found, at, revision, writer)
-            return
-        yield from self._asked(event, holder, at, revision, writer)
+        elif shown is not None:
+            yield from self._shown(event, holder, shown, at, revision, writer)
+        else:
+            yield from self._asked(event, holder, at, revision, writer)
 
     def _shown(
         self,
@@ -453,6 +486,17 @@ class AuditLog:
                     at, revision, *holder, field, "", key, RELEASED, -1, 0, "", 0, 0, *writer, "", ORIGIN, False
                 )  # fmt: skip
         self._applied[place] = now
+
+    def _released_by(self, line: bytes) -> Iterator[KeyEvent]:
+        """As `_released`, of a line of which the rest is known."""
+        event = decode_event(line)
+        found, reference = self._object(event.response_object), event.object_ref
+        if found is not None and reference is not None:
+            meta = found.metadata
+            holder = (reference.resource, meta.namespace or reference.namespace, meta.name or reference.name)
+            at, revision = microseconds(event.request_received_timestamp), revision_of(meta.resource_version)
+            writer = self._writer(event, event.request_uri.partition("?")[2])
+            yield from self._released(bytes(event.request_object), holder, content_of(holder[0], found), at, revision, writer)
 
     def _refused(self, event: Event, kind: str, at: int | None, writer: Writer) -> Iterator[KeyEvent]:
         """A write that the API server refused, key by key where the request shows them."""

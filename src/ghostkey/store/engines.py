@@ -105,7 +105,7 @@ class SparkEngine:
         )
         self._spark.sparkContext.setLogLevel("ERROR")
         for table in TABLES:
-            files = [f"{store.rstrip('/')}/parts/*/{table}.parquet"] if store else [str(path) for path in history.files(table)]
+            files = [f"{store.rstrip('/')}/parts/*/{table}*.parquet"] if store else [str(path) for path in history.files(table)]
             if not files:
                 typed = ", ".join(
                     f"CAST(NULL AS {_spark_type(name, table)}) AS `{SQL_NAMES.get(name, name)}`" for name in column_types(table)

@@ -6,12 +6,13 @@ again is the same folder and changes nothing. Values are never stored: `value_ha
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -62,8 +63,17 @@ class History:
         found = [self._read(path) for path in (self.directory / "parts").glob("*") if not path.name.startswith(".")]
         return sorted((made for made in found if made), key=lambda made: made.imported_at)
 
-    def add(self, import_id: str, origin: str, source: str, events: Iterable[HistoryEvent]) -> Imported:
-        """Imports events; does nothing when their content was imported already. Raises what the source raises."""
+    def add(
+        self,
+        import_id: str,
+        origin: str,
+        source: str,
+        events: Iterable[HistoryEvent] | Callable[[Parts], Iterable[HistoryEvent]],
+    ) -> Imported:
+        """Imports events; does nothing when their content was imported already. Raises what the source raises.
+
+        A source whose reading is divided is called with where its helpers write to, and yields what is left.
+        """
         if (made := self.has(import_id)) is not None:
             return made
         _need("pyarrow")
@@ -73,18 +83,16 @@ class History:
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(mode=0o700)
         try:
-            writers = {name: _Writer(unfinished / f"{name}.parquet", name) for name in TABLES}
-            by_type = {TABLES[name]: writer for name, writer in writers.items()}
+            parts_made = Parts(unfinished)
             since: int | None = None
             until: int | None = None
-            for event in events:
-                by_type[type(event)].add(event)
-                if type(event) is Covered and not event.is_gap:
-                    since, until = event.since, event.until
-            for writer in writers.values():
-                writer.close()
+            with parts_made.writer(0) as add:
+                for event in events(parts_made) if callable(events) else events:
+                    add(event)
+                    if type(event) is Covered and not event.is_gap:
+                        since, until = event.since, event.until
             now = datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-            counts = writers["key_events"].count, writers["subject_events"].count
+            counts = parts_made.count("key_events"), parts_made.count("subject_events")
             made = Imported(import_id, origin, source, *counts, now, since, until)
             record = {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(made)}
             write_private(unfinished / "import.json", json.dumps(record, indent=1).encode())
@@ -101,7 +109,7 @@ class History:
     def files(self, table: str) -> list[Path]:
         """The Parquet files of a table."""
         return sorted(
-            path for path in (self.directory / "parts").glob(f"*/{table}.parquet") if not path.parent.name.startswith(".")
+            path for path in (self.directory / "parts").glob(f"*/{table}*.parquet") if not path.parent.name.startswith(".")
         )
 
     @staticmethod
@@ -114,6 +122,36 @@ class History:
         return Imported(**{name: value for name, value in record.items() if name in known})
 
 
+class Parts:
+    """Where the events of an import that is being made are written: by number, each with files of its own."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    @contextlib.contextmanager
+    def writer(self, number: int) -> Iterator[Callable[[HistoryEvent], None]]:
+        """Takes events; 0 is the one that makes the import, others are its helpers."""
+        writers = {TABLES[name]: _Writer(self.directory / f"{name}-{number}.parquet", name) for name in TABLES}
+
+        def add(event: HistoryEvent) -> None:
+            writers[type(event)].add(event)
+
+        yield add
+        for writer in writers.values():
+            writer.close()
+
+    def drop(self, number: int) -> None:
+        """Takes back what a helper wrote."""
+        for name in TABLES:
+            (self.directory / f"{name}-{number}.parquet").unlink(missing_ok=True)
+
+    def count(self, table: str) -> int:
+        """Rows that are written of a table."""
+        import pyarrow.parquet as pq
+
+        return sum(int(pq.read_metadata(path).num_rows) for path in self.directory.glob(f"{table}-*.parquet"))
+
+
 class _Writer:
     """One Parquet file, written a row group at a time."""
 
@@ -124,7 +162,6 @@ class _Writer:
         self._pa, self._columns = pa, schema(table)
         self._file = pq.ParquetWriter(path, self._columns, compression="zstd")
         self._rows: list[HistoryEvent] = []
-        self.count = 0
 
     def add(self, event: HistoryEvent) -> None:
         """Takes one event."""
@@ -136,7 +173,6 @@ class _Writer:
         pa = self._pa
         if not self._rows:
             return
-        self.count += len(self._rows)
         columns = zip(*self._rows, strict=True)
         arrays = [pa.array(column, known.type) for column, known in zip(columns, self._columns, strict=True)]
         self._file.write_table(pa.Table.from_arrays(arrays, schema=self._columns))

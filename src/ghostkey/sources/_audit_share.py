@@ -1,0 +1,147 @@
+"""An audit log read by several processes, each a share of its lines.
+
+A map's first write in a share cannot be told from its state alone: what was there before is in the share before. Such lines
+are held back and handed over, with the state at the end, to the one who read what came before. Where even that could go wrong,
+the share is read again in turn; the events are the same as one process makes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from dataclasses import dataclass, field
+
+from ghostkey.model.history import HistoryEvent, KeyEvent, Writer
+from ghostkey.sources._audit_event import Object, Reference
+from ghostkey.sources._audit_files import Piece
+from ghostkey.sources._states import Hash, Place, States
+from ghostkey.sources.audit_log import MAPS, AuditLog, Holder
+from ghostkey.store.history import Parts
+
+HELD_BYTES = 32 << 20  # a log of which more must be held back is better read in turn
+
+
+class UndecidedError(Exception):
+    """A share cannot be read without what came before it."""
+
+
+@dataclass(slots=True)
+class Handover:
+    """What the reader of a share hands over; `lines` are held back, some only for the keys that their apply released."""
+
+    lines: list[tuple[bytes, bool]] = field(default_factory=list)
+    nested: dict[Holder, set[Place]] = field(default_factory=dict)
+    states: dict[Holder, States] = field(default_factory=dict)
+    applied: dict[tuple[str, str, str, str], set[tuple[str, str]]] = field(default_factory=dict)
+    gaps: dict[tuple[str, str, str], list[int | None]] = field(default_factory=dict)
+    first: int | None = None
+    last: int | None = None
+    damaged: int = 0
+    forgotten: int = 0
+    count: int = 0
+
+
+class Share(AuditLog):
+    """A later share of a log, read without what came before it."""
+
+    def __init__(self, digest: Hash) -> None:
+        super().__init__([], digest)
+        self._handover = Handover()
+        self._held_bytes = 0
+        self._now = b""
+
+    def _quick(self, line: bytes) -> Sequence[HistoryEvent] | None:
+        self._now = line
+        return super()._quick(line)
+
+    def _line(self, line: bytes) -> Iterator[HistoryEvent]:
+        self._told = None
+        events = list(super()._line(line))
+        if self._told is not None:
+            holder, is_whole = self._told
+            if holder not in self._handover.nested:
+                self._hold_back(is_apply=False)
+                events.clear()
+                if is_whole and self._states.known(holder):
+                    self._handover.nested[holder] = self._states.nested(holder)
+                else:
+                    self._states.forget(holder)
+        yield from events
+
+    def _odd(self, line: bytes) -> Iterator[HistoryEvent]:
+        if b'"items"' in line:
+            raise UndecidedError  # many events in one line, which cannot be held back one by one
+        yield from super()._odd(line)
+
+    def _collection(
+        self, found: Object | None, kind: str, reference: Reference, at: int | None, writer: Writer
+    ) -> Iterator[HistoryEvent]:
+        if kind in MAPS:
+            raise UndecidedError
+        yield from super()._collection(found, kind, reference, at, writer)
+
+    def _released(
+        self,
+        body: bytes,
+        holder: Holder,
+        content: Mapping[str, Mapping[str, object]],
+        at: int | None,
+        revision: int | None,
+        writer: Writer,
+    ) -> Iterator[KeyEvent]:
+        place = (*holder, writer.manager)
+        is_known = place in self._applied
+        yield from super()._released(body, holder, content, at, revision, writer)
+        if not is_known and place in self._applied and holder in self._handover.nested:
+            self._hold_back(is_apply=True)
+
+    def _hold_back(self, *, is_apply: bool) -> None:
+        self._handover.lines.append((self._now, is_apply))
+        self._held_bytes += len(self._now)
+        if self._held_bytes > HELD_BYTES:
+            raise UndecidedError
+
+    def handover(self) -> Handover:
+        """What the next in turn must know."""
+        found = self._handover
+        found.states = {holder: state for holder, state in self._states.all().items() if holder in found.nested}
+        found.applied, found.gaps, found.first, found.last = self._applied, self._gaps, self._first, self._last
+        found.damaged, found.forgotten, found.count = self._damaged, self._states.forgotten, self.count
+        return found
+
+
+def _read_share(number: int, pieces: list[Piece], digest: Hash, parts: Parts) -> Handover | None:
+    """Reads one share into files of its own; None when that cannot be done."""
+    share = Share(digest)
+    try:
+        with parts.writer(number) as add:
+            for event in share.read(pieces):
+                add(event)
+    except UndecidedError:
+        return None
+    return share.handover()
+
+
+def read_shared(log: AuditLog, shares: Sequence[list[Piece]], digest: Hash, parts: Parts) -> Iterator[HistoryEvent]:
+    """The events of the first share and of what the others hand over; theirs go to `parts`."""
+    # a copy of this process begins at once, but is safe only where no other thread could hold a lock
+    way = "fork" if sys.platform == "linux" and threading.active_count() == 1 else "spawn"
+    pool = ProcessPoolExecutor(len(shares) - 1, multiprocessing.get_context(way))
+    try:
+        work = [pool.submit(_read_share, number, pieces, digest, parts) for number, pieces in enumerate(shares) if number]
+        yield from log.read(shares[0])
+        for number, future in enumerate(work, 1):
+            handover = None
+            with contextlib.suppress(BrokenExecutor):  # a helper that was killed, for its memory perhaps
+                handover = future.result()
+            if handover is not None and log.can_join(handover):
+                yield from log.join(handover)
+            else:
+                parts.drop(number)
+                yield from log.read(shares[number])
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
