@@ -118,7 +118,7 @@ def test_mutated_etcd_values(real: Path) -> None:
     reader = Reader("fuzz", DIGEST)
     for count in range(INPUTS):
         key, value = rng.choice(chosen)
-        for event in reader.put(key, mutated(value, rng), count, is_new=False):
+        for event in reader.put(key, changed := mutated(value, rng), 0, len(changed), count, is_new=False):
             assert isinstance(event, KeyEvent | SubjectEvent)
     assert reader.damaged > INPUTS // 100
 
@@ -160,7 +160,7 @@ def test_any_bytes_as_a_value(raw: bytes) -> None:
     for value in (raw, b"k8s\x00" + raw, b"{" + raw):
         try:
             found = decode(value)
-            entries(found.raw, found.body, len(found.raw), 2)
+            entries(found.data, found.body, found.end, 2)
         except DamagedValueError:
             continue
     with contextlib.suppress(DamagedValueError):
@@ -270,8 +270,9 @@ def test_no_snapshot_is_said_so(tmp_path: Path, raw: bytes) -> None:
 def test_encryption_at_rest_is_detected_and_said() -> None:
     reader = Reader("etcd-snapshot", DIGEST)
     tenants = b"/registry/demo.example.com/tenants/ns/"
+    encrypted = b"k8s:enc:aescbc:v1:key1:" + bytes(64)
     for revision, key in enumerate([b"/registry/secrets/ns/name", tenants + b"a", tenants + b"b"], 7):
-        assert not list(reader.put(key, b"k8s:enc:aescbc:v1:key1:" + bytes(64), revision, is_new=True))
+        assert not list(reader.put(key, encrypted, 0, len(encrypted), revision, is_new=True))
     gaps = list(reader.gaps())
     assert all(gap.is_gap for gap in gaps)
     assert [gap.why for gap in gaps] == [

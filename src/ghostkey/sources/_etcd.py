@@ -19,10 +19,10 @@ from ghostkey.sources._states import Hash, MapStates, decoded
 
 PROTOBUF = b"k8s\x00"
 ENCRYPTED = b"k8s:enc:"
-LARGE_BYTES = 16 << 10  # from here on the entries that changed are looked for, rather than all decoded
+LARGE_BYTES = 512  # from here on the entries that changed are looked for, rather than all decoded
 DATA, BINARY_DATA = 2, 3  # numbers of these fields in ConfigMap; Secret has data as 2 too
 SPOTS_KEPT = 200_000  # keys of etcd whose parts are remembered
-RAW_KEPT = 64  # large maps whose last bytes are kept
+RAW_BYTES = 64 << 20  # of maps as last seen
 # kube-apiserver's own names for what it stores elsewhere than under its resource; Source: apiserver v0.37 storage prefixes
 RENAMED = {"minions": "nodes", "services/specs": "services", "services/endpoints": "endpoints"}
 IGNORED = {"events", "leases", "masterleases", "ranges", "endpointslices", "endpoints", "health"}
@@ -52,8 +52,9 @@ class Stored:
     manager: str = ""
     deleting: bool = False
     finalizers: bool = False
-    raw: bytes = b""  # protobuf of the object
-    body: int = 0  # where the metadata end in it
+    data: bytes = b""  # protobuf of the object lies in this, its fields after the metadata from `body` to `end`
+    body: int = 0
+    end: int = 0
     document: dict[str, object] | None = None  # of a value stored as JSON
 
 
@@ -93,6 +94,14 @@ def fields(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int, i
             raise DamagedValueError(f"wire type {kind}")
 
 
+def last_fields(data: bytes, begin: int, end: int) -> dict[tuple[int, int], tuple[int, int]]:
+    """(number, wire type) → (begin, end) of the last field of each number, which is the one that counts."""
+    return {(number, kind): (a, b) for number, kind, a, b in fields(data, begin, end)}
+
+
+NOTHING = (0, 0)
+
+
 def varint(data: bytes, start: int, end: int) -> tuple[int, int]:
     """The number that begins at `start`, and where the next thing begins."""
     number = shift = 0
@@ -111,12 +120,13 @@ def _text(data: bytes, begin: int, end: int) -> str:
     return data[begin:end].decode("utf-8", "replace")
 
 
-def decode(value: bytes) -> Stored:
+def decode(data: bytes, begin: int = 0, end: int | None = None) -> Stored:
     """The object in a value; raises DamagedValueError when it is neither protobuf nor JSON of one."""
-    if value.startswith(PROTOBUF):
-        return _protobuf(value)
-    if value[:1] == b"{":
-        return _json(value)
+    end = len(data) if end is None else end
+    if data[begin : begin + len(PROTOBUF)] == PROTOBUF:
+        return _protobuf(data, begin + len(PROTOBUF), end)
+    if data[begin : begin + 1] == b"{":
+        return _json(data[begin:end])
     raise DamagedValueError("neither protobuf nor JSON")
 
 
@@ -143,23 +153,21 @@ def _json(value: bytes) -> Stored:
     return found
 
 
-def _protobuf(value: bytes) -> Stored:
-    found = Stored()
-    raw_begin = raw_end = 0
-    for number, kind, begin, end in fields(value, len(PROTOBUF), len(value)):
+def _protobuf(data: bytes, begin: int, end: int) -> Stored:
+    found = Stored(data=data)
+    for number, kind, a, b in fields(data, begin, end):
         if number == 1 and kind == 2:
-            for inner, inner_kind, a, b in fields(value, begin, end):
+            for inner, inner_kind, c, d in fields(data, a, b):
                 if inner_kind == 2 and inner == 1:
-                    found.group = _text(value, a, b).rpartition("/")[0]
+                    found.group = _text(data, c, d).rpartition("/")[0]
                 elif inner_kind == 2 and inner == 2:
-                    found.kind = _text(value, a, b)
+                    found.kind = _text(data, c, d)
         elif number == 2 and kind == 2:
-            raw_begin, raw_end = begin, end
-    found.raw = raw = value[raw_begin:raw_end]
-    for number, kind, begin, end in fields(raw, 0, len(raw)):
+            found.body, found.end = a, b
+    for number, kind, a, b in fields(data, found.body, found.end):
         if number == 1 and kind == 2:
-            _metadata(raw, begin, end, found)
-            found.body = end
+            _metadata(data, a, b, found)
+            found.body = b
             break
     return found
 
@@ -168,7 +176,9 @@ def _metadata(raw: bytes, begin: int, end: int, found: Stored) -> None:
     for number, kind, a, b in fields(raw, begin, end):
         if kind != 2:
             continue
-        if number == 1:
+        if number == 17:
+            _managed(raw, a, b, found)
+        elif number == 1:
             found.name = _text(raw, a, b)
         elif number == 3:
             found.namespace = _text(raw, a, b)
@@ -182,8 +192,6 @@ def _metadata(raw: bytes, begin: int, end: int, found: Stored) -> None:
             found.deleting = True
         elif number == 14:
             found.finalizers = True
-        elif number == 17:
-            _managed(raw, a, b, found)
 
 
 def _managed(raw: bytes, begin: int, end: int, found: Stored) -> None:
@@ -259,7 +267,7 @@ class _LargeMap:
         window = _starts(body, begin, len(body) - rest)
         before = entries(old, begin, len(old) - rest, DATA)
         after = entries(body, begin, len(body) - rest, DATA)
-        self.starts = starts[:first] + window + ([start + shift for start in starts[last:]] if shift else starts[last:])
+        self.starts = starts[:first] + window + (list(map(shift.__add__, starts[last:])) if shift else starts[last:])
         self.body = body
         return before, after
 
@@ -291,6 +299,7 @@ class Reader:
     damaged: int = 0
     encrypted: Counter[tuple[str, str]] = field(default_factory=Counter)  # (kind, provider) → values
     _large: OrderedDict[tuple[str, str, str], _LargeMap] = field(default_factory=OrderedDict)
+    _raw_bytes: int = 0
     _kinds: dict[str, str] = field(default_factory=dict)  # place in etcd → qualified resource
     _spots: dict[bytes, tuple[str, str, str] | None] = field(default_factory=dict)
     _versions: dict[bytes, int] = field(default_factory=dict)  # etcd key → version last seen
@@ -302,14 +311,18 @@ class Reader:
     def put(
         self,
         key: bytes,
-        value: bytes,
+        data: bytes,
+        begin: int,
+        end: int,
         revision: int | None,
         *,
         is_new: bool,
         is_recovered: bool = False,
         version: int = 0,
     ) -> Iterator[HistoryEvent]:
-        """Events of one write. `is_new`: the key did not exist before. `version` counts its writes: 0 when not known.
+        """Events of one write, whose value lies in `data` from `begin` to `end`.
+
+        `is_new`: the key did not exist before. `version` counts its writes: 0 when not known.
 
         After a write that is missing, the difference to the last known state is nobody's: the map is only seen then.
         """
@@ -323,12 +336,12 @@ class Reader:
             if before is not None and before != version - 1:
                 self._forget(spot)
         place, namespace, name = spot
-        if value.startswith(ENCRYPTED):
-            provider = ":".join(value[:80].decode("ascii", "replace").split(":")[2:5])
+        if data[begin : begin + len(ENCRYPTED)] == ENCRYPTED:
+            provider = ":".join(data[begin : min(end, begin + 80)].decode("ascii", "replace").split(":")[2:5])
             self.encrypted[self._kinds.get(place) or _guess(place), provider] += 1
             return
         try:
-            found = decode(value)
+            found = decode(data, begin, end)
             self._tick(found.time)
             qualified = self._qualified(place, found)
             holder = (qualified, found.namespace or namespace, found.name or name)
@@ -343,7 +356,7 @@ class Reader:
 
     def _forget(self, spot: tuple[str, str, str]) -> None:
         holder = (self._kinds.get(spot[0], spot[0]), spot[1], spot[2])
-        self._large.pop(holder, None)
+        self._drop_raw(holder)
         self.states.forget(holder)
 
     def delete(self, key: bytes, revision: int | None, *, is_recovered: bool = False) -> Iterator[HistoryEvent]:
@@ -359,7 +372,7 @@ class Reader:
             self.last_time, revision, qualified, namespace, name, uid, DELETED, *Writer(), self.origin, is_recovered
         )  # fmt: skip
         if qualified in ("configmaps", "secrets"):
-            self._large.pop((qualified, namespace, name), None)
+            self._drop_raw((qualified, namespace, name))
             yield from self.states.gone((qualified, namespace, name), self.last_time, revision)
 
     def _tick(self, at: int | None) -> None:
@@ -425,16 +438,16 @@ class Reader:
                 "binaryData": decoded(_mapping(found.document, "binaryData"), is_base64=True),
             }
         else:
-            raw, body = found.raw, found.body
-            if len(raw) - body > LARGE_BYTES and holder[0] == "configmaps":
-                events = self._large_change(holder, raw[body:], revision, writer)
+            where = (found.data, found.body, found.end)
+            if found.end - found.body > LARGE_BYTES and holder[0] == "configmaps":
+                events = self._large_change(holder, found.data[found.body : found.end], revision, writer)
                 if events is not None:
                     yield from events
                     return
-            self._large.pop(holder, None)
-            content = {"data": entries(raw, body, len(raw), DATA)}
+            self._drop_raw(holder)
+            content = {"data": entries(*where, DATA)}
             if holder[0] == "configmaps":
-                content["binaryData"] = entries(raw, body, len(raw), BINARY_DATA)
+                content["binaryData"] = entries(*where, BINARY_DATA)
         yield from self.states.changes(
             holder, content, self.last_time, revision, writer, is_new=is_new, is_recovered=is_recovered
         )
@@ -447,22 +460,25 @@ class Reader:
         try:
             if known is None:
                 self._large[holder] = _LargeMap(body)
-                if len(self._large) > RAW_KEPT:
-                    self._large.popitem(last=False)
-                return (
-                    None
-                    if not self.states.known(holder)
-                    else self.states.changes(
-                        holder, {"data": entries(body, 0, len(body), DATA)}, self.last_time, revision, writer
-                    )
-                )
+                self._raw_bytes += len(body)
+                while self._raw_bytes > RAW_BYTES:
+                    self._drop_raw(next(iter(self._large)))
+                if not self.states.known(holder):
+                    return None
+                content = {"data": entries(body, 0, len(body), DATA)}
+                return self.states.changes(holder, content, self.last_time, revision, writer)
+            self._raw_bytes += len(body) - len(known.body)
             before, after = known.change(body)
         except DamagedValueError:
-            self._large.pop(holder, None)
+            self._drop_raw(holder)
             return None
         changed: dict[str, bytes | None] = {key: None for key in before if key not in after}
         changed |= {key: value for key, value in after.items() if before.get(key) != value}
         return iter(self.states.patch(holder, "data", changed, self.last_time, revision, writer) if changed else ())
+
+    def _drop_raw(self, holder: tuple[str, str, str]) -> None:
+        known = self._large.pop(holder, None)
+        self._raw_bytes -= len(known.body) if known is not None else 0
 
     def _field(
         self, holder: tuple[str, str, str], found: Stored, path: str, revision: int | None, *, is_new: bool

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from ghostkey.model.errors import SourceDamaged
 from ghostkey.model.history import Covered, HistoryEvent
-from ghostkey.sources._etcd import DamagedValueError, Reader, fields, varint
+from ghostkey.sources._etcd import NOTHING, DamagedValueError, Reader, last_fields
 from ghostkey.sources._states import Hash
 
 ORIGIN = "etcd-snapshot"
@@ -76,7 +76,8 @@ class EtcdSnapshot:
             if count % 50_000 == 0:
                 self._progress(f"read {count:,} revisions")
             try:
-                key, value, created, modified, version = _key_value(data, begin, end)
+                raw = data[begin:end]
+                key, value, stop, created, modified, version = _key_value(raw)
             except DamagedValueError:
                 self._torn += 1
                 continue
@@ -87,7 +88,7 @@ class EtcdSnapshot:
                 yield from reader.delete(key, main, is_recovered=is_recovered)
             else:
                 is_new = created == main
-                yield from reader.put(key, value, main, is_new=is_new, is_recovered=is_recovered, version=version)
+                yield from reader.put(key, raw, value, stop, main, is_new=is_new, is_recovered=is_recovered, version=version)
             last = max(last, main)
         first = min((item[0] for item in items if not item[5]), default=0)
         since = max(first, compacted)
@@ -209,32 +210,11 @@ def _item(key: bytes, begin: int, end: int, *, is_recovered: bool) -> Item | Non
     return (main, sub, len(key) == 18, begin, end, is_recovered) if separator == b"_" else None
 
 
-def _key_value(data: mmap.mmap, begin: int, end: int) -> tuple[bytes, bytes, int, int, int]:
-    """Key, value, create revision, mod revision and version of a mvccpb.KeyValue."""
-    raw = data[begin:end]
-    if len(raw) > 2 and raw[0] == 0x0A and raw[1] < 0x80:
-        # key, three numbers, value, as etcd writes them; anything else goes the long way
-        place = 2 + raw[1]
-        key, told = raw[2:place], []
-        for tag in (0x10, 0x18, 0x20):
-            if place >= len(raw) or raw[place] != tag:
-                break
-            number, place = varint(raw, place + 1, len(raw))
-            told.append(number)
-        if len(told) == 3 and place < len(raw) and raw[place] == 0x2A:
-            length, place = varint(raw, place + 1, len(raw))
-            if place + length == len(raw):
-                return key, raw[place:], told[0], told[1], told[2]
-    key = value = b""
-    numbers = {2: 0, 3: 0, 4: 0}
-    for number, kind, a, b in fields(raw, 0, len(raw)):
-        if number == 1 and kind == 2:
-            key = raw[a:b]
-        elif number == 5 and kind == 2:
-            value = raw[a:b]
-        elif number in numbers and kind == 0:
-            numbers[number] = a
-    return key, value, numbers[2], numbers[3], numbers[4]
+def _key_value(raw: bytes) -> tuple[bytes, int, int, int, int, int]:
+    """Key, begin and end of the value, create revision, mod revision and version of a mvccpb.KeyValue."""
+    found = last_fields(raw, 0, len(raw)).get
+    key, value = found((1, 2), NOTHING), found((5, 2), NOTHING)
+    return raw[slice(*key)], *value, found((2, 0), NOTHING)[0], found((3, 0), NOTHING)[0], found((4, 0), NOTHING)[0]
 
 
 def _root(data: mmap.mmap, path: Path) -> tuple[int, int]:

@@ -14,24 +14,37 @@ Source
 
 from __future__ import annotations
 
+import contextlib
+import mmap
 import re
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from ghostkey.model.errors import SourceDamaged
 from ghostkey.model.history import Covered, HistoryEvent
-from ghostkey.sources._etcd import DamagedValueError, Reader, fields
+from ghostkey.sources._etcd import NOTHING, DamagedValueError, Reader, fields, last_fields
 from ghostkey.sources._states import Hash
 
 ORIGIN = "etcd-wal"
 METADATA, ENTRY, STATE, CRC, SNAPSHOT = 1, 2, 3, 4, 5
 FRAME_BYTES = 64 << 20
+Bytes = bytes | mmap.mmap
 _U64 = struct.Struct("<Q")
 _NAME = re.compile(r"[0-9a-f]{16}-[0-9a-f]{16}\.wal")
 EQUAL, GREATER, LESS, NOT_EQUAL = range(4)
 VERSION, CREATE, MOD = range(3)
+
+
+class _Entry(NamedTuple):
+    """An entry of the log: its place in it (raft calls that its index), and where its request lies in which file."""
+
+    place: int
+    file: Bytes
+    begin: int
+    end: int
 
 
 @dataclass(slots=True)
@@ -73,18 +86,23 @@ class EtcdWal:
 
     def events(self) -> Iterator[HistoryEvent]:
         """Events in the order of the log, then Covered. Raises SourceDamaged when there is no WAL file."""
-        entries, commit, is_whole = self._entries()
+        with contextlib.ExitStack() as opened:
+            yield from self._events(opened)
+
+    def _events(self, opened: contextlib.ExitStack) -> Iterator[HistoryEvent]:
+        entries, commit, is_whole = self._entries(opened)
         base = 0 if is_whole else _base(entries, commit)
         replay = _Replay(1 if is_whole else (base or 0), is_whole)
         known = is_whole or base is not None
         first: int | None = None
-        for count, (index, data) in enumerate(entries, 1):
-            if index > commit:
+        for count, entry in enumerate(entries, 1):
+            if entry.place > commit:
                 break
             if count % 50_000 == 0:
                 self._progress(f"replayed {count:,} entries")
             try:
-                writes = _apply(data, replay)
+                request = entry.file[entry.begin : entry.end]
+                writes = _apply(request, replay)
             except DamagedValueError:
                 self._bad_frames += 1
                 continue
@@ -94,13 +112,13 @@ class EtcdWal:
                 if value is None:
                     yield from self._reader.delete(key, revision)
                 else:
-                    yield from self._reader.put(key, value, revision, is_new=is_new)
+                    yield from self._reader.put(key, request, *value, revision, is_new=is_new)
         reader = self._reader
         since, until = (first, replay.revision) if known else (None, None)
         yield Covered(ORIGIN, "*", "*", reader.first_time, reader.last_time, since, until, False, "")
         if not is_whole:
             yield Covered(ORIGIN, "*", "*", None, None, 1 if known else None, since, True, "the log begins in the middle")
-        left = sum(index > commit for index, _ in entries)
+        left = sum(entry.place > commit for entry in entries)
         if left:
             why = f"{left} entries are not known to be committed"
             yield Covered(ORIGIN, "*", "*", None, None, until, None, True, why)
@@ -109,45 +127,39 @@ class EtcdWal:
             yield Covered(ORIGIN, "*", "*", None, None, since, until, True, why)
         yield from reader.gaps()
 
-    def _entries(self) -> tuple[list[tuple[int, bytes]], int, bool]:
-        """(index, request) of all entries that were not replaced, the commit index, and whether the log has its beginning."""
+    def _entries(self, opened: contextlib.ExitStack) -> tuple[list[_Entry], int, bool]:
+        """All entries that were not replaced, the commit index, and whether the log has its beginning."""
         folder = self._path / "wal" if (self._path / "wal").is_dir() else self._path
         if (folder / "member" / "wal").is_dir():
             folder = folder / "member" / "wal"
         files = [folder] if folder.is_file() else sorted(f for f in folder.glob("*.wal") if _NAME.fullmatch(f.name))
         if not files:
             raise SourceDamaged(f"{self._path} holds no .wal files", "give member/wal of etcd's data folder")
-        entries: list[tuple[int, bytes]] = []
+        entries: list[_Entry] = []
         commit = 0
         for path in files:
-            try:
-                data = path.read_bytes()
-            except OSError as error:
-                raise SourceDamaged(f"cannot read {path}: {error.strerror}") from None
-            for kind, body in self._frames(data, path.name):
+            data = _mapped(path, opened)
+            for kind, body, begin in self._frames(data, path.name):
                 if kind == ENTRY:
-                    index, request = _entry(body)
-                    while entries and entries[-1][0] >= index:
+                    entry = _entry(data, body, begin)
+                    while entries and entries[-1].place >= entry.place:
                         entries.pop()
-                    if entries and index != entries[-1][0] + 1:
+                    if entries and entry.place != entries[-1].place + 1:
                         # the CRC does not cover what sort of record it is: one that became another sort is missing here
                         self._damage(path.name, 0)
-                        return entries, commit, entries[0][0] == 1
-                    entries.append((index, request))
+                        return entries, commit, entries[0].place == 1
+                    entries.append(entry)
                 elif kind == STATE:
-                    for number, wire, value, _ in fields(body, 0, len(body)):
-                        if number == 3 and wire == 0:
-                            commit = max(commit, value)
-        begins = bool(entries) and entries[0][0] == 1
+                    commit = max(commit, last_fields(body, 0, len(body)).get((3, 0), NOTHING)[0])
+        begins = bool(entries) and entries[0].place == 1
         return entries, commit, begins
 
-    def _frames(self, data: bytes, name: str) -> Iterator[tuple[int, bytes]]:
-        """(type, data) of each record whose CRC fits; ends at the preallocated zeros, or at the first damage."""
+    def _frames(self, data: Bytes, name: str) -> Iterator[tuple[int, bytes, int]]:
+        """(type, data, where they begin) of each record whose CRC fits; ends at the preallocated zeros, or at the first damage."""
         from google_crc32c import extend
 
         place, crc = 0, 0
-        end = len(data)
-        while place + 8 <= end:
+        while place + 8 <= len(data):
             (head,) = _U64.unpack_from(data, place)
             if head == 0:
                 return
@@ -155,62 +167,53 @@ class EtcdWal:
             length = head & ((1 << 56) - 1)
             padding = (head >> 56) & 7 if head >> 63 else 0
             place += 8
-            if length > FRAME_BYTES or place + length > end:
+            if length > FRAME_BYTES or place + length > len(data):
                 self._damage(name, place)
                 return
+            frame = data[place : place + length]
             try:
-                kind, expected, begin, stop = _record(data, place, place + length)
+                found = last_fields(frame, 0, length).get
             except DamagedValueError:
                 self._damage(name, place)
                 return
-            place += length + padding
+            kind, expected, (begin, end) = found((1, 0), NOTHING)[0], found((2, 0), NOTHING)[0], found((3, 2), NOTHING)
             if kind == CRC:
                 # the rolling CRC of the file before; the first file begins with 0
                 crc = expected
-                continue
-            body = data[begin:stop]
-            crc = extend(crc, body)
-            if crc != expected:
-                self._damage(name, place)
-                return
-            if not METADATA <= kind <= SNAPSHOT:
-                self._damage(name, place)
-                return
-            yield kind, body
+            else:
+                body = frame[begin:end]
+                crc = extend(crc, body)
+                if crc != expected or not METADATA <= kind <= SNAPSHOT:
+                    self._damage(name, place)
+                    return
+                yield kind, body, place + begin
+            place += length + padding
 
     def _damage(self, name: str, place: int) -> None:
         self._bad_frames += 1
         self._first_bad = self._first_bad or f" ({name} at byte {place:,})"
 
 
-def _record(data: bytes, begin: int, end: int) -> tuple[int, int, int, int]:
-    """Type, CRC, and where the data lie of a walpb.Record."""
-    kind = crc = 0
-    start = stop = begin
-    for number, wire, a, b in fields(data, begin, end):
-        if number == 1 and wire == 0:
-            kind = a
-        elif number == 2 and wire == 0:
-            crc = a
-        elif number == 3 and wire == 2:
-            start, stop = a, b
-    return kind, crc, start, stop
+def _mapped(path: Path, opened: contextlib.ExitStack) -> Bytes:
+    """The bytes of a file, which stay open until the stack is closed; they are read from the disk as they are needed."""
+    try:
+        with path.open("rb") as handle:
+            return opened.enter_context(mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ))
+    except ValueError:
+        return b""  # an empty file cannot be mapped
+    except OSError as error:
+        raise SourceDamaged(f"cannot read {path}: {error.strerror}") from None
 
 
-def _entry(body: bytes) -> tuple[int, bytes]:
-    """Index and request of a raftpb.Entry; the request is empty for what is no ordinary entry."""
-    index, kind, data = 0, 0, b""
-    for number, wire, a, b in fields(body, 0, len(body)):
-        if number == 1 and wire == 0:
-            kind = a
-        elif number == 3 and wire == 0:
-            index = a
-        elif number == 4 and wire == 2:
-            data = body[a:b]
-    return index, data if kind == 0 else b""
+def _entry(file: Bytes, body: bytes, place: int) -> _Entry:
+    """A raftpb.Entry, whose bytes begin at `place`; the request is empty for what is no ordinary entry."""
+    found = last_fields(body, 0, len(body)).get
+    is_ordinary = found((1, 0), NOTHING)[0] == 0
+    begin, end = found((4, 2), NOTHING) if is_ordinary else NOTHING
+    return _Entry(found((3, 0), NOTHING)[0], file, place + begin, place + end)
 
 
-Write = tuple[bytes, bytes | None, bool]  # key, value or None for a deletion, whether the key is new
+Write = tuple[bytes, tuple[int, int] | None, bool]  # key, where its value lies or None for a deletion, whether the key is new
 
 
 def _apply(data: bytes, replay: _Replay) -> list[Write]:
@@ -259,18 +262,9 @@ def _transaction(data: bytes, begin: int, end: int, replay: _Replay, writes: lis
 
 def _read_compare(data: bytes, begin: int, end: int) -> tuple[int, int, bytes, int]:
     """Result, target, key, and the version or revision that a compare asks for."""
-    result = target = wanted = 0
-    key = b""
-    for number, wire, a, b in fields(data, begin, end):
-        if number == 1 and wire == 0:
-            result = a
-        elif number == 2 and wire == 0:
-            target = a
-        elif number == 3 and wire == 2:
-            key = data[a:b]
-        elif number in (4, 5, 6) and wire == 0:
-            wanted = a
-    return result, target, key, wanted
+    found = last_fields(data, begin, end).get
+    wanted = next((found((number, 0), NOTHING)[0] for number in (4, 5, 6) if found((number, 0))), 0)
+    return found((1, 0), NOTHING)[0], found((2, 0), NOTHING)[0], data[slice(*found((3, 2), NOTHING))], wanted
 
 
 def _compare(data: bytes, begin: int, end: int, replay: _Replay) -> bool:
@@ -289,15 +283,8 @@ def _compare(data: bytes, begin: int, end: int, replay: _Replay) -> bool:
 
 
 def _put(data: bytes, begin: int, end: int, replay: _Replay, writes: list[Write]) -> None:
-    key = value = b""
-    lease = 0
-    for number, wire, a, b in fields(data, begin, end):
-        if number == 1 and wire == 2:
-            key = data[a:b]
-        elif number == 2 and wire == 2:
-            value = data[a:b]
-        elif number == 3 and wire == 0:
-            lease = a
+    found = last_fields(data, begin, end).get
+    key, value, lease = data[slice(*found((1, 2), NOTHING))], found((2, 2), NOTHING), found((3, 0), NOTHING)[0]
     known = replay.keys.get(key)
     if known is None:
         known = replay.keys[key] = _Key()
@@ -318,12 +305,8 @@ def _put(data: bytes, begin: int, end: int, replay: _Replay, writes: list[Write]
 
 
 def _delete(data: bytes, begin: int, end: int, replay: _Replay, writes: list[Write]) -> None:
-    key = stop = b""
-    for number, wire, a, b in fields(data, begin, end):
-        if number == 1 and wire == 2:
-            key = data[a:b]
-        elif number == 2 and wire == 2:
-            stop = data[a:b]
+    parts = last_fields(data, begin, end).get
+    key, stop = data[slice(*parts((1, 2), NOTHING))], data[slice(*parts((2, 2), NOTHING))]
     if not stop:
         found = [key] if key in replay.keys or not replay.is_whole else []
     elif stop == b"\0":
@@ -345,28 +328,28 @@ def _remove(key: bytes, replay: _Replay, writes: list[Write]) -> None:
 
 
 def _revoke(data: bytes, begin: int, end: int, replay: _Replay, writes: list[Write]) -> None:
-    for number, wire, value, _ in fields(data, begin, end):
-        if number == 1 and wire == 0:
-            for key in sorted(replay.leases.pop(value, ())):
-                _remove(key, replay, writes)
+    lease = last_fields(data, begin, end).get((1, 0), NOTHING)[0]
+    for key in sorted(replay.leases.pop(lease, ())):
+        _remove(key, replay, writes)
 
 
-def _base(entries: list[tuple[int, bytes]], commit: int) -> int | None:
+def _base(entries: list[_Entry], commit: int) -> int | None:
     """The revision before the first write of a log that begins in the middle; None when no compare tells.
 
     A key that was written n writes after the beginning, and is compared with revision r later, puts the beginning at r - n.
     """
     replay = _Replay(0, False)
     votes: dict[int, int] = {}
-    for index, data in entries:
-        if index > commit:
+    for entry in entries:
+        if entry.place > commit:
             break
         try:
-            for key, wanted in _compared(data):
+            request = entry.file[entry.begin : entry.end]
+            for key, wanted in _compared(request):
                 known = replay.keys.get(key)
                 if known is not None and known.created == -1 and wanted:
                     votes[wanted - known.modified] = votes.get(wanted - known.modified, 0) + 1
-            for key, value, _ in _apply(data, replay):
+            for key, value, _ in _apply(request, replay):
                 if value is not None:
                     # marks what was written since the beginning: its `modified` counts from there
                     replay.keys[key].created = -1
