@@ -6,7 +6,7 @@ meta/v1 generated.proto (ObjectMeta); encryption prefixes in apiserver v0.37 enc
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,8 +20,10 @@ from ghostkey.sources._states import Hash, MapStates, decoded
 PROTOBUF = b"k8s\x00"
 ENCRYPTED = b"k8s:enc:"
 LARGE_BYTES = 512  # from here on the entries that changed are looked for, rather than all decoded
+MANAGED_FIELDS = 17  # number of this field in ObjectMeta
 DATA, BINARY_DATA = 2, 3  # numbers of these fields in ConfigMap; Secret has data as 2 too
 SPOTS_KEPT = 200_000  # keys of etcd whose parts are remembered
+MARK_ENTRIES = 32
 RAW_BYTES = 64 << 20  # of maps as last seen
 # kube-apiserver's own names for what it stores elsewhere than under its resource; Source: apiserver v0.37 storage prefixes
 RENAMED = {"minions": "nodes", "services/specs": "services", "services/endpoints": "endpoints"}
@@ -42,8 +44,6 @@ class DamagedValueError(ValueError):
 class Stored:
     """One decoded value. `time` is the newest time in managedFields, or the creation, in microseconds."""
 
-    group: str = ""
-    kind: str = ""
     name: str = ""
     namespace: str = ""
     uid: str = ""
@@ -55,7 +55,17 @@ class Stored:
     data: bytes = b""  # protobuf of the object lies in this, its fields after the metadata from `body` to `end`
     body: int = 0
     end: int = 0
+    type_meta: tuple[int, int] = (0, 0)  # where it lies in `data`
     document: dict[str, object] | None = None  # of a value stored as JSON
+
+    @property
+    def group(self) -> str:
+        """The API group; empty for the core."""
+        if self.document is not None:
+            version = str(self.document.get("apiVersion") or "")
+        else:
+            version = _text(self.data, *last_fields(self.data, *self.type_meta).get((1, 2), NOTHING))
+        return version.rpartition("/")[0]
 
 
 def fields(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
@@ -139,8 +149,6 @@ def _json(value: bytes) -> Stored:
     if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str):
         raise DamagedValueError("JSON without metadata.name")
     found = Stored(document=document)
-    found.group = str(document.get("apiVersion") or "").rpartition("/")[0]
-    found.kind = str(document.get("kind") or "")
     found.name, found.namespace = metadata["name"], str(metadata.get("namespace") or "")
     found.uid = str(metadata.get("uid") or "")
     found.created = found.time = microseconds(str(metadata.get("creationTimestamp") or ""))
@@ -155,15 +163,9 @@ def _json(value: bytes) -> Stored:
 
 def _protobuf(data: bytes, begin: int, end: int) -> Stored:
     found = Stored(data=data)
-    for number, kind, a, b in fields(data, begin, end):
-        if number == 1 and kind == 2:
-            for inner, inner_kind, c, d in fields(data, a, b):
-                if inner_kind == 2 and inner == 1:
-                    found.group = _text(data, c, d).rpartition("/")[0]
-                elif inner_kind == 2 and inner == 2:
-                    found.kind = _text(data, c, d)
-        elif number == 2 and kind == 2:
-            found.body, found.end = a, b
+    unknown = last_fields(data, begin, end).get  # runtime.Unknown: what it is, and the object
+    found.type_meta = unknown((1, 2), NOTHING)
+    found.body, found.end = unknown((2, 2), NOTHING)
     for number, kind, a, b in fields(data, found.body, found.end):
         if number == 1 and kind == 2:
             _metadata(data, a, b, found)
@@ -172,20 +174,20 @@ def _protobuf(data: bytes, begin: int, end: int) -> Stored:
     return found
 
 
-def _metadata(raw: bytes, begin: int, end: int, found: Stored) -> None:
-    for number, kind, a, b in fields(raw, begin, end):
+def _metadata(data: bytes, begin: int, end: int, found: Stored) -> None:
+    for number, kind, a, b in fields(data, begin, end):
         if kind != 2:
             continue
-        if number == 17:
-            _managed(raw, a, b, found)
+        if number == MANAGED_FIELDS:
+            _managed(data, a, b, found)
         elif number == 1:
-            found.name = _text(raw, a, b)
+            found.name = _text(data, a, b)
         elif number == 3:
-            found.namespace = _text(raw, a, b)
+            found.namespace = _text(data, a, b)
         elif number == 5:
-            found.uid = _text(raw, a, b)
+            found.uid = _text(data, a, b)
         elif number == 8:
-            found.created = _seconds(raw, a, b)
+            found.created = _seconds(data, a, b)
             if found.time is None:
                 found.time = found.created
         elif number == 9:
@@ -194,22 +196,26 @@ def _metadata(raw: bytes, begin: int, end: int, found: Stored) -> None:
             found.finalizers = True
 
 
-def _managed(raw: bytes, begin: int, end: int, found: Stored) -> None:
-    manager, at = "", None
-    for number, kind, a, b in fields(raw, begin, end):
+def _managed(data: bytes, begin: int, end: int, found: Stored) -> None:
+    manager = NOTHING
+    for number, kind, a, b in fields(data, begin, end):
         if kind != 2:
             continue
         if number == 1:
-            manager = _text(raw, a, b)
+            manager = a, b
         elif number == 4:
-            at = _seconds(raw, a, b)
-            break  # what follows is long and of no use here
-    if at is not None and (found.time is None or at >= found.time):
-        found.time, found.manager = at, manager
+            at = _seconds(data, a, b)
+            if at is not None and (found.time is None or at >= found.time):
+                found.time, found.manager = at, _text(data, *manager)
+            return  # what follows is long and of no use here
 
 
-def _seconds(raw: bytes, begin: int, end: int) -> int | None:
-    for number, kind, value, _ in fields(raw, begin, end):
+def _seconds(data: bytes, begin: int, end: int) -> int | None:
+    if end - begin == 6 and data[begin] == 0x08:
+        # until the year 2106 five bytes hold the seconds, and metadata have nothing finer
+        number, _ = varint(data, begin + 1, end)
+        return number * 1_000_000
+    for number, kind, value, _ in fields(data, begin, end):
         if number == 1 and kind == 0:
             return value * 1_000_000
     return None
@@ -244,46 +250,52 @@ def _entry(raw: bytes, begin: int, end: int) -> tuple[str, bytes]:
 
 
 class _LargeMap:
-    """The data of a large map as last seen: its bytes and where each entry begins."""
+    """The data of a large map as last seen: its bytes, and where every so many of its entries begin."""
 
-    __slots__ = ("body", "starts")
+    __slots__ = ("body", "marks")
 
     def __init__(self, body: bytes) -> None:
         self.body = body
-        self.starts = _starts(body, 0, len(body))
+        self.marks = _starts(body, 0, len(body))[::MARK_ENTRIES] or [0]
 
     def change(self, body: bytes) -> tuple[Entries, Entries]:
         """The entries that are not the same in the old and the new bytes, each parsed from its own beginning."""
-        old, starts = self.body, self.starts
-        least = min(len(old), len(body))
+        old, marks = self.body, self.marks
+        least, shift = min(len(old), len(body)), len(body) - len(old)
         prefix = common_beginning(old, body, least)
-        # whole entries within the common beginning; one that only begins there may go on differently
-        first = max(0, bisect_right(starts, prefix) - 1)
-        begin = starts[first] if starts else 0
-        suffix = common_end(old, body, least - begin)
-        last = bisect_left(starts, len(old) - suffix)
-        rest = len(old) - (starts[last] if last < len(starts) else len(old))
-        shift = len(body) - len(old)
-        window = _starts(body, begin, len(body) - rest)
-        before = entries(old, begin, len(old) - rest, DATA)
-        after = entries(body, begin, len(body) - rest, DATA)
-        self.starts = starts[:first] + window + (list(map(shift.__add__, starts[last:])) if shift else starts[last:])
+        # the entry in which the common beginning ends: from the mark before it, entry by entry
+        mark = bisect_right(marks, prefix) - 1
+        walked = _starts(old, marks[mark], len(old), prefix) or [0]
+        begin = walked[-1]
+        same_from = len(old) - common_end(old, body, least - begin)
+        within = _starts(old, begin, len(old), same_from - 1)
+        end = _next(old, within[-1], len(old)) if within else begin
+        _starts(body, begin, end + shift)  # raises, unless entries fill what is new
+        before, after = entries(old, begin, end, DATA), entries(body, begin, end + shift, DATA)
+        later = [place + shift for place in marks[mark + 1 :] if place >= end]
+        self.marks = marks[: mark + 1] + walked[MARK_ENTRIES:-1:MARK_ENTRIES] + later
         self.body = body
         return before, after
 
 
-def _starts(body: bytes, begin: int, end: int) -> list[int]:
+def _starts(body: bytes, begin: int, end: int, last: int | None = None) -> list[int]:
+    """Where entries begin, from one that does to `end`, or to the last that begins at or before `last`."""
     starts = []
-    while begin < end:
+    last = end if last is None else last
+    while begin < end and begin <= last:
         starts.append(begin)
-        tag, place = varint(body, begin, end)
-        if tag != 0x12:
-            raise DamagedValueError("not an entry of data")
-        length, place = varint(body, place, end)
-        begin = place + length
-    if begin != end:
-        raise DamagedValueError("an entry is cut short")
+        begin = _next(body, begin, end)
     return starts
+
+
+def _next(body: bytes, begin: int, end: int) -> int:
+    """Where the entry after this one begins; raises DamagedValueError unless it is an entry and all there."""
+    if body[begin] != DATA << 3 | 2:
+        raise DamagedValueError("not an entry of data")
+    length, place = varint(body, begin + 1, end)
+    if place + length > end:
+        raise DamagedValueError("an entry is cut short")
+    return place + length
 
 
 @dataclass(slots=True)

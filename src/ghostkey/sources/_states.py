@@ -20,6 +20,7 @@ Place = tuple[str, str]  # field and path
 States = dict[Place, dict[str, Facts]]
 STATES_KEPT = 2_000  # maps whose last state is remembered; about 3 MB for the largest, 2 KB for most
 FIELDS = ("data", "binaryData")
+NO_FACTS: Facts = (0, -1, "")  # of a key that is gone
 _new = tuple.__new__  # a named tuple's own constructor takes four times as long
 
 
@@ -289,22 +290,27 @@ class MapStates:
         writer: Writer,
         is_recovered: bool,
     ) -> Iterator[KeyEvent]:
+        kind, namespace, name = holder
+        user, manager, agent, source_ip, audit_id, verb = writer
+        origin = self.origin
         places = list(after) + [place for place in before if place not in after]
         for field, path in places:
             old, new = before.get((field, path), {}), after.get((field, path), {})
+            changes: list[tuple[str, str, Facts, int, int]] = []
             for key, facts in new.items():
                 held = old.get(key)
-                if held is not None and held == facts:
-                    continue
-                bytes_delta = facts[1] - held[1] if held is not None else facts[1] + len(key)
-                yield KeyEvent(
-                    at, revision, *holder, field, path, key, op, facts[1], facts[0], facts[2], 0 if held is not None else 1,
-                    bytes_delta, *writer, "", self.origin, is_recovered,
-                )  # fmt: skip
-            for key in sorted(old.keys() - new.keys()):
-                yield KeyEvent(
-                    at, revision, *holder, field, path, key, DELETE, -1, 0, "", -1, -old[key][1] - len(key), *writer, "",
-                    self.origin, is_recovered,
+                if held is None:
+                    changes.append((key, op, facts, 1, facts[1] + len(key)))
+                elif held is not facts and held != facts:
+                    changes.append((key, op, facts, 0, facts[1] - held[1]))
+            changes += ((key, DELETE, NO_FACTS, -1, -old[key][1] - len(key)) for key in sorted(old.keys() - new.keys()))
+            for key, what, (code, size, shape), appeared, grown in changes:
+                yield _new(
+                    KeyEvent,
+                    (
+                        at, revision, kind, namespace, name, field, path, key, what, size, code, shape, appeared, grown, user,
+                        manager, agent, source_ip, audit_id, verb, "", origin, is_recovered,
+                    ),
                 )  # fmt: skip
 
     def _keep(self, holder: tuple[str, str, str], state: States) -> None:
