@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from ghostkey.model.errors import SourceDamaged
 from ghostkey.model.history import Covered, HistoryEvent, KeyEvent, SubjectEvent
-from ghostkey.sources._etcd import DamagedValueError, Reader, decode, entries, fields
+from ghostkey.sources._etcd import DamagedValueError, Reader, _LargeMap, decode, entries, fields
 from ghostkey.sources._states import keyed_hash
 from ghostkey.sources.audit_log import AuditLog, _differing, _predicted
 from ghostkey.sources.etcd_snapshot import EtcdSnapshot
@@ -104,9 +104,9 @@ def test_mutated_etcd_values(real: Path) -> None:
     values: list[tuple[bytes, bytes]] = []
     original = Reader.put
 
-    def keep(self: Reader, key: bytes, value: bytes, revision: int | None, **more: Any) -> Any:
-        values.append((key, value))
-        return original(self, key, value, revision, **more)
+    def keep(self: Reader, key: bytes, data: bytes, begin: int, end: int, revision: int | None, **more: Any) -> Any:
+        values.append((key, data[begin:end]))
+        return original(self, key, data, begin, end, revision, **more)
 
     Reader.put = keep  # type: ignore[method-assign]
     try:
@@ -152,6 +152,38 @@ def test_windows_are_what_decoding_it_all_would_say() -> None:
             assert {name: value for name, value in told.items() if old.get(name) != (value and value.decode())} == truth
     assert fell_back < INPUTS // 4
     assert predicted > INPUTS // 10
+
+
+def test_large_maps_of_etcd_change_as_decoding_it_all_would_say() -> None:
+    """As above, for entries in protobuf; values that hold the tags and lengths of entries."""
+    rng = random.Random(6)
+    pieces = [b"\x12", b"\x0a", b"\x12\x06\x0a\x01", b"a", b"\x80\x01", bytes(130), b""]
+
+    def field(number: int, raw: bytes) -> bytes:
+        length = len(raw)
+        return bytes([number << 3 | 2]) + (bytes([length]) if length < 128 else bytes([length & 127 | 128, length >> 7])) + raw
+
+    def encoded(state: dict[str, bytes]) -> bytes:
+        return b"".join(field(2, field(1, key.encode()) + field(2, value)) for key, value in sorted(state.items()))
+
+    for _ in range(INPUTS // 100):
+        state = {f"key-{n:03d}": b"".join(rng.choices(pieces, k=rng.randrange(4))) for n in range(rng.randrange(1, 150))}
+        known = _LargeMap(encoded(state), 0, len(encoded(state)))
+        for _ in range(20):
+            new = dict(state)
+            for _ in range(rng.randrange(4)):
+                key = f"key-{rng.randrange(160):03d}"
+                if rng.random() < 0.4:
+                    new.pop(key, None)
+                else:
+                    new[key] = b"".join(rng.choices(pieces, k=rng.randrange(4)))
+            before = b"metadata"[: rng.randrange(8)]
+            raw = before + encoded(new)
+            old, now = known.change(raw, len(before), len(raw))
+            assert old.keys() - now.keys() == state.keys() - new.keys()
+            changed = {key: value for key, value in now.items() if old.get(key) != value}
+            assert changed == {key: value for key, value in new.items() if state.get(key) != value}
+            state = new
 
 
 @settings(max_examples=2_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])

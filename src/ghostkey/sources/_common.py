@@ -6,25 +6,24 @@ from collections.abc import Iterable
 from typing import Any
 
 
-def common_beginning(left: bytes, right: bytes, most: int) -> int:
+def common_beginning(left: bytes, right: bytes, most: int, left_begin: int = 0, right_begin: int = 0) -> int:
     """Length of the common beginning, at most `most`: by halves, since comparing slices is far quicker than counting."""
     low, high = 0, most
     while low < high:
         middle = (low + high + 1) // 2
-        if right.startswith(left[low:middle], low):
+        if right.startswith(left[left_begin + low : left_begin + middle], right_begin + low):
             low = middle
         else:
             high = middle - 1
     return low
 
 
-def common_end(left: bytes, right: bytes, most: int) -> int:
-    """Length of the common end, at most `most`."""
+def common_end(left: bytes, right: bytes, most: int, left_end: int, right_end: int) -> int:
+    """Length of the common end of what ends there, at most `most`."""
     low, high = 0, max(0, most)
-    a, b = len(left), len(right)
     while low < high:
         middle = (low + high + 1) // 2
-        if left[a - middle : a - low] == right[b - middle : b - low]:
+        if right.startswith(left[left_end - middle : left_end - low], right_end - middle):
             low = middle
         else:
             high = middle - 1

@@ -250,31 +250,32 @@ def _entry(raw: bytes, begin: int, end: int) -> tuple[str, bytes]:
 
 
 class _LargeMap:
-    """The data of a large map as last seen: its bytes, and where every so many of its entries begin."""
+    """The data of a large map as last seen: where its bytes lie, and where in them every so many of its entries begin."""
 
-    __slots__ = ("body", "marks")
+    __slots__ = ("begin", "data", "end", "marks")
 
-    def __init__(self, body: bytes) -> None:
-        self.body = body
-        self.marks = _starts(body, 0, len(body))[::MARK_ENTRIES] or [0]
+    def __init__(self, data: bytes, begin: int, end: int) -> None:
+        self.data, self.begin, self.end = data, begin, end
+        self.marks = [place - begin for place in _starts(data, begin, end)[::MARK_ENTRIES]] or [0]
 
-    def change(self, body: bytes) -> tuple[Entries, Entries]:
+    def change(self, data: bytes, begin: int, end: int) -> tuple[Entries, Entries]:
         """The entries that are not the same in the old and the new bytes, each parsed from its own beginning."""
-        old, marks = self.body, self.marks
-        least, shift = min(len(old), len(body)), len(body) - len(old)
-        prefix = common_beginning(old, body, least)
+        old, marks = self.data, self.marks
+        least, shift = min(self.end - self.begin, end - begin), begin - self.begin
+        prefix = common_beginning(old, data, least, self.begin, begin)
         # the entry in which the common beginning ends: from the mark before it, entry by entry
         mark = bisect_right(marks, prefix) - 1
-        walked = _starts(old, marks[mark], len(old), prefix) or [0]
-        begin = walked[-1]
-        same_from = len(old) - common_end(old, body, least - begin)
-        within = _starts(old, begin, len(old), same_from - 1)
-        end = _next(old, within[-1], len(old)) if within else begin
-        _starts(body, begin, end + shift)  # raises, unless entries fill what is new
-        before, after = entries(old, begin, end, DATA), entries(body, begin, end + shift, DATA)
-        later = [place + shift for place in marks[mark + 1 :] if place >= end]
-        self.marks = marks[: mark + 1] + walked[MARK_ENTRIES:-1:MARK_ENTRIES] + later
-        self.body = body
+        walked = _starts(old, self.begin + marks[mark], self.end, self.begin + prefix)
+        first = walked[-1] if walked else self.begin
+        same_from = self.end - common_end(old, data, least - (first - self.begin), self.end, end)
+        within = _starts(old, first, self.end, same_from - 1)
+        rest = self.end - (_next(old, within[-1], self.end) if within else first)
+        _starts(data, first + shift, end - rest)  # raises, unless entries fill what is new
+        before, after = entries(old, first, self.end - rest, DATA), entries(data, first + shift, end - rest, DATA)
+        grown = end - begin - (self.end - self.begin)
+        later = [place + grown for place in marks[mark + 1 :] if self.begin + place >= self.end - rest]
+        self.marks = marks[: mark + 1] + [place - self.begin for place in walked[MARK_ENTRIES:-1:MARK_ENTRIES]] + later
+        self.data, self.begin, self.end = data, begin, end
         return before, after
 
 
@@ -452,7 +453,7 @@ class Reader:
         else:
             where = (found.data, found.body, found.end)
             if found.end - found.body > LARGE_BYTES and holder[0] == "configmaps":
-                events = self._large_change(holder, found.data[found.body : found.end], revision, writer)
+                events = self._large_change(holder, found, revision, writer)
                 if events is not None:
                     yield from events
                     return
@@ -465,22 +466,23 @@ class Reader:
         )
 
     def _large_change(
-        self, holder: tuple[str, str, str], body: bytes, revision: int | None, writer: Writer
+        self, holder: tuple[str, str, str], found: Stored, revision: int | None, writer: Writer
     ) -> Iterator[HistoryEvent] | None:
         """What changed in a large map; None when it is not all `data`, or not known from before."""
         known = self._large.get(holder)
+        where = (found.data, found.body, found.end)
         try:
             if known is None:
-                self._large[holder] = _LargeMap(body)
-                self._raw_bytes += len(body)
+                self._large[holder] = _LargeMap(*where)
+                self._raw_bytes += len(found.data)
                 while self._raw_bytes > RAW_BYTES:
                     self._drop_raw(next(iter(self._large)))
                 if not self.states.known(holder):
                     return None
-                content = {"data": entries(body, 0, len(body), DATA)}
+                content = {"data": entries(*where, DATA)}
                 return self.states.changes(holder, content, self.last_time, revision, writer)
-            self._raw_bytes += len(body) - len(known.body)
-            before, after = known.change(body)
+            self._raw_bytes += len(found.data) - len(known.data)
+            before, after = known.change(*where)
         except DamagedValueError:
             self._drop_raw(holder)
             return None
@@ -490,7 +492,7 @@ class Reader:
 
     def _drop_raw(self, holder: tuple[str, str, str]) -> None:
         known = self._large.pop(holder, None)
-        self._raw_bytes -= len(known.body) if known is not None else 0
+        self._raw_bytes -= len(known.data) if known is not None else 0
 
     def _field(
         self, holder: tuple[str, str, str], found: Stored, path: str, revision: int | None, *, is_new: bool

@@ -727,7 +727,7 @@ def _differing(before: bytes, after: bytes) -> dict[str, bytes | None] | None:
     cut = before.rfind(b'","', 0, prefix)
     begin = cut + 2 if cut >= 0 else 1
     # the suffix may not reach into what is taken for the prefix
-    suffix = common_end(before, after, least - begin)
+    suffix = common_end(before, after, least - begin, len(before), len(after))
     found = before.find(b'","', len(before) - suffix) if suffix else -1
     rest = len(before) - (found + 1) if found >= 0 else 1
     pieces = (before[begin : len(before) - rest], after[begin : len(after) - rest])
