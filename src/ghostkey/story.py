@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import os
 import shutil
 import sys
@@ -35,6 +36,9 @@ LINKS = {
     "subject_kind": "VARCHAR", "subject_namespace": "VARCHAR", "subject_name": "VARCHAR", "template": "VARCHAR",
 }  # fmt: skip
 # records of happenings and makers of other objects, which no registry is about
+_LINKED = """
+    EXISTS (SELECT 1 FROM links l WHERE l.subject_kind = t.kind AND l.subject_namespace = t.namespace AND l.subject_name = t.name)
+"""
 NO_SUBJECTS = {"configmaps", "secrets", "serviceaccounts", "controllerrevisions.apps"}
 CLASSES = {
     "no-delete": "nobody tried to remove it",
@@ -120,8 +124,13 @@ def _spooled(paths: Sequence[Path]) -> Iterator[list[Path]]:
         yield [Path(handle.name) if str(path) == "-" else path for path in paths]
 
 
-def prepare(engine: Engine, subjects: Sequence[str] = ()) -> int:
-    """Makes every query's result known to the engine; how many keys have a subject. `subjects` are declared links."""
+def prepare(engine: Engine, subjects: Sequence[str] = (), only: tuple[str, str, str] | None = None) -> int:
+    """Makes every query's result known to the engine; how many keys have a subject. `subjects` are declared links.
+
+    With `only` (kind, namespace, name) all is about that one map, in a store of however many.
+    """
+    if only is not None:
+        engine.focus("key_events", _is(*only))
     snapshot = _snapshot(engine)
     rows = []
     found: Iterable[tuple[KeysSeen, int, int, str]] = (
@@ -136,6 +145,8 @@ def prepare(engine: Engine, subjects: Sequence[str] = ()) -> int:
             )
         )  # fmt: skip
     engine.load("links", LINKS, rows)
+    if only is not None:
+        engine.focus("subject_events", _LINKED)
     queries.define(engine)
     return len(rows)
 
@@ -145,19 +156,18 @@ def _snapshot(engine: Engine) -> Snapshot:
     snapshot = Snapshot("history")
     kinds: dict[str, Kind] = {}
     columns: dict[str, SubjectsSeen] = {}
-    sql = "SELECT kind, namespace, name, MAX(uid) AS uid FROM subject_events GROUP BY kind, namespace, name"
-    for row in engine.rows(sql):
-        if row["kind"] in NO_SUBJECTS:
-            continue
-        batch = columns.get(row["kind"])
-        if batch is None:
-            kind = kinds[row["kind"]] = kind_of(row["kind"], namespaced=bool(row["namespace"]))
-            batch = columns[row["kind"]] = SubjectsSeen(kind, [], [], [])
-        batch.namespaces.append(row["namespace"])
-        batch.names.append(row["name"])
-        batch.uids.append(row["uid"] or "")
+    sql = "SELECT kind, namespace, name, MAX(uid) AS uid FROM subject_events GROUP BY kind, namespace, name ORDER BY kind"
+    found = engine.columns(sql)
+    begin = 0
+    for qualified, members in itertools.groupby(found["kind"]):
+        end = begin + sum(1 for _ in members)
+        if qualified not in NO_SUBJECTS:
+            kind = kinds[qualified] = kind_of(qualified, namespaced=bool(found["namespace"][begin]))
+            namespaces, names, uids = (found[name][begin:end] for name in ("namespace", "name", "uid"))
+            columns[qualified] = SubjectsSeen(kind, namespaces, names, uids)
+        begin = end
     snapshot.absorb(columns.values())
-    snapshot.absorb(Coverage(kind) for kind in kinds.values())
+    snapshot.absorb(Coverage(known) for known in kinds.values())
     sql = """
         SELECT kind, namespace, name, field, path, key, MAX(shape) AS shape FROM key_events
         WHERE op IN ('set', 'seen') GROUP BY kind, namespace, name, field, path, key
@@ -230,7 +240,15 @@ def _is(kind: str, namespace: str, name: str) -> str:
 
 def present_keys(engine: Engine, kind: str, namespace: str, name: str) -> list[dict[str, Any]]:
     """The lives of the keys that a map has now, by path and key."""
-    return engine.rows(f"SELECT * FROM key_life WHERE {_is(kind, namespace, name)} AND is_present ORDER BY path, key")  # noqa: S608
+    return _lives(engine, f"{_is(kind, namespace, name)} AND is_present")
+
+
+def _lives(engine: Engine, where: str) -> list[dict[str, Any]]:
+    """Rows of key_life, each with the rest of what key_writers tells."""
+    return engine.rows(
+        f"SELECT * FROM (SELECT * FROM key_life WHERE {where}) k "  # noqa: S608
+        "JOIN key_writers w USING (kind, namespace, name, field, path, key) ORDER BY field, path, key"
+    )
 
 
 def story_of(engine: Engine, kind: str, namespace: str, name: str, key: str = "") -> Story:
@@ -238,7 +256,7 @@ def story_of(engine: Engine, kind: str, namespace: str, name: str, key: str = ""
     where = _is(kind, namespace, name)
     one = f" AND key = {_same(key)}" if key else ""
     story = Story(kind, namespace, name)
-    story.keys = engine.rows(f"SELECT * FROM key_life WHERE {where}{one} ORDER BY field, path, key")  # noqa: S608
+    story.keys = _lives(engine, where + one)
     story.ghosts = engine.rows(f"SELECT * FROM missed_deletion WHERE {where}{one} ORDER BY ended_at, path, key")  # noqa: S608
     story.growth = engine.rows(f"SELECT * FROM growth WHERE {where} ORDER BY at_us")  # noqa: S608
     story.writers = engine.rows(f'SELECT * FROM writers WHERE {where} ORDER BY events DESC, "user", manager, op')  # noqa: S608

@@ -40,6 +40,7 @@ def past_options(function: F) -> F:
 
 @contextlib.contextmanager
 def opened(
+    holder: tuple[str, str, str],
     paths: tuple[str, ...],
     sort: str | None,
     store: str | None,
@@ -49,7 +50,7 @@ def opened(
     fields: tuple[str, ...] = (),
     subjects: tuple[str, ...] = (),
 ) -> Iterator[tuple[Engine, History]]:
-    """An engine over the store with these paths imported: the store that was named, else one that lives as long as this.
+    """An engine that knows all of one map, over the store with these paths imported: the store that was named, else one that lives as long as this.
 
     Without paths and without a named store, the user's own store.
     """
@@ -72,7 +73,7 @@ def opened(
             )
         progress("asking the history")
         found = open_engine(engine, history)
-        story.prepare(found, subjects)
+        story.prepare(found, subjects, holder)
         progress.done()
         yield found, history
 

@@ -43,9 +43,9 @@ def command(
     if paths or store:
         from ghostkey.cli._history import one_holder, opened
 
-        kind, space, name = one_holder(map_words, namespace)
-        with opened(paths, sort, store, engine, carve=carve) as (asked, _):
-            found = present_keys(asked, kind, space, name)
+        holder = one_holder(map_words, namespace)
+        with opened(holder, paths, sort, store, engine, carve=carve) as (asked, _):
+            found = present_keys(asked, *holder)
         rows = [_record(row, when(row["last_set_at"])) for row in found]
     else:
         rows = _live(map_words, namespace, context, kubeconfig)

@@ -85,14 +85,14 @@ def _tell(what: str, key: str, namespace: str | None, past: tuple[Any, ...], pag
     from ghostkey.report import page, text
 
     paths, sort, store, engine, carve, fields, subjects = past
-    kind, space, name = one_holder((what,), namespace)
-    with opened(paths, sort, store, engine, carve=carve, fields=fields, subjects=subjects) as (asked, _):
-        told = stories.story_of(asked, kind, space, name, key)
+    holder = one_holder((what,), namespace)
+    with opened(holder, paths, sort, store, engine, carve=carve, fields=fields, subjects=subjects) as (asked, _):
+        told = stories.story_of(asked, *holder, key)
         if not told.keys:
             raise UsageError(
-                f"the history has no key {key!r} of {what} in namespace {space!r}"
+                f"the history has no key {key!r} of {what} in namespace {holder[1]!r}"
                 if key
-                else f"the history has no {what} in namespace {space!r}",
+                else f"the history has no {what} in namespace {holder[1]!r}",
                 "name the namespace with -n",
             )
         moments = stories.timeline(asked, told, key) if key else []

@@ -11,6 +11,7 @@ from ghostkey.store.history import TABLES, TIMES, History, column_types
 
 # `at` is a word of SQL itself; in queries times are integers, and the name says their unit
 SQL_NAMES = {"at": "at_us"}
+CODED = {"key_events", "subject_events"}
 Rows = list[dict[str, Any]]
 
 
@@ -19,8 +20,12 @@ class Engine(Protocol):
 
     name: str
 
-    def define(self, name: str, sql: str) -> None:
-        """Makes the result of a query known under a name to the queries after it."""
+    def define(self, name: str, sql: str, *, keep: bool = False) -> None:
+        """Makes the result of a query known under a name to the queries after it; `keep` works it out but once."""
+        ...
+
+    def focus(self, table: str, condition: str) -> None:
+        """From now on a table of events has only the rows that meet a condition; what was defined over it must be again."""
         ...
 
     def load(self, name: str, columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> None:
@@ -29,6 +34,10 @@ class Engine(Protocol):
 
     def rows(self, sql: str) -> Rows:
         """The result, a dict for each row."""
+        ...
+
+    def columns(self, sql: str) -> dict[str, list[Any]]:
+        """The result, a list for each column: for results of millions."""
         ...
 
 
@@ -50,6 +59,7 @@ class DuckEngine:
             self._connection.execute(f"SET temp_directory = '{history.directory / 'spill'}'")
         if threads:
             self._connection.execute(f"SET threads = {threads}")
+        self._tables: dict[str, str] = {}
         for table in TABLES:
             files = [str(path) for path in history.files(table)]
             columns = [
@@ -58,16 +68,24 @@ class DuckEngine:
             ]
             if files:
                 listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
-                self.define(table, f"SELECT {', '.join(columns)} FROM read_parquet([{listed}])")
+                columns += [f"CAST(HASH({names}) >> 1 AS BIGINT) AS {code}" for code, names in _codes(table)]
+                self._tables[table] = f"SELECT {', '.join(columns)} FROM read_parquet([{listed}])"
             else:
                 typed = ", ".join(
                     f'CAST(NULL AS {_sql_type(name, table)}) AS "{SQL_NAMES.get(name, name)}"' for name in column_types(table)
                 )
-                self.define(table, f"SELECT {typed} WHERE FALSE")
+                codes = "".join(f", CAST(NULL AS BIGINT) AS {code}" for code, _ in _codes(table))
+                self._tables[table] = f"SELECT {typed}{codes} WHERE FALSE"
+            self.define(table, self._tables[table])
 
-    def define(self, name: str, sql: str) -> None:
-        """Makes a view."""
-        self._connection.execute(f"CREATE OR REPLACE VIEW {name} AS {sql}")
+    def define(self, name: str, sql: str, *, keep: bool = False) -> None:
+        """Makes a view, or a table of what is kept."""
+        self._connection.execute(f"DROP {'TABLE' if keep else 'VIEW'} IF EXISTS {name}")
+        self._connection.execute(f"CREATE {'TABLE' if keep else 'VIEW'} {name} AS {sql}")
+
+    def focus(self, table: str, condition: str) -> None:
+        """Makes the view of a table anew."""
+        self.define(table, f"SELECT * FROM ({self._tables[table]}) t WHERE {condition}")
 
     def load(self, name: str, columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> None:
         """Makes a table."""
@@ -82,6 +100,11 @@ class DuckEngine:
         cursor = self._connection.execute(sql)
         names = [column[0] for column in cursor.description or ()]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def columns(self, sql: str) -> dict[str, list[Any]]:
+        """The result of one query."""
+        found: dict[str, list[Any]] = self._connection.sql(sql).to_arrow_table().to_pydict()
+        return found
 
 
 class SparkEngine:
@@ -104,13 +127,16 @@ class SparkEngine:
             .getOrCreate()
         )
         self._spark.sparkContext.setLogLevel("ERROR")
+        self._tables: dict[str, str] = {}
         for table in TABLES:
             files = [f"{store.rstrip('/')}/parts/*/{table}*.parquet"] if store else [str(path) for path in history.files(table)]
             if not files:
                 typed = ", ".join(
                     f"CAST(NULL AS {_spark_type(name, table)}) AS `{SQL_NAMES.get(name, name)}`" for name in column_types(table)
                 )
-                self.define(table, f"SELECT {typed} WHERE FALSE")
+                codes = "".join(f", CAST(NULL AS BIGINT) AS {code}" for code, _ in _codes(table))
+                self._tables[table] = f"SELECT {typed}{codes} WHERE FALSE"
+                self.define(table, self._tables[table])
                 continue
             frame = self._spark.read.parquet(*files)
             frame.createOrReplaceTempView(f"{table}_files")
@@ -118,11 +144,19 @@ class SparkEngine:
                 f"unix_micros(CAST(`{name}` AS TIMESTAMP)) AS {SQL_NAMES.get(name, name)}" if name in TIMES else f"`{name}`"
                 for name in column_types(table)
             ]
-            self.define(table, f"SELECT {', '.join(columns)} FROM {table}_files")
+            columns += [f"xxhash64({names}) AS {code}" for code, names in _codes(table)]
+            self._tables[table] = f"SELECT {', '.join(columns)} FROM {table}_files"
+            self.define(table, self._tables[table])
 
-    def define(self, name: str, sql: str) -> None:
-        """Makes a temporary view."""
+    def define(self, name: str, sql: str, *, keep: bool = False) -> None:
+        """Makes a temporary view, which is cached when it is kept."""
         self._spark.sql(f"CREATE OR REPLACE TEMPORARY VIEW {name} AS {_for_spark(sql)}")
+        if keep:
+            self._spark.catalog.cacheTable(name)
+
+    def focus(self, table: str, condition: str) -> None:
+        """Makes the view of a table anew."""
+        self.define(table, f"SELECT * FROM ({self._tables[table]}) t WHERE {condition}")
 
     def load(self, name: str, columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> None:
         """Makes a temporary view of rows."""
@@ -132,6 +166,12 @@ class SparkEngine:
     def rows(self, sql: str) -> Rows:
         """The result of one query."""
         return [row.asDict() for row in self._spark.sql(_for_spark(sql)).collect()]
+
+    def columns(self, sql: str) -> dict[str, list[Any]]:
+        """The result of one query."""
+        frame = self._spark.sql(_for_spark(sql))
+        rows = frame.collect()
+        return {name: [row[place] for row in rows] for place, name in enumerate(frame.columns)}
 
     def close(self) -> None:
         """Ends Spark."""
@@ -144,6 +184,16 @@ _SPARK_TYPES = {"VARCHAR": "STRING", "BIGINT": "BIGINT", "BOOLEAN": "BOOLEAN", "
 def _for_spark(sql: str) -> str:
     """Spark quotes names by backticks."""
     return sql.replace('"', "`")
+
+
+def _codes(table: str) -> list[tuple[str, str]]:
+    """(code, columns that it stands for) of a table of events."""
+    if table not in CODED:
+        return []
+    codes = {"map_code": "kind, namespace, name", "writer_code": '"user", manager, agent'}
+    if table == "key_events":
+        codes["key_code"] = "kind, namespace, name, field, path, key"
+    return list(codes.items())
 
 
 def _sql_type(name: str, table: str) -> str:

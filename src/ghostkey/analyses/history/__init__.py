@@ -27,6 +27,7 @@ def page(name: str) -> str:
 def define(engine: Engine) -> None:
     """Makes every query's result known to the engine under its name, each after those it needs."""
     queries, done = all_queries(), set[str]()
+    kept = {needed for query in queries.values() for needed in query.needs}
 
     def one(name: str) -> None:
         if name in done or name not in queries:
@@ -34,7 +35,7 @@ def define(engine: Engine) -> None:
         done.add(name)
         for needed in queries[name].needs:
             one(needed)
-        engine.define(name, queries[name].sql)
+        engine.define(name, queries[name].sql, keep=name in kept)
 
     for name in sorted(queries):
         one(name)

@@ -4,7 +4,7 @@ What it finds
     A row for each map and slice of time in which it changed, with keys and bytes at its end. A slice is a 256th of the
     whole span, and a second at least.
 Why it matters
-    The slope says when the limit that binds first will be met; whether it follows the living says whether it leaks.
+    An audit log, a snapshot and the log of etcd that overlap show the same write three times: each counts once. The slope says when the limit that binds first will be met; whether it follows the living says whether it leaks.
 When it is wrong
     A map that was there before the coverage begins at what was seen first.
 Example
@@ -15,26 +15,33 @@ Source
 
 from __future__ import annotations
 
-from ghostkey.analyses.history._base import MAP, Query
+from ghostkey.analyses.history._base import MAP, MAPS, Query
 
 QUERY = Query(
     f"""
-    WITH span AS (
-        SELECT MIN(at_us) AS begin_at, CAST(GREATEST((MAX(at_us) - MIN(at_us)) / 256, 1000000) AS BIGINT) AS slice FROM key_changes
+    WITH maps AS ({MAPS}),
+    changes AS (
+        SELECT map_code, op, MAX(at_us) AS at_us, MAX(key_delta) AS key_delta, MAX(bytes_delta) AS bytes_delta
+        FROM key_events
+        WHERE path = '' AND op IN ('set', 'delete', 'seen')
+        GROUP BY map_code, key_code, op, revision, CASE WHEN revision IS NULL THEN at_us END
+    ),
+    span AS (
+        SELECT MIN(at_us) AS begin_at, CAST(GREATEST((MAX(at_us) - MIN(at_us)) / 256, 1000000) AS BIGINT) AS slice
+        FROM key_events WHERE op IN ('set', 'delete', 'seen')
     ),
     sliced AS (
-        SELECT {MAP}, k.at_us - (k.at_us - span.begin_at) % span.slice AS at_us,
+        SELECT map_code, k.at_us - (k.at_us - span.begin_at) % span.slice AS at_us,
             SUM(key_delta) AS keys_delta, SUM(bytes_delta) AS bytes_delta,
             SUM(CASE WHEN op = 'set' AND key_delta = 1 THEN 1 ELSE 0 END) AS added,
             SUM(CASE WHEN op = 'delete' THEN 1 ELSE 0 END) AS removed
-        FROM key_changes k CROSS JOIN span
-        WHERE path = '' AND k.at_us IS NOT NULL
-        GROUP BY {MAP}, k.at_us - (k.at_us - span.begin_at) % span.slice
+        FROM changes k CROSS JOIN span
+        WHERE k.at_us IS NOT NULL
+        GROUP BY map_code, k.at_us - (k.at_us - span.begin_at) % span.slice
     )
     SELECT {MAP}, at_us, added, removed,
-        SUM(keys_delta) OVER (PARTITION BY {MAP} ORDER BY at_us ROWS UNBOUNDED PRECEDING) AS "keys",
-        SUM(bytes_delta) OVER (PARTITION BY {MAP} ORDER BY at_us ROWS UNBOUNDED PRECEDING) AS bytes
-    FROM sliced
-    """,  # noqa: S608 (the names are our own)
-    needs=("key_changes",),
+        SUM(keys_delta) OVER (PARTITION BY s.map_code ORDER BY at_us ROWS UNBOUNDED PRECEDING) AS "keys",
+        SUM(bytes_delta) OVER (PARTITION BY s.map_code ORDER BY at_us ROWS UNBOUNDED PRECEDING) AS bytes
+    FROM sliced s JOIN maps ON maps.map_code = s.map_code
+    """  # noqa: S608 (the names are our own)
 )

@@ -1,21 +1,20 @@
-"""The life of each key: first and last write, last deletion, who wrote it, and whether it is there.
+"""The life of each key: first and last write, last deletion, what it holds, and whether it is there.
 
 What it finds
     A row for each key that any source saw.
 Why it matters
-    A ghost key is one that is there after its subject went; who wrote it last, and whether anybody ever removed it, is the
-    beginning of why.
+    A ghost key is one that is there after its subject went; whether anybody ever removed it is the beginning of why.
 When it is wrong
     Before the first coverage: `first_set_at` is then empty and `first_seen_at` says since when it is known.
 Example
-    `prod.bakery` was set by tenant-operator on Monday, set again on Tuesday, and never deleted.
+    `prod.bakery` was set on Monday, set again on Tuesday, and never deleted.
 Source
     docs/adr/0006-history.md
 """
 
 from __future__ import annotations
 
-from ghostkey.analyses.history._base import KEY, Query
+from ghostkey.analyses.history._base import MAP, MAPS, Query
 
 _WRITTEN = "op IN ('set', 'seen')"
 # etcd's order where both are known; a snapshot has times to the second only
@@ -31,9 +30,9 @@ _IS_PRESENT = """
 
 QUERY = Query(
     f"""
-    SELECT life.*, {_IS_PRESENT} AS is_present
-    FROM (
-        SELECT {KEY},
+    WITH maps AS ({MAPS}),
+    life AS (
+        SELECT map_code, field, path, key,
             MIN(CASE WHEN op = 'set' AND key_delta = 1 THEN at_us END) AS first_set_at,
             MIN(at_us) AS first_seen_at,
             MAX(CASE WHEN {_WRITTEN} THEN at_us END) AS last_set_at,
@@ -44,17 +43,13 @@ QUERY = Query(
             SUM(CASE WHEN op = 'delete' THEN 1 ELSE 0 END) AS deletes,
             MAX_BY(value_bytes, CASE WHEN {_WRITTEN} THEN COALESCE(revision, at_us) END) AS value_bytes,
             MAX_BY(shape, CASE WHEN {_WRITTEN} THEN COALESCE(revision, at_us) END) AS shape,
-            MAX_BY("user", CASE WHEN {_WRITTEN} AND "user" <> '' THEN COALESCE(revision, at_us) END) AS writer,
-            MAX_BY(manager, CASE WHEN {_WRITTEN} AND manager <> '' THEN COALESCE(revision, at_us) END) AS manager,
-            MAX_BY(agent, CASE WHEN {_WRITTEN} AND agent <> '' THEN COALESCE(revision, at_us) END) AS agent,
-            MAX_BY(audit_id, CASE WHEN {_WRITTEN} AND audit_id <> '' THEN COALESCE(revision, at_us) END) AS audit_id,
-            MAX_BY("user", CASE WHEN op = 'delete' AND "user" <> '' THEN COALESCE(revision, at_us) END) AS deleter,
-            MAX_BY(manager, CASE WHEN op = 'delete' AND manager <> '' THEN COALESCE(revision, at_us) END) AS deleting_manager,
-            MIN(origin) AS origin,
             MAX(CASE WHEN is_recovered THEN 1 ELSE 0 END) AS is_recovered
         FROM key_events
         WHERE op IN ('set', 'seen', 'delete')
-        GROUP BY {KEY}
-    ) life
+        GROUP BY map_code, field, path, key
+    )
+    SELECT {MAP}, field, path, key, first_set_at, first_seen_at, last_set_at, last_set_revision, last_delete_at,
+        last_delete_revision, writes, deletes, value_bytes, shape, is_recovered, {_IS_PRESENT} AS is_present
+    FROM life JOIN maps ON maps.map_code = life.map_code
     """  # noqa: S608 (the names are our own)
 )

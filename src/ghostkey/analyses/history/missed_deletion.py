@@ -27,7 +27,7 @@ _SPELLINGS = (
     "CONCAT(s.namespace, '/', s.name)", "CONCAT(s.name, '.', s.namespace)", "CONCAT(s.namespace, '--', s.name)", "s.uid",
 )  # fmt: skip
 _SPELT = "\n        UNION ALL\n".join(
-    f"        SELECT kind, namespace, name, field, path, key, {text} AS spelling, ended_at FROM gone s2".replace(  # noqa: S608
+    f"        SELECT kind, namespace, name, field, path, key, {text} AS spelling, ended_at FROM present s2".replace(  # noqa: S608
         "s.name", "subject_name"
     )
     .replace("s.namespace", "subject_namespace")
@@ -40,9 +40,8 @@ _SAME_KEY = _SAME_MAP + " AND {0}.field = g.field AND {0}.path = g.path AND {0}.
 QUERY = Query(
     f"""
     WITH gone AS (
-        SELECT k.kind, k.namespace, k.name, k.field, k.path, k.key, k.shape, k.value_bytes, k.writer, k.manager, k.agent,
-            k.audit_id, k.first_set_at, k.first_seen_at, k.last_set_at, k.last_set_revision, k.deletes, k.last_delete_at,
-            k.deleter AS key_deleter, k.origin, k.is_present,
+        SELECT k.kind, k.namespace, k.name, k.field, k.path, k.key, k.shape, k.value_bytes, k.first_set_at, k.first_seen_at,
+            k.last_set_at, k.last_set_revision, k.deletes, k.last_delete_at, k.is_present,
             l.subject_kind, l.subject_namespace, l.subject_name, l.template, s.uid AS subject_uid,
             s.created_at AS subject_created_at, s.deleted_at AS subject_deleted_at, s.deleted_revision,
             s.deleter AS subject_deleter, s.deleting_agent, s.delete_audit_id, s.is_audited,
@@ -52,6 +51,14 @@ QUERY = Query(
             AND l.path = k.path AND l.key = k.key
         JOIN subject_life s ON s.kind = l.subject_kind AND s.namespace = l.subject_namespace AND s.name = l.subject_name
         WHERE NOT s.is_alive
+    ),
+    mistaken AS (
+        SELECT DISTINCT kind, namespace, name FROM key_events WHERE op = 'missed-delete'
+    ),
+    present AS (
+        SELECT gone.* FROM gone
+        JOIN mistaken m ON m.kind = gone.kind AND m.namespace = gone.namespace AND m.name = gone.name
+        WHERE gone.is_present
     ),
     spelt AS (
 {_SPELT}
@@ -89,14 +96,14 @@ QUERY = Query(
         FROM coverage WHERE NOT is_gap
     )
     SELECT g.kind, g.namespace, g.name, g.field, g.path, g.key, g.subject_kind, g.subject_namespace, g.subject_name, g.subject_uid,
-        g.template, g.shape, g.value_bytes, g.writer, g.manager, g.agent, g.audit_id, g.first_set_at, g.first_seen_at,
+        g.template, g.shape, g.value_bytes, w.writer, w.manager, w.agent, w.audit_id, g.first_set_at, g.first_seen_at,
         g.last_set_at, g.subject_created_at, g.ended_at, g.subject_deleted_at, g.subject_deleter, g.deleting_agent,
         g.delete_audit_id, seen.until - g.subject_deleted_at AS outliving, m.wrong_key,
         COALESCE(m.attempt_by, r.attempt_by, rm.attempt_by, o.attempt_by) AS attempt_by,
         COALESCE(m.attempt_agent, r.attempt_agent, rm.attempt_agent, o.attempt_agent) AS attempt_agent,
         COALESCE(m.attempt_at, r.attempt_at, rm.attempt_at, o.attempt_at) AS attempt_at,
         COALESCE(m.attempt_audit_id, r.attempt_audit_id, rm.attempt_audit_id, o.attempt_audit_id) AS attempt_audit_id,
-        COALESCE(r.error, rm.error) AS error, g.key_deleter, g.last_delete_at,
+        COALESCE(r.error, rm.error) AS error, w.deleter AS key_deleter, g.last_delete_at,
         CASE
             WHEN g.shape = 'empty' AND g.last_set_at >= g.ended_at THEN 'tombstone'
             WHEN g.deletes > 0 AND g.last_delete_at >= g.ended_at THEN 'written-again'
@@ -109,6 +116,7 @@ QUERY = Query(
             ELSE 'no-delete'
         END AS class
     FROM gone g
+    JOIN key_writers w ON {_SAME_KEY.format("w")}
     CROSS JOIN seen
     LEFT JOIN missed m ON {_SAME_KEY.format("m")}
     LEFT JOIN refused r ON {_SAME_MAP.format("r")} AND r.key = g.key AND g.path = ''
@@ -117,5 +125,5 @@ QUERY = Query(
     LEFT JOIN kept ON {_SAME_MAP.format("kept")}
     WHERE g.is_present
     """,  # noqa: S608 (the names are our own)
-    needs=("key_life", "subject_life"),
+    needs=("key_life", "key_writers", "subject_life"),
 )

@@ -15,31 +15,18 @@ Source
 
 from __future__ import annotations
 
-from ghostkey.analyses.history._base import MAP, Query
+from ghostkey.analyses.history._base import MAP, PEOPLE, Query
 
 _BEGAN = "op IN ('created', 'seen')"
-_ENDS = "op IN ('deleting', 'deleted')"
-
-
-def _first(column: str) -> str:
-    """The column of the request that asked for the deletion: the one that met finalizers, else the one that ended it."""
-    asked, ended = (
-        f"MAX_BY(\"{column}\", CASE WHEN op = '{op}' AND audit_id <> '' THEN at_us END)" for op in ("deleting", "deleted")
-    )
-    return f"CASE WHEN MAX(CASE WHEN op = 'deleting' AND audit_id <> '' THEN 1 ELSE 0 END) = 1 THEN {asked} ELSE {ended} END"
-
+# the request that asked for the deletion: the last one that met finalizers, else the one that ended it
+_ASKED = """
+    CASE WHEN audit_id <> '' AND op = 'deleting' THEN 1000000000000000000 + at_us WHEN audit_id <> '' AND op = 'deleted' THEN at_us END
+"""
 
 QUERY = Query(
     f"""
-    SELECT life.*,
-        CASE
-            WHEN deleted = 0 THEN TRUE
-            WHEN last_created_revision IS NOT NULL AND deleted_revision IS NOT NULL
-                THEN last_created_revision > deleted_revision
-            WHEN last_created_at IS NOT NULL AND deleted_at IS NOT NULL THEN last_created_at > deleted_at
-            ELSE FALSE
-        END AS is_alive
-    FROM (
+    WITH people AS ({PEOPLE.format("subject_events")}),
+    life AS (
         SELECT {MAP},
             MIN(CASE WHEN {_BEGAN} THEN at_us END) AS created_at,
             MAX(CASE WHEN {_BEGAN} THEN at_us END) AS last_created_at,
@@ -49,12 +36,21 @@ QUERY = Query(
             MAX(CASE WHEN op = 'deleted' THEN revision END) AS deleted_revision,
             SUM(CASE WHEN op = 'deleted' THEN 1 ELSE 0 END) AS deleted,
             MAX_BY(uid, CASE WHEN uid <> '' THEN COALESCE(revision, at_us) END) AS uid,
-            {_first("user")} AS deleter,
-            {_first("agent")} AS deleting_agent,
-            {_first("audit_id")} AS delete_audit_id,
-            MAX(CASE WHEN {_ENDS} AND audit_id <> '' THEN 1 ELSE 0 END) AS is_audited
+            MAX_BY(writer_code, {_ASKED}) AS deleted_by,
+            MAX_BY(audit_id, {_ASKED}) AS delete_audit_id
         FROM subject_events
         GROUP BY {MAP}
-    ) life
+    )
+    SELECT {MAP}, created_at, last_created_at, last_created_revision, deleting_at, deleted_at, deleted_revision, deleted, uid,
+        people."user" AS deleter, people.agent AS deleting_agent, delete_audit_id,
+        CASE WHEN delete_audit_id IS NULL THEN 0 ELSE 1 END AS is_audited,
+        CASE
+            WHEN deleted = 0 THEN TRUE
+            WHEN last_created_revision IS NOT NULL AND deleted_revision IS NOT NULL
+                THEN last_created_revision > deleted_revision
+            WHEN last_created_at IS NOT NULL AND deleted_at IS NOT NULL THEN last_created_at > deleted_at
+            ELSE FALSE
+        END AS is_alive
+    FROM life LEFT JOIN people ON people.writer_code = life.deleted_by
     """  # noqa: S608 (the names are our own)
 )
