@@ -6,25 +6,33 @@ import base64
 import json
 import random
 import shutil
+import signal
 import threading
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from ghostkey.kube.client import ApiClient
 from ghostkey.kube.config import load_config
 from ghostkey.model.history import Covered, HistoryEvent, KeyEvent, SubjectEvent
 from ghostkey.model.refs import CONFIG_MAPS, SECRETS
+from ghostkey.sources import _audit_files
 from ghostkey.sources._states import keyed_hash
 from ghostkey.sources.audit_log import AuditLog
 from ghostkey.sources.etcd_snapshot import EtcdSnapshot
 from ghostkey.sources.etcd_wal import EtcdWal
 from ghostkey.sources.recorder import Recorder
+from ghostkey.store.history import TABLES, History
 from ghostkey.testing import ControlPlane
 from tests.helpers import make_tenants_kind
 from tests.history.test_mistakes import SHOWS_ALL
 
+FIELDS = [("tenants.demo", "metadata.annotations")]
 DIGEST = keyed_hash(b"the same for all sources")
 WRITES = 2_200
 MERGE, STRATEGIC = "application/merge-patch+json", "application/strategic-merge-patch+json"
@@ -52,7 +60,18 @@ class Workload:
 
     def step(self) -> None:
         action = self.rng.choice(
-            [*["patch"] * 12, *["json"] * 5, "strategic", "apply", "put", "put", "create", "delete", "tenant", "collection"]
+            [
+                *["patch"] * 12,
+                *["json"] * 5,
+                "strategic",
+                "apply",
+                "put",
+                "put",
+                "create",
+                "delete",
+                *["tenant"] * 2,
+                "collection",
+            ]
         )
         getattr(self, action if action != "json" else "json_patch")()
 
@@ -135,7 +154,12 @@ class Workload:
     def tenant(self) -> None:
         namespace, name = self.rng.choice(self.namespaces), f"tenant-{self.rng.randrange(30)}"
         tenants = f"/apis/demo.ghostkey.dev/v1/namespaces/{namespace}/tenants"
-        if (namespace, name) in self.tenants:
+        if (namespace, name) in self.tenants and self.rng.random() < 0.7:
+            notes = {
+                self.key(): self.value("tenants") if self.rng.random() < 0.6 else None for _ in range(self.rng.randrange(1, 4))
+            }
+            self.write("PATCH", f"{tenants}/{name}", {"metadata": {"annotations": notes}}, MERGE)
+        elif (namespace, name) in self.tenants:
             self.write("DELETE", f"{tenants}/{name}")
             self.tenants.discard((namespace, name))
         else:
@@ -168,9 +192,13 @@ def without_revision_of_deletions(facts: set[Fact]) -> set[Fact]:
 
 
 @pytest.fixture(scope="module")
-def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, list[HistoryEvent]]]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("agree")
+
+
+@pytest.fixture(scope="module")
+def seen(folder: Path) -> dict[str, list[HistoryEvent]]:
     """The same workload as each source saw it."""
-    folder = tmp_path_factory.mktemp("agree")
     with ControlPlane(audit_policy=SHOWS_ALL) as control_plane:
         make_tenants_kind(control_plane)
         workload = Workload(control_plane, seed=20261124)
@@ -181,7 +209,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, list[Hi
 
         kinds = [CONFIG_MAPS, SECRETS, resolve("tenants", discover(client).kinds)]
         ready = threading.Event()
-        recorder = Recorder(client, kinds, DIGEST, on_ready=ready.set)
+        recorder = Recorder(client, kinds, DIGEST, FIELDS, on_ready=ready.set)
         recorded: list[HistoryEvent] = []
         watching = threading.Thread(target=lambda: recorded.extend(recorder.events(600)))
         watching.start()
@@ -207,9 +235,9 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, list[Hi
         shutil.copy(control_plane.audit_log, folder / "audit.log")
     return {
         "watch": recorded,
-        "audit": list(AuditLog([folder / "audit.log"], DIGEST).events()),
-        "snapshot": list(EtcdSnapshot(folder / "etcd" / "member" / "snap" / "db", DIGEST).events()),
-        "wal": list(EtcdWal(folder / "etcd", DIGEST).events()),
+        "audit": list(AuditLog([folder / "audit.log"], DIGEST, FIELDS).events()),
+        "snapshot": list(EtcdSnapshot(folder / "etcd" / "member" / "snap" / "db", DIGEST, FIELDS).events()),
+        "wal": list(EtcdWal(folder / "etcd", DIGEST, FIELDS).events()),
     }
 
 
@@ -229,6 +257,34 @@ def test_etcd_and_the_api_server_agree_on_every_key(seen: dict[str, list[History
     assert other - etcd == set()
 
 
+def test_fields_of_other_kinds_are_among_what_they_agree_on(seen: dict[str, list[HistoryEvent]]) -> None:
+    for source, events in seen.items():
+        ops = Counter(e.op for e in events if isinstance(e, KeyEvent) and e.field == "metadata.annotations")
+        assert ops["set"] > 50, source
+        assert ops["delete"] > 5, source
+
+
+@pytest.mark.parametrize("processes", [2, 5])
+def test_several_processes_read_what_one_does(
+    seen: dict[str, list[HistoryEvent]], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: int
+) -> None:
+    assert seen["audit"]
+    monkeypatch.setattr(_audit_files, "SHARE_BYTES", 1 << 16)
+
+    def rows(processes: int) -> dict[str, list[Any]]:
+        history = History(tmp_path / str(processes))
+        history.add("log", "audit", "log", partial(AuditLog([folder / "audit.log"], DIGEST).events, processes=processes))
+        assert len(history.files("key_events")) == processes
+        return {
+            table: sorted((row for file in history.files(table) for row in pq.read_table(file).to_pylist()), key=repr)
+            for table in TABLES
+        }
+
+    one = rows(1)
+    assert len(one["key_events"]) > WRITES
+    assert rows(processes) == one
+
+
 @pytest.mark.parametrize("source", ["audit", "watch", "wal"])
 def test_all_agree_on_objects(seen: dict[str, list[HistoryEvent]], source: str) -> None:
     assert subject_facts(seen["snapshot"]) == subject_facts(seen[source])
@@ -245,3 +301,43 @@ def test_refused_writes_are_evidence_in_the_audit_log_and_nowhere_else(seen: dic
     assert refused
     assert all(e.error for e in refused)
     assert not [e for s in ("watch", "snapshot", "wal") for e in seen[s] if isinstance(e, KeyEvent) and e.error]
+
+
+def test_carving_recovers_what_was_compacted(tmp_path: Path) -> None:
+    """Revisions that etcd forgot, and whose pages it has not yet written again, come back as they were, and are marked."""
+    with ControlPlane(apiserver_flags=["--etcd-compaction-interval=0s"]) as control_plane:
+        maps = "/api/v1/namespaces/default/configmaps"
+        control_plane.request("POST", maps, {"metadata": {"name": "registry"}, "data": {}})
+        for number in range(200):
+            data = {f"key-{number:03d}": "x" * 400, f"key-{number - 10:03d}": None}
+            control_plane.request("PATCH", f"{maps}/registry", {"data": data}, MERGE)
+        control_plane.processes["kube-apiserver"].stop(signal.SIGKILL)
+        control_plane.wait_until(lambda: control_plane.etcd_revision() > 200, "etcd answers")
+        db = control_plane.directory / "etcd" / "member" / "snap" / "db"
+        before = tmp_path / "before"
+        control_plane.wait_until(lambda: _copied(db, before) == 200, "all revisions are on the disk")
+        control_plane.compact()
+        control_plane.wait_until(lambda: _copied(db, tmp_path / "after") < 50, "they are compacted on the disk")
+        control_plane.processes["etcd"].stop()
+
+    def registry(path: Path, *, carve: bool = False) -> list[KeyEvent]:
+        events = EtcdSnapshot(path, DIGEST, carve=carve).events()
+        return [e for e in events if isinstance(e, KeyEvent) and e.name == "registry"]
+
+    true = registry(before)
+    left, carved = registry(tmp_path / "after"), registry(tmp_path / "after", carve=True)
+    recovered = [event for event in carved if event.is_recovered]
+    # what was there at a revision, by what was written up to it
+    assert len({event.revision for event in left}) == 1
+    assert len({event.revision for event in recovered}) > 10
+    written = {(event.key, event.value_hash): event.revision for event in true if event.op == "set"}
+    for event in recovered:
+        if event.op != "delete":
+            assert written[event.key, event.value_hash] <= event.revision
+
+
+def _copied(db: Path, target: Path) -> int:
+    """How many revisions of the map a copy of etcd's file has."""
+    shutil.copy(db, target)
+    events = EtcdSnapshot(target, DIGEST).events()
+    return len({e.revision for e in events if isinstance(e, KeyEvent) and e.name == "registry"})

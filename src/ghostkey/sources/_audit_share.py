@@ -16,10 +16,9 @@ from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from dataclasses import dataclass, field
 
 from ghostkey.model.history import HistoryEvent, KeyEvent, Writer
-from ghostkey.sources._audit_event import Object, Reference
 from ghostkey.sources._audit_files import Piece
 from ghostkey.sources._states import Hash, Place, States
-from ghostkey.sources.audit_log import MAPS, AuditLog, Holder
+from ghostkey.sources.audit_log import AuditLog, Holder
 from ghostkey.store.history import Parts
 
 HELD_BYTES = 32 << 20  # a log of which more must be held back is better read in turn
@@ -29,11 +28,22 @@ class UndecidedError(Exception):
     """A share cannot be read without what came before it."""
 
 
+@dataclass(frozen=True, slots=True)
+class HeldLine:
+    """A line that was held back, or (`is_apply`) only what its apply released."""
+
+    line: bytes
+    is_apply: bool
+
+
+Deletion = tuple[Holder, int | None, int | None, Writer]  # of a map, at a time and revision, by somebody
+
+
 @dataclass(slots=True)
 class Handover:
-    """What the reader of a share hands over; `lines` are held back, some only for the keys that their apply released."""
+    """What the reader of a share hands over."""
 
-    lines: list[tuple[bytes, bool]] = field(default_factory=list)
+    held: list[HeldLine | Deletion] = field(default_factory=list)
     nested: dict[Holder, set[Place]] = field(default_factory=dict)
     states: dict[Holder, States] = field(default_factory=dict)
     applied: dict[tuple[str, str, str, str], set[tuple[str, str]]] = field(default_factory=dict)
@@ -77,12 +87,12 @@ class Share(AuditLog):
             raise UndecidedError  # many events in one line, which cannot be held back one by one
         yield from super()._odd(line)
 
-    def _collection(
-        self, found: Object | None, kind: str, reference: Reference, at: int | None, writer: Writer
-    ) -> Iterator[HistoryEvent]:
-        if kind in MAPS:
-            raise UndecidedError
-        yield from super()._collection(found, kind, reference, at, writer)
+    def gone(self, holder: Holder, at: int | None, revision: int | None, writer: Writer) -> Iterator[KeyEvent]:
+        """As in a log that is read from its beginning, once the map is known."""
+        if holder not in self._handover.nested:
+            self._handover.held.append((holder, at, revision, writer))
+            self._handover.nested[holder] = set()
+        yield from super().gone(holder, at, revision, writer)
 
     def _released(
         self,
@@ -100,7 +110,7 @@ class Share(AuditLog):
             self._hold_back(is_apply=True)
 
     def _hold_back(self, *, is_apply: bool) -> None:
-        self._handover.lines.append((self._now, is_apply))
+        self._handover.held.append(HeldLine(self._now, is_apply))
         self._held_bytes += len(self._now)
         if self._held_bytes > HELD_BYTES:
             raise UndecidedError

@@ -342,6 +342,7 @@ class Reader:
         spot = self._spot(key)
         if spot is None:
             return
+        self.states.is_recovered = is_recovered
         if version:
             before = self._versions.get(key)
             self._versions[key] = version
@@ -360,7 +361,7 @@ class Reader:
             holder = (qualified, found.namespace or namespace, found.name or name)
             yield from self._subject(key, holder, found, revision, is_new=is_new, is_recovered=is_recovered)
             if qualified in ("configmaps", "secrets"):
-                yield from self._map(holder, found, revision, is_new=is_new, is_recovered=is_recovered)
+                yield from self._map(holder, found, revision, is_new=is_new)
             if found.document is not None:
                 for path in paths_for(self.fields, qualified):
                     yield from self._field(holder, found, path, revision, is_new=is_new)
@@ -384,9 +385,11 @@ class Reader:
         yield SubjectEvent(
             self.last_time, revision, qualified, namespace, name, uid, DELETED, *Writer(), self.origin, is_recovered
         )  # fmt: skip
-        if qualified in ("configmaps", "secrets"):
-            self._drop_raw((qualified, namespace, name))
-            yield from self.states.gone((qualified, namespace, name), self.last_time, revision)
+        holder = (qualified, namespace, name)
+        if self.states.known(holder):
+            self._drop_raw(holder)
+            self.states.is_recovered = is_recovered
+            yield from self.states.gone(holder, self.last_time, revision)
 
     def _tick(self, at: int | None) -> None:
         if at is not None:
@@ -440,9 +443,7 @@ class Reader:
         self._alive[key] = found.uid
         yield SubjectEvent(at, revision, *holder, found.uid, op, *Writer(manager=found.manager), self.origin, is_recovered)
 
-    def _map(
-        self, holder: tuple[str, str, str], found: Stored, revision: int | None, *, is_new: bool, is_recovered: bool
-    ) -> Iterator[HistoryEvent]:
+    def _map(self, holder: tuple[str, str, str], found: Stored, revision: int | None, *, is_new: bool) -> Iterator[HistoryEvent]:
         writer = Writer(manager=found.manager)
         if found.document is not None:
             is_secret = holder[0] == "secrets"
@@ -461,9 +462,7 @@ class Reader:
             content = {"data": entries(*where, DATA)}
             if holder[0] == "configmaps":
                 content["binaryData"] = entries(*where, BINARY_DATA)
-        yield from self.states.changes(
-            holder, content, self.last_time, revision, writer, is_new=is_new, is_recovered=is_recovered
-        )
+        yield from self.states.changes(holder, content, self.last_time, revision, writer, is_new=is_new)
 
     def _large_change(
         self, holder: tuple[str, str, str], found: Stored, revision: int | None, writer: Writer
@@ -497,10 +496,8 @@ class Reader:
     def _field(
         self, holder: tuple[str, str, str], found: Stored, path: str, revision: int | None, *, is_new: bool
     ) -> Iterator[HistoryEvent]:
-        content = entries_at(found.document, path)
-        if content is not None or self.states.known(holder):
-            writer = Writer(manager=found.manager)
-            yield from self.states.field_entries(holder, path, content or {}, self.last_time, revision, writer, is_new=is_new)
+        content, writer = entries_at(found.document, path) or {}, Writer(manager=found.manager)
+        yield from self.states.field_entries(holder, path, content, self.last_time, revision, writer, is_new=is_new)
 
     def gaps(self) -> Iterator[Covered]:
         """What could not be read, as gaps of the whole span."""

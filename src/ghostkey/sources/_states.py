@@ -18,7 +18,7 @@ Hash = Callable[[bytes], int]
 Facts = tuple[int, int, str]  # hash, bytes, shape
 Place = tuple[str, str]  # field and path
 States = dict[Place, dict[str, Facts]]
-STATES_KEPT = 2_000  # maps whose last state is remembered; about 3 MB for the largest, 2 KB for most
+KEYS_KEPT = 500_000  # of maps whose last state is remembered: about 100 MB; an empty map counts as one
 FIELDS = ("data", "binaryData")
 NO_FACTS: Facts = (0, -1, "")  # of a key that is gone
 _new = tuple.__new__  # a named tuple's own constructor takes four times as long
@@ -52,6 +52,8 @@ class MapStates:
     def __init__(self, origin: str, digest: Hash) -> None:
         self.origin, self._digest = origin, digest
         self._states: OrderedDict[tuple[str, str, str], States] = OrderedDict()
+        self.is_recovered = False  # marks events from now on: what they are told from was freed already
+        self._kept = 0
         self.forgotten = 0
 
     def keys(self, holder: tuple[str, str, str], field: str) -> Mapping[str, Facts]:
@@ -76,7 +78,7 @@ class MapStates:
 
     def forget(self, holder: tuple[str, str, str]) -> None:
         """Says that the map changed in a way that was not shown."""
-        self._states.pop(holder, None)
+        self._kept -= _size(self._states.pop(holder, None))
 
     def facts(self, raw: bytes) -> tuple[Facts, object]:
         """Hash, size and shape of one value, and the document that it holds."""
@@ -92,7 +94,6 @@ class MapStates:
         writer: Writer = NOBODY,
         *,
         is_new: bool = False,
-        is_recovered: bool = False,
     ) -> Iterator[KeyEvent]:
         """KeyEvents that lead from the last state to this whole one: field → key → value.
 
@@ -105,7 +106,7 @@ class MapStates:
             if values:
                 self._add(holder[0], after, field, values, before)
         op = SET if is_new or before is not None else SEEN
-        yield from self._diff(holder, before or {}, after, op, at, revision, writer, is_recovered)
+        yield from self._diff(holder, before or {}, after, op, at, revision, writer)
         self._keep(holder, after)
 
     def patch(
@@ -152,12 +153,13 @@ class MapStates:
                 top[key] = (code, size, shape)
                 if document and not is_secret and (len(state) > len(FIELDS) or _values.may_hold_maps(document)):
                     documents.append((key, document))
+            self._kept += appeared
             events.append(
                 _new(
                     KeyEvent,
                     (
                         at, revision, kind, namespace, name, field, "", key, op, size, code, shape, appeared, grown, user,
-                        manager, agent, source_ip, audit_id, verb, "", origin, False,
+                        manager, agent, source_ip, audit_id, verb, "", origin, self.is_recovered,
                     ),
                 )
             )  # fmt: skip
@@ -200,7 +202,8 @@ class MapStates:
         for place in old:
             del state[place]
         state.update(after)
-        return list(self._diff(holder, old, after, SET, at, revision, writer, False))
+        self._kept += sum(map(len, after.values())) - sum(map(len, old.values()))
+        return list(self._diff(holder, old, after, SET, at, revision, writer))
 
     def gone(
         self, holder: tuple[str, str, str], at: int | None, revision: int | None, writer: Writer = NOBODY
@@ -208,7 +211,7 @@ class MapStates:
         """KeyEvents of a map that was deleted as a whole."""
         before = self._states.get(holder)
         if before:
-            yield from self._diff(holder, before, {}, SET, at, revision, writer, False)
+            yield from self._diff(holder, before, {}, SET, at, revision, writer)
         self._keep(holder, {})
 
     def field_entries(
@@ -228,7 +231,7 @@ class MapStates:
         after: States = {(field, ""): facts}
         old = {place: held for place, held in (before or {}).items() if place[0] == field}
         op = SET if is_new or before is not None else SEEN
-        yield from self._diff(holder, old, after, op, at, revision, writer, False)
+        yield from self._diff(holder, old, after, op, at, revision, writer)
         others = {place: held for place, held in (before or {}).items() if place[0] != field}
         self._keep(holder, others | after)
 
@@ -288,7 +291,6 @@ class MapStates:
         at: int | None,
         revision: int | None,
         writer: Writer,
-        is_recovered: bool,
     ) -> Iterator[KeyEvent]:
         kind, namespace, name = holder
         user, manager, agent, source_ip, audit_id, verb = writer
@@ -309,16 +311,21 @@ class MapStates:
                     KeyEvent,
                     (
                         at, revision, kind, namespace, name, field, path, key, what, size, code, shape, appeared, grown, user,
-                        manager, agent, source_ip, audit_id, verb, "", origin, is_recovered,
+                        manager, agent, source_ip, audit_id, verb, "", origin, self.is_recovered,
                     ),
                 )  # fmt: skip
 
     def _keep(self, holder: tuple[str, str, str], state: States) -> None:
+        self._kept += _size(state) - _size(self._states.get(holder))
         self._states[holder] = state
         self._states.move_to_end(holder)
-        if len(self._states) > STATES_KEPT:
-            self._states.popitem(last=False)
+        while self._kept > KEYS_KEPT and len(self._states) > 1:
+            self._kept -= _size(self._states.popitem(last=False)[1])
             self.forgotten += 1
+
+
+def _size(state: States | None) -> int:
+    return 0 if state is None else 1 + sum(map(len, state.values()))
 
 
 def decoded(values: Mapping[str, object] | None, *, is_base64: bool) -> dict[str, bytes]:

@@ -172,13 +172,15 @@ class AuditLog:
         return all(self._states.nested(holder) <= places for holder, places in handover.nested.items())
 
     def join(self, handover: Handover) -> Iterator[HistoryEvent]:
-        """The events of the lines that were held back in a later share; then this knows what its reader knew."""
-        for line, is_apply in handover.lines:
-            if is_apply:
-                yield from self._released_by(line)
-                continue
-            events = self._quick(line)
-            yield from self._line(line) if events is None else events
+        """The events that were held back in a later share; then this knows what its reader knew."""
+        for held in handover.held:
+            if isinstance(held, tuple):
+                yield from self.gone(*held)
+            elif held.is_apply:
+                yield from self._released_by(held.line)
+            else:
+                events = self._quick(held.line)
+                yield from self._line(held.line) if events is None else events
         for holder, state in handover.states.items():
             self._forget(holder)
             self._states.adopt(holder, state)
@@ -296,6 +298,8 @@ class AuditLog:
             yield from self._map(event, holder, found, at, revision, writer)
         for path in fields:
             yield from self._field(event, holder, path, at, revision, writer)
+        if fields and not is_map and event.verb == "delete" and not meta.finalizers:
+            yield from self._states.gone(holder, at, revision, writer)
 
     @staticmethod
     def _object(raw: msgspec.Raw) -> Object | None:
@@ -368,10 +372,14 @@ class AuditLog:
             revision = revision_of(meta.resource_version)
             yield SubjectEvent(at, revision, kind, meta.namespace, meta.name, meta.uid, op, *writer, ORIGIN, False)
             if kind in MAPS and op == DELETED:
-                self._forget((kind, meta.namespace, meta.name))
-                yield from self._states.gone((kind, meta.namespace, meta.name), at, revision, writer)
+                yield from self.gone((kind, meta.namespace, meta.name), at, revision, writer)
 
     # maps
+
+    def gone(self, holder: Holder, at: int | None, revision: int | None, writer: Writer) -> Iterator[KeyEvent]:
+        """KeyEvents of a map that is deleted with all its keys."""
+        self._forget(holder)
+        yield from self._states.gone(holder, at, revision, writer)
 
     def _map(
         self,
@@ -527,14 +535,15 @@ class AuditLog:
     ) -> Iterator[KeyEvent]:
         """A map-valued field of any other kind."""
         if event.verb == "delete":
-            return
-        raw = bytes(event.response_object) or bytes(event.request_object)
+            return  # the whole object goes, all its fields at once
+        shown = bytes(event.response_object)
         try:
-            entries = entries_at(msgspec.json.decode(raw), path)
+            entries = entries_at(msgspec.json.decode(shown or bytes(event.request_object)), path)
         except UNREADABLE:
             self._gap(holder[0], holder[1], f"level {event.level} does not show {path}", at)
             return
-        if entries is not None or self._states.known(holder):
+        # an object that is shown and has no such field has an empty map
+        if shown or entries is not None:
             is_new = event.verb == "create"
             yield from self._states.field_entries(holder, path, entries or {}, at, revision, writer, is_new=is_new)
 

@@ -106,9 +106,7 @@ class DatedDumps:
             content = {"data": data, "binaryData": decoded(_mapping(item, "binaryData"), is_base64=True)}
             yield from self._states.changes(holder, content, at, revision, writer)
         for path in paths_for(self._fields, kind.qualified):
-            entries = entries_at(item, path)
-            if entries is not None or self._states.known(holder):
-                yield from self._states.field_entries(holder, path, entries or {}, at, revision, writer)
+            yield from self._states.field_entries(holder, path, entries_at(item, path) or {}, at, revision, writer)
 
     def _objects(self, path: Path, at: int) -> Iterator[dict[str, Any]]:
         source = Manifests([str(path)], Scope())

@@ -206,9 +206,8 @@ class Recorder:
             }
             yield from self._states.changes(holder, content, at, revision, writer, is_new=is_new)
         for path in paths_for(self._fields, kind.qualified):
-            entries = entries_at(item, path)
-            if entries is not None or self._states.known(holder):
-                yield from self._states.field_entries(holder, path, entries or {}, at, revision, writer, is_new=is_new)
+            entries = entries_at(item, path) or {}
+            yield from self._states.field_entries(holder, path, entries, at, revision, writer, is_new=is_new)
 
 
 def _newest(metadata: dict[str, Any]) -> tuple[str, str]:

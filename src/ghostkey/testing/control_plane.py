@@ -306,15 +306,18 @@ class ControlPlane:
 
     def compact(self) -> int:
         """Has etcd forget all revisions before the present one, which it gives back."""
-
-        def ask(path: str, body: dict[str, Any]) -> dict[str, Any]:
-            request = urllib.request.Request(self._etcd_url + path, json.dumps(body).encode())
-            with urllib.request.urlopen(request, timeout=30) as answer:
-                return dict(json.load(answer))
-
-        revision = int(ask("/v3/kv/range", {"key": _base64(b"any")})["header"]["revision"])
-        ask("/v3/kv/compaction", {"revision": revision, "physical": True})
+        revision = self.etcd_revision()
+        self._ask_etcd("/v3/kv/compaction", {"revision": revision, "physical": True})
         return revision
+
+    def etcd_revision(self) -> int:
+        """The revision of the last write."""
+        return int(self._ask_etcd("/v3/kv/range", {"key": _base64(b"any")})["header"]["revision"])
+
+    def _ask_etcd(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        request = urllib.request.Request(self._etcd_url + path, json.dumps(body).encode())
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return dict(json.load(answer))
 
     def _ask(self, **request: object) -> dict[str, Any]:
         supervisor = self._supervisor
