@@ -61,7 +61,7 @@ class StoryTeller:
         path: str = "",
     ) -> None:
         at, revision = self.tick()
-        delta = {SET: 1, DELETE: -1}.get(op, 0)
+        delta = {SET: 1, SEEN: 1, DELETE: -1}.get(op, 0)
         if op == SET and any(isinstance(e, KeyEvent) and e.key == key and e.op == SET for e in self.events):
             last = [e.op for e in self.events if isinstance(e, KeyEvent) and e.key == key and e.op in (SET, DELETE)][-1]
             delta = 0 if last == SET else 1

@@ -11,10 +11,10 @@ import pytest
 
 from ghostkey import story
 from ghostkey.analyses.history import all_queries, page
-from ghostkey.model.history import HistoryEvent, KeyEvent, SubjectEvent
+from ghostkey.model.history import SEEN, HistoryEvent, KeyEvent, SubjectEvent
 from ghostkey.store.engines import DuckEngine, Engine, SparkEngine
 from ghostkey.store.history import History
-from tests.history.stories import BEGIN, MAP, SECOND, STORIES, no_delete, stored
+from tests.history.stories import BEGIN, MAP, SECOND, STORIES, StoryTeller, no_delete, stored
 
 SECTIONS = ("What it finds", "Why it matters", "When it is wrong", "Example", "Source")
 
@@ -52,6 +52,18 @@ def test_same_story_from_two_sources_counts_once(tmp_path: Path) -> None:
     engine = DuckEngine(stored(tmp_path, no_delete(), no_delete("etcd-snapshot")))
     story.prepare(engine)
     assert story.story_of(engine, *MAP).growth[-1]["keys"] == 5
+
+
+def test_keys_that_are_only_found_there_count_once(tmp_path: Path) -> None:
+    """Found by a second source after the first saw them written; and by a third that has to look twice."""
+    later = StoryTeller("etcd-snapshot", clock=50, revision=150)
+    for name in ("acorn-1", "birch-2", "elsewhere-1", "acorn-1", "elsewhere-1"):
+        later.key(f"prod.{name}", SEEN)
+    engine = DuckEngine(stored(tmp_path, no_delete(), later.events))
+    story.prepare(engine)
+    points = story.story_of(engine, *MAP).growth
+    assert [point["keys"] for point in points][-2:] == [5, 6]
+    assert points[-1]["bytes"] - points[-2]["bytes"] == 10 + len("prod.elsewhere-1")
 
 
 def test_double_encoding_is_since_its_first_write(tmp_path: Path) -> None:

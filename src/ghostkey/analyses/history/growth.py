@@ -4,7 +4,7 @@ What it finds
     A row for each map and slice of time in which it changed, with keys and bytes at its end. A slice is a 256th of the
     whole span, and a second at least.
 Why it matters
-    An audit log, a snapshot and the log of etcd that overlap show the same write three times: each counts once. The slope says when the limit that binds first will be met; whether it follows the living says whether it leaks.
+    An audit log, a snapshot and the log of etcd that overlap show the same write three times: each counts once, and so does a key that several sources find there. The slope says when the limit that binds first will be met; whether it follows the living says whether it leaks.
 When it is wrong
     A map that was there before the coverage begins at what was seen first.
 Example
@@ -20,10 +20,21 @@ from ghostkey.analyses.history._base import MAP, MAPS, Query
 QUERY = Query(
     f"""
     WITH maps AS ({MAPS}),
+    seen AS (
+        SELECT map_code, key_code, MIN(at_us) AS at_us, MIN_BY(bytes_delta, at_us) AS bytes_delta
+        FROM key_events WHERE op = 'seen' AND path = '' GROUP BY map_code, key_code
+    ),
+    known AS (
+        SELECT DISTINCT s.key_code FROM seen s JOIN key_events e ON e.key_code = s.key_code AND e.op = 'set' AND e.at_us < s.at_us
+    ),
     changes AS (
+        SELECT map_code, 'seen' AS op, at_us, 1 AS key_delta, bytes_delta
+        FROM seen LEFT JOIN known ON known.key_code = seen.key_code
+        WHERE known.key_code IS NULL
+        UNION ALL
         SELECT map_code, op, MAX(at_us) AS at_us, MAX(key_delta) AS key_delta, MAX(bytes_delta) AS bytes_delta
         FROM key_events
-        WHERE path = '' AND op IN ('set', 'delete', 'seen')
+        WHERE path = '' AND op IN ('set', 'delete')
         GROUP BY map_code, key_code, op, revision, CASE WHEN revision IS NULL THEN at_us END
     ),
     span AS (
