@@ -151,6 +151,14 @@ def prepare(engine: Engine, subjects: Sequence[str] = (), only: tuple[str, str, 
     return len(rows)
 
 
+def keys_there(engine: Engine, holder: tuple[str, str, str]) -> dict[tuple[str, str, str], int]:
+    """(field, path, key) → bytes of the value, of what a map has as far as the history tells."""
+    engine.focus("key_events", _is(*holder))
+    engine.define("key_life", queries.all_queries()["key_life"].sql)
+    present = engine.rows("SELECT field, path, key, value_bytes FROM key_life WHERE is_present")
+    return {(row["field"], row["path"], row["key"]): row["value_bytes"] for row in present}
+
+
 def _snapshot(engine: Engine) -> Snapshot:
     """Every key and object that was ever there, as if all lived at once."""
     snapshot = Snapshot("history")

@@ -65,6 +65,7 @@ def every_smaller_set(documents: list[dict[str, Any]]) -> Iterator[tuple[str, li
     ("purpose", "line"),
     [
         ("scan", ("scan", "--holders", "configmaps", "--kinds", KINDS)),
+        ("explain", ("explain", "cm/registry", "--kinds", KINDS)),
         ("trim", ("trim", "cm/registry", "--ghosts", "--kinds", KINDS)),
         ("undo", ("undo",)),
     ],
@@ -86,7 +87,7 @@ def test_no_printed_right_is_more_than_needed(
         assert done.code == 3, f"{purpose} works without {missing}: {done}"
         tried.append(missing)
     assert len(tried) == len(set(tried)) >= (2 if purpose == "undo" else 9)
-    expected = 0 if purpose != "scan" else 1
+    expected = 1 if purpose in {"scan", "explain"} else 0
     assert allowed(control_plane, program, f"enough-{purpose}-{registry}", *words)(*line, "-n", registry).code == expected
 
 
@@ -135,7 +136,7 @@ def test_receipts_in_the_cluster_need_their_own_rights(control_plane: ControlPla
     assert allowed(control_plane, program, f"cluster-{registry}", *words, "--receipts", "cluster")(*line).code == 0
 
 
-@pytest.mark.parametrize("purpose", ["scan", "trim", "undo", "verify"])
+@pytest.mark.parametrize("purpose", ["scan", "explain", "trim", "undo", "verify"])
 def test_no_rule_is_wider_than_reading_and_patching(files_program: Program, purpose: str) -> None:
     done = files_program("rbac", "--for", purpose, "-n", "shop", "--map", "cm/registry", "--kinds", KINDS)
     documents = list(yaml.safe_load_all(done.out))

@@ -142,6 +142,31 @@ def test_blame_from_history_and_from_managed_fields(
     assert {row["key"]: row["manager"] for row in rows}["b"] == "somebody"
 
 
+def test_what_the_cluster_remembers_ends_the_story(
+    control_plane: ControlPlane, namespace: str, program: Program, tmp_path: Path
+) -> None:
+    """The log ends before the last write; managedFields know who it was, and the key is there by them."""
+    make_map(control_plane, namespace, "registry", {"a": "1", "b": "2"})
+    control_plane.wait_until(lambda: namespace in control_plane.audit_log.read_text(), "it is in the audit log")
+    log = tmp_path / "audit.log"
+    log.write_text("".join(line for line in control_plane.audit_log.open() if namespace in line))
+    merge(control_plane, namespace, "registry", {"a": None})
+    path = f"/api/v1/namespaces/{namespace}/configmaps/registry?fieldManager=latecomer"
+    control_plane.request("PATCH", path, {"data": {"c": "3"}}, "application/merge-patch+json")
+    words = ("cm/registry", "-n", namespace, "--from", str(log), "--from", "live")
+    rows = {row["key"]: row for row in program("blame", *words, "-o", "json").json["keys"]}
+    assert (rows["c"]["manager"], rows["c"]["source"]) == ("latecomer", "live")
+    assert rows["b"]["source"] == "audit"
+    assert "a" not in rows
+    store = str(tmp_path / "store")
+    for _ in range(2):  # what the cluster remembers now takes the place of what it did
+        told = program("explain", *words, "--store", store, "-o", "json").json
+        assert "managedFields tell the last write" in json.dumps(told["coverage"])
+        assert program("history", "list", "--store", store).out.count("live") == 2
+    missing = program("explain", "cm/missing", "-n", namespace, "--from", "live")
+    assert (missing.code, "not found" in missing.err) == (5, True)
+
+
 def test_gaps_are_listed_and_are_exit_3(files_program: Program, leaked: Path, tmp_path: Path) -> None:
     store = str(tmp_path / "store")
     files_program("history", "import", "--store", store, str(leaked / "member"))

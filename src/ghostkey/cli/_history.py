@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from ghostkey.store.engines import Engine
     from ghostkey.store.history import History
 
+LIVE = "live"
+ClusterWords = tuple[str | None, str | None, str | None, tuple[str, ...] | None]  # kubeconfig, context, user and groups to act as
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -26,7 +28,7 @@ def past_options(function: F) -> F:
         [
             click.option(
                 "--from", "paths", multiple=True, metavar="PATH",
-                help="Audit log, etcd snapshot, WAL folder or folder of dated dumps; may be repeated.",
+                help="Audit log, etcd snapshot, WAL folder, folder of dated dumps, or `live` for the map as it is; may be repeated.",
             ),
             click.option("--source", "sort", type=click.Choice(["audit", "snapshot", "wal", "dumps"]), help="What the paths are."),
             click.option("--store", metavar="DIR", help="Use, and add to, this store of history."),
@@ -49,6 +51,7 @@ def opened(
     carve: bool,
     fields: tuple[str, ...] = (),
     subjects: tuple[str, ...] = (),
+    where: ClusterWords = (None,) * 4,
 ) -> Iterator[tuple[Engine, History]]:
     """An engine that knows all of one map, over the store with these paths imported: the store that was named, else one that lives as long as this.
 
@@ -64,8 +67,11 @@ def opened(
             history = History(Path(store) if store else None)
         else:
             history = History(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ghostkey-history-"))))
-        if paths:
-            story.import_paths(history, paths, sort or "", parse_fields(fields), carve=carve, progress=progress)
+        files = [path for path in paths if path != LIVE]
+        if files:
+            story.import_paths(history, files, sort or "", parse_fields(fields), carve=carve, progress=progress)
+        if LIVE in paths:
+            _import_live(history, holder, where, progress)
         if not history.imports():
             raise GhostkeyError(
                 f"the store {history.directory} holds no history",
@@ -76,6 +82,31 @@ def opened(
         story.prepare(found, subjects, holder)
         progress.done()
         yield found, history
+
+
+def _import_live(history: History, holder: tuple[str, str, str], where: ClusterWords, progress: ProgressLine) -> None:
+    """Adds what the cluster remembers of a map, in place of what it remembered before."""
+    import secrets
+
+    from ghostkey import story
+    from ghostkey.cli._cluster import connect
+    from ghostkey.model.refs import CONFIG_MAPS, SECRETS
+    from ghostkey.sources._states import keyed_hash
+    from ghostkey.sources.managed_fields import ManagedFields
+    from ghostkey.store.engines import DuckEngine
+
+    kind, namespace, name = holder
+    kubeconfig, context, as_user, as_group = where
+    client = connect(kubeconfig, context, namespace, as_user, as_group or ())
+    progress(f"reading {kind}/{name}")
+    chosen = CONFIG_MAPS if kind == CONFIG_MAPS.qualified else SECRETS
+    told = f"{client.config.server} {kind} {namespace}/{name}"
+    for older in history.imports():
+        if older.source == told:
+            history.drop(older.id)
+    known = story.keys_there(DuckEngine(history), holder)
+    source = ManagedFields(client, chosen, namespace, name, keyed_hash(history.secret), known)
+    history.add(f"live-{secrets.token_hex(8)}", source.origin, told, source.events())
 
 
 def one_holder(words: tuple[str, ...], namespace: str | None) -> tuple[str, str, str]:

@@ -55,7 +55,7 @@ def command(
     its history is told: who wrote a key, when its subject went, and why the key is still there.
     """
     if paths or store:
-        past = (paths, sort, store, engine, carve, fields, subjects)
+        past = (paths, sort, store, engine, carve, fields, subjects, (kubeconfig, context, as_user, as_group))
         return _tell(what, key, namespace, past, page_file, form)
     if "/" in what:
         return _explain_map(what, key, (kubeconfig, context, namespace, as_user, as_group), kinds, subjects)
@@ -84,9 +84,9 @@ def _tell(what: str, key: str, namespace: str | None, past: tuple[Any, ...], pag
     from ghostkey.cli.output import safe
     from ghostkey.report import page, text
 
-    paths, sort, store, engine, carve, fields, subjects = past
+    paths, sort, store, engine, carve, fields, subjects, where = past
     holder = one_holder((what,), namespace)
-    with opened(holder, paths, sort, store, engine, carve=carve, fields=fields, subjects=subjects) as (asked, _):
+    with opened(holder, paths, sort, store, engine, carve=carve, fields=fields, subjects=subjects, where=where) as (asked, _):
         told = stories.story_of(asked, *holder, key)
         if not told.keys:
             raise UsageError(

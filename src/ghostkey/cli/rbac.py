@@ -10,7 +10,7 @@ from ghostkey.cli import CONTEXT
 from ghostkey.kube.pods import POD_SPECS
 from ghostkey.model.errors import UsageError
 
-COMMANDS = ("scan", "trim", "undo", "verify", "record", "blame")
+COMMANDS = ("scan", "explain", "trim", "undo", "verify", "record", "blame")
 
 
 @click.command("rbac", context_settings=CONTEXT)
@@ -59,7 +59,7 @@ def _rules(purpose: str, namespace: str | None, map_name: str | None, kinds: tup
     maps = local if namespace else cluster
     resource, names = _map(map_name)
     only = {"resourceNames": names} if names else {}
-    if purpose in {"scan", "trim", "verify"}:
+    if purpose in {"scan", "explain", "trim", "verify"}:
         # finding ghosts: every subject, everywhere, and which keys Pods name
         if kinds:
             cluster += [_rule(*_split(kind), ["list"]) for kind in kinds]
@@ -70,6 +70,8 @@ def _rules(purpose: str, namespace: str | None, map_name: str | None, kinds: tup
             maps.append(_rule("", resource, ["get", "list"]))  # get: the second look at each finding
         elif not names:
             maps.append(_rule("", resource, ["list"]))
+        if purpose == "explain":
+            maps.append({**_rule("", resource, ["get"]), **only})
     if purpose in {"trim", "undo"}:
         maps.append({**_rule("", resource, ["get", "patch"]), **only})
         if receipts == "cluster":
