@@ -79,16 +79,16 @@ def make_grown(folder: Path, *, quick: bool) -> None:
         data = {f"team-{n % 50}.tenant-{n:06d}": json.dumps({"plan": "gold", "shard": n % 8}) for n in range(500)}
         for name in ("leak", "whole", "applied"):
             send("POST", MAPS, {"metadata": {"name": name}, "data": data})
-        for number in range(2_000 // scale):
+        for number in range(2_800 // scale):
             key = f"team-{number % 50}.tenant-{500 + number:06d}"
             send("PATCH", f"{MAPS}/leak", {"data": {key: '{"plan":"gold"}'}}, "application/merge-patch+json")
             if number % 10 == 9:
                 remove = [{"op": "remove", "path": f"/data/{key}"}]
                 send("PATCH", f"{MAPS}/leak", remove, "application/json-patch+json")
-        for number in range(1_000 // scale):
+        for number in range(1_400 // scale):
             data[f"team-{number % 50}.tenant-{500 + number:06d}"] = '{"plan":"silver"}'
             send("PUT", f"{MAPS}/whole", {"metadata": {"name": "whole"}, "data": data})
-        for number in range(200 // scale):
+        for number in range(250 // scale):
             mine = {f"applied-{n:04d}": "yes" for n in range(number + 1)}
             body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "applied"}, "data": mine}
             send("PATCH", f"{MAPS}/applied?fieldManager=bench", body, "application/apply-patch+yaml")
@@ -100,7 +100,7 @@ def make_grown(folder: Path, *, quick: bool) -> None:
 
 def make_small(folder: Path, *, quick: bool) -> None:
     """Small maps written often, then the same among twenty times as much that is no map."""
-    small, noise = (6_000, 20_000) if quick else (60_000, 80_000)
+    small, noise = (6_000, 20_000) if quick else (120_000, 100_000)
     with _server(folder) as (send, cut):
         for number in range(20):
             send("POST", MAPS, {"metadata": {"name": f"small-{number}"}, "data": {}})

@@ -117,7 +117,7 @@ class _Feed(io.RawIOBase):
 
 
 def _open(piece: Piece) -> Any:
-    handle: Any = sys.stdin.buffer if str(piece.path) == "-" else piece.path.open("rb", buffering=BLOCK_BYTES)
+    handle: Any = sys.stdin.buffer if str(piece.path) == "-" else piece.path.open("rb")
     if piece.begin:
         handle.seek(piece.begin)
         return handle

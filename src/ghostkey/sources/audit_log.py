@@ -621,15 +621,21 @@ class AuditLog:
         """
         holder, writer, is_patch = head
         before = self._raw.get(holder)
+        if before is None or not self._states.known(holder):
+            return None
         response = line.find(_RESPONSE, request)
         version = line.find(_VERSION, response, response + META_BYTES)
         tail = line.rfind(RECEIVED)
-        start = line.find(_DATA, version, tail) + len(_DATA) - 1
+        # managedFields may be as long as the data, which are about as long as they were
+        start = line.find(_DATA, max(version, tail - len(before) - META_BYTES), tail)
+        if start < 0:
+            start = line.find(_DATA, version, tail)
         if (
-            before is None or response < 0 or version < 0 or start < version or line[tail - 2 : tail] != b"}}"
-            or line.find(_DELETION, version, response + META_BYTES) >= 0 or not self._states.known(holder)
+            response < 0 or version < 0 or start < 0 or line[tail - 2 : tail] != b"}}"
+            or line.find(_DELETION, version, response + META_BYTES) >= 0
         ):  # fmt: skip
             return None
+        start += len(_DATA) - 1
         data = line[start : tail - 1]
         asked: dict[str, str | None] = {}
         document: object = None
