@@ -167,6 +167,20 @@ def test_what_the_cluster_remembers_ends_the_story(
     assert (missing.code, "not found" in missing.err) == (5, True)
 
 
+@pytest.mark.timeout(280)
+def test_a_fleets_store_is_read_by_spark_where_it_lies(files_program: Program, leaked: Path, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    files_program("history", "import", "--store", str(store), str(leaked / "audit.log"))
+    words = ("explain", "cm/registry", "-n", "prod", "-o", "json", "--store")
+    expected = files_program(*words, str(store)).json
+    told = files_program(*words, store.as_uri(), "--engine", "spark")
+    assert told.json["ghosts"] == expected["ghosts"] != []
+    assert told.json["growth"] == expected["growth"]
+    assert "add --engine spark" in files_program(*words, store.as_uri()).err
+    missing = files_program(*words, (tmp_path / "nowhere").as_uri(), "--engine", "spark")
+    assert (missing.code, "cannot read" in missing.err, "Traceback" in missing.err) == (5, True, False)
+
+
 def test_gaps_are_listed_and_are_exit_3(files_program: Program, leaked: Path, tmp_path: Path) -> None:
     store = str(tmp_path / "store")
     files_program("history", "import", "--store", store, str(leaked / "member"))

@@ -52,10 +52,10 @@ def opened(
     fields: tuple[str, ...] = (),
     subjects: tuple[str, ...] = (),
     where: ClusterWords = (None,) * 4,
-) -> Iterator[tuple[Engine, History]]:
+) -> Iterator[Engine]:
     """An engine that knows all of one map, over the store with these paths imported: the store that was named, else one that lives as long as this.
 
-    Without paths and without a named store, the user's own store.
+    Without paths and without a named store, the user's own store. A store at a URL is a fleet's: Spark reads it where it lies.
     """
     from ghostkey import story
     from ghostkey.store.engines import open_engine
@@ -63,6 +63,16 @@ def opened(
 
     progress = ProgressLine()
     with contextlib.ExitStack() as stack:
+        if store and "://" in store:
+            if engine != "spark" or paths:
+                hint = "import into a folder, and copy its parts there" if paths else "add --engine spark"
+                raise UsageError(f"{store} is a URL, and only Spark reads from there", hint)
+            progress(f"reading {store}")
+            found = open_engine(engine, History(), store)
+            story.prepare(found, subjects, holder)
+            progress.done()
+            yield found
+            return
         if store or not paths:
             history = History(Path(store) if store else None)
         else:
@@ -81,7 +91,7 @@ def opened(
         found = open_engine(engine, history)
         story.prepare(found, subjects, holder)
         progress.done()
-        yield found, history
+        yield found
 
 
 def _import_live(history: History, holder: tuple[str, str, str], where: ClusterWords, progress: ProgressLine) -> None:

@@ -44,7 +44,7 @@ def command(
         from ghostkey.cli._history import one_holder, opened
 
         holder = one_holder(map_words, namespace)
-        with opened(holder, paths, sort, store, engine, carve=carve, where=(kubeconfig, context, None, ())) as (asked, _):
+        with opened(holder, paths, sort, store, engine, carve=carve, where=(kubeconfig, context, None, ())) as asked:
             found = present_keys(asked, *holder)
         rows = [_record(row, when(row["last_set_at"])) for row in found]
     else:

@@ -86,7 +86,7 @@ def _tell(what: str, key: str, namespace: str | None, past: tuple[Any, ...], pag
 
     paths, sort, store, engine, carve, fields, subjects, where = past
     holder = one_holder((what,), namespace)
-    with opened(holder, paths, sort, store, engine, carve=carve, fields=fields, subjects=subjects, where=where) as (asked, _):
+    with opened(holder, paths, sort, store, engine, carve=carve, fields=fields, subjects=subjects, where=where) as asked:
         told = stories.story_of(asked, *holder, key)
         if not told.keys:
             raise UsageError(

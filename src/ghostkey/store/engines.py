@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Protocol
 
-from ghostkey.model.errors import GhostkeyError, UsageError
+from ghostkey.model.errors import GhostkeyError, SourceDamaged, UsageError
 from ghostkey.store.history import TABLES, TIMES, History, column_types
 
 # `at` is a word of SQL itself; in queries times are integers, and the name says their unit
@@ -114,6 +113,7 @@ class SparkEngine:
 
     def __init__(self, history: History, store: str = "") -> None:
         try:
+            from pyspark.errors import AnalysisException
             from pyspark.sql import SparkSession
         except ImportError:
             raise GhostkeyError("--engine spark needs pyspark, which is not installed", "pip install 'ghostkey[spark]'") from None
@@ -138,7 +138,12 @@ class SparkEngine:
                 self._tables[table] = f"SELECT {typed}{codes} WHERE FALSE"
                 self.define(table, self._tables[table])
                 continue
-            frame = self._spark.read.parquet(*files)
+            try:
+                frame = self._spark.read.parquet(*files)
+            except AnalysisException as error:
+                words = str(error).splitlines()[0]
+                hint = "name what holds the folder `parts` of a store"
+                raise SourceDamaged(f"cannot read {store or history.directory}: {words}", hint) from None
             frame.createOrReplaceTempView(f"{table}_files")
             columns = [
                 f"unix_micros(CAST(`{name}` AS TIMESTAMP)) AS {SQL_NAMES.get(name, name)}" if name in TIMES else f"`{name}`"
@@ -227,10 +232,8 @@ def _find_java() -> None:
 
 
 def open_engine(name: str, history: History, store: str = "", memory: str = "") -> Engine:
-    """The engine that a user named; raises UsageError for another word."""
+    """The engine that a user named; `store` is a URL that Spark reads instead. Raises UsageError for another word."""
     if name == "duckdb":
-        if store:
-            history = History(Path(store))
         return DuckEngine(history, memory)
     if name == "spark":
         return SparkEngine(history, store)
