@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ghostkey.kube.sizes import OBJECT_LIMIT, VALUES_LIMIT
-from ghostkey.report.text import coverage_lines, key_name, proof_lines, rate_unit
+from ghostkey.report.text import coverage_lines, key_name, proof_lines, rate_unit, rounded
 from ghostkey.story import CLASSES, Story, when
 
 LIFELINES = 40
@@ -135,7 +135,7 @@ def _growth(story: Story) -> Iterator[str]:
 
     yield "<h2 id=growth>Growth</h2>"
     unit, share = rate_unit(points)
-    said = f"{law.keys:,} keys, {law.bytes:,} bytes of keys and values; {law.keys_per_day / share:,.4g} keys a {unit}."
+    said = f"{law.keys:,} keys, {law.bytes:,} bytes of keys and values; {rounded(law.keys_per_day / share)} keys a {unit}."
     if law.full_at is not None:
         said += f" At this rate the limit that binds first ({law.binding}) is met {when(law.full_at)}."
     if law.follows_subjects:

@@ -112,9 +112,15 @@ def _growth(story: Story) -> Iterator[str]:
     if law.keys_per_day:
         unit, share = rate_unit(story.growth)
         low, middle, high, size = (number / share for number in (law.low, law.keys_per_day, law.high, law.bytes_per_day))
-        yield f"  {middle:,.4g} keys a {unit} (half of all estimates: {low:,.4g} to {high:,.4g}), {size:,.4g} bytes a {unit}"
+        estimates = f"(half of all estimates: {rounded(low)} to {rounded(high)})"
+        yield f"  {rounded(middle)} keys a {unit} {estimates}, {rounded(size)} bytes a {unit}"
     if law.full_at is not None:
         yield f"  binds first: {law.binding}; full {when(law.full_at)} at this rate"
+
+
+def rounded(number: float) -> str:
+    """A number for people: three digits are enough, but none is left out before the point."""
+    return f"{number:,.0f}" if abs(number) >= 100 else f"{number:.3g}"
 
 
 def rate_unit(points: list[dict[str, Any]]) -> tuple[str, int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import signal
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -140,7 +141,9 @@ def read_shared(log: AuditLog, shares: Sequence[list[Piece]], digest: Hash, part
     """The events of the first share and of what the others hand over; theirs go to `parts`."""
     # a copy of this process begins at once, but is safe only where no other thread could hold a lock
     way = "fork" if sys.platform == "linux" and threading.active_count() == 1 else "spawn"
-    pool = ProcessPoolExecutor(len(shares) - 1, multiprocessing.get_context(way))
+    # an interrupt from the keyboard ends helpers at once and without a word
+    interrupt = (signal.SIGINT, signal.SIG_DFL)
+    pool = ProcessPoolExecutor(len(shares) - 1, multiprocessing.get_context(way), signal.signal, interrupt)
     try:
         work = [pool.submit(_read_share, number, pieces, digest, parts) for number, pieces in enumerate(shares) if number]
         yield from log.read(shares[0])
