@@ -144,11 +144,11 @@ def read(sort: str, path: str) -> None:
     import gc
 
     from ghostkey.sources._open import open_source
-    from ghostkey.sources._states import keyed_hash
+    from ghostkey.sources._states import KeyedHash
     from ghostkey.sources.audit_log import AuditLog
 
     gc.disable()
-    source = open_source([Path(path)], sort, keyed_hash(b"bench"))
+    source = open_source([Path(path)], sort, KeyedHash(b"bench"))
     with tempfile.TemporaryDirectory(prefix="ghostkey-bench-") as temporary:
         parts = Counted(Path(temporary))
         began = time.perf_counter()

@@ -22,7 +22,7 @@ from ghostkey.model.events import Coverage, KeysSeen, Shape, SubjectsSeen
 from ghostkey.model.history import rfc3339
 from ghostkey.model.refs import CONFIG_MAPS, SECRETS, Kind, ObjectRef
 from ghostkey.sources._open import open_source, sort_of
-from ghostkey.sources._states import keyed_hash
+from ghostkey.sources._states import KeyedHash
 from ghostkey.store.engines import Engine
 from ghostkey.store.history import SCHEMA_VERSION, History, Imported, content_id
 from ghostkey.store.snapshot import Snapshot
@@ -86,7 +86,7 @@ def import_paths(
     sorts: dict[str, list[Path]] = {}
     for path in map(Path, paths):
         sorts.setdefault(sort or sort_of(path), []).append(path)
-    digest = keyed_hash(history.secret)
+    digest = KeyedHash(history.secret)
     salt = repr((sorted(fields), carve, SCHEMA_VERSION))
     done = []
     for found, members in sorts.items():

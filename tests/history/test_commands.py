@@ -17,7 +17,7 @@ from ghostkey.kube.client import ApiClient
 from ghostkey.kube.config import load_config
 from ghostkey.model.history import Covered, HistoryEvent, KeyEvent
 from ghostkey.model.refs import CONFIG_MAPS
-from ghostkey.sources._states import keyed_hash
+from ghostkey.sources._states import KeyedHash
 from ghostkey.sources.recorder import Recorder
 from ghostkey.store.engines import DuckEngine
 from ghostkey.store.history import History
@@ -293,7 +293,7 @@ def test_watch_that_breaks_misses_nothing_or_says_so() -> None:
         make_map(control_plane, "prod", "registry", {"a": "1"})
         ready = threading.Event()
         client = ApiClient(load_config(str(control_plane.kubeconfig)))
-        recorder = Recorder(client, [CONFIG_MAPS], keyed_hash(b"k"), namespace="prod", on_ready=ready.set)
+        recorder = Recorder(client, [CONFIG_MAPS], KeyedHash(b"k"), namespace="prod", on_ready=ready.set)
         events: list[HistoryEvent] = []
         watching = threading.Thread(target=lambda: events.extend(recorder.events(300)))
         watching.start()

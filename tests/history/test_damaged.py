@@ -21,14 +21,14 @@ from hypothesis import strategies as st
 from ghostkey.model.errors import SourceDamaged
 from ghostkey.model.history import Covered, HistoryEvent, KeyEvent, SubjectEvent
 from ghostkey.sources._etcd import DamagedValueError, Reader, _LargeMap, decode, entries, fields
-from ghostkey.sources._states import keyed_hash
+from ghostkey.sources._states import KeyedHash
 from ghostkey.sources.audit_log import AuditLog, _differing, _predicted
 from ghostkey.sources.etcd_snapshot import EtcdSnapshot
 from ghostkey.sources.etcd_wal import EtcdWal
 from ghostkey.testing import ControlPlane
 from tests.helpers import make_map, make_tenant, make_tenants_kind, merge
 
-DIGEST = keyed_hash(b"k")
+DIGEST = KeyedHash(b"k")
 INPUTS = 70_000  # mutations of each: audit lines, etcd values, and windows; with the files over 200,000 in all
 FILES = 150  # whole mutated snapshots and WALs
 

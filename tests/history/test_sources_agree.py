@@ -22,7 +22,7 @@ from ghostkey.kube.config import load_config
 from ghostkey.model.history import Covered, HistoryEvent, KeyEvent, SubjectEvent
 from ghostkey.model.refs import CONFIG_MAPS, SECRETS
 from ghostkey.sources import _audit_files
-from ghostkey.sources._states import keyed_hash
+from ghostkey.sources._states import KeyedHash
 from ghostkey.sources.audit_log import AuditLog
 from ghostkey.sources.etcd_snapshot import EtcdSnapshot
 from ghostkey.sources.etcd_wal import EtcdWal
@@ -33,7 +33,7 @@ from tests.helpers import make_tenants_kind
 from tests.history.test_mistakes import SHOWS_ALL
 
 FIELDS = [("tenants.demo", "metadata.annotations")]
-DIGEST = keyed_hash(b"the same for all sources")
+DIGEST = KeyedHash(b"the same for all sources")
 WRITES = 2_200
 MERGE, STRATEGIC = "application/merge-patch+json", "application/strategic-merge-patch+json"
 JSON_PATCH, APPLY = "application/json-patch+json", "application/apply-patch+yaml"

@@ -101,7 +101,7 @@ def _import_live(history: History, holder: tuple[str, str, str], where: ClusterW
     from ghostkey import story
     from ghostkey.cli._cluster import connect
     from ghostkey.model.refs import CONFIG_MAPS, SECRETS
-    from ghostkey.sources._states import keyed_hash
+    from ghostkey.sources._states import KeyedHash
     from ghostkey.sources.managed_fields import ManagedFields
     from ghostkey.store.engines import DuckEngine
 
@@ -115,7 +115,7 @@ def _import_live(history: History, holder: tuple[str, str, str], where: ClusterW
         if older.source == told:
             history.drop(older.id)
     known = story.keys_there(DuckEngine(history), holder)
-    source = ManagedFields(client, chosen, namespace, name, keyed_hash(history.secret), known)
+    source = ManagedFields(client, chosen, namespace, name, KeyedHash(history.secret), known)
     history.add(f"live-{secrets.token_hex(8)}", source.origin, told, source.events())
 
 

@@ -42,7 +42,7 @@ def command(
     from ghostkey.inference.infer import is_custom
     from ghostkey.kube.discovery import discover, resolve
     from ghostkey.model.refs import CONFIG_MAPS, SECRETS
-    from ghostkey.sources._states import keyed_hash
+    from ghostkey.sources._states import KeyedHash
     from ghostkey.sources.recorder import Recorder
     from ghostkey.store.history import History
 
@@ -57,7 +57,7 @@ def command(
     def ready() -> None:
         click.echo(f"recording {len(chosen)} kinds into {history.directory}", err=True)
 
-    recorder = Recorder(client, chosen, keyed_hash(history.secret), parse_fields(fields), namespace or "", ready)
+    recorder = Recorder(client, chosen, KeyedHash(history.secret), parse_fields(fields), namespace or "", ready)
     with contextlib.suppress(ValueError):  # not the main thread, as in tests
         signal.signal(signal.SIGTERM, lambda *_: recorder.stop())
         signal.signal(signal.SIGINT, lambda *_: recorder.stop())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,9 +14,10 @@ from typing import Any, NamedTuple
 from ghostkey.model.errors import SourceDamaged
 from ghostkey.sources._audit_event import received
 
-BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 1 << 19
 LINE_BYTES = 64 << 20  # an object is at most 1.5 MiB, and stands in an event twice, escaped
 SHARE_BYTES = 16 << 20  # less is not worth a process
+_NEWLINE = re.compile(rb"\n")
 GZIP = b"\x1f\x8b"
 GZIP_RATIO = 10  # what such a file holds is about so many times what it takes
 
@@ -98,21 +100,23 @@ def _line_start(path: Path, place: int) -> int:
 class _Feed(io.RawIOBase):
     """Bytes of a file for a BufferedReader; a line longer than any event is cut, so that it does not fill the memory."""
 
-    def __init__(self, handle: Any, size: int | None) -> None:
-        self._handle, self._size = handle, size
-        self.fed = self.taken = 0  # bytes given, and how many of them when the last line was taken
+    def __init__(self, handle: Any, size: int | None, note_bytes: Callable[[int], None]) -> None:
+        self._handle, self._size, self._note_bytes = handle, size, note_bytes
+        self._fed = self._run = 0  # bytes given, and about how many of them since the last line ended
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
         if self._size is not None:
-            buffer = buffer[: max(0, self._size - self.fed)]
+            buffer = buffer[: max(0, self._size - self._fed)]
         count: int = self._handle.readinto1(buffer)
-        self.fed += count
-        if count and self.fed - self.taken > LINE_BYTES:
+        self._fed += count
+        self._note_bytes(count)
+        self._run = 0 if _NEWLINE.search(buffer, 0, count) else self._run + count
+        if self._run > LINE_BYTES:
             buffer[0] = 10
-            self.taken = self.fed
+            self._run = 0
         return count
 
 
@@ -124,14 +128,12 @@ def _open(piece: Piece) -> Any:
     return gzip.GzipFile(fileobj=handle) if handle.peek(2)[:2] == GZIP else handle
 
 
-def lines(piece: Piece, note_damage: Callable[[], None]) -> Iterator[bytes]:
+def lines(piece: Piece, note_damage: Callable[[], None], note_bytes: Callable[[int], None] = lambda _: None) -> Iterator[bytes]:
     """Lines of one file. What a cut gzip file holds before its end is read; the cut is damage."""
     try:
         with _open(piece) as handle:
-            feed = _Feed(handle, None if piece.end is None else piece.end - piece.begin)
-            for line in io.BufferedReader(feed, BLOCK_BYTES):
-                feed.taken = feed.fed
-                yield line
+            feed = _Feed(handle, None if piece.end is None else piece.end - piece.begin, note_bytes)
+            yield from io.BufferedReader(feed, BLOCK_BYTES)
     except (EOFError, zlib.error, gzip.BadGzipFile):
         note_damage()
     except OSError as error:

@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 
 from ghostkey.model.history import HistoryEvent, KeyEvent, Writer
 from ghostkey.sources._audit_files import Piece
-from ghostkey.sources._states import Hash, Place, States
-from ghostkey.sources.audit_log import AuditLog, Holder
+from ghostkey.sources._states import KeyedHash, Place, States
+from ghostkey.sources.audit_log import AuditLog, Head, Holder
 from ghostkey.store.history import Parts
 
 HELD_BYTES = 32 << 20  # a log of which more must be held back is better read in turn
@@ -53,24 +53,24 @@ class Handover:
     last: int | None = None
     damaged: int = 0
     forgotten: int = 0
-    count: int = 0
+    bytes: int = 0
 
 
 class Share(AuditLog):
     """A later share of a log, read without what came before it."""
 
-    def __init__(self, digest: Hash) -> None:
+    def __init__(self, digest: KeyedHash) -> None:
         super().__init__([], digest)
         self._handover = Handover()
         self._held_bytes = 0
         self._now = b""
 
-    def _quick(self, line: bytes) -> Sequence[HistoryEvent] | None:
+    def _change(self, line: bytes, request: int, head: Head) -> list[KeyEvent] | None:
         self._now = line
-        return super()._quick(line)
+        return super()._change(line, request, head)
 
     def _line(self, line: bytes) -> Iterator[HistoryEvent]:
-        self._told = None
+        self._now, self._told = line, None
         events = list(super()._line(line))
         if self._told is not None:
             holder, is_whole = self._told
@@ -121,11 +121,11 @@ class Share(AuditLog):
         found = self._handover
         found.states = {holder: state for holder, state in self._states.all().items() if holder in found.nested}
         found.applied, found.gaps, found.first, found.last = self._applied, self._gaps, self._first, self._last
-        found.damaged, found.forgotten, found.count = self._damaged, self._states.forgotten, self.count
+        found.damaged, found.forgotten, found.bytes = self._damaged, self._states.forgotten, self.bytes
         return found
 
 
-def _read_share(number: int, pieces: list[Piece], digest: Hash, parts: Parts) -> Handover | None:
+def _read_share(number: int, pieces: list[Piece], digest: KeyedHash, parts: Parts) -> Handover | None:
     """Reads one share into files of its own; None when that cannot be done."""
     share = Share(digest)
     try:
@@ -137,7 +137,7 @@ def _read_share(number: int, pieces: list[Piece], digest: Hash, parts: Parts) ->
     return share.handover()
 
 
-def read_shared(log: AuditLog, shares: Sequence[list[Piece]], digest: Hash, parts: Parts) -> Iterator[HistoryEvent]:
+def read_shared(log: AuditLog, shares: Sequence[list[Piece]], digest: KeyedHash, parts: Parts) -> Iterator[HistoryEvent]:
     """The events of the first share and of what the others hand over; theirs go to `parts`."""
     # a copy of this process begins at once, but is safe only where no other thread could hold a lock
     way = "fork" if sys.platform == "linux" and threading.active_count() == 1 else "spawn"
@@ -156,5 +156,7 @@ def read_shared(log: AuditLog, shares: Sequence[list[Piece]], digest: Hash, part
             else:
                 parts.drop(number)
                 yield from log.read(shares[number])
-    finally:
+    except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    pool.shutdown()

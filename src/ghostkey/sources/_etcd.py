@@ -15,7 +15,7 @@ import msgspec
 
 from ghostkey.model.history import CREATED, DELETED, DELETING, SEEN, Covered, HistoryEvent, SubjectEvent, Writer, microseconds
 from ghostkey.sources._common import common_beginning, common_end, entries_at, paths_for
-from ghostkey.sources._states import Hash, MapStates, decoded
+from ghostkey.sources._states import KeyedHash, MapStates, decoded
 
 PROTOBUF = b"k8s\x00"
 ENCRYPTED = b"k8s:enc:"
@@ -304,7 +304,7 @@ class Reader:
     """Turns puts and deletes of etcd keys, in the order of revisions, into events. One for each source."""
 
     origin: str
-    digest: Hash
+    digest: KeyedHash
     fields: list[tuple[str, str]] = field(default_factory=list)
     states: MapStates = field(init=False)
     last_time: int | None = None

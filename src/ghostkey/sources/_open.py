@@ -9,7 +9,7 @@ from typing import Protocol
 
 from ghostkey.model.errors import SourceDamaged, UsageError
 from ghostkey.model.history import HistoryEvent
-from ghostkey.sources._states import Hash
+from ghostkey.sources._states import KeyedHash
 
 SORTS = ("audit", "snapshot", "wal", "dumps")
 BBOLT_MAGIC = b"\xed\xda\x0c\xed"
@@ -73,7 +73,7 @@ def _head(path: Path) -> bytes:
 def open_source(
     paths: Iterable[Path],
     sort: str,
-    digest: Hash,
+    digest: KeyedHash,
     fields: Iterable[tuple[str, str]] = (),
     *,
     carve: bool = False,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from typing import Any
 
@@ -14,7 +14,6 @@ import msgspec
 from ghostkey.model.history import DELETE, NOBODY, SEEN, SET, KeyEvent, Writer
 from ghostkey.sources import _values
 
-Hash = Callable[[bytes], int]
 Facts = tuple[int, int, str]  # hash, bytes, shape
 Place = tuple[str, str]  # field and path
 States = dict[Place, dict[str, Facts]]
@@ -24,32 +23,29 @@ NO_FACTS: Facts = (0, -1, "")  # of a key that is gone
 _new = tuple.__new__  # a named tuple's own constructor takes four times as long
 
 
-class _KeyedHash:
-    __slots__ = ("_copy", "_secret")
+class KeyedHash:
+    """A hash of values that stays the same from run to run, and says nothing without the secret."""
+
+    __slots__ = ("_secret", "copy")
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
         # a copy of one that has the key takes two thirds of the time
-        self._copy = blake2b(digest_size=8, key=secret).copy
+        self.copy = blake2b(digest_size=8, key=secret).copy
 
     def __call__(self, value: bytes) -> int:
-        state = self._copy()
+        state = self.copy()
         state.update(value)
         return int.from_bytes(state.digest(), "big") >> 1
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _KeyedHash, (self._secret,)
-
-
-def keyed_hash(secret: bytes) -> Hash:
-    """A hash of values that stays the same from run to run, and says nothing without the secret."""
-    return _KeyedHash(secret)
+        return KeyedHash, (self._secret,)
 
 
 class MapStates:
     """The last known state of each map; `change` yields what a new one means."""
 
-    def __init__(self, origin: str, digest: Hash) -> None:
+    def __init__(self, origin: str, digest: KeyedHash) -> None:
         self.origin, self._digest = origin, digest
         self._states: OrderedDict[tuple[str, str, str], States] = OrderedDict()
         self.is_recovered = False  # marks events from now on: what they are told from was freed already
@@ -72,6 +68,14 @@ class MapStates:
         """Takes a state that somebody else followed."""
         self._keep(holder, state)
 
+    def state(self, holder: tuple[str, str, str]) -> States | None:
+        """The state of a map; `patch` changes it in place."""
+        return self._states.get(holder)
+
+    def grown(self) -> None:
+        """Says that a key was added to a state from without."""
+        self._kept += 1
+
     def known(self, holder: tuple[str, str, str]) -> bool:
         """Whether the map has a state from which a change can be told."""
         return holder in self._states
@@ -81,7 +85,7 @@ class MapStates:
         self._kept -= _size(self._states.pop(holder, None))
 
     def facts(self, raw: bytes) -> tuple[Facts, object]:
-        """Hash, size and shape of one value, and the document that it holds."""
+        """KeyedHash, size and shape of one value, and the document that it holds."""
         name, document = self._shape(raw, is_secret=False)
         return (self._digest(raw), len(raw), name), document
 

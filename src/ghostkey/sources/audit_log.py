@@ -14,6 +14,7 @@ Source
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import urllib.parse
@@ -32,6 +33,7 @@ from ghostkey.model.history import (
     REFUSED_DELETE,
     REFUSED_SET,
     RELEASED,
+    SET,
     Covered,
     HistoryEvent,
     KeyEvent,
@@ -58,7 +60,8 @@ from ghostkey.sources._audit_event import (
 )
 from ghostkey.sources._audit_files import Piece, divided, in_order, lines
 from ghostkey.sources._common import common_beginning, common_end, entries_at, paths_for, revision_of
-from ghostkey.sources._states import Hash, MapStates
+from ghostkey.sources._states import FIELDS, Facts, KeyedHash, MapStates
+from ghostkey.sources._values import look, may_hold_maps
 from ghostkey.store.history import Parts
 
 if TYPE_CHECKING:
@@ -69,6 +72,8 @@ HEAD_BYTES = 4_000  # from the beginning to the end of objectRef: user, groups a
 META_BYTES = 1_000  # of an object's name, namespace, uid, resourceVersion and timestamps, which come first
 HEADS_KEPT = 10_000
 RAW_BYTES = 64 << 20
+LARGE_LINE_BYTES = 16 << 10
+COMMA, Z = b",Z"
 Holder = tuple[str, str, str]
 MAPS = {"configmaps", "secrets"}
 # written without end and no subject of any key
@@ -90,16 +95,32 @@ _MAPS = {b"configmaps", b"secrets"}
 _CHANGES = {b"upd", b"pat"}
 _READS = {b"get", b"lis", b"wat"}
 _NULL = re.compile(rb":\s*null\b")
+_ONE = b'{"data":{'
+# how far what is looked for lies from where its mark begins
+TO_REQUEST, TO_DATA, TO_VERSION, TO_TIME, TO_ENTRY = len(_REQUEST), len(_DATA) - 1, len(_VERSION), len(RECEIVED), len(_ONE)
+ID_BEGIN = len(_FULL)
+_number = int.from_bytes
 _new = tuple.__new__  # a named tuple's own constructor takes four times as long
 
 
 DECODE, READ, ELSEWHERE = range(3)  # sorts of line; ELSEWHERE changes what is no map
 
 
-class _Head(NamedTuple):
+class _Map:
+    """A ConfigMap as last seen: the JSON of its data, None when that is not known, and the facts of its keys."""
+
+    __slots__ = ("holder", "keys", "raw")
+
+    def __init__(self, holder: Holder) -> None:
+        self.holder = holder
+        self.raw: bytes | None = None
+        self.keys: dict[str, Facts] | None = None  # None when there are maps within its values
+
+
+class Head(NamedTuple):
     """What a line says before its objects, apart from its audit id: the same for all writes of one writer to one map."""
 
-    holder: Holder
+    map: _Map
     writer: Writer
     is_patch: bool
 
@@ -112,22 +133,23 @@ class AuditLog:
     def __init__(
         self,
         paths: Iterable[str | Path],
-        digest: Hash,
+        digest: KeyedHash,
         fields: Iterable[tuple[str, str]] = (),
         progress: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._paths = [Path(path) for path in paths]
         self._fields = list(fields)  # (qualified resource or a word for it, path of a map-valued field)
-        self._digest = digest
+        self._digest, self._hashing = digest, digest.copy
         self._states = MapStates(ORIGIN, digest)
-        self.count = 0
+        self.bytes = 0
         self._progress = progress
         self._first: int | None = None
         self._last: int | None = None
         self._gaps: dict[tuple[str, str, str], list[int | None]] = {}
-        self._raw: dict[Holder, bytes] = {}  # the data of maps as last seen, the JSON of them, to find what changed in it
+        self._maps: dict[Holder, _Map] = {}
         self._raw_bytes = 0
-        self._heads: dict[bytes, _Head | int] = {}
+        self._seconds: dict[bytes, int | None] = {}
+        self._heads: dict[bytes, Head | int] = {}
         self._passed = b""  # the last line that was not decoded
         self._damaged = 0
         self._told: tuple[Holder, bool] | None = None  # the map of the line that was decoded, and whether all of it is known now
@@ -152,15 +174,7 @@ class AuditLog:
     def read(self, pieces: Iterable[Piece]) -> Iterator[HistoryEvent]:
         """The events of some pieces of the log."""
         for piece in pieces:
-            for line in lines(piece, self._note_damage):
-                self.count += 1
-                if self.count % 20_000 == 0:
-                    self._progress(f"read {self.count:,} audit events")
-                events = self._quick(line)
-                if events is None:
-                    yield from self._line(line)
-                elif events:
-                    yield from events
+            yield from itertools.chain.from_iterable(map(self._events, lines(piece, self._note_damage, self._note_bytes)))
         if self._passed:
             self._cover(received(self._passed))
 
@@ -179,8 +193,7 @@ class AuditLog:
             elif held.is_apply:
                 yield from self._released_by(held.line)
             else:
-                events = self._quick(held.line)
-                yield from self._line(held.line) if events is None else events
+                yield from self._events(held.line)
         for holder, state in handover.states.items():
             self._forget(holder)
             self._states.adopt(holder, state)
@@ -192,8 +205,7 @@ class AuditLog:
                 self._gap(kind, namespace, why, at)
         self._damaged += handover.damaged
         self._states.forgotten += handover.forgotten
-        self.count += handover.count
-        self._progress(f"read {self.count:,} audit events")
+        self._note_bytes(handover.bytes)
 
     def _covered(self) -> Iterator[Covered]:
         if self._first is None:
@@ -210,6 +222,10 @@ class AuditLog:
         if self._states.forgotten:
             why = f"{self._states.forgotten} maps were seen again after being forgotten: more maps than are remembered"
             yield Covered(ORIGIN, "*", "*", self._first, self._last, None, None, True, why)
+
+    def _note_bytes(self, count: int) -> None:
+        self.bytes += count
+        self._progress(f"read {self.bytes >> 20:,} MB of audit logs")
 
     def _note_damage(self) -> None:
         self._damaged += 1
@@ -555,28 +571,30 @@ class AuditLog:
 
     # lines that need not be decoded
 
-    def _quick(self, line: bytes) -> Sequence[HistoryEvent] | None:
-        """The events of a line of which little has to be looked at; None for one that must be decoded.
+    def _events(self, line: bytes) -> Sequence[HistoryEvent]:
+        """The events of a line, which is decoded when looking at little of it is not enough.
 
         Most lines of a log are of no map, and most of the others change a key or two of a map that is known.
         """
-        request = line.find(_REQUEST, _ID_END, HEAD_BYTES) if line.startswith(_FULL) else -1
-        head: _Head | int | None
-        if request >= 0:
-            # a writer that writes to the same thing again begins its line alike
-            text = line[_ID_END:request]
-            head = self._heads.get(text)
-            if head is None:
+        # a writer that writes to the same thing again begins its line alike, apart from the audit id
+        request = line.find(_REQUEST, _ID_END, HEAD_BYTES)
+        text = line[_ID_END:request]
+        head: Head | int | None = self._heads.get(text)
+        if head is None:
+            if request < 0 or not line.startswith(_FULL):
+                head = self._sort(line)
+            else:
                 if len(self._heads) > HEADS_KEPT:
                     self._heads.clear()
                 head = self._heads[text] = self._head(line, text)
-        else:
-            head = self._sort(line)
-        if isinstance(head, _Head):
-            return self._change(line, request, head)
+        if head.__class__ is Head:
+            found = self._one_key(line, request, head) if len(line) < LARGE_LINE_BYTES else None
+            if found is None:
+                found = self._change(line, request, head)
+            return list(self._line(line)) if found is None else found
         # an object that is being deleted may go by the write that takes its last finalizer
         if head == DECODE or (head == ELSEWHERE and _DELETION in line):
-            return None
+            return list(self._line(line))
         # its time only widens the coverage, and the next one's will too
         if self._first is None:
             self._cover(received(line))
@@ -595,7 +613,7 @@ class AuditLog:
         resource = line[place : line.find(b'"', place)]
         return DECODE if verb not in _CHANGES or place < len(_REFERENCE) or resource in _MAPS or self._fields else ELSEWHERE
 
-    def _head(self, line: bytes, text: bytes) -> _Head | int:
+    def _head(self, line: bytes, text: bytes) -> Head | int:
         """What stands in a line from its audit id to its objects."""
         sort = self._sort(line)
         if sort != DECODE:
@@ -612,15 +630,16 @@ class AuditLog:
         ):  # fmt: skip
             return DECODE
         writer = self._writer(event, event.request_uri.partition("?")[2])
-        return _Head(("configmaps", reference.namespace, reference.name), writer, event.verb == "patch")
+        holder = ("configmaps", reference.namespace, reference.name)
+        return Head(self._maps.setdefault(holder, _Map(holder)), writer, event.verb == "patch")
 
-    def _change(self, line: bytes, request: int, head: _Head) -> list[KeyEvent] | None:
+    def _change(self, line: bytes, request: int, head: Head) -> list[KeyEvent] | None:
         """The events of a write of a known ConfigMap, from the few bytes of its data that differ; None to decode it all.
 
         What is cut out is checked: it decodes as JSON of its type, and all around it is as it was, or the line is decoded.
         """
-        holder, writer, is_patch = head
-        before = self._raw.get(holder)
+        known, writer, is_patch = head
+        holder, before = known.holder, known.raw
         if before is None or not self._states.known(holder):
             return None
         response = line.find(_RESPONSE, request)
@@ -655,7 +674,7 @@ class AuditLog:
             changed = _differing(before, data)
             if changed is None:
                 return None
-        self._raw[holder] = data
+        known.raw = data
         self._raw_bytes += len(data) - len(before)
         begin = tail + len(RECEIVED)
         at = microseconds(line[begin : line.find(b'"', begin)].decode("ascii", "replace"))
@@ -686,13 +705,111 @@ class AuditLog:
                 return
         except UNREADABLE:
             return
-        self._raw[holder] = data
+        state = self._states.state(holder)
+        if state is None:
+            return
+        known = self._maps.pop(holder, None) or _Map(holder)
+        self._maps[holder] = known  # the newest comes last
+        known.raw = data
+        known.keys = state["data", ""] if len(state) <= len(FIELDS) else None
         self._raw_bytes += len(data)
-        while self._raw_bytes > RAW_BYTES:
-            self._forget(next(iter(self._raw)))
+        for other in list(self._maps) if self._raw_bytes > RAW_BYTES else ():
+            self._forget(other)
+            if self._raw_bytes <= RAW_BYTES:
+                break
 
     def _forget(self, holder: Holder) -> None:
-        self._raw_bytes -= len(self._raw.pop(holder, b""))
+        known = self._maps.get(holder)
+        if known is not None and known.raw is not None:
+            self._raw_bytes -= len(known.raw)
+            known.raw = known.keys = None
+
+    def _one_key(self, line: bytes, request: int, head: Head) -> list[KeyEvent] | None:
+        """As `_change`, of a small line whose patch sets one key; None for another, or when anything is out of the ordinary.
+
+        All in one piece: most lines are such, and each call would take as long as a step of it.
+        """
+        known, (user, manager, agent, source_ip, _, verb), is_patch = head
+        before, keys = known.raw, known.keys
+        response = line.find(_RESPONSE, request)
+        version = line.find(_VERSION, response, response + META_BYTES)
+        tail = line.rfind(RECEIVED)
+        start = line.find(_DATA, version, tail) + TO_DATA
+        if (
+            before is None or keys is None or not is_patch or response < 0 or version < 0 or start < version
+            or line[tail - 2 : tail] != b"}}" or line.find(_DELETION, version, start) >= 0
+        ):  # fmt: skip
+            return None
+        body = line[request + TO_REQUEST : response]
+        try:
+            asked = decode_merge_patch(body).data
+            ((key, value),) = asked.items()
+            place = tail + TO_TIME
+            fraction = int(line[place + 20 : place + 26])
+            audit_id = line[ID_BEGIN:_ID_END].decode()
+        except (*UNREADABLE, ValueError):
+            return None
+        after, entry = line[start : tail - 1], body[TO_ENTRY:-2]
+        colon = entry.find(b'":"') + 3
+        if value is None or colon < 3:
+            return None
+        # around the entry all must be as it was, and in its place nothing but the key as it was
+        begin = after.find(entry)
+        end = begin + len(entry)
+        if begin < 1:
+            return None
+        held = keys.get(key)
+        length = 0 if held is None else colon + held[1] + 1
+        stop = begin + length
+        # an entry goes with the comma after it, the last one with the comma before it
+        if held is None:
+            if after[end] == COMMA:
+                end += 1
+            elif after[begin - 1] == COMMA:
+                begin -= 1
+                stop = begin
+        elif before[begin : begin + colon] != entry[:colon]:
+            return None
+        if before[:begin] != after[:begin] or before[stop:] != after[end:]:
+            return None
+        second = line[place : place + 19]
+        at = self._seconds.get(second)
+        if at is None:
+            if len(self._seconds) > HEADS_KEPT:
+                self._seconds.clear()
+            at = self._seconds[second] = microseconds(second.decode("ascii", "replace") + "Z")
+        shape, _, document = look(value, identify=False)
+        if at is None or line[place + 26] != Z or shape.doubled or (document and may_hold_maps(document)):
+            return None
+        at += fraction
+        if self._last is None or at > self._last:
+            self._last = at
+        known.raw = after
+        self._raw_bytes += len(after) - len(before)
+        raw = value.encode()
+        hashing = self._hashing()
+        hashing.update(raw)
+        code, size = _number(hashing.digest(), "big") >> 1, len(raw)
+        if held is None:
+            appeared, grown = 1, size + len(key)
+            self._states.grown()
+        elif held[0] == code and held[1] == size:
+            return []
+        else:
+            appeared, grown = 0, size - held[1]
+        keys[key] = (code, size, shape.name)
+        version += TO_VERSION
+        revision = int(line[version : line.find(b'"', version)])
+        kind, namespace, map_name = known.holder
+        return [
+            _new(
+                KeyEvent,
+                (
+                    at, revision, kind, namespace, map_name, "data", "", key, SET, size, code, shape.name, appeared, grown, user,
+                    manager, agent, source_ip, audit_id, verb, "", ORIGIN, False,
+                ),
+            )
+        ]  # fmt: skip
 
 
 def _predicted(before: bytes, after: bytes, asked: Mapping[str, str | None]) -> dict[str, bytes | None] | None:

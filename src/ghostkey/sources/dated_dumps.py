@@ -28,7 +28,7 @@ from ghostkey.model.errors import SourceDamaged
 from ghostkey.model.history import DELETED, SEEN, Covered, HistoryEvent, SubjectEvent, Writer
 from ghostkey.model.refs import Kind
 from ghostkey.sources._common import entries_at, paths_for, revision_of
-from ghostkey.sources._states import Hash, MapStates, decoded
+from ghostkey.sources._states import KeyedHash, MapStates, decoded
 from ghostkey.sources.live_cluster import Scope
 from ghostkey.sources.manifests import Manifests, kind_of_manifest
 
@@ -45,7 +45,7 @@ class DatedDumps:
     def __init__(
         self,
         path: str | Path,
-        digest: Hash,
+        digest: KeyedHash,
         fields: Iterable[tuple[str, str]] = (),
         progress: Callable[[str], None] = lambda _: None,
     ) -> None:

@@ -23,7 +23,7 @@ from pathlib import Path
 from ghostkey.model.errors import SourceDamaged
 from ghostkey.model.history import Covered, HistoryEvent
 from ghostkey.sources._etcd import NOTHING, DamagedValueError, Reader, last_fields
-from ghostkey.sources._states import Hash
+from ghostkey.sources._states import KeyedHash
 
 ORIGIN = "etcd-snapshot"
 MAGIC = 0xED0CDAED
@@ -46,7 +46,7 @@ class EtcdSnapshot:
     def __init__(
         self,
         path: str | Path,
-        digest: Hash,
+        digest: KeyedHash,
         fields: Iterable[tuple[str, str]] = (),
         *,
         carve: bool = False,

@@ -26,7 +26,7 @@ from typing import NamedTuple
 from ghostkey.model.errors import SourceDamaged
 from ghostkey.model.history import Covered, HistoryEvent
 from ghostkey.sources._etcd import NOTHING, DamagedValueError, Reader, fields, last_fields
-from ghostkey.sources._states import Hash
+from ghostkey.sources._states import KeyedHash
 
 ORIGIN = "etcd-wal"
 METADATA, ENTRY, STATE, CRC, SNAPSHOT = 1, 2, 3, 4, 5
@@ -75,7 +75,7 @@ class EtcdWal:
     def __init__(
         self,
         path: str | Path,
-        digest: Hash,
+        digest: KeyedHash,
         fields: Iterable[tuple[str, str]] = (),
         progress: Callable[[str], None] = lambda _: None,
     ) -> None:

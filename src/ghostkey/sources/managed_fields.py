@@ -23,7 +23,7 @@ from ghostkey.model.errors import ApiFailed
 from ghostkey.model.history import DELETE, NOBODY, Covered, HistoryEvent, KeyEvent, microseconds
 from ghostkey.model.refs import SECRETS, Kind
 from ghostkey.sources._common import revision_of
-from ghostkey.sources._states import FIELDS, Hash, MapStates, decoded
+from ghostkey.sources._states import FIELDS, KeyedHash, MapStates, decoded
 
 ORIGIN = "live"
 Spot = tuple[str, str, str]  # field, path and key
@@ -35,7 +35,7 @@ class ManagedFields:
     origin = ORIGIN
 
     def __init__(
-        self, client: ApiClient, kind: Kind, namespace: str, name: str, digest: Hash, known: Mapping[Spot, int] | None = None
+        self, client: ApiClient, kind: Kind, namespace: str, name: str, digest: KeyedHash, known: Mapping[Spot, int] | None = None
     ) -> None:
         self._client, self._kind, self._namespace, self._name = client, kind, namespace, name
         self._states = MapStates(ORIGIN, digest)

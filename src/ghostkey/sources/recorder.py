@@ -27,7 +27,7 @@ from ghostkey.model.errors import AccessDenied, ApiFailed, GhostkeyError
 from ghostkey.model.history import CREATED, DELETED, DELETING, SEEN, Covered, HistoryEvent, SubjectEvent, Writer, microseconds
 from ghostkey.model.refs import Kind
 from ghostkey.sources._common import entries_at, paths_for, revision_of
-from ghostkey.sources._states import Hash, MapStates, decoded
+from ghostkey.sources._states import KeyedHash, MapStates, decoded
 
 ORIGIN = "watch"
 WATCH_SECONDS = 240.0
@@ -45,7 +45,7 @@ class Recorder:
         self,
         client: ApiClient,
         kinds: Sequence[Kind],
-        digest: Hash,
+        digest: KeyedHash,
         fields: Iterable[tuple[str, str]] = (),
         namespace: str = "",
         on_ready: Callable[[], None] = lambda: None,
