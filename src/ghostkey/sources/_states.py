@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from hashlib import blake2b
 from typing import Any
 
@@ -138,6 +138,7 @@ class MapStates:
         digest, origin, is_secret = self._digest, self.origin, kind == "secrets"
         events: list[KeyEvent] = []
         documents: list[tuple[str, object]] = []
+        nested = is_nested(state)
         for key, raw in changed.items():
             held = top.get(key)
             if raw is None:
@@ -155,7 +156,7 @@ class MapStates:
                     appeared, grown = 0, size - held[1]
                 shape, document = self._shape(raw, is_secret=is_secret)
                 top[key] = (code, size, shape)
-                if document and not is_secret and (len(state) > len(FIELDS) or _values.may_hold_maps(document)):
+                if document and not is_secret and (nested or _values.may_hold_maps(document)):
                     documents.append((key, document))
             self._kept += appeared
             events.append(
@@ -167,8 +168,10 @@ class MapStates:
                     ),
                 )
             )  # fmt: skip
-        if documents or len(state) > len(FIELDS):
-            events += self._patch_documents(holder, state, field, changed, documents, at, revision, writer)
+        if documents or nested:
+            events += self._patch_documents(
+                holder, state, field, {event.key for event in events}, documents, at, revision, writer
+            )
         return events
 
     @staticmethod
@@ -184,20 +187,16 @@ class MapStates:
         holder: tuple[str, str, str],
         state: States,
         field: str,
-        changed: Mapping[str, bytes | None],
+        changed: Container[str],
         documents: list[tuple[str, object]],
         at: int | None,
         revision: int | None,
         writer: Writer,
     ) -> list[KeyEvent]:
-        """KeyEvents of the entries of documents in the values that changed."""
+        """KeyEvents of the entries of documents in the values that changed; `changed` are the keys of these."""
         old = {
             place: facts for place, facts in state.items() if place[1] and place[0] == field and place[1].split("/")[0] in changed
         }
-        # a value that was written again as it was keeps its entries
-        same = {place for place in old if (key := place[1].split("/")[0]) in state[field, ""] and key not in dict(documents)
-                and changed[key] is not None}  # fmt: skip
-        old = {place: facts for place, facts in old.items() if place not in same}
         after: States = {}
         least = _values.NESTED_ENTRIES if len(state[field, ""]) <= 16 else _values.NESTED_ENTRIES_AMONG_MANY
         for key, document in documents:
@@ -326,6 +325,11 @@ class MapStates:
         while self._kept > KEYS_KEPT and len(self._states) > 1:
             self._kept -= _size(self._states.popitem(last=False)[1])
             self.forgotten += 1
+
+
+def is_nested(state: States) -> bool:
+    """Whether there are maps within values of a map."""
+    return len(state) > 1 and any(path for _, path in state)
 
 
 def _size(state: States | None) -> int:

@@ -47,7 +47,6 @@ from ghostkey.sources._audit_event import (
     Event,
     Meta,
     Object,
-    Patched,
     Reference,
     content_of,
     decode_event,
@@ -60,7 +59,7 @@ from ghostkey.sources._audit_event import (
 )
 from ghostkey.sources._audit_files import Piece, divided, in_order, lines
 from ghostkey.sources._common import common_beginning, common_end, entries_at, paths_for, revision_of
-from ghostkey.sources._states import FIELDS, Facts, KeyedHash, MapStates
+from ghostkey.sources._states import Facts, KeyedHash, MapStates, is_nested
 from ghostkey.sources._values import look, may_hold_maps
 from ghostkey.store.history import Parts
 
@@ -683,19 +682,20 @@ class AuditLog:
         revision = int(line[version : line.find(b'"', version)])
         user, manager, agent, source_ip, _, verb = writer
         writer = _new(Writer, (user, manager, agent, source_ip, line[len(_FULL) : _ID_END].decode("ascii", "replace"), verb))
-        if document is None:
-            if None not in asked.values():
-                return self._states.patch(holder, "data", changed, at, revision, writer)
-            removals: Patched = {"data": dict.fromkeys(key for key, value in asked.items() if value is None)}
-        else:
-            removals = patched_by(document, holder[0]) or {}
+        removals = {"data": asked} if document is None else patched_by(document, holder[0]) or {}
         absent = self._not_there(holder, removals)
         events = self._states.patch(holder, "data", changed, at, revision, writer)
+        known.keys = self._plain_keys(holder)
         content = {"data": self._states.keys(holder, "data")}
         events += self._missed(absent, holder, content, at, revision, writer)
         if isinstance(document, dict):
             events += self._released(body, holder, content, at, revision, writer)
         return events
+
+    def _plain_keys(self, holder: Holder) -> dict[str, Facts] | None:
+        """The facts of a map's keys, to be changed in place; None when there are maps within its values."""
+        state = self._states.state(holder)
+        return None if state is None or is_nested(state) else state.get(("data", ""))
 
     def _remember(self, holder: Holder, shown: bytes, pairs: Mapping[str, object]) -> None:
         """Keeps the JSON of a map's data, where it is the last thing in the object that was shown."""
@@ -705,13 +705,10 @@ class AuditLog:
                 return
         except UNREADABLE:
             return
-        state = self._states.state(holder)
-        if state is None:
-            return
         known = self._maps.pop(holder, None) or _Map(holder)
         self._maps[holder] = known  # the newest comes last
         known.raw = data
-        known.keys = state["data", ""] if len(state) <= len(FIELDS) else None
+        known.keys = self._plain_keys(holder)
         self._raw_bytes += len(data)
         for other in list(self._maps) if self._raw_bytes > RAW_BYTES else ():
             self._forget(other)
