@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from ghostkey.model.errors import SourceDamaged
 from ghostkey.sources._audit_event import received
 
-BLOCK_BYTES = 1 << 19
+BLOCK_BYTES = 1 << 20
 LINE_BYTES = 64 << 20  # an object is at most 1.5 MiB, and stands in an event twice, escaped
 SHARE_BYTES = 16 << 20  # less is not worth a process
 _NEWLINE = re.compile(rb"\n")
