@@ -208,6 +208,10 @@ def test_lines_that_are_not_decoded_give_the_events_of_those_that_are(tmp_path: 
     assert sorted(found, key=repr) == sorted(DecodesAll([log], DIGEST).events(), key=repr)
     ops = Counter(event.op for event in found if isinstance(event, KeyEvent))
     assert min(ops["set"], ops["delete"], ops["missed-delete"]) > 1_000
+    # and damaged lines among them are no end of it
+    for _ in range(3):
+        log.write_bytes(b"".join(line if rng.random() < 0.7 else mutated(line, rng) for line in lines))
+        assert len(list(AuditLog([log], DIGEST).events())) > 10_000
 
 
 def test_large_maps_of_etcd_change_as_decoding_it_all_would_say() -> None:

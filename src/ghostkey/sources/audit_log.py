@@ -72,7 +72,7 @@ META_BYTES = 1_000  # of an object's name, namespace, uid, resourceVersion and t
 HEADS_KEPT = 10_000
 RAW_BYTES = 64 << 20
 LARGE_LINE_BYTES = 16 << 10
-COMMA, Z = b",Z"
+COMMA, QUOTE, Z = b',"Z'
 Holder = tuple[str, str, str]
 MAPS = {"configmaps", "secrets"}
 # written without end and no subject of any key
@@ -655,6 +655,10 @@ class AuditLog:
             return None
         start += len(_DATA) - 1
         data = line[start : tail - 1]
+        version += len(_VERSION)
+        digits = line[version : line.find(b'"', version)]
+        if not digits.isdigit():
+            return None
         asked: dict[str, str | None] = {}
         document: object = None
         body = b""
@@ -678,8 +682,7 @@ class AuditLog:
         begin = tail + len(RECEIVED)
         at = microseconds(line[begin : line.find(b'"', begin)].decode("ascii", "replace"))
         self._cover(at)
-        version += len(_VERSION)
-        revision = int(line[version : line.find(b'"', version)])
+        revision = int(digits)
         user, manager, agent, source_ip, _, verb = writer
         writer = _new(Writer, (user, manager, agent, source_ip, line[len(_FULL) : _ID_END].decode("ascii", "replace"), verb))
         removals = {"data": asked} if document is None else patched_by(document, holder[0]) or {}
@@ -744,11 +747,13 @@ class AuditLog:
             place = tail + TO_TIME
             fraction = int(line[place + 20 : place + 26])
             audit_id = line[ID_BEGIN:_ID_END].decode()
+            version += TO_VERSION
+            revision = int(line[version : line.find(b'"', version)])
         except (*UNREADABLE, ValueError):
             return None
         after, entry = line[start : tail - 1], body[TO_ENTRY:-2]
         colon = entry.find(b'":"') + 3
-        if value is None or colon < 3:
+        if value is None or colon < 3 or entry[-1] != QUOTE:
             return None
         # around the entry all must be as it was, and in its place nothing but the key as it was
         begin = after.find(entry)
@@ -795,8 +800,6 @@ class AuditLog:
         else:
             appeared, grown = 0, size - held[1]
         keys[key] = (code, size, shape.name)
-        version += TO_VERSION
-        revision = int(line[version : line.find(b'"', version)])
         kind, namespace, map_name = known.holder
         return [
             _new(
