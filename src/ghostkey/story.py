@@ -35,10 +35,10 @@ LINKS = {
     "kind": "VARCHAR", "namespace": "VARCHAR", "name": "VARCHAR", "field": "VARCHAR", "path": "VARCHAR", "key": "VARCHAR",
     "subject_kind": "VARCHAR", "subject_namespace": "VARCHAR", "subject_name": "VARCHAR", "template": "VARCHAR",
 }  # fmt: skip
-# records of happenings and makers of other objects, which no registry is about
 _LINKED = """
     EXISTS (SELECT 1 FROM links l WHERE l.subject_kind = t.kind AND l.subject_namespace = t.namespace AND l.subject_name = t.name)
 """
+# records of happenings and makers of other objects, which no registry is about
 NO_SUBJECTS = {"configmaps", "secrets", "serviceaccounts", "controllerrevisions.apps"}
 CLASSES = {
     "no-delete": "nobody tried to remove it",

@@ -15,7 +15,7 @@ import msgspec
 
 from ghostkey.model.history import CREATED, DELETED, DELETING, SEEN, Covered, HistoryEvent, SubjectEvent, Writer, microseconds
 from ghostkey.sources._common import common_beginning, common_end, entries_at, paths_for
-from ghostkey.sources._states import KeyedHash, MapStates, decoded
+from ghostkey.sources._states import KeyedHash, MapStates, content_of_object
 
 PROTOBUF = b"k8s\x00"
 ENCRYPTED = b"k8s:enc:"
@@ -446,11 +446,7 @@ class Reader:
     def _map(self, holder: tuple[str, str, str], found: Stored, revision: int | None, *, is_new: bool) -> Iterator[HistoryEvent]:
         writer = Writer(manager=found.manager)
         if found.document is not None:
-            is_secret = holder[0] == "secrets"
-            content = {
-                "data": decoded(_mapping(found.document, "data"), is_base64=is_secret),
-                "binaryData": decoded(_mapping(found.document, "binaryData"), is_base64=True),
-            }
+            content = content_of_object(found.document, is_secret=holder[0] == "secrets")
         else:
             where = (found.data, found.body, found.end)
             if found.end - found.body > LARGE_BYTES and holder[0] == "configmaps":
@@ -507,11 +503,6 @@ class Reader:
             yield Covered(self.origin, kind, "*", *span, True, why)
         if self.damaged:
             yield Covered(self.origin, "*", "*", *span, True, f"{self.damaged} values are damaged")
-
-
-def _mapping(document: dict[str, object], name: str) -> dict[str, object]:
-    found = document.get(name)
-    return found if isinstance(found, dict) else {}
 
 
 def _guess(place: str) -> str:

@@ -350,3 +350,12 @@ def decoded(values: Mapping[str, object] | None, *, is_base64: bool) -> dict[str
         else:
             found[key] = value.encode("utf-8", "surrogatepass")
     return found
+
+
+def content_of_object(document: Mapping[str, Any], *, is_secret: bool) -> dict[str, dict[str, bytes]]:
+    """Field → key → value of a ConfigMap or Secret as the API shows it."""
+    fields = {field: document.get(field) for field in FIELDS}
+    return {
+        field: decoded(values if isinstance(values, dict) else None, is_base64=is_secret or field == "binaryData")
+        for field, values in fields.items()
+    }

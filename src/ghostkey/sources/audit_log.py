@@ -679,8 +679,7 @@ class AuditLog:
                 return None
         known.raw = data
         self._raw_bytes += len(data) - len(before)
-        begin = tail + len(RECEIVED)
-        at = microseconds(line[begin : line.find(b'"', begin)].decode("ascii", "replace"))
+        at = received(line)
         self._cover(at)
         revision = int(digits)
         user, manager, agent, source_ip, _, verb = writer

@@ -23,7 +23,7 @@ from ghostkey.model.errors import ApiFailed
 from ghostkey.model.history import DELETE, NOBODY, Covered, HistoryEvent, KeyEvent, microseconds
 from ghostkey.model.refs import SECRETS, Kind
 from ghostkey.sources._common import revision_of
-from ghostkey.sources._states import FIELDS, KeyedHash, MapStates, decoded
+from ghostkey.sources._states import FIELDS, KeyedHash, MapStates, content_of_object
 
 ORIGIN = "live"
 Spot = tuple[str, str, str]  # field, path and key
@@ -51,9 +51,7 @@ class ManagedFields:
         metadata = live["metadata"]
         managed = msgspec.json.encode(metadata.get("managedFields") or [])
         owners = {field: field_owners(managed, field) for field in FIELDS}
-        content = {
-            field: decoded(live.get(field), is_base64=field == "binaryData" or self._kind == SECRETS) for field in FIELDS
-        }  # fmt: skip
+        content = content_of_object(live, is_secret=self._kind == SECRETS)
         holder = (self._kind.qualified, self._namespace, self._name)
         for event in self._states.changes(holder, content, now, revision_of(metadata.get("resourceVersion"))):
             # entries of a document are written with the key that holds it

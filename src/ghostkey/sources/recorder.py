@@ -27,7 +27,7 @@ from ghostkey.model.errors import AccessDenied, ApiFailed, GhostkeyError
 from ghostkey.model.history import CREATED, DELETED, DELETING, SEEN, Covered, HistoryEvent, SubjectEvent, Writer, microseconds
 from ghostkey.model.refs import Kind
 from ghostkey.sources._common import entries_at, paths_for, revision_of
-from ghostkey.sources._states import KeyedHash, MapStates, decoded
+from ghostkey.sources._states import KeyedHash, MapStates, content_of_object
 
 ORIGIN = "watch"
 WATCH_SECONDS = 240.0
@@ -199,11 +199,7 @@ class Recorder:
         holder = (kind.qualified, str(metadata.get("namespace") or ""), str(metadata["name"]))
         revision, writer = revision_of(metadata.get("resourceVersion")), Writer(manager=_newest(metadata)[0])
         if kind.qualified in ("configmaps", "secrets"):
-            is_secret = kind.qualified == "secrets"
-            content = {
-                "data": decoded(item.get("data"), is_base64=is_secret),
-                "binaryData": decoded(item.get("binaryData"), is_base64=True),
-            }
+            content = content_of_object(item, is_secret=kind.qualified == "secrets")
             yield from self._states.changes(holder, content, at, revision, writer, is_new=is_new)
         for path in paths_for(self._fields, kind.qualified):
             entries = entries_at(item, path) or {}

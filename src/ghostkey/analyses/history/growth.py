@@ -4,7 +4,9 @@ What it finds
     A row for each map and slice of time in which it changed, with keys and bytes at its end. A slice is a 256th of the
     whole span, and a second at least.
 Why it matters
-    An audit log, a snapshot and the log of etcd that overlap show the same write three times: each counts once, and so does a key that several sources find there. The slope says when the limit that binds first will be met; whether it follows the living says whether it leaks.
+    The slope says when the limit that binds first will be met; whether it follows the living says whether it leaks. An audit
+    log, a snapshot and the log of etcd that overlap show the same write three times: each counts once, and so does a key that
+    several sources find there.
 When it is wrong
     A map that was there before the coverage begins at what was seen first.
 Example
