@@ -10,6 +10,7 @@ def main() -> None:
     """Runs the command line; errors become one line, a hint and an exit code."""
     from ghostkey.cli import run
 
+    os.umask(0o077)  # whatever is written tells about a cluster, and is its reader's alone: pages, stores, receipts
     code = run(sys.argv[1:])
     sys.stdout.flush()
     sys.stderr.flush()

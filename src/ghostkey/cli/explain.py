@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +11,9 @@ from ghostkey.cli._history import past_options
 from ghostkey.cli.options import ProgressLine, cluster_options
 from ghostkey.cli.where import Where
 from ghostkey.model.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def _complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
@@ -94,7 +97,7 @@ def _tell(what: str, key: str, where: Where, past: tuple[Any, ...], page_file: s
             )
         moments = stories.timeline(asked, told, key) if key else []
     if page_file:
-        Path(page_file).write_text(page.page(told), encoding="utf-8")
+        _write_page(Path(page_file), page.page(told))
         click.echo(f"wrote {page_file}", err=True)
     if form == "json":
         import dataclasses
@@ -111,6 +114,20 @@ def _tell(what: str, key: str, where: Where, past: tuple[Any, ...], page_file: s
         for line in text.key_lines(told, key, moments) if key else text.map_lines(told):
             click.echo(safe(line))
     return 1 if told.ghosts else 0
+
+
+def _write_page(path: Path, text: str) -> None:
+    """Writes a page that only the user can read, whatever was there; a device or a pipe takes it as it is."""
+    from ghostkey.store.state import write_private
+
+    path = path.resolve()
+    content = text.encode("utf-8", "replace")
+    if path.exists() and not path.is_file():
+        path.write_bytes(content)
+        return
+    if not path.parent.is_dir():
+        raise UsageError(f"cannot write {path}: its folder does not exist", "make it, or name another file with --html")
+    write_private(path, content)
 
 
 def _print_chain(record: dict[str, Any]) -> None:

@@ -30,7 +30,10 @@ class Certainty(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a key was written for. `namespace` is empty when the template does not tell or the kind has none."""
+    """What a key was written for. `namespace` is empty when the template does not tell or the kind has none.
+
+    Without name and UID it is known from a Secret's value alone, and who it is stays in there.
+    """
 
     kind: Kind
     namespace: str
@@ -38,7 +41,11 @@ class Subject:
     uid: str = ""
 
     def __str__(self) -> str:
-        return f"{self.kind.kind} " + (f"{self.namespace}/" if self.namespace else "") + (self.name or self.uid)
+        return (
+            f"{self.kind.kind} "
+            + (f"{self.namespace}/" if self.namespace else "")
+            + (self.name or self.uid or "that its value names")
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,7 +160,8 @@ class _Writer:
         import pyarrow.parquet as pq
 
         self._pa, self._columns = pa, schema(table)
-        self._file = pq.ParquetWriter(path, self._columns, compression="zstd")
+        self._sink = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
+        self._file = pq.ParquetWriter(self._sink, self._columns, compression="zstd")
         self._rows: list[HistoryEvent] = []
 
     def add(self, event: HistoryEvent) -> None:
@@ -182,6 +183,7 @@ class _Writer:
         """Writes what is left."""
         self._flush()
         self._file.close()
+        self._sink.close()
 
 
 def column_types(table: str) -> dict[str, type[Any]]:
