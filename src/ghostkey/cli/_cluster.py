@@ -8,19 +8,11 @@ from pathlib import Path
 from ghostkey import api
 from ghostkey.cli.options import ProgressLine, parse_holder
 from ghostkey.kube.client import ApiClient
-from ghostkey.kube.config import load_config
 from ghostkey.model.errors import UsageError
 from ghostkey.model.findings import Finding
 from ghostkey.model.refs import Kind, ObjectRef
 
 GHOSTS = {"ghost-key", "tombstone"}
-
-
-def connect(
-    kubeconfig: str | None, context: str | None, namespace: str | None, as_user: str | None, as_group: Sequence[str]
-) -> ApiClient:
-    """A client for the cluster that the options name."""
-    return ApiClient(load_config(kubeconfig, context, namespace, as_user, as_group))
 
 
 def one_map(words: tuple[str, ...]) -> tuple[Kind, str]:

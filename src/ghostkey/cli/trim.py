@@ -8,6 +8,7 @@ import click
 
 from ghostkey.cli import CONTEXT
 from ghostkey.cli.options import ProgressLine, cluster_options, complete_map
+from ghostkey.cli.where import Where
 from ghostkey.model.errors import UsageError
 
 if TYPE_CHECKING:
@@ -52,11 +53,7 @@ DEFAULT_MATCH_PERCENT = 95.0  # a regular expression that takes nearly all is mo
 )
 def command(
     map_words: tuple[str, ...],
-    namespace: str | None,
-    context: str | None,
-    kubeconfig: str | None,
-    as_user: str | None,
-    as_group: tuple[str, ...],
+    where: Where,
     ghosts: bool,
     keys: tuple[str, ...],
     pattern: str | None,
@@ -76,12 +73,12 @@ def command(
     first, and `ghostkey undo` puts it back. Exit code 4: the plan is outdated, nothing was changed.
     """
     from ghostkey import api
-    from ghostkey.cli._cluster import connect, one_map, receipts_at
+    from ghostkey.cli._cluster import one_map, receipts_at
     from ghostkey.store.state import digest_key
 
     if plan_file is None and not (ghosts or keys or pattern):
         raise UsageError("nothing says which keys to remove", "add --ghosts, --key KEY or --match REGEX")
-    client = connect(kubeconfig, context, namespace, as_user, as_group)
+    client = where.client()
     progress = ProgressLine()
     secret = digest_key()
     if plan_file is not None:

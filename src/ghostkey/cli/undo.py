@@ -6,6 +6,7 @@ import click
 
 from ghostkey.cli import CONTEXT
 from ghostkey.cli.options import cluster_options
+from ghostkey.cli.where import Where
 
 
 @click.command("undo", context_settings=CONTEXT)
@@ -14,11 +15,7 @@ from ghostkey.cli.options import cluster_options
 @click.option("--receipts", metavar="DIR|cluster", help="Where the receipt is: this folder, or a Secret of the namespace.")
 def command(
     receipt: str,
-    namespace: str | None,
-    context: str | None,
-    kubeconfig: str | None,
-    as_user: str | None,
-    as_group: tuple[str, ...],
+    where: Where,
     receipts: str | None,
 ) -> int:
     """Put back what a trim removed: the newest one, or RECEIPT (an id, or a file from another machine).
@@ -26,9 +23,9 @@ def command(
     Touches no other key; doing it twice changes nothing. Exit code 4: a key was written again meanwhile, nothing changed.
     """
     from ghostkey import api
-    from ghostkey.cli._cluster import connect, receipts_at
+    from ghostkey.cli._cluster import receipts_at
 
-    client = connect(kubeconfig, context, namespace, as_user, as_group)
+    client = where.client()
     kept = receipts_at(receipts, client, client.config.namespace)
     found = kept.load(receipt)
     if found.server != client.config.server:

@@ -8,6 +8,7 @@ import click
 
 from ghostkey.cli import CONTEXT
 from ghostkey.cli.options import ProgressLine, cluster_options, complete_map, parse_duration
+from ghostkey.cli.where import Where
 from ghostkey.model.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,11 +32,7 @@ TOLD_KEYS = 5  # keys that come back are named as they come; a map written anew 
 @click.option("-o", "--output", "form", type=click.Choice(["table", "json"]), default="table", help="How to print the result.")
 def command(
     map_words: tuple[str, ...],
-    namespace: str | None,
-    context: str | None,
-    kubeconfig: str | None,
-    as_user: str | None,
-    as_group: tuple[str, ...],
+    where: Where,
     duration: str,
     receipt: str | None,
     receipts: str | None,
@@ -51,12 +48,12 @@ def command(
     import msgspec
 
     from ghostkey import api
-    from ghostkey.cli._cluster import GHOSTS, connect, findings_of_map, one_map, receipts_at
+    from ghostkey.cli._cluster import GHOSTS, findings_of_map, one_map, receipts_at
     from ghostkey.cli.output import safe
     from ghostkey.model.refs import ObjectRef
 
     seconds = parse_duration(duration)
-    client = connect(kubeconfig, context, namespace, as_user, as_group)
+    client = where.client()
     kept = receipts_at(receipts, client, client.config.namespace).load(receipt or "")
     holder = kept.holder
     if map_words:

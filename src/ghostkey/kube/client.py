@@ -52,6 +52,8 @@ class ApiClient:
         self._local = threading.local()
         self._context: ssl.SSLContext | None = None
         self._lock = threading.Lock()
+        limit = config.request_timeout
+        self._timeout = TIMEOUT_SECONDS if limit is None else limit or None
 
     # requests
 
@@ -251,18 +253,18 @@ class ApiClient:
         name = self.config.tls_server_name
         if context is not None and name:
             connection: http.client.HTTPConnection = _NamedHTTPSConnection(
-                self._host, self._port, context=context, timeout=TIMEOUT_SECONDS, server_name=name
+                self._host, self._port, context=context, timeout=self._timeout, server_name=name
             )
         elif proxy and context is not None:
             parts = urllib.parse.urlsplit(proxy)
             if parts.scheme != "http" or not parts.hostname:
                 raise ApiFailed(f"proxy {parts.scheme}://{parts.hostname} is not supported", "use an http:// or socks5:// proxy")
-            connection = http.client.HTTPSConnection(parts.hostname, parts.port or 80, context=context, timeout=TIMEOUT_SECONDS)
+            connection = http.client.HTTPSConnection(parts.hostname, parts.port or 80, context=context, timeout=self._timeout)
             connection.set_tunnel(self._host, self._port, _proxy_authorization(parts))
         elif context is not None:
-            connection = http.client.HTTPSConnection(self._host, self._port, context=context, timeout=TIMEOUT_SECONDS)
+            connection = http.client.HTTPSConnection(self._host, self._port, context=context, timeout=self._timeout)
         else:
-            connection = http.client.HTTPConnection(self._host, self._port, timeout=TIMEOUT_SECONDS)
+            connection = http.client.HTTPConnection(self._host, self._port, timeout=self._timeout)
         return connection
 
     def _tls_context(self) -> ssl.SSLContext:
@@ -280,8 +282,8 @@ class ApiClient:
             ) from None
         # python-socks spells the remote-name variant as an option, kubectl as another scheme
         dialer = Proxy.from_url(proxy.replace("socks5h://", "socks5://"), rdns=True)
-        connection = http.client.HTTPConnection(self._host, self._port, timeout=TIMEOUT_SECONDS)
-        plain: socket.socket = dialer.connect(self._host, self._port, timeout=TIMEOUT_SECONDS)
+        connection = http.client.HTTPConnection(self._host, self._port, timeout=self._timeout)
+        plain: socket.socket = dialer.connect(self._host, self._port, timeout=self._timeout)
         name = self.config.tls_server_name or self._host
         connection.sock = context.wrap_socket(plain, server_hostname=name) if context else plain
         return connection
@@ -361,7 +363,7 @@ def _is_refusal(status: int, answer: bytes) -> bool:
 class _NamedHTTPSConnection(http.client.HTTPSConnection):
     """Checks the certificate against another name than the host's: tls-server-name."""
 
-    def __init__(self, host: str, port: int, *, context: ssl.SSLContext, timeout: float, server_name: str) -> None:
+    def __init__(self, host: str, port: int, *, context: ssl.SSLContext, timeout: float | None, server_name: str) -> None:
         super().__init__(host, port, context=context, timeout=timeout)
         self._server_name, self._named_context = server_name, context
 
