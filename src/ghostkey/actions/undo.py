@@ -178,7 +178,11 @@ class Candidates:
 def list_receipts(receipts: Receipts, named: tuple[Kind, str, str] | None = None) -> Iterator[Receipt | SourceDamaged]:
     """All receipts, of one map when it is named, the latest first."""
     for receipt in receipts.newest_first():
-        if isinstance(receipt, SourceDamaged) or named is None or named == (receipt.holder.kind, receipt.holder.namespace, receipt.holder.name):
+        if (
+            isinstance(receipt, SourceDamaged)
+            or named is None
+            or named == (receipt.holder.kind, receipt.holder.namespace, receipt.holder.name)
+        ):
             yield receipt
 
 
@@ -197,9 +201,7 @@ def _read(client: ApiClient, receipt: Receipt) -> dict[str, Any]:
             f"it was trimmed at {receipt.server}: choose that cluster with --context",
         )
     fate = "is gone" if live is None else "was deleted and made again"
-    raise PlanOutdated(
-        f"{holder} {fate} since the trim; nothing was changed", f"its values are in the receipt: {receipt.id}"
-    )
+    raise PlanOutdated(f"{holder} {fate} since the trim; nothing was changed", f"its values are in the receipt: {receipt.id}")
 
 
 def _todo(receipt: Receipt, live: Mapping[str, Any]) -> _Todo:

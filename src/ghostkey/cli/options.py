@@ -19,6 +19,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 FIRST_PROGRESS_SECONDS = 1.0
 NEXT_PROGRESS_SECONDS = 0.1
+COMPLETION_SECONDS = 1.5  # a shell that hangs is worse than one that completes nothing
 
 
 def complete_context(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
@@ -49,8 +50,9 @@ def _names(ctx: click.Context, kind: Kind, namespace: str) -> list[str]:
     from ghostkey.kube.objects import decode_metadata
     from ghostkey.model.errors import GhostkeyError
 
+    given = ctx.params.get("kubeconfig"), ctx.params.get("context"), namespace or None
     try:
-        client = Where(ctx.params.get("kubeconfig"), ctx.params.get("context"), namespace or None).client()
+        client = Where(*given, request_timeout=COMPLETION_SECONDS).client()
         place = client.config.namespace if kind.namespaced else ""
         body = client.get(kind.path(place), {"limit": "500"}, METADATA_LIST)
     except GhostkeyError:

@@ -77,7 +77,6 @@ def command(
     from ghostkey import api
     from ghostkey.cli import findings_file
     from ghostkey.cli.output import print_report
-    from ghostkey.kube.client import ApiClient
     from ghostkey.model.findings import Severity
     from ghostkey.model.refs import ObjectRef
 
@@ -89,8 +88,8 @@ def command(
     if all_namespaces and where.namespace:
         raise UsageError("-A and -n contradict each other")
     names = parse_holder(maps)
-    config = None if paths else where.config()
-    namespace = where.namespace or (config.namespace if config and names else "")
+    client = None if paths else where.client()
+    namespace = where.namespace or (client.config.namespace if client and names else "")
     scope = api.Scope(
         namespace=namespace,
         selector=selector,
@@ -100,13 +99,13 @@ def command(
         subject_kinds=kinds,
     )
     progress = ProgressLine()
-    if config is None:
+    if client is None:
         snapshot = api.collect(api.manifests(paths, scope, progress))
         links = api.declared_links(subjects, snapshot, [ObjectRef(kind, namespace, name) for kind, name in names])
         findings = api.with_writers(snapshot, api.analyse(snapshot, links, only))
     else:
-        source = api.cluster(ApiClient(config), scope, progress)
-        snapshot = api.collect(source, config.server)
+        source = api.cluster(client, scope, progress)
+        snapshot = api.collect(source, client.config.server)
         progress("looking for ghosts")
         links = api.declared_links(subjects, snapshot, [ObjectRef(kind, namespace, name) for kind, name in names])
         findings = api.confirm(source, api.analyse(snapshot, links, only))
