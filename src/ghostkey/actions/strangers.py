@@ -100,7 +100,9 @@ def _documents(receipt: Receipt) -> dict[str, set[str]]:
 
 
 def _check_holder(holder: ObjectRef) -> None:
-    _check(holder.kind in (CONFIG_MAPS, SECRETS), f"it is about a {holder.kind.kind}, and only ConfigMaps and Secrets are trimmed")
+    _check(
+        holder.kind in (CONFIG_MAPS, SECRETS), f"it is about a {holder.kind.kind}, and only ConfigMaps and Secrets are trimmed"
+    )
     _check(_NAME.fullmatch(holder.name) is not None, f"name {holder.name!r}")
     _check(_NAMESPACE.fullmatch(holder.namespace) is not None, f"namespace {holder.namespace!r}")
     _check(_UID.fullmatch(holder.uid) is not None, f"uid {holder.uid!r}")
