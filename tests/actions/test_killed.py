@@ -80,7 +80,8 @@ def test_killed_undo_leaves_all_or_nothing_and_undo_again_restores(
     program = Program(tmp_path / "state", control_plane.kubeconfig)
     make_map(control_plane, namespace, "registry", DATA)
     assert program(*TRIM, namespace).code == 0
-    killer = Killer(program, "undo")
+    (receipt,) = program.state.glob("receipts/*.receipt")
+    killer = Killer(program, "undo", receipt.stem)
     path = f"/api/v1/namespaces/{namespace}/configmaps/registry"
     gone = {"data": {key: None for key in DATA if key != "keep"}}
     for seed in range(KILLS):
@@ -89,6 +90,6 @@ def test_killed_undo_leaves_all_or_nothing_and_undo_again_restores(
         now = read_data(control_plane, namespace, "registry")
         assert now in (DATA, LEFT), f"seed {seed}: some of the keys came back"
         if now == LEFT or seed % 10 == 0:
-            assert program("undo").code == 0
+            assert program("undo", receipt.stem).code == 0
         assert read_data(control_plane, namespace, "registry") == DATA
     assert killer.running > KILLS // 2

@@ -119,6 +119,9 @@ class FileReceipts:
         self._given_key = key
         self._elsewhere: dict[str, Path] = {}  # receipts that were named by their file
 
+    def __str__(self) -> str:
+        return str(self.directory)
+
     def new_id(self, created_at: str) -> str:
         """An id with a number one above those of all receipts in the folder."""
         return _new_id(created_at, max((_sequence(path.stem) for path in self._paths()), default=0) + 1)
@@ -207,6 +210,9 @@ class ClusterReceipts:
 
     def __init__(self, client: ApiClient, namespace: str, key: DigestKey | None = None) -> None:
         self._client, self._namespace, self._given_key = client, namespace, key
+
+    def __str__(self) -> str:
+        return f"the Secrets of namespace {self._namespace!r}"
 
     def new_id(self, created_at: str) -> str:
         """An id by the time, to the microsecond: counting would take the right to list Secrets."""

@@ -160,17 +160,17 @@ class Candidates:
             return False  # the map itself is gone, and takes no key back
 
     def _nothing(self, elsewhere: list[Receipt]) -> GhostkeyError:
-        what = f"of {self.map[0].kind} {self.map[1]}/{self.map[2]}" if self.map else f"of {self.client.config.server}"
+        what = f"no receipts in {self.receipts}" + (f" of {self.map[0].kind} {self.map[1]}/{self.map[2]}" if self.map else "")
         if not elsewhere:
-            return GhostkeyError(f"no receipts {what}", "ghostkey undo --list shows what there is; trim --apply prints its id")
+            return GhostkeyError(what, "ghostkey undo --list shows what there is; trim --apply prints the id of each")
         first = elsewhere[0]
         if first.server != self.client.config.server:
             return Refused(
-                f"no receipts {what}; the latest, {first.id}, is of another cluster: {first.server}",
-                f"choose that cluster with --context, or name it: ghostkey undo {first.id}",
+                f"{what} are of this cluster; the latest, {first.id}, is of another one: {first.server}",
+                f"choose that cluster with --context, or name the receipt: ghostkey undo {first.id}",
             )
         return Refused(
-            f"no receipts {what} that this machine has sealed; the latest from elsewhere is {first.id}, for {first.holder}",
+            f"{what} are this machine's; the latest from elsewhere is {first.id}, for {first.holder}",
             f"look at it: ghostkey undo {first.id}; then add --from-elsewhere",
         )
 

@@ -74,7 +74,7 @@ def _record(row: dict[str, Any], at: str) -> dict[str, Any]:
 def _live(map_words: tuple[str, ...], where: Where) -> list[dict[str, Any]]:
     import msgspec
 
-    from ghostkey.actions.trim import FIELDS, read_map
+    from ghostkey.actions.plan import FIELDS, read_map
     from ghostkey.cli._cluster import one_map
     from ghostkey.kube.fields import field_owners, writer_of
 
