@@ -21,6 +21,7 @@ class Waiting:
         self._since: dict[int, float] = {}
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
+        self._is_said = False
 
     def __enter__(self) -> None:
         if self._say is not None:
@@ -34,15 +35,17 @@ class Waiting:
         if self._say is not None:
             with self._lock:
                 self._since.pop(threading.get_ident(), None)
+                self._tell()
 
     def _look(self) -> None:
-        assert self._say is not None
-        is_said = False
         while True:
             time.sleep(LOOK_SECONDS)
             with self._lock:
-                oldest = min(self._since.values(), default=None)
-            is_long = oldest is not None and time.monotonic() - oldest >= SILENT_SECONDS
-            if is_long != is_said:
-                self._say(self._name if is_long else "")
-                is_said = is_long
+                self._tell()
+
+    def _tell(self) -> None:
+        """Says what has changed: at once when it is over, so that the next line finds its place free."""
+        is_long = time.monotonic() - min(self._since.values(), default=time.monotonic()) >= SILENT_SECONDS
+        if self._say is not None and is_long != self._is_said:
+            self._is_said = is_long
+            self._say(self._name if is_long else "")
