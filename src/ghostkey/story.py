@@ -8,7 +8,6 @@ import itertools
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,6 +24,7 @@ from ghostkey.sources._open import open_source, sort_of
 from ghostkey.sources._states import KeyedHash
 from ghostkey.store.engines import Engine
 from ghostkey.store.history import SCHEMA_VERSION, History, Imported, content_id
+from ghostkey.store.scratch import scratch_directory
 from ghostkey.store.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -118,10 +118,11 @@ def _spooled(paths: Sequence[Path]) -> Iterator[list[Path]]:
     if not any(str(path) == "-" for path in paths):
         yield list(paths)
         return
-    with tempfile.NamedTemporaryFile(prefix="ghostkey-stdin-") as handle:
-        shutil.copyfileobj(sys.stdin.buffer, handle)
-        handle.flush()
-        yield [Path(handle.name) if str(path) == "-" else path for path in paths]
+    with scratch_directory("stdin") as folder:
+        spooled = folder / "stdin"
+        with spooled.open("wb") as handle:
+            shutil.copyfileobj(sys.stdin.buffer, handle)
+        yield [spooled if str(path) == "-" else path for path in paths]
 
 
 def prepare(engine: Engine, subjects: Sequence[str] = (), only: tuple[str, str, str] | None = None) -> int:

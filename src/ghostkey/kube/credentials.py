@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import os
 import ssl
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ghostkey.model.errors import GhostkeyError
@@ -47,12 +50,10 @@ class Credentials:
         """Gives a TLS context the client certificate, when there is one."""
         if not self.certificate_pem:
             return
-        # ssl reads certificates from files only; this one is private and lives for one call
-        with tempfile.NamedTemporaryFile(prefix="ghostkey-") as handle:
-            handle.write(self.certificate_pem + b"\n" + self.key_pem)
-            handle.flush()
+        # ssl reads certificates from files only
+        with _private_file(self.certificate_pem + b"\n" + self.key_pem) as name:
             try:
-                context.load_cert_chain(handle.name, password=_no_password)
+                context.load_cert_chain(name, password=_no_password)
             except ssl.SSLError as error:
                 raise ConfigError(f"client certificate and key of {whose} do not go together: {error.reason}") from None
 
@@ -60,6 +61,21 @@ class Credentials:
 def is_header_text(text: str) -> bool:
     """Whether a header may hold this text."""
     return text.isascii() and text.isprintable()
+
+
+@contextlib.contextmanager
+def _private_file(content: bytes) -> Iterator[str]:
+    """The name of a file with this content: in memory alone where the system can, so that no kill leaves a key behind."""
+    if hasattr(os, "memfd_create") and os.path.isdir("/proc/self/fd"):
+        with os.fdopen(os.memfd_create("ghostkey"), "wb") as handle:
+            handle.write(content)
+            handle.flush()
+            yield f"/proc/self/fd/{handle.fileno()}"
+        return
+    with tempfile.NamedTemporaryFile(prefix="ghostkey-") as named:
+        named.write(content)
+        named.flush()
+        yield named.name
 
 
 def _no_password() -> str:
