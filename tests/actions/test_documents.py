@@ -110,7 +110,16 @@ VALUES_AS_WRITTEN = st.sampled_from(
     ]
 )
 # blank lines right behind a block scalar are of its own text, so none comes first here
-AROUND = st.sampled_from(["", "  # of {key}\n\n", "  # of {key}\n", "# of {key}\n\n  # more of {key}\n\n", "# of {key}\n", "  # of {key}\n  # more of {key}\n"])
+AROUND = st.sampled_from(
+    [
+        "",
+        "  # of {key}\n\n",
+        "  # of {key}\n",
+        "# of {key}\n\n  # more of {key}\n\n",
+        "# of {key}\n",
+        "  # of {key}\n  # more of {key}\n",
+    ]
+)
 
 
 @settings(max_examples=300, deadline=None)
