@@ -52,6 +52,7 @@ def command(
     from ghostkey import api
     from ghostkey.cli._cluster import GHOSTS, findings_of_map, receipts_at, trim_of
     from ghostkey.cli.output import safe
+    from ghostkey.cli.words import count
 
     seconds = parse_duration(duration)
     client = where.client()
@@ -85,7 +86,7 @@ def command(
     progress.done()
 
     def begin() -> None:
-        click.echo(f"watching {len(trimmed) or len(inner)} trimmed keys of {holder} for {duration}", err=True)
+        click.echo(f"watching {count(len(trimmed) or len(inner), 'trimmed key')} of {holder} for {duration}", err=True)
 
     seen = api.verify(client, holder, trimmed, seconds, on_watching=begin, on_readded=tell, stop_at_first=fail_fast)
     if told > TOLD_KEYS:
