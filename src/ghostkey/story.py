@@ -260,10 +260,19 @@ def _lives(engine: Engine, where: str) -> list[dict[str, Any]]:
     )
 
 
-def story_of(engine: Engine, kind: str, namespace: str, name: str, key: str = "") -> Story:
+def key_named(engine: Engine, kind: str, namespace: str, name: str, words: str) -> tuple[str, str]:
+    """Path and key that a person means: a key of the map, else an entry of a document, `DOCUMENT/PATH/ENTRY`."""
+    if "/" in words:
+        where = f"{_is(kind, namespace, name)} AND path || '/' || key = {_same(words)} AND path <> ''"
+        for row in engine.rows(f"SELECT DISTINCT path, key FROM key_life WHERE {where}"):  # noqa: S608
+            return str(row["path"]), str(row["key"])
+    return "", words
+
+
+def story_of(engine: Engine, kind: str, namespace: str, name: str, key: str = "", path: str = "") -> Story:
     """The story of one map (of one key of it, when `key` is given); `prepare` has to be called before."""
     where = _is(kind, namespace, name)
-    one = f" AND key = {_same(key)}" if key else ""
+    one = (f" AND key = {_same(key)}" if key else "") + (f" AND path = {_same(path)}" if path else "")
     story = Story(kind, namespace, name)
     story.keys = _lives(engine, where + one)
     story.ghosts = engine.rows(f"SELECT * FROM missed_deletion WHERE {where}{one} ORDER BY ended_at, path, key")  # noqa: S608
@@ -388,9 +397,9 @@ _SUBJECT_WORDS = {
 }  # fmt: skip
 
 
-def timeline(engine: Engine, story: Story, key: str) -> list[Moment]:
+def timeline(engine: Engine, story: Story, key: str, path: str = "") -> list[Moment]:
     """What happened to one key and its subject, in order; one line for what several sources saw."""
-    where = _is(story.kind, story.namespace, story.name)
+    where = _is(story.kind, story.namespace, story.name) + (f" AND path IN ('', {_same(path)})" if path else "")
     wrong = {row["wrong_key"] for row in story.ghosts if row["key"] == key and row["wrong_key"]}
     named = ", ".join(_same(word) for word in [key, *sorted(wrong)])
     events = engine.rows(f"SELECT * FROM key_events WHERE {where} AND (key IN ({named}) OR (key = '' AND op LIKE 'refused%'))")  # noqa: S608
@@ -398,6 +407,8 @@ def timeline(engine: Engine, story: Story, key: str) -> list[Moment]:
     since = ghost["ended_at"] if ghost else None
     moments: list[tuple[Any, ...]] = []
     for row in events:
+        if path and row["key"] == key and row["path"] != path:
+            continue
         if row["key"] in wrong and row["key"] != key and row["op"] != "missed-delete":
             continue
         if row["op"].startswith("refused") and not row["key"] and (since is None or (row["at_us"] or 0) < since):

@@ -85,6 +85,11 @@ def run(arguments: Sequence[str]) -> int:
         # the reader has seen enough, as in `ghostkey scan | head`; nothing more can be said on stdout
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except SystemExit:
+        # click's own way to end when nobody reads on, with a 1 that would mean findings
+        if isinstance(sys.stdout, click.utils.PacifyFlushWrapper):
+            return 141
+        raise
     except OSError as error:
         _complain(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", "")
         return 5

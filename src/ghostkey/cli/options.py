@@ -154,11 +154,11 @@ class ProgressLine:
     def __init__(self) -> None:
         self._shown = False
         self._next = time.monotonic() + FIRST_PROGRESS_SECONDS
-        self._on = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self.is_on = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
     def __call__(self, text: str) -> None:
         """Shows the text in place of the last, at most ten times a second."""
-        if self._on and time.monotonic() >= self._next:
+        if self.is_on and time.monotonic() >= self._next:
             self._next = time.monotonic() + NEXT_PROGRESS_SECONDS
             self._shown = True
             sys.stderr.write(f"\r\x1b[2K{text} …")

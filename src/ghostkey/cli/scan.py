@@ -100,12 +100,12 @@ def command(
     )
     progress = ProgressLine()
     if client is None:
-        snapshot = api.collect(api.manifests(paths, scope, progress))
+        snapshot = api.missing(api.collect(api.manifests(paths, scope, progress)), scope)
         links = api.declared_links(subjects, snapshot, [ObjectRef(kind, namespace, name) for kind, name in names])
         findings = api.with_writers(snapshot, api.analyse(snapshot, links, only))
     else:
         source = api.cluster(client, scope, progress)
-        snapshot = api.collect(source, client.config.server)
+        snapshot = api.missing(api.collect(source, client.config.server), scope, client)
         progress("looking for ghosts")
         links = api.declared_links(subjects, snapshot, [ObjectRef(kind, namespace, name) for kind, name in names])
         findings = api.confirm(source, api.analyse(snapshot, links, only))
@@ -114,9 +114,11 @@ def command(
     findings = [finding for finding in findings if _is_wanted(finding, namespace, names)]
     shown = [finding for finding in findings if finding.severity >= Severity[severity.upper()]]
     print_report(snapshot, shown, form, color=use_color(color))
-    findings_file.save(shown)
+    findings_file.save(findings, where.words(namespace=False) if client else "")
     _say(snapshot, findings, shown, form)
-    loud = fail_on != "never" and any(f.severity >= Severity[fail_on.upper()] and f.state != "unknown" for f in findings)
+    loud = [] if fail_on == "never" else [f for f in findings if f.severity >= Severity[fail_on.upper()] and f.state != "unknown"]
+    if loud and not any(finding in shown for finding in loud):
+        click.echo(f"{len(loud)} findings at or above --fail-on {fail_on} are hidden by --severity {severity}", err=True)
     # What could not be seen outranks what was seen: a script that reads 1 as "these are all" would be wrong.
     return 3 if snapshot.gaps else 1 if loud else 0
 

@@ -42,6 +42,15 @@ class ApiFailed(GhostkeyError):
         self.reason = reason
 
 
+class NotFound(ApiFailed):
+    """What was named is not there: a slip of the pen, as any other wrong word of a command."""
+
+    exit_code = 2
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message, hint, status=404)
+
+
 class PlanOutdated(GhostkeyError):
     """The world is not as the plan expects; nothing was changed. `keys` names what differs, and why."""
 

@@ -88,7 +88,7 @@ class Finding:
 
     @property
     def fingerprint(self) -> str:
-        """Twelve hex digits that stay the same from scan to scan while the finding does."""
+        """Twelve hex digits that stay the same from scan to scan while the finding does, live or from a dump of the cluster."""
         ref, kind = self.key, self.key.holder.kind
-        parts = (self.analysis, ref.holder.cluster, kind.qualified, ref.holder.namespace, ref.holder.name, ref.field)
+        parts = (self.analysis, kind.qualified, ref.holder.namespace, ref.holder.name, ref.field)
         return hashlib.sha256("\0".join((*parts, *ref.path, ref.key)).encode("utf-8", "surrogatepass")).hexdigest()[:12]
