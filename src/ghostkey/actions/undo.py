@@ -23,6 +23,7 @@ from ghostkey.model.errors import (
     AnswerLost,
     ApiFailed,
     GhostkeyError,
+    NotFound,
     OutcomeUnknown,
     PlanOutdated,
     PutBack,
