@@ -13,10 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers import Program
+from tests.helpers import HANG_SECONDS, Program
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-HANGS = 120  # seconds after which a wait is one for nothing
 LOG_BYTES = 400 << 20  # more than a helper can read before it is looked for
 
 
@@ -66,7 +65,7 @@ def is_alive(pid: int) -> bool:
 
 
 def wait_until(holds: object, what: str) -> None:
-    end = time.monotonic() + HANGS
+    end = time.monotonic() + HANG_SECONDS
     while not holds():  # type: ignore[operator]
         assert time.monotonic() < end, what
         time.sleep(0.01)
@@ -101,7 +100,7 @@ def test_helpers_and_temporary_folders_of_a_story_go_with_it(
     running, helpers = started(files_program, temporary, *words)
     assert list(temporary.glob("ghostkey-history-*"))
     running.send_signal(number)
-    _, err = running.communicate(timeout=HANGS)
+    _, err = running.communicate(timeout=HANG_SECONDS)
     assert "Traceback" not in err, err
     assert running.returncode == (-number if number == signal.SIGKILL else 128 + number), err
     wait_until(lambda: not any(map(is_alive, helpers)), "helpers end with the command")
@@ -123,7 +122,7 @@ def test_import_that_is_ended_leaves_nothing(files_program: Program, log: Path, 
     store = tmp_path / "store"
     running, helpers = started(files_program, tmp_path / "tmp", "history", "import", str(log), "--store", str(store))
     running.send_signal(number)
-    running.communicate(timeout=HANGS)
+    running.communicate(timeout=HANG_SECONDS)
     wait_until(lambda: not any(map(is_alive, helpers)), "helpers end with the command")
     assert files_program("history", "list", "--store", str(store)).out == ""
     small = tmp_path / "small.log"
@@ -143,7 +142,7 @@ def test_folder_that_somebody_works_in_is_left_alone(files_program: Program, log
     assert files_program("explain", "cm/registry", "-n", "prod", "--from", str(small), env={"TMPDIR": str(temporary)}).code == 0
     assert folder.is_dir()
     running.terminate()
-    running.communicate(timeout=HANGS)
+    running.communicate(timeout=HANG_SECONDS)
     assert not folder.exists()
 
 

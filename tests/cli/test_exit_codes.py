@@ -15,7 +15,7 @@ import pytest
 from ghostkey.cli.exit_codes import EXIT_CODES
 from ghostkey.testing import ControlPlane
 from ghostkey.testing.relay import CutAfter, Relay, Request
-from tests.helpers import Program, config_map, make_map, make_tenant, make_tenants_kind, merge, thing
+from tests.helpers import HANG_SECONDS, Program, config_map, make_map, make_tenant, make_tenants_kind, merge, thing
 
 LIVE, GONE = [f"shop-{n}" for n in range(6)], [f"shop-{n}" for n in range(6, 9)]
 NAMED = {0, 1, 2, 3, 4, 5, 6, 130, 141}
@@ -121,7 +121,7 @@ def test_130_is_for_ctrl_c_and_its_like(registry: str, program: Program, number:
     assert watching.stderr is not None
     next(line for line in watching.stderr if line.startswith("watching"))
     watching.send_signal(number)
-    _, err = watching.communicate(timeout=120)
+    _, err = watching.communicate(timeout=HANG_SECONDS)
     assert watching.returncode == code
     assert "Traceback" not in err
 
@@ -139,5 +139,5 @@ def test_141_is_for_readers_that_have_enough(files_program: Program, tmp_path: P
     os.close(writing)
     os.read(reading, 10)
     os.close(reading)
-    _, err = running.communicate(timeout=120)
+    _, err = running.communicate(timeout=HANG_SECONDS)
     assert (running.returncode, "Traceback" in err) == (141, False), err

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ghostkey.testing import ControlPlane
-from tests.helpers import Program, config_map, make_map, make_tenant, make_tenants_kind, merge, secret, thing
+from tests.helpers import HANG_SECONDS, Program, config_map, make_map, make_tenant, make_tenants_kind, merge, secret, thing
 
 LIVE, GONE = [f"shop-{n}" for n in range(6)], [f"shop-{n}" for n in range(6, 9)]
 
@@ -166,7 +166,7 @@ def test_ctrl_c_in_verify_tells_what_it_saw(control_plane: ControlPlane, trimmed
     assert watching.stderr is not None
     next(line for line in watching.stderr if line.startswith("watching"))
     watching.send_signal(signal.SIGINT)
-    out, err = watching.communicate(timeout=120)
+    out, err = watching.communicate(timeout=HANG_SECONDS)
     assert watching.returncode == 130, err
     if form == "json":
         report = json.loads(out)
@@ -179,7 +179,7 @@ def test_ctrl_c_in_verify_tells_what_it_saw(control_plane: ControlPlane, trimmed
     merge(control_plane, trimmed, "registry", {f"{trimmed}.{GONE[0]}": "again"})
     next(line for line in back.stderr if "is back" in line)
     back.send_signal(signal.SIGINT)
-    out, err = back.communicate(timeout=120)
+    out, err = back.communicate(timeout=HANG_SECONDS)
     assert back.returncode == 1, err
     assert "re-added" in out
 
@@ -192,12 +192,12 @@ def test_terminal_shows_how_long_verify_goes_on(trimmed: str, program: Program) 
     )  # fmt: skip
     os.close(terminal)
     said = b""
-    while select.select([controller], [], [], 120)[0]:
+    while select.select([controller], [], [], HANG_SECONDS)[0]:
         try:
             said += os.read(controller, 4096)
         except OSError:
             break
-    out, _ = watching.communicate(timeout=120)
+    out, _ = watching.communicate(timeout=HANG_SECONDS)
     os.close(controller)
     assert watching.returncode == 0
     assert f"watching cm/registry -n {trimmed}: 0 writes, 0 keys back, 0:0".encode() in said

@@ -23,7 +23,7 @@ from ghostkey.store.engines import DuckEngine
 from ghostkey.store.history import History
 from ghostkey.testing import ControlPlane
 from tests.cli.test_rbac import allowed
-from tests.helpers import Program, make_map, make_tenant, make_tenants_kind, merge
+from tests.helpers import HANG_SECONDS, Program, make_map, make_tenant, make_tenants_kind, merge
 
 LIVE, GONE = [f"shop-{n}" for n in range(6)], [f"shop-{n}" for n in range(6, 9)]
 TENANTS = "/apis/demo.ghostkey.dev/v1/namespaces/{}/tenants"
@@ -167,7 +167,6 @@ def test_what_the_cluster_remembers_ends_the_story(
     assert (missing.code, "not found" in missing.err) == (5, True)
 
 
-@pytest.mark.timeout(280)
 def test_a_fleets_store_is_read_by_spark_where_it_lies(files_program: Program, leaked: Path, tmp_path: Path) -> None:
     store = tmp_path / "store"
     files_program("history", "import", "--store", str(store), str(leaked / "audit.log"))
@@ -277,7 +276,7 @@ def test_record_sees_what_happens_through_a_restart_of_the_api_server(tmp_path: 
         )
         control_plane.compact()
         recording.send_signal(signal.SIGTERM)
-        _, err = recording.communicate(timeout=60)
+        _, err = recording.communicate(timeout=HANG_SECONDS)
         assert "key events" in err
     rows = DuckEngine(History(store)).rows("SELECT * FROM key_events WHERE namespace = 'prod' AND name = 'registry'")
     seen = {(row["key"], row["op"]) for row in rows}

@@ -25,7 +25,7 @@ import pytest
 from ghostkey.kube.connect import is_bypassed
 from ghostkey.testing import ControlPlane, binary
 from ghostkey.testing.certificates import Authority
-from tests.helpers import Done, Program, make_map
+from tests.helpers import HANG_SECONDS, Done, Program, make_map
 from tests.kube.proxies import HOST, HttpProxy, Proxy, SocksProxy, running, server_tls
 
 ENVIRONMENT = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
@@ -374,7 +374,7 @@ def drip(sock: ssl.SSLSocket) -> None:
 def test_server_that_accepts_and_never_shakes_hands_is_given_ten_seconds(silent: Callable[[str], Program]) -> None:
     began = time.monotonic()
     done = silent("nothing")("scan")
-    assert 9 <= time.monotonic() - began < 60
+    assert 9 <= time.monotonic() - began < HANG_SECONDS
     assert done.code == 5
     assert "no connection within 10 s" in done.err
 
@@ -383,7 +383,7 @@ def test_server_that_accepts_and_never_shakes_hands_is_given_ten_seconds(silent:
 def test_request_timeout_ends_every_kind_of_silence(silent: Callable[[str], Program], how: str) -> None:
     began = time.monotonic()
     done = silent(how)("scan", "--request-timeout", "1500ms")
-    assert 1.4 <= time.monotonic() - began < 60
+    assert 1.4 <= time.monotonic() - began < HANG_SECONDS
     assert done.code == 5
     assert re.search(r"no (connection|whole answer) within 1\.5 s", done.err), done.err
 
@@ -405,12 +405,12 @@ def test_terminal_is_told_for_whom_we_wait(silent: Callable[[str], Program]) -> 
     )  # fmt: skip
     os.close(terminal)
     said = b""
-    while select.select([controller], [], [], 100)[0]:
+    while select.select([controller], [], [], HANG_SECONDS)[0]:
         try:
             said += os.read(controller, 4096)
         except OSError:
             break
-    assert running.wait(100) == 5
+    assert running.wait(HANG_SECONDS) == 5
     text = said.decode()
     assert re.search(r"waiting for 127\.0\.0\.1:\d+ …", text)
     # gone before the error is said

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from ghostkey.testing import binaries, testbed_directory
+from ghostkey.testing import binaries
 
 HERE = Path(__file__).parents[2]
-LOCKS = [*sorted((HERE / "requirements").glob("*.txt")), testbed_directory() / binaries.GO_LOCK]
+LOCKS = [*sorted((HERE / "requirements").glob("*.txt")), binaries.testbed_directory() / binaries.GO_LOCK]
 _PINNED = re.compile(r"^([a-z0-9-]+)==(\S+)(?: ;[^\\]*)? \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", re.MULTILINE)
 
 
