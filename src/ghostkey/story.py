@@ -30,6 +30,7 @@ from ghostkey.store.snapshot import Snapshot
 if TYPE_CHECKING:
     from ghostkey.sources.audit_log import AuditLog
 
+_EVENTS = ("key_events", "subject_events")
 DAY = 86_400_000_000  # microseconds
 LINKS = {
     "kind": "VARCHAR", "namespace": "VARCHAR", "name": "VARCHAR", "field": "VARCHAR", "path": "VARCHAR", "key": "VARCHAR",
@@ -250,6 +251,11 @@ def _is(kind: str, namespace: str, name: str) -> str:
 def present_keys(engine: Engine, kind: str, namespace: str, name: str) -> list[dict[str, Any]]:
     """The lives of the keys that a map has now, by path and key."""
     return _lives(engine, f"{_is(kind, namespace, name)} AND is_present")
+
+
+def is_known(engine: Engine, kind: str, namespace: str, name: str) -> bool:
+    """Whether anything is known of one map, gone or empty as it may be."""
+    return any(bool(engine.rows(f"SELECT 1 AS one FROM {table} WHERE {_is(kind, namespace, name)} LIMIT 1")) for table in _EVENTS)  # noqa: S608
 
 
 def _lives(engine: Engine, where: str) -> list[dict[str, Any]]:

@@ -267,7 +267,7 @@ def test_unknown_key_map_and_kind_are_named(control_plane: ControlPlane, namespa
     assert absent.code == 2
     assert "has no key 'nope'" in absent.err
     missing = program("trim", "cm/other", "-n", namespace, "--key", "nope")
-    assert missing.code == 5
+    assert missing.code == 2
     assert f"ConfigMap other not found in namespace '{namespace}'" in missing.err
     assert program("trim", "deploy/x", "-n", namespace, "--key", "a").code == 2
     assert program("trim", "cm/registry", "-n", namespace).code == 2

@@ -57,6 +57,12 @@ def test_2_is_for_wrong_words_and_for_names_of_nothing(registry: str, program: P
     assert program("scan", "--context", "nope").code == 2
     assert program("scan", "--kubeconfig", str(tmp_path / "nope")).code == 2
     assert program("scan", "deploy/x").code == 2
+    # a file that is not there, whichever option names it
+    nope = str(tmp_path / "nope")
+    assert program("scan", "--from", nope).code == 2
+    assert program("explain", "cm/registry", "-n", registry, "--from", nope).code == 2
+    assert program("history", "import", nope).code == 2
+    assert program("trim", "--plan", nope).code == 2
     # a map that is not there, whichever command names it
     place = ("-n", registry)
     lines = [

@@ -198,17 +198,19 @@ def test_export_is_json_lines_without_values(files_program: Program, leaked: Pat
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "code", "said"),
     [
-        (("--from", "MISSING"), "does not exist"),
-        (("--from", "TEXT"), "is no audit log, etcd snapshot or WAL"),
-        (("--store", "EMPTY"), "holds no history"),
+        (("--from", "MISSING"), 2, "does not exist"),
+        (("--from", "TEXT"), 5, "is no audit log, etcd snapshot or WAL"),
+        (("--store", "EMPTY"), 5, "holds no history"),
     ],
 )
-def test_bad_sources_are_one_clear_line(files_program: Program, tmp_path: Path, words: tuple[str, str], said: str) -> None:
+def test_bad_sources_are_one_clear_line(
+    files_program: Program, tmp_path: Path, words: tuple[str, str], code: int, said: str
+) -> None:
     (tmp_path / "TEXT").write_text("hello")
     done = files_program("explain", "cm/registry", "-n", "prod", words[0], str(tmp_path / words[1]))
-    assert done.code == 5
+    assert done.code == code
     assert said in done.err
     assert "hint:" in done.err
 

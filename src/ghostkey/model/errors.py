@@ -33,6 +33,12 @@ class SourceDamaged(GhostkeyError):
     """A file could not be read as what it claims to be."""
 
 
+class NoSuchPath(SourceDamaged):
+    """A file or folder that was named is not there: a slip of the pen, as any other wrong word of a command."""
+
+    exit_code = 2
+
+
 class ApiFailed(GhostkeyError):
     """The API server answered with an error, or did not answer. `status` is 0 when there was no answer."""
 

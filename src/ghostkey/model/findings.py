@@ -90,5 +90,5 @@ class Finding:
     def fingerprint(self) -> str:
         """Twelve hex digits that stay the same from scan to scan while the finding does, live or from a dump of the cluster."""
         ref, kind = self.key, self.key.holder.kind
-        parts = (self.analysis, kind.qualified, ref.holder.namespace, ref.holder.name, ref.field)
+        parts = (self.analysis, "", kind.qualified, ref.holder.namespace, ref.holder.name, ref.field)
         return hashlib.sha256("\0".join((*parts, *ref.path, ref.key)).encode("utf-8", "surrogatepass")).hexdigest()[:12]

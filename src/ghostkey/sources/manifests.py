@@ -27,7 +27,7 @@ import msgspec
 
 from ghostkey.kube.objects import MapObject, Metadata
 from ghostkey.kube.pods import has_pod_spec, key_uses
-from ghostkey.model.errors import SourceDamaged
+from ghostkey.model.errors import NoSuchPath, SourceDamaged
 from ghostkey.model.events import Coverage, Event, Gap, KindsKnown, SubjectsSeen
 from ghostkey.model.refs import CONFIG_MAPS, SECRETS, Kind
 from ghostkey.sources._maps import MapReader, read_map_field
@@ -174,7 +174,7 @@ class Manifests:
             elif path.exists():
                 yield from self._file(path)
             else:
-                raise SourceDamaged(f"{path} does not exist", "name a file, a folder or an archive with --from")
+                raise NoSuchPath(f"{path} does not exist", "name a file, a folder or an archive with --from")
 
     def _file(self, path: Path) -> Iterator[tuple[str, Any]]:
         try:
