@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import http.client
 import io
-import ipaddress
 import os
 import socket
 import ssl
@@ -18,6 +17,8 @@ import ghostkey
 from ghostkey.kube.credentials import ConfigError
 
 if TYPE_CHECKING:
+    import ipaddress
+
     from ghostkey.kube.config import ClientConfig
 
 CONNECT_SECONDS = 10.0  # to connect and to shake hands, proxies and all
@@ -101,6 +102,8 @@ def is_bypassed(no_proxy: str, host: str, port: int) -> bool:
         if rule == "*":
             return True
         if "/" in rule:
+            import ipaddress
+
             try:
                 network = ipaddress.ip_network(rule, strict=False)
             except ValueError:
@@ -132,6 +135,8 @@ def _split_port(rule: str) -> tuple[str, str]:
 
 
 def _ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    import ipaddress  # only where there is a proxy
+
     try:
         found = ipaddress.ip_address(text)
     except ValueError:
