@@ -164,7 +164,7 @@ def test_what_the_cluster_remembers_ends_the_story(
         assert "managedFields tell the last write" in json.dumps(told["coverage"])
         assert program("history", "list", "--store", store).out.count("live") == 2
     missing = program("explain", "cm/missing", "-n", namespace, "--from", "live")
-    assert (missing.code, "not found" in missing.err) == (5, True)
+    assert (missing.code, "not found" in missing.err) == (2, True)
 
 
 def test_a_fleets_store_is_read_by_spark_where_it_lies(files_program: Program, leaked: Path, tmp_path: Path) -> None:
