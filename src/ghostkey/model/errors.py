@@ -54,3 +54,14 @@ class PlanOutdated(GhostkeyError):
 
 class Refused(GhostkeyError):
     """ghostkey will not do this, on purpose; the hint says what would work. Nothing was changed."""
+
+
+def place_of(error: BaseException) -> str:
+    """What sort of error it is and where it was raised; never what it says, which may quote a value."""
+    frames = error.__traceback__
+    while frames is not None and frames.tb_next is not None:
+        frames = frames.tb_next
+    if frames is None:
+        return type(error).__name__
+    file = frames.tb_frame.f_code.co_filename.replace("\\", "/").rpartition("/ghostkey/")[2]
+    return f"{type(error).__name__} at {file}:{frames.tb_lineno}"
