@@ -21,6 +21,7 @@ from ghostkey.model.errors import GhostkeyError, UsageError
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 EXEC_SECONDS = 60
+FILE_BYTES = 16 << 20  # of a kubeconfig, a certificate or a token
 # the API kinds of credential plug-ins; Source: client.authentication.k8s.io in k8s.io/client-go v0.37
 EXEC_VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
 EXPIRY_MARGIN = datetime.timedelta(seconds=30)
@@ -222,27 +223,64 @@ def _config_paths(kubeconfig: str | None) -> tuple[list[Path], bool]:
 
 
 def _parse(path: Path) -> dict[str, Any]:
+    from ghostkey.foreign import TooMuchError, UnreadableError, decode_json, load_yaml
+
     text = _read(path, "kubeconfig")
     try:
-        if text.lstrip().startswith(b"{"):
-            parsed = json.loads(text)
-        else:
-            from ghostkey.kube.yaml_text import load_yaml
-
+        try:
+            parsed = decode_json(text) if text.lstrip().startswith(b"{") else load_yaml(text)
+        except TooMuchError:
+            raise
+        except UnreadableError:
             parsed = load_yaml(text)
-    except Exception as error:  # noqa: BLE001 (yaml's errors cannot be named before yaml is imported)
-        # yaml and json quote the text around the fault, which may be a token: say only where it is
-        mark = getattr(error, "problem_mark", None)
-        line = mark.line + 1 if mark else getattr(error, "lineno", 0)
-        raise ConfigError(f"kubeconfig {path} is not valid YAML (line {line})") from None
+    except TooMuchError as error:
+        raise ConfigError(f"kubeconfig {path} is not read: {error}") from None
+    except UnreadableError as error:
+        # say only where it is: the text around the fault may be a token
+        raise ConfigError(f"kubeconfig {path} is not valid YAML" + (f" (line {error.line})" if error.line else "")) from None
     if not isinstance(parsed, dict):
         raise ConfigError(f"kubeconfig {path} holds no configuration")
+    _check_shape(parsed, path)
     return parsed
+
+
+def _check_shape(parsed: dict[str, Any], path: Path) -> None:
+    """Raises ConfigError where a kubeconfig has another sort of thing than it must; never says what stands there."""
+
+    def check(holds: bool, what: str) -> None:
+        if not holds:
+            raise ConfigError(f"kubeconfig {path}: {what}", "compare it with: kubectl config view")
+
+    for section, inner in (("contexts", "context"), ("clusters", "cluster"), ("users", "user")):
+        entries = parsed.get(section)
+        check(entries is None or isinstance(entries, list), f"{section} is no list")
+        for number, entry in enumerate(entries or ()):
+            where = f"{section}[{number}]"
+            check(isinstance(entry, dict), f"{where} is no mapping")
+            content = entry.get(inner)
+            check(content is None or isinstance(content, dict), f"{where}.{inner} is no mapping")
+            for name, value in (content or {}).items():
+                if name in {"exec", "auth-provider"}:
+                    check(isinstance(value, dict | None), f"{where}.{inner}.{name} is no mapping")
+                elif name == "as-groups":
+                    check(isinstance(value, list | None), f"{where}.{inner}.{name} is no list")
+                elif isinstance(name, str) and (name.endswith("-data") or name == "tokenFile"):
+                    check(isinstance(value, str | None), f"{where}.{inner}.{name} is no text")
+            plugin = (content or {}).get("exec") or {}
+            check(isinstance(plugin.get("args"), list | None), f"{where}.{inner}.exec.args is no list")
+            variables = plugin.get("env")
+            check(isinstance(variables, list | None), f"{where}.{inner}.exec.env is no list")
+            for pair in variables or ():
+                check(isinstance(pair, dict) and {"name", "value"} <= pair.keys(), f"{where}.{inner}.exec.env has no name and value")
 
 
 def _read(path: Path, what: str) -> bytes:
     try:
-        return path.read_bytes()
+        with path.open("rb") as handle:
+            content = handle.read(FILE_BYTES + 1)
+        if len(content) > FILE_BYTES:
+            raise ConfigError(f"{what} {path} is larger than {FILE_BYTES >> 20} MiB")
+        return content
     except OSError as error:
         raise ConfigError(f"cannot read {what} {path}: {error.strerror}") from None
 

@@ -19,14 +19,10 @@ from dataclasses import dataclass, field
 from ghostkey.model.history import HistoryEvent, KeyEvent, Writer
 from ghostkey.sources._audit_files import Piece
 from ghostkey.sources._states import KeyedHash, Place, States
-from ghostkey.sources.audit_log import AuditLog, Head, Holder
+from ghostkey.sources.audit_log import AuditLog, Head, Holder, UndecidedError
 from ghostkey.store.history import Parts
 
 HELD_BYTES = 32 << 20  # a log of which more must be held back is better read in turn
-
-
-class UndecidedError(Exception):
-    """A share cannot be read without what came before it."""
 
 
 @dataclass(frozen=True, slots=True)
