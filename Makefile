@@ -9,7 +9,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo browser test test-python lint types contracts docs docs-check testbed bench lock clean
+.PHONY: help demo browser test test-all test-python lint types contracts docs docs-check testbed bench lock clean
 
 help:  ## List the commands.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -50,6 +50,9 @@ browser:
 test-python: $(READY)
 	@$(BIN)/python -m compileall -q src
 	@$(BIN)/pytest -n $(WORKERS)
+
+test-all: lint types contracts docs-check testbed browser  ## The same with every proof at full length (an hour): 1,000 lost answers, 300 kills.
+	@$(BIN)/pytest -n $(WORKERS) --all
 
 docs: $(READY)  ## Write the generated parts of README and docs anew.
 	@$(BIN)/cog -r -PI . README.md docs/*.md

@@ -42,3 +42,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Says what was skipped, also when it is nothing."""
     skipped = terminalreporter.stats.get("skipped", [])
     terminalreporter.write_line(f"skipped: {len(skipped) or 'nothing'}")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--all` runs the proofs at full length, as `make test-all` does."""
+    parser.addoption("--all", action="store_true", help="Run the long proofs at full length.")
+
+
+@pytest.fixture
+def scale(request: pytest.FixtureRequest) -> int:
+    """1 for the slice that every run takes, more for the whole proof."""
+    return 10 if request.config.getoption("--all") else 1

@@ -32,20 +32,23 @@ from ghostkey.sources.live_cluster import LiveCluster, Progress, Scope
 from ghostkey.store.snapshot import Snapshot
 
 if TYPE_CHECKING:
+    from ghostkey.actions.checks import renewed
+    from ghostkey.actions.plan import Wanted, check_limits, read_map
+    from ghostkey.actions.plan import plan_trim as plan
     from ghostkey.actions.receipts import ClusterReceipts, FileReceipts
-    from ghostkey.actions.trim import Outcome, Wanted, check_limits, dry_run, read_map
+    from ghostkey.actions.strangers import load_plan
+    from ghostkey.actions.trim import Outcome, dry_run
     from ghostkey.actions.trim import apply_trim as apply
-    from ghostkey.actions.trim import plan_trim as plan
-    from ghostkey.actions.undo import Restored
+    from ghostkey.actions.undo import Candidates, Restored, list_receipts
     from ghostkey.actions.undo import apply_undo as undo
     from ghostkey.actions.verify import Readded, Watched
     from ghostkey.actions.verify import watch_keys as verify
     from ghostkey.sources.manifests import Manifests
 
 __all__ = [
-    "ClusterReceipts", "FileReceipts", "Finding", "Link", "Outcome", "Readded", "Restored", "Scope", "Severity", "Snapshot",
-    "Wanted", "Watched", "analyse", "apply", "check_limits", "cluster", "collect", "confirm", "declared_links", "dry_run",
-    "load_config", "manifests", "parse_subject", "plan", "read_map", "undo", "verify",
+    "Candidates", "ClusterReceipts", "FileReceipts", "Finding", "Link", "Outcome", "Readded", "Restored", "Scope", "Severity",
+    "Snapshot", "Wanted", "Watched", "analyse", "apply", "check_limits", "cluster", "collect", "confirm", "declared_links", "dry_run",
+    "list_receipts", "load_config", "load_plan", "manifests", "parse_subject", "plan", "read_map", "renewed", "undo", "verify",
 ]  # fmt: skip
 
 ANNOTATION = "ghostkey.dev/subject"
@@ -56,10 +59,11 @@ SETTLE_SECONDS = 2.0  # the stale-cache window of controller-runtime clients: 10
 
 # actions are imported when they are first asked for: a scan is over in less time than their import would add to it
 _ACTIONS = {
-    "ClusterReceipts": "receipts.ClusterReceipts", "FileReceipts": "receipts.FileReceipts", "Outcome": "trim.Outcome",
-    "Wanted": "trim.Wanted", "check_limits": "trim.check_limits", "dry_run": "trim.dry_run", "read_map": "trim.read_map",
-    "apply": "trim.apply_trim", "plan": "trim.plan_trim", "Restored": "undo.Restored", "undo": "undo.apply_undo",
-    "Readded": "verify.Readded", "Watched": "verify.Watched", "verify": "verify.watch_keys",
+    "Candidates": "undo.Candidates", "ClusterReceipts": "receipts.ClusterReceipts", "FileReceipts": "receipts.FileReceipts",
+    "Outcome": "trim.Outcome", "Readded": "verify.Readded", "Restored": "undo.Restored", "Wanted": "plan.Wanted",
+    "Watched": "verify.Watched", "apply": "trim.apply_trim", "check_limits": "plan.check_limits", "dry_run": "trim.dry_run",
+    "list_receipts": "undo.list_receipts", "load_plan": "strangers.load_plan", "plan": "plan.plan_trim",
+    "read_map": "plan.read_map", "renewed": "checks.renewed", "undo": "undo.apply_undo", "verify": "verify.watch_keys",
 }  # fmt: skip
 
 

@@ -67,6 +67,16 @@ def test_yaml_is_cut_right_or_refused(document: dict[str, object], data: st.Data
         ("e:\n  a:\n    - x\n    - y\n  b: 2", ["b"], "e:\n  a:\n    - x\n    - y\n"),
         ("e:\n  a: |\n    text\n    more\n  b: 2  # why\nz: 1\n", ["a"], "e:\n  b: 2  # why\nz: 1\n"),
         ("e:\n  a: 1\n  b: |\n    text\n\nz: 1\n", ["b"], "e:\n  a: 1\nz: 1\n"),
+        ("e:\n  x: 1\n  # y is vital\n  y: 2\n", ["x"], "e:\n  # y is vital\n  y: 2\n"),
+        ("e:\n  x: 1\n\n  # y is vital\n\n  y: 2\n", ["x"], "e:\n\n  # y is vital\n\n  y: 2\n"),
+        ("e:\n  x:\n    a: 1\n    # of a\n\n  # of y\n  y: 2\n", ["x"], "e:\n\n  # of y\n  y: 2\n"),
+        ("e:\n  x:\n  - a\n  - b: 1\n    c: 2\n  # of y\n  y: 2\n", ["x"], "e:\n  # of y\n  y: 2\n"),
+        ("e:\n  x: 1 # of x\n  y: 2 # of y\n# of z\n\nz: 1\n", ["y"], "e:\n  x: 1 # of x\n# of z\n\nz: 1\n"),
+        ("e: # who\n  x: 1\n  y: 2\n# of z\nz: 1\n", ["x", "y"], "e: {} # who\n# of z\nz: 1\n"),
+        ("e:\n  x: |+\n    text\n\n  # of y\n  y: 2\n", ["x"], "e:\n  # of y\n  y: 2\n"),
+        ("e:\n  x:\n  y: 2\n", ["x"], "e:\n  y: 2\n"),
+        ("e:\n  x: >-\n    folded\n    text\n\n\n  y: 2\n", ["y"], "e:\n  x: >-\n    folded\n    text\n\n\n"),
+        ("e:\n  x: 1\n  y: [a,\n    b]  # of y\n  # of z\n  z: 3", ["y"], "e:\n  x: 1\n  # of z\n  z: 3"),
     ],
 )
 def test_layout_is_kept(text: str, keys: list[str], left: str) -> None:
@@ -83,3 +93,45 @@ def test_what_cannot_be_cut_safely_is_refused(text: str) -> None:
 def test_documents_without_the_mapping_are_told_by_key_error(text: str) -> None:
     with pytest.raises(KeyError):
         entries_at(text, ("e",))
+
+
+VALUES_AS_WRITTEN = st.sampled_from(
+    [
+        " 1",
+        " 'a b'",
+        " {n: 1}",
+        " [a, b]",
+        "\n    n: 1\n    m: 2",
+        "\n  - a\n  - b",
+        "\n    - a",
+        " |\n    text\n    # text too",
+        " >-\n    a\n    b",
+        "",
+    ]
+)
+# blank lines right behind a block scalar are of its own text, so none comes first here
+AROUND = st.sampled_from(
+    [
+        "",
+        "  # of {key}\n\n",
+        "  # of {key}\n",
+        "# of {key}\n\n  # more of {key}\n\n",
+        "# of {key}\n",
+        "  # of {key}\n  # more of {key}\n",
+    ]
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(AROUND, VALUES_AS_WRITTEN), min_size=2, max_size=6), st.data())
+def test_yaml_entries_go_without_the_comments_and_blank_lines_of_others(
+    parts: list[tuple[str, str]], data: st.DataObject
+) -> None:
+    keys = [f"k{number}" for number in range(len(parts))]
+    blocks = [(around.format(key=key), f"  {key}:{value}\n") for key, (around, value) in zip(keys, parts, strict=True)]
+    text = "e:\n" + "".join(around + block for around, block in blocks) + "# of z\nz: 1\n"
+    chosen = data.draw(st.lists(st.sampled_from(keys), unique=True, min_size=1, max_size=len(keys) - 1))
+    left = "e:\n" + "".join(
+        around + (block if key not in chosen else "") for key, (around, block) in zip(keys, blocks, strict=True)
+    )
+    assert without_entries(text, ("e",), chosen) == left + "# of z\nz: 1\n"

@@ -28,7 +28,7 @@ def test_plan_changes_nothing_without_apply(control_plane: ControlPlane, namespa
     done = program("trim", "cm/registry", "-n", namespace, "--key", "old")
     assert done.code == 0
     assert "- old" in done.out
-    assert "server dry run: accepted, 1 keys would be left; nothing was changed" in done.err
+    assert "server dry run: accepted, the map would have 1 key left; nothing was changed" in done.err
     after = control_plane.request("GET", f"/api/v1/namespaces/{namespace}/configmaps/registry")
     assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
     assert not list(program.state.glob("receipts/*"))

@@ -59,8 +59,8 @@ def test_key_that_the_operator_brought_back_unchanged_is_no_obstacle(
     merge(control_plane, namespace, "registry", {"older": ""})
     done = program("undo")
     assert done.code == 0
-    assert "put 1 keys back" in done.err
-    assert "1 were there already" in done.err
+    assert "put 1 key of " in done.err
+    assert "1 was there already" in done.err
     assert read_data(control_plane, namespace, "registry") == DATA
 
 
@@ -69,7 +69,12 @@ def test_receipt_works_on_another_machine(control_plane: ControlPlane, namespace
     (receipt,) = program.state.glob("receipts/*.receipt")
     copy = Path(shutil.copy(receipt, tmp_path / "carried-over"))
     elsewhere = Program(tmp_path / "elsewhere", control_plane.kubeconfig)
-    assert elsewhere("undo", str(copy)).code == 0
+    refused = elsewhere("undo", str(copy))
+    assert refused.code == 5
+    assert "+ old" in refused.err
+    assert "--from-elsewhere" in refused.err
+    assert read_data(control_plane, namespace, "registry") == {"keep": "1"}
+    assert elsewhere("undo", str(copy), "--from-elsewhere").code == 0
     assert read_data(control_plane, namespace, "registry") == DATA
 
 
@@ -79,7 +84,12 @@ def test_receipt_in_the_cluster_works_from_anywhere(
     trimmed(control_plane, namespace, program, "--receipts", "cluster")
     assert not list(program.state.glob("receipts/*"))
     elsewhere = Program(tmp_path / "elsewhere", control_plane.kubeconfig)
-    assert elsewhere("undo", "--receipts", "cluster", "-n", namespace).code == 0
+    refused = elsewhere("undo", "--receipts", "cluster", "-n", namespace)
+    assert refused.code == 5
+    assert "--from-elsewhere" in refused.err
+    assert read_data(control_plane, namespace, "registry") == {"keep": "1"}
+    receipt = refused.err.split("ghostkey undo ")[1].split(";")[0]
+    assert elsewhere("undo", receipt, "--receipts", "cluster", "-n", namespace, "--from-elsewhere").code == 0
     assert read_data(control_plane, namespace, "registry") == DATA
     secrets = control_plane.request("GET", f"/api/v1/namespaces/{namespace}/secrets")["items"]
     (state,) = [s["metadata"]["annotations"]["ghostkey.dev/state"] for s in secrets]

@@ -105,6 +105,15 @@ def test_declared_link_needs_no_live_subject(tmp_path: Path) -> None:
     assert keys(declared) in (set(), keys(by_annotation))
 
 
+@pytest.mark.parametrize(
+    ("template", "constant"), [("{namespace}.{name}", "keep"), ("{uid}", "next-id"), ("t-{uid}.json", "t-all.json")]
+)
+def test_constant_beside_declared_entries_is_no_entry(tmp_path: Path, template: str, constant: str) -> None:
+    data = {constant: "1", "prod.bakery": "{}", "t-7c0fbd12-bb33-4e62-8d3e-0d0f6a3f7b11.json": "{}"}
+    found = analyse(tmp_path, [*tenants(LIVE), config_map(data)], f"tenants={template}")
+    assert constant not in keys(found, "ghost-key")
+
+
 def test_declared_link_beats_inference(tmp_path: Path) -> None:
     sites = [thing("Site", name) for name in GONE]
     data = dict.fromkeys(LIVE + GONE, "{}")

@@ -172,35 +172,71 @@ def _skip(text: str, position: int) -> int:
 
 
 def _yaml_spans(text: str, path: Sequence[str]) -> tuple[list[_Span], int, int]:
+    """Each entry's span is whole lines: those of its key and value, and comments indented below its key.
+
+    Comments and blank lines around it are its neighbours'. The two positions that follow are where the mapping's key ends
+    (for `{}` to stand there, should all go) and where its last entry does.
+    """
     import yaml
 
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except (yaml.YAMLError, ValueError, RecursionError):
         raise KeyError("/".join(path)) from None
+    key_end = 0
     for part in path:
-        node = next((value for key, value in _pairs(node) if key.value == part), None)
-        if node is None:
+        found = next(((key, value) for key, value in _pairs(node) if key.value == part), None)
+        if found is None:
             raise KeyError(part)
+        key_end, node = found[0].end_mark.index, found[1]
     pairs = _pairs(node)
     if not pairs or getattr(node, "flow_style", False):
         raise Refused("entries of a YAML mapping in flow style are not cut out", "edit it by hand: kubectl edit")
-    starts = [key.start_mark.index for key, _ in pairs]
-    end = _line_end(text, pairs[-1][1].end_mark.index)
-    spans = [
-        _Span(str(key.value), start, following)
-        for (key, _), start, following in zip(pairs, starts, [*starts[1:], end], strict=True)
-    ]
-    return spans, starts[0], end
+    spans = []
+    for number, (key, value) in enumerate(pairs):
+        following = pairs[number + 1][0].start_mark.index if number + 1 < len(pairs) else len(text)
+        spans.append(_Span(str(key.value), _line_start(text, key.start_mark.index), _entry_end(text, key, value, following)))
+    return spans, key_end, spans[-1].end
 
 
-def _line_end(text: str, position: int) -> int:
-    """The beginning of the line after an entry: a scalar ends within its line, a block at the next entry's indentation."""
-    begin = text.rfind("\n", 0, position) + 1
-    if not text[begin:position].strip():
-        return begin
-    newline = text.find("\n", position)
-    return len(text) if newline < 0 else newline + 1
+def _line_start(text: str, position: int) -> int:
+    return text.rfind("\n", 0, position) + 1
+
+
+def _entry_end(text: str, key: Any, value: Any, following: int) -> int:
+    """The beginning of the first line behind an entry that is not its own."""
+    end = _content_end(key, value)
+    if text[_line_start(text, end) : end].strip():
+        newline = text.find("\n", end)
+        end = len(text) if newline < 0 else newline + 1
+    else:
+        end = _line_start(text, end)  # a block scalar ends where the next line begins, its blank lines with it
+    limit = min(_line_start(text, following) if following < len(text) else len(text), len(text))
+    # comments that are indented below the key speak of what is in its value
+    own, position = end, end
+    while position < limit:
+        newline = text.find("\n", position)
+        after = limit if newline < 0 else newline + 1
+        line = text[position:after]
+        if line.strip() and (not line.lstrip().startswith("#") or len(line) - len(line.lstrip()) <= key.start_mark.column):
+            break
+        position = after
+        own = after if line.strip() else own
+    return own
+
+
+def _content_end(key: Any, value: Any) -> int:
+    """Where the last piece of an entry's text ends: a block collection's own mark lies behind the comments that follow it."""
+    import yaml
+
+    if isinstance(value, yaml.CollectionNode) and not value.flow_style and value.value:
+        last = value.value[-1]
+        inner = _content_end(*last) if isinstance(last, tuple) else _content_end(last, last)
+        # an alias is the node it stands for, which lies elsewhere
+        return inner if value.start_mark.index <= inner <= value.end_mark.index else int(value.end_mark.index)
+    if key.start_mark.index <= value.start_mark.index:
+        return int(value.end_mark.index)
+    return int(key.end_mark.index)
 
 
 def _pairs(node: Any) -> list[tuple[Any, Any]]:
@@ -209,17 +245,15 @@ def _pairs(node: Any) -> list[tuple[Any, Any]]:
     return list(node.value) if isinstance(node, yaml.MappingNode) else []
 
 
-def _cut_yaml(text: str, spans: list[_Span], wanted: set[str], inner_start: int, inner_end: int) -> str:
-    if all(span.key in wanted for span in spans):
-        line = text.rfind("\n", 0, inner_start)
-        return text[: max(line, 0)].rstrip() + " {}\n" + text[inner_end:]
+def _cut_yaml(text: str, spans: list[_Span], wanted: set[str], key_end: int, inner_end: int) -> str:
     pieces: list[str] = []
     position = 0
+    if all(span.key in wanted for span in spans):
+        colon = text.find(":", key_end) + 1 if key_end else 0
+        pieces.append(text[:colon] + (" {}" if colon else "{}\n"))
+        position = colon
     for span in spans:
         if span.key in wanted:
-            # an entry goes with its line: from its indentation to that of the next
-            start = text.rfind("\n", 0, span.start) + 1
-            end = text.rfind("\n", 0, span.end) + 1 if span.end < len(text) else len(text)
-            pieces.append(text[position:start])
-            position = max(position, end)
+            pieces.append(text[position : span.start])
+            position = span.end
     return "".join(pieces) + text[position:]

@@ -3,209 +3,328 @@
 from __future__ import annotations
 
 import base64
+import binascii
 import contextlib
+import dataclasses
 import gzip
 import hashlib
+import hmac
 import json
 import secrets
+import zlib
+from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
-from ghostkey.kube.client import ApiClient
-from ghostkey.model.errors import ApiFailed, GhostkeyError, SourceDamaged
+from ghostkey.actions.strangers import RECEIPT_ID, check_receipt, decode_note
+from ghostkey.kube.client import MERGE_PATCH, ApiClient
+from ghostkey.model.errors import AccessDenied, ApiFailed, GhostkeyError, SourceDamaged
 from ghostkey.model.plans import Receipt
 from ghostkey.model.refs import SECRETS
-from ghostkey.store.state import append_private, state_directory, write_private
+from ghostkey.store.state import DigestKey, any_key, append_private, create_private, read_private, state_directory
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 PART_BYTES = 900 << 10  # of one Secret: its values may be 1 MiB together
+PARTS = 64
+RECEIPT_BYTES = 32 << 20  # unpacked; a map has at most 1.5 MiB, a document in it stands in a receipt three times
 LABEL = "ghostkey.dev/receipt"
-
-
-def new_id(created_at: str) -> str:
-    """An id that sorts by time: `20261124t101530z-4f2a91c0`."""
-    stamp = created_at[:19].replace("-", "").replace(":", "").lower()
-    return f"{stamp}z-{secrets.token_hex(4)}"
+SECRET_TYPE = "ghostkey.dev/receipt"  # noqa: S105 (a type of Secrets)
+STATE, VERSION, COUNT = "ghostkey.dev/state", "ghostkey.dev/resource-version", "ghostkey.dev/parts"
 
 
 class Receipts(Protocol):
     """Where receipts are kept."""
 
-    def save(self, receipt: Receipt) -> str:
-        """Keeps a receipt for good before it returns; where it is, in words."""
+    def new_id(self, created_at: str) -> str:
+        """An id that no other receipt has, which sorts behind those of all earlier trims."""
         ...
 
-    def note(self, receipt: Receipt, state: str, resource_version: str = "") -> None:
-        """Adds what became of it."""
+    def save(self, receipt: Receipt) -> str:
+        """Keeps a receipt for good before it returns; where it is, in words. Raises GhostkeyError when it cannot."""
+        ...
+
+    def note(self, receipt: Receipt, state: str, resource_version: str = "") -> str:
+        """Adds what became of it; empty, or a sentence when that could not be written down (the receipt is as good without)."""
         ...
 
     def load(self, name: str) -> Receipt:
-        """The receipt of this id, with its latest state."""
+        """The receipt of this id, or of the one id that begins so, with its latest state. Raises GhostkeyError."""
+        ...
+
+    def newest_first(self) -> Iterator[Receipt | SourceDamaged]:
+        """All receipts, the latest trim first; the error instead of one that is not whole."""
         ...
 
 
-def encode(receipt: Receipt) -> bytes:
-    """One JSON line, sealed with the SHA-256 of what it says."""
+def encode(receipt: Receipt, key: DigestKey) -> bytes:
+    """One JSON line, with the SHA-256 of what it says, and sealed with this machine's key."""
     body = msgspec.json.encode(receipt)
-    sealed = {"schema_version": SCHEMA_VERSION, "kind": "GhostkeyReceipt", "sha256": hashlib.sha256(body).hexdigest()}
-    return msgspec.json.encode({**sealed, "receipt": msgspec.Raw(body)}) + b"\n"
+    outer = {
+        "schema_version": SCHEMA_VERSION,
+        "kind": "GhostkeyReceipt",
+        "sha256": hashlib.sha256(body).hexdigest(),
+        "seal": key.seal(body),
+        "receipt": msgspec.Raw(body),
+    }
+    return msgspec.json.encode(outer) + b"\n"
 
 
-def decode(content: bytes, where: str) -> Receipt:
-    """The receipt with the last state noted behind it; raises SourceDamaged when it is not whole."""
+def decode(content: bytes, where: str, key: DigestKey | None = None, name: str = "", namespace: str = "") -> Receipt:
+    """The receipt with the last state noted behind it.
+
+    Raises SourceDamaged when it is not whole, or would reach further than a receipt may (see `strangers`).
+    """
     first, *rest = content.splitlines() or [b""]
     try:
         outer = msgspec.json.decode(first, type=_Outer)
         if hashlib.sha256(outer.receipt).hexdigest() != outer.sha256:
             raise ValueError("its checksum does not match")
         receipt = msgspec.json.decode(outer.receipt, type=Receipt)
-    except (msgspec.DecodeError, ValueError) as error:
-        raise SourceDamaged(f"receipt {where} is damaged: {error}", "use another copy of it") from None
+        is_ours = key is not None and hmac.compare_digest(key.seal(bytes(outer.receipt)).encode(), outer.seal.encode())
+        receipt = check_receipt(dataclasses.replace(receipt, is_ours=is_ours), name, namespace)
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise SourceDamaged(f"receipt {where} is damaged: {error}", "use another copy of it; ghostkey undo --list") from None
     for line in rest:
-        try:
-            noted = msgspec.json.decode(line, type=_Note)
-        except msgspec.DecodeError:
-            break  # the note that was being written when the power went
-        receipt = _with_state(receipt, noted)
+        # a note that was being written when the power went is passed over
+        if noted := decode_note(line):
+            receipt = _with_state(receipt, *noted)
     return receipt
 
 
 class _Outer(msgspec.Struct):
     sha256: str
     receipt: msgspec.Raw
+    seal: str = ""
 
 
-class _Note(msgspec.Struct):
-    state: str
-    resource_version: str = ""
+def _with_state(receipt: Receipt, state: str, resource_version: str) -> Receipt:
+    return dataclasses.replace(receipt, state=state, resource_version=resource_version or receipt.resource_version)
 
 
-def _with_state(receipt: Receipt, noted: _Note) -> Receipt:
-    import dataclasses
-
-    return dataclasses.replace(receipt, state=noted.state, resource_version=noted.resource_version or receipt.resource_version)
+def _new_id(created_at: str, sequence: int) -> str:
+    """`20261124t101530123456z-000007-4f2a91c0`: time in microseconds, and a number that clocks cannot turn back."""
+    stamp = "".join(character for character in created_at[:26] if character.isdigit()).ljust(20, "0")
+    numbered = f"-{sequence:06d}" if sequence else ""
+    return f"{stamp[:8]}t{stamp[8:]}z{numbered}-{secrets.token_hex(4)}"
 
 
 class FileReceipts:
     """Receipts as files, 0600, in a folder: `ID.receipt`."""
 
-    def __init__(self, directory: Path | None = None) -> None:
+    def __init__(self, directory: Path | None = None, key: DigestKey | None = None) -> None:
         self.directory = directory or state_directory() / "receipts"
+        self._given_key = key
         self._elsewhere: dict[str, Path] = {}  # receipts that were named by their file
+
+    def __str__(self) -> str:
+        return str(self.directory)
+
+    def new_id(self, created_at: str) -> str:
+        """An id with a number one above those of all receipts in the folder."""
+        return _new_id(created_at, max((_sequence(path.stem) for path in self._paths()), default=0) + 1)
 
     def save(self, receipt: Receipt) -> str:
         """Writes and syncs the file; its path."""
         path = self._path(receipt.id)
-        write_private(path, encode(receipt))
+        try:
+            create_private(path, encode(receipt, self._key()))
+        except OSError as error:
+            raise GhostkeyError(
+                f"cannot keep the receipt {path}: {error.strerror or error}; nothing was changed",
+                "make room there, or keep receipts elsewhere: --receipts DIR|cluster",
+            ) from None
         return str(path)
 
-    def note(self, receipt: Receipt, state: str, resource_version: str = "") -> None:
-        """Appends the outcome to the file; where that cannot be done the receipt is as good without."""
+    def note(self, receipt: Receipt, state: str, resource_version: str = "") -> str:
+        """Appends the outcome to the file."""
         path = self._elsewhere.get(receipt.id) or self._path(receipt.id)
-        with contextlib.suppress(OSError):
-            append_private(path, msgspec.json.encode(_Note(state, resource_version)) + b"\n")
+        line = msgspec.json.encode({"state": state, "resource_version": resource_version}) + b"\n"
+        try:
+            append_private(path, line)
+        except (OSError, GhostkeyError) as error:
+            words = getattr(error, "strerror", None) or str(error)
+            return f"the receipt {path} could not be marked as {state}: {words}; it is as good without"
+        return ""
 
     def load(self, name: str) -> Receipt:
-        """A receipt by id, by path, or when `name` is empty the newest one of a trim that did not fail.
+        """The receipt of this id, or of the one id that begins so."""
+        found = [path for path in self._paths() if path.stem.startswith(name)]
+        exact = [path for path in found if path.stem == name]
+        found = exact or found
+        if len(found) != 1:
+            what = f"{len(found)} receipts begin with {name!r}" if found else f"no receipt {name!r}"
+            hint = "ghostkey undo --list shows them; a file is named with a slash, as ./FILE"
+            raise GhostkeyError(f"{what} in {self.directory}", hint)
+        return self._read(found[0])
 
-        Raises GhostkeyError when there is none, SourceDamaged when it is not whole.
-        """
-        if Path(name).is_file():
-            receipt = decode(Path(name).read_bytes(), name)
-            self._elsewhere[receipt.id] = Path(name)
-            return receipt
-        if not name:
-            for path in sorted(self.directory.glob("*.receipt"), reverse=True):
-                receipt = decode(path.read_bytes(), str(path))
-                if receipt.state != "failed":
-                    return receipt
-            raise GhostkeyError(f"no receipts in {self.directory}", "name a receipt's file; trim --apply prints it")
-        path = self._find(name)
-        return decode(path.read_bytes(), str(path))
+    def load_file(self, path: Path) -> Receipt:
+        """A receipt by its file, as from another machine. Raises GhostkeyError when it cannot be read, SourceDamaged when it is none."""
+        receipt = self._read(path, path.stem if path.suffix == ".receipt" else "")
+        self._elsewhere[receipt.id] = path
+        return receipt
+
+    def newest_first(self) -> Iterator[Receipt | SourceDamaged]:
+        """All receipts of the folder, by number, then by id."""
+        for path in sorted(self._paths(), key=lambda path: (_sequence(path.stem), path.stem), reverse=True):
+            try:
+                yield self._read(path)
+            except SourceDamaged as error:
+                yield error
+
+    def _read(self, path: Path, name: str | None = None) -> Receipt:
+        try:
+            content = read_private(path, RECEIPT_BYTES)
+        except OSError as error:
+            raise GhostkeyError(f"cannot read receipt {path}: {error.strerror or error}") from None
+        return decode(content, str(path), self._key(), path.stem if name is None else name)
+
+    def _key(self) -> DigestKey:
+        if self._given_key is None:
+            self._given_key = any_key()
+        return self._given_key
 
     def _path(self, receipt_id: str) -> Path:
         return self.directory / f"{receipt_id}.receipt"
 
-    def _find(self, name: str) -> Path:
-        found = [path for path in sorted(self.directory.glob("*.receipt")) if path.name.startswith(name)]
-        if len(found) == 1:
-            return found[0]
-        what = f"{len(found)} receipts begin with {name!r}" if found else f"no receipt {name!r}"
-        raise GhostkeyError(f"{what} in {self.directory}", "name a receipt's file, or its id; trim prints both")
+    def _paths(self) -> list[Path]:
+        try:
+            return [path for path in self.directory.glob("*.receipt") if not path.name.startswith(".")]
+        except OSError as error:
+            raise GhostkeyError(f"cannot read {self.directory}: {error.strerror or error}") from None
+
+
+def _sequence(stem: str) -> int:
+    parts = stem.split("-")
+    return int(parts[1]) if len(parts) == 3 and parts[1].isdecimal() and len(parts[1]) < 10 else 0
 
 
 class ClusterReceipts:
-    """Receipts as Secrets `ghostkey-receipt-ID[-N]`, gzipped and cut into parts, in one namespace."""
+    """Receipts as Secrets `ghostkey-receipt-ID[-N]`, gzipped and cut into parts, in the map's namespace.
 
-    def __init__(self, client: ApiClient, namespace: str) -> None:
-        self._client, self._namespace = client, namespace
+    Saving needs the right to create Secrets alone. Where a Secret may not be patched, its state stays "pending", and is told
+    by the map.
+    """
+
+    def __init__(self, client: ApiClient, namespace: str, key: DigestKey | None = None) -> None:
+        self._client, self._namespace, self._given_key = client, namespace, key
+
+    def __str__(self) -> str:
+        return f"the Secrets of namespace {self._namespace!r}"
+
+    def new_id(self, created_at: str) -> str:
+        """An id by the time, to the microsecond: counting would take the right to list Secrets."""
+        return _new_id(created_at, 0)
 
     def save(self, receipt: Receipt) -> str:
         """Creates the Secrets, the first one last: a receipt without its first part was never acted upon."""
-        packed = gzip.compress(encode(receipt), mtime=0)
+        packed = gzip.compress(encode(receipt, self._key()), mtime=0)
         parts = [packed[start : start + PART_BYTES] for start in range(0, len(packed), PART_BYTES)]
         for number in reversed(range(len(parts))):
             # the state lives on the first part alone, where `note` writes it
-            annotations = {"ghostkey.dev/parts": str(len(parts)), "ghostkey.dev/state": receipt.state} if number == 0 else {}
+            annotations = {COUNT: str(len(parts)), STATE: receipt.state} if number == 0 else {}
             body = {
                 "apiVersion": "v1",
                 "kind": "Secret",
-                "type": "ghostkey.dev/receipt",
+                "type": SECRET_TYPE,
+                "immutable": True,
                 "metadata": {"name": self._name(receipt.id, number), "labels": {LABEL: receipt.id}, "annotations": annotations},
                 "data": {"receipt": base64.b64encode(parts[number]).decode()},
             }
-            self._client.write("POST", SECRETS.path(self._namespace), json.dumps(body).encode())
+            try:
+                self._client.write("POST", SECRETS.path(self._namespace), json.dumps(body).encode())
+            except AccessDenied as error:
+                raise AccessDenied(f"cannot keep the receipt, nothing was changed: {error}", error.hint, error.status) from None
+            except GhostkeyError as error:
+                raise GhostkeyError(f"cannot keep the receipt, nothing was changed: {error}", error.hint) from None
         return f"secret/{self._name(receipt.id, 0)} -n {self._namespace}"
 
-    def note(self, receipt: Receipt, state: str, resource_version: str = "") -> None:
-        """Writes the outcome into the first Secret's annotations; where that is denied the receipt is as good without."""
-        annotations = {"ghostkey.dev/state": state, "ghostkey.dev/resource-version": resource_version}
-        body = json.dumps({"metadata": {"annotations": annotations}}).encode()
+    def note(self, receipt: Receipt, state: str, resource_version: str = "") -> str:
+        """Writes the outcome into the first Secret's annotations; where that is denied, the map tells it."""
+        body = json.dumps({"metadata": {"annotations": {STATE: state, VERSION: resource_version}}}).encode()
         path = SECRETS.path(self._namespace, self._name(receipt.id, 0))
-        with contextlib.suppress(GhostkeyError):
-            self._client.write("PATCH", path, body, "application/merge-patch+json")
+        with contextlib.suppress(AccessDenied):
+            try:
+                self._client.write("PATCH", path, body, MERGE_PATCH)
+            except ApiFailed as error:
+                return f"the receipt secret/{self._name(receipt.id, 0)} could not be marked as {state}: {error}"
+        return ""
 
     def load(self, name: str) -> Receipt:
-        """A receipt by id, or when `name` is empty the newest one of the namespace whose trim did not fail."""
-        receipt_id = name.removeprefix("ghostkey-receipt-") or self._newest()
-        first = self._part(receipt_id, 0)
-        annotations = first["metadata"].get("annotations") or {}
-        count = int(annotations.get("ghostkey.dev/parts", "1"))
-        parts = [first, *(self._part(receipt_id, number) for number in range(1, count))]
-        packed = b"".join(base64.b64decode(part["data"]["receipt"]) for part in parts)
+        """A receipt by id, by the name of its Secret, or by the beginning of either."""
+        wanted = name.removeprefix("ghostkey-receipt-")
+        if RECEIPT_ID.fullmatch(wanted):
+            return self._read(wanted, self._part(wanted, 0))
+        found = sorted({receipt_id for receipt_id in self._firsts() if receipt_id.startswith(wanted)})
+        if len(found) != 1:
+            what = f"{len(found)} receipts begin with {name!r}" if found else f"no receipt {name!r}"
+            hint = f"ghostkey undo --list --receipts cluster -n {self._namespace} shows them"
+            raise GhostkeyError(f"{what} in namespace {self._namespace!r}", hint)
+        return self._read(found[0], self._part(found[0], 0))
+
+    def newest_first(self) -> Iterator[Receipt | SourceDamaged]:
+        """All receipts of the namespace, by id, which begins with the time."""
+        for receipt_id, first in sorted(self._firsts().items(), reverse=True):
+            try:
+                yield self._read(receipt_id, first)
+            except SourceDamaged as error:
+                yield error
+
+    def _read(self, receipt_id: str, first: dict[str, Any]) -> Receipt:
         where = f"secret/{self._name(receipt_id, 0)}"
+        annotations = first["metadata"].get("annotations") or {}
+        count = str(annotations.get(COUNT, "1"))
+        if not (count.isdecimal() and len(count) < 4 and 1 <= int(count) <= PARTS):
+            raise SourceDamaged(f"receipt {where} is damaged: it claims {count[:20]!r} parts")
         try:
-            receipt = decode(gzip.decompress(packed), where)
-        except (OSError, EOFError) as error:
+            parts = [first, *(self._part(receipt_id, number) for number in range(1, int(count)))]
+            packed = b"".join(base64.b64decode(part["data"]["receipt"], validate=True) for part in parts)
+            unpacked = _unpacked(packed)
+        except (binascii.Error, ValueError, LookupError, TypeError, zlib.error) as error:
             raise SourceDamaged(f"receipt {where} is damaged: {error}") from None
-        state = str(annotations.get("ghostkey.dev/state", receipt.state))
-        return _with_state(receipt, _Note(state, str(annotations.get("ghostkey.dev/resource-version", ""))))
+        receipt = decode(unpacked, where, self._key(), receipt_id, self._namespace)
+        noted = decode_note(msgspec.json.encode({"state": annotations.get(STATE), "resource_version": annotations.get(VERSION)}))
+        return _with_state(receipt, *noted) if noted else receipt
+
+    def _key(self) -> DigestKey:
+        if self._given_key is None:
+            self._given_key = any_key()
+        return self._given_key
 
     def _name(self, receipt_id: str, number: int) -> str:
         return f"ghostkey-receipt-{receipt_id}" + (f"-{number}" if number else "")
 
-    def _part(self, receipt_id: str, number: int) -> dict:  # type: ignore[type-arg]
-        path = SECRETS.path(self._namespace, self._name(receipt_id, number))
-        found = self._client.get_object(path)
+    def _part(self, receipt_id: str, number: int) -> dict[str, Any]:
+        name = self._name(receipt_id, number)
+        found = self._client.get_object(SECRETS.path(self._namespace, name))
         if found is None:
             raise ApiFailed(
-                f"secret {self._name(receipt_id, number)} not found in namespace {self._namespace!r}",
+                f"secret {name} not found in namespace {self._namespace!r}",
                 f"kubectl get secrets -n {self._namespace} -l {LABEL}",
                 status=HTTPStatus.NOT_FOUND,
             )
         return found
 
-    def _newest(self) -> str:
-        answer = json.loads(self._client.get(SECRETS.path(self._namespace), {"labelSelector": LABEL}))
-        states = {
-            item["metadata"]["labels"][LABEL]: item["metadata"]["annotations"]["ghostkey.dev/state"]
-            for item in answer.get("items") or ()
-            if "ghostkey.dev/state" in (item["metadata"].get("annotations") or {})
-        }
-        ids = sorted(receipt_id for receipt_id, state in states.items() if state != "failed")
-        if not ids:
-            raise GhostkeyError(f"no receipts in namespace {self._namespace!r}", "name its namespace with -n")
-        return str(ids[-1])
+    def _firsts(self) -> dict[str, dict[str, Any]]:
+        """The first Secret of each receipt, by id."""
+        firsts: dict[str, dict[str, Any]] = {}
+        selected = {"labelSelector": LABEL, "fieldSelector": f"type={SECRET_TYPE}"}
+        for body in self._client.list_pages(SECRETS.path(self._namespace), selected, limit=20):
+            for item in json.loads(body).get("items") or ():
+                receipt_id = str(item["metadata"]["labels"][LABEL])
+                if item["metadata"]["name"] == self._name(receipt_id, 0):
+                    firsts[receipt_id] = item
+        return firsts
+
+
+def _unpacked(packed: bytes) -> bytes:
+    """What gzip packed, as far as a receipt may go; raises ValueError behind that."""
+    stream = zlib.decompressobj(wbits=31)
+    content = stream.decompress(packed, RECEIPT_BYTES)
+    if stream.unconsumed_tail:
+        raise ValueError(f"it unpacks to more than {RECEIPT_BYTES >> 20} MiB")
+    if not stream.eof:
+        raise ValueError("it is cut off")
+    return content

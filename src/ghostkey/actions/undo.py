@@ -5,84 +5,209 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
 from ghostkey.actions import documents
+from ghostkey.actions.checks import enumerated
+from ghostkey.actions.ownership import give_back
+from ghostkey.actions.patch import Addition, restoration
+from ghostkey.actions.plan import check_mutable
 from ghostkey.actions.receipts import Receipts
-from ghostkey.actions.trim import CONFLICT_PAUSE_SECONDS, CONFLICT_TRIES, JSON_PATCH_BYTES, JSON_PATCH_KEYS, check_mutable
-from ghostkey.kube.client import JSON_PATCH, MERGE_PATCH, ApiClient
-from ghostkey.kube.patches import encode_json_patch
-from ghostkey.model.errors import ApiFailed, PlanOutdated
+from ghostkey.actions.settle import Sleep, settled
+from ghostkey.actions.trim import CONFLICT_PAUSE_SECONDS, CONFLICT_TRIES, POLICIES
+from ghostkey.kube.client import ApiClient
+from ghostkey.model.errors import (
+    AnswerLost,
+    ApiFailed,
+    GhostkeyError,
+    OutcomeUnknown,
+    PlanOutdated,
+    PutBack,
+    Refused,
+    SourceDamaged,
+)
 from ghostkey.model.plans import Receipt, Removed
-from ghostkey.model.refs import SECRETS
+from ghostkey.model.refs import Kind
 
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What an undo did: how many keys it put back, and how many were there already."""
+    """What an undo did: how many keys it put back, how many were there already, and what could not be done besides."""
 
     receipt: Receipt
     restored: int
     present: int
+    notes: tuple[str, ...] = ()
 
 
-@dataclass(slots=True)
-class _Restoration:
-    """What is missing from the live map: whole keys, and documents to replace (key → old text, new text)."""
+@dataclass(frozen=True, slots=True)
+class _Todo:
+    """A receipt against the map: what to add, for which keys and entries, how many are there, and which have another value."""
 
-    missing: list[Removed]
+    addition: Addition
+    keys: tuple[str, ...]
     present: int
-    documents: dict[tuple[str, str], tuple[str, str]]
+    changed: Mapping[str, str]
+
+    @property
+    def spots(self) -> list[tuple[str, str]]:
+        return [(item.field, item.key) for item in self.addition.missing] + list(self.addition.documents)
 
 
 def apply_undo(
-    client: ApiClient, receipt: Receipt, receipts: Receipts, *, sleep: Callable[[float], None] = time.sleep
+    client: ApiClient, receipt: Receipt, receipts: Receipts, *, from_elsewhere: bool = False, sleep: Sleep = time.sleep
 ) -> Restored:
     """Restores every byte the receipt holds; harmless when it has been done already.
 
     Raises PlanOutdated naming the keys that were written again with another value, or when the map itself is gone or
-    another one of the same name; nothing is changed then.
+    another one of the same name (nothing is changed then); Refused for a receipt that this machine has not sealed, unless
+    `from_elsewhere`; PutBack when the API server took the keys out again; OutcomeUnknown when the answer was lost and the map
+    cannot be read.
     """
-    holder = receipt.holder
-    by_test = holder.kind != SECRETS  # a test would carry a Secret's values once more
-    path = holder.kind.path(holder.namespace, holder.name)
+    if not receipt.is_ours and not from_elsewhere:
+        raise Refused(
+            f"receipt {receipt.id} is from elsewhere: this machine's key has not sealed it, so what it puts into "
+            f"{receipt.holder} is a stranger's word; nothing was changed",
+            f"look at what it holds, then: ghostkey undo {receipt.id} --from-elsewhere",
+        )
+    by_test = True
     for attempt in range(CONFLICT_TRIES):
-        live = client.get_object(path)
-        if live is None or live["metadata"]["uid"] != holder.uid:
-            fate = "is gone" if live is None else "was deleted and made again"
+        live = _read(client, receipt)
+        todo = _todo(receipt, live)
+        if todo.changed:
             raise PlanOutdated(
-                f"{holder} {fate} since the trim; nothing was changed", f"its values are in the receipt: {receipt.id}"
+                f"cannot undo {receipt.id} on {receipt.holder}, nothing was changed: {enumerated(todo.changed)}",
+                "decide by hand which value is right; the old ones are in the receipt",
+                dict(todo.changed),
             )
-        todo = _missing(receipt, live)
-        if not todo.missing and not todo.documents:
-            receipts.note(receipt, "undone")
-            return Restored(receipt, 0, todo.present)
-        check_mutable(holder.kind, live)
+        if not todo.keys:
+            return Restored(receipt, 0, todo.present, _notes(receipts.note(receipt, "undone")))
+        check_mutable(receipt.holder.kind, live)
+        patch = restoration(receipt.holder, todo.addition, live, by_test=by_test)
         try:
-            answer = client.write("PATCH", path, *_patch(receipt, todo, live, by_test=by_test))
+            answer = client.write("PATCH", _path(receipt), patch.body, patch.content_type)
+        except AnswerLost as lost:
+            answer = _after(client, receipt, todo, lost, sleep)
         except ApiFailed as error:
             if error.status not in {HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY}:
                 raise
             if error.status == HTTPStatus.UNPROCESSABLE_ENTITY:
-                if not by_test:
+                if patch.strategy == "merge-patch":
                     raise
                 # a key came back meanwhile, which the next look tells; or the server spells a document otherwise
                 by_test = False
             sleep(CONFLICT_PAUSE_SECONDS * random.random() * min(attempt + 1, 5))
             continue
-        receipts.note(receipt, "undone", str(answer["metadata"]["resourceVersion"]))
-        return Restored(receipt, len(todo.missing) + len(todo.documents), todo.present)
+        except KeyboardInterrupt:
+            raise OutcomeUnknown(f"interrupted while {receipt.holder} was being written", "", receipt.id) from None
+        _check_stored(receipt, todo, answer)
+        notes = _notes(
+            receipts.note(receipt, "undone", str(answer["metadata"]["resourceVersion"])),
+            give_back(client, receipt.holder, answer, receipt.owners, todo.spots),
+        )
+        return Restored(receipt, len(todo.keys), todo.present, notes)
     raise PlanOutdated(
-        f"{holder} was written by somebody else {CONFLICT_TRIES} times in a row; nothing was changed",
+        f"{receipt.holder} was written by somebody else {CONFLICT_TRIES} times in a row; nothing was changed",
         "try again when the map is less busy",
     )
 
 
-def _missing(receipt: Receipt, live: Mapping[str, Any]) -> _Restoration:
-    missing: list[Removed] = []
+# which receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The receipts of one place that an undo without an id may mean: of trims of this cluster, and of one map when that is named."""
+
+    client: ApiClient
+    receipts: Receipts
+    map: tuple[Kind, str, str] | None = None  # kind, namespace, name
+
+    def latest(self) -> Receipt | None:
+        """The latest trim that is in force; None when every trim has been undone.
+
+        A receipt that is still "pending" is told by the map: where its keys are all there, its write never went out.
+        Raises GhostkeyError when there is no receipt of this cluster at all; SourceDamaged when a damaged one lies before it.
+        """
+        elsewhere: list[Receipt] = []
+        is_any = False
+        for receipt in self.receipts.newest_first():
+            if isinstance(receipt, SourceDamaged):
+                raise receipt
+            if not self._is_meant(receipt):
+                continue
+            if receipt.server != self.client.config.server or not receipt.is_ours:
+                elsewhere.append(receipt)
+                continue
+            is_any = True
+            if receipt.state == "applied" or (receipt.state == "pending" and self._is_in_force(receipt)):
+                return receipt
+        if not is_any:
+            raise self._nothing(elsewhere)
+        return None
+
+    def _is_meant(self, receipt: Receipt) -> bool:
+        holder = receipt.holder
+        return self.map is None or self.map == (holder.kind, holder.namespace, holder.name)
+
+    def _is_in_force(self, receipt: Receipt) -> bool:
+        try:
+            return bool(_todo(receipt, _read(self.client, receipt)).keys)
+        except PlanOutdated:
+            return False  # the map itself is gone, and takes no key back
+
+    def _nothing(self, elsewhere: list[Receipt]) -> GhostkeyError:
+        what = f"no receipts in {self.receipts}" + (f" of {self.map[0].kind} {self.map[1]}/{self.map[2]}" if self.map else "")
+        if not elsewhere:
+            return GhostkeyError(what, "ghostkey undo --list shows what there is; trim --apply prints the id of each")
+        first = elsewhere[0]
+        if first.server != self.client.config.server:
+            return Refused(
+                f"{what} are of this cluster; the latest, {first.id}, is of another one: {first.server}",
+                f"choose that cluster with --context, or name the receipt: ghostkey undo {first.id}",
+            )
+        return Refused(
+            f"{what} are this machine's; the latest from elsewhere is {first.id}, for {first.holder}",
+            f"look at it: ghostkey undo {first.id}; then add --from-elsewhere",
+        )
+
+
+def list_receipts(receipts: Receipts, named: tuple[Kind, str, str] | None = None) -> Iterator[Receipt | SourceDamaged]:
+    """All receipts, of one map when it is named, the latest first."""
+    for receipt in receipts.newest_first():
+        if (
+            isinstance(receipt, SourceDamaged)
+            or named is None
+            or named == (receipt.holder.kind, receipt.holder.namespace, receipt.holder.name)
+        ):
+            yield receipt
+
+
+# one receipt against the map
+
+
+def _read(client: ApiClient, receipt: Receipt) -> dict[str, Any]:
+    holder = receipt.holder
+    live = client.get_object(_path(receipt))
+    if live is not None and live["metadata"]["uid"] == holder.uid:
+        return live
+    elsewhere = receipt.server != client.config.server
+    if elsewhere:
+        raise PlanOutdated(
+            f"{holder} of receipt {receipt.id} is not in this cluster ({client.config.server}); nothing was changed",
+            f"it was trimmed at {receipt.server}: choose that cluster with --context",
+        )
+    fate = "is gone" if live is None else "was deleted and made again"
+    raise PlanOutdated(f"{holder} {fate} since the trim; nothing was changed", f"its values are in the receipt: {receipt.id}")
+
+
+def _todo(receipt: Receipt, live: Mapping[str, Any]) -> _Todo:
+    """What the map lacks of a receipt."""
+    gone: list[Removed] = []
+    names: list[str] = []
     present = 0
     changed: dict[str, str] = {}
     for item in receipt.removed:
@@ -90,20 +215,21 @@ def _missing(receipt: Receipt, live: Mapping[str, Any]) -> _Restoration:
             continue
         now = (live.get(item.field) or {}).get(item.key)
         if now is None:
-            missing.append(item)
+            gone.append(item)
+            names.append(item.key)
         elif now == item.value:
             present += 1
         else:
             changed[item.key] = "was written again with another value"
     texts: dict[tuple[str, str], tuple[str, str]] = {}
-    for (field, key), group in _documents(receipt).items():
+    for (field, key), (before, after) in _documents(receipt).items():
         now = (live.get(field) or {}).get(key)
-        before, after = group["before"], group["after"]
         entries = [item for item in receipt.removed if item.field == field and item.path[:1] == (key,)]
         if now == before:
             present += len(entries)
         elif now == after:
             texts[field, key] = (now, before)
+            names += ["/".join((*item.path, item.key)) for item in entries]
         elif now is None:
             changed[key] = "is gone, and its entries with it"
         else:
@@ -111,23 +237,17 @@ def _missing(receipt: Receipt, live: Mapping[str, Any]) -> _Restoration:
             present += again
             if restored != now:
                 texts[field, key] = (now, restored)
-    if changed:
-        shown = "; ".join(f"{key} {why}" for key, why in list(changed.items())[:5])
-        more = f" (and {len(changed) - 5} more)" if len(changed) > 5 else ""
-        raise PlanOutdated(
-            f"cannot undo {receipt.id} on {receipt.holder}, nothing was changed: {shown}{more}",
-            "decide by hand which value is right; the old ones are in the receipt",
-            changed,
-        )
-    return _Restoration(missing, present, texts)
+                names += ["/".join((*item.path, item.key)) for item in entries][again:]
+    return _Todo(Addition(gone, texts), tuple(names), present, changed)
 
 
-def _documents(receipt: Receipt) -> dict[tuple[str, str], dict[str, str]]:
+def _documents(receipt: Receipt) -> dict[tuple[str, str], tuple[str, str]]:
+    """Text before and after of each document that lost entries."""
     found: dict[tuple[str, str], dict[str, str]] = {}
     for item in receipt.removed:
         if item.path[:1] == ("",):
             found.setdefault((item.field, item.key), {})[item.path[1]] = item.value
-    return found
+    return {spot: (texts["before"], texts["after"]) for spot, texts in found.items()}
 
 
 def _merged(now: str, entries: list[Removed], changed: dict[str, str]) -> tuple[int, str]:
@@ -152,24 +272,47 @@ def _merged(now: str, entries: list[Removed], changed: dict[str, str]) -> tuple[
     return present, now
 
 
-def _patch(receipt: Receipt, todo: _Restoration, live: Mapping[str, Any], *, by_test: bool) -> tuple[bytes, str]:
-    fields = {item.field for item in todo.missing}
-    size = sum(2 * len(item.value) + len(item.key) + 120 for item in todo.missing)
-    fits = len(todo.missing) <= JSON_PATCH_KEYS and size <= JSON_PATCH_BYTES and all(live.get(field) for field in fields)
-    if by_test and fits:
-        operations: list[dict[str, Any]] = [{"op": "test", "path": "/metadata/uid", "value": receipt.holder.uid}]
-        for item in todo.missing:
-            pointer = f"/{item.field}/{item.key}"
-            # a test for null holds only while the key is absent: the add cannot overwrite
-            operations.append({"op": "test", "path": pointer, "value": None})
-            operations.append({"op": "add", "path": pointer, "value": item.value})
-        for (field, key), (old, new) in todo.documents.items():
-            operations.append({"op": "test", "path": f"/{field}/{key}", "value": old})
-            operations.append({"op": "replace", "path": f"/{field}/{key}", "value": new})
-        return encode_json_patch(operations), JSON_PATCH
-    body: dict[str, Any] = {"metadata": {"uid": receipt.holder.uid, "resourceVersion": live["metadata"]["resourceVersion"]}}
-    for item in todo.missing:
-        body.setdefault(item.field, {})[item.key] = item.value
-    for (field, key), (_, new) in todo.documents.items():
-        body.setdefault(field, {})[key] = new
-    return json.dumps(body).encode(), MERGE_PATCH
+# what became of it
+
+
+def _after(client: ApiClient, receipt: Receipt, todo: _Todo, lost: AnswerLost, sleep: Sleep) -> dict[str, Any]:
+    """The map once it shows what became of an undo; raises ApiFailed when nothing came back."""
+
+    def is_untouched(live: Mapping[str, Any]) -> bool:
+        return len(_not_back(receipt, live)) >= len(todo.keys)
+
+    try:
+        live = settled(client, receipt.holder, lost, is_untouched, sleep)
+    except OutcomeUnknown as error:
+        raise OutcomeUnknown(str(error), error.hint, receipt.id) from None
+    if is_untouched(live):
+        raise ApiFailed(
+            f"{lost}; {receipt.holder} was read again and still lacks every key: nothing is back",
+            f"try again: ghostkey undo {receipt.id}",
+            lost.status,
+        )
+    return live
+
+
+def _not_back(receipt: Receipt, live: Mapping[str, Any]) -> tuple[str, ...]:
+    todo = _todo(receipt, live)
+    return (*todo.keys, *todo.changed)
+
+
+def _check_stored(receipt: Receipt, todo: _Todo, answer: Mapping[str, Any]) -> None:
+    if lacking := _not_back(receipt, answer):
+        raise PutBack(
+            f"{receipt.holder} is not as it was, {len(lacking):,} of {len(todo.keys):,} keys are not back: "
+            + enumerated(dict.fromkeys(lacking, "is not there as it was")),
+            f"an admission policy or webhook (or a writer that was faster) changed it: {POLICIES}",
+            dict.fromkeys(lacking, "is not there as it was"),
+            receipt.id,
+        )
+
+
+def _notes(*sentences: str) -> tuple[str, ...]:
+    return tuple(filter(None, sentences))
+
+
+def _path(receipt: Receipt) -> str:
+    return receipt.holder.kind.path(receipt.holder.namespace, receipt.holder.name)

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from ghostkey import api
 from ghostkey.cli.options import ProgressLine, parse_holder
 from ghostkey.kube.client import ApiClient
-from ghostkey.kube.config import load_config
 from ghostkey.model.errors import UsageError
 from ghostkey.model.findings import Finding
+from ghostkey.model.plans import Receipt
 from ghostkey.model.refs import Kind, ObjectRef
+from ghostkey.store.state import DigestKey
 
 GHOSTS = {"ghost-key", "tombstone"}
-
-
-def connect(
-    kubeconfig: str | None, context: str | None, namespace: str | None, as_user: str | None, as_group: Sequence[str]
-) -> ApiClient:
-    """A client for the cluster that the options name."""
-    return ApiClient(load_config(kubeconfig, context, namespace, as_user, as_group))
 
 
 def one_map(words: tuple[str, ...]) -> tuple[Kind, str]:
@@ -31,11 +27,43 @@ def one_map(words: tuple[str, ...]) -> tuple[Kind, str]:
     return pairs[0]
 
 
-def receipts_at(where: str | None, client: ApiClient, namespace: str) -> api.FileReceipts | api.ClusterReceipts:
+def receipts_at(
+    where: str | None, client: ApiClient, namespace: str, key: DigestKey | None = None
+) -> api.FileReceipts | api.ClusterReceipts:
     """The place of receipts that `--receipts` names: `cluster`, a folder, or the user's own."""
     if where == "cluster":
-        return api.ClusterReceipts(client, namespace)
-    return api.FileReceipts(Path(where) if where else None)
+        return api.ClusterReceipts(client, namespace, key)
+    return api.FileReceipts(Path(where) if where else None, key)
+
+
+def named_receipt(word: str, kept: api.FileReceipts | api.ClusterReceipts) -> Receipt:
+    """The receipt of an id, or of a file: a word with a slash in it. A file of this folder is never taken for an id."""
+    is_path = "/" in word or os.sep in word
+    if is_path and isinstance(kept, api.FileReceipts):
+        return kept.load_file(Path(word))
+    return kept.load(word)
+
+
+def trim_of(
+    kept: api.FileReceipts | api.ClusterReceipts, receipt: str | None, map_words: tuple[str, ...], client: ApiClient
+) -> Receipt:
+    """The receipt that is named, else that of the latest trim that is in force, of the map when one is named."""
+    kind, name = one_map(map_words) if map_words else (None, "")
+    named = (kind, client.config.namespace, name) if kind else None
+    if receipt is None:
+        if named and not any(isinstance(other, Receipt) for other in api.list_receipts(kept, named)):
+            others = (other for other in api.list_receipts(kept) if isinstance(other, Receipt))
+            also = "".join(f"; the latest, {other.id}, is of {other.holder}" for other in itertools.islice(others, 1))
+            raise UsageError(f"{kept} holds no receipt of {map_words[0]}{also}", "name the map's namespace with -n")
+        latest = api.Candidates(client, kept, named).latest()
+        if latest is None:
+            raise UsageError("every trim has been undone: no key is to stay gone", "name a receipt with --from-receipt")
+        return latest
+    found = named_receipt(receipt, kept)
+    holder = found.holder
+    if named and named != (holder.kind, holder.namespace, holder.name):
+        raise UsageError(f"receipt {found.id} is of {holder}, not of {map_words[0]}", "name another with --from-receipt")
+    return found
 
 
 def findings_of_map(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ghostkey.cli.options import ProgressLine, parse_fields, parse_holder
+from ghostkey.cli.where import Where
 from ghostkey.model.errors import GhostkeyError, UsageError
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from ghostkey.store.history import History
 
 LIVE = "live"
-ClusterWords = tuple[str | None, str | None, str | None, tuple[str, ...] | None]  # kubeconfig, context, user and groups to act as
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -48,10 +48,10 @@ def opened(
     store: str | None,
     engine: str,
     *,
+    where: Where,
     carve: bool,
     fields: tuple[str, ...] = (),
     subjects: tuple[str, ...] = (),
-    where: ClusterWords = (None,) * 4,
 ) -> Iterator[Engine]:
     """An engine that knows all of one map, over the store with these paths imported: the store that was named, else one that lives as long as this.
 
@@ -94,20 +94,18 @@ def opened(
         yield found
 
 
-def _import_live(history: History, holder: tuple[str, str, str], where: ClusterWords, progress: ProgressLine) -> None:
+def _import_live(history: History, holder: tuple[str, str, str], where: Where, progress: ProgressLine) -> None:
     """Adds what the cluster remembers of a map, in place of what it remembered before."""
     import secrets
 
     from ghostkey import story
-    from ghostkey.cli._cluster import connect
     from ghostkey.model.refs import CONFIG_MAPS, SECRETS
     from ghostkey.sources._states import KeyedHash
     from ghostkey.sources.managed_fields import ManagedFields
     from ghostkey.store.engines import DuckEngine
 
     kind, namespace, name = holder
-    kubeconfig, context, as_user, as_group = where
-    client = connect(kubeconfig, context, namespace, as_user, as_group or ())
+    client = where.client(namespace)
     progress(f"reading {kind}/{name}")
     chosen = CONFIG_MAPS if kind == CONFIG_MAPS.qualified else SECRETS
     told = f"{client.config.server} {kind} {namespace}/{name}"

@@ -8,21 +8,18 @@ import click
 
 from ghostkey.cli import CONTEXT
 from ghostkey.cli._history import past_options
-from ghostkey.cli.options import complete_map
+from ghostkey.cli.options import cluster_options, complete_map
+from ghostkey.cli.where import Where
 
 
 @click.command("blame", context_settings=CONTEXT)
 @click.argument("map_words", nargs=-1, required=True, metavar="cm/NAME|secret/NAME", shell_complete=complete_map)
-@click.option("-n", "--namespace", metavar="NS", help="Namespace of the map.")
-@click.option("--context", metavar="NAME", help="Context of the kubeconfig.")
-@click.option("--kubeconfig", metavar="FILE", help="Kubeconfig to use.")
+@cluster_options
 @past_options
 @click.option("-o", "--output", "form", type=click.Choice(["table", "json"]), default="table", help="How to print.")
 def command(
     map_words: tuple[str, ...],
-    namespace: str | None,
-    context: str | None,
-    kubeconfig: str | None,
+    where: Where,
     paths: tuple[str, ...],
     sort: str | None,
     store: str | None,
@@ -43,12 +40,12 @@ def command(
     if paths or store:
         from ghostkey.cli._history import one_holder, opened
 
-        holder = one_holder(map_words, namespace)
-        with opened(holder, paths, sort, store, engine, carve=carve, where=(kubeconfig, context, None, ())) as asked:
+        holder = one_holder(map_words, where.namespace)
+        with opened(holder, paths, sort, store, engine, carve=carve, where=where) as asked:
             found = present_keys(asked, *holder)
         rows = [_record(row, when(row["last_set_at"])) for row in found]
     else:
-        rows = _live(map_words, namespace, context, kubeconfig)
+        rows = _live(map_words, where)
     if form == "json":
         click.echo(
             msgspec.json.format(msgspec.json.encode({"schema_version": 1, "kind": "GhostkeyBlame", "keys": rows}), indent=2)
@@ -74,14 +71,14 @@ def _record(row: dict[str, Any], at: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _live(map_words: tuple[str, ...], namespace: str | None, context: str | None, kubeconfig: str | None) -> list[dict[str, Any]]:
+def _live(map_words: tuple[str, ...], where: Where) -> list[dict[str, Any]]:
     import msgspec
 
-    from ghostkey.actions.trim import FIELDS, read_map
-    from ghostkey.cli._cluster import connect, one_map
+    from ghostkey.actions.plan import FIELDS, read_map
+    from ghostkey.cli._cluster import one_map
     from ghostkey.kube.fields import field_owners, writer_of
 
-    client = connect(kubeconfig, context, namespace, None, ())
+    client = where.client()
     kind, name = one_map(map_words)
     live = read_map(client, kind, client.config.namespace, name)
     managed = msgspec.json.encode(live["metadata"].get("managedFields") or [])

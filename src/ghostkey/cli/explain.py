@@ -9,6 +9,7 @@ import click
 from ghostkey.cli import CONTEXT
 from ghostkey.cli._history import past_options
 from ghostkey.cli.options import ProgressLine, cluster_options
+from ghostkey.cli.where import Where
 from ghostkey.model.errors import UsageError
 
 
@@ -33,11 +34,7 @@ def _complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[st
 def command(
     what: str,
     key: str,
-    namespace: str | None,
-    context: str | None,
-    kubeconfig: str | None,
-    as_user: str | None,
-    as_group: tuple[str, ...],
+    where: Where,
     kinds: tuple[str, ...],
     subjects: tuple[str, ...],
     paths: tuple[str, ...],
@@ -55,10 +52,10 @@ def command(
     its history is told: who wrote a key, when its subject went, and why the key is still there.
     """
     if paths or store:
-        past = (paths, sort, store, engine, carve, fields, subjects, (kubeconfig, context, as_user, as_group))
-        return _tell(what, key, namespace, past, page_file, form)
+        past = (paths, sort, store, engine, carve, fields, subjects)
+        return _tell(what, key, where, past, page_file, form)
     if "/" in what:
-        return _explain_map(what, key, (kubeconfig, context, namespace, as_user, as_group), kinds, subjects)
+        return _explain_map(what, key, where, kinds, subjects)
     from ghostkey.analyses import all_analyses, page
     from ghostkey.cli.findings_file import find
 
@@ -75,7 +72,7 @@ def command(
     raise UsageError(f"no finding {what!r} in the last scan, and no analysis of that name", f"analyses: {known}")
 
 
-def _tell(what: str, key: str, namespace: str | None, past: tuple[Any, ...], page_file: str | None, form: str) -> int:
+def _tell(what: str, key: str, where: Where, past: tuple[Any, ...], page_file: str | None, form: str) -> int:
     """The story of a map, or of one key, from its history; 1 when keys outlive their subject."""
     from pathlib import Path
 
@@ -84,8 +81,8 @@ def _tell(what: str, key: str, namespace: str | None, past: tuple[Any, ...], pag
     from ghostkey.cli.output import safe
     from ghostkey.report import page, text
 
-    paths, sort, store, engine, carve, fields, subjects, where = past
-    holder = one_holder((what,), namespace)
+    paths, sort, store, engine, carve, fields, subjects = past
+    holder = one_holder((what,), where.namespace)
     with opened(holder, paths, sort, store, engine, carve=carve, fields=fields, subjects=subjects, where=where) as asked:
         told = stories.story_of(asked, *holder, key)
         if not told.keys:
@@ -132,11 +129,11 @@ def _print_chain(record: dict[str, Any]) -> None:
         click.echo(f"  next: ghostkey trim {place} --ghosts")
 
 
-def _explain_map(what: str, key: str, where: tuple[Any, ...], kinds: tuple[str, ...], subjects: tuple[str, ...]) -> int:
-    from ghostkey.cli._cluster import connect, findings_of_map, one_map
+def _explain_map(what: str, key: str, where: Where, kinds: tuple[str, ...], subjects: tuple[str, ...]) -> int:
+    from ghostkey.cli._cluster import findings_of_map, one_map
     from ghostkey.cli.output import finding_record
 
-    client = connect(*where)
+    client = where.client()
     kind, name = one_map((what,))
     progress = ProgressLine()
     findings, snapshot = findings_of_map(client, kind, name, kinds, subjects, progress)

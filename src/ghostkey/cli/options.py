@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
+from ghostkey.cli.where import Where
 from ghostkey.model.errors import UsageError
 from ghostkey.model.refs import CONFIG_MAPS, NAMESPACES, SECRETS, Kind
 
@@ -43,13 +45,12 @@ def complete_map(ctx: click.Context, _: click.Parameter, incomplete: str) -> lis
 
 def _names(ctx: click.Context, kind: Kind, namespace: str) -> list[str]:
     """Names for completion; nothing when the cluster does not answer, for a shell must not show errors."""
-    from ghostkey.kube.client import METADATA_LIST, ApiClient
-    from ghostkey.kube.config import load_config
+    from ghostkey.kube.client import METADATA_LIST
     from ghostkey.kube.objects import decode_metadata
     from ghostkey.model.errors import GhostkeyError
 
     try:
-        client = ApiClient(load_config(ctx.params.get("kubeconfig"), ctx.params.get("context"), namespace or None))
+        client = Where(ctx.params.get("kubeconfig"), ctx.params.get("context"), namespace or None).client()
         place = client.config.namespace if kind.namespaced else ""
         body = client.get(kind.path(place), {"limit": "500"}, METADATA_LIST)
     except GhostkeyError:
@@ -71,7 +72,23 @@ def parse_duration(text: str) -> float:
 
 
 def cluster_options(function: F) -> F:
-    """kubectl's words for which cluster, as whom."""
+    """kubectl's words for which cluster, as whom; the command gets them as one `where`."""
+
+    @functools.wraps(function)
+    def command(
+        *args: object,
+        kubeconfig: str | None,
+        context: str | None,
+        namespace: str | None,
+        as_user: str | None,
+        as_group: tuple[str, ...],
+        request_timeout: str | None,
+        **rest: object,
+    ) -> object:
+        limit = parse_duration(request_timeout) if request_timeout else None
+        where = Where(kubeconfig, context, namespace, as_user, as_group, limit)
+        return function(*args, where=where, **rest)
+
     for option in reversed(
         [
             click.option("-n", "--namespace", metavar="NS", help="Namespace to work in.", shell_complete=complete_namespace),
@@ -79,10 +96,13 @@ def cluster_options(function: F) -> F:
             click.option("--kubeconfig", metavar="FILE", help="Kubeconfig to use."),
             click.option("--as", "as_user", metavar="USER", help="User to impersonate."),
             click.option("--as-group", multiple=True, metavar="GROUP", help="Group to impersonate; may be repeated."),
+            click.option(
+                "--request-timeout", metavar="TIME", help="Give up a single request after this time: 30s, 2m; 0 never does."
+            ),
         ]
     ):
-        function = option(function)
-    return function
+        option(command)
+    return cast(F, command)
 
 
 def color_option(function: F) -> F:

@@ -6,6 +6,7 @@ import click
 
 from ghostkey.cli import CONTEXT
 from ghostkey.cli.options import cluster_options, parse_duration, parse_fields
+from ghostkey.cli.where import Where
 
 BUILT_IN = ("namespaces", "nodes", "pods")
 
@@ -19,11 +20,7 @@ BUILT_IN = ("namespaces", "nodes", "pods")
 )
 @click.option("--field", "fields", multiple=True, metavar="KIND:PATH", help="A map-valued field too: tenants.demo:status.shards.")
 def command(
-    namespace: str | None,
-    context: str | None,
-    kubeconfig: str | None,
-    as_user: str | None,
-    as_group: tuple[str, ...],
+    where: Where,
     store: str | None,
     duration: str,
     kinds: tuple[str, ...],
@@ -38,7 +35,6 @@ def command(
     import signal
     from pathlib import Path
 
-    from ghostkey.cli._cluster import connect
     from ghostkey.inference.infer import is_custom
     from ghostkey.kube.discovery import discover, resolve
     from ghostkey.model.refs import CONFIG_MAPS, SECRETS
@@ -48,7 +44,7 @@ def command(
 
     seconds = parse_duration(duration)
     history = History(Path(store) if store else None)
-    client = connect(kubeconfig, context, namespace, as_user, as_group)
+    client = where.client()
     served = discover(client).kinds
     wanted = [resolve(word, served) for word in kinds] or [k for k in served if is_custom(k) or k.qualified in BUILT_IN]
     wanted += [resolve(kind, served) for kind, _ in parse_fields(fields)]
@@ -57,7 +53,7 @@ def command(
     def ready() -> None:
         click.echo(f"recording {len(chosen)} kinds into {history.directory}", err=True)
 
-    recorder = Recorder(client, chosen, KeyedHash(history.secret), parse_fields(fields), namespace or "", ready)
+    recorder = Recorder(client, chosen, KeyedHash(history.secret), parse_fields(fields), where.namespace or "", ready)
     with contextlib.suppress(ValueError):  # not the main thread, as in tests
         signal.signal(signal.SIGTERM, lambda *_: recorder.stop())
         signal.signal(signal.SIGINT, lambda *_: recorder.stop())

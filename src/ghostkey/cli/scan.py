@@ -9,6 +9,7 @@ import click
 from ghostkey.cli import CONTEXT
 from ghostkey.cli.options import ProgressLine, cluster_options, color_option, parse_fields, parse_holder, use_color
 from ghostkey.cli.output import FORMATS
+from ghostkey.cli.where import Where
 from ghostkey.model.errors import UsageError
 
 if TYPE_CHECKING:
@@ -52,11 +53,7 @@ SEVERITIES = ("info", "warning", "critical")
 @color_option
 def command(
     maps: tuple[str, ...],
-    namespace: str | None,
-    context: str | None,
-    kubeconfig: str | None,
-    as_user: str | None,
-    as_group: tuple[str, ...],
+    where: Where,
     all_namespaces: bool,
     selector: str,
     form: str,
@@ -81,7 +78,6 @@ def command(
     from ghostkey.cli import findings_file
     from ghostkey.cli.output import print_report
     from ghostkey.kube.client import ApiClient
-    from ghostkey.kube.config import load_config
     from ghostkey.model.findings import Severity
     from ghostkey.model.refs import ObjectRef
 
@@ -90,13 +86,13 @@ def command(
     # The next page is read in a thread while this one is decoded. At Python's 5 ms a turn the reader would wait longer
     # for its turns than for the server.
     sys.setswitchinterval(0.0003)
-    if all_namespaces and namespace:
+    if all_namespaces and where.namespace:
         raise UsageError("-A and -n contradict each other")
     names = parse_holder(maps)
-    config = None if paths else load_config(kubeconfig, context, namespace, as_user, as_group)
-    where = namespace or (config.namespace if config and names else "")
+    config = None if paths else where.config()
+    namespace = where.namespace or (config.namespace if config and names else "")
     scope = api.Scope(
-        namespace=where,
+        namespace=namespace,
         selector=selector,
         names=tuple(names),
         holders=api.holder_kinds(holders) if holders else api.Scope().holders,
@@ -106,17 +102,17 @@ def command(
     progress = ProgressLine()
     if config is None:
         snapshot = api.collect(api.manifests(paths, scope, progress))
-        links = api.declared_links(subjects, snapshot, [ObjectRef(kind, where, name) for kind, name in names])
+        links = api.declared_links(subjects, snapshot, [ObjectRef(kind, namespace, name) for kind, name in names])
         findings = api.with_writers(snapshot, api.analyse(snapshot, links, only))
     else:
         source = api.cluster(ApiClient(config), scope, progress)
         snapshot = api.collect(source, config.server)
         progress("looking for ghosts")
-        links = api.declared_links(subjects, snapshot, [ObjectRef(kind, where, name) for kind, name in names])
+        links = api.declared_links(subjects, snapshot, [ObjectRef(kind, namespace, name) for kind, name in names])
         findings = api.confirm(source, api.analyse(snapshot, links, only))
     progress.done()
     # objects elsewhere were read as subjects only; what is wrong with them is for a scan of their namespace
-    findings = [finding for finding in findings if _is_wanted(finding, where, names)]
+    findings = [finding for finding in findings if _is_wanted(finding, namespace, names)]
     shown = [finding for finding in findings if finding.severity >= Severity[severity.upper()]]
     print_report(snapshot, shown, form, color=use_color(color))
     findings_file.save(shown)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ghostkey.cli import CONTEXT
 from ghostkey.cli.options import ProgressLine, cluster_options, complete_map
-from ghostkey.model.errors import UsageError
+from ghostkey.cli.where import Where
+from ghostkey.model.errors import Unsettled, UsageError
 
 if TYPE_CHECKING:
-    from ghostkey.api import Wanted
+    from ghostkey.api import Outcome, Wanted
     from ghostkey.kube.client import ApiClient
     from ghostkey.model.plans import Plan
     from ghostkey.model.refs import Kind
+    from ghostkey.store.state import DigestKey
 
 SHOWN_KEYS = 10
 DEFAULT_MATCH_PERCENT = 95.0  # a regular expression that takes nearly all is more often a slip than a wish
@@ -43,7 +46,7 @@ DEFAULT_MATCH_PERCENT = 95.0  # a regular expression that takes nearly all is mo
     "--max-percent",
     type=click.FloatRange(0, 100),
     metavar="P",
-    help="Refuse a plan with more of the map's keys (95 with --match).",
+    help="Refuse a plan with more of the map's keys, or of a document's entries (95 with --match).",
 )
 @click.option("--receipts", metavar="DIR|cluster", help="Keep the receipt in this folder, or in a Secret beside the map.")
 @click.option("--no-pod-check", is_flag=True, help="Do not look whether Pods use the keys.")
@@ -52,11 +55,7 @@ DEFAULT_MATCH_PERCENT = 95.0  # a regular expression that takes nearly all is mo
 )
 def command(
     map_words: tuple[str, ...],
-    namespace: str | None,
-    context: str | None,
-    kubeconfig: str | None,
-    as_user: str | None,
-    as_group: tuple[str, ...],
+    where: Where,
     ghosts: bool,
     keys: tuple[str, ...],
     pattern: str | None,
@@ -73,22 +72,25 @@ def command(
     """Remove keys of one map: all that are planned, or none.
 
     Shows the plan and what the API server says to it (dry run); --apply carries it out. What was removed is in a receipt
-    first, and `ghostkey undo` puts it back. Exit code 4: the plan is outdated, nothing was changed.
+    first, and `ghostkey undo` puts it back. Exit code 4: the plan is outdated, nothing was changed, or the API server stored
+    something else; 6: whether it was carried out could not be learnt, and the receipt is kept.
     """
     from ghostkey import api
-    from ghostkey.cli._cluster import connect, one_map, receipts_at
-    from ghostkey.store.state import digest_key
+    from ghostkey.cli._cluster import one_map, receipts_at
+    from ghostkey.cli.words import left
 
     if plan_file is None and not (ghosts or keys or pattern):
         raise UsageError("nothing says which keys to remove", "add --ghosts, --key KEY or --match REGEX")
-    client = connect(kubeconfig, context, namespace, as_user, as_group)
+    if plan_file is not None and (ghosts or keys or pattern or map_words):
+        raise UsageError("--plan says already what to remove", "leave out the map, --ghosts, --key and --match")
+    client = where.client()
     progress = ProgressLine()
-    secret = digest_key()
+    secret = _digest_key(is_kept=is_applied or plan_file is not None or form == "json")
+    is_blind = False
     if plan_file is not None:
-        if ghosts or keys or pattern or map_words:
-            raise UsageError("--plan says already what to remove", "leave out the map, --ghosts, --key and --match")
-        plan = _load_plan(plan_file)
-        is_blind = False
+        plan = api.load_plan(_read_plan(plan_file), plan_file)
+        live = api.read_map(client, plan.holder.kind, plan.holder.namespace, plan.holder.name)
+        plan = api.renewed(plan, live, secret)
     else:
         kind, name = one_map(map_words)
         wanted, is_blind = _ghosts(client, kind, name, kinds, subjects, progress) if ghosts else ([], False)
@@ -110,21 +112,37 @@ def command(
         _print_plan(plan, form)
     api.check_limits(plan, max_keys, max_percent)
     if not is_applied:
-        left = api.dry_run(client, plan, secret, check_pods=not no_pod_check)
-        click.echo(f"server dry run: accepted, {left} keys would be left; nothing was changed, add --apply to do it", err=True)
+        keys_left = api.dry_run(client, plan, secret, check_pods=not no_pod_check)
+        said = left(plan.shares, keys_left).replace("it has", "the map would have").replace("are left", "would be left")
+        click.echo(f"server dry run: accepted, {said}; nothing was changed, add --apply to do it", err=True)
         return 0
-    kept = receipts_at(receipts, client, plan.holder.namespace)
-    outcome = api.apply(client, plan, kept, secret, check_pods=not no_pod_check)
-    place = (
-        f" --receipts cluster -n {plan.holder.namespace}"
-        if receipts == "cluster"
-        else f" --receipts {receipts}"
-        if receipts
-        else ""
+    place = f" --receipts cluster -n {plan.holder.namespace}" if receipts == "cluster" else _option("--receipts", receipts)
+    again = f"{where.words(namespace=False)}{place}"
+    try:
+        outcome = api.apply(
+            client, plan, receipts_at(receipts, client, plan.holder.namespace, secret), secret, check_pods=not no_pod_check
+        )
+    except Unsettled as unsettled:
+        if unsettled.receipt_id:
+            _print_receipt(unsettled.kept_at, unsettled.receipt_id, again)
+            unsettled.hint = unsettled.hint or "the undo line puts back what is gone, and changes nothing where nothing is"
+        raise
+    _print_outcome(plan, outcome, again, form)
+    if not secret.is_kept:
+        click.echo("note: this machine's key could not be kept, so that undo will ask for --from-elsewhere", err=True)
+    return 0
+
+
+def _print_outcome(plan: Plan, outcome: Outcome, again: str, form: str) -> None:
+    from ghostkey.cli.words import left, shares
+
+    click.echo(
+        f"removed {shares(outcome.shares, of_total=False)} from {plan.holder}; {left(outcome.shares, outcome.keys_left)}",
+        err=True,
     )
-    click.echo(f"removed {len(plan.changes)} keys from {plan.holder}; it has {outcome.keys_left} left", err=True)
-    click.echo(f"receipt: {outcome.kept_at}", err=True)
-    click.echo(f"undo:    ghostkey undo {outcome.receipt.id}{place}", err=True)
+    _print_receipt(outcome.kept_at, outcome.receipt.id, again)
+    for note in outcome.notes:
+        click.echo(f"note: {note}", err=True)
     if form == "json":
         import msgspec
 
@@ -136,9 +154,25 @@ def command(
             "removed": [str(change) for change in plan.changes],
             "keys_left": outcome.keys_left,
             "resource_version": outcome.receipt.resource_version,
+            "notes": list(outcome.notes),
         }
         click.echo(msgspec.json.format(msgspec.json.encode(record), indent=2))
-    return 0
+
+
+def _print_receipt(kept_at: str, receipt_id: str, again: str) -> None:
+    click.echo(f"receipt: {kept_at}", err=True)
+    click.echo(f"undo:    ghostkey undo {receipt_id}{again}", err=True)
+
+
+def _digest_key(*, is_kept: bool) -> DigestKey:
+    """This machine's key; a plan that is only looked at needs none that lasts, and no folder to keep it in."""
+    from ghostkey.store.state import any_key, passing_key
+
+    return any_key() if is_kept else passing_key()
+
+
+def _option(name: str, value: str | None) -> str:
+    return f" {name} {shlex.quote(value)}" if value else ""
 
 
 def _ghosts(
@@ -154,7 +188,12 @@ def _ghosts(
         click.echo(f"not seen: {gap.what}: {gap.why}", err=True)
     unknown = sum(finding.state == "unknown" and finding.analysis in GHOSTS for finding in findings)
     if unknown:
-        click.echo(f"{unknown} keys may be ghosts, which cannot be known; they are left alone", err=True)
+        said = (
+            "key may be a ghost, which cannot be known; it is"
+            if unknown == 1
+            else "keys may be ghosts, which cannot be known; they are"
+        )
+        click.echo(f"{unknown:,} {said} left alone", err=True)
     wanted = [
         Wanted(
             finding.key.field,
@@ -181,7 +220,7 @@ def _named(live: dict[str, Any], key: str) -> Wanted:
 def _matched(live: dict[str, Any], pattern: str) -> list[Wanted]:
     import re
 
-    from ghostkey.actions.trim import FIELDS, Wanted
+    from ghostkey.actions.plan import FIELDS, Wanted
 
     try:
         expression = re.compile(pattern)
@@ -191,28 +230,24 @@ def _matched(live: dict[str, Any], pattern: str) -> list[Wanted]:
     return [Wanted(f, key, (), reason) for f in FIELDS for key in live.get(f) or () if expression.fullmatch(key)]
 
 
-def _load_plan(plan_file: str) -> Plan:
+def _read_plan(plan_file: str) -> bytes:
     import sys
     from pathlib import Path
 
-    import msgspec
-
-    from ghostkey.model.errors import SourceDamaged
-    from ghostkey.model.plans import Plan
+    from ghostkey.actions.strangers import PLAN_BYTES
 
     try:
-        content = sys.stdin.buffer.read() if plan_file == "-" else Path(plan_file).read_bytes()
+        if plan_file == "-":
+            return sys.stdin.buffer.read(PLAN_BYTES + 1)
+        with Path(plan_file).open("rb") as handle:
+            return handle.read(PLAN_BYTES + 1)
     except OSError as error:
         raise UsageError(f"cannot read plan {plan_file}: {error.strerror}") from None
-    try:
-        outer = msgspec.json.decode(content)
-        return msgspec.convert(outer["plan"], Plan)
-    except (msgspec.DecodeError, msgspec.ValidationError, KeyError, TypeError) as error:
-        raise SourceDamaged(f"{plan_file} is no plan of ghostkey: {error}", "make one: ghostkey trim … -o json > FILE") from None
 
 
 def _print_plan(plan: Plan, form: str) -> None:
     from ghostkey.cli.output import safe
+    from ghostkey.cli.words import shares
 
     if form == "json":
         import msgspec
@@ -221,7 +256,7 @@ def _print_plan(plan: Plan, form: str) -> None:
         click.echo(msgspec.json.format(msgspec.json.encode(document), indent=2))
         return
     shown = plan.changes if form == "wide" else plan.changes[:SHOWN_KEYS]
-    click.echo(f"{plan.holder}: remove {len(plan.changes)} of {plan.key_count} keys by {plan.strategy}")
+    click.echo(f"{plan.holder}: remove {shares(plan.shares)} by {plan.strategy}")
     width = max(len(safe(str(change))) for change in shown)
     for change in shown:
         click.echo(f"  - {safe(str(change)):{width}}  {change.value_bytes:>7,} B  {safe(change.reason)}")

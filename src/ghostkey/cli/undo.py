@@ -2,41 +2,141 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
 
 from ghostkey.cli import CONTEXT
-from ghostkey.cli.options import cluster_options
+from ghostkey.cli.options import cluster_options, parse_holder
+from ghostkey.cli.where import Where
+from ghostkey.model.errors import GhostkeyError, Unsettled, UsageError
+
+if TYPE_CHECKING:
+    from ghostkey import api
+    from ghostkey.model.plans import Receipt
+    from ghostkey.model.refs import Kind
+
+    MapName = tuple[Kind, str, str]
+
+SHOWN_KEYS = 10
 
 
 @click.command("undo", context_settings=CONTEXT)
-@click.argument("receipt", default="", metavar="[RECEIPT]")
+@click.argument("what", default="", metavar="[RECEIPT | cm/NAME | secret/NAME]")
 @cluster_options
+@click.option("--list", "is_list", is_flag=True, help="List the trims that can be undone, and those that were.")
 @click.option("--receipts", metavar="DIR|cluster", help="Where the receipt is: this folder, or a Secret of the namespace.")
-def command(
-    receipt: str,
-    namespace: str | None,
-    context: str | None,
-    kubeconfig: str | None,
-    as_user: str | None,
-    as_group: tuple[str, ...],
-    receipts: str | None,
-) -> int:
-    """Put back what a trim removed: the newest one, or RECEIPT (an id, or a file from another machine).
+@click.option("--from-elsewhere", is_flag=True, help="Apply a receipt that another machine has written.")
+@click.option("-o", "--output", "form", type=click.Choice(["table", "json"]), default="table", help="How to print --list.")
+def command(what: str, where: Where, is_list: bool, receipts: str | None, from_elsewhere: bool, form: str) -> int:
+    """Put back what a trim removed: the latest one (of a map), or RECEIPT: an id, or a file, as ./FILE.
 
-    Touches no other key; doing it twice changes nothing. Exit code 4: a key was written again meanwhile, nothing changed.
+    Touches no other key. Called again it puts back the trim before. Exit code 4: a key was written again meanwhile, nothing
+    changed, or the API server took it out again; 6: whether it was carried out could not be learnt.
     """
     from ghostkey import api
-    from ghostkey.cli._cluster import connect, receipts_at
+    from ghostkey.cli._cluster import named_receipt, receipts_at
 
-    client = connect(kubeconfig, context, namespace, as_user, as_group)
+    named = _map_of(what)
+    if is_list and receipts != "cluster" and named is None:
+        return _list(api.FileReceipts(Path(receipts) if receipts else None), None, form)
+    client = where.client()
     kept = receipts_at(receipts, client, client.config.namespace)
-    found = kept.load(receipt)
+    of_map = (named[0], client.config.namespace, named[1]) if named else None
+    if is_list:
+        return _list(kept, of_map, form)
+    if what and named is None:
+        found = named_receipt(what, kept)
+    else:
+        latest = api.Candidates(client, kept, of_map).latest()
+        if latest is None:
+            click.echo(f"nothing to undo: every trim{f' of {what}' if what else ''} has been undone", err=True)
+            return 0
+        found = latest
     if found.server != client.config.server:
-        click.echo(f"note: the receipt was made at {found.server}, this is {client.config.server}", err=True)
-    done = api.undo(client, found, kept)
+        click.echo(f"note: the receipt was made at {found.server}, this is {client.config.server}: another cluster?", err=True)
+    if not found.is_ours and not from_elsewhere:
+        _show(found)
+    again = f"ghostkey undo {found.id}{where.words()}" + (f" --receipts {receipts}" if receipts else "")
+    try:
+        done = api.undo(client, found, kept, from_elsewhere=from_elsewhere)
+    except Unsettled as unsettled:
+        click.echo(f"receipt: {found.id}\nundo:    {again}", err=True)
+        unsettled.hint = unsettled.hint or "the undo line may be run again: what is back already is left alone"
+        raise
+    _say(found, done)
+    return 0
+
+
+def _map_of(what: str) -> tuple[Kind, str] | None:
+    """The map that a word names; None for an id or a file."""
+    try:
+        return parse_holder((what,))[0] if "/" in what else None
+    except UsageError:
+        return None
+
+
+def _say(found: Receipt, done: api.Restored) -> None:
+    from ghostkey.cli.words import count
+
     if not done.restored:
         click.echo(f"nothing to undo: all keys of {found.id} are in {found.holder}", err=True)
     else:
-        also = f" ({done.present} were there already)" if done.present else ""
-        click.echo(f"put {done.restored} keys back into {found.holder}{also}", err=True)
-    return 0
+        also = f" ({done.present:,} {'was' if done.present == 1 else 'were'} there already)" if done.present else ""
+        click.echo(f"put {count(done.restored, 'key')} of {found.id} back into {found.holder}{also}", err=True)
+    for note in done.notes:
+        click.echo(f"note: {note}", err=True)
+
+
+def _show(found: Receipt) -> None:
+    """A stranger's receipt, before anything is done with it."""
+    from ghostkey.cli.words import count
+
+    click.echo(f"receipt {found.id}, from elsewhere, made {found.created_at} at {found.server}", err=True)
+    click.echo(f"  puts {count(len(found.keys), 'key')} into {found.holder}", err=True)
+    for key in found.keys[:SHOWN_KEYS]:
+        click.echo(f"  + {key}", err=True)
+    if len(found.keys) > SHOWN_KEYS:
+        click.echo(f"  … and {len(found.keys) - SHOWN_KEYS:,} more", err=True)
+
+
+def _list(kept: api.FileReceipts | api.ClusterReceipts, named: MapName | None, form: str) -> int:
+    """Prints the receipts, the latest first; 3 when one of them could not be read."""
+    import msgspec
+
+    from ghostkey import api
+    from ghostkey.cli.words import age
+
+    damaged = 0
+    records = []
+    for receipt in api.list_receipts(kept, named):
+        if isinstance(receipt, GhostkeyError):
+            click.echo(f"not seen: {receipt}", err=True)
+            damaged += 1
+            continue
+        records.append(
+            {
+                "id": receipt.id,
+                "created_at": receipt.created_at,
+                "map": str(receipt.holder),
+                "server": receipt.server,
+                "keys": len(receipt.keys),
+                "state": receipt.state,
+                "from_elsewhere": not receipt.is_ours,
+            }
+        )
+    if form == "json":
+        document = {"schema_version": 1, "kind": "GhostkeyReceiptList", "receipts": records}
+        click.echo(msgspec.json.format(msgspec.json.encode(document), indent=2))
+    elif records:
+        rows = [["AGE", "MAP", "KEYS", "STATE", "ID"]]
+        for record in records:
+            state = str(record["state"]) + (" (from elsewhere)" if record["from_elsewhere"] else "")
+            rows.append([age(str(record["created_at"])), str(record["map"]), str(record["keys"]), state, str(record["id"])])
+        widths = [max(len(row[column]) for row in rows) for column in range(4)]
+        for row in rows:
+            click.echo("   ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]]))
+    elif not damaged:
+        click.echo("no receipts", err=True)
+    return 3 if damaged else 0

@@ -8,7 +8,7 @@ import click
 
 from ghostkey.cli import CONTEXT
 from ghostkey.cli.options import ProgressLine, cluster_options, complete_map, parse_duration
-from ghostkey.model.errors import UsageError
+from ghostkey.cli.where import Where
 
 if TYPE_CHECKING:
     from ghostkey.kube.client import ApiClient
@@ -23,7 +23,10 @@ TOLD_KEYS = 5  # keys that come back are named as they come; a map written anew 
 @cluster_options
 @click.option("--for", "duration", default="10m", show_default=True, metavar="TIME", help="How long to watch.")
 @click.option(
-    "--from-receipt", "receipt", metavar="RECEIPT", help="Trimmed keys: those of this receipt (the newest one by default)."
+    "--from-receipt",
+    "receipt",
+    metavar="RECEIPT",
+    help="Trimmed keys: those of this receipt (by default the newest one, of the map when one is named).",
 )
 @click.option("--receipts", metavar="DIR|cluster", help="Where the receipt is.")
 @click.option("--fail-fast", is_flag=True, help="End at the first key that is back.")
@@ -31,11 +34,7 @@ TOLD_KEYS = 5  # keys that come back are named as they come; a map written anew 
 @click.option("-o", "--output", "form", type=click.Choice(["table", "json"]), default="table", help="How to print the result.")
 def command(
     map_words: tuple[str, ...],
-    namespace: str | None,
-    context: str | None,
-    kubeconfig: str | None,
-    as_user: str | None,
-    as_group: tuple[str, ...],
+    where: Where,
     duration: str,
     receipt: str | None,
     receipts: str | None,
@@ -51,19 +50,14 @@ def command(
     import msgspec
 
     from ghostkey import api
-    from ghostkey.cli._cluster import GHOSTS, connect, findings_of_map, one_map, receipts_at
+    from ghostkey.cli._cluster import GHOSTS, findings_of_map, receipts_at, trim_of
     from ghostkey.cli.output import safe
-    from ghostkey.model.refs import ObjectRef
+    from ghostkey.cli.words import count
 
     seconds = parse_duration(duration)
-    client = connect(kubeconfig, context, namespace, as_user, as_group)
-    kept = receipts_at(receipts, client, client.config.namespace).load(receipt or "")
+    client = where.client()
+    kept = trim_of(receipts_at(receipts, client, client.config.namespace), receipt, map_words, client)
     holder = kept.holder
-    if map_words:
-        kind, name = one_map(map_words)
-        named = ObjectRef(kind, client.config.namespace, name)
-        if (named.kind, named.namespace, named.name) != (holder.kind, holder.namespace, holder.name):
-            raise UsageError(f"receipt {kept.id} is of {holder}, not of {named}", "name the receipt with --from-receipt")
     client.config.namespace = holder.namespace
     trimmed = [item.key for item in kept.removed if not item.path]
     inner = [item for item in kept.removed if item.path and item.path[0]]
@@ -92,7 +86,7 @@ def command(
     progress.done()
 
     def begin() -> None:
-        click.echo(f"watching {len(trimmed) or len(inner)} trimmed keys of {holder} for {duration}", err=True)
+        click.echo(f"watching {count(len(trimmed) or len(inner), 'trimmed key')} of {holder} for {duration}", err=True)
 
     seen = api.verify(client, holder, trimmed, seconds, on_watching=begin, on_readded=tell, stop_at_first=fail_fast)
     if told > TOLD_KEYS:

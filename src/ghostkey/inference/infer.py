@@ -178,6 +178,8 @@ class _Inference:
             )  # fmt: skip
             result.attributions.append(attribution)
             for core in match.cores.keys() - live:
+                if not link.template.may_be_made(core):
+                    continue  # a constant beside the entries
                 indexes = match.indexes(core)
                 subject = self._subject(link.template, core, link.kind)
                 for i in indexes:

@@ -183,6 +183,12 @@ class Template:
             left, right = core[:start], core[start + len(separator) :]
             yield (left, right) if self.order == "namespace-name" else (right, left)
 
+    def may_be_made(self, core: str) -> bool:
+        """Whether any subject could have this core: a UID looks like one, and a namespace and a name stand apart."""
+        if self.order == "uid":
+            return bool(UUID.fullmatch(core) or UNDASHED_UUID.fullmatch(core)) or bool(self.cut)
+        return not self.has_namespace or next(self.splits(core), None) is not None
+
     def names_in(self, core: str) -> list[str]:
         """Every piece of a core that could be the name."""
         return [name for _, name in self.splits(core)] or [core] if self.has_namespace else [core]

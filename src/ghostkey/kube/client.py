@@ -6,6 +6,7 @@ import base64
 import http.client
 import json
 import re
+import selectors
 import socket
 import ssl
 import threading
@@ -18,7 +19,7 @@ from typing import Any
 
 import ghostkey
 from ghostkey.kube.config import ClientConfig
-from ghostkey.model.errors import AccessDenied, ApiFailed, GhostkeyError
+from ghostkey.model.errors import AccessDenied, AnswerLost, ApiFailed, GhostkeyError
 
 PAGE = 500  # objects of a first page, as kubectl
 # Later pages have what fits PAGE_BYTES: fewer pages cost the server less, and small ones bound the memory of large objects.
@@ -51,6 +52,8 @@ class ApiClient:
         self._local = threading.local()
         self._context: ssl.SSLContext | None = None
         self._lock = threading.Lock()
+        limit = config.request_timeout
+        self._timeout = TIMEOUT_SECONDS if limit is None else limit or None
 
     # requests
 
@@ -69,13 +72,21 @@ class ApiClient:
         return decoded
 
     def write(self, method: str, path: str, body: bytes, content_type: str = JSON, *, dry_run: bool = False) -> dict[str, Any]:
-        """The decoded answer of a POST, PUT, PATCH or DELETE; never sent twice when the first may have arrived."""
-        params = {"fieldManager": FIELD_MANAGER} if method != "DELETE" else {}
-        if dry_run:
-            params["dryRun"] = "All"
+        """The object as the server has it after a POST, PUT or PATCH.
+
+        Sent again only where the first cannot have arrived: no connection, 429, or 401 and other credentials at hand.
+        Raises AccessDenied or ApiFailed where the server says that it refused, and AnswerLost where nothing says what became
+        of it: no answer, half of one, one of somebody in between, or an error that may have come after the write.
+        """
+        params = {"fieldManager": FIELD_MANAGER} | ({"dryRun": "All"} if dry_run else {})
         answer = self._request(method, path, params, body, {"Content-Type": content_type, "Accept": JSON})
-        decoded: dict[str, Any] = json.loads(answer)
-        return decoded
+        try:
+            decoded: dict[str, Any] = json.loads(answer)
+            if decoded["metadata"]["uid"] and decoded["metadata"]["resourceVersion"]:
+                return decoded
+        except (ValueError, LookupError, TypeError, RecursionError):
+            pass
+        raise self._lost(method, path, "the answer is not the object that was written")
 
     def list_pages(
         self, path: str, params: Mapping[str, str] | None = None, accept: str = JSON, limit: int | None = None
@@ -157,23 +168,29 @@ class ApiClient:
         self, method: str, path: str, params: Mapping[str, str] | None, body: bytes | None, headers: dict[str, str]
     ) -> bytes:
         url = self._url(path, params)
+        is_write = method != "GET"
         renewed = False
         pauses = iter(RETRY_PAUSES_SECONDS)
         while True:
-            reused = getattr(self._local, "connection", None) is not None
             try:
                 status, answer, retry_after = self._send(method, url, body, headers)
+            except _NotSentError as error:
+                self.close()
+                pause = None if isinstance(error.cause, ssl.SSLError) else next(pauses, None)
+                if pause is None:
+                    raise self._unreachable(method, path, error.cause) from None
+                time.sleep(pause)
+                continue
             except (OSError, http.client.HTTPException) as error:
                 self.close()
-                # A GET may be asked again. A write only when the server had closed an idle connection and so never
-                # read it; anything later could mean that it was carried out.
-                never_arrived = reused and isinstance(error, http.client.RemoteDisconnected | BrokenPipeError)
-                pause = next(pauses, None)
-                if isinstance(error, ssl.SSLError) or pause is None or not (method == "GET" or never_arrived):
+                if is_write:
+                    raise self._lost(method, path, _words(error)) from None
+                pause = None if isinstance(error, ssl.SSLError) else next(pauses, None)
+                if pause is None:
                     raise self._unreachable(method, path, error) from None
                 time.sleep(pause)
                 continue
-            if status < HTTPStatus.BAD_REQUEST:
+            if status < (HTTPStatus.MULTIPLE_CHOICES if is_write else HTTPStatus.BAD_REQUEST):
                 return answer
             if status == HTTPStatus.UNAUTHORIZED and not renewed and self.config.can_renew():
                 renewed = True
@@ -182,15 +199,29 @@ class ApiClient:
                     self.config.credentials(renew=True)
                     self._context = None
                 continue
-            if status in RETRIED and (pause := next(pauses, None)) is not None:
+            retried = status == HTTPStatus.TOO_MANY_REQUESTS or (status in RETRIED and not is_write)
+            if retried and (pause := next(pauses, None)) is not None:
                 time.sleep(min(float(retry_after or 0) or pause, 5.0))
                 continue
-            raise self._failure(method, path, status, answer)
+            failure = self._failure(method, path, status, answer)
+            if is_write and not _is_refusal(status, answer):
+                raise self._lost(method, path, str(failure))
+            raise failure
 
     def _send(self, method: str, url: str, body: bytes | None, headers: dict[str, str]) -> tuple[int, bytes, str]:
         connection = getattr(self._local, "connection", None)
+        if connection is not None and method != "GET" and _has_ended(connection):
+            # a write down a connection that the server has closed meanwhile would be one that nobody answers
+            self.close()
+            connection = None
         if connection is None:
-            connection = self._local.connection = self._connect()
+            try:
+                connection = self._connect()
+                if connection.sock is None:
+                    connection.connect()
+            except (OSError, http.client.HTTPException) as error:
+                raise _NotSentError(error) from error
+            self._local.connection = connection
         connection.request(method, url, body, self._headers(headers))
         response = connection.getresponse()
         answer = response.read()
@@ -222,18 +253,18 @@ class ApiClient:
         name = self.config.tls_server_name
         if context is not None and name:
             connection: http.client.HTTPConnection = _NamedHTTPSConnection(
-                self._host, self._port, context=context, timeout=TIMEOUT_SECONDS, server_name=name
+                self._host, self._port, context=context, timeout=self._timeout, server_name=name
             )
         elif proxy and context is not None:
             parts = urllib.parse.urlsplit(proxy)
             if parts.scheme != "http" or not parts.hostname:
                 raise ApiFailed(f"proxy {parts.scheme}://{parts.hostname} is not supported", "use an http:// or socks5:// proxy")
-            connection = http.client.HTTPSConnection(parts.hostname, parts.port or 80, context=context, timeout=TIMEOUT_SECONDS)
+            connection = http.client.HTTPSConnection(parts.hostname, parts.port or 80, context=context, timeout=self._timeout)
             connection.set_tunnel(self._host, self._port, _proxy_authorization(parts))
         elif context is not None:
-            connection = http.client.HTTPSConnection(self._host, self._port, context=context, timeout=TIMEOUT_SECONDS)
+            connection = http.client.HTTPSConnection(self._host, self._port, context=context, timeout=self._timeout)
         else:
-            connection = http.client.HTTPConnection(self._host, self._port, timeout=TIMEOUT_SECONDS)
+            connection = http.client.HTTPConnection(self._host, self._port, timeout=self._timeout)
         return connection
 
     def _tls_context(self) -> ssl.SSLContext:
@@ -251,8 +282,8 @@ class ApiClient:
             ) from None
         # python-socks spells the remote-name variant as an option, kubectl as another scheme
         dialer = Proxy.from_url(proxy.replace("socks5h://", "socks5://"), rdns=True)
-        connection = http.client.HTTPConnection(self._host, self._port, timeout=TIMEOUT_SECONDS)
-        plain: socket.socket = dialer.connect(self._host, self._port, timeout=TIMEOUT_SECONDS)
+        connection = http.client.HTTPConnection(self._host, self._port, timeout=self._timeout)
+        plain: socket.socket = dialer.connect(self._host, self._port, timeout=self._timeout)
         name = self.config.tls_server_name or self._host
         connection.sock = context.wrap_socket(plain, server_hostname=name) if context else plain
         return connection
@@ -286,17 +317,53 @@ class ApiClient:
                 f"{where}: TLS certificate not accepted: {error.verify_message}",
                 f"check certificate-authority of the cluster in {self.config.origin}",
             )
-        words = getattr(error, "strerror", None) or str(error) or type(error).__name__
         return ApiFailed(
-            f"cannot {_verb(method)} {path.partition('?')[0]} at {where}: {words}",
+            f"cannot {_verb(method)} {path.partition('?')[0]} at {where}: {_words(error)}",
             f"is the server of context {self.config.context!r} running and reachable? kubectl cluster-info",
         )
+
+    def _lost(self, method: str, path: str, words: str) -> AnswerLost:
+        return AnswerLost(f"no answer says whether the {_verb(method)} of {path.partition('?')[0]} was carried out: {words}")
+
+
+class _NotSentError(Exception):
+    """There was no connection to send a request down."""
+
+    def __init__(self, cause: OSError | http.client.HTTPException) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+def _words(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def _has_ended(connection: http.client.HTTPConnection) -> bool:
+    """Whether the other side has closed a kept connection, or sent what nobody asked for."""
+    if connection.sock is None:
+        return False
+    with selectors.DefaultSelector() as selector:
+        selector.register(connection.sock, selectors.EVENT_READ)
+        return bool(selector.select(0))
+
+
+def _is_refusal(status: int, answer: bytes) -> bool:
+    """Whether an error says that a write was not carried out: the API server's own word with a 4xx, or 429 of anybody."""
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return True
+    if not HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
+        return False
+    try:
+        said = json.loads(answer)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(said, dict) and said.get("kind") == "Status" and said.get("status") == "Failure"
 
 
 class _NamedHTTPSConnection(http.client.HTTPSConnection):
     """Checks the certificate against another name than the host's: tls-server-name."""
 
-    def __init__(self, host: str, port: int, *, context: ssl.SSLContext, timeout: float, server_name: str) -> None:
+    def __init__(self, host: str, port: int, *, context: ssl.SSLContext, timeout: float | None, server_name: str) -> None:
         super().__init__(host, port, context=context, timeout=timeout)
         self._server_name, self._named_context = server_name, context
 

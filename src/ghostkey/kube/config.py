@@ -53,7 +53,10 @@ class Credentials:
 
 @dataclass(slots=True)
 class ClientConfig:
-    """Everything needed to talk to one API server. `origin` says which file or service account it came from."""
+    """Everything needed to talk to one API server. `origin` says which file or service account it came from.
+
+    `request_timeout` limits a single request, in seconds: 0 is no limit, None the client's own.
+    """
 
     server: str
     namespace: str
@@ -64,6 +67,7 @@ class ClientConfig:
     insecure: bool = False
     tls_server_name: str = ""
     proxy_url: str = ""
+    request_timeout: float | None = None
     headers: list[tuple[str, str]] = field(default_factory=list)
     _user: Mapping[str, Any] = field(default_factory=dict, repr=False)
     _base: Path = field(default_factory=Path, repr=False)

@@ -56,6 +56,37 @@ class Refused(GhostkeyError):
     """ghostkey will not do this, on purpose; the hint says what would work. Nothing was changed."""
 
 
+class AnswerLost(ApiFailed):
+    """A write was sent, and no answer says what became of it: it may have been carried out."""
+
+
+class Unsettled(GhostkeyError):
+    """A trim or undo that was sent, and of which not all is as planned; `receipt_id` and `kept_at` lead back."""
+
+    def __init__(self, message: str, hint: str = "", receipt_id: str = "", kept_at: str = "") -> None:
+        super().__init__(message, hint)
+        self.receipt_id = receipt_id
+        self.kept_at = kept_at
+
+
+class OutcomeUnknown(Unsettled):
+    """Whether a write was carried out cannot be known: its answer was lost, and the object cannot be read."""
+
+    exit_code = 6
+
+
+class PutBack(Unsettled):
+    """The API server took the write, and what is stored is not what was planned; `keys` names the differences."""
+
+    exit_code = 4
+
+    def __init__(
+        self, message: str, hint: str = "", keys: dict[str, str] | None = None, receipt_id: str = "", kept_at: str = ""
+    ) -> None:
+        super().__init__(message, hint, receipt_id, kept_at)
+        self.keys = keys or {}
+
+
 def place_of(error: BaseException) -> str:
     """What sort of error it is and where it was raised; never what it says, which may quote a value."""
     frames = error.__traceback__

@@ -1,0 +1,51 @@
+"""Numbers and times as people write them."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable
+
+from ghostkey.model.plans import Share
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """`1 key`, `1,200 keys`."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def shares(found: Iterable[Share], *, of_total: bool = True) -> str:
+    """`2 of 5 keys and 10 of 50 entries of shards.yaml`, or without the totals."""
+    parts = []
+    for share in found:
+        one, many = (
+            ("key", "keys") if not share.path else (f"entry of {'/'.join(share.path)}", f"entries of {'/'.join(share.path)}")
+        )
+        of = share.total if of_total else share.removed
+        parts.append((f"{share.removed:,} of " if of_total else "") + count(of, one, many))
+    return " and ".join(parts)
+
+
+def left(found: Iterable[Share], keys_left: int) -> str:
+    """How many of what a trim took from are left: `it has 3 keys left`, `40 entries of shards.yaml are left`."""
+    parts = []
+    for share in found:
+        if share.path:
+            rest = share.total - share.removed
+            one, many = f"entry of {'/'.join(share.path)} is left", f"entries of {'/'.join(share.path)} are left"
+            parts.append(count(rest, one, many))
+        else:
+            parts.append(f"it has {count(keys_left, 'key')} left")
+    return ", ".join(parts)
+
+
+def age(created_at: str, now: datetime.datetime | None = None) -> str:
+    """`45s`, `12m`, `3h`, `9d`, as kubectl writes ages; `?` for what is no time."""
+    try:
+        since = datetime.datetime.fromisoformat(created_at)
+        seconds = int(((now or datetime.datetime.now(datetime.UTC)) - since).total_seconds())
+    except (ValueError, TypeError, OverflowError):
+        return "?"
+    for size, unit, most in ((1, "s", 120), (60, "m", 7200), (3600, "h", 172_800)):
+        if seconds < most:
+            return f"{max(0, seconds) // size}{unit}"
+    return f"{seconds // 86_400}d"
