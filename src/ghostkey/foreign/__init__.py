@@ -153,7 +153,8 @@ def json_list(content: Bytes) -> JsonList | None:
         raise UnreadableError(f"not JSON: {error}") from None
     if found.items is None:
         return None
-    return JsonList(*(word if isinstance(word, str) else "" for word in (found.kind, found.api_version)), found.items)
+    kind, version = (word if isinstance(word, str) else "" for word in (found.kind, found.api_version))
+    return JsonList(kind, version, found.items)
 
 
 def split_json(content: Bytes) -> Iterator[Bytes]:

@@ -194,15 +194,16 @@ def _scalar(tag: str | None, is_plain: bool, value: str) -> Any:
             return value
         for found, expression in _RESOLVERS.get(value[:1], ()):
             if expression.match(value):
-                return _TYPED.get(found, str)(value) if found != _PREFIX + "merge" else _MERGE
+                typed = _TYPED.get(found)
+                return _MERGE if found == _PREFIX + "merge" else typed(value) if typed else value
         return value
     if tag == "!":
         return value
-    typed = _TAGGED.get(tag)
-    if typed is None:
+    tagged = _TAGGED.get(tag)
+    if tagged is None:
         raise UnreadableError("a tag that is none of YAML's own")
     try:
-        return typed(value)
+        return tagged(value)
     except TooMuchError:
         raise
     except (ValueError, KeyError, OverflowError):
@@ -267,7 +268,13 @@ _TYPED: dict[str, Callable[[str], Any]] = {
     _PREFIX + "float": _float,
     _PREFIX + "null": _nothing,
 }
-_TAGGED = {**_TYPED, _PREFIX + "str": str, _PREFIX + "binary": _binary, _PREFIX + "timestamp": str, _PREFIX + "value": str}
+_TAGGED: dict[str, Callable[[str], Any]] = {
+    **_TYPED,
+    _PREFIX + "str": str,
+    _PREFIX + "binary": _binary,
+    _PREFIX + "timestamp": str,
+    _PREFIX + "value": str,
+}
 
 
 def _words(problem: object) -> str:

@@ -275,7 +275,9 @@ def _check_shape(parsed: dict[str, Any], path: Path) -> None:
             variables = plugin.get("env")
             check(isinstance(variables, list | None), f"{where}.{inner}.exec.env is no list")
             for pair in variables or ():
-                check(isinstance(pair, dict) and {"name", "value"} <= pair.keys(), f"{where}.{inner}.exec.env has no name and value")
+                check(
+                    isinstance(pair, dict) and {"name", "value"} <= pair.keys(), f"{where}.{inner}.exec.env has no name and value"
+                )
 
 
 def _read(path: Path, what: str) -> bytes:

@@ -42,6 +42,10 @@ class ApiFailed(GhostkeyError):
         self.reason = reason
 
 
+class NotAsked(ApiFailed):
+    """A server's answer is not what was asked for: a login page, another kind, nothing."""
+
+
 class PlanOutdated(GhostkeyError):
     """The world is not as the plan expects; nothing was changed. `keys` names what differs, and why."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-
 REVISION_DIGITS = 18  # what fits 63 bits whatever they are
 
 

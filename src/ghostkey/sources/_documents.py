@@ -144,7 +144,9 @@ class Documents:
                     if not member.isfile() or not _is_readable_name(member.name):
                         continue
                     if member.issparse():
-                        self.note(f"member {member.name!r} of {where} was left out", "it is sparse: its zeros are not in the archive")
+                        self.note(
+                            f"member {member.name!r} of {where} was left out", "it is sparse: its zeros are not in the archive"
+                        )
                         continue
                     handle = archive.extractfile(member)
                     if handle is not None:

@@ -74,7 +74,9 @@ class Manifests:
             try:
                 events = list(self._object(reader, kind, metadata, item, where))
             except Exception as error:  # noqa: BLE001 (a stranger's object is behind it, and all others wait)
-                self._documents.note(f"{kind.kind} {metadata.name} was not looked into", f"this is a bug in ghostkey: {place_of(error)}")
+                self._documents.note(
+                    f"{kind.kind} {metadata.name} was not looked into", f"this is a bug in ghostkey: {place_of(error)}"
+                )
                 continue
             yield from events
         if not count:
