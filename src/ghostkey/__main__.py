@@ -8,11 +8,11 @@ import sys
 
 def main() -> None:
     """Runs the command line; errors become one line, a hint and an exit code."""
-    from ghostkey.cli import run
+    from ghostkey.cli import ended, run
+    from ghostkey.cli.terminal import install
 
-    code = run(sys.argv[1:])
-    sys.stdout.flush()
-    sys.stderr.flush()
+    install()
+    code = ended(run(sys.argv[1:]))
     # a scan ends with a million objects; taking them down one by one takes longer than inferring from them did
     os._exit(code)
 
@@ -20,7 +20,9 @@ def main() -> None:
 def kubectl_complete() -> None:
     """Completion for kubectl: it calls `kubectl_complete-ghostkey WORDS…` and reads cobra's completion lines."""
     from ghostkey.cli.completion import print_for_kubectl
+    from ghostkey.cli.terminal import install
 
+    install()
     print_for_kubectl(sys.argv[1:])
 
 

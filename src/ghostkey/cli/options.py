@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast
 
 import click
 
+from ghostkey.cli.terminal import marked, safe
 from ghostkey.cli.where import Where
 from ghostkey.model.errors import UsageError
 from ghostkey.model.refs import CONFIG_MAPS, NAMESPACES, SECRETS, Kind
@@ -146,6 +147,9 @@ def parse_fields(texts: tuple[str, ...]) -> list[tuple[str, str]]:
     return found
 
 
+_CLEAR = marked("") + marked("2K")  # to the beginning of the line, and all of it away
+
+
 class ProgressLine:
     """One line on stderr that says what is being done; only on a terminal, only after a second, gone at the end."""
 
@@ -159,12 +163,12 @@ class ProgressLine:
         if self._on and time.monotonic() >= self._next:
             self._next = time.monotonic() + NEXT_PROGRESS_SECONDS
             self._shown = True
-            sys.stderr.write(f"\r\x1b[2K{text} …")
+            sys.stderr.write(f"{_CLEAR}{safe(text)} …")
             sys.stderr.flush()
 
     def done(self) -> None:
         """Takes the line away."""
         if self._shown:
-            sys.stderr.write("\r\x1b[2K")
+            sys.stderr.write(_CLEAR)
             sys.stderr.flush()
             self._shown = False

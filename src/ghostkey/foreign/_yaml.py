@@ -78,7 +78,7 @@ class _Reader:
             problem = getattr(error, "problem", None) or getattr(error, "reason", None)
             if "nesting depth" in str(problem):
                 raise TooMuchError(f"it is nested more than {DEPTH} deep") from None
-            raise UnreadableError(f"not YAML: {_words(problem)}", mark.line + 1 if mark else 0) from None
+            raise UnreadableError(str(problem or "it is no YAML"), mark.line + 1 if mark else 0) from None
         except RecursionError:
             raise TooMuchError(f"it is nested more than {DEPTH} deep") from None
         finally:
@@ -275,9 +275,3 @@ _TAGGED: dict[str, Callable[[str], Any]] = {
     _PREFIX + "timestamp": str,
     _PREFIX + "value": str,
 }
-
-
-def _words(problem: object) -> str:
-    """A problem in the parser's words, without what it cites."""
-    text = str(problem or "it cannot be parsed")
-    return text.partition("'")[0].partition('"')[0].strip() or "it cannot be parsed"

@@ -9,6 +9,6 @@ import yaml
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
-def dump_yaml(value: Any) -> str:
-    """The value as a YAML document, keys in their order."""
-    return str(yaml.dump(value, Dumper=_DUMPER, sort_keys=False, allow_unicode=True))
+def dump_yaml(value: Any, *, is_ascii: bool = False) -> str:
+    """The value as a YAML document, keys in their order; with `is_ascii` all other characters as YAML escapes."""
+    return str(yaml.dump(value, Dumper=_DUMPER, sort_keys=False, allow_unicode=not is_ascii))
