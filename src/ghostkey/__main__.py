@@ -8,16 +8,17 @@ import sys
 
 def main() -> None:
     """Runs the command line; errors become one line, a hint and an exit code."""
-    from ghostkey.cli import run
+    from ghostkey.cli import ended, run
+    from ghostkey.cli.terminal import install
 
     _end_orderly()
     os.umask(0o077)  # whatever is written tells about a cluster, and is its reader's alone: pages, stores, receipts
+    install()
     try:
         code = run(sys.argv[1:])
-    except SystemExit as ended:  # by a signal
-        code = ended.code if isinstance(ended.code, int) else 1
-    sys.stdout.flush()
-    sys.stderr.flush()
+    except SystemExit as end:  # by a signal
+        code = end.code if isinstance(end.code, int) else 1
+    code = ended(code)
     # a scan ends with a million objects; taking them down one by one takes longer than inferring from them did
     os._exit(code)
 
@@ -39,7 +40,9 @@ def _end_orderly() -> None:
 def kubectl_complete() -> None:
     """Completion for kubectl: it calls `kubectl_complete-ghostkey WORDS…` and reads cobra's completion lines."""
     from ghostkey.cli.completion import print_for_kubectl
+    from ghostkey.cli.terminal import install
 
+    install()
     print_for_kubectl(sys.argv[1:])
 
 

@@ -19,7 +19,10 @@ from typing import Any, Protocol
 import msgspec
 
 from ghostkey.actions.strangers import RECEIPT_ID, check_receipt, decode_note
+from ghostkey.foreign import decode_json
+from ghostkey.kube.answers import decode_list
 from ghostkey.kube.client import MERGE_PATCH, ApiClient
+from ghostkey.kube.objects import decode_raw_list
 from ghostkey.model.errors import AccessDenied, ApiFailed, GhostkeyError, NotFound, SourceDamaged
 from ghostkey.model.plans import Receipt
 from ghostkey.model.refs import SECRETS
@@ -309,8 +312,10 @@ class ClusterReceipts:
         """The first Secret of each receipt, by id."""
         firsts: dict[str, dict[str, Any]] = {}
         selected = {"labelSelector": LABEL, "fieldSelector": f"type={SECRET_TYPE}"}
-        for body in self._client.list_pages(SECRETS.path(self._namespace), selected, limit=20):
-            for item in json.loads(body).get("items") or ():
+        path = SECRETS.path(self._namespace)
+        for body in self._client.list_pages(path, selected, limit=20):
+            for raw in decode_list(path, body, decode_raw_list, ("SecretList",)):
+                item = decode_json(raw)
                 receipt_id = str(item["metadata"]["labels"][LABEL])
                 if item["metadata"]["name"] == self._name(receipt_id, 0):
                     firsts[receipt_id] = item

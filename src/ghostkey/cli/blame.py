@@ -32,9 +32,8 @@ def command(
     With --from or --store from the history, which knows users and times; else from the managedFields of the live object,
     which know managers and one time for each.
     """
-    import msgspec
-
-    from ghostkey.cli.output import safe
+    from ghostkey.cli.output import echo_json
+    from ghostkey.cli.terminal import safe
     from ghostkey.model.errors import NotFound
     from ghostkey.story import is_known, present_keys, when
 
@@ -50,9 +49,7 @@ def command(
     else:
         rows = _live(map_words, where)
     if form == "json":
-        click.echo(
-            msgspec.json.format(msgspec.json.encode({"schema_version": 1, "kind": "GhostkeyBlame", "keys": rows}), indent=2)
-        )
+        echo_json({"schema_version": 1, "kind": "GhostkeyBlame", "keys": rows})
         return 0
     if not rows:
         click.echo("no keys are known", err=True)

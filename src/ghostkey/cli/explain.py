@@ -87,7 +87,7 @@ def _tell(what: str, key: str, where: Where, past: tuple[Any, ...], page_file: s
 
     from ghostkey import story as stories
     from ghostkey.cli._history import one_holder, opened
-    from ghostkey.cli.output import safe
+    from ghostkey.cli.terminal import safe
     from ghostkey.report import page, text
 
     paths, sort, store, engine, carve, fields, subjects = past
@@ -109,14 +109,14 @@ def _tell(what: str, key: str, where: Where, past: tuple[Any, ...], page_file: s
     if form == "json":
         import dataclasses
 
-        import msgspec
+        from ghostkey.cli.output import echo_json
 
         record: dict[str, Any] = {"schema_version": 1, "kind": "GhostkeyStory", **dataclasses.asdict(told)}
         # keys of JSON objects are text
         record["links"] = list(told.links.values())
         record["subjects"] = list(told.subjects.values())
         record["timeline"] = [dataclasses.asdict(moment) for moment in moments]
-        click.echo(msgspec.json.format(msgspec.json.encode(record, enc_hook=str), indent=2))
+        echo_json(record)
     else:
         for line in text.key_lines(told, key, moments) if key else text.map_lines(told):
             click.echo(safe(line))
@@ -139,7 +139,7 @@ def _write_page(path: Path, text: str) -> None:
 
 def _print_chain(record: dict[str, Any], where: str) -> None:
     """The evidence of a finding; `where` are the words that lead a command to its cluster."""
-    from ghostkey.cli.output import safe
+    from ghostkey.cli.terminal import safe
 
     holder = record["holder"]
     word = {"ConfigMap": "cm", "Secret": "secret"}.get(holder["kind"], holder["kind"])
@@ -157,7 +157,8 @@ def _print_chain(record: dict[str, Any], where: str) -> None:
 
 def _explain_map(what: str, key: str, where: Where, kinds: tuple[str, ...], subjects: tuple[str, ...]) -> int:
     from ghostkey.cli._cluster import findings_of_map, one_map
-    from ghostkey.cli.output import finding_record, safe
+    from ghostkey.cli.output import finding_record
+    from ghostkey.cli.terminal import safe
 
     client = where.client()
     kind, name = one_map((what,))

@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast
 
 import click
 
+from ghostkey.cli.terminal import CLEAR, safe
 from ghostkey.cli.where import Where
 from ghostkey.model.errors import UsageError
 from ghostkey.model.refs import CONFIG_MAPS, NAMESPACES, SECRETS, Kind
@@ -161,12 +162,12 @@ class ProgressLine:
         if self.is_on and time.monotonic() >= self._next:
             self._next = time.monotonic() + NEXT_PROGRESS_SECONDS
             self._shown = True
-            sys.stderr.write(f"\r\x1b[2K{text} …")
+            sys.stderr.write(f"{CLEAR}{safe(text)} …")
             sys.stderr.flush()
 
     def done(self) -> None:
         """Takes the line away."""
         if self._shown:
-            sys.stderr.write("\r\x1b[2K")
+            sys.stderr.write(CLEAR)
             sys.stderr.flush()
             self._shown = False

@@ -129,7 +129,8 @@ def _is_wanted(finding: Finding, namespace: str, names: list[tuple[Kind, str]]) 
 
 
 def _say(snapshot: Snapshot, findings: list[Finding], shown: list[Finding], form: str) -> None:
-    from ghostkey.cli.output import safe, summary
+    from ghostkey.cli.output import summary
+    from ghostkey.cli.terminal import safe
 
     counts = summary(snapshot, shown)
     for line in _gap_lines(snapshot.gaps):

@@ -52,7 +52,8 @@ def command(
 
     from ghostkey import api
     from ghostkey.cli._cluster import GHOSTS, findings_of_map, receipts_at, trim_of
-    from ghostkey.cli.output import safe
+    from ghostkey.cli.output import echo_json
+    from ghostkey.cli.terminal import safe
     from ghostkey.cli.words import count
 
     seconds = parse_duration(duration)
@@ -119,7 +120,7 @@ def command(
             "ghosts_after": after,
             "is_gone": seen.is_gone,
         }
-        click.echo(msgspec.json.format(msgspec.json.encode(record), indent=2))
+        echo_json(record)
     else:
         click.echo(
             f"{result}: {len(back)} of {len(trimmed) + len(inner)} trimmed keys came back in {seen.seconds:.0f} s; "

@@ -56,5 +56,7 @@ class Where:
 
 def _say_waiting(server: str) -> None:
     """The line on a terminal that says for whom we wait, until there is an answer."""
-    sys.stderr.write(f"\r\x1b[2Kwaiting for {server} …" if server else "\r\x1b[2K")
+    from ghostkey.cli.terminal import CLEAR, safe
+
+    sys.stderr.write(f"{CLEAR}waiting for {safe(server)} …" if server else CLEAR)
     sys.stderr.flush()

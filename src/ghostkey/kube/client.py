@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import json
 import re
 import selectors
 import socket
@@ -17,11 +16,15 @@ from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from typing import Any
 
+import msgspec
+
 import ghostkey
+from ghostkey.foreign import UnreadableError, decode_json
+from ghostkey.kube.answers import TooLargeError, decode_event, decode_named, described, is_large, read_body, read_line
 from ghostkey.kube.config import ClientConfig
 from ghostkey.kube.connect import Dialer, ProxyFailedError
 from ghostkey.kube.waiting import Waiting
-from ghostkey.model.errors import AccessDenied, AnswerLost, ApiFailed, GhostkeyError
+from ghostkey.model.errors import AccessDenied, AnswerLost, ApiFailed, GhostkeyError, NotAsked
 
 PAGE = 500  # objects of a first page, as kubectl
 # Later pages have what fits PAGE_BYTES: fewer pages cost the server less, and small ones bound the memory of large objects.
@@ -35,11 +38,13 @@ MERGE_PATCH = "application/merge-patch+json"
 METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 RETRY_PAUSES_SECONDS = (0.1, 0.4, 1.2)
 RETRIED = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
-# what asking again would not mend: a certificate, a proxy that says no, a limit on time
-FINAL = (ssl.SSLError, ProxyFailedError, TimeoutError)
+# what asking again would not mend: a certificate, a proxy that says no, a limit on time or size
+FINAL = (ssl.SSLError, ProxyFailedError, TimeoutError, TooLargeError)
 # the list's own metadata comes first; a page's continue token is in its first bytes
 _CONTINUE = re.compile(rb'"continue":"([^"]*)"')
 _HEAD_BYTES = 2000
+MESSAGE_CHARACTERS = 2_000  # of an error's own words
+TOO_LARGE = "TooLarge"  # reason of an answer that was not read to its end
 
 
 class ApiClient:
@@ -65,12 +70,12 @@ class ApiClient:
     def get_object(self, path: str) -> dict[str, Any] | None:
         """The decoded object, or None when the server says 404."""
         try:
-            decoded: dict[str, Any] = json.loads(self.get(path))
+            body = self.get(path)
         except ApiFailed as error:
             if error.status == HTTPStatus.NOT_FOUND:
                 return None
             raise
-        return decoded
+        return decode_named(path, body)
 
     def write(self, method: str, path: str, body: bytes, content_type: str = JSON, *, dry_run: bool = False) -> dict[str, Any]:
         """The object as the server has it after a POST, PUT or PATCH.
@@ -82,10 +87,10 @@ class ApiClient:
         params = {"fieldManager": FIELD_MANAGER} | ({"dryRun": "All"} if dry_run else {})
         answer = self._request(method, path, params, body, {"Content-Type": content_type, "Accept": JSON})
         try:
-            decoded: dict[str, Any] = json.loads(answer)
+            decoded: dict[str, Any] = decode_json(answer)
             if decoded["metadata"]["uid"] and decoded["metadata"]["resourceVersion"]:
                 return decoded
-        except (ValueError, LookupError, TypeError, RecursionError):
+        except (UnreadableError, LookupError, TypeError):
             pass
         raise self._lost(method, path, "the answer is not the object that was written")
 
@@ -100,13 +105,17 @@ class ApiClient:
         are then newer than the first, which is said by nobody but cannot lose an object.
         """
         query = {**(params or {}), "limit": str(limit or PAGE)}
-        body = self.get(path, query, accept)
+        body = self._page(path, query, accept)
         if not self._continue_token(body):
             yield body
             return
         with ThreadPoolExecutor(1) as pool:
+            before = ""
             while True:
                 token = self._continue_token(body)
+                if token and token == before:
+                    raise NotAsked(f"the server answers the pages of {path} with the same one again and again")
+                before = token
                 if limit is None:
                     fitting = int(query["limit"]) * PAGE_BYTES // len(body)
                     query["limit"] = str(min(PAGE_MOST, max(PAGE_LEAST, fitting)))
@@ -118,8 +127,15 @@ class ApiClient:
 
     def _page(self, path: str, query: dict[str, str], accept: str) -> bytes:
         try:
-            return self.get(path, query, accept)
+            body = self.get(path, query, accept)
+            if is_large(body):
+                raise ApiFailed(f"the answer to {path} has more in it than is read at once", reason=TOO_LARGE)
+            return body
         except ApiFailed as error:
+            if error.reason == TOO_LARGE and (limit := int(query["limit"])) > 1:
+                # a page of the largest objects there can be: fewer of them fit
+                query["limit"] = str(limit // 8 or 1)
+                return self._page(path, query, accept)
             if error.status != HTTPStatus.GONE or not error.reason:
                 raise
             return self.get(path, {**query, "continue": error.reason}, accept)
@@ -129,8 +145,14 @@ class ApiClient:
         found = _CONTINUE.search(body, 0, _HEAD_BYTES)
         if found is None and b'"items":' not in body[:_HEAD_BYTES]:
             # some aggregated API servers write the metadata last
-            return str((json.loads(body).get("metadata") or {}).get("continue") or "")
-        return json.loads(b'"' + found[1] + b'"') if found else ""
+            try:
+                return str(msgspec.json.decode(body, type=_ListHead).metadata.token or "")
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                return ""  # it is no list, which whoever decodes it will say
+        try:
+            return str(decode_json(b'"' + found[1] + b'"')) if found else ""
+        except UnreadableError:
+            return ""
 
     def watch(self, path: str, params: Mapping[str, str], seconds: float) -> Iterator[dict[str, Any]]:
         """Decoded watch events until the server ends the watch or `seconds` have passed."""
@@ -147,17 +169,17 @@ class ApiClient:
             with self._waiting, self._limited(sock, time.monotonic()):
                 connection.request("GET", self._url(path, query), headers=self._headers({"Accept": JSON}))
                 response = connection.getresponse()
-            if response.status >= HTTPStatus.BAD_REQUEST:
-                raise self._failure("GET", path, response.status, response.read())
+            if response.status >= HTTPStatus.MULTIPLE_CHOICES:
+                raise self._failure("GET", path, response.status, _answer(response))
             while (left := deadline - time.monotonic()) > 0:
                 sock.settimeout(left)
                 try:
-                    line = response.readline()
+                    line = read_line(response)
                 except TimeoutError:
                     return
                 if not line:
                     return
-                yield json.loads(line)
+                yield decode_event(path, line)
         except (OSError, http.client.HTTPException) as error:
             raise self._unreachable("watch", path, error) from None
         finally:
@@ -198,7 +220,7 @@ class ApiClient:
                     raise self._unreachable(method, path, error) from None
                 time.sleep(pause)
                 continue
-            if status < (HTTPStatus.MULTIPLE_CHOICES if is_write else HTTPStatus.BAD_REQUEST):
+            if status < HTTPStatus.MULTIPLE_CHOICES:
                 return answer
             if status == HTTPStatus.UNAUTHORIZED and not renewed and self.config.can_renew():
                 renewed = True
@@ -232,9 +254,9 @@ class ApiClient:
         with self._limited(connection.sock, began):
             connection.request(method, url, body, self._headers(headers))
             response = connection.getresponse()
-            answer = response.read()
+            answer = _answer(response)
         retry_after = response.getheader("Retry-After") or ""
-        return response.status, answer, retry_after if retry_after.isdigit() else ""
+        return response.status, answer, retry_after if retry_after.isascii() and retry_after.isdigit() else ""
 
     def _url(self, path: str, params: Mapping[str, str] | None) -> str:
         return self._prefix + path + ("?" + urllib.parse.urlencode(params) if params else "")
@@ -298,12 +320,14 @@ class ApiClient:
 
     def _failure(self, method: str, path: str, status: int, answer: bytes) -> GhostkeyError:
         try:
-            said = json.loads(answer)
-            message, reason = str(said.get("message") or ""), str(said.get("reason") or "")
+            said = decode_json(answer)
+            message, reason = str(said.get("message") or "")[:MESSAGE_CHARACTERS], str(said.get("reason") or "")
             # on 410 the server offers a token to go on from; it travels in `reason`
             offered = str((said.get("metadata") or {}).get("continue") or "")
-        except (ValueError, AttributeError):
-            message, reason, offered = answer[:300].decode(errors="replace").strip(), "", ""
+        except (UnreadableError, AttributeError):
+            is_page = answer.lstrip().startswith(b"<")
+            message = described(answer) if is_page else answer[:300].decode(errors="replace").strip()
+            reason = offered = ""
         phrase = f"{status} {HTTPStatus(status).phrase}" if status in HTTPStatus.__members__.values() else str(status)
         what = f"{_verb(method)} {path.partition('?')[0]}: {phrase}: {message}".rstrip(": ")
         if status == HTTPStatus.UNAUTHORIZED:
@@ -328,6 +352,8 @@ class ApiClient:
                 f"cannot {_verb(method)} {path.partition('?')[0]} at {where}: {error}",
                 f"the proxy is that of {self._dialer.proxy.said_by}; nothing goes around it",
             )
+        if isinstance(error, TooLargeError):
+            return ApiFailed(f"cannot {_verb(method)} {path.partition('?')[0]} at {where}: {error}", reason=TOO_LARGE)
         return ApiFailed(
             f"cannot {_verb(method)} {path.partition('?')[0]} at {where}: {_words(error)}",
             f"is the server of context {self.config.context!r} running and reachable? kubectl cluster-info",
@@ -345,7 +371,25 @@ class _NotSentError(Exception):
         self.cause = cause
 
 
+class _Token(msgspec.Struct):
+    token: str | None = msgspec.field(name="continue", default=None)
+
+
+class _ListHead(msgspec.Struct):
+    metadata: _Token = msgspec.field(default_factory=_Token)
+
+
+def _answer(response: http.client.HTTPResponse) -> bytes:
+    body = read_body(response)
+    if HTTPStatus.MULTIPLE_CHOICES <= response.status < HTTPStatus.BAD_REQUEST:
+        # where to is all that a redirect says, and following it would take the credentials there
+        return f"it redirects to {response.getheader('Location') or 'nowhere'}".encode()
+    return body
+
+
 def _words(error: Exception) -> str:
+    if isinstance(error, http.client.IncompleteRead):
+        return "the answer was cut"  # its own words count bytes
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
@@ -365,8 +409,8 @@ def _is_refusal(status: int, answer: bytes) -> bool:
     if not HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
         return False
     try:
-        said = json.loads(answer)
-    except (ValueError, RecursionError):
+        said = decode_json(answer)
+    except UnreadableError:
         return False
     return isinstance(said, dict) and said.get("kind") == "Status" and said.get("status") == "Failure"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import datetime
-import json
 import os
 import ssl
 import urllib.parse
@@ -21,6 +20,7 @@ from ghostkey.model.errors import GhostkeyError, UsageError
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 TOKEN_FILE_AGE = datetime.timedelta(minutes=1)  # projected tokens rotate; this is well inside their lifetime
+FILE_BYTES = 16 << 20  # of a kubeconfig, a certificate or a token
 
 
 @dataclass(slots=True)
@@ -165,19 +165,21 @@ def _config_paths(kubeconfig: str | None) -> tuple[list[Path], bool]:
 
 
 def _parse(path: Path) -> dict[str, Any]:
+    from ghostkey.foreign import TooMuchError, UnreadableError, decode_json, load_yaml
+
     text = _read(path, "kubeconfig")
     try:
-        if text.lstrip().startswith(b"{"):
-            parsed = json.loads(text)
-        else:
-            from ghostkey.kube.yaml_text import load_yaml
-
+        try:
+            parsed = decode_json(text) if text.lstrip().startswith(b"{") else load_yaml(text)
+        except TooMuchError:
+            raise
+        except UnreadableError:
             parsed = load_yaml(text)
-    except Exception as error:  # noqa: BLE001 (yaml's errors cannot be named before yaml is imported)
-        # yaml and json quote the text around the fault, which may be a token: say only where it is
-        mark = getattr(error, "problem_mark", None)
-        line = mark.line + 1 if mark else getattr(error, "lineno", 0)
-        raise ConfigError(f"kubeconfig {path} is not valid YAML (line {line})") from None
+    except TooMuchError as error:
+        raise ConfigError(f"kubeconfig {path} is not read: {error}") from None
+    except UnreadableError as error:
+        # say only where it is: the text around the fault may be a token
+        raise ConfigError(f"kubeconfig {path} is not valid YAML" + (f" (line {error.line})" if error.line else "")) from None
     if not isinstance(parsed, dict):
         raise ConfigError(f"kubeconfig {path} holds no configuration")
     return parsed
@@ -185,7 +187,11 @@ def _parse(path: Path) -> dict[str, Any]:
 
 def _read(path: Path, what: str) -> bytes:
     try:
-        return path.read_bytes()
+        with path.open("rb") as handle:
+            content = handle.read(FILE_BYTES + 1)
+        if len(content) > FILE_BYTES:
+            raise ConfigError(f"{what} {path} is larger than {FILE_BYTES >> 20} MiB")
+        return content
     except OSError as error:
         raise ConfigError(f"cannot read {what} {path}: {error.strerror}") from None
 

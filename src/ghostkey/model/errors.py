@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+PLACES = 40  # of an error that are told
+
 
 class GhostkeyError(Exception):
     """What failed on what, in the other side's words; `hint` is the next command."""
@@ -57,6 +59,10 @@ class NotFound(ApiFailed):
         super().__init__(message, hint, status=404)
 
 
+class NotAsked(ApiFailed):
+    """A server's answer is not what was asked for: a login page, another kind, nothing."""
+
+
 class PlanOutdated(GhostkeyError):
     """The world is not as the plan expects; nothing was changed. `keys` names what differs, and why."""
 
@@ -100,3 +106,23 @@ class PutBack(Unsettled):
     ) -> None:
         super().__init__(message, hint, receipt_id, kept_at)
         self.keys = keys or {}
+
+
+def place_of(error: BaseException) -> str:
+    """What sort of error it is and where it was raised; never what it says, which may quote a value."""
+    ours = [place for place in places_of(error) if place.startswith("ghostkey/")]
+    return f"{type(error).__name__} at {ours[-1]}" if ours else type(error).__name__
+
+
+def places_of(error: BaseException) -> list[str]:
+    """The places that an error came through, the last one where it was raised; without what any of them holds."""
+    found = []
+    frames = error.__traceback__
+    while frames is not None:
+        file = frames.tb_frame.f_code.co_filename.replace("\\", "/")
+        _, is_ours, rest = file.rpartition("/ghostkey/")
+        name = f"ghostkey/{rest}" if is_ours else "/".join(file.split("/")[-2:])
+        found.append(f"{name}:{frames.tb_lineno} in {frames.tb_frame.f_code.co_name}")
+        frames = frames.tb_next
+    # an endless recursion comes through one place a thousand times
+    return found if len(found) <= PLACES else [*found[: PLACES // 2], "…", *found[-PLACES // 2 :]]

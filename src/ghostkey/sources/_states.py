@@ -9,8 +9,6 @@ from collections.abc import Container, Iterator, Mapping
 from hashlib import blake2b
 from typing import Any
 
-import msgspec
-
 from ghostkey.model.history import DELETE, NOBODY, SEEN, SET, KeyEvent, Writer
 from ghostkey.sources import _values
 
@@ -276,7 +274,7 @@ class MapStates:
         if isinstance(entry, str):
             raw = entry.encode("utf-8", "surrogatepass")
             return self._digest(raw), len(raw), self._shape(raw, is_secret=is_secret)[0]
-        raw = msgspec.json.encode(entry, order="sorted", enc_hook=str)
+        raw = _values.encoded(entry)
         shape, _, size = _values.look_at_entry(entry)
         return self._digest(raw), size, shape.name.partition(":")[0] if is_secret else shape.name
 
