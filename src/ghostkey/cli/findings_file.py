@@ -25,11 +25,30 @@ def save(findings: Sequence[Finding]) -> None:
 
 
 def find(prefix: str) -> list[dict[str, Any]]:
-    """Findings of the last scan whose id begins so."""
-    import msgspec
+    """Findings of the last scan whose id begins so; lines that are damaged are passed over."""
+    from ghostkey.foreign import UnreadableError, decode_json
 
     path = state_directory() / FILE
     if not path.is_file():
         return []
-    records = (msgspec.json.decode(line) for line in path.read_bytes().splitlines())
-    return [record for record in records if record["id"].startswith(prefix)]
+    records = []
+    for line in path.read_bytes().splitlines():
+        try:
+            record = decode_json(line)
+        except UnreadableError:
+            continue
+        if _is_finding(record) and record["id"].startswith(prefix):
+            records.append(record)
+    return records
+
+
+def _is_finding(record: Any) -> bool:
+    """Whether a record has all that is shown of it."""
+    if not isinstance(record, dict) or not isinstance(record.get("holder"), dict):
+        return False
+    texts = [record.get(name) for name in ("id", "analysis", "severity", "state", "field", "key", "message")]
+    texts += [record["holder"].get(name) for name in ("kind", "namespace", "name")]
+    lists = [record.get(name) for name in ("path", "evidence")]
+    return all(isinstance(text, str) for text in texts) and all(
+        isinstance(found, list) and all(isinstance(part, str) for part in found) for found in lists
+    )
