@@ -48,11 +48,15 @@ class ApiClient:
 
     def __init__(self, config: ClientConfig) -> None:
         self.config = config
-        parts = urllib.parse.urlsplit(config.server)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        try:
+            parts = urllib.parse.urlsplit(config.server)
+            host, port = parts.hostname or "", parts.port
+        except ValueError:
+            host = ""
+        if not host or parts.scheme not in {"http", "https"}:
             raise ApiFailed(f"server {config.server!r} in {config.origin} is no http or https URL")
         self._tls = parts.scheme == "https"
-        self._host, self._port = parts.hostname, parts.port or (443 if self._tls else 80)
+        self._host, self._port = host, port or (443 if self._tls else 80)
         self._prefix = parts.path
         self._local = threading.local()
         self._context: ssl.SSLContext | None = None

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from ghostkey.actions import receipts
-from ghostkey.model.plans import Receipt, Removed
+from ghostkey.model.plans import Ownership, Receipt, Removed
 from ghostkey.model.refs import CONFIG_MAPS, SECRETS, ObjectRef
 
 NOTE = b'{"state":"applied","resource_version":"7"}\n'
@@ -17,18 +17,13 @@ NOTE = b'{"state":"applied","resource_version":"7"}\n'
 
 def seeds() -> list[bytes]:
     """One of a ConfigMap, one of a Secret."""
+    uid, made = "12345678-1234-1234-1234-123456789abc", "2026-11-24T10:15:30Z"
     found = []
     for kind in (CONFIG_MAPS, SECRETS):
-        removed = (Removed("data", "shop-1", "eA=="), Removed("data", "b", '{"x": 1}', ("doc", "shops")))
-        receipt = Receipt(
-            "20261124t101530z-4f2a91c0",
-            "2026-11-24T10:15:30Z",
-            ObjectRef(kind, "a", "m", "u"),
-            "https://x",
-            "merge-patch",
-            removed,
-        )  # type: ignore[call-arg]
-        found.append(msgspec.json.encode(receipt))
+        removed = (Removed("data", "shop-1", (), "eA=="), Removed("data", "shop-2", (), "eA=="))
+        owners = (Ownership("op", "Update", '{"manager":"op","operation":"Update"}', (("data", "shop-1"),)),)
+        holder = ObjectRef(kind, "a", "m", uid)
+        found.append(msgspec.json.encode(Receipt("20261124t101530z-4f2a91c0", "https://x", holder, "merge-patch", removed, made, owners=owners)))
     return found
 
 
