@@ -55,7 +55,9 @@ def _batch(kind: str, first: int, last: int, *, seed: int) -> list[Failure]:
         return [Failure(kind, seed, first, f"one of {first}-{last} did not end in {BATCH_SECONDS} s")]
     found = [Failure(*json.loads(line)) for line in done.stdout.splitlines()]
     if done.returncode and not found:
-        found = [Failure(kind, seed, first, f"one of {first}-{last} ended its process ({done.returncode}): {done.stderr[-2000:]}")]
+        found = [
+            Failure(kind, seed, first, f"one of {first}-{last} ended its process ({done.returncode}): {done.stderr[-2000:]}")
+        ]
     return found
 
 

@@ -28,9 +28,8 @@ def has_pod_spec(kind: Kind) -> bool:
 
 def key_uses(kind: Kind, namespace: str, name: str, spec: Any) -> Iterator[KeyUse]:
     """What one Pod or workload uses; `spec` is the object's decoded spec."""
-    part: Any
-    for part in POD_SPECS[kind.group, kind.resource]:
-        spec = spec.get(part) if isinstance(spec, dict) else None
+    for step in POD_SPECS[kind.group, kind.resource]:
+        spec = spec.get(step) if isinstance(spec, dict) else None
     if not isinstance(spec, dict):
         return
     user = f"{kind.kind} {namespace}/{name}"

@@ -23,7 +23,11 @@ def seeds() -> list[bytes]:
         removed = (Removed("data", "shop-1", (), "eA=="), Removed("data", "shop-2", (), "eA=="))
         owners = (Ownership("op", "Update", '{"manager":"op","operation":"Update"}', (("data", "shop-1"),)),)
         holder = ObjectRef(kind, "a", "m", uid)
-        found.append(msgspec.json.encode(Receipt("20261124t101530z-4f2a91c0", "https://x", holder, "merge-patch", removed, made, owners=owners)))
+        found.append(
+            msgspec.json.encode(
+                Receipt("20261124t101530z-4f2a91c0", "https://x", holder, "merge-patch", removed, made, owners=owners)
+            )
+        )
     return found
 
 
