@@ -10,7 +10,7 @@ READY := .venv/.ready
 DEMO_READY := .venv/.demo-ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo browser test test-all test-python lint types contracts docs docs-check testbed bench lock clean
+.PHONY: help demo browser fuzz test test-all test-python lint types contracts docs docs-check testbed bench lock clean
 
 help:  ## List the commands.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -65,6 +65,9 @@ test-python: $(READY)
 
 test-all: lint types contracts docs-check testbed browser  ## The same with every proof at full length (an hour): 1,000 lost answers, 300 kills.
 	@$(BIN)/pytest -n $(WORKERS) --all
+
+fuzz: $(READY)  ## Read 325,000 mutated inputs, each within 2 s and 256 MB (ten minutes); SEED=n for others.
+	@$(BIN)/python -m tests.fuzz $(if $(SEED),--seed $(SEED))
 
 docs: $(READY)  ## Write the generated parts of README and docs anew.
 	@$(BIN)/cog -r -PI . README.md docs/*.md

@@ -34,6 +34,16 @@ class Done:
         return json.loads(self.out)
 
 
+# the one child of this process is the program: what its children took is what it took
+_MEASURE = """
+import resource, subprocess, sys
+code = subprocess.run(sys.argv[1:]).returncode
+peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+print(f"\\npeak {peak * (1 if sys.platform == 'darwin' else 1024)}", file=sys.stderr)
+sys.exit(code)
+"""
+
+
 @dataclass(frozen=True)
 class Program:
     """Runs `python -m ghostkey` as a user would, away from the user's own files."""
@@ -61,6 +71,16 @@ class Program:
         out, err = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
         assert "Traceback (most recent call last)" not in err, err
         return Done(done.returncode, out, err)
+
+    def measured(self, *arguments: str, env: dict[str, str] | None = None) -> tuple[Done, int]:
+        """A run, and the most memory it had at once, in bytes, as the operating system counts it."""
+        done = subprocess.run(
+            [sys.executable, "-c", _MEASURE, sys.executable, "-m", "ghostkey", *arguments],
+            env=self.environment() | (env or {}), input=b"", capture_output=True, timeout=SECONDS, check=False,
+        )  # fmt: skip
+        err, _, peak = done.stderr.decode(errors="replace").rpartition("\npeak ")
+        assert "Traceback (most recent call last)" not in err, err
+        return Done(done.returncode, done.stdout.decode(errors="replace"), err), int(peak)
 
     def scan(self, *arguments: str) -> Any:
         done = self("scan", "-o", "json", *arguments)

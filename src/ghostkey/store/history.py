@@ -18,6 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
+import msgspec
+
+from ghostkey.foreign import UnreadableError, decode_json
 from ghostkey.model.errors import GhostkeyError, SourceDamaged
 from ghostkey.model.history import Covered, HistoryEvent, KeyEvent, SubjectEvent
 from ghostkey.store.scratch import claimed, sweep
@@ -120,11 +123,9 @@ class History:
     @staticmethod
     def _read(path: Path) -> Imported | None:
         try:
-            record = json.loads((path / "import.json").read_bytes())
-        except (OSError, ValueError):
+            return msgspec.convert(decode_json((path / "import.json").read_bytes()), Imported)
+        except (OSError, UnreadableError, msgspec.ValidationError):
             return None
-        known = {field.name for field in dataclasses.fields(Imported)}
-        return Imported(**{name: value for name, value in record.items() if name in known})
 
 
 class Parts:
