@@ -76,7 +76,7 @@ class Program:
         """A run, and the most memory it had at once, in bytes, as the operating system counts it."""
         done = subprocess.run(
             [sys.executable, "-c", _MEASURE, sys.executable, "-m", "ghostkey", *arguments],
-            env=self.environment() | (env or {}), input=b"", capture_output=True, timeout=SECONDS, check=False,
+            env=self.environment() | (env or {}), input=b"", capture_output=True, timeout=HANG_SECONDS, check=False,
         )  # fmt: skip
         err, _, peak = done.stderr.decode(errors="replace").rpartition("\npeak ")
         assert "Traceback (most recent call last)" not in err, err

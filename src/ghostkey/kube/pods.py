@@ -64,8 +64,8 @@ def key_uses(kind: Kind, namespace: str, name: str, spec: Any) -> Iterator[KeyUs
                 yield from _items(use, "Secret", part.get("name"), part, f"projected {how}")
         for driver, field in _SECRET_OF_VOLUME.items():
             if source := _dict(volume.get(driver)):
-                ref = source.get(field)
-                holder = ref.get("name") if isinstance(ref, dict) else ref
+                named = source.get(field)
+                holder = named.get("name") if isinstance(named, dict) else named
                 if holder:
                     yield use("Secret", holder, None, f"{driver} {how}")
     for ref in _list(spec.get("imagePullSecrets")):
