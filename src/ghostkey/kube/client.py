@@ -37,7 +37,7 @@ METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v
 RETRY_PAUSES_SECONDS = (0.1, 0.4, 1.2)
 RETRIED = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
 # the list's own metadata comes first; a page's continue token is in its first bytes
-_CONTINUE = re.compile(rb'"continue":"([^"]*)"')
+_CONTINUE = re.compile(rb'"continue"\s*:\s*"([^"]*)"')
 _HEAD_BYTES = 2000
 MESSAGE_CHARACTERS = 2_000  # of an error's own words
 TOO_LARGE = "TooLarge"  # reason of an answer that was not read to its end
@@ -146,7 +146,7 @@ class ApiClient:
     @staticmethod
     def _continue_token(body: bytes) -> str:
         found = _CONTINUE.search(body, 0, _HEAD_BYTES)
-        if found is None and b'"items":' not in body[:_HEAD_BYTES]:
+        if found is None and b'"items"' not in body[:_HEAD_BYTES]:
             # some aggregated API servers write the metadata last
             try:
                 return str(msgspec.json.decode(body, type=_ListHead).metadata.token or "")
