@@ -107,8 +107,8 @@ def run(arguments: Sequence[str]) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        # the reader has seen enough, as in `ghostkey scan | head`; nothing more can be said on stdout
+    except (BrokenPipeError, SystemExit):
+        # click ends the program with 1, which means findings, when a pipe is broken; otherwise nothing here ends it so. The reader has seen enough, as in `ghostkey scan | head`; nothing more can be said on stdout
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as error:
