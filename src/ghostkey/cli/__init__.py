@@ -108,7 +108,8 @@ def run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return 130
     except (BrokenPipeError, SystemExit):
-        # click ends the program with 1, which means findings, when a pipe is broken; otherwise nothing here ends it so. The reader has seen enough, as in `ghostkey scan | head`; nothing more can be said on stdout
+        # The reader has seen enough, as in `ghostkey scan | head`; nothing more can be said on stdout. Nothing here raises
+        # SystemExit but click, where a pipe is broken; its exit code would be 1, which means findings.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as error:
