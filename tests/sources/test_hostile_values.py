@@ -25,7 +25,7 @@ HOSTILE: dict[str, tuple[str, bool]] = {
     "digits-in-json": ('{"a": ' + "9" * 5000 + "}", True),
     "float-in-json": ('{"a": 1e999999}', True),
     "objects": ('{"a":' * 2000 + "1" + "}" * 2000, True),
-    "long-list": ("x: [" + "1," * 300_000 + "1]\n" + SIBLINGS, True),
+    "long-list": (SIBLINGS + "x: [" + "1," * 300_000 + "1]\n", True),
     "many-objects": ('{"x": [' + "{}," * 300_000 + "{}]}", True),
     "quoted": (json.dumps("[" * 1513), False),
     "python": ("a: !!python/object/apply:os.system [x]\n" + SIBLINGS, False),

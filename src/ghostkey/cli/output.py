@@ -149,7 +149,7 @@ def print_report(snapshot: Snapshot, findings: Sequence[Finding], form: str, *, 
 
 def _is_encoded(text: str) -> bool:
     try:
-        text.encode(getattr(sys.stdout, "encoding", None) or "ascii")
+        text.encode(getattr(sys.stdout, "shows", None) or getattr(sys.stdout, "encoding", None) or "ascii")
     except UnicodeEncodeError:
         return False
     return True

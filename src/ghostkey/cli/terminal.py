@@ -68,6 +68,16 @@ def _replaced(error: UnicodeError) -> tuple[str, int]:
 class Terminal(io.TextIOWrapper):
     """Standard output or error, on which text appears as it is or escaped."""
 
+    @property
+    def shows(self) -> str:
+        """The encoding of what arrives."""
+        return str(super().encoding)
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """The same, but for ASCII: click takes that for a mistake, and would write UTF-8 past this stream."""
+        return "latin-1" if self.shows == "ascii" else self.shows
+
     def write(self, text: str) -> int:
         """Writes text; marks of ours become what they stand for."""
         if text.isascii() and text.isprintable():

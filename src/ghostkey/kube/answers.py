@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from ghostkey.foreign import TooMuchError, UnreadableError, decode_json
+from ghostkey.kube.objects import decode_raw_list
 from ghostkey.model.errors import NotAsked
 
 BODY_BYTES = 64 << 20  # of one answer; a page of the largest objects is asked for again with fewer of them
@@ -129,8 +130,12 @@ def decode_list(path: str, body: bytes, decode: Callable[[bytes], Any], kinds: I
     try:
         found: Listed = decode(body)
     except msgspec.ValidationError:
-        head = _head(body)
-        if head is None or not _is_list(head.kind, kinds) or head.items in (None, msgspec.UNSET):
+        # is it the list, or one of its items?
+        try:
+            whole = decode_raw_list(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise not_asked(path, body, wanted) from None
+        if not _is_list(whole.kind, kinds) or not isinstance(whole.items, list):
             raise not_asked(path, body, wanted) from None
         raise
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -140,18 +145,6 @@ def decode_list(path: str, body: bytes, decode: Callable[[bytes], Any], kinds: I
     if not _is_list(found.kind, kinds) or not (is_empty or isinstance(found.items, list)):
         raise not_asked(path, body, wanted)
     return found.items or []
-
-
-class _Head(msgspec.Struct):
-    kind: str = ""
-    items: msgspec.Raw | msgspec.UnsetType | None = msgspec.UNSET
-
-
-def _head(body: bytes) -> _Head | None:
-    try:
-        return msgspec.json.decode(body, type=_Head)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
 
 
 def _is_list(kind: str, kinds: Iterable[str]) -> bool:

@@ -41,7 +41,7 @@ RETRIED = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE, HTTPSta
 # what asking again would not mend: a certificate, a proxy that says no, a limit on time or size
 FINAL = (ssl.SSLError, ProxyFailedError, TimeoutError, TooLargeError)
 # the list's own metadata comes first; a page's continue token is in its first bytes
-_CONTINUE = re.compile(rb'"continue":"([^"]*)"')
+_CONTINUE = re.compile(rb'"continue"\s*:\s*"([^"]*)"')
 _HEAD_BYTES = 2000
 MESSAGE_CHARACTERS = 2_000  # of an error's own words
 TOO_LARGE = "TooLarge"  # reason of an answer that was not read to its end
@@ -143,7 +143,7 @@ class ApiClient:
     @staticmethod
     def _continue_token(body: bytes) -> str:
         found = _CONTINUE.search(body, 0, _HEAD_BYTES)
-        if found is None and b'"items":' not in body[:_HEAD_BYTES]:
+        if found is None and b'"items"' not in body[:_HEAD_BYTES]:
             # some aggregated API servers write the metadata last
             try:
                 return str(msgspec.json.decode(body, type=_ListHead).metadata.token or "")

@@ -63,9 +63,9 @@ def key_uses(kind: Kind, namespace: str, name: str, spec: Any) -> Iterator[KeyUs
             if part := _dict(source.get("secret")):
                 yield from _items(use, "Secret", part.get("name"), part, f"projected {how}")
         for driver, field in _SECRET_OF_VOLUME.items():
-            if source := _dict(volume.get(driver)):
-                named = source.get(field)
-                holder = named.get("name") if isinstance(named, dict) else named
+            if options := _dict(volume.get(driver)):
+                reference = options.get(field)
+                holder = reference.get("name") if isinstance(reference, dict) else reference
                 if holder:
                     yield use("Secret", holder, None, f"{driver} {how}")
     for ref in _list(spec.get("imagePullSecrets")):

@@ -264,7 +264,7 @@ def _maps(kind: Kind, body: bytes) -> tuple[list[MapObject], list[Gap]]:
     return found, gaps
 
 
-_NAMED = re.compile(rb'"name":"([^"]{1,253})"')
+_NAMED = re.compile(rb'"name"\s*:\s*"([^"]{1,253})"')
 
 
 def _add_subject(batch: SubjectsSeen, metadata: Metadata, *, detailed: bool) -> None:
