@@ -302,7 +302,9 @@ class ClusterReceipts:
         name = self._name(receipt_id, number)
         found = self._client.get_object(SECRETS.path(self._namespace, name))
         if found is None:
-            raise NotFound(
+            # a part of a receipt that is there is damage, not a wrong name
+            error = SourceDamaged if number else NotFound
+            raise error(
                 f"secret {name} not found in namespace {self._namespace!r}",
                 f"kubectl get secrets -n {self._namespace} -l {LABEL}",
             )
