@@ -238,10 +238,10 @@ def test_values_of_a_hundred_megabytes(files_program: Program, tmp_path: Path) -
 
 def test_missing_and_unreadable_paths(files_program: Program, tmp_path: Path) -> None:
     done = files_program("scan", "--from", str(tmp_path / "nowhere"))
-    assert done.code == 5
+    assert done.code == 2
     assert "nowhere does not exist" in done.err
     (tmp_path / "loop.yaml").symlink_to(tmp_path / "loop.yaml")
-    assert files_program("scan", "--from", str(tmp_path / "loop.yaml")).code == 5
+    assert files_program("scan", "--from", str(tmp_path / "loop.yaml")).code == 2
     (tmp_path / "empty").mkdir()
     assert "no Kubernetes objects" in files_program("scan", "--from", str(tmp_path / "empty")).err
 

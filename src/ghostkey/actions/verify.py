@@ -11,7 +11,7 @@ import msgspec
 
 from ghostkey.kube.client import ApiClient
 from ghostkey.kube.fields import field_owners, writer_of
-from ghostkey.model.errors import ApiFailed, NotAsked
+from ghostkey.model.errors import ApiFailed, NotAsked, NotFound
 from ghostkey.model.events import FieldOwner
 from ghostkey.model.refs import ObjectRef
 
@@ -42,6 +42,7 @@ class Watched:
     last_count: int = 0
     writers: dict[str, int] = field(default_factory=dict)
     reconnects: int = 0
+    is_interrupted: bool = False
     is_gone: bool = False
 
 
@@ -55,15 +56,16 @@ def watch_keys(
     on_readded: Callable[[Readded], None] = lambda _: None,
     stop_at_first: bool = False,
     clock: Callable[[], float] = time.monotonic,
+    seen: Watched | None = None,
 ) -> Watched:
     """Watches one map for `seconds`; survives ended and expired watches, and an API server that restarts meanwhile.
 
     `on_watching` is called once when the map has been read: every later write is seen. A key counts as re-added when it
     is there at any time. Raises what the first read raises; later failures are
-    retried until the time is over.
+    retried until the time is over. Ctrl-C ends it, and what was seen until then is told; `seen` is filled as it goes.
     """
     keys = frozenset(trimmed)
-    seen = Watched()
+    seen = seen or Watched()
     began = clock()
     path = holder.kind.path(holder.namespace)
     initial: frozenset[str] | None = None
@@ -97,7 +99,7 @@ def watch_keys(
                 live = client.get_object(holder.kind.path(holder.namespace, holder.name))
                 if live is None:
                     if initial is None:
-                        raise ApiFailed(f"{holder} not found", status=404)
+                        raise NotFound(f"{holder} not found")
                     seen.is_gone = True
                     break
                 is_first = initial is None
@@ -119,6 +121,11 @@ def watch_keys(
                     look(live, is_write=True)
                 if stop_at_first and seen.readded:
                     break
+        except KeyboardInterrupt:
+            if initial is None:
+                raise
+            seen.is_interrupted = True
+            break
         except ApiFailed as error:
             odd = odd + 1 if isinstance(error, NotAsked) else 0
             if initial is None or odd >= ODD_ANSWERS:

@@ -6,6 +6,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -27,8 +28,19 @@ COMMANDS = {
 }
 
 
+class ReaderGoneError(Exception):
+    """Nobody reads the output any more."""
+
+
 class Commands(click.Group):
     """The commands, each imported from its file when it is needed."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """What the command gives. Raises ReaderGoneError, where click itself would end with the 1 that means findings."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise ReaderGoneError from None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names in the order of a working day."""
@@ -107,9 +119,8 @@ def run(arguments: Sequence[str]) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
-    except (BrokenPipeError, SystemExit):
-        # The reader has seen enough, as in `ghostkey scan | head`; nothing more can be said on stdout. Nothing here raises
-        # SystemExit but click, where a pipe is broken; its exit code would be 1, which means findings.
+    except ReaderGoneError:
+        # the reader has seen enough, as in `ghostkey scan | head`; nothing more can be said on stdout
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as error:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 
 import click
 
-from ghostkey.cli.terminal import marked, safe
+from ghostkey.cli.terminal import CLEAR, safe
 from ghostkey.cli.where import Where
 from ghostkey.model.errors import UsageError
 from ghostkey.model.refs import CONFIG_MAPS, NAMESPACES, SECRETS, Kind
@@ -20,6 +20,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 FIRST_PROGRESS_SECONDS = 1.0
 NEXT_PROGRESS_SECONDS = 0.1
+COMPLETION_SECONDS = 1.5  # a shell that hangs is worse than one that completes nothing
 
 
 def complete_context(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
@@ -50,8 +51,9 @@ def _names(ctx: click.Context, kind: Kind, namespace: str) -> list[str]:
     from ghostkey.kube.objects import decode_metadata
     from ghostkey.model.errors import GhostkeyError
 
+    given = ctx.params.get("kubeconfig"), ctx.params.get("context"), namespace or None
     try:
-        client = Where(ctx.params.get("kubeconfig"), ctx.params.get("context"), namespace or None).client()
+        client = Where(*given, request_timeout=COMPLETION_SECONDS).client()
         place = client.config.namespace if kind.namespaced else ""
         body = client.get(kind.path(place), {"limit": "500"}, METADATA_LIST)
     except GhostkeyError:
@@ -147,28 +149,25 @@ def parse_fields(texts: tuple[str, ...]) -> list[tuple[str, str]]:
     return found
 
 
-_CLEAR = marked("") + marked("2K")  # to the beginning of the line, and all of it away
-
-
 class ProgressLine:
     """One line on stderr that says what is being done; only on a terminal, only after a second, gone at the end."""
 
     def __init__(self) -> None:
         self._shown = False
         self._next = time.monotonic() + FIRST_PROGRESS_SECONDS
-        self._on = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self.is_on = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
     def __call__(self, text: str) -> None:
         """Shows the text in place of the last, at most ten times a second."""
-        if self._on and time.monotonic() >= self._next:
+        if self.is_on and time.monotonic() >= self._next:
             self._next = time.monotonic() + NEXT_PROGRESS_SECONDS
             self._shown = True
-            sys.stderr.write(f"{_CLEAR}{safe(text)} …")
+            sys.stderr.write(f"{CLEAR}{safe(text)} …")
             sys.stderr.flush()
 
     def done(self) -> None:
         """Takes the line away."""
         if self._shown:
-            sys.stderr.write(_CLEAR)
+            sys.stderr.write(CLEAR)
             sys.stderr.flush()
             self._shown = False

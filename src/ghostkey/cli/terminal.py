@@ -44,6 +44,9 @@ def marked(codes: str) -> str:
     return f"\x00{_OURS}:{codes}\x00"
 
 
+CLEAR = marked("") + marked("2K")  # to the beginning of the line, and all of it away
+
+
 def json_safe(raw: bytes) -> bytes:
     """JSON text that says the same and shows all its characters: those that cannot be seen are escaped as JSON does."""
     if raw.isascii() and b"\x7f" not in raw:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ghostkey.kube.answers import decode_object, not_asked
 from ghostkey.kube.client import ApiClient
-from ghostkey.model.errors import AccessDenied, ApiFailed, GhostkeyError
+from ghostkey.model.errors import AccessDenied, ApiFailed, NotFound, UsageError
 from ghostkey.model.events import Gap
 from ghostkey.model.refs import Kind
 
@@ -109,7 +109,7 @@ def _unknown_group(group: str, version: str, why: str) -> Gap:
 
 
 def resolve(word: str, kinds: tuple[Kind, ...]) -> Kind:
-    """The kind a user's word means. Raises GhostkeyError when none or several are meant."""
+    """The kind a user's word means. Raises NotFound when none, and UsageError when several are meant."""
     found = [kind for kind in kinds if kind.answers_to(word)]
     if len(found) > 1:
         # as kubectl: the core group and the built-in groups win over others of the same name
@@ -118,6 +118,6 @@ def resolve(word: str, kinds: tuple[Kind, ...]) -> Kind:
     if len(found) == 1:
         return found[0]
     if not found:
-        raise GhostkeyError(f"the server serves no kind {word!r}", "kubectl api-resources lists them")
+        raise NotFound(f"the server serves no kind {word!r}", "kubectl api-resources lists them")
     choices = ", ".join(kind.qualified for kind in found)
-    raise GhostkeyError(f"{word!r} may be any of {choices}", "write the one you mean")
+    raise UsageError(f"{word!r} may be any of {choices}", "write the one you mean")

@@ -35,6 +35,12 @@ class SourceDamaged(GhostkeyError):
     """A file could not be read as what it claims to be."""
 
 
+class NoSuchPath(SourceDamaged):
+    """A file or folder that was named is not there: a slip of the pen, as any other wrong word of a command."""
+
+    exit_code = 2
+
+
 class ApiFailed(GhostkeyError):
     """The API server answered with an error, or did not answer. `status` is 0 when there was no answer."""
 
@@ -42,6 +48,15 @@ class ApiFailed(GhostkeyError):
         super().__init__(message, hint)
         self.status = status
         self.reason = reason
+
+
+class NotFound(ApiFailed):
+    """What was named is not there: a slip of the pen, as any other wrong word of a command."""
+
+    exit_code = 2
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message, hint, status=404)
 
 
 class NotAsked(ApiFailed):

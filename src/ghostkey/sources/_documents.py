@@ -26,7 +26,7 @@ from ghostkey.foreign import (
     split_json,
     yaml_items,
 )
-from ghostkey.model.errors import SourceDamaged
+from ghostkey.model.errors import NoSuchPath, SourceDamaged
 from ghostkey.model.events import Gap
 
 FILE_BYTES = 512 << 20  # one file, unpacked; its text is in memory
@@ -100,7 +100,7 @@ class Documents:
             elif path.exists():
                 yield from self._file(path)
             else:
-                raise SourceDamaged(f"{path} does not exist", "name a file, a folder or an archive with --from")
+                raise NoSuchPath(f"{path} does not exist", "name a file, a folder or an archive with --from")
 
     # bytes
 

@@ -215,6 +215,8 @@ def read_map_field(kind: Kind, item: dict[str, Any], field: str, cluster: str = 
         kind, str(metadata.get("namespace") or ""), str(metadata.get("name")), str(metadata.get("uid") or ""), cluster
     )
     seen = read_entries(holder, field, (), {str(key): value for key, value in level.items()})
+    if kind == SECRETS:
+        seen.identities = _NO_IDENTITIES  # `stringData` of a manifest: what its values say stays in them
     seen.meta = HolderMeta(
         labels=metadata.get("labels") or {},
         annotations=metadata.get("annotations") or {},

@@ -19,7 +19,6 @@ import itertools
 import re
 import subprocess
 import tarfile
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +30,7 @@ from ghostkey.sources._common import entries_at, paths_for, revision_of
 from ghostkey.sources._states import KeyedHash, MapStates, decoded
 from ghostkey.sources.live_cluster import Scope
 from ghostkey.sources.manifests import Manifests, kind_of_manifest
+from ghostkey.store.scratch import scratch_directory
 
 ORIGIN = "dumps"
 GIT_SECONDS = 600
@@ -139,14 +139,14 @@ class DatedDumps:
         log = self._git("log", "--first-parent", "--reverse", "--format=%H %ct %ae").decode("utf-8", "replace")
         for line in log.splitlines():
             commit, seconds, author = line.split(" ", 2)
-            with tempfile.TemporaryDirectory(prefix="ghostkey-git-") as folder:
+            with scratch_directory("git") as folder:
                 packed = io.BytesIO(self._git("archive", "--format=tar", commit))
                 try:
                     with tarfile.open(fileobj=packed) as archive:
                         archive.extractall(folder, filter=_only_files)  # noqa: S202 (the filter is stricter than `data`)
                 except (tarfile.TarError, OSError, ValueError) as error:
                     raise SourceDamaged(f"commit {commit[:12]} of {self._path} could not be unpacked: {error}") from None
-                yield int(seconds) * 1_000_000, Path(folder), author
+                yield int(seconds) * 1_000_000, folder, author
 
     def _git(self, *words: str) -> bytes:
         try:

@@ -12,6 +12,7 @@ Source
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -35,7 +36,7 @@ from ghostkey.kube.objects import (
     decode_raw_list,
 )
 from ghostkey.kube.pods import has_pod_spec, key_uses
-from ghostkey.model.errors import AccessDenied, ApiFailed, UsageError, place_of
+from ghostkey.model.errors import AccessDenied, ApiFailed, NotFound, UsageError, place_of
 from ghostkey.model.events import Coverage, Event, Gap, KeysSeen, KindsKnown, Owner, SubjectsSeen
 from ghostkey.model.refs import CONFIG_MAPS, SECRETS, Kind, ObjectRef
 from ghostkey.sources._maps import MapReader, read_map_field, subject_detail
@@ -80,7 +81,8 @@ class LiveCluster:
         for kind in self._scope.holders:
             yield from self._holders(kind, reader, already)
         for word, field in self._scope.fields:
-            yield from self._field_holders(resolve(word, discovered.kinds), field)
+            with contextlib.suppress(NotFound):
+                yield from self._field_holders(resolve(word, discovered.kinds), field)
         yield from reader.gaps()
         todo = [kind for kind in subject_kinds if kind not in already]
         with ThreadPoolExecutor(WORKERS) as pool:
@@ -110,7 +112,10 @@ class LiveCluster:
     def _subject_kinds(self, kinds: tuple[Kind, ...]) -> list[Kind]:
         if self._scope.subject_kinds:
             # Pods are asked for all the same: what they name is never trimmed
-            chosen = [resolve(word, kinds) for word in self._scope.subject_kinds]
+            chosen = []
+            for word in self._scope.subject_kinds:
+                with contextlib.suppress(NotFound):
+                    chosen.append(resolve(word, kinds))
             return list(dict.fromkeys([*chosen, *(kind for kind in kinds if has_pod_spec(kind))]))
         return [kind for kind in kinds if (kind.group, kind.resource) not in NOT_SUBJECTS]
 
@@ -161,11 +166,7 @@ class LiveCluster:
         except ApiFailed as error:
             if error.status != 404:
                 raise
-            raise ApiFailed(
-                f"{kind.kind} {name} not found in namespace {self._scope.namespace!r}",
-                f"kubectl get {kind.resource} -A | grep {name}",
-                status=404,
-            ) from None
+            return  # said by whoever knows what else was asked for
         yield from reader.read(kind, _one_map(path, body))
 
     def _field_holders(self, kind: Kind, field: str) -> Iterator[Event]:
