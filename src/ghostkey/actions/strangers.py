@@ -19,7 +19,7 @@ from ghostkey.model.errors import SourceDamaged
 from ghostkey.model.plans import STATES, STRATEGIES, Plan, Receipt
 from ghostkey.model.refs import CONFIG_MAPS, SECRETS, Kind, ObjectRef
 
-PLAN_BYTES = 64 << 20
+PLAN_BYTES = 32 << 20
 RECEIPT_ID = re.compile(r"\d{8}t\d{6}(?:\d{6})?z(?:-\d{6,9})?-[0-9a-f]{4,8}")
 _NAME = re.compile(r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?")
 _NAMESPACE = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
