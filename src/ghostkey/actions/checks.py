@@ -7,11 +7,11 @@ from http import HTTPStatus
 from typing import Any
 
 from ghostkey.actions.plan import check_mutable, measured, value_of
-from ghostkey.kube.answers import decode_list
-from ghostkey.kube.client import JSON, METADATA_LIST, ApiClient
+from ghostkey.kube.answers import decode_list, decode_object
+from ghostkey.kube.client import JSON, METADATA_LIST, NOT_FOUND, ApiClient
 from ghostkey.kube.objects import decode_loose, decode_metadata
 from ghostkey.kube.pods import POD_SPECS, key_uses
-from ghostkey.model.errors import AccessDenied, ApiFailed, PlanOutdated
+from ghostkey.model.errors import AccessDenied, ApiFailed, NotAsked, PlanOutdated
 from ghostkey.model.events import KeyUse
 from ghostkey.model.plans import Plan
 from ghostkey.model.refs import Kind
@@ -105,8 +105,17 @@ def pod_uses(client: ApiClient, namespace: str) -> Iterable[KeyUse]:
                 error.status,
             ) from None
         except ApiFailed as error:
-            if error.status != HTTPStatus.NOT_FOUND:
+            # a group that is not served has no workloads; "no Pods at all" is nobody's word to take
+            if not group or error.status != HTTPStatus.NOT_FOUND or _is_served(client, group):
                 raise
+
+
+def _is_served(client: ApiClient, group: str) -> bool:
+    """Whether the API server lists this group; raises what `get` does, and NotAsked for an answer of somebody else."""
+    groups = decode_object("/apis", client.get("/apis"), "APIGroupList").get("groups")
+    if not isinstance(groups, list):
+        raise NotAsked("the server's answer to /apis is no list of API groups")
+    return any(isinstance(entry, dict) and entry.get("name") == group for entry in groups)
 
 
 _POD_KINDS = {
@@ -129,7 +138,8 @@ def _returned_subjects(client: ApiClient, plan: Plan) -> dict[str, str]:
                     live[kind] |= {f"{metadata.namespace or ''}/{metadata.name}", f"/{metadata.name}", metadata.uid or ""}
         except ApiFailed as error:
             # a kind that is not served (any more) has no objects that could have come back
-            if error.status != HTTPStatus.NOT_FOUND:
+            is_gone = error.status == HTTPStatus.NOT_FOUND and (error.reason == NOT_FOUND or not _is_served(client, kind.group))
+            if not is_gone:
                 raise
     faults: dict[str, str] = {}
     for change in plan.changes:

@@ -116,8 +116,10 @@ def check_limits(plan: Plan, max_keys: int | None, max_percent: float | None) ->
     for share in plan.shares:
         if max_percent is not None and share.percent > max_percent:
             what = f"the entries of {'/'.join(share.path)} in" if share.path else "the keys of"
+            # never rounded to the limit that it is over
+            percent = f"{share.percent:.0f}%" if round(share.percent) > max_percent else f"{share.percent:.3g}%"
             raise Refused(
-                f"the plan removes {share.percent:.0f}% of {what} {plan.holder}, more than --max-percent {max_percent:g}",
+                f"the plan removes {percent} of {what} {plan.holder}, more than --max-percent {max_percent:g}",
                 "look at the plan without --apply; raise --max-percent if it is right",
             )
 

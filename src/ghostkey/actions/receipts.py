@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import contextlib
 import dataclasses
 import gzip
 import hashlib
@@ -13,6 +12,7 @@ import json
 import secrets
 import zlib
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,7 +23,7 @@ from ghostkey.foreign import decode_json
 from ghostkey.kube.answers import decode_list
 from ghostkey.kube.client import MERGE_PATCH, ApiClient
 from ghostkey.kube.objects import decode_raw_list
-from ghostkey.model.errors import AccessDenied, ApiFailed, GhostkeyError, NotFound, SourceDamaged
+from ghostkey.model.errors import AccessDenied, GhostkeyError, NotFound, SourceDamaged
 from ghostkey.model.plans import Receipt
 from ghostkey.model.refs import SECRETS
 from ghostkey.store.state import DigestKey, any_key, append_private, create_private, read_private, state_directory
@@ -56,8 +56,8 @@ class Receipts(Protocol):
         """The receipt of this id, or of the one id that begins so, with its latest state. Raises GhostkeyError."""
         ...
 
-    def newest_first(self) -> Iterator[Receipt | SourceDamaged]:
-        """All receipts, the latest trim first; the error instead of one that is not whole."""
+    def newest_first(self) -> Iterator[Receipt | GhostkeyError]:
+        """All receipts, the latest trim first; the error instead of one that cannot be read, or is not whole."""
         ...
 
 
@@ -130,7 +130,7 @@ class FileReceipts:
 
     def save(self, receipt: Receipt) -> str:
         """Writes and syncs the file; its path."""
-        path = self._path(receipt.id)
+        path = self._path(check_receipt(receipt, receipt.id).id)
         try:
             create_private(path, encode(receipt, self._key()))
         except OSError as error:
@@ -168,12 +168,12 @@ class FileReceipts:
         self._elsewhere[receipt.id] = path
         return receipt
 
-    def newest_first(self) -> Iterator[Receipt | SourceDamaged]:
+    def newest_first(self) -> Iterator[Receipt | GhostkeyError]:
         """All receipts of the folder, by number, then by id."""
         for path in sorted(self._paths(), key=lambda path: (_sequence(path.stem), path.stem), reverse=True):
             try:
                 yield self._read(path)
-            except SourceDamaged as error:
+            except GhostkeyError as error:
                 yield error
 
     def _read(self, path: Path, name: str | None = None) -> Receipt:
@@ -199,8 +199,9 @@ class FileReceipts:
 
 
 def _sequence(stem: str) -> int:
+    # nine digits are as many as an id may have: a file that claims more than eight is not counted on
     parts = stem.split("-")
-    return int(parts[1]) if len(parts) == 3 and parts[1].isdecimal() and len(parts[1]) < 10 else 0
+    return int(parts[1]) if RECEIPT_ID.fullmatch(stem) and len(parts) == 3 and len(parts[1]) < 9 else 0
 
 
 class ClusterReceipts:
@@ -247,10 +248,10 @@ class ClusterReceipts:
         """Writes the outcome into the first Secret's annotations; where that is denied, the map tells it."""
         body = json.dumps({"metadata": {"annotations": {STATE: state, VERSION: resource_version}}}).encode()
         path = SECRETS.path(self._namespace, self._name(receipt.id, 0))
-        with contextlib.suppress(AccessDenied):
-            try:
-                self._client.write("PATCH", path, body, MERGE_PATCH)
-            except ApiFailed as error:
+        try:
+            self._client.write("PATCH", path, body, MERGE_PATCH)
+        except GhostkeyError as error:
+            if getattr(error, "status", 0) != HTTPStatus.FORBIDDEN:
                 return f"the receipt secret/{self._name(receipt.id, 0)} could not be marked as {state}: {error}"
         return ""
 
@@ -266,12 +267,12 @@ class ClusterReceipts:
             raise NotFound(f"{what} in namespace {self._namespace!r}", hint)
         return self._read(found[0], self._part(found[0], 0))
 
-    def newest_first(self) -> Iterator[Receipt | SourceDamaged]:
+    def newest_first(self) -> Iterator[Receipt | GhostkeyError]:
         """All receipts of the namespace, by id, which begins with the time."""
         for receipt_id, first in sorted(self._firsts().items(), reverse=True):
             try:
                 yield self._read(receipt_id, first)
-            except SourceDamaged as error:
+            except GhostkeyError as error:
                 yield error
 
     def _read(self, receipt_id: str, first: dict[str, Any]) -> Receipt:

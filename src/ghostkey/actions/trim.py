@@ -15,9 +15,19 @@ from ghostkey.actions.ownership import give_back, owners_of
 from ghostkey.actions.patch import Addition, documents_around, inner_changes, removal, restoration
 from ghostkey.actions.plan import key_count, measured, read_map, utc_now, value_of
 from ghostkey.actions.receipts import Receipts
-from ghostkey.actions.settle import Sleep, compared, settled
+from ghostkey.actions.settle import Differences, Sleep, compared, settled
 from ghostkey.kube.client import ApiClient
-from ghostkey.model.errors import AnswerLost, ApiFailed, OutcomeUnknown, PlanOutdated, PutBack, Refused
+from ghostkey.model.errors import (
+    AccessDenied,
+    AnswerLost,
+    ApiFailed,
+    OutcomeUnknown,
+    PlanOutdated,
+    PutBack,
+    Refused,
+    Unsettled,
+    UsageError,
+)
 from ghostkey.model.plans import Plan, Receipt, Removed, Share
 from ghostkey.store.state import DigestKey
 
@@ -63,20 +73,23 @@ def apply_trim(
         receipt = _receipt(client, plan, live, receipts)
         kept_at = receipts.save(receipt)
         try:
-            answer, before = write.send(live)
+            answer, differences = write.send(live)
         except _DocumentChangedError as changed:
             # other entries of the document were written: the receipt has to hold what it was before this write
             receipts.note(receipt, "failed")
             live = changed.live
-            continue
-        except OutcomeUnknown as error:
-            raise _with_receipt(error, receipt, kept_at) from None
-        except KeyboardInterrupt:
-            raise OutcomeUnknown(f"interrupted while {plan.holder} was being written", "", receipt.id, kept_at) from None
-        except Exception:
+        except _NOT_DONE as error:
             receipts.note(receipt, "failed")
-            raise
-        return _outcome(client, plan, receipts, receipt, kept_at, answer, before)
+            raise error
+        except BaseException as error:
+            raise _unsettled(error, receipt, kept_at) from error
+        else:
+            try:
+                return _outcome(client, plan, receipts, receipt, kept_at, answer, differences)
+            except Unsettled:
+                raise
+            except BaseException as error:
+                raise _unsettled(error, receipt, kept_at) from error
     raise _too_busy(plan)
 
 
@@ -100,7 +113,7 @@ def dry_run(client: ApiClient, plan: Plan, key: DigestKey, *, check_pods: bool =
                 raise
         else:
             break
-    differences = compared(plan, answer, live if patch.strategy == "merge-patch" else None)
+    differences = compared(plan, answer, live, "version" if patch.strategy == "merge-patch" else "text")
     if differences.there or differences.others:
         said = enumerated({**differences.there, **differences.others})
         raise PutBack(
@@ -111,6 +124,21 @@ def dry_run(client: ApiClient, plan: Plan, key: DigestKey, *, check_pods: bool =
     return key_count(answer)
 
 
+# what `_Write.send` raises where the API server has refused, or was never asked
+_NOT_DONE = (PlanOutdated, Refused, AccessDenied, ApiFailed, UsageError)
+
+
+def _unsettled(error: BaseException, receipt: Receipt, kept_at: str) -> OutcomeUnknown:
+    """Whatever ends a trim behind its receipt leads back to it: a signal, an answer that was lost, a bug of ours."""
+    if isinstance(error, OutcomeUnknown):
+        said, hint = str(error), error.hint
+    elif isinstance(error, KeyboardInterrupt | SystemExit):
+        said, hint = f"interrupted while {receipt.holder} was being written: whether it was is not known", ""
+    else:
+        said, hint = f"{receipt.holder} was being written when this went wrong: {error or type(error).__name__}", ""
+    return OutcomeUnknown(said, hint, receipt.id, kept_at)
+
+
 class _Write:
     """The patch of one plan, sent until the API server takes or refuses it."""
 
@@ -118,8 +146,8 @@ class _Write:
         self._client, self._plan, self._key = client, plan, key
         self._check_pods, self._sleep = check_pods, sleep
 
-    def send(self, live: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any] | None]:
-        """The map after the write, and before it where the write was bound to that version.
+    def send(self, live: dict[str, Any]) -> tuple[dict[str, Any], Differences]:
+        """The map after the write, and how it differs from the plan.
 
         On a conflict everything is checked again, and while the planned keys are as they were it is tried once more.
         """
@@ -129,14 +157,14 @@ class _Write:
             try:
                 answer = self._client.write("PATCH", _path(plan), patch.body, patch.content_type)
             except AnswerLost as lost:
-                return self._after(lost)
+                return self._after(lost, live)
             except ApiFailed as error:
                 # 409: another version. 422: a test of a JSON patch failed, which never says which one.
                 if error.status not in {HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY}:
                     raise
                 last = error
             else:
-                return answer, live if patch.strategy == "merge-patch" else None
+                return answer, compared(plan, answer, live, "version" if patch.strategy == "merge-patch" else "text")
             # pause and look around first, then read and write without delay: the shorter the way between them, the fewer conflicts
             self._sleep(CONFLICT_PAUSE_SECONDS * random.random() * min(attempt + 1, 5))
             check_surroundings(self._client, plan, check_pods=self._check_pods)
@@ -152,7 +180,7 @@ class _Write:
                 by_test = False
         raise _too_busy(plan)
 
-    def _after(self, lost: AnswerLost) -> tuple[dict[str, Any], None]:
+    def _after(self, lost: AnswerLost, before: dict[str, Any]) -> tuple[dict[str, Any], Differences]:
         plan = self._plan
 
         def is_untouched(live: Mapping[str, Any]) -> bool:
@@ -161,9 +189,12 @@ class _Write:
         live = settled(self._client, plan.holder, lost, is_untouched, self._sleep)
         if is_untouched(live):
             raise ApiFailed(
-                f"{lost}; {plan.holder} was read again and has every planned key: nothing is gone", "try again", lost.status
+                f"{lost}; {plan.holder} was read again and has every planned key: nothing is gone"
+                + ("" if lost.is_final else " so far, and a request that is held up on its way may still arrive"),
+                "try again" if lost.is_final else "look again before you try again: ghostkey undo --list tells what became of it",
+                lost.status,
             )
-        return live, None
+        return live, compared(plan, live, before, "nothing")
 
 
 class _DocumentChangedError(Exception):
@@ -181,13 +212,14 @@ def _outcome(
     receipt: Receipt,
     kept_at: str,
     answer: dict[str, Any],
-    before: dict[str, Any] | None,
+    differences: Differences,
 ) -> Outcome:
-    differences = compared(plan, answer, before)
     is_none_gone = len(differences.there) == len(plan.changes)
     state = "failed" if is_none_gone else "applied"
     version = str(answer["metadata"]["resourceVersion"])
     notes = [receipts.note(receipt, state, version)]
+    if differences.meanwhile:
+        notes.append(f"besides, by a policy or another writer, and not in the receipt: {enumerated(differences.meanwhile)}")
     if differences.there or differences.others:
         gone = len(plan.changes) - len(differences.there)
         raise PutBack(
@@ -240,10 +272,6 @@ def _check_return(plan: Plan, live: Mapping[str, Any]) -> None:
         restoration(plan.holder, Addition(missing, texts), live)
     except Refused as error:
         raise Refused(f"what this plan removes could not be put back: {error}", error.hint) from None
-
-
-def _with_receipt(error: OutcomeUnknown, receipt: Receipt, kept_at: str) -> OutcomeUnknown:
-    return OutcomeUnknown(str(error), error.hint, receipt.id, kept_at)
 
 
 def _too_busy(plan: Plan) -> PlanOutdated:

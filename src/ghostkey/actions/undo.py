@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import random
 import time
@@ -28,10 +29,11 @@ from ghostkey.model.errors import (
     PlanOutdated,
     PutBack,
     Refused,
-    SourceDamaged,
 )
 from ghostkey.model.plans import Receipt, Removed
 from ghostkey.model.refs import Kind
+
+LATE = datetime.timedelta(minutes=5)  # API servers and load balancers give a request up after one
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ def apply_undo(
         raise Refused(
             f"receipt {receipt.id} is from elsewhere: this machine's key has not sealed it, so what it puts into "
             f"{receipt.holder} is a stranger's word; nothing was changed",
-            f"look at what it holds, then: ghostkey undo {receipt.id} --from-elsewhere",
+            f"look at what it holds, then add --from-elsewhere: ghostkey undo {receipt.id}",
         )
     by_test = True
     for attempt in range(CONFLICT_TRIES):
@@ -102,7 +104,7 @@ def apply_undo(
                 by_test = False
             sleep(CONFLICT_PAUSE_SECONDS * random.random() * min(attempt + 1, 5))
             continue
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, SystemExit):
             raise OutcomeUnknown(f"interrupted while {receipt.holder} was being written", "", receipt.id) from None
         _check_stored(receipt, todo, answer)
         notes = _notes(
@@ -131,12 +133,12 @@ class Candidates:
         """The latest trim that is in force; None when every trim has been undone.
 
         A receipt that is still "pending" is told by the map: where its keys are all there, its write never went out.
-        Raises GhostkeyError when there is no receipt of this cluster at all; SourceDamaged when a damaged one lies before it.
+        Raises GhostkeyError when there is no receipt of this cluster at all, or one that cannot be read lies before it.
         """
         elsewhere: list[Receipt] = []
         is_any = False
         for receipt in self.receipts.newest_first():
-            if isinstance(receipt, SourceDamaged):
+            if isinstance(receipt, GhostkeyError):
                 raise receipt
             if not self._is_meant(receipt):
                 continue
@@ -144,7 +146,9 @@ class Candidates:
                 elsewhere.append(receipt)
                 continue
             is_any = True
-            if receipt.state == "applied" or (receipt.state == "pending" and self._is_in_force(receipt)):
+            if receipt.state == "undone" or (receipt.state == "failed" and not _is_recent(receipt)):
+                continue
+            if self._is_in_force(receipt):
                 return receipt
         if not is_any:
             raise self._nothing(elsewhere)
@@ -155,10 +159,15 @@ class Candidates:
         return self.map is None or self.map == (holder.kind, holder.namespace, holder.name)
 
     def _is_in_force(self, receipt: Receipt) -> bool:
+        """Whether the map lacks keys of the receipt; an applied one is passed over only when its map is gone, and takes none back."""
         try:
-            return bool(_todo(receipt, _read(self.client, receipt)).keys)
+            todo = _todo(receipt, _read(self.client, receipt))
         except PlanOutdated:
-            return False  # the map itself is gone, and takes no key back
+            return False
+        if receipt.state == "applied":
+            return True
+        # a request that was held up on its way takes all keys at once, or none
+        return bool(todo.keys) and (receipt.state == "pending" or not todo.present)
 
     def _nothing(self, elsewhere: list[Receipt]) -> GhostkeyError:
         what = f"no receipts in {self.receipts}" + (f" of {self.map[0].kind} {self.map[1]}/{self.map[2]}" if self.map else "")
@@ -177,11 +186,20 @@ class Candidates:
         )
 
 
-def list_receipts(receipts: Receipts, named: tuple[Kind, str, str] | None = None) -> Iterator[Receipt | SourceDamaged]:
+def _is_recent(receipt: Receipt) -> bool:
+    """Whether a request that was held up on its way could have arrived after it was given up."""
+    try:
+        age = datetime.datetime.now(datetime.UTC) - datetime.datetime.fromisoformat(receipt.created_at)
+    except (ValueError, TypeError):
+        return False
+    return age < LATE
+
+
+def list_receipts(receipts: Receipts, named: tuple[Kind, str, str] | None = None) -> Iterator[Receipt | GhostkeyError]:
     """All receipts, of one map when it is named, the latest first."""
     for receipt in receipts.newest_first():
         if (
-            isinstance(receipt, SourceDamaged)
+            isinstance(receipt, GhostkeyError)
             or named is None
             or named == (receipt.holder.kind, receipt.holder.namespace, receipt.holder.name)
         ):
@@ -235,11 +253,11 @@ def _todo(receipt: Receipt, live: Mapping[str, Any]) -> _Todo:
         elif now is None:
             changed[key] = "is gone, and its entries with it"
         else:
-            again, restored = _merged(now, entries, changed)
-            present += again
+            lacking, restored = _merged(receipt, now, entries, changed)
+            present += len(entries) - len(lacking)
             if restored != now:
                 texts[field, key] = (now, restored)
-                names += ["/".join((*item.path, item.key)) for item in entries][again:]
+            names += lacking
     return _Todo(Addition(gone, texts), tuple(names), present, changed)
 
 
@@ -252,26 +270,28 @@ def _documents(receipt: Receipt) -> dict[tuple[str, str], tuple[str, str]]:
     return {spot: (texts["before"], texts["after"]) for spot, texts in found.items()}
 
 
-def _merged(now: str, entries: list[Removed], changed: dict[str, str]) -> tuple[int, str]:
-    """A document that was written since the trim, with the removed entries added; counts those that are there."""
-    present = 0
+def _merged(receipt: Receipt, now: str, entries: list[Removed], changed: dict[str, str]) -> tuple[list[str], str]:
+    """The entries that a document which was written since the trim lacks, and the document with them added."""
+    lacking: list[str] = []
     additions: dict[tuple[str, ...], dict[str, str]] = {}
     for item in entries:
+        name = "/".join((*item.path, item.key))
         try:
             value = documents.entry_text(now, item.path[1:], item.key)
         except KeyError:
             additions.setdefault(item.path[1:], {})[item.key] = item.value
+            lacking.append(name)
             continue
-        if json.loads(value) == json.loads(item.value):
-            present += 1
-        else:
-            changed["/".join((*item.path, item.key))] = "was written again with another value"
+        if json.loads(value) != json.loads(item.value):
+            changed[name] = "was written again with another value"
     for path, added in additions.items():
         try:
             now = documents.with_entries(now, path, added)
         except KeyError:
-            changed["/".join(path)] = "is no mapping any more"
-    return present, now
+            changed["/".join((*entries[0].path[:1], *path))] = "is no mapping any more"
+        except Refused as refused:
+            changed[entries[0].path[0]] = f"was written by somebody else since the trim, and {refused}"
+    return lacking, now
 
 
 # what became of it

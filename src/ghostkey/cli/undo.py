@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import click
 from ghostkey.cli import CONTEXT
 from ghostkey.cli.options import cluster_options, parse_holder
 from ghostkey.cli.where import Where
-from ghostkey.model.errors import GhostkeyError, Unsettled, UsageError
+from ghostkey.model.errors import GhostkeyError, Refused, Unsettled, UsageError
 
 if TYPE_CHECKING:
     from ghostkey import api
@@ -49,7 +50,12 @@ def command(what: str, where: Where, is_list: bool, receipts: str | None, from_e
     if what and named is None:
         found = named_receipt(what, kept)
     else:
-        latest = api.Candidates(client, kept, of_map).latest()
+        try:
+            latest = api.Candidates(client, kept, of_map).latest()
+        except Refused as refused:
+            place = f"{where.words()}{f' --receipts {shlex.quote(receipts)}' if receipts else ''}"
+            refused.hint = refused.hint.replace("ghostkey undo ", f"ghostkey undo{place} ")
+            raise
         if latest is None:
             click.echo(f"nothing to undo: every trim{f' of {what}' if what else ''} has been undone", err=True)
             return 0
@@ -58,10 +64,18 @@ def command(what: str, where: Where, is_list: bool, receipts: str | None, from_e
         click.echo(f"note: the receipt was made at {found.server}, this is {client.config.server}: another cluster?", err=True)
     if not found.is_ours and not from_elsewhere:
         _show(found)
-    again = f"ghostkey undo {found.id}{where.words()}" + (f" --receipts {receipts}" if receipts else "")
+    word = what if what and named is None else found.id
+    place = f" --receipts {shlex.quote(receipts)}" if receipts else ""
+    space = f" -n {shlex.quote(client.config.namespace)}" if receipts == "cluster" and not where.namespace else ""
+    again = f"ghostkey undo {shlex.quote(word)}{where.words()}{space}{place}"
     try:
         done = api.undo(client, found, kept, from_elsewhere=from_elsewhere)
+    except Refused as refused:
+        # the words that lead to this receipt again, from wherever it came
+        refused.hint = refused.hint.replace(f"ghostkey undo {found.id}", f"{again} --from-elsewhere")
+        raise
     except Unsettled as unsettled:
+        again += " --from-elsewhere" if from_elsewhere else ""
         click.echo(f"receipt: {found.id}\nundo:    {again}", err=True)
         unsettled.hint = unsettled.hint or "the undo line may be run again: what is back already is left alone"
         raise

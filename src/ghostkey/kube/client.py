@@ -31,6 +31,7 @@ PAGE = 500  # objects of a first page, as kubectl
 PAGE_LEAST, PAGE_MOST, PAGE_BYTES = 50, 1_000, 3 << 20
 TIMEOUT_SECONDS = 60  # without a byte of an answer, unless --request-timeout says otherwise
 FIELD_MANAGER = "ghostkey"
+NOT_FOUND = "NotFound"  # the reason of the API server's own 404; that of a gateway has none
 JSON = "application/json"
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
@@ -68,11 +69,11 @@ class ApiClient:
         return self._request("GET", path, params, None, {"Accept": accept})
 
     def get_object(self, path: str) -> dict[str, Any] | None:
-        """The decoded object, or None when the server says 404."""
+        """The decoded object, or None when the API server itself says 404; what somebody in between says of it is no answer."""
         try:
             body = self.get(path)
         except ApiFailed as error:
-            if error.status == HTTPStatus.NOT_FOUND:
+            if error.status == HTTPStatus.NOT_FOUND and error.reason == NOT_FOUND:
                 return None
             raise
         return decode_named(path, body)
@@ -235,7 +236,9 @@ class ApiClient:
                 continue
             failure = self._failure(method, path, status, answer)
             if is_write and not _is_refusal(status, answer):
-                raise self._lost(method, path, str(failure))
+                lost = self._lost(method, path, str(failure))
+                lost.is_final = _is_status(answer) and status != HTTPStatus.GATEWAY_TIMEOUT
+                raise lost
             raise failure
 
     def _send(self, method: str, url: str, body: bytes | None, headers: dict[str, str]) -> tuple[int, bytes, str]:
@@ -406,8 +409,12 @@ def _is_refusal(status: int, answer: bytes) -> bool:
     """Whether an error says that a write was not carried out: the API server's own word with a 4xx, or 429 of anybody."""
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return True
-    if not HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
-        return False
+    is_of_client = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.REQUEST_TIMEOUT
+    return is_of_client and _is_status(answer)
+
+
+def _is_status(answer: bytes) -> bool:
+    """Whether an error is the API server's own."""
     try:
         said = decode_json(answer)
     except UnreadableError:

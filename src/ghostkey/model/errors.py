@@ -78,7 +78,12 @@ class Refused(GhostkeyError):
 
 
 class AnswerLost(ApiFailed):
-    """A write was sent, and no answer says what became of it: it may have been carried out."""
+    """A write was sent, and no answer says what became of it: it may have been carried out.
+
+    `is_final` says that the API server itself has answered, with an error: the request is not on its way any more.
+    """
+
+    is_final = False
 
 
 class Unsettled(GhostkeyError):
