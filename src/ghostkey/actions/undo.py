@@ -159,13 +159,13 @@ class Candidates:
         return self.map is None or self.map == (holder.kind, holder.namespace, holder.name)
 
     def _is_in_force(self, receipt: Receipt) -> bool:
-        """Whether the map lacks keys of the receipt; an applied one is passed over only when its map is gone, and takes none back."""
+        """Whether a trim was carried out, and not undone: as its receipt says, else as the map tells."""
+        if receipt.state == "applied":
+            return True
         try:
             todo = _todo(receipt, _read(self.client, receipt))
         except PlanOutdated:
-            return False
-        if receipt.state == "applied":
-            return True
+            return False  # the map itself is gone, and takes no key back
         # a request that was held up on its way takes all keys at once, or none
         return bool(todo.keys) and (receipt.state == "pending" or not todo.present)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,7 +55,7 @@ def command(what: str, where: Where, is_list: bool, receipts: str | None, from_e
             latest = api.Candidates(client, kept, of_map).latest()
         except Refused as refused:
             place = f"{where.words()}{f' --receipts {shlex.quote(receipts)}' if receipts else ''}"
-            refused.hint = refused.hint.replace("ghostkey undo ", f"ghostkey undo{place} ")
+            refused.hint = re.sub(r"(ghostkey undo [-\w]+)", lambda found: found[1] + place, refused.hint)
             raise
         if latest is None:
             click.echo(f"nothing to undo: every trim{f' of {what}' if what else ''} has been undone", err=True)

@@ -102,7 +102,9 @@ def command(
     after = None if seen.is_interrupted else 0 if seen.is_gone else ghosts()
     progress.done()
     grown = 0 if after is None else max(0, after - before - len(back))
-    result = "re-added" if back else "interrupted" if seen.is_interrupted else "still growing" if grown else "converged"
+    # a map that is gone has no key that could come back, which is not what was to be shown
+    ended = "interrupted" if seen.is_interrupted else "gone" if seen.is_gone else ""
+    result = "re-added" if back else ended or ("still growing" if grown else "converged")
     writers = ", ".join(f"{name} ({count})" for name, count in sorted(seen.writers.items())) or "nobody"
     if form == "json":
         record = {
@@ -128,7 +130,7 @@ def command(
         )
         if seen.is_gone:
             click.echo(f"{holder} was deleted meanwhile", err=True)
-    return {"converged": 0, "interrupted": 130}.get(result, 1)
+    return {"converged": 0, "interrupted": 130, "gone": 4}.get(result, 1)
 
 
 def _inner_back(client: ApiClient, holder: ObjectRef, inner: list[Removed]) -> list[str]:
