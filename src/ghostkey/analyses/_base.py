@@ -90,6 +90,6 @@ def lost_finding(analysis: str, severity: Severity, result: MapResult, item: Los
         evidence=tuple(evidence),
         subjects=item.subjects,
         attribution=attribution,
-        state="unknown" if item.state == "unknown" else "found",
+        state=item.state if item.state in {"unknown", "suspect", "declared"} else "found",
         value_bytes=size,
     )
