@@ -233,7 +233,7 @@ def generate(seed: int, mode: str = "") -> Cluster:
                 _add_map(cluster, namespace, name, data, metadata, legitimate=not gone)
                 cluster.ghosts |= {(namespace, name, (), key) for key in gone}
 
-            small(beside, add, put, namespaces, 8)
+            small(beside, add, put, namespaces, 8, cluster.objects)
     cluster.keys = sum(len(o.get("data") or ()) for o in cluster.objects)
     return cluster
 

@@ -13,6 +13,7 @@ CONSTANTS = [
     "created-by", "operator-version", "next-id", "schema-version", "last-sync", "default", "config.yaml", "leader", "checksum",
     "issuing-ca", "team-default", "global", "enabled", "owner", "template",
 ]  # fmt: skip
+BUILT_IN = ["Namespace", "Node", "Deployment", "Service", "ServiceAccount"]
 ADD = Callable[..., None]
 PUT = Callable[..., None]
 
@@ -57,11 +58,37 @@ VALUES: list[Callable[[random.Random], str]] = [
 ]
 
 
-def small(rng: random.Random, add: ADD, put: PUT, namespaces: list[str], count: int) -> None:
-    """Adds `count` maps, each about a kind of its own; `put` gets (namespace, name, data, metadata, ghosts)."""
+def small(rng: random.Random, add: ADD, put: PUT, namespaces: list[str], count: int, objects: list[dict[str, Any]]) -> None:
+    """Adds `count` maps, each about a kind of its own, and some of built-in kinds; `put` gets (namespace, name, data, metadata, ghosts)."""
+    for number, kind in enumerate(rng.sample(BUILT_IN, 3)):
+        live = sorted({o["metadata"]["name"] for o in objects if o["kind"] == kind})
+        if live:
+            (_of_built_in if rng.random() < 0.6 else _some_of_built_in)(rng, put, namespaces, kind, live, number)
     for number in range(count):
         kind = (f"Sort{chr(65 + number)}", f"sort{number}.example.com")
         (_registry if rng.random() < 0.6 else _table)(rng, add, put, namespaces, kind, number)
+
+
+def _of_built_in(rng: random.Random, put: PUT, namespaces: list[str], kind: str, live: list[str], number: int) -> None:
+    """A registry of all namespaces, nodes … there are, and of a few that were."""
+    scheme = SCHEMES[rng.choice(["name", "name", "name", "prefix", "suffix", "name.json"])]
+    value = rng.choice(VALUES)
+    system = {"default", "kube-system", "platform"}
+    kept = [name for name in live if name not in system or rng.random() < 0.7]
+    gone = [f"{rng.choice(live)}-{tail}" if rng.random() < 0.5 else tail + rng.choice(SYLLABLES) for tail in rng.sample(TAILS, rng.randint(1, 3))]
+    gone = [name for name in gone if name not in live]
+    data = {scheme("", name): value(rng) for name in [*kept, *gone]}
+    put(rng.choice(namespaces), f"{kind.lower()}-ids-{number}", data, {}, {scheme("", name) for name in gone})
+
+
+def _some_of_built_in(rng: random.Random, put: PUT, namespaces: list[str], kind: str, live: list[str], number: int) -> None:
+    """Settings for a few of them, and for what is none."""
+    scheme = SCHEMES[rng.choice(["name", "name", "prefix", "suffix", "name.json"])]
+    value = rng.choice(VALUES)
+    some = rng.sample(live, max(1, int(len(live) * rng.choice([0.1, 0.3, 0.5, 0.7]))))
+    stream = brands(rng, rng.choice(["word", "mixed", "tailed"]))
+    others = [next(stream) if rng.random() < 0.5 else rng.choice(CONSTANTS) for _ in range(rng.randint(1, 6))]
+    put(rng.choice(namespaces), f"{kind.lower()}-some-{number}", {scheme("", name): value(rng) for name in [*some, *others]}, {}, set())
 
 
 def _registry(rng: random.Random, add: ADD, put: PUT, namespaces: list[str], kind: tuple[str, str], number: int) -> None:
