@@ -33,6 +33,7 @@ SAMPLE_OF_OBJECTS = 64  # names of objects one hand made are alike
 SAMPLE_TOTAL = 60_000  # over all maps; then maps are sampled thinner
 TEMPLATES_OF_A_MAP = 12
 LENGTH_SAMPLE = 500
+AGREEING = 3  # maps of a family that have live subjects, before one that has none is judged by them
 CHUNK = 64  # maps that are looked at together for any name at all
 _DIGITS = re.compile(r"\d+")
 _LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
@@ -426,6 +427,8 @@ class _Inference:
     ) -> None:
         seen, template = result.seen, match.template
         is_suspect = verdict is not None and not verdict.is_proven
+        # what is only known from maps of the same name takes more than one or two of them
+        is_suspect |= borrowed and sum(bool(other.best) for other in family) < AGREEING
         scoped = self._is_scoped(template, kinds, match, seen, members)
         alive: set[str] = set()
         for kind in kinds:

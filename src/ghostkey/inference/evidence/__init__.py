@@ -20,7 +20,7 @@ from ghostkey.inference.template import Template
 from ghostkey.model.events import KeysSeen
 from ghostkey.model.refs import Kind
 
-PROVEN_BITS = 3.5  # above every wrong case that the weights were learnt from, see weights.json
+PROVEN_BITS = 2.5  # above every wrong case that the weights were learnt from, see weights.json
 LIKELY_BITS = 0.0  # from here on it is worth telling, and not enough to act on
 
 

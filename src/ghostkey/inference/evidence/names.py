@@ -12,7 +12,7 @@ from ghostkey.inference.style import is_setting, is_telling
 def look(case: Case) -> Seen:
     """Which sort of kind, and how telling its names are."""
     if not case.is_custom:
-        sort = "built-in"
+        sort = case.kind.kind if case.kind.kind in {"Namespace", "Node", "Pod"} else "built-in"
     elif case.shared >= 0.5:
         sort = "like others"
     else:
@@ -24,5 +24,5 @@ def look(case: Case) -> Seen:
         "built-in": f"{case.kind.resource} are a kind of Kubernetes' own, which settings are called after too",
         "like others": f"most of these {case.kind.resource} are called like objects of other kinds",
         "own": f"these {case.kind.resource} have names that no other objects have",
-    }[sort]
+    }.get(sort, f"{case.kind.resource} are not made for one app")
     return Seen(f"{sort}, {look_of}", said)
