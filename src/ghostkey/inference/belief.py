@@ -69,11 +69,21 @@ class Beliefs:
     ) -> Case:
         known = self._snapshot.subjects.kinds[kind]
         live_names = tuple(name_part(template, core) for core in itertools.islice(live, SAMPLE))
-        live_shapes = [
-            seen.shapes[i]
+        lived = [
+            (core, seen.shapes[i], seen.identities.get(i))
             for seen, made in zip(maps, cores, strict=True)
             for core, i in itertools.islice(((core, i) for core, i in made.items() if core in live), SAMPLE)
         ]
+        live_shapes = [shape for _, shape, _ in lived]
+        names = self._snapshot.subjects.names
+        with_uid = sum(
+            (row := self._index.by_uid.get(found.uid)) is not None and names[row] in name_part(template, core)
+            for core, _, found in lived
+            if found is not None and found.uid
+        )
+        with_name = sum(
+            found is not None and bool(found.name) and found.name == name_part(template, core) for core, _, found in lived
+        )
         gone = [
             (core, seen.shapes[i])
             for seen, made in zip(maps, cores, strict=True)
@@ -95,6 +105,8 @@ class Beliefs:
             shared=self._shared(kind, live_names),
             live_values=frozenset(shape.name for shape in live_shapes),
             gone_alike=alike / max(1, len(gone[:SAMPLE])),
+            with_uid=with_uid / max(1, len(lived)),
+            with_name=with_name / max(1, len(lived)),
             is_mounted=any(self._snapshot.uses_of(seen).whole for seen in maps),
             maps_agreeing=sum(not live.isdisjoint(made) for made in cores),
         )

@@ -78,6 +78,7 @@ class MapResult:
     live: set[int] = field(default_factory=set)
     has_empty_live: bool = False
     templates: list[Template] = field(default_factory=list)
+    candidates: list[Template] = field(default_factory=list)  # believed or not
 
 
 _Votes = dict[Template, dict[str, set[int]]]  # template → names of live objects → their kinds
@@ -310,7 +311,7 @@ class _Inference:
         for number, seen, matches in members:
             if not believed and not seen.identities:
                 continue
-            result = MapResult(seen)
+            result = MapResult(seen, candidates=[match.template for match in matches])
             own = {match.template: match for match in matches}
             for template, kinds in believed.items():
                 found = own.get(template)
@@ -711,7 +712,7 @@ class _Inference:
                 continue
             subject = Subject(kinds[0], identity.namespace, identity.name, identity.uid)
             twin = self._twin(identity.namespace, identity.name, kinds) if identity.name else None
-            if twin is None and i in result.live:
+            if twin is None:
                 twin = self._key_twin(seen.keys[i], result, kinds)
             why = self._uncovered((subject,), seen, attribution)
             state = "unknown" if why else "recreated" if twin is not None else "gone"
@@ -777,7 +778,7 @@ class _Inference:
 
     def _key_twin(self, key: str, result: MapResult, kinds: Sequence[Kind]) -> int | None:
         """A row, when the key itself is made of a live object of these kinds: the value's UID is its predecessor's."""
-        for template in result.templates:
+        for template in (*result.templates, *result.candidates):
             core = template.core_of(key)
             for kind in kinds:
                 if core is not None and core in self.index.rendered(template, self.kind_numbers[kind]):

@@ -20,7 +20,7 @@ from ghostkey.inference.template import Template
 from ghostkey.model.events import KeysSeen
 from ghostkey.model.refs import Kind
 
-PROVEN_BITS = 2.5  # above every wrong case that the weights were learnt from, see weights.json
+PROVEN_BITS = 2.0  # hardly any wrong case that the weights were learnt from lies above, see weights.json
 LIKELY_BITS = 0.0  # from here on it is worth telling, and not enough to act on
 
 
@@ -46,6 +46,8 @@ class Case:
     shared: float
     live_values: frozenset[str]
     gone_alike: float
+    with_uid: float
+    with_name: float
     is_mounted: bool
     maps_agreeing: int
 
