@@ -7,25 +7,37 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 WORKERS ?= 4
 BIN := .venv/bin
 READY := .venv/.ready
+DEMO_READY := .venv/.demo-ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo browser test test-all test-python lint types contracts docs docs-check testbed bench lock clean
+.PHONY: help demo browser fuzz test test-all test-python lint types contracts docs docs-check testbed bench lock clean
 
 help:  ## List the commands.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 $(READY): requirements/dev.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 or newer on this machine"; exit 1; }
-	@echo "installing into .venv (hashes from requirements/dev.txt) …"
-	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(call install,requirements/dev.txt)
 	@touch $@
+
+# what the demo needs, and no more: a tenth of what the developers' tools take
+$(DEMO_READY): requirements/demo.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 or newer on this machine"; exit 1; }
+	@test -e $(READY) || { $(call install,requirements/demo.txt); }
+	@touch $@
+
+# everything that is installed has a hash in the repository
+define install
+	echo "installing into .venv (hashes from $(1)) …" && $(PYTHON) -m venv .venv && \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1) && \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+endef
 
 testbed: $(READY)  ## Build etcd, kube-apiserver, kubectl … and the leaking operator (minutes, once).
 	@$(BIN)/python -m ghostkey.testing build > /dev/null
 
-demo: testbed  ## Show the five verbs on a real control plane; KEEP=1 leaves it running.
+demo: $(DEMO_READY)  ## Show the five verbs on a real control plane; KEEP=1 leaves it running.
+	@$(BIN)/python -m ghostkey.testing build > /dev/null
 	@$(BIN)/python -m demo $(if $(KEEP),--keep)
 
 test: lint types contracts docs-check testbed browser test-python  ## Everything that CI checks.
@@ -54,6 +66,9 @@ test-python: $(READY)
 test-all: lint types contracts docs-check testbed browser  ## The same with every proof at full length (an hour): 1,000 lost answers, 300 kills.
 	@$(BIN)/pytest -n $(WORKERS) --all
 
+fuzz: $(READY)  ## Read 325,000 mutated inputs, each within 2 s and 256 MB (ten minutes); SEED=n for others.
+	@$(BIN)/python -m tests.fuzz $(if $(SEED),--seed $(SEED))
+
 docs: $(READY)  ## Write the generated parts of README and docs anew.
 	@$(BIN)/cog -r -PI . README.md docs/*.md
 
@@ -64,10 +79,13 @@ bench: testbed  ## Measure what is claimed, side by side with its peers.
 	@$(BIN)/python -m compileall -q src
 	@$(BIN)/python -m bench
 
+COMPILE = $(BIN)/uv pip compile --quiet --generate-hashes --universal --no-header --no-annotate --python-version 3.11
 lock: $(READY)  ## Choose the newest dependencies and lock them with hashes.
-	@$(BIN)/python -m pip install --quiet uv
-	@$(BIN)/uv pip compile pyproject.toml --quiet --upgrade --group dev --all-extras --generate-hashes --universal \
-		--no-header --no-annotate --python-version 3.11 -o requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/lock.txt
+	@$(COMPILE) pyproject.toml --upgrade --group dev --all-extras -o requirements/dev.txt
+	@$(COMPILE) pyproject.toml --upgrade --group install --extra history --extra testing -c requirements/dev.txt -o requirements/demo.txt
+	@echo uv | $(COMPILE) - --upgrade -o requirements/lock.txt
+	@sed 's/ .*//' testbed/go.txt | head -n 1 | $(COMPILE) - --no-deps -o testbed/go.txt
 
 clean:  ## Remove what was made in the checkout (not the testbed's cache).
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

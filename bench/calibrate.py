@@ -41,7 +41,7 @@ def cases(cluster: Cluster, directory: Path) -> Iterator[tuple[Case, bool]]:
     def watch(case: Case, _: Verdict) -> None:
         seen.append(case)
 
-    infer(snapshot, (), SubjectIndex(snapshot.subjects), watch)
+    infer(snapshot, (), SubjectIndex(snapshot.subjects), None, watch)
     for case in seen:
         lost = {
             (held.holder.namespace, held.holder.name, held.path, key)

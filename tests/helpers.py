@@ -18,7 +18,7 @@ from ghostkey import api
 from ghostkey.model.findings import Finding
 from ghostkey.testing import ControlPlane, testbed_directory
 
-SECONDS = 120
+HANG_SECONDS = 900  # after which a wait is one for nothing; no test is about speed
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,16 @@ class Done:
     @property
     def json(self) -> Any:
         return json.loads(self.out)
+
+
+# the one child of this process is the program: what its children took is what it took
+_MEASURE = """
+import resource, subprocess, sys
+code = subprocess.run(sys.argv[1:]).returncode
+peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+print(f"\\npeak {peak * (1 if sys.platform == 'darwin' else 1024)}", file=sys.stderr)
+sys.exit(code)
+"""
 
 
 @dataclass(frozen=True)
@@ -56,11 +66,21 @@ class Program:
         raw = stdin.encode() if isinstance(stdin, str) else stdin
         done = subprocess.run(
             [sys.executable, "-m", "ghostkey", *arguments],
-            env=self.environment() | (env or {}), input=raw if raw is not None else b"", capture_output=True, timeout=SECONDS, check=False,
+            env=self.environment() | (env or {}), input=raw if raw is not None else b"", capture_output=True, timeout=HANG_SECONDS, check=False,
         )  # fmt: skip
         out, err = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
         assert "Traceback (most recent call last)" not in err, err
         return Done(done.returncode, out, err)
+
+    def measured(self, *arguments: str, env: dict[str, str] | None = None) -> tuple[Done, int]:
+        """A run, and the most memory it had at once, in bytes, as the operating system counts it."""
+        done = subprocess.run(
+            [sys.executable, "-c", _MEASURE, sys.executable, "-m", "ghostkey", *arguments],
+            env=self.environment() | (env or {}), input=b"", capture_output=True, timeout=HANG_SECONDS, check=False,
+        )  # fmt: skip
+        err, _, peak = done.stderr.decode(errors="replace").rpartition("\npeak ")
+        assert "Traceback (most recent call last)" not in err, err
+        return Done(done.returncode, done.stdout.decode(errors="replace"), err), int(peak)
 
     def scan(self, *arguments: str) -> Any:
         done = self("scan", "-o", "json", *arguments)

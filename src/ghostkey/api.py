@@ -28,6 +28,7 @@ from ghostkey.model.errors import GhostkeyError, UsageError
 from ghostkey.model.events import Event, Gap, KeysSeen
 from ghostkey.model.findings import Finding, Severity
 from ghostkey.model.refs import CONFIG_MAPS, SECRETS, Kind, ObjectRef
+from ghostkey.sources._asked import not_there
 from ghostkey.sources.live_cluster import LiveCluster, Progress, Scope
 from ghostkey.store.snapshot import Snapshot
 
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Candidates", "ClusterReceipts", "FileReceipts", "Finding", "Link", "Outcome", "Readded", "Restored", "Scope", "Severity",
     "Snapshot", "Wanted", "Watched", "analyse", "apply", "check_limits", "cluster", "collect", "confirm", "declared_links", "dry_run",
-    "list_receipts", "load_config", "load_plan", "manifests", "parse_subject", "plan", "read_map", "renewed", "undo", "verify",
+    "list_receipts", "load_config", "load_plan", "manifests", "missing", "parse_subject", "plan", "read_map", "renewed", "undo", "verify",
 ]  # fmt: skip
 
 ANNOTATION = "ghostkey.dev/subject"
@@ -100,6 +101,12 @@ def collect(source: EventSource, name: str = "") -> Snapshot:
     """The snapshot of everything the source yields. Raises what the source raises; gaps are in the snapshot."""
     snapshot = Snapshot(name)
     snapshot.absorb(source.events())
+    return snapshot
+
+
+def missing(snapshot: Snapshot, scope: Scope, client: ApiClient | None = None) -> Snapshot:
+    """The snapshot, with a gap for everything that the scope names and that is not there; `client` is None for a dump."""
+    snapshot.gaps += not_there(snapshot, scope, client)
     return snapshot
 
 

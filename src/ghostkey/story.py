@@ -8,7 +8,6 @@ import itertools
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,11 +24,13 @@ from ghostkey.sources._open import open_source, sort_of
 from ghostkey.sources._states import KeyedHash
 from ghostkey.store.engines import Engine
 from ghostkey.store.history import SCHEMA_VERSION, History, Imported, content_id
+from ghostkey.store.scratch import scratch_directory
 from ghostkey.store.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from ghostkey.sources.audit_log import AuditLog
 
+_EVENTS = ("key_events", "subject_events")
 DAY = 86_400_000_000  # microseconds
 LINKS = {
     "kind": "VARCHAR", "namespace": "VARCHAR", "name": "VARCHAR", "field": "VARCHAR", "path": "VARCHAR", "key": "VARCHAR",
@@ -118,10 +119,11 @@ def _spooled(paths: Sequence[Path]) -> Iterator[list[Path]]:
     if not any(str(path) == "-" for path in paths):
         yield list(paths)
         return
-    with tempfile.NamedTemporaryFile(prefix="ghostkey-stdin-") as handle:
-        shutil.copyfileobj(sys.stdin.buffer, handle)
-        handle.flush()
-        yield [Path(handle.name) if str(path) == "-" else path for path in paths]
+    with scratch_directory("stdin") as folder:
+        spooled = folder / "stdin"
+        with spooled.open("wb") as handle:
+            shutil.copyfileobj(sys.stdin.buffer, handle)
+        yield [spooled if str(path) == "-" else path for path in paths]
 
 
 def prepare(engine: Engine, subjects: Sequence[str] = (), only: tuple[str, str, str] | None = None) -> int:
@@ -251,6 +253,11 @@ def present_keys(engine: Engine, kind: str, namespace: str, name: str) -> list[d
     return _lives(engine, f"{_is(kind, namespace, name)} AND is_present")
 
 
+def is_known(engine: Engine, kind: str, namespace: str, name: str) -> bool:
+    """Whether anything is known of one map, gone or empty as it may be."""
+    return any(bool(engine.rows(f"SELECT 1 AS one FROM {table} WHERE {_is(kind, namespace, name)} LIMIT 1")) for table in _EVENTS)  # noqa: S608
+
+
 def _lives(engine: Engine, where: str) -> list[dict[str, Any]]:
     """Rows of key_life, each with the rest of what key_writers tells."""
     return engine.rows(
@@ -259,10 +266,19 @@ def _lives(engine: Engine, where: str) -> list[dict[str, Any]]:
     )
 
 
-def story_of(engine: Engine, kind: str, namespace: str, name: str, key: str = "") -> Story:
+def key_named(engine: Engine, kind: str, namespace: str, name: str, words: str) -> tuple[str, str]:
+    """Path and key that a person means: a key of the map, else an entry of a document, `DOCUMENT/PATH/ENTRY`."""
+    if "/" in words:
+        where = f"{_is(kind, namespace, name)} AND path || '/' || key = {_same(words)} AND path <> ''"
+        for row in engine.rows(f"SELECT DISTINCT path, key FROM key_life WHERE {where}"):  # noqa: S608
+            return str(row["path"]), str(row["key"])
+    return "", words
+
+
+def story_of(engine: Engine, kind: str, namespace: str, name: str, key: str = "", path: str = "") -> Story:
     """The story of one map (of one key of it, when `key` is given); `prepare` has to be called before."""
     where = _is(kind, namespace, name)
-    one = f" AND key = {_same(key)}" if key else ""
+    one = (f" AND key = {_same(key)}" if key else "") + (f" AND path = {_same(path)}" if path else "")
     story = Story(kind, namespace, name)
     story.keys = _lives(engine, where + one)
     story.ghosts = engine.rows(f"SELECT * FROM missed_deletion WHERE {where}{one} ORDER BY ended_at, path, key")  # noqa: S608
@@ -387,9 +403,9 @@ _SUBJECT_WORDS = {
 }  # fmt: skip
 
 
-def timeline(engine: Engine, story: Story, key: str) -> list[Moment]:
+def timeline(engine: Engine, story: Story, key: str, path: str = "") -> list[Moment]:
     """What happened to one key and its subject, in order; one line for what several sources saw."""
-    where = _is(story.kind, story.namespace, story.name)
+    where = _is(story.kind, story.namespace, story.name) + (f" AND path IN ('', {_same(path)})" if path else "")
     wrong = {row["wrong_key"] for row in story.ghosts if row["key"] == key and row["wrong_key"]}
     named = ", ".join(_same(word) for word in [key, *sorted(wrong)])
     events = engine.rows(f"SELECT * FROM key_events WHERE {where} AND (key IN ({named}) OR (key = '' AND op LIKE 'refused%'))")  # noqa: S608
@@ -397,6 +413,8 @@ def timeline(engine: Engine, story: Story, key: str) -> list[Moment]:
     since = ghost["ended_at"] if ghost else None
     moments: list[tuple[Any, ...]] = []
     for row in events:
+        if path and row["key"] == key and row["path"] != path:
+            continue
         if row["key"] in wrong and row["key"] != key and row["op"] != "missed-delete":
             continue
         if row["op"].startswith("refused") and not row["key"] and (since is None or (row["at_us"] or 0) < since):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ghostkey.testing import ControlPlane
-from tests.helpers import Program, make_map, read_data
+from tests.helpers import HANG_SECONDS, Program, make_map, read_data
 
 KILLS = 100  # of each of the two
 DATA = {**{f"old-{n}": f"value {n}" for n in range(40)}, "keep": "1"}
@@ -44,7 +44,6 @@ class Killer:
         process.communicate()
 
 
-@pytest.mark.timeout(280)
 def test_killed_trim_leaves_all_or_nothing_and_undo_restores(control_plane: ControlPlane, namespace: str, tmp_path: Path) -> None:
     program = Program(tmp_path / "state", control_plane.kubeconfig)
     make_map(control_plane, namespace, "registry", DATA)
@@ -73,7 +72,6 @@ def test_killed_trim_leaves_all_or_nothing_and_undo_restores(control_plane: Cont
     assert min(seen.values()) > 0, f"no kill fell on either side of the write: {seen}"
 
 
-@pytest.mark.timeout(280)
 def test_killed_undo_leaves_all_or_nothing_and_undo_again_restores(
     control_plane: ControlPlane, namespace: str, tmp_path: Path
 ) -> None:
@@ -120,7 +118,7 @@ def test_kills_of_the_api_server_and_of_ghostkey_lose_nothing_and_no_wrong_word_
                 process.kill()
             else:
                 own.restart("kube-apiserver")
-            _, err = process.communicate(timeout=120)
+            _, err = process.communicate(timeout=HANG_SECONDS)
             now = read_data(own, "default", "registry")
             assert now in (DATA, LEFT), f"kill {number}: some of the planned keys went"
             assert "Traceback" not in err

@@ -200,7 +200,7 @@ def test_file_of_this_folder_is_not_taken_for_an_id(
     (tmp_path / ID).write_bytes(sealed(receipt(holder=holder, server=control_plane.url)))
     monkeypatch.chdir(tmp_path)
     done = program("undo", ID, "--from-elsewhere")
-    assert done.code == 5
+    assert done.code == 2
     assert f"no receipt '{ID}'" in done.err
     assert read_data(control_plane, namespace, "registry") == {"keep": "1"}
     assert program("undo", f"./{ID}", "--from-elsewhere").code == 0

@@ -18,7 +18,7 @@ from ghostkey.model.plans import Receipt
 from ghostkey.model.refs import CONFIG_MAPS, SECRETS, Kind
 from ghostkey.store.state import digest_key
 from ghostkey.testing import ControlPlane
-from tests.helpers import make_map, merge, read_data
+from tests.helpers import HANG_SECONDS, make_map, merge, read_data
 
 HERTZ = 50
 KEYS = 10
@@ -73,9 +73,9 @@ def test_every_planned_key_goes_and_no_foreign_write_is_lost(
             refused.add(f"ghost-{number}")
     seconds = time.monotonic() - began
     writer.ends.set()
-    writer.join(10)
+    writer.join(HANG_SECONDS)
     assert not writer.is_alive()
-    assert writer.writes >= seconds * HERTZ * 0.8, "the writer was not as fast as it should be"
+    assert writer.writes > trims / 10, "somebody else wrote all the time, however slow the machine"
     assert writer.lost == []
     left = read_data(control_plane, namespace, name, kind.resource)
     assert left == {"keep": value, **writer.expected, **dict.fromkeys(refused, value)}

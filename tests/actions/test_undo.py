@@ -153,7 +153,7 @@ def test_newest_receipt_of_a_trim_that_failed_is_passed_over(
 def test_no_receipt_and_unknown_receipt_are_said(program: Program) -> None:
     assert "no receipts in" in program("undo").err
     done = program("undo", "2031")
-    assert done.code == 5
+    assert done.code == 2
     assert "no receipt '2031'" in done.err
 
 

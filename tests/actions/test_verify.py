@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ghostkey.testing import ControlPlane
-from tests.helpers import Program, make_map, make_tenants_kind
+from tests.helpers import HANG_SECONDS, Program, make_map, make_tenants_kind
 
 LIVE, GONE = [f"shop-{n}" for n in range(6)], [f"shop-{n}" for n in range(6, 15)]
 
@@ -37,7 +37,7 @@ def start(program: Program, namespace: str, *words: str) -> subprocess.Popen[str
 
 
 def finish(watching: subprocess.Popen[str]) -> tuple[int, dict[str, object], str]:
-    out, err = watching.communicate(timeout=60)
+    out, err = watching.communicate(timeout=HANG_SECONDS)
     assert "Traceback" not in err
     return watching.returncode, json.loads(out), err
 

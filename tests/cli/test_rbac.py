@@ -147,3 +147,104 @@ def test_no_rule_is_wider_than_reading_and_patching(files_program: Program, purp
     writing = [rule for rule in rules if "patch" in rule["verbs"]]
     assert all(rule.get("resourceNames") == ["registry"] for rule in writing)
     assert not any("secrets" in rule["resources"] for rule in rules), json.dumps(rules)
+
+
+def test_receipts_in_the_cluster_take_create_to_trim_and_no_more(
+    control_plane: ControlPlane, registry: str, program: Program
+) -> None:
+    words = ("--for", "trim", "-n", registry, "--kinds", KINDS, "--map", "cm/registry", "--receipts", "cluster")
+    line = ("trim", "cm/registry", "-n", registry, "--ghosts", "--kinds", KINDS, "--receipts", "cluster", "--apply")
+    documents = list(yaml.safe_load_all(program("rbac", *words, "--user", "USER").out))
+    on_secrets = [rule["verbs"] for document in documents for rule in document.get("rules", []) if "secrets" in rule["resources"]]
+    assert on_secrets == [["create"]]
+    assert all(d["metadata"].get("namespace") == registry for d in documents if "secrets" in str(d.get("rules")))
+    for number, (missing, smaller) in enumerate(every_smaller_set(documents)):
+        user = f"less-receipts-{registry}-{number}"
+        apply_roles(control_plane, user, json.loads(json.dumps(smaller).replace("USER", user).replace('"ghostkey-', f'"{user}-')))
+        done = program.as_user(control_plane.kubeconfig_for(user))(*line)
+        assert done.code == 3, f"trim works without {missing}: {done}"
+    assert set(GONE) <= {key.partition(".")[2] for key in read_data(control_plane, registry, "registry")}
+    done = allowed(control_plane, program, f"receipts-{registry}", *words)(*line)
+    assert done.code == 0, done.err
+    assert set(read_data(control_plane, registry, "registry")) == {f"{registry}.{name}" for name in LIVE}
+
+
+def test_receipts_in_the_cluster_take_get_and_list_to_undo_and_no_more(
+    control_plane: ControlPlane, registry: str, program: Program
+) -> None:
+    before = read_data(control_plane, registry, "registry")
+    key = f"{registry}.{GONE[0]}"
+    place = ("-n", registry, "--receipts", "cluster")
+
+    def trim() -> str:
+        done = program("trim", "cm/registry", "--key", key, "--apply", "-o", "json", *place)
+        assert done.code == 0, done.err
+        return str(done.json["receipt"])
+
+    receipt = trim()
+    words = ("--for", "undo", "--kinds", KINDS, "--map", "cm/registry", *place)
+    documents = list(yaml.safe_load_all(program("rbac", *words, "--user", "USER").out))
+    on_secrets = [rule["verbs"] for document in documents for rule in document.get("rules", []) if "secrets" in rule["resources"]]
+    assert on_secrets == [["get", "list"]]
+    for number, (missing, smaller) in enumerate(every_smaller_set(documents)):
+        user = f"less-undo-{registry}-{number}"
+        apply_roles(control_plane, user, json.loads(json.dumps(smaller).replace("USER", user).replace('"ghostkey-', f'"{user}-')))
+        undoer = program.as_user(control_plane.kubeconfig_for(user))
+        # the newest is found by listing, one that is named by reading it
+        codes = [undoer("undo", *place).code, undoer("undo", receipt, *place).code]
+        assert 3 in codes, f"undo works without {missing}: {codes}"
+        if read_data(control_plane, registry, "registry") == before:
+            receipt = trim()
+    undoer = allowed(control_plane, program, f"undoer-{registry}", *words)
+    done = undoer("undo", *place)
+    assert done.code == 0, done.err
+    assert read_data(control_plane, registry, "registry") == before
+    receipt = trim()
+    assert undoer("undo", receipt, *place).code == 0
+    assert read_data(control_plane, registry, "registry") == before
+
+
+def test_receipts_in_the_cluster_need_a_namespace(files_program: Program) -> None:
+    done = files_program("rbac", "--for", "trim", "--receipts", "cluster")
+    assert (done.code, "name it with -n" in done.err) == (2, True)
+
+
+def test_holders_narrow_the_role_of_scan(control_plane: ControlPlane, registry: str, program: Program) -> None:
+    words = ("-n", registry, "--kinds", KINDS, "--holders", "configmaps")
+    printed = program("rbac", *words).out
+    assert "secrets" not in printed
+    done = allowed(control_plane, program, f"holders-{registry}", *words)(
+        "scan", "-n", registry, "--kinds", KINDS, "--holders", "configmaps", "-o", "json"
+    )
+    assert (done.code, done.json["gaps"]) == (1, [])
+    assert len(found(done.json)) == len(GONE)
+    assert program("rbac", "--for", "trim", "--holders", "configmaps").code == 2
+    assert program("rbac", "--holders", "pods").code == 2
+
+
+@pytest.mark.parametrize(("kind", "hint"), [
+    ("tenants", "kubectl api-resources"), ("Tenants", "kubectl api-resources"), ("tenants.demo", "kubectl api-resources"),
+    ("deployments", "write deployments.apps"), ("jobs", "write jobs.batch"), ("", "kubectl api-resources"),
+    ("pod", "kubectl api-resources"), (".demo.ghostkey.dev", "kubectl api-resources"), ("*", "kubectl api-resources"),
+    ("tenants.demo.ghostkey.dev/status", "kubectl api-resources"), ("tenants.*", "kubectl api-resources"),
+])  # fmt: skip
+def test_kind_that_cannot_be_placed_in_a_group_is_refused(files_program: Program, kind: str, hint: str) -> None:
+    done = files_program("rbac", "--kinds", kind)
+    assert (done.code, done.out, hint in done.err) == (2, "", True), done.err
+
+
+@pytest.mark.parametrize(("kind", "group"), [
+    ("pods", ""), ("namespaces", ""), ("serviceaccounts", ""), ("deployments.apps", "apps"), ("jobs.batch", "batch"),
+    ("tenants.demo.ghostkey.dev", "demo.ghostkey.dev"), ("leases.coordination.k8s.io", "coordination.k8s.io"),
+])  # fmt: skip
+def test_kind_of_a_known_group_is_taken(files_program: Program, kind: str, group: str) -> None:
+    rules = yaml.safe_load(files_program("rbac", "--kinds", kind).out)["rules"]
+    assert any(group in rule["apiGroups"] and kind.partition(".")[0] in rule["resources"] for rule in rules)
+    granted = [
+        (group, resource, verb)
+        for rule in rules
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    ]
+    assert len(granted) == len(set(granted))

@@ -259,7 +259,6 @@ def test_any_bytes_as_a_value(raw: bytes) -> None:
         list(fields(raw, 0, len(raw)))
 
 
-@pytest.mark.timeout(280)
 def test_mutated_snapshots_give_no_event_that_did_not_happen(real: Path, tmp_path: Path) -> None:
     rng = random.Random(4)
     raw = (real / "member" / "snap" / "db").read_bytes()
@@ -281,7 +280,6 @@ def test_mutated_snapshots_give_no_event_that_did_not_happen(real: Path, tmp_pat
         assert not keys
 
 
-@pytest.mark.timeout(280)
 def test_mutated_wal_gives_a_beginning_and_a_gap(real: Path, tmp_path: Path) -> None:
     rng = random.Random(5)
     (path,) = sorted((real / "member" / "wal").glob("*.wal"))

@@ -118,7 +118,6 @@ def moved(event: HistoryEvent, number: int) -> HistoryEvent:
     return event
 
 
-@pytest.mark.timeout(280)
 def test_engines_agree_on_every_query_over_every_story(spark_folder: Path) -> None:
     stories = [[moved(event, number) for event in STORIES[name][0]] for number, name in enumerate(sorted(STORIES))]
     history: History = stored(spark_folder, *stories)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import socket
-import socketserver
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -168,89 +166,6 @@ def test_other_authority_is_refused_and_insecure_is_not(edited: Callable[..., Do
     assert edited(insecure).code == 0
 
 
-# proxies: two small real ones, which count what went through them
-
-
-class Pipe(socketserver.BaseRequestHandler):
-    def relay(self, host: str, port: int, answer: bytes) -> None:
-        with socket.create_connection((host, port)) as upstream:
-            self.request.sendall(answer)
-            back = threading.Thread(target=self.copy, args=(upstream, self.request), daemon=True)
-            back.start()
-            self.copy(self.request, upstream)
-            upstream.shutdown(socket.SHUT_WR)
-            back.join(5)
-
-    @staticmethod
-    def copy(source: socket.socket, target: socket.socket) -> None:
-        try:
-            while block := source.recv(65536):
-                target.sendall(block)
-        except OSError:
-            return
-
-
-class HttpProxy(Pipe):
-    def handle(self) -> None:
-        head = b""
-        while not head.endswith(b"\r\n\r\n"):
-            head += self.request.recv(1)
-        lines = head.decode().split("\r\n")
-        expected = "Basic " + base64.b64encode(b"me:p@ss").decode()
-        if f"Proxy-Authorization: {expected}" not in lines:
-            self.request.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")
-            return
-        self.server.seen.append(lines[0])  # type: ignore[attr-defined]
-        host, port = lines[0].split()[1].rsplit(":", 1)
-        self.relay(host, int(port), b"HTTP/1.1 200 Connection established\r\n\r\n")
-
-
-class SocksProxy(Pipe):
-    def handle(self) -> None:
-        _, count = self.request.recv(2)
-        self.request.recv(count)
-        self.request.sendall(b"\x05\x00")
-        _, _, _, kind = self.request.recv(4)
-        if kind == 3:
-            host = self.request.recv(self.request.recv(1)[0]).decode()
-        else:
-            host = socket.inet_ntoa(self.request.recv(4))
-        port = int.from_bytes(self.request.recv(2), "big")
-        self.server.seen.append(f"{host}:{port}")  # type: ignore[attr-defined]
-        self.relay(host, port, b"\x05\x00\x00\x01\x7f\x00\x00\x01\x00\x00")
-
-
-@pytest.fixture(params=[("http", HttpProxy), ("socks5", SocksProxy)], ids=["http", "socks5"])
-def proxy(request: pytest.FixtureRequest) -> Iterator[tuple[str, list[str]]]:
-    scheme, handler = request.param
-    socketserver.ThreadingTCPServer.allow_reuse_address = True
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler) as server:
-        server.daemon_threads = True
-        server.seen = []  # type: ignore[attr-defined]
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        who = "me:p%40ss@" if scheme == "http" else ""
-        yield f"{scheme}://{who}127.0.0.1:{server.server_address[1]}", server.seen  # type: ignore[attr-defined]
-        server.shutdown()
-
-
-def test_proxy_url_is_used(edited: Callable[..., Done], control_plane: ControlPlane, proxy: tuple[str, list[str]]) -> None:
-    url, seen = proxy
-    done = edited(lambda config: cluster(config).update({"proxy-url": url}))
-    assert done.code == 0, done.err
-    assert seen
-    assert all(control_plane.url.removeprefix("https://") in line for line in seen)
-    assert "p@ss" not in done.err + done.out
-
-
-def test_dead_proxy_is_named(edited: Callable[..., Done]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as held:
-        port = held.getsockname()[1]
-    for scheme in ("http", "socks5"):
-        done = edited(lambda config, s=scheme: cluster(config).update({"proxy-url": f"{s}://127.0.0.1:{port}"}))  # type: ignore[misc]
-        assert done.code == 5
-        assert "Connection refused" in done.err
-
-
 def test_impersonation_by_flag_and_by_kubeconfig(edited: Callable[..., Done]) -> None:
     denied = edited(lambda config: None, "--as", "nobody")
     assert denied.code == 3
@@ -339,3 +254,146 @@ def test_unreachable_server_is_named(edited: Callable[..., Done]) -> None:
     assert done.code == 5
     assert f"127.0.0.1:{port}: Connection refused" in done.err
     assert "hint: is the server of context 'testbed' running" in done.err
+
+
+# fields by type, as client-go; secrets stay out of what is said
+
+
+@pytest.mark.parametrize(("where", "name", "value", "words"), [
+    ("cluster", "insecure-skip-tls-verify", "true", "is a text, not true or false"),
+    ("cluster", "insecure-skip-tls-verify", "no", "is a text, not true or false"),
+    ("cluster", "insecure-skip-tls-verify", 1, "is a number, not true or false"),
+    ("cluster", "proxy-url", 5, "is a number, not a text"), ("cluster", "tls-server-name", ["x"], "is a list, not a text"),
+    ("cluster", "server", 6443, "is a number, not a text"),
+    ("user", "token", 987654321, "is a number, not a text"), ("user", "token", {"hunter2": "x"}, "is a map, not a text"),
+    ("user", "as-groups", "hunter2", "is a text, not a list of texts"), ("user", "as-groups", [1], "is a list of other things"),
+    ("user", "as", 5, "is a number, not a text"), ("user", "as-user-extra", ["x"], "is a list, not a map"),
+    ("user", "exec", "hunter2", "is a text, not a map"),
+    ("user", "exec", {"apiVersion": "client.authentication.k8s.io/v1", "command": "x", "env": {"hunter2": "x"}}, "env of user"),
+    ("user", "exec", {"apiVersion": "client.authentication.k8s.io/v1", "command": "x", "args": "hunter2"}, "args of user"),
+    ("user", "exec", {"apiVersion": "client.authentication.k8s.io/v1", "command": "x", "provideClusterInfo": "hunter2"}, "provideClusterInfo of user"),
+    ("user", "auth-provider", "hunter2", "is a text, not a map"), ("user", "tokenFile", 5, "is a number, not a text"),
+])  # fmt: skip
+def test_field_of_the_wrong_type_is_an_error_that_shows_no_value(
+    edited: Callable[..., Done], where: str, name: str, value: Any, words: str
+) -> None:
+    done = edited(lambda config: {"cluster": cluster, "user": user}[where](config).update({name: value}))
+    assert (done.code, words in done.err) == (2, True), done.err
+    assert "hunter2" not in done.err
+    assert "987654321" not in done.err
+
+
+@pytest.mark.parametrize("section", ["users", "clusters", "contexts"])
+@pytest.mark.parametrize("value", [{}, "hunter2", ["hunter2"], 5])
+def test_section_of_the_wrong_type_is_named(edited: Callable[..., Done], section: str, value: Any) -> None:
+    done = edited(lambda config: config.update({section: value}))
+    assert (done.code, f"{section} of kubeconfig" in done.err) == (2, True), done.err
+    assert "hunter2" not in done.err
+
+
+def test_false_in_quotes_does_not_switch_certificates_off(edited: Callable[..., Done]) -> None:
+    assert edited(lambda config: cluster(config).update({"insecure-skip-tls-verify": "false"})).code == 0
+
+    def without_authority(config: dict[str, Any]) -> None:
+        cluster(config).pop("certificate-authority-data")
+        cluster(config)["insecure-skip-tls-verify"] = "false"
+
+    refused = edited(without_authority)
+    assert (refused.code, "TLS certificate not accepted" in refused.err) == (5, True)
+
+
+def test_authority_and_insecure_together_are_an_error_as_in_kubectl(edited: Callable[..., Done]) -> None:
+    done = edited(lambda config: cluster(config).update({"insecure-skip-tls-verify": True}))
+    assert (done.code, "certificate-authority and insecure-skip-tls-verify" in done.err) == (2, True)
+
+
+def test_authority_that_is_no_certificate_is_named(edited: Callable[..., Done]) -> None:
+    done = edited(lambda config: cluster(config).update({"certificate-authority-data": base64.b64encode(b"x").decode()}))
+    assert (done.code, "holds no certificate in PEM" in done.err) == (2, True), done.err
+
+
+@pytest.mark.parametrize(
+    "secret", ["hunter2\nX-Injected: yes", "hunter2\n", "hunter2\r", "hunter2\x00", "hunter2é", "hunter2\x7f"]
+)
+def test_token_with_a_line_feed_is_never_shown(edited: Callable[..., Done], secret: str, tmp_path: Path) -> None:
+    inline = edited(lambda config: config["users"][0].update(user={"token": secret}))
+    (tmp_path / "answer.json").write_text(credential(token=secret))
+    body = f"cat {tmp_path / 'answer.json'}"
+    plugged = edited(lambda config: config["users"][0].update(user=plugin(tmp_path, body)))
+    for done in (inline, plugged):
+        assert done.code == 2
+        assert "the token of user 'ghostkey-admin' in" in done.err
+        assert "no header may hold" in done.err
+        assert "hunter2" not in done.err + done.out
+
+
+def test_user_to_impersonate_with_a_line_feed_is_refused(edited: Callable[..., Done]) -> None:
+    done = edited(lambda config: None, "--as", "x\nImpersonate-Group: system:masters")
+    assert (done.code, "line feed" in done.err) == (2, True)
+
+
+def test_failing_plugin_tells_nothing_of_its_arguments_or_output(edited: Callable[..., Done], tmp_path: Path) -> None:
+    failing = plugin(tmp_path, 'echo "token: stdout-hunter2"; echo "cannot log in with $2 and $GREETING" >&2; exit 3')
+    failing["exec"] |= {
+        "args": ["--secret", "arg-Hunter2", "--key=flag-Hunter2"],
+        "env": [{"name": "GREETING", "value": "env-Hunter2"}],
+    }
+    done = edited(lambda config: config["users"][0].update(user=failing))
+    assert done.code == 2
+    assert "ended with code 3: cannot log in with … and …" in done.err
+    assert "unter2" not in done.err
+
+
+def test_plugin_that_cannot_be_run_tells_nothing_of_its_arguments(edited: Callable[..., Done], tmp_path: Path) -> None:
+    (tmp_path / "plugin").write_text("")
+    for command, arguments in (("./plugin", ["Hunter2"]), (str(tmp_path), ["Hunter2"]), ("sh", ["Hun\0ter2"])):
+        broken = plugin(tmp_path, "")
+        (tmp_path / "plugin").chmod(0o644)
+        broken["exec"] |= {"command": command, "args": arguments}
+        done = edited(lambda config, broken=broken: config["users"][0].update(user=broken))  # type: ignore[misc]
+        assert done.code == 2
+        assert "ter2" not in done.err
+
+
+@pytest.mark.parametrize(
+    "status", [{"token": 5}, {"token": "x", "expirationTimestamp": 5}, {"token": "x", "expirationTimestamp": "soon"}, []]
+)
+def test_answer_of_a_plugin_of_the_wrong_type_is_no_credential(edited: Callable[..., Done], tmp_path: Path, status: Any) -> None:
+    (tmp_path / "answer.json").write_text(json.dumps({"status": status}))
+    done = edited(lambda config: config["users"][0].update(user=plugin(tmp_path, f"cat {tmp_path / 'answer.json'}")))
+    assert (done.code, "printed no ExecCredential" in done.err) == (2, True)
+
+
+def test_token_file_comes_before_the_token_and_the_token_where_there_is_no_file(
+    edited: Callable[..., Done], control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    good = token(control_plane, namespace)
+    (tmp_path / "good").write_text(good + "\n")
+    assert edited(lambda config: config["users"][0].update(user={"token": "wrong", "tokenFile": "good"})).code == 0
+    assert edited(lambda config: config["users"][0].update(user={"token": good, "tokenFile": "nowhere"})).code == 0
+    done = edited(lambda config: config["users"][0].update(user={"tokenFile": "nowhere"}))
+    assert (done.code, "nowhere: No such file" in done.err) == (2, True)
+
+
+def test_token_and_username_are_one_too_many(edited: Callable[..., Done]) -> None:
+    done = edited(lambda config: config["users"][0].update(user={"token": "hunter2", "username": "x", "password": "hunter2"}))
+    assert (done.code, "a token and a username" in done.err, "hunter2" in done.err) == (2, True, False)
+
+
+def test_groups_without_a_user_to_impersonate_are_refused(edited: Callable[..., Done]) -> None:
+    done = edited(lambda config: user(config).update({"as-groups": ["system:masters"]}))
+    assert (done.code, "without a user" in done.err) == (2, True)
+
+
+def test_uid_and_extra_are_impersonated_and_flags_come_before_the_kubeconfig(
+    edited: Callable[..., Done],
+) -> None:
+    def somebody(config: dict[str, Any]) -> None:
+        extra = {"acme.com/team": ["red"]}
+        user(config).update({"as": "first", "as-uid": "uid-1", "as-user-extra": extra, "as-groups": ["system:masters"]})
+
+    assert edited(somebody).code == 0
+    # the flag's user in place of the file's, whose groups stay, as with kubectl
+    assert edited(somebody, "--as", "second").code == 0
+    denied = edited(somebody, "--as", "second", "--as-group", "nobodies")
+    assert (denied.code, 'User "second" cannot' in denied.err) == (3, True)

@@ -48,6 +48,35 @@ def test_page_needs_nothing_but_itself(opened: browser.Browser, file: Path) -> N
     assert not re.search(r"(?:src|href)\s*=\s*['\"]?https?:", text)
 
 
+def test_policy_lets_the_style_and_nothing_else(opened: browser.Browser) -> None:
+    policy = str(opened.value("document.querySelector('meta[http-equiv=Content-Security-Policy]').content"))
+    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert "unsafe" not in policy
+    assert opened.value("getComputedStyle(document.body).maxWidth") == "1000px"
+
+
+def test_script_style_or_picture_that_got_in_all_the_same_does_nothing(file: Path, tmp_path: Path) -> None:
+    """As if a name had not been escaped: the browser itself refuses what the policy does not name."""
+    program = browser.find()
+    if program is None:
+        pytest.skip("chromium is not on this machine")
+    hostile = tmp_path / "hostile.html"
+    evil = (
+        "<script>document.title = 'taken over'</script><img src='http://127.0.0.1:9/x.png' onerror=\"document.title = 'taken over'\">"
+        "<style>body { max-width: 7px }</style><iframe src='http://127.0.0.1:9/frame'></iframe>"
+        "<link rel=stylesheet href='http://127.0.0.1:9/x.css'><p style='color: red' id=styled>x</p></main>"
+    )
+    hostile.write_text(file.read_text(encoding="utf-8").replace("</main>", evil), encoding="utf-8")
+    running = browser.Browser(program, tmp_path / "profile")
+    try:
+        running.open(hostile)
+        assert "taken over" not in str(running.value("document.title"))
+        assert running.value("getComputedStyle(document.body).maxWidth") == "1000px"
+        assert running.value("getComputedStyle(document.querySelector('#styled')).color") != "rgb(255, 0, 0)"
+    finally:
+        running.close()
+
+
 def test_screen_reader_hears_headings_pictures_and_tables(opened: browser.Browser) -> None:
     headings = opened.names("heading")
     assert headings[0] == "configmaps/registry in system"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ghostkey.testing import ControlPlane, binary
-from tests.helpers import Program, make_map
+from tests.helpers import HANG_SECONDS, Program, make_map
 
 STARTER = """
 import sys, time
@@ -51,7 +51,7 @@ with ControlPlane() as control_plane:
 
 
 def test_kept_control_plane_outlives_its_maker_until_it_is_told_to_end(control_plane: ControlPlane) -> None:
-    made = subprocess.run([sys.executable, "-c", KEEPER], stdout=subprocess.PIPE, text=True, timeout=60, check=True)
+    made = subprocess.run([sys.executable, "-c", KEEPER], stdout=subprocess.PIPE, text=True, timeout=HANG_SECONDS, check=True)
     pid, kubeconfig, directory = made.stdout.split()
     kubectl = [str(binary("kubectl")), f"--kubeconfig={kubeconfig}", "get", "namespaces", "-o", "name"]
     assert "namespace/default" in subprocess.run(kubectl, capture_output=True, text=True, check=True).stdout

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 from ghostkey.actions.plan import check_mutable, measured, value_of
+from ghostkey.kube.answers import decode_list
 from ghostkey.kube.client import JSON, METADATA_LIST, ApiClient
 from ghostkey.kube.objects import decode_loose, decode_metadata
 from ghostkey.kube.pods import POD_SPECS, key_uses
@@ -95,7 +96,7 @@ def pod_uses(client: ApiClient, namespace: str) -> Iterable[KeyUse]:
         kind = Kind(group, version, _POD_KINDS[resource], resource, True)
         try:
             for body in client.list_pages(kind.path(namespace), accept=JSON):
-                for item in decode_loose(body).items or ():
+                for item in decode_list(kind.path(namespace), body, decode_loose, (f"{kind.kind}List",)):
                     yield from key_uses(kind, item.metadata.namespace or "", item.metadata.name, item.spec)
         except AccessDenied as error:
             raise AccessDenied(
@@ -123,7 +124,7 @@ def _returned_subjects(client: ApiClient, plan: Plan) -> dict[str, str]:
     for kind in kinds:
         try:
             for body in client.list_pages(kind.path(), accept=METADATA_LIST):
-                for item in decode_metadata(body).items or ():
+                for item in decode_list(kind.path(), body, decode_metadata):
                     metadata = item.metadata
                     live[kind] |= {f"{metadata.namespace or ''}/{metadata.name}", f"/{metadata.name}", metadata.uid or ""}
         except ApiFailed as error:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ghostkey.foreign import UnreadableError, decode_json, load_yaml
 from ghostkey.model.errors import Refused
 
 _scan_string = json.decoder.py_scanstring  # type: ignore[attr-defined]
@@ -26,22 +27,18 @@ class _Span:
 def is_json(text: str) -> bool:
     """Whether a document is written as JSON rather than YAML."""
     try:
-        json.loads(text)
-    except (ValueError, RecursionError):
+        decode_json(text)
+    except UnreadableError:
         return False
     return True
 
 
 def _load(text: str) -> Any:
     """The decoded document; raises ValueError when it is neither JSON nor YAML."""
-    if is_json(text):
-        return json.loads(text)
-    from ghostkey.kube.yaml_text import UNREADABLE, load_yaml
-
     try:
+        return decode_json(text)
+    except UnreadableError:
         return load_yaml(text)
-    except UNREADABLE as error:
-        raise ValueError(str(error)) from None
 
 
 def entries_at(text: str, path: Sequence[str]) -> dict[str, Any]:
@@ -182,11 +179,9 @@ def _yaml_spans(text: str, path: Sequence[str]) -> tuple[list[_Span], int, int]:
     """
     import yaml
 
-    from ghostkey.kube.yaml_text import UNREADABLE
-
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
-    except UNREADABLE:
+    except (yaml.YAMLError, ValueError, RecursionError):
         raise KeyError("/".join(path)) from None
     key_end = 0
     for part in path:

@@ -8,13 +8,12 @@ import dataclasses
 import datetime
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any
 
 from ghostkey.actions import documents
 from ghostkey.actions.patch import removal
 from ghostkey.kube.client import ApiClient
-from ghostkey.model.errors import ApiFailed, Refused, UsageError
+from ghostkey.model.errors import NotFound, Refused, UsageError
 from ghostkey.model.plans import Change, Plan, Share
 from ghostkey.model.refs import CONFIG_MAPS, SECRETS, Kind, ObjectRef
 from ghostkey.store.state import DigestKey
@@ -34,15 +33,13 @@ class Wanted:
 
 
 def read_map(client: ApiClient, kind: Kind, namespace: str, name: str) -> dict[str, Any]:
-    """The live object. Raises ApiFailed when it is gone."""
+    """The live object. Raises NotFound when it is gone."""
     if kind not in (CONFIG_MAPS, SECRETS):
         raise UsageError(f"{kind.qualified} are not trimmed", "trim takes cm/NAME or secret/NAME")
     found = client.get_object(kind.path(namespace, name))
     if found is None:
-        raise ApiFailed(
-            f"{kind.kind} {name} not found in namespace {namespace!r}",
-            f"kubectl get {kind.resource} -A | grep {name}",
-            status=HTTPStatus.NOT_FOUND,
+        raise NotFound(
+            f"{kind.kind} {name} not found in namespace {namespace!r}", f"kubectl get {kind.resource} -A | grep {name}"
         )
     return found
 

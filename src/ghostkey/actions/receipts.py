@@ -13,15 +13,17 @@ import json
 import secrets
 import zlib
 from collections.abc import Iterator
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
 
 from ghostkey.actions.strangers import RECEIPT_ID, check_receipt, decode_note
+from ghostkey.foreign import decode_json
+from ghostkey.kube.answers import decode_list
 from ghostkey.kube.client import MERGE_PATCH, ApiClient
-from ghostkey.model.errors import AccessDenied, ApiFailed, GhostkeyError, SourceDamaged
+from ghostkey.kube.objects import decode_raw_list
+from ghostkey.model.errors import AccessDenied, ApiFailed, GhostkeyError, NotFound, SourceDamaged
 from ghostkey.model.plans import Receipt
 from ghostkey.model.refs import SECRETS
 from ghostkey.store.state import DigestKey, any_key, append_private, create_private, read_private, state_directory
@@ -157,7 +159,7 @@ class FileReceipts:
         if len(found) != 1:
             what = f"{len(found)} receipts begin with {name!r}" if found else f"no receipt {name!r}"
             hint = "ghostkey undo --list shows them; a file is named with a slash, as ./FILE"
-            raise GhostkeyError(f"{what} in {self.directory}", hint)
+            raise NotFound(f"{what} in {self.directory}", hint)
         return self._read(found[0])
 
     def load_file(self, path: Path) -> Receipt:
@@ -261,7 +263,7 @@ class ClusterReceipts:
         if len(found) != 1:
             what = f"{len(found)} receipts begin with {name!r}" if found else f"no receipt {name!r}"
             hint = f"ghostkey undo --list --receipts cluster -n {self._namespace} shows them"
-            raise GhostkeyError(f"{what} in namespace {self._namespace!r}", hint)
+            raise NotFound(f"{what} in namespace {self._namespace!r}", hint)
         return self._read(found[0], self._part(found[0], 0))
 
     def newest_first(self) -> Iterator[Receipt | SourceDamaged]:
@@ -300,10 +302,11 @@ class ClusterReceipts:
         name = self._name(receipt_id, number)
         found = self._client.get_object(SECRETS.path(self._namespace, name))
         if found is None:
-            raise ApiFailed(
+            # a part of a receipt that is there is damage, not a wrong name
+            error = SourceDamaged if number else NotFound
+            raise error(
                 f"secret {name} not found in namespace {self._namespace!r}",
                 f"kubectl get secrets -n {self._namespace} -l {LABEL}",
-                status=HTTPStatus.NOT_FOUND,
             )
         return found
 
@@ -311,8 +314,10 @@ class ClusterReceipts:
         """The first Secret of each receipt, by id."""
         firsts: dict[str, dict[str, Any]] = {}
         selected = {"labelSelector": LABEL, "fieldSelector": f"type={SECRET_TYPE}"}
-        for body in self._client.list_pages(SECRETS.path(self._namespace), selected, limit=20):
-            for item in json.loads(body).get("items") or ():
+        path = SECRETS.path(self._namespace)
+        for body in self._client.list_pages(path, selected, limit=20):
+            for raw in decode_list(path, body, decode_raw_list, ("SecretList",)):
+                item = decode_json(raw)
                 receipt_id = str(item["metadata"]["labels"][LABEL])
                 if item["metadata"]["name"] == self._name(receipt_id, 0):
                     firsts[receipt_id] = item

@@ -23,6 +23,7 @@ from ghostkey.model.errors import (
     AnswerLost,
     ApiFailed,
     GhostkeyError,
+    NotFound,
     OutcomeUnknown,
     PlanOutdated,
     PutBack,
@@ -162,7 +163,8 @@ class Candidates:
     def _nothing(self, elsewhere: list[Receipt]) -> GhostkeyError:
         what = f"no receipts in {self.receipts}" + (f" of {self.map[0].kind} {self.map[1]}/{self.map[2]}" if self.map else "")
         if not elsewhere:
-            return GhostkeyError(what, "ghostkey undo --list shows what there is; trim --apply prints the id of each")
+            hint = "ghostkey undo --list shows what there is; trim --apply prints the id of each"
+            return NotFound(what, hint) if self.map else GhostkeyError(what, hint)
         first = elsewhere[0]
         if first.server != self.client.config.server:
             return Refused(

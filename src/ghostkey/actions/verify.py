@@ -11,12 +11,13 @@ import msgspec
 
 from ghostkey.kube.client import ApiClient
 from ghostkey.kube.fields import field_owners, writer_of
-from ghostkey.model.errors import ApiFailed
+from ghostkey.model.errors import ApiFailed, NotAsked, NotFound
 from ghostkey.model.events import FieldOwner
 from ghostkey.model.refs import ObjectRef
 
 RECONNECT_SECONDS = 0.5
 GONE = 410
+ODD_ANSWERS = 3  # one after the other that are not what was asked: then it is not the API server who answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class Watched:
     last_count: int = 0
     writers: dict[str, int] = field(default_factory=dict)
     reconnects: int = 0
+    is_interrupted: bool = False
     is_gone: bool = False
 
 
@@ -54,23 +56,26 @@ def watch_keys(
     on_readded: Callable[[Readded], None] = lambda _: None,
     stop_at_first: bool = False,
     clock: Callable[[], float] = time.monotonic,
+    seen: Watched | None = None,
 ) -> Watched:
     """Watches one map for `seconds`; survives ended and expired watches, and an API server that restarts meanwhile.
 
     `on_watching` is called once when the map has been read: every later write is seen. A key counts as re-added when it
     is there at any time. Raises what the first read raises; later failures are
-    retried until the time is over.
+    retried until the time is over. Ctrl-C ends it, and what was seen until then is told; `seen` is filled as it goes.
     """
     keys = frozenset(trimmed)
-    seen = Watched()
+    seen = seen or Watched()
     began = clock()
     path = holder.kind.path(holder.namespace)
     initial: frozenset[str] | None = None
     version = ""
+    odd = 0
+    blind: ApiFailed | None = None  # why the watch is down
 
     def look(live: dict[str, Any], *, is_write: bool) -> None:
         nonlocal initial
-        present = frozenset(live.get("data") or ()) | frozenset(live.get("binaryData") or ())
+        present = frozenset(keys_of(live))
         if initial is None:
             initial, seen.first_count = present, len(present)
         seen.last_count = len(present)
@@ -94,7 +99,7 @@ def watch_keys(
                 live = client.get_object(holder.kind.path(holder.namespace, holder.name))
                 if live is None:
                     if initial is None:
-                        raise ApiFailed(f"{holder} not found", status=404)
+                        raise NotFound(f"{holder} not found")
                     seen.is_gone = True
                     break
                 is_first = initial is None
@@ -104,7 +109,7 @@ def watch_keys(
                 version = live["metadata"]["resourceVersion"]
             params = {"fieldSelector": f"metadata.name={holder.name}", "resourceVersion": version}
             for event in client.watch(path, params, max(left, 0.1)):
-                live = event.get("object") or {}
+                odd, live = 0, event["object"]
                 if event["type"] == "ERROR":
                     version = ""  # expired: read again and go on from there
                     break
@@ -116,14 +121,35 @@ def watch_keys(
                     look(live, is_write=True)
                 if stop_at_first and seen.readded:
                     break
-        except ApiFailed as error:
+        except KeyboardInterrupt:
             if initial is None:
                 raise
+            seen.is_interrupted = True
+            break
+        except ApiFailed as error:
+            odd = odd + 1 if isinstance(error, NotAsked) else 0
+            if initial is None or odd >= ODD_ANSWERS:
+                raise
+            blind = error
             seen.reconnects += 1
             version = "" if error.status == GONE else version
             time.sleep(min(RECONNECT_SECONDS, max(0.0, seconds - (clock() - began))))
+        else:
+            blind = None
+    if blind is not None:
+        # the watch was down at the end: what is there now is what can be said, and if it cannot be read, nothing
+        live = client.get_object(holder.kind.path(holder.namespace, holder.name))
+        seen.is_gone = live is None
+        if live is not None:
+            look(live, is_write=live["metadata"]["resourceVersion"] != version)
     seen.seconds = clock() - began
     return seen
+
+
+def keys_of(live: dict[str, Any]) -> list[str]:
+    """The keys of a decoded map."""
+    fields = (live.get("data"), live.get("binaryData"))
+    return [key for content in fields if isinstance(content, dict) for key in content]
 
 
 def _owners(live: dict[str, Any]) -> tuple[FieldOwner, ...]:

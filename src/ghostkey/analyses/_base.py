@@ -37,6 +37,11 @@ class View:
         live = bool(self.snapshot.cluster)
         return live or any(seen.meta.managed_fields_bytes > 2 for seen in self.snapshot.maps if seen.meta)
 
+    @functools.cached_property
+    def veiled(self) -> list[MapResult]:
+        """The same for documents in values of Secrets: to be counted, never to be named."""
+        return infer(self.snapshot, self.links, self.index, self.snapshot.veiled) if self.snapshot.veiled else []
+
     def lost(self) -> Iterable[tuple[MapResult, Lost]]:
         """Every key that lost its subject and that no Pod names."""
         for result in self.inferred:
@@ -88,7 +93,7 @@ def lost_finding(analysis: str, severity: Severity, result: MapResult, item: Los
         severity=severity,
         message=message,
         evidence=tuple(evidence),
-        subjects=item.subjects,
+        subjects=tuple(subject for subject in item.subjects if subject.name or subject.uid),
         attribution=attribution,
         state=item.state if item.state in {"unknown", "suspect", "declared"} else "found",
         value_bytes=size,

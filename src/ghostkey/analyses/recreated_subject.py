@@ -23,7 +23,8 @@ from ghostkey.model.findings import Finding, Severity
 def _run(view: View) -> Iterator[Finding]:
     for result, item in view.lost():
         if item.state == "recreated":
-            message = f"written for an earlier {item.subjects[0]} (UID {item.subjects[0].uid}); {item.note}"
+            subject = item.subjects[0]
+            message = f"written for an earlier {subject}" + (f" (UID {subject.uid})" if subject.uid else "") + f"; {item.note}"
             yield lost_finding("recreated-subject", Severity.WARNING, result, item, message)
 
 

@@ -6,6 +6,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -27,8 +28,19 @@ COMMANDS = {
 }
 
 
+class ReaderGoneError(Exception):
+    """Nobody reads the output any more."""
+
+
 class Commands(click.Group):
     """The commands, each imported from its file when it is needed."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """What the command gives. Raises ReaderGoneError, where click itself would end with the 1 that means findings."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise ReaderGoneError from None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names in the order of a working day."""
@@ -39,6 +51,7 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = importlib.import_module(f"ghostkey.cli.{cmd_name}").command
+        _let_it_tell(command)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -48,6 +61,28 @@ class Commands(click.Group):
 
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+
+
+_is_verbose = False  # of this process: an error that ends it is told with where it came from
+
+
+def _tell_more(_: click.Context, __: click.Parameter, value: bool) -> None:
+    global _is_verbose  # noqa: PLW0603 (what it decides is known only when the command has failed)
+    _is_verbose = _is_verbose or value
+
+
+def _verbose() -> click.Option:
+    return click.Option(
+        ["-v", "--verbose"], is_flag=True, expose_value=False, callback=_tell_more, help="Say where an error came from."
+    )
+
+
+def _let_it_tell(command: click.Command) -> None:
+    """Gives -v to a command and those below it."""
+    if not any(parameter.name == "verbose" for parameter in command.params):
+        command.params.append(_verbose())
+    for inner in getattr(command, "commands", {}).values():
+        _let_it_tell(inner)
 
 
 @click.group(cls=Commands, context_settings=CONTEXT, invoke_without_command=True)
@@ -60,6 +95,9 @@ def program(ctx: click.Context) -> None:
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
+
+
+program.params.append(_verbose())
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -81,14 +119,43 @@ def run(arguments: Sequence[str]) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
+    except ReaderGoneError:
         # the reader has seen enough, as in `ghostkey scan | head`; nothing more can be said on stdout
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as error:
         _complain(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", "")
         return 5
+    except Exception as error:  # noqa: BLE001 (whatever it is, it must not look like findings, and must not quote a secret)
+        _confess(error)
+        return 5
     return code if isinstance(code, int) else 0
+
+
+def ended(code: int) -> int:
+    """The exit code once all that was printed has gone out; 5 when it could not."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except BrokenPipeError:
+            return 141
+        except (OSError, ValueError) as error:
+            if stream is not sys.stderr:
+                _complain(f"cannot write: {getattr(error, 'strerror', None) or error}", "")
+            code = 5
+    return code
+
+
+def _confess(error: Exception) -> None:
+    """One line about an error that nobody foresaw. Its own words may quote a value, so they are never shown."""
+    from ghostkey.model.errors import place_of, places_of
+
+    again = "" if _is_verbose else ", run again with -v"
+    _complain(f"this is a bug in ghostkey: {place_of(error)}{again}", "")
+    if _is_verbose:
+        for place in places_of(error):
+            click.echo(f"  {place}", err=True)
 
 
 def _called_as() -> str:
@@ -96,6 +163,13 @@ def _called_as() -> str:
 
 
 def _complain(message: str, hint: str) -> None:
-    click.echo(f"error: {message}", err=True)
+    click.echo(f"error: {_line(message)}", err=True)
     if hint:
-        click.echo(f"hint: {hint}", err=True)
+        click.echo(f"hint: {_line(hint)}", err=True)
+
+
+def _line(text: str) -> str:
+    """The text in one line: a stranger's line feed must not begin a line that looks like ours."""
+    from ghostkey.cli.terminal import safe
+
+    return safe(" ".join(filter(None, (part.strip() for part in text.splitlines()))))

@@ -10,7 +10,7 @@ from pathlib import Path
 from ghostkey import api
 from ghostkey.cli.options import ProgressLine, parse_holder
 from ghostkey.kube.client import ApiClient
-from ghostkey.model.errors import UsageError
+from ghostkey.model.errors import NotFound, UsageError
 from ghostkey.model.findings import Finding
 from ghostkey.model.plans import Receipt
 from ghostkey.model.refs import Kind, ObjectRef
@@ -77,6 +77,10 @@ def findings_of_map(
         scope = api.Scope(namespace=namespace, names=((kind, name),), holders=(kind,), subject_kinds=tuple(kinds))
         source = api.cluster(client, scope, progress)
         snapshot = api.collect(source, client.config.server)
+        if not any(_is(seen.holder, kind, namespace, name) for seen in snapshot.maps):
+            hint = f"kubectl get {kind.resource} -A | grep {name}"
+            raise NotFound(f"{kind.kind} {name} not found in namespace {namespace!r}", hint)
+    api.missing(snapshot, api.Scope(subject_kinds=tuple(kinds)), client)
     progress("looking for ghosts")
     links = api.declared_links(subjects, snapshot, [ObjectRef(kind, namespace, name)])
     found = [finding for finding in api.analyse(snapshot, links) if _is(finding.key.holder, kind, namespace, name)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -60,6 +59,7 @@ def opened(
     from ghostkey import story
     from ghostkey.store.engines import open_engine
     from ghostkey.store.history import History
+    from ghostkey.store.scratch import scratch_directory
 
     progress = ProgressLine()
     with contextlib.ExitStack() as stack:
@@ -76,7 +76,7 @@ def opened(
         if store or not paths:
             history = History(Path(store) if store else None)
         else:
-            history = History(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ghostkey-history-"))))
+            history = History(stack.enter_context(scratch_directory("history")))
         files = [path for path in paths if path != LIVE]
         if files:
             story.import_paths(history, files, sort or "", parse_fields(fields), carve=carve, progress=progress)

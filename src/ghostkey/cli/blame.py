@@ -32,10 +32,10 @@ def command(
     With --from or --store from the history, which knows users and times; else from the managedFields of the live object,
     which know managers and one time for each.
     """
-    import msgspec
-
-    from ghostkey.cli.output import safe
-    from ghostkey.story import present_keys, when
+    from ghostkey.cli.output import echo_json
+    from ghostkey.cli.terminal import safe
+    from ghostkey.model.errors import NotFound
+    from ghostkey.story import is_known, present_keys, when
 
     if paths or store:
         from ghostkey.cli._history import one_holder, opened
@@ -43,13 +43,13 @@ def command(
         holder = one_holder(map_words, where.namespace)
         with opened(holder, paths, sort, store, engine, carve=carve, where=where) as asked:
             found = present_keys(asked, *holder)
+            if not found and not is_known(asked, *holder):
+                raise NotFound(f"the history has no {map_words[0]} in namespace {holder[1]!r}", "name the namespace with -n")
         rows = [_record(row, when(row["last_set_at"])) for row in found]
     else:
         rows = _live(map_words, where)
     if form == "json":
-        click.echo(
-            msgspec.json.format(msgspec.json.encode({"schema_version": 1, "kind": "GhostkeyBlame", "keys": rows}), indent=2)
-        )
+        echo_json({"schema_version": 1, "kind": "GhostkeyBlame", "keys": rows})
         return 0
     if not rows:
         click.echo("no keys are known", err=True)

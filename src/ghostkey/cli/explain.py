@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import shlex
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +12,11 @@ from ghostkey.cli._history import past_options
 from ghostkey.cli.options import ProgressLine, cluster_options
 from ghostkey.cli.where import Where
 from ghostkey.model.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ghostkey.model.refs import Kind
 
 
 def _complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
@@ -62,14 +68,17 @@ def command(
     if what in all_analyses():
         click.echo(f"{what}: {page(what)}")
         return 0
-    found = find(what)
+    found, damaged = find(what)
+    for error in damaged:
+        click.echo(f"not seen: {error}", err=True)
     if len(found) == 1:
-        _print_chain(found[0])
+        record, place = found[0]
+        _print_chain(record, where.words(namespace=False) or place)
         return 0
     known = ", ".join(sorted(all_analyses()))
     if found:
-        raise UsageError(f"{len(found)} findings of the last scan begin with {what!r}", "write more of the id")
-    raise UsageError(f"no finding {what!r} in the last scan, and no analysis of that name", f"analyses: {known}")
+        raise UsageError(f"{len(found)} findings of the last scans begin with {what!r}", "write more of the id")
+    raise UsageError(f"no finding {what!r} in the last scans, and no analysis of that name", f"analyses: {known}")
 
 
 def _tell(what: str, key: str, where: Where, past: tuple[Any, ...], page_file: str | None, form: str) -> int:
@@ -78,60 +87,78 @@ def _tell(what: str, key: str, where: Where, past: tuple[Any, ...], page_file: s
 
     from ghostkey import story as stories
     from ghostkey.cli._history import one_holder, opened
-    from ghostkey.cli.output import safe
+    from ghostkey.cli.terminal import safe
     from ghostkey.report import page, text
 
     paths, sort, store, engine, carve, fields, subjects = past
-    holder = one_holder((what,), where.namespace)
+    holder, named = one_holder((what,), where.namespace), key
     with opened(holder, paths, sort, store, engine, carve=carve, fields=fields, subjects=subjects, where=where) as asked:
-        told = stories.story_of(asked, *holder, key)
+        path, key = stories.key_named(asked, *holder, key)
+        told = stories.story_of(asked, *holder, key, path)
         if not told.keys:
             raise UsageError(
-                f"the history has no key {key!r} of {what} in namespace {holder[1]!r}"
-                if key
+                f"the history has no key {named!r} of {what} in namespace {holder[1]!r}"
+                if named
                 else f"the history has no {what} in namespace {holder[1]!r}",
                 "name the namespace with -n",
             )
-        moments = stories.timeline(asked, told, key) if key else []
+        moments = stories.timeline(asked, told, key, path) if key else []
     if page_file:
-        Path(page_file).write_text(page.page(told), encoding="utf-8")
+        _write_page(Path(page_file), page.page(told))
         click.echo(f"wrote {page_file}", err=True)
     if form == "json":
         import dataclasses
 
-        import msgspec
+        from ghostkey.cli.output import echo_json
 
         record: dict[str, Any] = {"schema_version": 1, "kind": "GhostkeyStory", **dataclasses.asdict(told)}
         # keys of JSON objects are text
         record["links"] = list(told.links.values())
         record["subjects"] = list(told.subjects.values())
         record["timeline"] = [dataclasses.asdict(moment) for moment in moments]
-        click.echo(msgspec.json.format(msgspec.json.encode(record, enc_hook=str), indent=2))
+        echo_json(record)
     else:
         for line in text.key_lines(told, key, moments) if key else text.map_lines(told):
             click.echo(safe(line))
     return 1 if told.ghosts else 0
 
 
-def _print_chain(record: dict[str, Any]) -> None:
-    from ghostkey.cli.output import safe
+def _write_page(path: Path, text: str) -> None:
+    """Writes a page that only the user can read, whatever was there; a device or a pipe takes it as it is."""
+    from ghostkey.store.state import write_private
+
+    path = path.resolve()
+    content = text.encode("utf-8", "replace")
+    if path.exists() and not path.is_file():
+        path.write_bytes(content)
+        return
+    if not path.parent.is_dir():
+        raise UsageError(f"cannot write {path}: its folder does not exist", "make it, or name another file with --html")
+    write_private(path, content)
+
+
+def _print_chain(record: dict[str, Any], where: str) -> None:
+    """The evidence of a finding; `where` are the words that lead a command to its cluster."""
+    from ghostkey.cli.terminal import safe
 
     holder = record["holder"]
     word = {"ConfigMap": "cm", "Secret": "secret"}.get(holder["kind"], holder["kind"])
-    place = f"{word}/{holder['name']}" + (f" -n {holder['namespace']}" if holder["namespace"] else "")
+    short = f"{word}/{holder['name']}"
+    space = f" -n {shlex.quote(holder['namespace'])}" if holder["namespace"] else ""
     name = "/".join([*record["path"], record["key"]])
     click.echo(safe(f"{record['analysis']} {record['id']} ({record['severity']}, {record['state']})"))
-    click.echo(safe(f"{place}: {name or record['field']}"))
+    click.echo(safe(f"{short}{space}: {name or record['field']}"))
     click.echo(safe(f"  {record['message']}"))
     for number, step in enumerate(record["evidence"], 1):
         click.echo(safe(f"  {number}. {step}"))
     if record["analysis"] in {"ghost-key", "tombstone"} and record["state"] == "found":
-        click.echo(f"  next: ghostkey trim {place} --ghosts")
+        click.echo(safe(f"  next: ghostkey trim {shlex.quote(short)}{space}{where} --ghosts"))
 
 
 def _explain_map(what: str, key: str, where: Where, kinds: tuple[str, ...], subjects: tuple[str, ...]) -> int:
     from ghostkey.cli._cluster import findings_of_map, one_map
     from ghostkey.cli.output import finding_record
+    from ghostkey.cli.terminal import safe
 
     client = where.client()
     kind, name = one_map((what,))
@@ -140,15 +167,39 @@ def _explain_map(what: str, key: str, where: Where, kinds: tuple[str, ...], subj
     progress.done()
     chosen = [finding for finding in findings if not key or str(finding.key) == key or finding.key.key == key]
     for finding in chosen[:20]:
-        _print_chain(finding_record(finding))
+        _print_chain(finding_record(finding), where.words(namespace=False))
     if len(chosen) > 20:
         click.echo(f"… and {len(chosen) - 20} more; name a KEY")
     if not chosen:
-        seen = [s for s in snapshot.maps if (s.holder.kind, s.holder.name) == (kind, name)]
-        has = any(key in s.keys for s in seen)
-        click.echo(
-            f"nothing is wrong with {what}{f' {key}' if key and has else ''}" if not key or has else f"{what} has no key {key!r}"
-        )
+        if key:
+            _check_key(client.get_object(kind.path(client.config.namespace, name)) or {}, kind, what, key)
+        click.echo(safe(f"nothing is wrong with {what}{f' {key}' if key else ''}"))
     for gap in snapshot.gaps[:5]:
         click.echo(f"not seen: {gap.what}: {gap.why}", err=True)
     return 3 if snapshot.gaps else 1 if chosen else 0
+
+
+def _check_key(live: dict[str, Any], kind: Kind, what: str, key: str) -> None:
+    """Raises NotFound when a map has neither such a key nor, in a document, such an entry."""
+    from ghostkey.actions.documents import entry_text
+    from ghostkey.model.errors import GhostkeyError, NotFound
+    from ghostkey.model.refs import SECRETS
+
+    fields = [live.get(field) or {} for field in ("data", "binaryData")]
+    if any(key in values for values in fields):
+        return
+    for top, text in fields[0].items():
+        if not key.startswith(f"{top}/"):
+            continue
+        if kind == SECRETS:
+            raise UsageError(
+                f"entries of documents in {what} are part of its secret: ghostkey does not say which there are",
+                f"ghostkey explain {what} {top}",
+            )
+        *path, last = key.removeprefix(f"{top}/").split("/")
+        try:
+            entry_text(text, path, last)
+        except (LookupError, ValueError, TypeError, GhostkeyError):
+            continue
+        return
+    raise NotFound(f"{what} has no key {key!r}", f"ghostkey blame {what} lists its keys")

@@ -50,15 +50,14 @@ def list_(store: str | None, form: str) -> None:
     """List what was imported."""
     from pathlib import Path
 
-    import msgspec
-
-    from ghostkey.cli.output import safe
+    from ghostkey.cli.output import echo_json
+    from ghostkey.cli.terminal import safe
     from ghostkey.model.history import rfc3339
     from ghostkey.store.history import History
 
     found = History(Path(store) if store else None).imports()
     if form == "json":
-        click.echo(msgspec.json.format(msgspec.json.encode({"schema_version": 1, "imports": found}), indent=2))
+        echo_json({"schema_version": 1, "imports": found})
         return
     rows = [["ID", "ORIGIN", "SINCE", "UNTIL", "KEY EVENTS", "SUBJECT EVENTS", "SOURCE"]]
     rows += [
@@ -78,7 +77,7 @@ def gaps(store: str | None) -> int:
     """Say where and when the sources were blind. Exit code 3 when they were."""
     from pathlib import Path
 
-    from ghostkey.cli.output import safe
+    from ghostkey.cli.terminal import safe
     from ghostkey.store.engines import open_engine
     from ghostkey.store.history import History
     from ghostkey.story import gap_line
@@ -99,9 +98,10 @@ def export(table: str, store: str | None) -> None:
 
     import msgspec
 
+    from ghostkey.cli.terminal import json_safe
     from ghostkey.store.engines import open_engine
     from ghostkey.store.history import History
 
     engine = open_engine("duckdb", History(Path(store) if store else None))
     for row in engine.rows(f"SELECT * FROM {table}"):  # noqa: S608 (one of TABLES)
-        sys.stdout.buffer.write(msgspec.json.encode(row) + b"\n")
+        sys.stdout.buffer.write(json_safe(msgspec.json.encode(row)) + b"\n")

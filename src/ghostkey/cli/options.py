@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast
 
 import click
 
+from ghostkey.cli.terminal import CLEAR, safe
 from ghostkey.cli.where import Where
 from ghostkey.model.errors import UsageError
 from ghostkey.model.refs import CONFIG_MAPS, NAMESPACES, SECRETS, Kind
@@ -19,6 +20,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 FIRST_PROGRESS_SECONDS = 1.0
 NEXT_PROGRESS_SECONDS = 0.1
+COMPLETION_SECONDS = 1.5  # a shell that hangs is worse than one that completes nothing
 
 
 def complete_context(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
@@ -49,8 +51,9 @@ def _names(ctx: click.Context, kind: Kind, namespace: str) -> list[str]:
     from ghostkey.kube.objects import decode_metadata
     from ghostkey.model.errors import GhostkeyError
 
+    given = ctx.params.get("kubeconfig"), ctx.params.get("context"), namespace or None
     try:
-        client = Where(ctx.params.get("kubeconfig"), ctx.params.get("context"), namespace or None).client()
+        client = Where(*given, request_timeout=COMPLETION_SECONDS).client()
         place = client.config.namespace if kind.namespaced else ""
         body = client.get(kind.path(place), {"limit": "500"}, METADATA_LIST)
     except GhostkeyError:
@@ -152,19 +155,19 @@ class ProgressLine:
     def __init__(self) -> None:
         self._shown = False
         self._next = time.monotonic() + FIRST_PROGRESS_SECONDS
-        self._on = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self.is_on = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
     def __call__(self, text: str) -> None:
         """Shows the text in place of the last, at most ten times a second."""
-        if self._on and time.monotonic() >= self._next:
+        if self.is_on and time.monotonic() >= self._next:
             self._next = time.monotonic() + NEXT_PROGRESS_SECONDS
             self._shown = True
-            sys.stderr.write(f"\r\x1b[2K{text} …")
+            sys.stderr.write(f"{CLEAR}{safe(text)} …")
             sys.stderr.flush()
 
     def done(self) -> None:
         """Takes the line away."""
         if self._shown:
-            sys.stderr.write("\r\x1b[2K")
+            sys.stderr.write(CLEAR)
             sys.stderr.flush()
             self._shown = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -10,21 +11,24 @@ from typing import Any
 import click
 
 import ghostkey
+from ghostkey.cli.terminal import INVISIBLE, json_safe, marked, safe
 from ghostkey.model.events import Gap
 from ghostkey.model.findings import Finding, Severity
 from ghostkey.model.refs import ObjectRef
 from ghostkey.store.snapshot import Snapshot
 
 SCHEMA_VERSION = 1
-COLORS = {Severity.CRITICAL: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
+COLORS = {Severity.CRITICAL: "31m", Severity.WARNING: "33m", Severity.INFO: "36m"}
 FORMATS = ("table", "wide", "json", "jsonl", "yaml", "name", "sarif")
 _DIGITS = re.compile(r"\d+")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+CELL_CHARACTERS = 400  # of a table: more than any name has, and a line of a megabyte shows nothing to anybody
 
 
-def safe(text: str) -> str:
-    """Text that cannot move the cursor: control characters are written out."""
-    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text).encode("utf-8", "backslashreplace").decode()
+def echo_json(document: Any) -> None:
+    """Prints a document as JSON for people and programs: indented, in UTF-8, all its characters visible."""
+    import msgspec
+
+    click.echo(json_safe(msgspec.json.format(msgspec.json.encode(document, enc_hook=str), indent=2)))
 
 
 def short_kind(holder: ObjectRef) -> str:
@@ -119,10 +123,10 @@ def print_report(snapshot: Snapshot, findings: Sequence[Finding], form: str, *, 
     records = map(finding_record, findings)
     if form == "jsonl":
         for record in records:
-            click.echo(encode({"schema_version": SCHEMA_VERSION, **record}))
+            click.echo(json_safe(encode({"schema_version": SCHEMA_VERSION, **record})))
         return
     if form == "sarif":
-        click.echo(msgspec.json.format(encode(sarif(findings)), indent=2))
+        echo_json(sarif(findings))
         return
     document = {
         "schema_version": SCHEMA_VERSION,
@@ -135,9 +139,20 @@ def print_report(snapshot: Snapshot, findings: Sequence[Finding], form: str, *, 
     if form == "yaml":
         from ghostkey.kube.yaml_text import dump_yaml
 
-        click.echo(dump_yaml(document), nl=False)
+        text = dump_yaml(document)
+        # YAML's own escapes mean the same, those of a terminal would be other names
+        is_shown = INVISIBLE.search(text) is None and _is_encoded(text)
+        click.echo(text if is_shown else dump_yaml(document, is_ascii=True), nl=False)
     else:
-        click.echo(msgspec.json.format(encode(document), indent=2))
+        echo_json(document)
+
+
+def _is_encoded(text: str) -> bool:
+    try:
+        text.encode(getattr(sys.stdout, "shows", None) or getattr(sys.stdout, "encoding", None) or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 Row = tuple[Severity | None, list[str]]
@@ -192,7 +207,7 @@ def wide_rows(findings: Sequence[Finding]) -> Iterator[Row]:
 
 def print_table(rows: Iterator[Row], *, color: bool) -> None:
     """Prints rows in columns, the finding's word in the colour of its severity. Nothing for a header alone."""
-    table = [(severity, [safe(cell) for cell in cells]) for severity, cells in rows]
+    table = [(severity, [safe(_cut(cell)) for cell in cells]) for severity, cells in rows]
     if len(table) < 2:
         return
     widths = [max(map(_width, column)) for column in zip(*(cells for _, cells in table), strict=True)]
@@ -200,9 +215,13 @@ def print_table(rows: Iterator[Row], *, color: bool) -> None:
     for severity, cells in table:
         padded = [cell + " " * (width - _width(cell)) for cell, width in zip(cells, widths, strict=True)]
         if color and severity is not None:
-            padded[colored] = click.style(padded[colored], fg=COLORS[severity])
+            padded[colored] = f"{marked(COLORS[severity])}{padded[colored]}{marked('0m')}"
         line = "   ".join(padded).rstrip()
-        click.echo(click.style(line, bold=True) if color and severity is None else line, color=color)
+        click.echo(f"{marked('1m')}{line}{marked('0m')}" if color and severity is None else line, color=color)
+
+
+def _cut(cell: str) -> str:
+    return cell if len(cell) <= CELL_CHARACTERS else cell[: CELL_CHARACTERS - 1] + "…"
 
 
 def _width(text: str) -> int:

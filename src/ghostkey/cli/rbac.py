@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import click
@@ -9,6 +10,19 @@ import click
 from ghostkey.cli import CONTEXT
 from ghostkey.kube.pods import POD_SPECS
 from ghostkey.model.errors import UsageError
+
+# of the core group, whose kinds are named without one
+CORE = frozenset(
+    """configmaps endpoints events limitranges namespaces nodes persistentvolumeclaims persistentvolumes pods podtemplates
+    replicationcontrollers resourcequotas secrets serviceaccounts services""".split()  # noqa: SIM905
+)
+# groups without a dot are Kubernetes' own: a CustomResourceDefinition has to have one
+SHORT_GROUPS = {
+    "apps": "controllerrevisions daemonsets deployments replicasets statefulsets", "batch": "cronjobs jobs",
+    "autoscaling": "horizontalpodautoscalers", "policy": "poddisruptionbudgets", "extensions": "",
+}  # fmt: skip
+_PLURAL = re.compile(r"[a-z][-a-z0-9]*")
+_GROUP = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+")
 
 COMMANDS = ("scan", "explain", "trim", "undo", "verify", "record", "blame")
 
@@ -20,10 +34,17 @@ COMMANDS = ("scan", "explain", "trim", "undo", "verify", "record", "blame")
 @click.option(
     "--kinds", multiple=True, metavar="KIND.GROUP", help="Kinds of subjects, by plural and group: tenants.demo.example.com."
 )
+@click.option("--holders", multiple=True, metavar="KIND", help="With scan: look into configmaps or secrets only.")
 @click.option("--receipts", type=click.Choice(["disk", "cluster"]), default="disk", help="Where receipts will be kept.")
 @click.option("--user", metavar="USER", help="Print the binding for this user too.")
 def command(
-    purpose: str, namespace: str | None, map_name: str | None, kinds: tuple[str, ...], receipts: str, user: str | None
+    purpose: str,
+    namespace: str | None,
+    map_name: str | None,
+    kinds: tuple[str, ...],
+    holders: tuple[str, ...],
+    receipts: str,
+    user: str | None,
 ) -> None:
     """Print the ClusterRole or Roles that a command needs, and no more; pipe it into kubectl apply -f -.
 
@@ -32,8 +53,13 @@ def command(
     """
     from ghostkey.kube.yaml_text import dump_yaml
 
+    if holders and purpose != "scan":
+        raise UsageError(f"--holders is for scan, not for {purpose}", "name the one map with --map")
+    if receipts == "cluster" and not namespace:
+        raise UsageError("receipts in the cluster are in the namespace of their map", "name it with -n")
+    resources, names = _maps(map_name, holders)
     documents = []
-    for scope, rules in _rules(purpose, namespace, map_name, kinds, receipts).items():
+    for scope, rules in _rules(purpose, namespace, resources, names, kinds, receipts).items():
         if not rules:
             continue
         role, binding = ("Role", "RoleBinding") if scope else ("ClusterRole", "ClusterRoleBinding")
@@ -52,41 +78,43 @@ def command(
 Rules = list[dict[str, Any]]
 
 
-def _rules(purpose: str, namespace: str | None, map_name: str | None, kinds: tuple[str, ...], receipts: str) -> dict[str, Rules]:
+def _rules(
+    purpose: str, namespace: str | None, resources: list[str], names: list[str], kinds: tuple[str, ...], receipts: str
+) -> dict[str, Rules]:
     """Rules by scope: "" for the cluster, or the namespace."""
     cluster: Rules = []
     local: Rules = []
     maps = local if namespace else cluster
-    resource, names = _map(map_name)
     only = {"resourceNames": names} if names else {}
+    subjects = list(dict.fromkeys(map(_placed, kinds)))
+    # without --kinds everything is listed, maps among it
+    unlisted = [resource for resource in resources if kinds and ("", resource) not in subjects]
     if purpose in {"scan", "explain", "trim", "verify"}:
         # finding ghosts: every subject, everywhere, and which keys Pods name
         if kinds:
-            cluster += [_rule(*_split(kind), ["list"]) for kind in kinds]
+            cluster += [_rule(group, name, ["list"]) for group, name in subjects if (group, name) not in POD_SPECS]
             cluster += _pod_rules()
         else:
             cluster.append(_rule("*", "*", ["list"]))
-        if purpose == "scan":
-            maps.append(_rule("", resource, ["get", "list"]))  # get: the second look at each finding
-        elif not names:
-            maps.append(_rule("", resource, ["list"]))
-        if purpose == "explain":
-            maps.append({**_rule("", resource, ["get"]), **only})
+        if unlisted and (purpose == "scan" or not names):
+            maps.append(_rule("", unlisted, ["list"]))
+        if purpose in {"scan", "explain"}:
+            maps.append(
+                {**_rule("", resources, ["get"]), **(only if purpose == "explain" else {})}
+            )  # the second look at each finding
     if purpose in {"trim", "undo"}:
-        maps.append({**_rule("", resource, ["get", "patch"]), **only})
-        if receipts == "cluster":
-            maps.append(_rule("", ["secrets"], ["create", "get", "list", "patch"]))
+        maps.append({**_rule("", resources, ["get", "patch"]), **only})
     if purpose == "verify":
-        maps.append({**_rule("", resource, ["get", "watch"]), **only})
-        if receipts == "cluster":
-            maps.append(_rule("", ["secrets"], ["get", "list"]))
+        maps.append({**_rule("", resources, ["get", "watch"]), **only})
+    if receipts == "cluster" and purpose in {"trim", "undo", "verify"}:
+        maps.append(_rule("", ["secrets"], ["create"] if purpose == "trim" else ["get", "list"]))
     if purpose == "record":
-        maps.append(_rule("", resource, ["list", "watch"]))
+        if unlisted:
+            maps.append(_rule("", unlisted, ["list", "watch"]))
         # without --kinds every custom resource is recorded, and nobody can say which there will be
-        subjects = [_split(kind) for kind in kinds] or [("*", "*")]
-        cluster += [_rule(group, name, ["list", "watch"]) for group, name in subjects]
+        cluster += [_rule(group, name, ["list", "watch"]) for group, name in subjects or [("*", "*")]]
     if purpose == "blame":
-        maps.append({**_rule("", resource, ["get"]), **only})
+        maps.append({**_rule("", resources, ["get"]), **only})
     return {"": cluster, namespace or "-": local}
 
 
@@ -97,20 +125,34 @@ def _pod_rules() -> Rules:
     return [_rule(group, resources, ["list"]) for group, resources in groups.items()]
 
 
-def _map(map_name: str | None) -> tuple[list[str], list[str]]:
-    if not map_name:
-        return ["configmaps", "secrets"], []
-    from ghostkey.cli.options import parse_holder
+def _maps(map_name: str | None, holders: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    """Plurals of the kinds of maps, and the names that rights are limited to."""
+    if map_name:
+        from ghostkey.cli.options import parse_holder
 
-    kind, name = parse_holder((map_name,))[0]
-    return [kind.resource], [name]
+        kind, name = parse_holder((map_name,))[0]
+        return [kind.resource], [name]
+    if holders:
+        from ghostkey.api import holder_kinds
+
+        return [kind.resource for kind in holder_kinds(holders)], []
+    return ["configmaps", "secrets"], []
 
 
-def _split(kind: str) -> tuple[str, str]:
-    resource, _, group = kind.partition(".")
-    if not resource:
-        raise UsageError(f"{kind!r} is no kind", "write its plural and group: tenants.demo.example.com")
-    return group, resource
+def _placed(kind: str) -> tuple[str, str]:
+    """Group and plural of a kind; raises UsageError where a rule for it would grant nothing."""
+    resource, dot, group = kind.partition(".")
+    if not dot and resource in CORE:
+        return "", resource
+    if _PLURAL.fullmatch(resource) and (group in SHORT_GROUPS or _GROUP.fullmatch(group)):
+        return group, resource
+    home = next((name for name, plurals in SHORT_GROUPS.items() if resource in plurals.split()), "")
+    hint = (
+        f"write {resource}.{home}"
+        if home
+        else "write its plural and whole group, tenants.demo.example.com: kubectl api-resources"
+    )
+    raise UsageError(f"nobody can say which group {kind!r} is in", hint)
 
 
 def _rule(group: str, resource: str | list[str], verbs: list[str]) -> dict[str, Any]:

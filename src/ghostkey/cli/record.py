@@ -55,7 +55,8 @@ def command(
 
     recorder = Recorder(client, chosen, KeyedHash(history.secret), parse_fields(fields), where.namespace or "", ready)
     with contextlib.suppress(ValueError):  # not the main thread, as in tests
-        signal.signal(signal.SIGTERM, lambda *_: recorder.stop())
-        signal.signal(signal.SIGINT, lambda *_: recorder.stop())
+        for name in ("SIGTERM", "SIGINT", "SIGHUP"):
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), lambda *_: recorder.stop())
     made = history.add(f"record-{secrets.token_hex(8)}", recorder.origin, client.config.server, recorder.events(seconds))
     click.echo(f"{made.key_events:,} key events, {made.subject_events:,} subject events", err=True)

@@ -77,7 +77,6 @@ def command(
     from ghostkey import api
     from ghostkey.cli import findings_file
     from ghostkey.cli.output import print_report
-    from ghostkey.kube.client import ApiClient
     from ghostkey.model.findings import Severity
     from ghostkey.model.refs import ObjectRef
 
@@ -89,8 +88,8 @@ def command(
     if all_namespaces and where.namespace:
         raise UsageError("-A and -n contradict each other")
     names = parse_holder(maps)
-    config = None if paths else where.config()
-    namespace = where.namespace or (config.namespace if config and names else "")
+    client = None if paths else where.client()
+    namespace = where.namespace or (client.config.namespace if client and names else "")
     scope = api.Scope(
         namespace=namespace,
         selector=selector,
@@ -100,13 +99,13 @@ def command(
         subject_kinds=kinds,
     )
     progress = ProgressLine()
-    if config is None:
-        snapshot = api.collect(api.manifests(paths, scope, progress))
+    if client is None:
+        snapshot = api.missing(api.collect(api.manifests(paths, scope, progress)), scope)
         links = api.declared_links(subjects, snapshot, [ObjectRef(kind, namespace, name) for kind, name in names])
         findings = api.with_writers(snapshot, api.analyse(snapshot, links, only))
     else:
-        source = api.cluster(ApiClient(config), scope, progress)
-        snapshot = api.collect(source, config.server)
+        source = api.cluster(client, scope, progress)
+        snapshot = api.missing(api.collect(source, client.config.server), scope, client)
         progress("looking for ghosts")
         links = api.declared_links(subjects, snapshot, [ObjectRef(kind, namespace, name) for kind, name in names])
         findings = api.confirm(source, api.analyse(snapshot, links, only))
@@ -115,9 +114,11 @@ def command(
     findings = [finding for finding in findings if _is_wanted(finding, namespace, names)]
     shown = [finding for finding in findings if finding.severity >= Severity[severity.upper()]]
     print_report(snapshot, shown, form, color=use_color(color))
-    findings_file.save(shown)
+    findings_file.save(findings, where.words(namespace=False) if client else "")
     _say(snapshot, findings, shown, form)
-    loud = fail_on != "never" and any(f.severity >= Severity[fail_on.upper()] and f.state != "unknown" for f in findings)
+    loud = [] if fail_on == "never" else [f for f in findings if f.severity >= Severity[fail_on.upper()] and f.state != "unknown"]
+    if loud and not any(finding in shown for finding in loud):
+        click.echo(f"{len(loud)} findings at or above --fail-on {fail_on} are hidden by --severity {severity}", err=True)
     # What could not be seen outranks what was seen: a script that reads 1 as "these are all" would be wrong.
     return 3 if snapshot.gaps else 1 if loud else 0
 
@@ -128,7 +129,8 @@ def _is_wanted(finding: Finding, namespace: str, names: list[tuple[Kind, str]]) 
 
 
 def _say(snapshot: Snapshot, findings: list[Finding], shown: list[Finding], form: str) -> None:
-    from ghostkey.cli.output import safe, summary
+    from ghostkey.cli.output import summary
+    from ghostkey.cli.terminal import safe
 
     counts = summary(snapshot, shown)
     for line in _gap_lines(snapshot.gaps):

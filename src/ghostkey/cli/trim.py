@@ -144,7 +144,7 @@ def _print_outcome(plan: Plan, outcome: Outcome, again: str, form: str) -> None:
     for note in outcome.notes:
         click.echo(f"note: {note}", err=True)
     if form == "json":
-        import msgspec
+        from ghostkey.cli.output import echo_json
 
         record = {
             "schema_version": 1,
@@ -156,7 +156,7 @@ def _print_outcome(plan: Plan, outcome: Outcome, again: str, form: str) -> None:
             "resource_version": outcome.receipt.resource_version,
             "notes": list(outcome.notes),
         }
-        click.echo(msgspec.json.format(msgspec.json.encode(record), indent=2))
+        echo_json(record)
 
 
 def _print_receipt(kept_at: str, receipt_id: str, again: str) -> None:
@@ -246,14 +246,14 @@ def _read_plan(plan_file: str) -> bytes:
 
 
 def _print_plan(plan: Plan, form: str) -> None:
-    from ghostkey.cli.output import safe
+    from ghostkey.cli.terminal import safe
     from ghostkey.cli.words import shares
 
     if form == "json":
-        import msgspec
+        from ghostkey.cli.output import echo_json
 
         document = {"schema_version": 1, "kind": "GhostkeyPlan", "plan": plan}
-        click.echo(msgspec.json.format(msgspec.json.encode(document), indent=2))
+        echo_json(document)
         return
     shown = plan.changes if form == "wide" else plan.changes[:SHOWN_KEYS]
     click.echo(f"{plan.holder}: remove {shares(plan.shares)} by {plan.strategy}")

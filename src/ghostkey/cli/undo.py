@@ -103,9 +103,8 @@ def _show(found: Receipt) -> None:
 
 def _list(kept: api.FileReceipts | api.ClusterReceipts, named: MapName | None, form: str) -> int:
     """Prints the receipts, the latest first; 3 when one of them could not be read."""
-    import msgspec
-
     from ghostkey import api
+    from ghostkey.cli.output import echo_json
     from ghostkey.cli.words import age
 
     damaged = 0
@@ -128,7 +127,7 @@ def _list(kept: api.FileReceipts | api.ClusterReceipts, named: MapName | None, f
         )
     if form == "json":
         document = {"schema_version": 1, "kind": "GhostkeyReceiptList", "receipts": records}
-        click.echo(msgspec.json.format(msgspec.json.encode(document), indent=2))
+        echo_json(document)
     elif records:
         rows = [["AGE", "MAP", "KEYS", "STATE", "ID"]]
         for record in records:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ghostkey.cli import CONTEXT
+from ghostkey.cli.countdown import Countdown
 from ghostkey.cli.options import ProgressLine, cluster_options, complete_map, parse_duration
 from ghostkey.cli.where import Where
 
@@ -45,13 +46,14 @@ def command(
     """Watch that trimmed keys stay gone, through reconciles and restarts of the operator.
 
     Restart the operator while it runs: what lives in its memory comes back then. Result: converged (exit 0), re-added
-    (exit 1, with the manager that did it) or still growing (exit 1).
+    (exit 1, with the manager that did it) or still growing (exit 1). Ctrl-C tells what was seen so far (exit 130 or 1).
     """
     import msgspec
 
     from ghostkey import api
     from ghostkey.cli._cluster import GHOSTS, findings_of_map, receipts_at, trim_of
-    from ghostkey.cli.output import safe
+    from ghostkey.cli.output import echo_json
+    from ghostkey.cli.terminal import safe
     from ghostkey.cli.words import count
 
     seconds = parse_duration(duration)
@@ -88,16 +90,19 @@ def command(
     def begin() -> None:
         click.echo(f"watching {count(len(trimmed) or len(inner), 'trimmed key')} of {holder} for {duration}", err=True)
 
-    seen = api.verify(client, holder, trimmed, seconds, on_watching=begin, on_readded=tell, stop_at_first=fail_fast)
+    seen = api.Watched()
+    with Countdown(seconds, lambda: f"watching {holder}: {seen.writes} writes, {told} keys back", progress):
+        api.verify(client, holder, trimmed, seconds, on_watching=begin, on_readded=tell, stop_at_first=fail_fast, seen=seen)
     if told > TOLD_KEYS:
         click.echo(f"… and {told - TOLD_KEYS} more (-o json lists all)", err=True)
     back = list(seen.readded)
-    if inner and not seen.is_gone:
+    if inner and not seen.is_gone and not seen.is_interrupted:
         back += _inner_back(client, holder, inner)
-    after = 0 if seen.is_gone else ghosts()
+    # who ends it by hand wants to know what was seen, and not to wait for another look at the cluster
+    after = None if seen.is_interrupted else 0 if seen.is_gone else ghosts()
     progress.done()
-    grown = max(0, after - before - len(back))
-    result = "re-added" if back else "still growing" if grown else "converged"
+    grown = 0 if after is None else max(0, after - before - len(back))
+    result = "re-added" if back else "interrupted" if seen.is_interrupted else "still growing" if grown else "converged"
     writers = ", ".join(f"{name} ({count})" for name, count in sorted(seen.writers.items())) or "nobody"
     if form == "json":
         record = {
@@ -115,15 +120,15 @@ def command(
             "ghosts_after": after,
             "is_gone": seen.is_gone,
         }
-        click.echo(msgspec.json.format(msgspec.json.encode(record), indent=2))
+        echo_json(record)
     else:
         click.echo(
             f"{result}: {len(back)} of {len(trimmed) + len(inner)} trimmed keys came back in {seen.seconds:.0f} s; "
-            f"{seen.writes} writes by {writers}; keys {seen.first_count} → {seen.last_count}, ghosts {before} → {after}"
+            f"{seen.writes} writes by {writers}; keys {seen.first_count} → {seen.last_count}, ghosts {before} → {'?' if after is None else after}"
         )
         if seen.is_gone:
             click.echo(f"{holder} was deleted meanwhile", err=True)
-    return 0 if result == "converged" else 1
+    return {"converged": 0, "interrupted": 130}.get(result, 1)
 
 
 def _inner_back(client: ApiClient, holder: ObjectRef, inner: list[Removed]) -> list[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -38,7 +40,8 @@ class Where:
         """A client for the cluster that the options choose. Raises ConfigError; asks the cluster nothing yet."""
         from ghostkey.kube.client import ApiClient
 
-        return ApiClient(self.config(namespace))
+        is_seen = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        return ApiClient(self.config(namespace), _say_waiting if is_seen else None)
 
     def words(self, *, namespace: bool = True) -> str:
         """The options to repeat in a command that shall go to the same place: ` --context X -n NS`, quoted for a shell.
@@ -49,3 +52,11 @@ class Where:
         given += [("--as-group", group) for group in self.as_group]
         given += [("-n", self.namespace)] if namespace else []
         return "".join(f" {option} {shlex.quote(value)}" for option, value in given if value)
+
+
+def _say_waiting(server: str) -> None:
+    """The line on a terminal that says for whom we wait, until there is an answer."""
+    from ghostkey.cli.terminal import CLEAR, safe
+
+    sys.stderr.write(f"{CLEAR}waiting for {safe(server)} …" if server else CLEAR)
+    sys.stderr.flush()

@@ -24,7 +24,7 @@ from ghostkey.inference.style import Shapes, Style, is_setting, is_telling
 from ghostkey.inference.template import UNDASHED_UUID, UUID, Template
 from ghostkey.model.events import Identity, KeysSeen, Shape
 from ghostkey.model.findings import Attribution, Certainty, Subject
-from ghostkey.model.refs import Kind
+from ghostkey.model.refs import SECRETS, Kind
 from ghostkey.store.snapshot import Snapshot
 
 SAMPLE_MOST = 256  # keys of one map that are taken apart
@@ -102,13 +102,18 @@ class _Match:
 
 
 def infer(
-    snapshot: Snapshot, links: Sequence[Link] = (), index: SubjectIndex | None = None, watch: Watch = lambda *_: None
+    snapshot: Snapshot,
+    links: Sequence[Link] = (),
+    index: SubjectIndex | None = None,
+    maps: Sequence[KeysSeen] | None = None,
+    watch: Watch = lambda *_: None,
 ) -> list[MapResult]:
-    """What can be said of every map in the snapshot, in its order; maps about which nothing is said are left out.
+    """What can be said of these maps, or every map in the snapshot, in their order; maps about which nothing is said are left out.
 
     `watch` is told every case that was weighed, and its verdict.
     """
-    return _Inference(snapshot, index or SubjectIndex(snapshot.subjects), links, watch=watch).run(snapshot.maps)
+    chosen = snapshot.maps if maps is None else maps
+    return _Inference(snapshot, index or SubjectIndex(snapshot.subjects), links, watch=watch).run(chosen)
 
 
 def infer_dependents(snapshot: Snapshot, groups: Sequence[KeysSeen], index: SubjectIndex) -> list[MapResult]:
@@ -680,7 +685,7 @@ class _Inference:
         if kinds_of_family or (live_rows and (len(live_rows) >= 2 or 2 * len(live_rows) >= len(with_uid))):
             self._lost_by_uid(result, with_uid, live_rows, lost, kinds or kinds_of_family)
             return
-        if not result.attributions:
+        if not result.attributions and seen.holder.kind != SECRETS:
             pairs = {i: identity for i, identity in seen.identities.items() if identity.name and not identity.uid}
             if len(pairs) >= 3:
                 self._lost_by_name(result, pairs)
@@ -697,6 +702,7 @@ class _Inference:
         kinds: list[Kind],
     ) -> None:
         seen = result.seen
+        is_secret = seen.holder.kind == SECRETS
         attribution = Attribution(
             "uid in the value", tuple(kinds), Certainty.OBSERVED, len(set(live_rows.values())),
             len(live_rows) / max(1, len(seen.keys)), 0.0, "cluster",
@@ -710,11 +716,15 @@ class _Inference:
                 continue
             if identity.kind and identity.kind not in {kind.kind for kind in kinds}:
                 continue
+            if is_secret and seen.shapes[i].name == "uuid":
+                continue  # a bare UUID in a Secret is more often a token than anybody's UID
             subject = Subject(kinds[0], identity.namespace, identity.name, identity.uid)
             twin = self._twin(identity.namespace, identity.name, kinds) if identity.name else None
             if twin is None:
                 twin = self._key_twin(seen.keys[i], result, kinds)
             why = self._uncovered((subject,), seen, attribution)
+            if is_secret:
+                subject = Subject(kinds[0], "", "")
             state = "unknown" if why else "recreated" if twin is not None else "gone"
             note = f"a {kinds[0].kind} of the same name lives with another UID" if twin is not None else ""
             result.lost.append(Lost(i, state, attribution, (subject,), note, why))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import base64
+import contextlib
 import http.client
-import json
 import re
 import selectors
 import socket
@@ -12,19 +11,25 @@ import ssl
 import threading
 import time
 import urllib.parse
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from typing import Any
 
+import msgspec
+
 import ghostkey
+from ghostkey.foreign import UnreadableError, decode_json
+from ghostkey.kube.answers import TooLargeError, decode_event, decode_named, described, is_large, read_body, read_line
 from ghostkey.kube.config import ClientConfig
-from ghostkey.model.errors import AccessDenied, AnswerLost, ApiFailed, GhostkeyError
+from ghostkey.kube.connect import Dialer, ProxyFailedError
+from ghostkey.kube.waiting import Waiting
+from ghostkey.model.errors import AccessDenied, AnswerLost, ApiFailed, GhostkeyError, NotAsked
 
 PAGE = 500  # objects of a first page, as kubectl
 # Later pages have what fits PAGE_BYTES: fewer pages cost the server less, and small ones bound the memory of large objects.
 PAGE_LEAST, PAGE_MOST, PAGE_BYTES = 50, 1_000, 3 << 20
-TIMEOUT_SECONDS = 60
+TIMEOUT_SECONDS = 60  # without a byte of an answer, unless --request-timeout says otherwise
 FIELD_MANAGER = "ghostkey"
 JSON = "application/json"
 JSON_PATCH = "application/json-patch+json"
@@ -33,27 +38,28 @@ MERGE_PATCH = "application/merge-patch+json"
 METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 RETRY_PAUSES_SECONDS = (0.1, 0.4, 1.2)
 RETRIED = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
+# what asking again would not mend: a certificate, a proxy that says no, a limit on time or size
+FINAL = (ssl.SSLError, ProxyFailedError, TimeoutError, TooLargeError)
 # the list's own metadata comes first; a page's continue token is in its first bytes
-_CONTINUE = re.compile(rb'"continue":"([^"]*)"')
+_CONTINUE = re.compile(rb'"continue"\s*:\s*"([^"]*)"')
 _HEAD_BYTES = 2000
+MESSAGE_CHARACTERS = 2_000  # of an error's own words
+TOO_LARGE = "TooLarge"  # reason of an answer that was not read to its end
 
 
 class ApiClient:
     """Talks to one API server as one user. Safe to use from several threads; each keeps a connection of its own."""
 
-    def __init__(self, config: ClientConfig) -> None:
+    def __init__(self, config: ClientConfig, on_waiting: Callable[[str], None] | None = None) -> None:
+        """`on_waiting` is told the server's address when an answer takes long, and "" when there is one."""
         self.config = config
-        parts = urllib.parse.urlsplit(config.server)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ApiFailed(f"server {config.server!r} in {config.origin} is no http or https URL")
-        self._tls = parts.scheme == "https"
-        self._host, self._port = parts.hostname, parts.port or (443 if self._tls else 80)
-        self._prefix = parts.path
+        self._dialer = Dialer(config)
+        self._where = f"{self._dialer.host}:{self._dialer.port}"
+        self._prefix = self._dialer.prefix + self._dialer.path
+        self._waiting = Waiting(self._where, on_waiting)
         self._local = threading.local()
         self._context: ssl.SSLContext | None = None
         self._lock = threading.Lock()
-        limit = config.request_timeout
-        self._timeout = TIMEOUT_SECONDS if limit is None else limit or None
 
     # requests
 
@@ -64,12 +70,12 @@ class ApiClient:
     def get_object(self, path: str) -> dict[str, Any] | None:
         """The decoded object, or None when the server says 404."""
         try:
-            decoded: dict[str, Any] = json.loads(self.get(path))
+            body = self.get(path)
         except ApiFailed as error:
             if error.status == HTTPStatus.NOT_FOUND:
                 return None
             raise
-        return decoded
+        return decode_named(path, body)
 
     def write(self, method: str, path: str, body: bytes, content_type: str = JSON, *, dry_run: bool = False) -> dict[str, Any]:
         """The object as the server has it after a POST, PUT or PATCH.
@@ -81,10 +87,10 @@ class ApiClient:
         params = {"fieldManager": FIELD_MANAGER} | ({"dryRun": "All"} if dry_run else {})
         answer = self._request(method, path, params, body, {"Content-Type": content_type, "Accept": JSON})
         try:
-            decoded: dict[str, Any] = json.loads(answer)
+            decoded: dict[str, Any] = decode_json(answer)
             if decoded["metadata"]["uid"] and decoded["metadata"]["resourceVersion"]:
                 return decoded
-        except (ValueError, LookupError, TypeError, RecursionError):
+        except (UnreadableError, LookupError, TypeError):
             pass
         raise self._lost(method, path, "the answer is not the object that was written")
 
@@ -99,13 +105,17 @@ class ApiClient:
         are then newer than the first, which is said by nobody but cannot lose an object.
         """
         query = {**(params or {}), "limit": str(limit or PAGE)}
-        body = self.get(path, query, accept)
+        body = self._page(path, query, accept)
         if not self._continue_token(body):
             yield body
             return
         with ThreadPoolExecutor(1) as pool:
+            before = ""
             while True:
                 token = self._continue_token(body)
+                if token and token == before:
+                    raise NotAsked(f"the server answers the pages of {path} with the same one again and again")
+                before = token
                 if limit is None:
                     fitting = int(query["limit"]) * PAGE_BYTES // len(body)
                     query["limit"] = str(min(PAGE_MOST, max(PAGE_LEAST, fitting)))
@@ -117,8 +127,15 @@ class ApiClient:
 
     def _page(self, path: str, query: dict[str, str], accept: str) -> bytes:
         try:
-            return self.get(path, query, accept)
+            body = self.get(path, query, accept)
+            if is_large(body):
+                raise ApiFailed(f"the answer to {path} has more in it than is read at once", reason=TOO_LARGE)
+            return body
         except ApiFailed as error:
+            if error.reason == TOO_LARGE and (limit := int(query["limit"])) > 1:
+                # a page of the largest objects there can be: fewer of them fit
+                query["limit"] = str(limit // 8 or 1)
+                return self._page(path, query, accept)
             if error.status != HTTPStatus.GONE or not error.reason:
                 raise
             return self.get(path, {**query, "continue": error.reason}, accept)
@@ -126,31 +143,43 @@ class ApiClient:
     @staticmethod
     def _continue_token(body: bytes) -> str:
         found = _CONTINUE.search(body, 0, _HEAD_BYTES)
-        if found is None and b'"items":' not in body[:_HEAD_BYTES]:
+        if found is None and b'"items"' not in body[:_HEAD_BYTES]:
             # some aggregated API servers write the metadata last
-            return str((json.loads(body).get("metadata") or {}).get("continue") or "")
-        return json.loads(b'"' + found[1] + b'"') if found else ""
+            try:
+                return str(msgspec.json.decode(body, type=_ListHead).metadata.token or "")
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                return ""  # it is no list, which whoever decodes it will say
+        try:
+            return str(decode_json(b'"' + found[1] + b'"')) if found else ""
+        except UnreadableError:
+            return ""
 
     def watch(self, path: str, params: Mapping[str, str], seconds: float) -> Iterator[dict[str, Any]]:
         """Decoded watch events until the server ends the watch or `seconds` have passed."""
         deadline = time.monotonic() + seconds
         whole = max(1, int(seconds) + 1)
         query = {**params, "watch": "1", "allowWatchBookmarks": "true", "timeoutSeconds": str(whole)}
-        connection = self._connect()
         try:
-            connection.request("GET", self._url(path, query), headers=self._headers({"Accept": JSON}))
-            response = connection.getresponse()
-            if response.status >= HTTPStatus.BAD_REQUEST:
-                raise self._failure("GET", path, response.status, response.read())
+            with self._waiting:
+                connection = self._open()
+        except (OSError, http.client.HTTPException) as error:
+            raise self._unreachable("watch", path, error) from None
+        sock = connection.sock
+        try:
+            with self._waiting, self._limited(sock, time.monotonic()):
+                connection.request("GET", self._url(path, query), headers=self._headers({"Accept": JSON}))
+                response = connection.getresponse()
+            if response.status >= HTTPStatus.MULTIPLE_CHOICES:
+                raise self._failure("GET", path, response.status, _answer(response))
             while (left := deadline - time.monotonic()) > 0:
-                if connection.sock is not None:
-                    connection.sock.settimeout(left)
-                line = response.readline()
+                sock.settimeout(left)
+                try:
+                    line = read_line(response)
+                except TimeoutError:
+                    return
                 if not line:
                     return
-                yield json.loads(line)
-        except TimeoutError:
-            return
+                yield decode_event(path, line)
         except (OSError, http.client.HTTPException) as error:
             raise self._unreachable("watch", path, error) from None
         finally:
@@ -173,10 +202,11 @@ class ApiClient:
         pauses = iter(RETRY_PAUSES_SECONDS)
         while True:
             try:
-                status, answer, retry_after = self._send(method, url, body, headers)
+                with self._waiting:
+                    status, answer, retry_after = self._send(method, url, body, headers)
             except _NotSentError as error:
                 self.close()
-                pause = None if isinstance(error.cause, ssl.SSLError) else next(pauses, None)
+                pause = None if isinstance(error.cause, FINAL) else next(pauses, None)
                 if pause is None:
                     raise self._unreachable(method, path, error.cause) from None
                 time.sleep(pause)
@@ -185,12 +215,12 @@ class ApiClient:
                 self.close()
                 if is_write:
                     raise self._lost(method, path, _words(error)) from None
-                pause = None if isinstance(error, ssl.SSLError) else next(pauses, None)
+                pause = None if isinstance(error, FINAL) else next(pauses, None)
                 if pause is None:
                     raise self._unreachable(method, path, error) from None
                 time.sleep(pause)
                 continue
-            if status < (HTTPStatus.MULTIPLE_CHOICES if is_write else HTTPStatus.BAD_REQUEST):
+            if status < HTTPStatus.MULTIPLE_CHOICES:
                 return answer
             if status == HTTPStatus.UNAUTHORIZED and not renewed and self.config.can_renew():
                 renewed = True
@@ -209,24 +239,24 @@ class ApiClient:
             raise failure
 
     def _send(self, method: str, url: str, body: bytes | None, headers: dict[str, str]) -> tuple[int, bytes, str]:
+        began = time.monotonic()
         connection = getattr(self._local, "connection", None)
-        if connection is not None and method != "GET" and _has_ended(connection):
+        if connection is not None and (connection.sock is None or (method != "GET" and _has_ended(connection))):
             # a write down a connection that the server has closed meanwhile would be one that nobody answers
             self.close()
             connection = None
         if connection is None:
             try:
-                connection = self._connect()
-                if connection.sock is None:
-                    connection.connect()
+                connection = self._open()
             except (OSError, http.client.HTTPException) as error:
                 raise _NotSentError(error) from error
             self._local.connection = connection
-        connection.request(method, url, body, self._headers(headers))
-        response = connection.getresponse()
-        answer = response.read()
+        with self._limited(connection.sock, began):
+            connection.request(method, url, body, self._headers(headers))
+            response = connection.getresponse()
+            answer = _answer(response)
         retry_after = response.getheader("Retry-After") or ""
-        return response.status, answer, retry_after if retry_after.isdigit() else ""
+        return response.status, answer, retry_after if retry_after.isascii() and retry_after.isdigit() else ""
 
     def _url(self, path: str, params: Mapping[str, str] | None) -> str:
         return self._prefix + path + ("?" + urllib.parse.urlencode(params) if params else "")
@@ -234,7 +264,7 @@ class ApiClient:
     def _headers(self, headers: Mapping[str, str]) -> Any:
         message = http.client.HTTPMessage()
         message["User-Agent"] = f"ghostkey/{ghostkey.__version__}"
-        for name, value in (*headers.items(), *self.config.headers):
+        for name, value in (*headers.items(), *self._dialer.headers.items(), *self.config.headers):
             message[name] = value  # appends: Impersonate-Group may come several times
         credentials = self.config.credentials()
         if credentials.token:
@@ -245,27 +275,8 @@ class ApiClient:
 
     # connections
 
-    def _connect(self) -> http.client.HTTPConnection:
-        proxy = self.config.proxy()
-        context = self._tls_context() if self._tls else None
-        if proxy.startswith(("socks5://", "socks5h://")):
-            return self._through_socks(proxy, context)
-        name = self.config.tls_server_name
-        if context is not None and name:
-            connection: http.client.HTTPConnection = _NamedHTTPSConnection(
-                self._host, self._port, context=context, timeout=self._timeout, server_name=name
-            )
-        elif proxy and context is not None:
-            parts = urllib.parse.urlsplit(proxy)
-            if parts.scheme != "http" or not parts.hostname:
-                raise ApiFailed(f"proxy {parts.scheme}://{parts.hostname} is not supported", "use an http:// or socks5:// proxy")
-            connection = http.client.HTTPSConnection(parts.hostname, parts.port or 80, context=context, timeout=self._timeout)
-            connection.set_tunnel(self._host, self._port, _proxy_authorization(parts))
-        elif context is not None:
-            connection = http.client.HTTPSConnection(self._host, self._port, context=context, timeout=self._timeout)
-        else:
-            connection = http.client.HTTPConnection(self._host, self._port, timeout=self._timeout)
-        return connection
+    def _open(self) -> http.client.HTTPConnection:
+        return self._dialer.open(self._tls_context() if self._dialer.needs_tls else None, self.config.request_timeout)
 
     def _tls_context(self) -> ssl.SSLContext:
         with self._lock:
@@ -273,31 +284,50 @@ class ApiClient:
                 self._context = self.config.ssl_context()
             return self._context
 
-    def _through_socks(self, proxy: str, context: ssl.SSLContext | None) -> http.client.HTTPConnection:
+    @contextlib.contextmanager
+    def _limited(self, sock: Any, began: float) -> Iterator[None]:
+        """Ends what is waited for on a connection when the request has taken too long. Raises TimeoutError then."""
+        limit = self.config.request_timeout
+        sock.settimeout(TIMEOUT_SECONDS if limit is None else None)
+        is_late = threading.Event()
+
+        def cut() -> None:
+            is_late.set()
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
+        timer = threading.Timer(began + limit - time.monotonic(), cut) if limit else None
+        if timer:
+            timer.daemon = True
+            timer.start()
+        late = TimeoutError(f"no whole answer within {limit or 0:g} s (--request-timeout)")
         try:
-            from python_socks.sync import Proxy
-        except ImportError:
-            raise ApiFailed(
-                f"proxy {proxy.rsplit('@', maxsplit=1)[-1]} needs python-socks", "pip install 'ghostkey[socks]'"
-            ) from None
-        # python-socks spells the remote-name variant as an option, kubectl as another scheme
-        dialer = Proxy.from_url(proxy.replace("socks5h://", "socks5://"), rdns=True)
-        connection = http.client.HTTPConnection(self._host, self._port, timeout=self._timeout)
-        plain: socket.socket = dialer.connect(self._host, self._port, timeout=self._timeout)
-        name = self.config.tls_server_name or self._host
-        connection.sock = context.wrap_socket(plain, server_hostname=name) if context else plain
-        return connection
+            yield
+        except (OSError, http.client.HTTPException) as error:
+            if is_late.is_set():
+                raise late from None
+            if isinstance(error, TimeoutError):
+                raise TimeoutError(f"no answer within {TIMEOUT_SECONDS} s") from None
+            raise
+        else:
+            if is_late.is_set():
+                raise late
+        finally:
+            if timer:
+                timer.cancel()
 
     # what went wrong
 
     def _failure(self, method: str, path: str, status: int, answer: bytes) -> GhostkeyError:
         try:
-            said = json.loads(answer)
-            message, reason = str(said.get("message") or ""), str(said.get("reason") or "")
+            said = decode_json(answer)
+            message, reason = str(said.get("message") or "")[:MESSAGE_CHARACTERS], str(said.get("reason") or "")
             # on 410 the server offers a token to go on from; it travels in `reason`
             offered = str((said.get("metadata") or {}).get("continue") or "")
-        except (ValueError, AttributeError):
-            message, reason, offered = answer[:300].decode(errors="replace").strip(), "", ""
+        except (UnreadableError, AttributeError):
+            is_page = answer.lstrip().startswith(b"<")
+            message = described(answer) if is_page else answer[:300].decode(errors="replace").strip()
+            reason = offered = ""
         phrase = f"{status} {HTTPStatus(status).phrase}" if status in HTTPStatus.__members__.values() else str(status)
         what = f"{_verb(method)} {path.partition('?')[0]}: {phrase}: {message}".rstrip(": ")
         if status == HTTPStatus.UNAUTHORIZED:
@@ -311,12 +341,19 @@ class ApiClient:
         return ApiFailed(what, status=status, reason=offered or reason)
 
     def _unreachable(self, method: str, path: str, error: Exception) -> GhostkeyError:
-        where = f"{self._host}:{self._port}"
+        where = self._where
         if isinstance(error, ssl.SSLCertVerificationError):
             return ApiFailed(
                 f"{where}: TLS certificate not accepted: {error.verify_message}",
                 f"check certificate-authority of the cluster in {self.config.origin}",
             )
+        if isinstance(error, ProxyFailedError) and self._dialer.proxy:
+            return ApiFailed(
+                f"cannot {_verb(method)} {path.partition('?')[0]} at {where}: {error}",
+                f"the proxy is that of {self._dialer.proxy.said_by}; nothing goes around it",
+            )
+        if isinstance(error, TooLargeError):
+            return ApiFailed(f"cannot {_verb(method)} {path.partition('?')[0]} at {where}: {error}", reason=TOO_LARGE)
         return ApiFailed(
             f"cannot {_verb(method)} {path.partition('?')[0]} at {where}: {_words(error)}",
             f"is the server of context {self.config.context!r} running and reachable? kubectl cluster-info",
@@ -334,7 +371,25 @@ class _NotSentError(Exception):
         self.cause = cause
 
 
+class _Token(msgspec.Struct):
+    token: str | None = msgspec.field(name="continue", default=None)
+
+
+class _ListHead(msgspec.Struct):
+    metadata: _Token = msgspec.field(default_factory=_Token)
+
+
+def _answer(response: http.client.HTTPResponse) -> bytes:
+    body = read_body(response)
+    if HTTPStatus.MULTIPLE_CHOICES <= response.status < HTTPStatus.BAD_REQUEST:
+        # where to is all that a redirect says, and following it would take the credentials there
+        return f"it redirects to {response.getheader('Location') or 'nowhere'}".encode()
+    return body
+
+
 def _words(error: Exception) -> str:
+    if isinstance(error, http.client.IncompleteRead):
+        return "the answer was cut"  # its own words count bytes
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
@@ -354,30 +409,11 @@ def _is_refusal(status: int, answer: bytes) -> bool:
     if not HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
         return False
     try:
-        said = json.loads(answer)
-    except (ValueError, RecursionError):
+        said = decode_json(answer)
+    except UnreadableError:
         return False
     return isinstance(said, dict) and said.get("kind") == "Status" and said.get("status") == "Failure"
 
 
-class _NamedHTTPSConnection(http.client.HTTPSConnection):
-    """Checks the certificate against another name than the host's: tls-server-name."""
-
-    def __init__(self, host: str, port: int, *, context: ssl.SSLContext, timeout: float | None, server_name: str) -> None:
-        super().__init__(host, port, context=context, timeout=timeout)
-        self._server_name, self._named_context = server_name, context
-
-    def connect(self) -> None:
-        http.client.HTTPConnection.connect(self)
-        self.sock = self._named_context.wrap_socket(self.sock, server_hostname=self._server_name)
-
-
 def _verb(method: str) -> str:
     return {"GET": "read", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}.get(method, method)
-
-
-def _proxy_authorization(parts: urllib.parse.SplitResult) -> dict[str, str]:
-    if not parts.username:
-        return {}
-    pair = f"{urllib.parse.unquote(parts.username)}:{urllib.parse.unquote(parts.password or '')}"
-    return {"Proxy-Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}

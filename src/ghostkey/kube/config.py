@@ -5,49 +5,22 @@ from __future__ import annotations
 import base64
 import binascii
 import datetime
-import json
 import os
 import ssl
-import subprocess
-import tempfile
 import urllib.parse
-import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ghostkey.kube.credentials import ConfigError, Credentials, is_header_text
+from ghostkey.kube.exec_plugin import Plugin
+from ghostkey.kube.typed import Entry
 from ghostkey.model.errors import GhostkeyError, UsageError
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-EXEC_SECONDS = 60
-# the API kinds of credential plug-ins; Source: client.authentication.k8s.io in k8s.io/client-go v0.37
-EXEC_VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
-EXPIRY_MARGIN = datetime.timedelta(seconds=30)
-
-
-class ConfigError(GhostkeyError):
-    """A kubeconfig is missing, broken or contradicts itself."""
-
-    exit_code = 2
-
-
-@dataclass(slots=True)
-class Credentials:
-    """What goes with a request. Never printed: `repr` hides it all."""
-
-    token: str = ""
-    basic: str = ""
-    certificate_pem: bytes = b""
-    key_pem: bytes = b""
-    expires: datetime.datetime | None = None
-
-    def __repr__(self) -> str:
-        return "Credentials(…)"
-
-    def is_fresh(self) -> bool:
-        """Whether they will still hold for half a minute."""
-        return self.expires is None or datetime.datetime.now(datetime.UTC) + EXPIRY_MARGIN < self.expires
+TOKEN_FILE_AGE = datetime.timedelta(minutes=1)  # projected tokens rotate; this is well inside their lifetime
+FILE_BYTES = 16 << 20  # of a kubeconfig, a certificate or a token
 
 
 @dataclass(slots=True)
@@ -68,9 +41,9 @@ class ClientConfig:
     proxy_url: str = ""
     request_timeout: float | None = None
     headers: list[tuple[str, str]] = field(default_factory=list)
-    _user: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    _user: Entry = field(default_factory=lambda: Entry(None, "nobody"), repr=False)
     _base: Path = field(default_factory=Path, repr=False)
-    _cluster: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    _cluster: Entry = field(default_factory=lambda: Entry(None, "no cluster"), repr=False)
     _credentials: Credentials | None = field(default=None, repr=False)
 
     def credentials(self, *, renew: bool = False) -> Credentials:
@@ -85,101 +58,55 @@ class ClientConfig:
 
     def ssl_context(self) -> ssl.SSLContext:
         """TLS as the cluster entry and the current credentials ask for."""
-        context = ssl.create_default_context(cadata=self.ca_pem or None)
+        try:
+            context = ssl.create_default_context(cadata=self.ca_pem or None)
+        except (ssl.SSLError, ValueError):
+            raise ConfigError(f"certificate-authority of {self._cluster.whose} holds no certificate in PEM") from None
         # CAs of clusters are often older than RFC 5280 strictness, which Python 3.13 turned on by default
         context.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", 0)
         if self.insecure:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
-        credentials = self.credentials()
-        if credentials.certificate_pem:
-            _load_pair(context, credentials)
+        self.credentials().load_into(context, self._user.whose)
         return context
 
-    def proxy(self) -> str:
-        """The proxy's URL, from the cluster entry or the environment; empty for none."""
-        if self.proxy_url:
-            return self.proxy_url
-        parts = urllib.parse.urlsplit(self.server)
-        if not parts.hostname or urllib.request.proxy_bypass(parts.netloc):
-            return ""
-        return urllib.request.getproxies().get(parts.scheme, "")
-
     def _load_credentials(self) -> Credentials:
+        found = self._plugin_credentials() if "exec" in self._user else self._own_credentials()
+        found.check(self._user.whose)
+        return found
+
+    def _plugin_credentials(self) -> Credentials:
+        spec = self._user.entry("exec")
+        told = {"server", "certificate-authority-data"}
+        cluster = {key: value for key, value in self._cluster.fields.items() if key in told}
+        return Plugin.read(spec, self._base).run(cluster if spec.flag("provideClusterInfo") else None)
+
+    def _own_credentials(self) -> Credentials:
         user = self._user
         if "auth-provider" in user:
             raise ConfigError(
-                f"user {self.user!r} in {self.origin} uses the auth-provider {user['auth-provider'].get('name')!r}, "
-                "which Kubernetes removed in 1.26",
+                f"{user.whose} uses the auth-provider {user.entry('auth-provider').text('name')!r}, which Kubernetes removed in 1.26",
                 "use an exec credential plug-in, as kubectl now needs too",
             )
-        if "exec" in user:
-            return self._run_plugin(user["exec"])
         found = Credentials(
-            certificate_pem=self._bytes("client-certificate"),
-            key_pem=self._bytes("client-key"),
-            token=str(user.get("token") or ""),
+            certificate_pem=self._bytes("client-certificate"), key_pem=self._bytes("client-key"), token=user.text("token")
         )
-        if token_file := user.get("tokenFile"):
-            found.token = _read(self._base / token_file, "token file").decode().strip()
-            # projected tokens rotate; a minute is well inside their lifetime
-            found.expires = datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=1)
-        if user.get("username"):
-            pair = f"{user['username']}:{user.get('password', '')}"
-            found.basic = base64.b64encode(pair.encode()).decode()
+        if token_file := user.text("tokenFile"):
+            # the file is newer than the entry, and the entry is there for when the file cannot be read; as client-go
+            try:
+                found.token = _read(self._base / token_file, "token file").decode(errors="replace").strip()
+            except ConfigError:
+                if not found.token:
+                    raise
+            found.expires = datetime.datetime.now(datetime.UTC) + TOKEN_FILE_AGE
+        if name := user.text("username"):
+            if found.token:
+                raise ConfigError(f"{user.whose} has a token and a username", "keep one of them, as kubectl needs too")
+            found.basic = base64.b64encode(f"{name}:{user.text('password')}".encode()).decode()
         return found
 
     def _bytes(self, name: str) -> bytes:
-        return _inline_or_file(self._user, name, self._base, f"user {self.user!r} in {self.origin}")
-
-    def _run_plugin(self, spec: Mapping[str, Any]) -> Credentials:
-        command, version = str(spec.get("command", "")), str(spec.get("apiVersion", ""))
-        if version not in EXEC_VERSIONS:
-            raise ConfigError(
-                f"exec plug-in {command!r} of user {self.user!r} in {self.origin} has apiVersion {version!r}",
-                f"set it to one of {', '.join(EXEC_VERSIONS)}",
-            )
-        info: dict[str, Any] = {"apiVersion": version, "kind": "ExecCredential", "spec": {"interactive": False}}
-        if spec.get("provideClusterInfo"):
-            info["spec"]["cluster"] = {
-                key: value for key, value in self._cluster.items() if key in {"server", "certificate-authority-data"}
-            }
-        environment = {**os.environ, "KUBERNETES_EXEC_INFO": json.dumps(info)}
-        environment |= {str(pair["name"]): str(pair["value"]) for pair in spec.get("env") or ()}
-        # a relative path with a slash is relative to the kubeconfig, as in client-go
-        program = str(self._base / command) if "/" in command and not command.startswith("/") else command
-        try:
-            done = subprocess.run(
-                [program, *map(str, spec.get("args") or ())],
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=EXEC_SECONDS,
-                check=False,
-            )
-        except FileNotFoundError:
-            hint = str(spec.get("installHint") or f"install {command!r} or put it on PATH").strip()
-            raise ConfigError(f"exec plug-in {command!r} of user {self.user!r} is not installed", hint) from None
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise ConfigError(f"exec plug-in {command!r} of user {self.user!r} failed: {error}") from None
-        if done.returncode:
-            # stderr is the plug-in's own message to people; stdout may hold a token and is never shown
-            said = done.stderr.decode(errors="replace").strip()[-500:]
-            raise ConfigError(
-                f"exec plug-in {command!r} of user {self.user!r} ended with code {done.returncode}: {said}",
-                f"run it by hand to see why: {command} {' '.join(map(str, spec.get('args') or ()))}".rstrip(),
-            )
-        try:
-            status = json.loads(done.stdout)["status"]
-            expires = status.get("expirationTimestamp")
-            return Credentials(
-                token=status.get("token", ""),
-                certificate_pem=status.get("clientCertificateData", "").encode(),
-                key_pem=status.get("clientKeyData", "").encode(),
-                expires=datetime.datetime.fromisoformat(expires) if expires else None,
-            )
-        except (ValueError, KeyError, AttributeError, TypeError):
-            raise ConfigError(f"exec plug-in {command!r} of user {self.user!r} printed no ExecCredential") from None
+        return _inline_or_file(self._user, name, self._base)
 
 
 def load_config(
@@ -200,11 +127,23 @@ def load_config(
     config = _from_files(present, context) if present else _in_cluster(paths)
     if namespace:
         config.namespace = namespace
-    if impersonate:
-        config.headers.append(("Impersonate-User", impersonate))
+    if impersonate or impersonate_groups:
+        # one by one over what the kubeconfig says, as kubectl's flags
+        given = {"Impersonate-User"} if impersonate else set()
+        given |= {"Impersonate-Group"} if impersonate_groups else set()
+        config.headers = [pair for pair in config.headers if pair[0] not in given]
+        config.headers += [("Impersonate-User", impersonate)] if impersonate else []
         config.headers += [("Impersonate-Group", group) for group in impersonate_groups]
-    elif impersonate_groups:
-        raise UsageError("--as-group needs --as")
+    if config.headers and not any(name == "Impersonate-User" for name, _ in config.headers):
+        # the API server would take such a request for the user's own
+        if impersonate_groups:
+            raise UsageError("--as-group needs --as")
+        raise ConfigError(
+            f"user {config.user!r} in {config.origin} impersonates groups, a UID or more without a user", "add `as`"
+        )
+    for name, value in config.headers:
+        if not is_header_text(value):
+            raise ConfigError(f"{name}: {value!r} has a line feed or another character that no header may hold")
     return config
 
 
@@ -226,19 +165,21 @@ def _config_paths(kubeconfig: str | None) -> tuple[list[Path], bool]:
 
 
 def _parse(path: Path) -> dict[str, Any]:
+    from ghostkey.foreign import TooMuchError, UnreadableError, decode_json, load_yaml
+
     text = _read(path, "kubeconfig")
     try:
-        if text.lstrip().startswith(b"{"):
-            parsed = json.loads(text)
-        else:
-            from ghostkey.kube.yaml_text import load_yaml
-
+        try:
+            parsed = decode_json(text) if text.lstrip().startswith(b"{") else load_yaml(text)
+        except TooMuchError:
+            raise
+        except UnreadableError:
             parsed = load_yaml(text)
-    except Exception as error:  # noqa: BLE001 (yaml's errors cannot be named before yaml is imported)
-        # yaml and json quote the text around the fault, which may be a token: say only where it is
-        mark = getattr(error, "problem_mark", None)
-        line = mark.line + 1 if mark else getattr(error, "lineno", 0)
-        raise ConfigError(f"kubeconfig {path} is not valid YAML (line {line})") from None
+    except TooMuchError as error:
+        raise ConfigError(f"kubeconfig {path} is not read: {error}") from None
+    except UnreadableError as error:
+        # say only where it is: the text around the fault may be a token
+        raise ConfigError(f"kubeconfig {path} is not valid YAML" + (f" (line {error.line})" if error.line else "")) from None
     if not isinstance(parsed, dict):
         raise ConfigError(f"kubeconfig {path} holds no configuration")
     return parsed
@@ -246,7 +187,11 @@ def _parse(path: Path) -> dict[str, Any]:
 
 def _read(path: Path, what: str) -> bytes:
     try:
-        return path.read_bytes()
+        with path.open("rb") as handle:
+            content = handle.read(FILE_BYTES + 1)
+        if len(content) > FILE_BYTES:
+            raise ConfigError(f"{what} {path} is larger than {FILE_BYTES >> 20} MiB")
+        return content
     except OSError as error:
         raise ConfigError(f"cannot read {what} {path}: {error.strerror}") from None
 
@@ -259,39 +204,54 @@ def _from_files(paths: Sequence[Path], context: str | None) -> ClientConfig:
     if not wanted:
         raise ConfigError(f"no current-context in {origin}", "choose one with --context")
 
-    def entry(section: str, inner: str, name: str) -> tuple[Path, dict[str, Any]]:
+    def entry(section: str, inner: str, name: str) -> tuple[Path, Entry]:
+        known = set()
         for path, config in parsed:
-            for item in config.get(section) or ():
-                if isinstance(item, dict) and item.get("name") == name:
-                    return path.parent, item.get(inner) or {}
-        known = sorted({str(i.get("name")) for _, c in parsed for i in c.get(section) or () if isinstance(i, dict)})
-        raise ConfigError(f"no {inner} {name!r} in {origin}", f"known: {', '.join(known) or 'none'}")
+            for item in Entry(config, f"kubeconfig {path}").entries(section):
+                if item.fields.get("name") == name:
+                    return path.parent, Entry(item.fields.get(inner), f"{inner} {name!r} in {path}")
+                known.add(str(item.fields.get("name")))
+        raise ConfigError(f"no {inner} {name!r} in {origin}", f"known: {', '.join(sorted(known)) or 'none'}")
 
     _, chosen = entry("contexts", "context", wanted)
-    cluster_base, cluster = entry("clusters", "cluster", str(chosen.get("cluster", "")))
-    user_name = str(chosen.get("user") or "")
-    user_base, user = entry("users", "user", user_name) if user_name else (cluster_base, {})
-    if not cluster.get("server"):
-        raise ConfigError(f"cluster {chosen.get('cluster')!r} in {origin} has no server")
-    ca = _inline_or_file(cluster, "certificate-authority", cluster_base, f"cluster {chosen.get('cluster')!r} in {origin}")
-    config = ClientConfig(
-        server=str(cluster["server"]).rstrip("/"),
-        namespace=str(chosen.get("namespace") or "default"),
+    cluster_base, cluster = entry("clusters", "cluster", chosen.text("cluster"))
+    user_name = chosen.text("user")
+    user_base, user = entry("users", "user", user_name) if user_name else (cluster_base, Entry(None, f"nobody in {origin}"))
+    if not cluster.text("server"):
+        raise ConfigError(f"{cluster.whose} has no server")
+    ca = _inline_or_file(cluster, "certificate-authority", cluster_base)
+    insecure = cluster.flag("insecure-skip-tls-verify")
+    if ca and insecure:
+        raise ConfigError(
+            f"{cluster.whose} has a certificate-authority and insecure-skip-tls-verify", "keep one of them, as kubectl needs too"
+        )
+    return ClientConfig(
+        server=cluster.text("server").rstrip("/"),
+        namespace=chosen.text("namespace") or "default",
         origin=origin,
         context=wanted,
         user=user_name,
         ca_pem=ca.decode(errors="replace"),
-        insecure=bool(cluster.get("insecure-skip-tls-verify")),
-        tls_server_name=str(cluster.get("tls-server-name") or ""),
-        proxy_url=str(cluster.get("proxy-url") or ""),
+        insecure=insecure,
+        tls_server_name=cluster.text("tls-server-name"),
+        proxy_url=cluster.text("proxy-url"),
+        headers=_impersonation(user),
         _user=user,
         _base=user_base,
         _cluster=cluster,
     )
-    if user.get("as"):
-        config.headers.append(("Impersonate-User", str(user["as"])))
-        config.headers += [("Impersonate-Group", str(group)) for group in user.get("as-groups") or ()]
-    return config
+
+
+def _impersonation(user: Entry) -> list[tuple[str, str]]:
+    """Headers for `as`, `as-groups`, `as-uid` and `as-user-extra`. Source: k8s.io/client-go v0.37 transport/round_trippers.go"""
+    headers = [("Impersonate-User", name)] if (name := user.text("as")) else []
+    headers += [("Impersonate-Group", group) for group in user.texts("as-groups")]
+    headers += [("Impersonate-Uid", uid)] if (uid := user.text("as-uid")) else []
+    extra = user.entry("as-user-extra")
+    for key in extra.fields:
+        name = urllib.parse.quote(str(key), safe="!#$&'*+-.^_`|~")
+        headers += [(f"Impersonate-Extra-{name}", value) for value in extra.texts(key)]
+    return headers
 
 
 def _in_cluster(tried: Sequence[Path]) -> ClientConfig:
@@ -309,27 +269,16 @@ def _in_cluster(tried: Sequence[Path]) -> ClientConfig:
         context="in-cluster",
         user="service account",
         ca_pem=_read(SERVICE_ACCOUNT / "ca.crt", "CA certificate").decode(),
-        _user={"tokenFile": str(SERVICE_ACCOUNT / "token")},
+        _user=Entry({"tokenFile": str(SERVICE_ACCOUNT / "token")}, f"the service account in {SERVICE_ACCOUNT}"),
     )
 
 
-def _inline_or_file(entry: Mapping[str, Any], name: str, base: Path, where: str) -> bytes:
-    if inline := entry.get(f"{name}-data"):
+def _inline_or_file(entry: Entry, name: str, base: Path) -> bytes:
+    if inline := entry.text(f"{name}-data"):
         try:
             return base64.b64decode(inline, validate=True)
         except (binascii.Error, ValueError):
-            raise ConfigError(f"{name}-data of {where} is not base64") from None
-    if path := entry.get(name):
-        return _read(base / str(path), name)
+            raise ConfigError(f"{name}-data of {entry.whose} is not base64") from None
+    if path := entry.text(name):
+        return _read(base / path, name)
     return b""
-
-
-def _load_pair(context: ssl.SSLContext, credentials: Credentials) -> None:
-    # ssl reads certificates from files only; this one is private and lives for one call
-    with tempfile.NamedTemporaryFile(prefix="ghostkey-") as handle:
-        handle.write(credentials.certificate_pem + b"\n" + credentials.key_pem)
-        handle.flush()
-        try:
-            context.load_cert_chain(handle.name)
-        except ssl.SSLError as error:
-            raise ConfigError(f"client certificate and key do not go together: {error.reason}") from None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
+from ghostkey.kube.answers import decode_object, not_asked
 from ghostkey.kube.client import ApiClient
-from ghostkey.model.errors import AccessDenied, ApiFailed, GhostkeyError
+from ghostkey.model.errors import AccessDenied, ApiFailed, NotFound, UsageError
 from ghostkey.model.events import Gap
 from ghostkey.model.refs import Kind
 
@@ -31,18 +31,25 @@ def discover(client: ApiClient) -> Discovered:
     """The kinds that can be listed, without those of COMPUTED_GROUPS. A group that does not answer is a gap, as is one whose answer is stale."""
     kinds: list[Kind] = []
     gaps: list[Gap] = []
+    wanted = "the kinds that it serves"
     for root in ("/api", "/apis"):
-        answer = json.loads(client.get(root, accept=AGGREGATED))
-        if answer.get("kind") == "APIGroupDiscoveryList":
-            for group in answer.get("items") or ():
-                if (group.get("metadata") or {}).get("name") not in COMPUTED_GROUPS:
-                    _read_aggregated(group, kinds, gaps)
-        elif root == "/api":
-            _read_version(client, "", "v1", kinds, gaps)
-        else:
-            for group in answer.get("groups") or ():
-                if group["name"] not in COMPUTED_GROUPS:
-                    _read_version(client, str(group["name"]), str(group["preferredVersion"]["version"]), kinds, gaps)
+        body = client.get(root, accept=AGGREGATED)
+        answer = decode_object(root, body, wanted)
+        try:
+            if answer.get("kind") == "APIGroupDiscoveryList":
+                for group in answer["items"]:
+                    if (group.get("metadata") or {}).get("name") not in COMPUTED_GROUPS:
+                        _read_aggregated(group, kinds, gaps)
+            elif root == "/api" and answer.get("kind") == "APIVersions":
+                _read_version(client, "", "v1", kinds, gaps)
+            elif answer.get("kind") == "APIGroupList":
+                for group in answer["groups"]:
+                    if group["name"] not in COMPUTED_GROUPS:
+                        _read_version(client, str(group["name"]), str(group["preferredVersion"]["version"]), kinds, gaps)
+            else:
+                raise not_asked(root, body, wanted)
+        except (AttributeError, LookupError, TypeError):
+            raise not_asked(root, body, wanted) from None
     return Discovered(tuple(kinds), tuple(gaps))
 
 
@@ -74,7 +81,10 @@ def _read_aggregated(group: dict[str, Any], kinds: list[Kind], gaps: list[Gap]) 
 
 def _read_version(client: ApiClient, group: str, version: str, kinds: list[Kind], gaps: list[Gap]) -> None:
     try:
-        answer = json.loads(client.get(f"/apis/{group}/{version}" if group else f"/api/{version}"))
+        path = f"/apis/{group}/{version}" if group else f"/api/{version}"
+        answer = decode_object(path, client.get(path), "the kinds that it serves")
+        if answer.get("kind") != "APIResourceList":
+            raise ApiFailed(f"the answer to {path} is no APIResourceList")
     except (AccessDenied, ApiFailed) as error:
         gaps.append(_unknown_group(group, version, str(error)))
         return
@@ -99,7 +109,7 @@ def _unknown_group(group: str, version: str, why: str) -> Gap:
 
 
 def resolve(word: str, kinds: tuple[Kind, ...]) -> Kind:
-    """The kind a user's word means. Raises GhostkeyError when none or several are meant."""
+    """The kind a user's word means. Raises NotFound when none, and UsageError when several are meant."""
     found = [kind for kind in kinds if kind.answers_to(word)]
     if len(found) > 1:
         # as kubectl: the core group and the built-in groups win over others of the same name
@@ -108,6 +118,6 @@ def resolve(word: str, kinds: tuple[Kind, ...]) -> Kind:
     if len(found) == 1:
         return found[0]
     if not found:
-        raise GhostkeyError(f"the server serves no kind {word!r}", "kubectl api-resources lists them")
+        raise NotFound(f"the server serves no kind {word!r}", "kubectl api-resources lists them")
     choices = ", ".join(kind.qualified for kind in found)
-    raise GhostkeyError(f"{word!r} may be any of {choices}", "write the one you mean")
+    raise UsageError(f"{word!r} may be any of {choices}", "write the one you mean")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from ghostkey.foreign import UnreadableError, decode_json
 from ghostkey.kube.objects import ManagedFieldsEntry, decode_managed_fields
 from ghostkey.model.events import FieldOwner
 
@@ -17,7 +18,7 @@ def field_owners(raw: bytes | None, field: str = "data", *, with_keys: bool = Tr
         return ()
     try:
         entries = decode_managed_fields(raw)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ()
     return tuple(
         FieldOwner(entry.manager, entry.operation, entry.time, _keys(entry, field) if with_keys else None) for entry in entries
@@ -28,8 +29,8 @@ def _keys(entry: ManagedFieldsEntry, field: str) -> frozenset[str]:
     if not entry.fields:
         return frozenset()
     try:
-        level = msgspec.json.decode(entry.fields)
-    except msgspec.DecodeError:
+        level = decode_json(entry.fields)
+    except UnreadableError:
         return frozenset()
     for part in field.split("."):
         level = level.get(f"f:{part}") if isinstance(level, dict) else None

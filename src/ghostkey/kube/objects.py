@@ -49,7 +49,15 @@ class MapObject(msgspec.Struct, rename="camel"):
 class MapList(msgspec.Struct):
     """ConfigMapList or SecretList."""
 
-    items: list[MapObject] | None = None
+    kind: str = ""
+    items: list[MapObject] | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class RawList(msgspec.Struct):
+    """A list whose items are not decoded yet."""
+
+    kind: str = ""
+    items: list[msgspec.Raw] | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class MetadataOnly(msgspec.Struct):
@@ -61,7 +69,8 @@ class MetadataOnly(msgspec.Struct):
 class MetadataList(msgspec.Struct):
     """PartialObjectMetadataList, or any other list whose items have metadata."""
 
-    items: list[MetadataOnly] | None = None
+    kind: str = ""
+    items: list[MetadataOnly] | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class LooseObject(msgspec.Struct):
@@ -74,7 +83,8 @@ class LooseObject(msgspec.Struct):
 class LooseList(msgspec.Struct):
     """Pods and workloads, for their Pod specs."""
 
-    items: list[LooseObject] | None = None
+    kind: str = ""
+    items: list[LooseObject] | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class ManagedFieldsEntry(msgspec.Struct, rename={"fields": "fieldsV1"}):
@@ -89,6 +99,7 @@ class ManagedFieldsEntry(msgspec.Struct, rename={"fields": "fieldsV1"}):
 
 decode_maps = msgspec.json.Decoder(MapList).decode
 decode_map = msgspec.json.Decoder(MapObject).decode
+decode_raw_list = msgspec.json.Decoder(RawList).decode
 decode_metadata = msgspec.json.Decoder(MetadataList).decode
 decode_loose = msgspec.json.Decoder(LooseList).decode
 decode_managed_fields = msgspec.json.Decoder(list[ManagedFieldsEntry]).decode

@@ -28,9 +28,8 @@ def has_pod_spec(kind: Kind) -> bool:
 
 def key_uses(kind: Kind, namespace: str, name: str, spec: Any) -> Iterator[KeyUse]:
     """What one Pod or workload uses; `spec` is the object's decoded spec."""
-    part: Any
-    for part in POD_SPECS[kind.group, kind.resource]:
-        spec = spec.get(part) if isinstance(spec, dict) else None
+    for step in POD_SPECS[kind.group, kind.resource]:
+        spec = spec.get(step) if isinstance(spec, dict) else None
     if not isinstance(spec, dict):
         return
     user = f"{kind.kind} {namespace}/{name}"
@@ -42,31 +41,31 @@ def key_uses(kind: Kind, namespace: str, name: str, spec: Any) -> Iterator[KeyUs
         for container in _list(spec.get(list_name)):
             where = str(container.get("name"))
             for variable in _list(container.get("env")):
-                source = variable.get("valueFrom") or {}
-                if ref := source.get("configMapKeyRef"):
+                source = _dict(variable.get("valueFrom"))
+                if ref := _dict(source.get("configMapKeyRef")):
                     yield use("ConfigMap", ref.get("name"), ref.get("key"), f"env {variable.get('name')} of {where}")
-                if ref := source.get("secretKeyRef"):
+                if ref := _dict(source.get("secretKeyRef")):
                     yield use("Secret", ref.get("name"), ref.get("key"), f"env {variable.get('name')} of {where}")
             for origin in _list(container.get("envFrom")):
-                if ref := origin.get("configMapRef"):
+                if ref := _dict(origin.get("configMapRef")):
                     yield use("ConfigMap", ref.get("name"), None, f"envFrom of {where}")
-                if ref := origin.get("secretRef"):
+                if ref := _dict(origin.get("secretRef")):
                     yield use("Secret", ref.get("name"), None, f"envFrom of {where}")
     for volume in _list(spec.get("volumes")):
         how = f"volume {volume.get('name')}"
-        if source := volume.get("configMap"):
+        if source := _dict(volume.get("configMap")):
             yield from _items(use, "ConfigMap", source.get("name"), source, how)
-        if source := volume.get("secret"):
+        if source := _dict(volume.get("secret")):
             yield from _items(use, "Secret", source.get("secretName"), source, how)
-        for source in _list((volume.get("projected") or {}).get("sources")):
-            if part := source.get("configMap"):
+        for source in _list(_dict(volume.get("projected")).get("sources")):
+            if part := _dict(source.get("configMap")):
                 yield from _items(use, "ConfigMap", part.get("name"), part, f"projected {how}")
-            if part := source.get("secret"):
+            if part := _dict(source.get("secret")):
                 yield from _items(use, "Secret", part.get("name"), part, f"projected {how}")
         for driver, field in _SECRET_OF_VOLUME.items():
-            if source := volume.get(driver):
-                ref = source.get(field)
-                holder = ref.get("name") if isinstance(ref, dict) else ref
+            if options := _dict(volume.get(driver)):
+                reference = options.get(field)
+                holder = reference.get("name") if isinstance(reference, dict) else reference
                 if holder:
                     yield use("Secret", holder, None, f"{driver} {how}")
     for ref in _list(spec.get("imagePullSecrets")):
@@ -84,6 +83,10 @@ _SECRET_OF_VOLUME = {
     "scaleIO": "secretRef",
     "storageos": "secretRef",
 }
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _list(value: Any) -> list[dict[str, Any]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+PLACES = 40  # of an error that are told
+
 
 class GhostkeyError(Exception):
     """What failed on what, in the other side's words; `hint` is the next command."""
@@ -33,6 +35,12 @@ class SourceDamaged(GhostkeyError):
     """A file could not be read as what it claims to be."""
 
 
+class NoSuchPath(SourceDamaged):
+    """A file or folder that was named is not there: a slip of the pen, as any other wrong word of a command."""
+
+    exit_code = 2
+
+
 class ApiFailed(GhostkeyError):
     """The API server answered with an error, or did not answer. `status` is 0 when there was no answer."""
 
@@ -40,6 +48,19 @@ class ApiFailed(GhostkeyError):
         super().__init__(message, hint)
         self.status = status
         self.reason = reason
+
+
+class NotFound(ApiFailed):
+    """What was named is not there: a slip of the pen, as any other wrong word of a command."""
+
+    exit_code = 2
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message, hint, status=404)
+
+
+class NotAsked(ApiFailed):
+    """A server's answer is not what was asked for: a login page, another kind, nothing."""
 
 
 class PlanOutdated(GhostkeyError):
@@ -85,3 +106,23 @@ class PutBack(Unsettled):
     ) -> None:
         super().__init__(message, hint, receipt_id, kept_at)
         self.keys = keys or {}
+
+
+def place_of(error: BaseException) -> str:
+    """What sort of error it is and where it was raised; never what it says, which may quote a value."""
+    ours = [place for place in places_of(error) if place.startswith("ghostkey/")]
+    return f"{type(error).__name__} at {ours[-1]}" if ours else type(error).__name__
+
+
+def places_of(error: BaseException) -> list[str]:
+    """The places that an error came through, the last one where it was raised; without what any of them holds."""
+    found = []
+    frames = error.__traceback__
+    while frames is not None:
+        file = frames.tb_frame.f_code.co_filename.replace("\\", "/")
+        _, is_ours, rest = file.rpartition("/ghostkey/")
+        name = f"ghostkey/{rest}" if is_ours else "/".join(file.split("/")[-2:])
+        found.append(f"{name}:{frames.tb_lineno} in {frames.tb_frame.f_code.co_name}")
+        frames = frames.tb_next
+    # an endless recursion comes through one place a thousand times
+    return found if len(found) <= PLACES else [*found[: PLACES // 2], "…", *found[-PLACES // 2 :]]

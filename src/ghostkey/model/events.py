@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from ghostkey.model.refs import Kind, ObjectRef
+from ghostkey.model.refs import SECRETS, Kind, ObjectRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,11 @@ class KeysSeen:
     identities: dict[int, Identity] = dataclasses.field(default_factory=dict)
     meta: HolderMeta | None = None
     _key_set: frozenset[str] | None = dataclasses.field(default=None, repr=False, compare=False)
+
+    @property
+    def is_veiled(self) -> bool:
+        """Whether the keys are entries of a document in a Secret's value: their names are part of the secret."""
+        return bool(self.path) and self.holder.kind == SECRETS
 
     @property
     def key_set(self) -> frozenset[str]:

@@ -30,7 +30,10 @@ class Certainty(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a key was written for. `namespace` is empty when the template does not tell or the kind has none."""
+    """What a key was written for. `namespace` is empty when the template does not tell or the kind has none.
+
+    Without name and UID it is known from a Secret's value alone, and who it is stays in there.
+    """
 
     kind: Kind
     namespace: str
@@ -38,7 +41,11 @@ class Subject:
     uid: str = ""
 
     def __str__(self) -> str:
-        return f"{self.kind.kind} " + (f"{self.namespace}/" if self.namespace else "") + (self.name or self.uid)
+        return (
+            f"{self.kind.kind} "
+            + (f"{self.namespace}/" if self.namespace else "")
+            + (self.name or self.uid or "that its value names")
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +88,7 @@ class Finding:
 
     @property
     def fingerprint(self) -> str:
-        """Twelve hex digits that stay the same from scan to scan while the finding does."""
+        """Twelve hex digits that stay the same from scan to scan while the finding does, live or from a dump of the cluster."""
         ref, kind = self.key, self.key.holder.kind
-        parts = (self.analysis, ref.holder.cluster, kind.qualified, ref.holder.namespace, ref.holder.name, ref.field)
+        parts = (self.analysis, "", kind.qualified, ref.holder.namespace, ref.holder.name, ref.field)
         return hashlib.sha256("\0".join((*parts, *ref.path, ref.key)).encode("utf-8", "surrogatepass")).hexdigest()[:12]

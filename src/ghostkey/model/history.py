@@ -119,4 +119,7 @@ def rfc3339(at: int | None) -> str:
     """The time in UTC to the second, or nothing."""
     if at is None:
         return ""
-    return (_EPOCH + at * _MICROSECOND).strftime("%Y-%m-%dT%H:%M:%SZ")
+    try:
+        return (_EPOCH + at * _MICROSECOND).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except OverflowError:
+        return ""  # a year that no calendar here has

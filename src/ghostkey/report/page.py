@@ -5,6 +5,8 @@ No script, no network: SVG and tables, which keyboards and screen readers can wa
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import html
 from collections.abc import Iterator
 from typing import Any
@@ -26,6 +28,15 @@ svg .grid{stroke:var(--line)}svg .key{fill:var(--key)}svg .subject{fill:var(--su
 svg .area{fill:none;stroke:var(--key);stroke-width:2}svg .forecast{fill:none;stroke:var(--key);stroke-width:2;stroke-dasharray:3 4}
 details{margin:.5rem 0}summary{cursor:pointer}summary:focus-visible,a:focus-visible,.scroll:focus-visible{outline:3px solid var(--subject);outline-offset:2px}
 """
+# the hash of the one style that may be, and nothing else: no script, picture, frame or form, whatever a name holds
+_POLICY = "; ".join(
+    [
+        "default-src 'none'",
+        f"style-src 'sha256-{base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()}'",
+        "base-uri 'none'",
+        "form-action 'none'",
+    ]
+)
 
 
 def page(story: Story) -> str:
@@ -33,7 +44,9 @@ def page(story: Story) -> str:
     title = f"{story.kind}/{story.name} in {story.namespace}"
     present = sum(bool(row["is_present"]) for row in story.keys)
     parts = [
-        f"<!doctype html><html lang=en><head><meta charset=utf-8><meta name=viewport content='width=device-width,initial-scale=1'>"
+        f"<!doctype html><html lang=en><head><meta charset=utf-8>"
+        f'<meta http-equiv=Content-Security-Policy content="{_POLICY}"><meta name=referrer content=no-referrer>'
+        f"<meta name=viewport content='width=device-width,initial-scale=1'>"
         f"<title>{_e(title)} · ghostkey</title><style>{_STYLE}</style></head><body><main>",
         f"<h1>{_e(title)}</h1><p>{present:,} keys, <strong>{len(story.ghosts):,}</strong> of them outlive their subject.</p>",
         *_classes(story),

@@ -47,7 +47,7 @@ def key_lines(story: Story, key: str, moments: list[Moment]) -> Iterator[str]:
     """The life of one key against that of its subject, and why it is still there."""
     life = next((row for row in story.keys if row["key"] == key), None)
     ghost = next((row for row in story.ghosts if row["key"] == key), None)
-    yield f"{story.kind}/{story.name} in {story.namespace}: {key}"
+    yield f"{story.kind}/{story.name} in {story.namespace}: {key_name(life) if life else key}"
     days = {(moment.at or 0) // DAY for moment in moments if moment.at is not None}
     for moment in moments:
         at = when(moment.at) if len(days) > 1 else when(moment.at)[11:] or "?"

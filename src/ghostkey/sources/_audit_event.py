@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from ghostkey.foreign import UnreadableError, decode_json
 from ghostkey.model.history import microseconds
 from ghostkey.sources._states import decoded
 
@@ -85,7 +86,7 @@ class MergePatch(msgspec.Struct, forbid_unknown_fields=True):
 
 Patched = dict[str, dict[str, bytes | None]]  # field → key → value, None for one that goes
 # everything that decoding hostile bytes raises
-UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, UnreadableError)
 decode_event = msgspec.json.Decoder(Event).decode
 decode_object = msgspec.json.Decoder(Object).decode
 decode_merge_patch = msgspec.json.Decoder(MergePatch).decode
@@ -104,7 +105,7 @@ def content_of(kind: str, found: Object) -> dict[str, dict[str, bytes]]:
 def patched(body: bytes, kind: str) -> Patched | None:
     """What a patch of a map sets and removes: merge and strategic patches, JSON patches; None when it cannot be told."""
     try:
-        return patched_by(msgspec.json.decode(body), kind)
+        return patched_by(decode_json(body), kind)
     except UNREADABLE:
         return None
 

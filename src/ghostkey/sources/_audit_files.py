@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ghostkey.model.errors import SourceDamaged
+from ghostkey.model.errors import NoSuchPath, SourceDamaged
 from ghostkey.sources._audit_event import received
 
 BLOCK_BYTES = 1 << 20
@@ -44,7 +44,7 @@ def in_order(paths: Iterable[Path]) -> list[Path]:
         elif path.is_file():
             files.append(path)
         else:
-            raise SourceDamaged(f"{path} does not exist", "name an audit log, or a folder of them")
+            raise NoSuchPath(f"{path} does not exist", "name an audit log, or a folder of them")
     if len(files) < 2:
         return files
     return sorted(files, key=lambda file: first_time(file) or sys.maxsize)

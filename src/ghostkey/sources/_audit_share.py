@@ -9,24 +9,24 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
 import signal
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
 
 from ghostkey.model.history import HistoryEvent, KeyEvent, Writer
 from ghostkey.sources._audit_files import Piece
 from ghostkey.sources._states import KeyedHash, Place, States
-from ghostkey.sources.audit_log import AuditLog, Head, Holder
+from ghostkey.sources.audit_log import AuditLog, Head, Holder, UndecidedError
 from ghostkey.store.history import Parts
 
+PR_SET_PDEATHSIG = 1  # Source: Linux prctl(2)
+ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 HELD_BYTES = 32 << 20  # a log of which more must be held back is better read in turn
-
-
-class UndecidedError(Exception):
-    """A share cannot be read without what came before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +141,14 @@ def read_shared(log: AuditLog, shares: Sequence[list[Piece]], digest: KeyedHash,
     """The events of the first share and of what the others hand over; theirs go to `parts`."""
     # a copy of this process begins at once, but is safe only where no other thread could hold a lock
     way = "fork" if sys.platform == "linux" and threading.active_count() == 1 else "spawn"
-    # an interrupt from the keyboard ends helpers at once and without a word
-    interrupt = (signal.SIGINT, signal.SIG_DFL)
-    pool = ProcessPoolExecutor(len(shares) - 1, multiprocessing.get_context(way), signal.signal, interrupt)
+    processes = multiprocessing.get_context(way)
+    # nobody writes into this pipe: it ends when we do, however that is, and helpers end with it
+    alive, ours = processes.Pipe(duplex=False)
+    known = (alive, ours.fileno() if way == "fork" else None, os.getpid())
+    pool = ProcessPoolExecutor(len(shares) - 1, processes, _begin_helper, known)
     try:
-        work = [pool.submit(_read_share, number, pieces, digest, parts) for number, pieces in enumerate(shares) if number]
+        with _undisturbed():
+            work = [pool.submit(_read_share, number, pieces, digest, parts) for number, pieces in enumerate(shares) if number]
         yield from log.read(shares[0])
         for number, future in enumerate(work, 1):
             handover = None
@@ -157,6 +160,46 @@ def read_shared(log: AuditLog, shares: Sequence[list[Piece]], digest: KeyedHash,
                 parts.drop(number)
                 yield from log.read(shares[number])
     except BaseException:
+        ours.close()
         pool.shutdown(wait=False, cancel_futures=True)
         raise
     pool.shutdown()
+    ours.close()
+    alive.close()
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Holds signals back while helpers are started: what they raise within the interpreter's own steps of a fork is lost."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _begin_helper(alive: Connection, inherited: int | None, parent: int) -> None:
+    """Makes sure that a helper ends with the process that it helps, also when that is killed."""
+    if inherited is not None:
+        os.close(inherited)  # the other end of the pipe, of which a fork has a copy
+    for number in ENDING:
+        signal.signal(number, signal.SIG_DFL)  # at once and without a word
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+    if sys.platform == "linux":
+        import ctypes
+
+        with contextlib.suppress(OSError, AttributeError):  # a C library without it: the pipe does the same, a little later
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    def watch() -> None:
+        with contextlib.suppress(OSError, EOFError):
+            alive.recv_bytes()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

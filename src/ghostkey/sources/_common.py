@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+REVISION_DIGITS = 18  # what fits 63 bits whatever they are
+
 
 def common_beginning(left: bytes, right: bytes, most: int, left_begin: int = 0, right_begin: int = 0) -> int:
     """Length of the common beginning, at most `most`: by halves, since comparing slices is far quicker than counting."""
@@ -53,4 +55,4 @@ def entries_at(document: Any, path: str) -> dict[str, Any] | None:
 def revision_of(resource_version: object) -> int | None:
     """etcd's revision in a resourceVersion; None where it is no number, since the API calls it opaque."""
     text = str(resource_version or "")
-    return int(text) if text.isdigit() else None
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= REVISION_DIGITS else None

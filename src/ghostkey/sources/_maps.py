@@ -9,14 +9,17 @@ from typing import Any
 
 import msgspec
 
+from ghostkey.foreign import TooMuchError, UnreadableError, load_yaml
 from ghostkey.kube.fields import field_owners
 from ghostkey.kube.objects import MapObject, Metadata
 from ghostkey.kube.sizes import stored_bytes
+from ghostkey.model.errors import place_of
 from ghostkey.model.events import WORD, FieldOwner, Gap, HolderMeta, Identity, KeysSeen, Shape, SubjectDetail
 from ghostkey.model.refs import SECRETS, Kind, ObjectRef
 from ghostkey.sources import _values
 
 YAML_BYTES = 4 << 20  # all YAML documents of one scan: about 3 s of parsing
+TOLD_VALUES = 5  # values that could not be read are named so often, and then counted
 PLAIN_NAMES = 10_000  # values kept because they could be names, all maps together: about 2 MB
 _YAML_MAPPING = re.compile(r"^( *)[\w\"'][^\n:{}]*:(?: |$)", re.MULTILINE)
 # managers that take part in moving a map from client-side to server-side apply
@@ -31,12 +34,24 @@ class MapReader:
         self._keep_writers = keep_writers
         self._yaml_left = YAML_BYTES
         self._yaml_skipped = 0
+        self._opaque = 0
+        self._gaps: list[Gap] = []
         self._names_left = PLAIN_NAMES
         self._word_lists: dict[int, list[Shape]] = {}
 
-    def read(self, kind: Kind, item: MapObject) -> Iterator[KeysSeen]:
-        """The batches of one ConfigMap or Secret: its fields, then the documents in its values."""
+    def read(self, kind: Kind, item: MapObject) -> list[KeysSeen]:
+        """The batches of one ConfigMap or Secret: its fields, then the documents in its values.
+
+        A map on which this fails, for whatever reason, is a gap and gives none: it must not take the other maps along.
+        """
         holder = object_ref(kind, item.metadata, self._cluster)
+        try:
+            return self._batches(kind, holder, item)
+        except Exception as error:  # noqa: BLE001 (a stranger's values are behind it, and all other maps wait)
+            self._gaps.append(Gap(f"{holder} was not looked into", f"this is a bug in ghostkey: {place_of(error)}"))
+            return []
+
+    def _batches(self, kind: Kind, holder: ObjectRef, item: MapObject) -> list[KeysSeen]:
         encoded = kind == SECRETS
         batches: list[KeysSeen] = []
         documents: list[tuple[str, str, Any]] = []
@@ -54,7 +69,7 @@ class MapReader:
                 batches.append(read_entries(holder, field, (key, *path), nested))
         for seen in batches:
             seen.meta = meta
-            yield seen
+        return batches
 
     def _read_field(
         self, holder: ObjectRef, field: str, content: dict[str, str], *, encoded: bool
@@ -77,7 +92,9 @@ class MapReader:
                 add_size(len(value) if value.isascii() else len(value.encode("utf-8", "surrogatepass")))
                 text = value
             if shape is _values.TEXT and document is None:
-                document = self._yaml(text)
+                document = self._yaml(text, holder, key)
+            elif shape is _values.OPAQUE:
+                self._note_opaque(holder, key, "it is no document of a size and depth that is worth reading")
             elif shape is WORD and self._names_left > 0 and not encoded and (name := _values.plain_name(value)):
                 identity = Identity(name=name)
                 self._names_left -= 1
@@ -95,7 +112,12 @@ class MapReader:
             found = self._word_lists[count] = [WORD] * count
         return found
 
-    def _yaml(self, text: str) -> Any:
+    def _note_opaque(self, holder: ObjectRef, key: str, why: str) -> None:
+        self._opaque += 1
+        if self._opaque <= TOLD_VALUES:
+            self._gaps.append(Gap(f"value {key} of {holder} was not looked into", why))
+
+    def _yaml(self, text: str, holder: ObjectRef, key: str) -> Any:
         """The mapping that a text holds as YAML, when it looks like one with siblings; None otherwise."""
         indents = [len(indent) for indent in _YAML_MAPPING.findall(text[:65536])]
         if len(indents) < _values.NESTED_ENTRIES or max(map(indents.count, set(indents))) < _values.NESTED_ENTRIES:
@@ -104,12 +126,13 @@ class MapReader:
             self._yaml_skipped += 1
             return None
         self._yaml_left -= len(text)
-        from ghostkey.kube.yaml_text import UNREADABLE, load_yaml
-
         try:
             return load_yaml(text)
-        except UNREADABLE:
-            return None
+        except TooMuchError as error:
+            self._note_opaque(holder, key, str(error))
+        except UnreadableError:
+            pass
+        return None
 
     def _meta(self, kind: Kind, item: MapObject, batches: list[KeysSeen]) -> HolderMeta:
         metadata = item.metadata
@@ -144,7 +167,10 @@ class MapReader:
         )
 
     def gaps(self) -> Iterator[Gap]:
-        """What the limits of the scan kept from being looked into."""
+        """What the limits of the scan kept from being looked into, and what could not be read."""
+        yield from self._gaps
+        if self._opaque > TOLD_VALUES:
+            yield Gap(f"{self._opaque - TOLD_VALUES} more values were not looked into", "they are like those that are named")
         if self._yaml_skipped:
             yield Gap(
                 f"{self._yaml_skipped} YAML documents in values were not looked into",
@@ -216,6 +242,8 @@ def read_map_field(kind: Kind, item: dict[str, Any], field: str, cluster: str = 
         kind, str(metadata.get("namespace") or ""), str(metadata.get("name")), str(metadata.get("uid") or ""), cluster
     )
     seen = read_entries(holder, field, (), {str(key): value for key, value in level.items()})
+    if kind == SECRETS:
+        seen.identities = _NO_IDENTITIES  # `stringData` of a manifest: what its values say stays in them
     seen.meta = HolderMeta(
         labels=metadata.get("labels") or {},
         annotations=metadata.get("annotations") or {},

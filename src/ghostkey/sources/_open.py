@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
-from ghostkey.model.errors import SourceDamaged, UsageError
+from ghostkey.model.errors import NoSuchPath, SourceDamaged, UsageError
 from ghostkey.model.history import HistoryEvent
 from ghostkey.sources._states import KeyedHash
 
@@ -32,7 +32,7 @@ def sort_of(path: Path) -> str:
     if str(path) == "-":
         return "audit"
     if not path.exists():
-        raise SourceDamaged(f"{path} does not exist", "name an audit log, an etcd snapshot or WAL, or a folder of dated dumps")
+        raise NoSuchPath(f"{path} does not exist", "name an audit log, an etcd snapshot or WAL, or a folder of dated dumps")
     if path.is_dir():
         if (path / ".git").exists():
             return "dumps"

@@ -9,8 +9,6 @@ from collections.abc import Container, Iterator, Mapping
 from hashlib import blake2b
 from typing import Any
 
-import msgspec
-
 from ghostkey.model.history import DELETE, NOBODY, SEEN, SET, KeyEvent, Writer
 from ghostkey.sources import _values
 
@@ -83,11 +81,6 @@ class MapStates:
     def forget(self, holder: tuple[str, str, str]) -> None:
         """Says that the map changed in a way that was not shown."""
         self._kept -= _size(self._states.pop(holder, None))
-
-    def facts(self, raw: bytes) -> tuple[Facts, object]:
-        """KeyedHash, size and shape of one value, and the document that it holds."""
-        name, document = self._shape(raw, is_secret=False)
-        return (self._digest(raw), len(raw), name), document
 
     def changes(
         self,
@@ -230,7 +223,7 @@ class MapStates:
     ) -> Iterator[KeyEvent]:
         """As `changes`, for a map-valued field of any other kind, whose entries are decoded already."""
         before = self._states.get(holder)
-        facts = {str(key): self._entry_facts(entry) for key, entry in entries.items()}
+        facts = {str(key): self._entry_facts(entry, is_secret=holder[0] == "secrets") for key, entry in entries.items()}
         after: States = {(field, ""): facts}
         old = {place: held for place, held in (before or {}).items() if place[0] == field}
         op = SET if is_new or before is not None else SEEN
@@ -277,13 +270,13 @@ class MapStates:
         """Whether a document was a map when it was larger: one that shrinks to two entries is still the same map."""
         return bool(before) and any(place[0] == field and place[1].split("/")[0] == key for place in before or ())
 
-    def _entry_facts(self, entry: object) -> Facts:
+    def _entry_facts(self, entry: object, *, is_secret: bool = False) -> Facts:
         if isinstance(entry, str):
-            facts, _ = self.facts(entry.encode("utf-8", "surrogatepass"))
-            return facts
-        raw = msgspec.json.encode(entry, order="sorted", enc_hook=str)
+            raw = entry.encode("utf-8", "surrogatepass")
+            return self._digest(raw), len(raw), self._shape(raw, is_secret=is_secret)[0]
+        raw = _values.encoded(entry)
         shape, _, size = _values.look_at_entry(entry)
-        return self._digest(raw), size, shape.name
+        return self._digest(raw), size, shape.name.partition(":")[0] if is_secret else shape.name
 
     def _diff(
         self,

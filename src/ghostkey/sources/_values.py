@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from ghostkey.foreign import TooMuchError, UnreadableError, decode_json
 from ghostkey.model.events import WORD, Identity, Shape
 
 EMPTY = Shape("empty")
@@ -22,6 +23,7 @@ TEXT = Shape("text")
 PEM = Shape("pem")
 PATH = Shape("path")
 BINARY = Shape("binary")
+OPAQUE = Shape("opaque")  # a document that is over the budget: its keys are not known
 LIST = Shape("list")
 DOUBLE_JSON = Shape("json", doubled="json in a JSON string")
 DOUBLE_BASE64 = Shape("word", doubled="base64 in base64")
@@ -30,6 +32,7 @@ TOMBSTONES = {"", "null", "{}", "[]", '""'}
 # A document larger than this is a data file, not a registry; parsing it would cost more than the whole scan.
 DOCUMENT_BYTES = 4 << 20
 SHAPE_FIELDS = 12
+FIELD_CHARACTERS = 64  # of a field's name that tell its shape
 NESTED_DEPTH = 3
 # Below this many entries a JSON object is a record, not a map; maps of records come in dozens.
 NESTED_ENTRIES = 3
@@ -44,7 +47,6 @@ _INNER_OBJECTS = ("metadata", "ref", "reference", "objectRef", "subject", "owner
 _PRINTABLE = re.compile(rb"[\x20-\x7e\r\n\t]+\Z")
 
 _shapes: dict[str, Shape] = {}
-_decode = msgspec.json.Decoder().decode
 
 
 def is_uuid(text: str) -> bool:
@@ -129,14 +131,11 @@ def is_double_base64(text: str) -> bool:
 def _look_at_quoted(value: str) -> tuple[Shape, Identity | None, Any]:
     if len(value) <= DOCUMENT_BYTES and value.endswith('"'):
         try:
-            inner = _decode(value.encode("utf-8", "surrogatepass"))
-        except (msgspec.DecodeError, UnicodeDecodeError):
+            inner = decode_json(value)
+            document = decode_json(inner) if isinstance(inner, str) and inner[:1] in {"{", "["} else None
+        except UnreadableError:
             return PHRASE, None, None
-        if isinstance(inner, str) and inner[:1] in {"{", "["}:
-            try:
-                document = _decode(inner.encode("utf-8", "surrogatepass"))
-            except (msgspec.DecodeError, UnicodeDecodeError):
-                return PHRASE, None, None
+        if document is not None:
             identity = _identity(document) if isinstance(document, dict) else None
             return DOUBLE_JSON, identity, None
     return PHRASE, None, None
@@ -144,10 +143,13 @@ def _look_at_quoted(value: str) -> tuple[Shape, Identity | None, Any]:
 
 def _look_at_json(value: str, *, identify: bool) -> tuple[Shape, Identity | None, Any]:
     if len(value) > DOCUMENT_BYTES:
-        return TEXT, None, None
+        return OPAQUE, None, None
     try:
-        document = _decode(value.encode("utf-8", "surrogatepass"))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        document = decode_json(value)
+    except TooMuchError:
+        # a list holds no keys, whatever is in it
+        return TEXT if value[0] == "[" else OPAQUE, None, None
+    except UnreadableError:
         return TEXT, None, None
     if not isinstance(document, dict):
         return LIST, None, None
@@ -158,7 +160,7 @@ def _look_at_json(value: str, *, identify: bool) -> tuple[Shape, Identity | None
 
 def shape_of_fields(document: dict[Any, Any]) -> Shape:
     """The shape that stands for a document with these fields."""
-    name = "json:" + ",".join(sorted(map(str, document))[:SHAPE_FIELDS])
+    name = "json:" + ",".join([field[:FIELD_CHARACTERS] for field in sorted(map(str, document))[:SHAPE_FIELDS]])
     shape = _shapes.get(name)
     if shape is None:
         if len(_shapes) > 10_000:  # a map of maps has no fields worth remembering
@@ -205,13 +207,21 @@ def nested_maps(document: Any, least: int, path: tuple[str, ...] = ()) -> Iterat
                 yield from nested_maps(value, least, (*path, key))
 
 
+def encoded(entry: Any) -> bytes:
+    """An entry of a document as bytes: JSON where it can be written as JSON, which YAML's keys and numbers need not be."""
+    try:
+        return msgspec.json.encode(entry, order="sorted", enc_hook=str)
+    except (TypeError, ValueError, OverflowError):
+        return repr(entry).encode("utf-8", "surrogatepass")
+
+
 def look_at_entry(entry: Any) -> tuple[Shape, Identity | None, int]:
     """Shape, identifiers and size in bytes of one entry of a nested document."""
     if isinstance(entry, str):
         shape, identity, _ = look(entry)
         return shape, identity, len(entry)
     if isinstance(entry, dict):
-        size = len(msgspec.json.encode(entry, enc_hook=str))
+        size = len(encoded(entry))
         return (shape_of_fields(entry), _identity(entry), size) if entry else (EMPTY, None, size)
     if entry is None:
         return EMPTY, None, 4
@@ -219,4 +229,4 @@ def look_at_entry(entry: Any) -> tuple[Shape, Identity | None, int]:
         return BOOLEAN, None, 5
     if isinstance(entry, int | float):
         return NUMBER, None, len(str(entry))
-    return LIST, None, len(msgspec.json.encode(entry, enc_hook=str))
+    return LIST, None, len(encoded(entry))

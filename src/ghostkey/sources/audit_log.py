@@ -15,7 +15,6 @@ Source
 from __future__ import annotations
 
 import itertools
-import json
 import re
 import urllib.parse
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -24,7 +23,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from ghostkey.model.errors import SourceDamaged
+from ghostkey.foreign import UnreadableError, decode_json, json_list
+from ghostkey.model.errors import SourceDamaged, place_of
 from ghostkey.model.history import (
     CREATED,
     DELETED,
@@ -58,7 +58,7 @@ from ghostkey.sources._audit_event import (
     received,
 )
 from ghostkey.sources._audit_files import Piece, divided, in_order, lines
-from ghostkey.sources._common import common_beginning, common_end, entries_at, paths_for, revision_of
+from ghostkey.sources._common import REVISION_DIGITS, common_beginning, common_end, entries_at, paths_for, revision_of
 from ghostkey.sources._states import Facts, KeyedHash, MapStates, is_nested
 from ghostkey.sources._values import look, may_hold_maps
 from ghostkey.store.history import Parts
@@ -103,6 +103,10 @@ _new = tuple.__new__  # a named tuple's own constructor takes four times as long
 
 
 DECODE, READ, ELSEWHERE = range(3)  # sorts of line; ELSEWHERE changes what is no map
+
+
+class UndecidedError(Exception):
+    """A share of the log cannot be read without what came before it."""
 
 
 class _Map:
@@ -173,7 +177,7 @@ class AuditLog:
     def read(self, pieces: Iterable[Piece]) -> Iterator[HistoryEvent]:
         """The events of some pieces of the log."""
         for piece in pieces:
-            yield from itertools.chain.from_iterable(map(self._events, lines(piece, self._note_damage, self._note_bytes)))
+            yield from itertools.chain.from_iterable(map(self._safely, lines(piece, self._note_damage, self._note_bytes)))
         if self._passed:
             self._cover(received(self._passed))
 
@@ -255,18 +259,16 @@ class AuditLog:
         if not line.strip():
             return
         try:
-            document = json.loads(line)
-        except (ValueError, RecursionError):
+            found = json_list(line)
+        except UnreadableError:
+            found = None
+        if found is None:
             self._damaged += 1
             return
-        items = document.get("items") if isinstance(document, dict) else None
-        if not isinstance(items, list):
-            self._damaged += 1
-            return
-        for item in items:
+        for item in found.items:
             try:
-                event = decode_event(msgspec.json.encode(item))
-            except (*UNREADABLE, TypeError):
+                event = decode_event(item)
+            except UNREADABLE:
                 self._damaged += 1
                 continue
             yield from self._event(event)
@@ -553,7 +555,7 @@ class AuditLog:
             return  # the whole object goes, all its fields at once
         shown = bytes(event.response_object)
         try:
-            entries = entries_at(msgspec.json.decode(shown or bytes(event.request_object)), path)
+            entries = entries_at(decode_json(shown or bytes(event.request_object)), path)
         except UNREADABLE:
             self._gap(holder[0], holder[1], f"level {event.level} does not show {path}", at)
             return
@@ -567,6 +569,15 @@ class AuditLog:
         if at is not None:
             span[0] = at if span[0] is None else min(span[0], at)
             span[1] = at if span[1] is None else max(span[1], at)
+
+    def _safely(self, line: bytes) -> Sequence[HistoryEvent]:
+        try:
+            return self._events(line)
+        except UndecidedError:
+            raise
+        except Exception as error:  # noqa: BLE001 (a stranger's line is behind it, and the rest of the log waits)
+            self._gap("*", "*", f"a line could not be read: this is a bug in ghostkey: {place_of(error)}", received(line))
+            return ()
 
     # lines that need not be decoded
 
@@ -657,7 +668,7 @@ class AuditLog:
         data = line[start : tail - 1]
         version += len(_VERSION)
         digits = line[version : line.find(b'"', version)]
-        if not digits.isdigit():
+        if not digits.isdigit() or len(digits) > REVISION_DIGITS:
             return None
         asked: dict[str, str | None] = {}
         document: object = None
@@ -669,7 +680,7 @@ class AuditLog:
                 asked = decode_merge_patch(body).data
             except UNREADABLE:
                 try:
-                    document = msgspec.json.decode(body)
+                    document = decode_json(body)
                 except UNREADABLE:
                     return None
         changed = _predicted(before, data, asked) if len(asked) == 1 else None
@@ -747,12 +758,13 @@ class AuditLog:
             fraction = int(line[place + 20 : place + 26])
             audit_id = line[ID_BEGIN:_ID_END].decode()
             version += TO_VERSION
-            revision = int(line[version : line.find(b'"', version)])
+            digits = line[version : line.find(b'"', version)]
+            revision = int(digits)
         except (*UNREADABLE, ValueError):
             return None
         after, entry = line[start : tail - 1], body[TO_ENTRY:-2]
         colon = entry.find(b'":"') + 3
-        if value is None or colon < 3 or entry[-1] != QUOTE:
+        if value is None or colon < 3 or entry[-1] != QUOTE or len(digits) > REVISION_DIGITS:
             return None
         # around the entry all must be as it was, and in its place nothing but the key as it was
         begin = after.find(entry)

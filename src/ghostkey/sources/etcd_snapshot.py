@@ -29,6 +29,7 @@ ORIGIN = "etcd-snapshot"
 MAGIC = 0xED0CDAED
 BRANCH, LEAF = 1, 2
 BUCKET = 1  # flag of a leaf element whose value is a bucket
+OVERLAP = 4  # the elements are looked at for each bucket, and once more for those that were freed
 DEPTH = 64  # of pages; a file with loops does not end otherwise
 _META = struct.Struct("<IIIIQQQQQQ")
 _BRANCH_ELEMENT = struct.Struct("<IIQ")
@@ -55,6 +56,7 @@ class EtcdSnapshot:
         self._path, self._carve, self._progress = Path(path), carve, progress
         self._reader = Reader(ORIGIN, digest, list(fields))
         self._torn = 0
+        self._left = 0  # bytes that elements may still take; those of a file that is whole do not overlap
 
     def events(self) -> Iterator[HistoryEvent]:
         """Events in the order of revisions, then Covered. Raises SourceDamaged when the file is no bbolt file."""
@@ -69,6 +71,7 @@ class EtcdSnapshot:
 
     def _events(self, data: mmap.mmap) -> Iterator[HistoryEvent]:
         page_bytes, root = _root(data, self._path)
+        self._left = OVERLAP * len(data)
         items = self._items(data, page_bytes, root)
         compacted = self._compacted(data, page_bytes, root)
         reader, last = self._reader, 0
@@ -200,6 +203,10 @@ class EtcdSnapshot:
             if begin + key_bytes + value_bytes > end or begin < place:
                 self._torn += not quiet
                 continue
+            self._left -= 16 + key_bytes + value_bytes
+            if self._left < 0:
+                self._torn += 1
+                return
             yield flags, data[begin : begin + key_bytes], begin + key_bytes, begin + key_bytes + value_bytes
 
 

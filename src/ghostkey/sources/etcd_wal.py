@@ -103,7 +103,7 @@ class EtcdWal:
             try:
                 request = entry.file[entry.begin : entry.end]
                 writes = _apply(request, replay)
-            except DamagedValueError:
+            except (DamagedValueError, RecursionError):
                 self._bad_frames += 1
                 continue
             for key, value, is_new in writes:
@@ -140,8 +140,13 @@ class EtcdWal:
         for path in files:
             data = _mapped(path, opened)
             for kind, body, begin in self._frames(data, path.name):
-                if kind == ENTRY:
-                    entry = _entry(data, body, begin)
+                try:
+                    entry = _entry(data, body, begin) if kind == ENTRY else None
+                    seen = last_fields(body, 0, len(body)).get((3, 0), NOTHING)[0] if kind == STATE else 0
+                except DamagedValueError:
+                    self._damage(path.name, begin)
+                    return entries, commit, bool(entries) and entries[0].place == 1
+                if entry is not None:
                     while entries and entries[-1].place >= entry.place:
                         entries.pop()
                     if entries and entry.place != entries[-1].place + 1:
@@ -149,8 +154,7 @@ class EtcdWal:
                         self._damage(path.name, 0)
                         return entries, commit, entries[0].place == 1
                     entries.append(entry)
-                elif kind == STATE:
-                    commit = max(commit, last_fields(body, 0, len(body)).get((3, 0), NOTHING)[0])
+                commit = max(commit, seen)
         begins = bool(entries) and entries[0].place == 1
         return entries, commit, begins
 
@@ -353,7 +357,7 @@ def _base(entries: list[_Entry], commit: int) -> int | None:
                 if value is not None:
                     # marks what was written since the beginning: its `modified` counts from there
                     replay.keys[key].created = -1
-        except DamagedValueError:
+        except (DamagedValueError, RecursionError):
             continue
     return max(votes, key=votes.__getitem__) if votes else None
 

@@ -12,26 +12,31 @@ Source
 
 from __future__ import annotations
 
-import json
+import contextlib
+import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import msgspec
 
+from ghostkey.foreign import UnreadableError, decode_json
+from ghostkey.kube.answers import decode_list, decode_named, not_asked
 from ghostkey.kube.client import JSON, METADATA_LIST, ApiClient
 from ghostkey.kube.discovery import discover, resolve
 from ghostkey.kube.objects import (
     LooseList,
+    MapObject,
     Metadata,
     MetadataList,
     decode_loose,
     decode_map,
     decode_maps,
     decode_metadata,
+    decode_raw_list,
 )
 from ghostkey.kube.pods import has_pod_spec, key_uses
-from ghostkey.model.errors import AccessDenied, ApiFailed, UsageError
+from ghostkey.model.errors import AccessDenied, ApiFailed, NotFound, UsageError, place_of
 from ghostkey.model.events import Coverage, Event, Gap, KeysSeen, KindsKnown, Owner, SubjectsSeen
 from ghostkey.model.refs import CONFIG_MAPS, SECRETS, Kind, ObjectRef
 from ghostkey.sources._maps import MapReader, read_map_field, subject_detail
@@ -76,7 +81,8 @@ class LiveCluster:
         for kind in self._scope.holders:
             yield from self._holders(kind, reader, already)
         for word, field in self._scope.fields:
-            yield from self._field_holders(resolve(word, discovered.kinds), field)
+            with contextlib.suppress(NotFound):
+                yield from self._field_holders(resolve(word, discovered.kinds), field)
         yield from reader.gaps()
         todo = [kind for kind in subject_kinds if kind not in already]
         with ThreadPoolExecutor(WORKERS) as pool:
@@ -96,16 +102,20 @@ class LiveCluster:
                     continue
                 raise
             if holder.kind in (CONFIG_MAPS, SECRETS):
-                yield from reader.read(holder.kind, decode_map(body))
+                yield from reader.read(holder.kind, _one_map(path, body))
             else:
+                found = decode_named(path, body)
                 for word, field in self._scope.fields:
                     if holder.kind.answers_to(word):
-                        yield from read_map_field(holder.kind, json.loads(body), field, self._cluster)
+                        yield from read_map_field(holder.kind, found, field, self._cluster)
 
     def _subject_kinds(self, kinds: tuple[Kind, ...]) -> list[Kind]:
         if self._scope.subject_kinds:
             # Pods are asked for all the same: what they name is never trimmed
-            chosen = [resolve(word, kinds) for word in self._scope.subject_kinds]
+            chosen = []
+            for word in self._scope.subject_kinds:
+                with contextlib.suppress(NotFound):
+                    chosen.append(resolve(word, kinds))
             return list(dict.fromkeys([*chosen, *(kind for kind in kinds if has_pod_spec(kind))]))
         return [kind for kind in kinds if (kind.group, kind.resource) not in NOT_SUBJECTS]
 
@@ -122,7 +132,8 @@ class LiveCluster:
         count = 0
         try:
             for body in self._client.list_pages(kind.path(self._scope.namespace), params):
-                items = decode_maps(body).items or []
+                items, odd = _maps(kind, body)
+                yield from odd
                 batch = SubjectsSeen(kind, [], [], [])
                 for item in items:
                     yield from reader.read(kind, item)
@@ -142,8 +153,6 @@ class LiveCluster:
                 hint=error.hint,
             )
             return
-        except msgspec.DecodeError as error:
-            raise ApiFailed(f"the server's list of {kind.qualified} is not as the API defines it: {error}") from None
         if whole:
             already.add(kind)
             yield Coverage(kind)
@@ -152,23 +161,29 @@ class LiveCluster:
         if not self._scope.namespace:
             raise UsageError(f"{kind.kind} {name} needs a namespace", "add -n NAMESPACE")
         try:
-            body = self._client.get(kind.path(self._scope.namespace, name))
+            path = kind.path(self._scope.namespace, name)
+            body = self._client.get(path)
         except ApiFailed as error:
             if error.status != 404:
                 raise
-            raise ApiFailed(
-                f"{kind.kind} {name} not found in namespace {self._scope.namespace!r}",
-                f"kubectl get {kind.resource} -A | grep {name}",
-                status=404,
-            ) from None
-        yield from reader.read(kind, decode_map(body))
+            return  # said by whoever knows what else was asked for
+        yield from reader.read(kind, _one_map(path, body))
 
     def _field_holders(self, kind: Kind, field: str) -> Iterator[Event]:
         namespace = self._scope.namespace if kind.namespaced else ""
         try:
             for body in self._client.list_pages(kind.path(namespace)):
-                for item in json.loads(body).get("items") or ():
-                    yield from read_map_field(kind, item, field, self._cluster)
+                for raw in decode_list(kind.path(namespace), body, decode_raw_list):
+                    try:
+                        events = list(read_map_field(kind, decode_json(raw), field, self._cluster))
+                    except UnreadableError as error:
+                        yield Gap(f"an object of {kind.qualified} was not looked into", str(error))
+                        continue
+                    except Exception as error:  # noqa: BLE001 (a stranger's object is behind it, and all others wait)
+                        why = f"this is a bug in ghostkey: {place_of(error)}"
+                        yield Gap(f"an object of {kind.qualified} was not looked into", why)
+                        continue
+                    yield from events
         except AccessDenied as error:
             yield Gap(
                 f"{kind.qualified} could not be listed: {field} was not looked at",
@@ -204,17 +219,52 @@ class LiveCluster:
         with_spec = has_pod_spec(kind)
         detailed = kind in (CONFIG_MAPS, SECRETS)
         decode: Callable[[bytes], LooseList | MetadataList] = decode_loose if with_spec else decode_metadata
+        kinds = (f"{kind.kind}List",) if with_spec else ()
         try:
             for body in self._client.list_pages(kind.path(namespace), accept=JSON if with_spec else METADATA_LIST):
                 batch = SubjectsSeen(kind, [], [], [])
-                for item in decode(body).items or ():
+                for item in decode_list(kind.path(namespace), body, decode, kinds):
                     _add_subject(batch, item.metadata, detailed=detailed)
                     if with_spec:
-                        events += key_uses(kind, item.metadata.namespace or "", item.metadata.name, item.spec)  # type: ignore[union-attr]
+                        events += key_uses(kind, item.metadata.namespace or "", item.metadata.name, item.spec)
                 events.append(batch)
         except msgspec.DecodeError as error:
             raise ApiFailed(f"the server's list of {kind.qualified} is not as the API defines it: {error}") from None
         return events
+
+
+def _one_map(path: str, body: bytes) -> MapObject:
+    try:
+        found: MapObject = decode_map(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise not_asked(path, body, path.rpartition("/")[2]) from None
+    if found.metadata.name != path.rpartition("/")[2]:
+        raise not_asked(path, body, path.rpartition("/")[2])
+    return found
+
+
+def _maps(kind: Kind, body: bytes) -> tuple[list[MapObject], list[Gap]]:
+    """The maps of a page, and those that are not as the API defines them as gaps."""
+    path, kinds = kind.path(), (f"{kind.kind}List",)
+    try:
+        return decode_list(path, body, decode_maps, kinds), []
+    except msgspec.ValidationError:
+        pass
+    found: list[MapObject] = []
+    gaps: list[Gap] = []
+    for raw in decode_list(path, body, decode_raw_list, kinds):
+        try:
+            found.append(decode_map(raw))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            named = _NAMED.search(bytes(raw)[:2000])
+            which = f" {named[1].decode(errors='replace')}" if named else ""
+            gaps.append(
+                Gap(f"a {kind.kind}{which} was not looked into", f"it is not as the API defines it: {type(error).__name__}")
+            )
+    return found, gaps
+
+
+_NAMED = re.compile(rb'"name"\s*:\s*"([^"]{1,253})"')
 
 
 def _add_subject(batch: SubjectsSeen, metadata: Metadata, *, detailed: bool) -> None:

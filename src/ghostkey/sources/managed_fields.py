@@ -19,7 +19,7 @@ import msgspec
 
 from ghostkey.kube.client import ApiClient
 from ghostkey.kube.fields import field_owners, writer_of
-from ghostkey.model.errors import ApiFailed
+from ghostkey.model.errors import NotFound
 from ghostkey.model.history import DELETE, NOBODY, Covered, HistoryEvent, KeyEvent, microseconds
 from ghostkey.model.refs import SECRETS, Kind
 from ghostkey.sources._common import revision_of
@@ -42,12 +42,12 @@ class ManagedFields:
         self._known = dict(known or {})  # of the keys that are there as far as others tell, the bytes of their values
 
     def events(self) -> Iterator[HistoryEvent]:
-        """KeyEvents, then Covered. Raises ApiFailed when there is no such map."""
+        """KeyEvents, then Covered. Raises NotFound when there is no such map."""
         now = time.time_ns() // 1000
         live = self._client.get_object(self._kind.path(self._namespace, self._name))
         if live is None:
             what = f"{self._kind.kind} {self._name} not found in namespace {self._namespace!r}"
-            raise ApiFailed(what, "leave out --from live: its past may still be known", status=404)
+            raise NotFound(what, "leave out --from live: its past may still be known")
         metadata = live["metadata"]
         managed = msgspec.json.encode(metadata.get("managedFields") or [])
         owners = {field: field_owners(managed, field) for field in FIELDS}

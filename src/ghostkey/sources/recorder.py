@@ -14,7 +14,6 @@ Source
 
 from __future__ import annotations
 
-import json
 import queue
 import threading
 import time
@@ -22,8 +21,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from http import HTTPStatus
 from typing import Any
 
+import msgspec
+
+from ghostkey.foreign import UnreadableError, decode_json
+from ghostkey.kube.answers import decode_list, not_asked
 from ghostkey.kube.client import ApiClient
-from ghostkey.model.errors import AccessDenied, ApiFailed, GhostkeyError
+from ghostkey.kube.objects import ListMetadata, decode_raw_list
+from ghostkey.model.errors import AccessDenied, ApiFailed, GhostkeyError, NotAsked, place_of
 from ghostkey.model.history import CREATED, DELETED, DELETING, SEEN, Covered, HistoryEvent, SubjectEvent, Writer, microseconds
 from ghostkey.model.refs import Kind
 from ghostkey.sources._common import entries_at, paths_for, revision_of
@@ -33,6 +37,7 @@ ORIGIN = "watch"
 WATCH_SECONDS = 240.0
 PAUSE_SECONDS = 0.5
 TICK_SECONDS = 0.2
+ODD_ANSWERS = 3  # one after the other that are not what was asked: then it is not the API server who answers
 Item = tuple[str, Kind, dict[str, Any], int]  # what happened, kind, object, when
 
 
@@ -91,16 +96,25 @@ class Recorder:
                 return
             if isinstance(item, Covered):
                 yield item
-            elif item[0] == "LISTED":
-                yield from self._listed(item[1], item[2], item[3])
             else:
-                yield from self._changed(*item)
+                yield from self._safely(item)
             wait = 0.0
+
+    def _safely(self, item: Item) -> Iterator[HistoryEvent]:
+        what, kind, found, at = item
+        try:
+            if what == "LISTED":
+                yield from self._listed(kind, found, at)
+            else:
+                yield from self._changed(what, kind, found, at)
+        except Exception as error:  # noqa: BLE001 (a stranger's object is behind it, and all others wait)
+            why = f"an object was not looked into: this is a bug in ghostkey: {place_of(error)}"
+            yield Covered(ORIGIN, kind.qualified, self._namespace or "*", at, _now(), None, None, True, why)
 
     # one kind
 
     def _follow(self, kind: Kind) -> None:
-        version, broke_at = "", None
+        version, broke_at, odd = "", None, 0
         while not self._ends.is_set():
             try:
                 if not version:
@@ -108,7 +122,7 @@ class Recorder:
                     broke_at = None
                 params = {"resourceVersion": version}
                 for event in self._client.watch(kind.path(self._namespace), params, WATCH_SECONDS):
-                    live = event.get("object") or {}
+                    odd, live = 0, event["object"]
                     if event["type"] == "ERROR":
                         version, broke_at = "", broke_at or _now()
                         break
@@ -121,20 +135,40 @@ class Recorder:
                 self.failed.append(error)
                 return
             except ApiFailed as error:
+                odd = odd + 1 if isinstance(error, NotAsked) else 0
+                if odd >= ODD_ANSWERS:
+                    self.failed.append(error)
+                    return
                 # an API server that restarts; the watch goes on from where it was unless that is forgotten
                 if error.status == HTTPStatus.GONE:
                     version = ""
                 broke_at = broke_at or _now()
                 self._ends.wait(PAUSE_SECONDS)
+            except Exception as error:  # noqa: BLE001 (a thread that dies in silence would look like a quiet cluster)
+                self.failed.append(
+                    GhostkeyError(f"this is a bug in ghostkey: {place_of(error)}, while recording {kind.qualified}")
+                )
+                return
+
+    def _note_gap(self, kind: Kind, why: str) -> None:
+        now = _now()
+        self._queue.put(Covered(ORIGIN, kind.qualified, self._namespace or "*", now, now, None, None, True, why))
 
     def _list(self, kind: Kind, broke_at: int | None) -> str:
         began = _now()
         items: list[dict[str, Any]] = []
         version = ""
         for body in self._client.list_pages(kind.path(self._namespace)):
-            page = json.loads(body)
-            items += page.get("items") or []
-            version = version or str(page["metadata"]["resourceVersion"])
+            for raw in decode_list(kind.path(self._namespace), body, decode_raw_list):
+                try:
+                    item = decode_json(raw)
+                except UnreadableError as error:
+                    self._note_gap(kind, f"an object was not looked into: {error}")
+                    continue
+                if isinstance(item, dict) and isinstance(item.get("metadata"), dict) and "name" in item["metadata"]:
+                    items.append(item)
+            if not version:
+                version = _version_of(kind.path(self._namespace), body)
         if broke_at is not None:
             why = "the watch broke and the server had forgotten where it was"
             self._queue.put(Covered(ORIGIN, kind.qualified, self._namespace or "*", broke_at, began, None, None, True, why))
@@ -206,9 +240,29 @@ class Recorder:
             yield from self._states.field_entries(holder, path, entries, at, revision, writer, is_new=is_new)
 
 
+def _version_of(path: str, body: bytes) -> str:
+    """The resourceVersion of a list. Raises NotAsked when it has none."""
+    try:
+        version = msgspec.json.decode(body, type=_Listed).metadata.resource_version
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        version = None
+    if not version:
+        raise not_asked(path, body, "a list with a resourceVersion")
+    return version
+
+
+class _Listed(msgspec.Struct):
+    metadata: ListMetadata
+
+
 def _newest(metadata: dict[str, Any]) -> tuple[str, str]:
     """Manager and time of the newest entry of managedFields."""
-    entries = [(str(e.get("time") or ""), str(e.get("manager") or "")) for e in metadata.get("managedFields") or ()]
+    managed = metadata.get("managedFields")
+    entries = [
+        (str(e.get("time") or ""), str(e.get("manager") or ""))
+        for e in (managed if isinstance(managed, list) else ())
+        if isinstance(e, dict)
+    ]
     newest = max(entries, default=("", ""))
     return newest[1], newest[0]
 

@@ -12,13 +12,18 @@ import datetime
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
+import msgspec
+
+from ghostkey.foreign import UnreadableError, decode_json
 from ghostkey.model.errors import GhostkeyError, SourceDamaged
 from ghostkey.model.history import Covered, HistoryEvent, KeyEvent, SubjectEvent
+from ghostkey.store.scratch import claimed, sweep
 from ghostkey.store.state import digest_key, state_directory, sync_directory, write_private
 
 SCHEMA_VERSION = 1
@@ -79,10 +84,11 @@ class History:
         _need("pyarrow")
         parts = self.directory / "parts"
         parts.mkdir(parents=True, exist_ok=True, mode=0o700)
-        unfinished = parts / f".{import_id}.{os.getpid()}"
-        shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir(mode=0o700)
+        sweep(parts, ".*")
+        unfinished = Path(tempfile.mkdtemp(prefix=f".{import_id}.", dir=parts))
+        claim = contextlib.ExitStack()
         try:
+            claim.enter_context(claimed(unfinished))
             parts_made = Parts(unfinished)
             since: int | None = None
             until: int | None = None
@@ -96,9 +102,11 @@ class History:
             made = Imported(import_id, origin, source, *counts, now, since, until)
             record = {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(made)}
             write_private(unfinished / "import.json", json.dumps(record, indent=1).encode())
+            claim.close()
             unfinished.rename(parts / import_id)
             sync_directory(parts)
         finally:
+            claim.close()
             shutil.rmtree(unfinished, ignore_errors=True)
         return made
 
@@ -115,11 +123,9 @@ class History:
     @staticmethod
     def _read(path: Path) -> Imported | None:
         try:
-            record = json.loads((path / "import.json").read_bytes())
-        except (OSError, ValueError):
+            return msgspec.convert(decode_json((path / "import.json").read_bytes()), Imported)
+        except (OSError, UnreadableError, msgspec.ValidationError):
             return None
-        known = {field.name for field in dataclasses.fields(Imported)}
-        return Imported(**{name: value for name, value in record.items() if name in known})
 
 
 class Parts:
@@ -160,7 +166,8 @@ class _Writer:
         import pyarrow.parquet as pq
 
         self._pa, self._columns = pa, schema(table)
-        self._file = pq.ParquetWriter(path, self._columns, compression="zstd")
+        self._sink = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
+        self._file = pq.ParquetWriter(self._sink, self._columns, compression="zstd")
         self._rows: list[HistoryEvent] = []
 
     def add(self, event: HistoryEvent) -> None:
@@ -182,6 +189,7 @@ class _Writer:
         """Writes what is left."""
         self._flush()
         self._file.close()
+        self._sink.close()
 
 
 def column_types(table: str) -> dict[str, type[Any]]:

@@ -70,6 +70,9 @@ class Snapshot:
     def __init__(self, cluster: str = "") -> None:
         self.cluster = cluster
         self.maps: list[KeysSeen] = []
+        # Documents in values of Secrets stand apart: what their entries are called is part of the secret. They may be
+        # counted; no name in them goes into a finding.
+        self.veiled: list[KeysSeen] = []
         self.subjects = Subjects()
         self.kinds: tuple[Kind, ...] = ()
         self.coverage: dict[Kind, Coverage] = {}
@@ -81,7 +84,7 @@ class Snapshot:
         for event in events:
             match event:
                 case KeysSeen():
-                    self.maps.append(event)
+                    (self.veiled if event.is_veiled else self.maps).append(event)
                 case SubjectsSeen():
                     self.subjects.add(event)
                 case KeyUse():
@@ -107,7 +110,7 @@ class Snapshot:
 
     @property
     def key_count(self) -> int:
-        """Keys of all maps and documents."""
+        """Keys of all maps and documents; those within Secrets are not counted."""
         return sum(len(seen.keys) for seen in self.maps)
 
 

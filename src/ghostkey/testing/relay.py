@@ -251,10 +251,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _handle(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         request = Request(self.command, self.path, body)
-        if "watch=1" in self.path or "watch=true" in self.path:
+        is_watch = "watch=1" in self.path or "watch=true" in self.path
+        fault = self.owner.fault_for(Request("WATCH", self.path, b"") if is_watch else request)
+        if is_watch and fault is None:
             self._stream(request)
             return
-        fault = self.owner.fault_for(request)
         try:
             answer = fault.exchange(request, lambda: self._forward(request)) if fault else self._forward(request)
         except CutError as cut:
@@ -292,7 +293,6 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             raise
 
     def _stream(self, request: Request) -> None:
-        self.owner.fault_for(Request("WATCH", request.path, b""))
         try:
             response = self._ask(request)
         except (OSError, http.client.HTTPException):

@@ -1,0 +1,47 @@
+"""What ghostkey keeps for itself, damaged: the findings of the last scan, and the record of an import."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from ghostkey.cli import findings_file
+from ghostkey.cli.explain import _print_chain
+from ghostkey.store.history import History
+
+FINDING = {
+    "id": "ded91c719a50", "analysis": "ghost-key", "severity": "warning", "state": "found", "namespace": "a", "name": "m", "field": "data",
+    "holder": {"group": "", "version": "v1", "kind": "ConfigMap", "namespace": "a", "name": "m", "uid": "u"}, "path": [], "key": "k",
+    "message": "m", "evidence": ["one", "two"], "subjects": [],
+}  # fmt: skip
+IMPORT = {
+    "id": "i",
+    "origin": "audit",
+    "source": "s",
+    "key_events": 1,
+    "subject_events": 2,
+    "imported_at": "2026-01-01T00:00:00Z",
+    "since": 1,
+}
+
+
+def seeds() -> list[bytes]:
+    """Two findings, an import."""
+    return [b"\n".join([json.dumps(FINDING).encode()] * 2), json.dumps({"schema_version": 1, **IMPORT}).encode()]
+
+
+def read(raw: bytes, folder: Path) -> None:
+    """As explain and history list do."""
+    state = folder / "state"
+    state.mkdir(mode=0o700, exist_ok=True)
+    (state / findings_file.FILE).write_bytes(raw)
+    (state / findings_file.FILE).chmod(0o600)
+    with CliRunner().isolation():
+        for record in findings_file.find("d"):
+            _print_chain(record)
+    part = folder / "history" / "parts" / "p"
+    part.mkdir(parents=True, exist_ok=True)
+    (part / "import.json").write_bytes(raw)
+    History(folder / "history").imports()
