@@ -337,7 +337,13 @@ def _plain_registry(rng: random.Random, cluster: Cluster, namespaces: list[str])
         live = [f"{ns}.{name}" for ns, name in pairs]
         gone = [f"{ns}.{name}-old" for ns, name in rng.sample(pairs, min(len(pairs), rng.randint(1, 4)))]
     gone = [name for name in gone if name not in live]
-    value = rng.choice([lambda: '{"id": %d, "shard": %d}' % (rng.randrange(99), rng.randrange(9)), lambda: str(rng.randrange(9999)), lambda: "assigned"])
+    value = rng.choice(
+        [
+            lambda: json.dumps({"id": rng.randrange(99), "shard": rng.randrange(9)}),
+            lambda: str(rng.randrange(9999)),
+            lambda: "assigned",
+        ]
+    )
     name = f"{what.lower()}-id"
     _add_map(cluster, "platform", name, {key: value() for key in [*live, *gone]})
     cluster.ghosts |= {("platform", name, (), key) for key in gone}

@@ -7,7 +7,28 @@ import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
-SYLLABLES = ["ga", "lu", "ba", "ro", "me", "ka", "so", "fa", "no", "mi", "ra", "ve", "lo", "ter", "dab", "ri", "on", "kol", "zi", "pa"]
+SYLLABLES = [
+    "ga",
+    "lu",
+    "ba",
+    "ro",
+    "me",
+    "ka",
+    "so",
+    "fa",
+    "no",
+    "mi",
+    "ra",
+    "ve",
+    "lo",
+    "ter",
+    "dab",
+    "ri",
+    "on",
+    "kol",
+    "zi",
+    "pa",
+]
 TAILS = ["eu", "us", "inc", "gmbh", "prod", "main", "2", "17", "v2", "blue"]
 CONSTANTS = [
     "created-by", "operator-version", "next-id", "schema-version", "last-sync", "default", "config.yaml", "leader", "checksum",
@@ -54,12 +75,16 @@ VALUES: list[Callable[[random.Random], str]] = [
     lambda rng: f"10.0.{rng.randrange(255)}.{rng.randrange(255)}",
     lambda rng: rng.choice(["true", "false"]),
     lambda _: "",
+    lambda _: '["a", "b"]',
     lambda _: "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",
 ]
 
 
 def small(rng: random.Random, add: ADD, put: PUT, namespaces: list[str], count: int, objects: list[dict[str, Any]]) -> None:
     """Adds `count` maps, each about a kind of its own, and some of built-in kinds; `put` gets (namespace, name, data, metadata, ghosts)."""
+    style = rng.choice(["ip-10-0-{}-{}.eu-central-1.compute.internal", "worker-{}-{}", "gke-pool-{}-{:04x}", "node{}{}"])
+    for _ in range(rng.choice([0, 0, 5, 15, 40])):
+        add("Node", "", "", style.format(rng.randrange(4), rng.randrange(250)))
     for number, kind in enumerate(BUILT_IN):
         live = sorted({o["metadata"]["name"] for o in objects if o["kind"] == kind})
         if live:
@@ -75,7 +100,10 @@ def _of_built_in(rng: random.Random, put: PUT, namespaces: list[str], kind: str,
     value = rng.choice(VALUES)
     system = {"default", "kube-system", "platform"}
     kept = [name for name in live if name not in system or rng.random() < 0.7]
-    gone = [f"{rng.choice(live)}-{tail}" if rng.random() < 0.5 else tail + rng.choice(SYLLABLES) for tail in rng.sample(TAILS, rng.randint(1, 3))]
+    gone = [
+        f"{rng.choice(live)}-{tail}" if rng.random() < 0.5 else tail + rng.choice(SYLLABLES)
+        for tail in rng.sample(TAILS, rng.randint(1, 3))
+    ]
     gone = [name for name in gone if name not in live]
     data = {scheme("", name): value(rng) for name in [*kept, *gone]}
     put(rng.choice(namespaces), f"{kind.lower()}-ids-{number}", data, {}, {scheme("", name) for name in gone})
@@ -88,7 +116,13 @@ def _some_of_built_in(rng: random.Random, put: PUT, namespaces: list[str], kind:
     some = rng.sample(live, max(1, int(len(live) * rng.choice([0.1, 0.3, 0.5, 0.7]))))
     stream = brands(rng, rng.choice(["word", "mixed", "tailed"]))
     others = [next(stream) if rng.random() < 0.5 else rng.choice(CONSTANTS) for _ in range(rng.randint(1, 6))]
-    put(rng.choice(namespaces), f"{kind.lower()}-some-{number}", {scheme("", name): value(rng) for name in [*some, *others]}, {}, set())
+    put(
+        rng.choice(namespaces),
+        f"{kind.lower()}-some-{number}",
+        {scheme("", name): value(rng) for name in [*some, *others]},
+        {},
+        set(),
+    )
 
 
 def _registry(rng: random.Random, add: ADD, put: PUT, namespaces: list[str], kind: tuple[str, str], number: int) -> None:
@@ -121,7 +155,13 @@ def _table(rng: random.Random, add: ADD, put: PUT, namespaces: list[str], kind: 
     data = {scheme("", name): value(rng) for name in names}
     chance = rng.random()
     if chance > 0.85:
-        owner = {"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "name": "x", "uid": "0" * 8, "controller": True}
+        owner = {
+            "apiVersion": "external-secrets.io/v1",
+            "kind": "ExternalSecret",
+            "name": "x",
+            "uid": "0" * 8,
+            "controller": True,
+        }
         metadata = {"ownerReferences": [owner]}
     if chance < 0.3:
         metadata = {"annotations": {"kubectl.kubernetes.io/last-applied-configuration": json.dumps({"data": data})}}

@@ -60,11 +60,13 @@ def _of_apps(rng: random.Random, names: list[str], words: list[str]) -> list[tup
     # a person who is thorough names every app there is
     some = names if rng.random() < 0.4 else rng.sample(names, min(len(names), rng.randint(2, 9)))
     pem = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
-    strangers = rng.sample(["grpc", "jmx", "admin", "metrics-proxy", "legacy-app", "batch-7", "canary", "old-web"], rng.randint(1, 4))
+    strangers = rng.sample(
+        ["grpc", "jmx", "admin", "metrics-proxy", "legacy-app", "batch-7", "canary", "old-web"], rng.randint(1, 4)
+    )
     made: list[tuple[str, dict[str, str]]] = [
         ("trusted-roots", {f"{n}.pem": pem for n in [*some, *rng.sample(ROOTS, rng.randint(1, 3))]}),
         ("app-ports", {n: str(8000 + i) for i, n in enumerate([*some, *strangers])}),
-        ("app-levels", {n: "info" for n in [*some, *strangers]}),
+        ("app-levels", dict.fromkeys([*some, *strangers], "info")),
         ("app-owners", {f"{n}-owner": "team@example.com" for n in [*some, *strangers]}),
         ("app-rules", {f"{n}.rules.yaml": "groups:\n- name: a\n  rules: []\n" for n in [*some, *strangers]}),
         ("app-flags", {f"enable-{n}": "true" for n in [*some, *strangers, *rng.sample(words, 2)]}),
@@ -81,7 +83,9 @@ def _provenance(rng: random.Random, data: dict[str, str]) -> dict[str, Any]:
     if how == "kubectl":
         import json
 
-        return {"annotations": {"kubectl.kubernetes.io/last-applied-configuration": json.dumps({"kind": "ConfigMap", "data": data})}}
+        return {
+            "annotations": {"kubectl.kubernetes.io/last-applied-configuration": json.dumps({"kind": "ConfigMap", "data": data})}
+        }
     if how == "helm":
         return {"labels": {"app.kubernetes.io/managed-by": "Helm"}, "annotations": {"meta.helm.sh/release-name": "app"}}
     if how == "argocd":

@@ -65,6 +65,11 @@ def key_ref(seen: KeysSeen, index: int) -> KeyRef:
     return KeyRef(seen.holder, seen.field, seen.keys[index], seen.path)
 
 
+def severity_of(item: Lost) -> Severity:
+    """How loud a lost key is: what is not proven, or has its cure in a manifest, is told to who asks for it."""
+    return Severity.INFO if item.state in {"suspect", "declared"} else Severity.WARNING
+
+
 def lost_finding(analysis: str, severity: Severity, result: MapResult, item: Lost, message: str) -> Finding:
     """A finding about a key that lost its subject, with the chain of evidence that a person can follow."""
     seen, attribution = result.seen, item.attribution

@@ -14,7 +14,17 @@ from ghostkey.model.refs import Kind
 from ghostkey.store.snapshot import Snapshot
 
 SAMPLE = 300  # names of a case that are looked at
-_WORKLOADS = {"Deployment", "StatefulSet", "DaemonSet", "Service", "CronJob", "Job", "ReplicationController", "ServiceAccount", "Ingress"}
+_WORKLOADS = {
+    "Deployment",
+    "StatefulSet",
+    "DaemonSet",
+    "Service",
+    "CronJob",
+    "Job",
+    "ReplicationController",
+    "ServiceAccount",
+    "Ingress",
+}
 
 Watch = Callable[[Case, Verdict], None]
 
@@ -22,11 +32,30 @@ Watch = Callable[[Case, Verdict], None]
 # Source: kubernetes v1.37 pkg/apis and staging/src/k8s.io/api; other groups that end so are CRDs of SIGs (sparkoperator.k8s.io)
 _BUILT_IN_GROUPS = frozenset(
     f"{name}.k8s.io"
-    for name in (
-        "admission admissionregistration apiextensions apiregistration authentication authorization certificates coordination "
-        "discovery events flowcontrol.apiserver imagepolicy internal.apiserver metrics networking node policy rbac.authorization "
-        "resource scheduling storage storagemigration"
-    ).split()  # noqa: SIM905
+    for name in [
+        "admission",
+        "admissionregistration",
+        "apiextensions",
+        "apiregistration",
+        "authentication",
+        "authorization",
+        "certificates",
+        "coordination",
+        "discovery",
+        "events",
+        "flowcontrol.apiserver",
+        "imagepolicy",
+        "internal.apiserver",
+        "metrics",
+        "networking",
+        "node",
+        "policy",
+        "rbac.authorization",
+        "resource",
+        "scheduling",
+        "storage",
+        "storagemigration",
+    ]
 )
 
 
@@ -47,12 +76,11 @@ class Beliefs:
         kind: int,
         live: set[str],
         keyed: float,
-        maps: Sequence[KeysSeen],
-        cores: Sequence[dict[str, int]],
+        pairs: Sequence[tuple[KeysSeen, dict[str, int]]],
         name_part: Callable[[Template, str], str],
     ) -> Verdict:
-        """The verdict on one template for one kind; `cores` are the keys that it makes, map by map."""
-        case = self._case(template, kind, live, keyed, maps, cores, name_part)
+        """The verdict on one template for one kind; `pairs` are the maps, each with the keys that the template makes there."""
+        case = self._case(template, kind, live, keyed, pairs, name_part)
         verdict = weigh(case)
         self._watch(case, verdict)
         return verdict
@@ -63,15 +91,15 @@ class Beliefs:
         kind: int,
         live: set[str],
         keyed: float,
-        maps: Sequence[KeysSeen],
-        cores: Sequence[dict[str, int]],
+        pairs: Sequence[tuple[KeysSeen, dict[str, int]]],
         name_part: Callable[[Template, str], str],
     ) -> Case:
+        maps = [seen for seen, _ in pairs]
         known = self._snapshot.subjects.kinds[kind]
         live_names = tuple(name_part(template, core) for core in itertools.islice(live, SAMPLE))
         lived = [
             (core, seen.shapes[i], seen.identities.get(i))
-            for seen, made in zip(maps, cores, strict=True)
+            for seen, made in pairs
             for core, i in itertools.islice(((core, i) for core, i in made.items() if core in live), SAMPLE)
         ]
         live_shapes = [shape for _, shape, _ in lived]
@@ -86,7 +114,7 @@ class Beliefs:
         )
         gone = [
             (core, seen.shapes[i])
-            for seen, made in zip(maps, cores, strict=True)
+            for seen, made in pairs
             for core, i in itertools.islice(((core, i) for core, i in made.items() if core not in live), SAMPLE)
         ]
         style, shapes = Style(live_names), Shapes(live_shapes)
@@ -100,7 +128,7 @@ class Beliefs:
             live_names=live_names,
             gone_names=tuple(name_part(template, core) for core, _ in gone[:SAMPLE]),
             near=max(len(live), round(len(live) / keyed)) if keyed else len(live),
-            made=max(len(live), sum(map(len, cores))),
+            made=max(len(live), sum(len(made) for _, made in pairs)),
             keys=max(1, sum(len(seen.keys) for seen in maps)),
             shared=self._shared(kind, live_names),
             live_values=frozenset(shape.name for shape in live_shapes),
@@ -108,7 +136,7 @@ class Beliefs:
             with_uid=with_uid / max(1, len(lived)),
             with_name=with_name / max(1, len(lived)),
             is_mounted=any(self._snapshot.uses_of(seen).whole for seen in maps),
-            maps_agreeing=sum(not live.isdisjoint(made) for made in cores),
+            maps_agreeing=sum(not live.isdisjoint(made) for _, made in pairs),
         )
 
     def _shared(self, kind: int, names: Iterable[str]) -> float:

@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ghostkey.inference.belief import Beliefs, Watch, is_custom
-from ghostkey.inference.evidence import LIKELY_BITS, Verdict
+from ghostkey.inference.evidence import LIKELY_BITS, PROVEN_BITS, Verdict
 from ghostkey.inference.explain import explain_cut, explain_digest, explain_key
 from ghostkey.inference.index import SubjectIndex, canonical
 from ghostkey.inference.style import Shapes, Style, is_setting, is_telling
@@ -325,6 +325,7 @@ class _Inference:
                 if borrowed and len(match.cores) < 0.9 * len(seen.keys):
                     continue
                 self._apply(result, match, kinds, pooled[template], members, verdicts[template], borrowed=borrowed)
+            _doubt_single(result)
             self._by_values(result, kinds_in_values)
             if result.attributions:
                 yield number, self._settled(result)
@@ -383,19 +384,18 @@ class _Inference:
             return kinds, None
         if template.order == "digest":
             return [], None
-        cores = {id(match): match.cores for match in matches}
-        maps = [seen for _, seen, found in members if any(id(match) in cores for match in found)]
-        made_by_map = [next(match.cores for match in found if id(match) in cores) for _, _, found in members if any(id(m) in cores for m in found)]
+        chosen = {id(match) for match in matches}
+        pairs = [(seen, match.cores) for _, seen, found in members for match in found if id(match) in chosen]
         verdict = max(
             (
                 self.beliefs.verdict(
-                    template, kind, live[kind], self._share_keyed(template, kind, live[kind], members), maps, made_by_map, self._name_part
+                    template, kind, live[kind], self._share_keyed(template, kind, live[kind], members), pairs, self._name_part
                 )
                 for kind in kinds[:3]
             ),
             key=lambda verdict: verdict.bits,
         )
-        if best < 2 and verdict.is_proven and not (template.has_namespace and sum(map(len, made_by_map)) <= 4):
+        if best < 2 and verdict.is_proven and not (template.has_namespace and sum(len(cores) for _, cores in pairs) <= 4):
             verdict = dataclasses.replace(verdict, bits=LIKELY_BITS)  # one object is chance, whatever else is said
         return (kinds, verdict) if verdict.is_likely else ([], verdict)
 
@@ -464,7 +464,7 @@ class _Inference:
             len(live_indexes) / max(1, len(seen.keys)),
             min(1.0, len(alive) / max(1, population)),
             f"namespace {seen.holder.namespace}" if scoped else "cluster",
-            ("maps of the same name elsewhere have live subjects",) if borrowed else (),
+            _said(verdict, borrowed=borrowed, is_suspect=is_suspect),
         )
         result.attributions.append(attribution)
         result.templates.append(template)
@@ -859,6 +859,36 @@ class _Inference:
 _EXEMPT_NAMES = {"kube-root-ca.crt", "openshift-service-ca.crt", "extension-apiserver-authentication", "cluster-info"}
 _EXEMPT_ANNOTATIONS = {"control-plane.alpha.kubernetes.io/leader"}
 _EXEMPT_TYPES = ("kubernetes.io/", "bootstrap.kubernetes.io/", "helm.sh/")
+
+
+def _doubt_single(result: MapResult) -> None:
+    """Where every live subject has several keys (`NAME.crt` and `NAME.key`), one that has not all of them may be a constant."""
+    templates = [t for t in result.templates if t.order == "name" and not t.cut and not t.hash_length]
+    if len(templates) < 2:
+        return
+    keys = result.seen.keys
+    cores = [{core: i for i, key in enumerate(keys) if (core := template.core_of(key)) is not None} for template in templates]
+    live = [{core for core, i in found.items() if i in result.live} for found in cores]
+    if len(set.intersection(*live)) < 0.8 * len(set.union(*live)):
+        return
+    for item in result.lost:
+        own = {core for template in templates if (core := template.core_of(keys[item.index])) is not None}
+        if item.state == "gone" and not any(all(core in found for found in cores) for core in own):
+            item.state = "suspect"
+
+
+def _said(verdict: Verdict | None, *, borrowed: bool, is_suspect: bool) -> tuple[str, ...]:
+    """The chain of evidence: what was weighed, the heaviest first, and what is missing where it is not enough."""
+    said = ["maps of the same name elsewhere have live subjects"] if borrowed else []
+    if verdict is not None:
+        heaviest = sorted(verdict.pieces, key=lambda piece: -abs(piece.bits))
+        said += [
+            f"{'for' if piece.bits >= 0 else 'against'} it, {abs(piece.bits):.1f} bits: {piece.sentence}" for piece in heaviest
+        ]
+        said.append(f"{verdict.bits:.1f} bits in all, {PROVEN_BITS:g} are proof")
+    if is_suspect:
+        said.append("likely, and not proven; if these keys are what they look like, declare it with --subject")
+    return tuple(said)
 
 
 def _top(seen: KeysSeen, index: int) -> str:

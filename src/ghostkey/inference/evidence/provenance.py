@@ -15,7 +15,13 @@ _COPIERS = {
     "AWSSecret", "AzureKeyVaultSecret", "OnePasswordItem", "InfisicalSecret", "DopplerSecret", "KSOPSSecret", "GitRepository", "App",
     "SecretProviderClass", "PushSecret", "ClusterExternalSecret", "ConfigMapGenerator", "HelmChart",
 }  # fmt: skip
-_GITOPS = ("argocd.argoproj.io/", "kustomize.toolkit.fluxcd.io/", "helm.toolkit.fluxcd.io/", "meta.helm.sh/", "objectset.rio.cattle.io/")
+_GITOPS = (
+    "argocd.argoproj.io/",
+    "kustomize.toolkit.fluxcd.io/",
+    "helm.toolkit.fluxcd.io/",
+    "meta.helm.sh/",
+    "objectset.rio.cattle.io/",
+)
 
 
 def look(case: Case) -> Seen | None:
