@@ -60,7 +60,7 @@ def test_map_that_is_named_is_the_one(control_plane: ControlPlane, namespace: st
     again = program("undo", "cm/registry", "-n", namespace)
     assert "every trim of cm/registry has been undone" in again.err
     missing = program("undo", "cm/third", "-n", namespace)
-    assert missing.code == 5
+    assert missing.code == 2
     assert f"no receipts in {program.state}/receipts of ConfigMap {namespace}/third" in missing.err
 
 

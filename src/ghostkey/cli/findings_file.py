@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from ghostkey.cli.output import finding_record
-from ghostkey.model.errors import SourceDamaged
+from ghostkey.model.errors import GhostkeyError, SourceDamaged
 from ghostkey.model.findings import Finding
-from ghostkey.store.state import state_directory, write_private
+from ghostkey.store.state import StateUnsafe, read_private, state_directory, write_private
 
 FOLDER = "findings"
 SCANS = 10
@@ -36,7 +36,7 @@ def save(findings: Sequence[Finding], where: str) -> None:
     lines = [encode({"schema_version": 1, "where": where}), *(encode(finding_record(finding)) for finding in findings[:KEPT])]
     folder = state_directory() / FOLDER
     now = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S.%f")
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, GhostkeyError):
         write_private(folder / f"{now}-{os.getpid()}.jsonl", b"\n".join(lines))
         for old in _files(folder)[SCANS:]:
             old.unlink(missing_ok=True)
@@ -64,15 +64,15 @@ def _read(path: Path, prefix: str) -> Iterator[tuple[dict[str, Any], str]]:
     import msgspec
 
     try:
-        with path.open("rb") as handle:
-            head, *lines = handle.read(FILE_BYTES).splitlines()
+        head, *lines = read_private(path, FILE_BYTES).splitlines()
         where = msgspec.json.decode(head)["where"]
         records = [msgspec.json.decode(line) for line in lines]
         chosen = [record for record in records if record["id"].startswith(prefix)]
         if not isinstance(where, str) or not all(map(_is_finding, chosen)):
             raise ValueError("not as it was written")
-    except OSError as error:
-        raise SourceDamaged(f"findings of an earlier scan in {path} cannot be read: {error.strerror}") from None
+    except (OSError, StateUnsafe) as error:
+        words = getattr(error, "strerror", None) or error
+        raise SourceDamaged(f"findings of an earlier scan in {path} cannot be read: {words}") from None
     except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise SourceDamaged(f"findings of an earlier scan in {path} are damaged", "remove the file, and scan again") from None
     for record in chosen:

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -451,12 +451,15 @@ def sweep_abandoned() -> None:
             # a control plane that is just being started has a directory, but no process yet
             if time.time() - path.stat().st_mtime < ABANDONED_SECONDS:
                 continue
-        if not any(str(path).encode() in command.read_bytes() for command in _command_lines()):
+        if not any(str(path).encode() in line for line in _command_lines()):
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _command_lines() -> list[Path]:
-    return [path for path in Path("/proc").glob("[0-9]*/cmdline") if os.access(path, os.R_OK)]
+def _command_lines() -> Iterator[bytes]:
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        # a process may end between its name and its line
+        with contextlib.suppress(OSError):
+            yield path.read_bytes()
 
 
 def _free_ports(count: int) -> list[int]:

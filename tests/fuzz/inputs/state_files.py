@@ -29,18 +29,22 @@ IMPORT = {
 
 def seeds() -> list[bytes]:
     """Two findings, an import."""
-    return [b"\n".join([json.dumps(FINDING).encode()] * 2), json.dumps({"schema_version": 1, **IMPORT}).encode()]
+    head = json.dumps({"schema_version": 1, "where": " --context x"}).encode()
+    return [b"\n".join([head, *[json.dumps(FINDING).encode()] * 2]), json.dumps({"schema_version": 1, **IMPORT}).encode()]
 
 
 def read(raw: bytes, folder: Path) -> None:
     """As explain and history list do."""
-    state = folder / "state"
-    state.mkdir(mode=0o700, exist_ok=True)
-    (state / findings_file.FILE).write_bytes(raw)
-    (state / findings_file.FILE).chmod(0o600)
+    state = folder / "state" / findings_file.FOLDER
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (state / "20261125T100000.000000-1.jsonl").write_bytes(raw)
+    (state / "20261125T100000.000000-1.jsonl").chmod(0o600)
     with CliRunner().isolation():
-        for record in findings_file.find("d"):
-            _print_chain(record)
+        records, damaged = findings_file.find("d")
+        for record, where in records:
+            _print_chain(record, where)
+        for error in damaged:
+            str(error)
     part = folder / "history" / "parts" / "p"
     part.mkdir(parents=True, exist_ok=True)
     (part / "import.json").write_bytes(raw)
