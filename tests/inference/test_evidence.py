@@ -51,6 +51,7 @@ LEVELS: dict[str, list[tuple[dict[str, Any], str | None]]] = {
     "reader": [({}, None), ({"is_mounted": True}, "mounted")],
     "family": [({}, None), ({"maps": (a_map(), a_map()), "maps_agreeing": 2}, "2-4")],
     "complete": [({}, ">=10 >=0.8 own"), ({"near": 100}, None)],
+    "plain-words": [({}, None), ({"live_names": ("red", "blue", "teal")}, ">=0.8, >=8"), ({"template": parse_template("{namespace}.{name}")}, None)],
     "identifiers": [({}, None), ({"with_uid": 0.9}, "UID"), ({"with_name": 0.9}, "name")],
 }  # fmt: skip
 
