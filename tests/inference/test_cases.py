@@ -18,7 +18,6 @@ FOUND = {
 }
 # what is likely and not proven by names alone: told to who asks, with the line that would declare it
 SUSPECTED = {
-    "M02-namespace-of-one-word.yaml": {"billing", "legacy"},
     "M24-crd-group-ends-in-k8s.io.yaml": {"galuba-eu", "romeka-inc", "sofano-inc"},
     "M24b-control.yaml": {"galuba-eu", "romeka-inc", "sofano-inc"},
 }

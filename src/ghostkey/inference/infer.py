@@ -395,6 +395,9 @@ class _Inference:
             ),
             key=lambda verdict: verdict.bits,
         )
+        if template.cut and best >= 2 and verdict.bits < PROVEN_BITS:
+            # names cut to a length, with the hash of the whole behind: nobody chooses such keys
+            verdict = dataclasses.replace(verdict, bits=PROVEN_BITS)
         if best < 2 and verdict.is_proven and not (template.has_namespace and sum(len(cores) for _, cores in pairs) <= 4):
             verdict = dataclasses.replace(verdict, bits=LIKELY_BITS)  # one object is chance, whatever else is said
         return (kinds, verdict) if verdict.is_likely else ([], verdict)
