@@ -105,3 +105,15 @@ def test_one_item_over_the_budget_is_left_out_and_the_others_are_read(files_prog
     assert (done.code, found(done.json)) == (3, GHOSTS)
     assert "an item of the list" in done.err
     assert peak < MEMORY
+
+
+@pytest.mark.parametrize("kind", ["ConfigMap", "Secret"])
+def test_a_value_of_31_mib_is_not_looked_into(files_program: Program, tmp_path: Path, kind: str) -> None:
+    value = "x" * (31 * MIB) if kind == "ConfigMap" else "eHh4" * (31 * MIB // 4)
+    large = {"apiVersion": "v1", "kind": kind, "metadata": {"name": "large", "namespace": "shop"}, "data": {"a": value}}
+    (tmp_path / "large.json.gz").write_bytes(gzip.compress(json.dumps(large).encode()))
+    (tmp_path / "good.json").write_bytes(JSON)
+    done, peak = files_program.measured("scan", "--from", str(tmp_path), "-o", "json")
+    assert peak < MEMORY
+    assert done.code in {1, 3}, done
+    assert found(done.json) >= GHOSTS

@@ -20,7 +20,7 @@ NODES = 2_000_000  # of one page: what is decoded of them takes some 50 bytes ea
 METADATA_LIST = "PartialObjectMetadataList"
 WATCHED = {"ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"}
 _BLOCK = 1 << 20
-_TITLE = re.compile(rb"<title[^>]{0,200}>([^<]{0,100})", re.IGNORECASE)
+_KIND = re.compile(r"[A-Za-z]{1,63}")
 T = TypeVar("T")
 
 
@@ -62,23 +62,22 @@ def is_large(body: bytes) -> bool:
 
 
 def described(body: bytes) -> str:
-    """What an answer is, in words; nothing of it but the title of a web page is quoted."""
+    """What an answer is, in words; nothing of it but its kind is quoted: it may echo what was sent."""
     start = body[:4096].lstrip()
     if not start:
         return "nothing"
     if start.startswith(b"<"):
-        title = _TITLE.search(body[:65_536])
-        return "a web page" + (f" ({title[1].decode(errors='replace').strip()})" if title and title[1].strip() else "")
+        return f"a web page of {len(body):,} bytes"
     try:
         found = decode_json(body)
     except TooMuchError as error:
         return f"a document that is not read: {error}"
     except UnreadableError:
-        return "what is no JSON"
+        return f"{len(body):,} bytes that are no JSON"
     if not isinstance(found, dict):
         return {list: "a JSON list", str: "a JSON text", type(None): "null"}.get(type(found), "a JSON number")
     kind = found.get("kind")
-    return f"an object of kind {kind[:80]}" if isinstance(kind, str) and kind else "an object of no kind"
+    return f"an object of kind {kind}" if isinstance(kind, str) and _KIND.fullmatch(kind) else "an object of no kind"
 
 
 def not_asked(path: str, body: bytes, wanted: str) -> NotAsked:

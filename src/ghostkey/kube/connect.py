@@ -6,11 +6,13 @@ import base64
 import http.client
 import io
 import os
+import re
 import socket
 import ssl
 import time
 import urllib.parse
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import ghostkey
@@ -277,7 +279,15 @@ def _ask_tunnel(sock: Any, proxy: Proxy, host: str, port: int, deadline: float) 
     status = bytes(head).partition(b"\n")[0].strip().decode("latin-1").split(" ", 1)
     code = status[1] if len(status) > 1 and status[0].startswith("HTTP/") else ""
     if not code.startswith("200"):
-        raise ProxyFailedError(f"proxy {proxy} answered {code[:100] or 'no HTTP'} to CONNECT {target}")
+        # the phrase in its own words may echo what it was sent
+        words = status_words(int(code[:3])) if re.match("[1-5][0-9]{2}", code) else "no HTTP"
+        raise ProxyFailedError(f"proxy {proxy} answered {words} to CONNECT {target}")
+
+
+def status_words(status: int) -> str:
+    """A status and the phrase that the standard has for it."""
+    known = status in HTTPStatus.__members__.values()
+    return f"{status} {HTTPStatus(status).phrase}" if known else str(status)
 
 
 def _ask_socks(sock: Any, proxy: Proxy, host: str, port: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import datetime
 import os
@@ -33,6 +34,11 @@ class Credentials:
 
     def __repr__(self) -> str:
         return "Credentials(…)"
+
+    def secrets(self) -> list[str]:
+        """The texts of which nothing may be printed, wherever they come back from."""
+        password = base64.b64decode(self.basic).decode(errors="replace").partition(":")[2]
+        return [text for text in (self.token, self.basic, password) if text]
 
     def is_fresh(self) -> bool:
         """Whether they will still hold for half a minute."""
