@@ -13,6 +13,9 @@ from typing import Any
 
 import pytest
 
+from ghostkey.kube.client import ApiClient
+from ghostkey.kube.config import load_config
+from ghostkey.model.errors import ApiFailed
 from ghostkey.testing import ControlPlane
 from ghostkey.testing.relay import Answer, Relay, Request
 from tests.helpers import Program, make_map
@@ -276,3 +279,19 @@ def test_a_server_that_echoes_the_request_gets_no_credentials_printed(
         assert secret not in done.err + done.out
     if echo is echo_redirect:
         assert "it redirects to https://login.example\n" in done.err
+
+
+def endless_continue(to: Handler) -> None:
+    with contextlib.suppress(OSError):
+        while True:
+            to.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+
+@pytest.mark.parametrize("timeout", [None, 1.0])
+def test_a_head_without_end_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, timeout: float | None) -> None:
+    monkeypatch.setattr("ghostkey.kube.client.TIMEOUT_SECONDS", 1)
+    with serving(endless_continue) as port:
+        config = load_config(str(kubeconfig(tmp_path, port)))
+        config.request_timeout = timeout
+        with pytest.raises(ApiFailed, match="within 1 s"):
+            ApiClient(config).get("/version")

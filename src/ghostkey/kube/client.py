@@ -257,9 +257,10 @@ class ApiClient:
             except (OSError, http.client.HTTPException) as error:
                 raise _NotSentError(error) from error
             self._local.connection = connection
-        with self._limited(connection.sock, began):
+        with self._limited(connection.sock, began) as head_is_there:
             connection.request(method, url, body, self._headers(headers))
             response = connection.getresponse()
+            head_is_there()
             answer = _answer(response)
         retry_after = response.getheader("Retry-After") or ""
         return response.status, answer, retry_after if retry_after.isascii() and retry_after.isdigit() else ""
@@ -291,8 +292,12 @@ class ApiClient:
             return self._context
 
     @contextlib.contextmanager
-    def _limited(self, sock: Any, began: float) -> Iterator[None]:
-        """Ends what is waited for on a connection when the request has taken too long. Raises TimeoutError then."""
+    def _limited(self, sock: Any, began: float) -> Iterator[Callable[[], None]]:
+        """Ends what is waited for on a connection when the request has taken too long. Raises TimeoutError then.
+
+        Without --request-timeout it is status and headers that have TIMEOUT_SECONDS, in all and not from byte to byte; what
+        is given is to be called when they are there. A long body may take its time.
+        """
         limit = self.config.request_timeout
         sock.settimeout(TIMEOUT_SECONDS if limit is None else None)
         is_late = threading.Event()
@@ -302,13 +307,14 @@ class ApiClient:
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
 
-        timer = threading.Timer(began + limit - time.monotonic(), cut) if limit else None
-        if timer:
-            timer.daemon = True
+        timer = threading.Timer(began + (limit or TIMEOUT_SECONDS) - time.monotonic(), cut)
+        timer.daemon = True
+        if limit != 0:
             timer.start()
-        late = TimeoutError(f"no whole answer within {limit or 0:g} s (--request-timeout)")
+        whole = f"no whole answer within {limit:g} s (--request-timeout)" if limit else f"no answer within {TIMEOUT_SECONDS} s"
+        late = TimeoutError(whole)
         try:
-            yield
+            yield (lambda: None) if limit else timer.cancel
         except (OSError, http.client.HTTPException) as error:
             if is_late.is_set():
                 raise late from None
@@ -319,8 +325,7 @@ class ApiClient:
             if is_late.is_set():
                 raise late
         finally:
-            if timer:
-                timer.cancel()
+            timer.cancel()
 
     # what went wrong
 
