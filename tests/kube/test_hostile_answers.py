@@ -267,7 +267,9 @@ def echo_line(to: Handler) -> None:
     to.close_connection = True
 
 
-@pytest.mark.parametrize("user", [{"token": "s3cret-Token"}, {"username": "me", "password": "s3cret-Pass"}], ids=["token", "basic"])
+@pytest.mark.parametrize(
+    "user", [{"token": "s3cret-Token"}, {"username": "me", "password": "s3cret-Pass"}], ids=["token", "basic"]
+)
 @pytest.mark.parametrize("echo", [echo_plain, echo_page, echo_status, echo_redirect, echo_line])
 def test_a_server_that_echoes_the_request_gets_no_credentials_printed(
     tmp_path: Path, echo: Callable[[Handler], None], user: dict[str, str]
