@@ -344,6 +344,17 @@ def test_failing_plugin_tells_nothing_of_its_arguments_or_output(edited: Callabl
     assert "unter2" not in done.err
 
 
+def test_failing_plugin_tells_nothing_of_arguments_that_are_plain_words(edited: Callable[..., Done], tmp_path: Path) -> None:
+    failing = plugin(tmp_path, 'echo "cannot run login $* in $GREETING with ${2}" >&2; exit 3')
+    failing["exec"] |= {
+        "args": ["--password", "correct-horse-battery", "-pstaple", "--key=hunter", "-k", "-Z"],
+        "env": [{"name": "GREETING", "value": "swordfish"}],
+    }
+    done = edited(lambda config: config["users"][0].update(user=failing))
+    assert done.code == 2
+    assert "cannot run login --password … … --key=… -k -Z in … with …" in done.err
+
+
 def test_plugin_that_cannot_be_run_tells_nothing_of_its_arguments(edited: Callable[..., Done], tmp_path: Path) -> None:
     (tmp_path / "plugin").write_text("")
     for command, arguments in (("./plugin", ["Hunter2"]), (str(tmp_path), ["Hunter2"]), ("sh", ["Hun\0ter2"])):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import itertools
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -12,6 +13,9 @@ from typing import Any
 
 import pytest
 
+from ghostkey.kube.client import ApiClient
+from ghostkey.kube.config import load_config
+from ghostkey.model.errors import ApiFailed
 from ghostkey.testing import ControlPlane
 from ghostkey.testing.relay import Answer, Relay, Request
 from tests.helpers import Program, make_map
@@ -112,12 +116,15 @@ def serving(answer: Callable[[Handler], None]) -> Iterator[int]:
         server.shutdown()
 
 
-def kubeconfig(folder: Path, port: int) -> Path:
-    config = {
+def kubeconfig(folder: Path, port: int, **user: str) -> Path:
+    config: dict[str, Any] = {
         "current-context": "c",
         "contexts": [{"name": "c", "context": {"cluster": "k", "namespace": "default"}}],
         "clusters": [{"name": "k", "cluster": {"server": f"http://127.0.0.1:{port}"}}],
     }
+    if user:
+        config["contexts"][0]["context"]["user"] = "u"
+        config["users"] = [{"name": "u", "user": user}]
     path = folder / "config"
     path.write_text(json.dumps(config))
     return path
@@ -216,8 +223,9 @@ def test_a_watch_that_is_none_is_no_quiet_map(control_plane: ControlPlane, names
         assert done.code == 0, done
 
 
-def test_the_same_page_for_ever_ends(tmp_path: Path) -> None:
-    page = {"kind": "ConfigMapList", "metadata": {"continue": "again", "resourceVersion": "1"}, "items": []}
+@pytest.mark.parametrize(("is_new", "words"), [(False, "again and again"), (True, "20 pages that hold nothing")])
+def test_pages_for_ever_end(tmp_path: Path, is_new: bool, words: str) -> None:
+    tokens = itertools.count()
 
     def answer(to: Handler) -> None:
         if to.path.startswith("/api?") or to.path == "/api":
@@ -227,9 +235,65 @@ def test_the_same_page_for_ever_ends(tmp_path: Path) -> None:
         elif to.path.startswith("/api/v1?") or to.path == "/api/v1":
             says(b'{"kind":"APIResourceList","resources":[]}')(to)
         else:
+            token = f"new-{next(tokens)}" if is_new else "again"
+            page = {"kind": "ConfigMapList", "metadata": {"continue": token, "resourceVersion": "1"}, "items": []}
             says(json.dumps(page, indent=1).encode())(to)
 
     with serving(answer) as port:
         done = Program(tmp_path / "state", kubeconfig(tmp_path, port))("scan")
     assert done.code == 5, done
-    assert "again and again" in done.err
+    assert words in done.err
+
+
+def echo_plain(to: Handler) -> None:
+    says(str(to.headers).encode(), 500)(to)
+
+
+def echo_page(to: Handler) -> None:
+    says(f"<html><title>{to.headers['Authorization']}</title></html>".encode(), 500)(to)
+
+
+def echo_status(to: Handler) -> None:
+    message = f"{to.headers} s3cret-Pass"
+    says(json.dumps({"kind": "Status", "status": "Failure", "message": message, "reason": message}).encode(), 403)(to)
+
+
+def echo_redirect(to: Handler) -> None:
+    says(b"", 302, Location=f"https://me:s3cret-Pass@login.example/{to.headers['Authorization'].split()[1]}?a=s3cret-Pass")(to)
+
+
+def echo_line(to: Handler) -> None:
+    to.wfile.write(f"Authorization: {to.headers['Authorization']}\r\n\r\n".encode())
+    to.close_connection = True
+
+
+@pytest.mark.parametrize(
+    "user", [{"token": "s3cret-Token"}, {"username": "me", "password": "s3cret-Pass"}], ids=["token", "basic"]
+)
+@pytest.mark.parametrize("echo", [echo_plain, echo_page, echo_status, echo_redirect, echo_line])
+def test_a_server_that_echoes_the_request_gets_no_credentials_printed(
+    tmp_path: Path, echo: Callable[[Handler], None], user: dict[str, str]
+) -> None:
+    with serving(echo) as port:
+        done = Program(tmp_path / "state", kubeconfig(tmp_path, port, **user))("blame", "cm/x")
+    assert done.code in {3, 5}, done
+    for secret in ("s3cret-Token", "bWU6czNjcmV0LVBhc3M") if "token" in user else ("bWU6czNjcmV0LVBhc3M", "s3cret-Pass"):
+        assert secret not in done.err + done.out
+    if echo is echo_redirect:
+        assert "it redirects to https://login.example\n" in done.err
+
+
+def endless_continue(to: Handler) -> None:
+    with contextlib.suppress(OSError):
+        while True:
+            to.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+
+@pytest.mark.parametrize("timeout", [None, 1.0])
+def test_a_head_without_end_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, timeout: float | None) -> None:
+    monkeypatch.setattr("ghostkey.kube.client.TIMEOUT_SECONDS", 1)
+    with serving(endless_continue) as port:
+        config = load_config(str(kubeconfig(tmp_path, port)))
+        config.request_timeout = timeout
+        with pytest.raises(ApiFailed, match="within 1 s"):
+            ApiClient(config).get("/version")

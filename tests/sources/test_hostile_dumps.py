@@ -117,3 +117,36 @@ def test_a_value_of_31_mib_is_not_looked_into(files_program: Program, tmp_path: 
     assert peak < MEMORY
     assert done.code in {1, 3}, done
     assert found(done.json) >= GHOSTS
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME], ids=repr)
+def test_a_header_of_300_mb_is_not_read(files_program: Program, tmp_path: Path, kind: bytes) -> None:
+    header = tarfile.TarInfo("x")
+    header.type, header.size = kind, 300_000_000
+    with (tmp_path / "bad.tar").open("wb") as handle:
+        handle.write(header.tobuf(tarfile.GNU_FORMAT))
+        handle.truncate(header.size + 2048)
+    (tmp_path / "good.json").write_bytes(JSON)
+    done, peak = files_program.measured("scan", "--from", str(tmp_path), "-o", "json")
+    assert peak < MEMORY
+    assert (done.code, found(done.json)) == (3, GHOSTS)
+    assert "takes more than 1 MiB" in done.err
+
+
+def test_many_headers_of_one_member_are_not_read(files_program: Program, tmp_path: Path) -> None:
+    header = tarfile.TarInfo("x")
+    header.type, header.size = tarfile.GNUTYPE_LONGNAME, MIB
+    (tmp_path / "bad.tar").write_bytes((header.tobuf(tarfile.GNU_FORMAT) + bytes(MIB)) * 3)
+    done, _ = files_program.measured("scan", "--from", str(tmp_path / "bad.tar"))
+    assert done.code in {3, 5}
+    assert "takes more than 1 MiB" in done.err
+
+
+def test_long_names_are_read(files_program: Program, tmp_path: Path) -> None:
+    for form in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
+        with tarfile.open(tmp_path / "long.tar", "w", format=form, pax_headers={"comment": "of all"}) as archive:
+            info = tarfile.TarInfo(f"{'long-' * 100}.json")
+            info.size = len(JSON)
+            archive.addfile(info, io.BytesIO(JSON))
+        done = files_program("scan", "--from", str(tmp_path / "long.tar"), "-o", "json")
+        assert found(done.json) == GHOSTS

@@ -22,13 +22,15 @@ import ghostkey
 from ghostkey.foreign import UnreadableError, decode_json
 from ghostkey.kube.answers import TooLargeError, decode_event, decode_named, described, is_large, read_body, read_line
 from ghostkey.kube.config import ClientConfig
-from ghostkey.kube.connect import Dialer, ProxyFailedError
+from ghostkey.kube.connect import Dialer, ProxyFailedError, status_words
+from ghostkey.kube.credentials import Credentials
 from ghostkey.kube.waiting import Waiting
 from ghostkey.model.errors import AccessDenied, AnswerLost, ApiFailed, GhostkeyError, NotAsked
 
 PAGE = 500  # objects of a first page, as kubectl
 # Later pages have what fits PAGE_BYTES: fewer pages cost the server less, and small ones bound the memory of large objects.
 PAGE_LEAST, PAGE_MOST, PAGE_BYTES = 50, 1_000, 3 << 20
+EMPTY_PAGES = 20  # in a row, that promise more
 TIMEOUT_SECONDS = 60  # without a byte of an answer, unless --request-timeout says otherwise
 FIELD_MANAGER = "ghostkey"
 NOT_FOUND = "NotFound"  # the reason of the API server's own 404; that of a gateway has none
@@ -43,6 +45,7 @@ RETRIED = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE, HTTPSta
 FINAL = (ssl.SSLError, ProxyFailedError, TimeoutError, TooLargeError)
 # the list's own metadata comes first; a page's continue token is in its first bytes
 _CONTINUE = re.compile(rb'"continue"\s*:\s*"([^"]*)"')
+_EMPTY = re.compile(rb'"items"\s*+:\s*+(?:\[\s*+\]|null)')
 _HEAD_BYTES = 2000
 MESSAGE_CHARACTERS = 2_000  # of an error's own words
 TOO_LARGE = "TooLarge"  # reason of an answer that was not read to its end
@@ -111,12 +114,15 @@ class ApiClient:
             yield body
             return
         with ThreadPoolExecutor(1) as pool:
-            before = ""
+            before, empty = "", 0
             while True:
                 token = self._continue_token(body)
                 if token and token == before:
                     raise NotAsked(f"the server answers the pages of {path} with the same one again and again")
                 before = token
+                empty = empty + 1 if _is_empty(body) else 0
+                if token and empty >= EMPTY_PAGES:
+                    raise NotAsked(f"the server answers {path} with {empty} pages that hold nothing, and promises more")
                 if limit is None:
                     fitting = int(query["limit"]) * PAGE_BYTES // len(body)
                     query["limit"] = str(min(PAGE_MOST, max(PAGE_LEAST, fitting)))
@@ -254,9 +260,10 @@ class ApiClient:
             except (OSError, http.client.HTTPException) as error:
                 raise _NotSentError(error) from error
             self._local.connection = connection
-        with self._limited(connection.sock, began):
+        with self._limited(connection.sock, began) as head_is_there:
             connection.request(method, url, body, self._headers(headers))
             response = connection.getresponse()
+            head_is_there()
             answer = _answer(response)
         retry_after = response.getheader("Retry-After") or ""
         return response.status, answer, retry_after if retry_after.isascii() and retry_after.isdigit() else ""
@@ -269,7 +276,7 @@ class ApiClient:
         message["User-Agent"] = f"ghostkey/{ghostkey.__version__}"
         for name, value in (*headers.items(), *self._dialer.headers.items(), *self.config.headers):
             message[name] = value  # appends: Impersonate-Group may come several times
-        credentials = self.config.credentials()
+        credentials = self._local.credentials = self.config.credentials()
         if credentials.token:
             message["Authorization"] = f"Bearer {credentials.token}"
         elif credentials.basic:
@@ -288,8 +295,12 @@ class ApiClient:
             return self._context
 
     @contextlib.contextmanager
-    def _limited(self, sock: Any, began: float) -> Iterator[None]:
-        """Ends what is waited for on a connection when the request has taken too long. Raises TimeoutError then."""
+    def _limited(self, sock: Any, began: float) -> Iterator[Callable[[], None]]:
+        """Ends what is waited for on a connection when the request has taken too long. Raises TimeoutError then.
+
+        Without --request-timeout it is status and headers that have TIMEOUT_SECONDS, in all and not from byte to byte; what
+        is given is to be called when they are there. A long body may take its time.
+        """
         limit = self.config.request_timeout
         sock.settimeout(TIMEOUT_SECONDS if limit is None else None)
         is_late = threading.Event()
@@ -299,13 +310,14 @@ class ApiClient:
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
 
-        timer = threading.Timer(began + limit - time.monotonic(), cut) if limit else None
-        if timer:
-            timer.daemon = True
+        timer = threading.Timer(began + (limit or TIMEOUT_SECONDS) - time.monotonic(), cut)
+        timer.daemon = True
+        if limit != 0:
             timer.start()
-        late = TimeoutError(f"no whole answer within {limit or 0:g} s (--request-timeout)")
+        whole = f"no whole answer within {limit:g} s (--request-timeout)" if limit else f"no answer within {TIMEOUT_SECONDS} s"
+        late = TimeoutError(whole)
         try:
-            yield
+            yield (lambda: None) if limit else timer.cancel
         except (OSError, http.client.HTTPException) as error:
             if is_late.is_set():
                 raise late from None
@@ -316,23 +328,22 @@ class ApiClient:
             if is_late.is_set():
                 raise late
         finally:
-            if timer:
-                timer.cancel()
+            timer.cancel()
 
     # what went wrong
 
     def _failure(self, method: str, path: str, status: int, answer: bytes) -> GhostkeyError:
         try:
             said = decode_json(answer)
-            message, reason = str(said.get("message") or "")[:MESSAGE_CHARACTERS], str(said.get("reason") or "")
+            message = self._without_secrets(str(said.get("message") or ""))[:MESSAGE_CHARACTERS]
+            reason = self._without_secrets(str(said.get("reason") or ""))
             # on 410 the server offers a token to go on from; it travels in `reason`
             offered = str((said.get("metadata") or {}).get("continue") or "")
         except (UnreadableError, AttributeError):
-            is_page = answer.lstrip().startswith(b"<")
-            message = described(answer) if is_page else answer[:300].decode(errors="replace").strip()
-            reason = offered = ""
-        phrase = f"{status} {HTTPStatus(status).phrase}" if status in HTTPStatus.__members__.values() else str(status)
-        what = f"{_verb(method)} {path.partition('?')[0]}: {phrase}: {message}".rstrip(": ")
+            message, reason, offered = described(answer) if answer else "", "", ""
+        if _is_redirect(status):
+            message = f"it redirects to {answer.decode() or 'nowhere'}"
+        what = f"{_verb(method)} {path.partition('?')[0]}: {status_words(status)}: {message}".rstrip(": ")
         if status == HTTPStatus.UNAUTHORIZED:
             return AccessDenied(
                 f"{what} (user {self.config.user!r} of {self.config.origin})",
@@ -342,6 +353,16 @@ class ApiClient:
         if status == HTTPStatus.FORBIDDEN:
             return AccessDenied(what, "`ghostkey rbac` prints the rights that each command needs", status)
         return ApiFailed(what, status=status, reason=offered or reason)
+
+    def _without_secrets(self, text: str) -> str:
+        """What a server says, without what it was sent: some echo the request."""
+        sent: Credentials = getattr(self._local, "credentials", None) or Credentials()
+        secrets = sent.secrets()
+        if proxy := self._dialer.proxy:
+            secrets += [proxy.password, *(value.partition(" ")[2] for value in proxy.headers.values())]
+        for secret in sorted(filter(None, secrets), key=len, reverse=True):
+            text = text.replace(secret, "…")
+        return text
 
     def _unreachable(self, method: str, path: str, error: Exception) -> GhostkeyError:
         where = self._where
@@ -382,17 +403,32 @@ class _ListHead(msgspec.Struct):
     metadata: _Token = msgspec.field(default_factory=_Token)
 
 
+def _is_empty(page: bytes) -> bool:
+    # the objects of a page may have empty `items` of their own; with one of them there are four maps
+    return page.count(b"{") < 4 and _EMPTY.search(page) is not None
+
+
 def _answer(response: http.client.HTTPResponse) -> bytes:
     body = read_body(response)
-    if HTTPStatus.MULTIPLE_CHOICES <= response.status < HTTPStatus.BAD_REQUEST:
-        # where to is all that a redirect says, and following it would take the credentials there
-        return f"it redirects to {response.getheader('Location') or 'nowhere'}".encode()
-    return body
+    if not _is_redirect(response.status):
+        return body
+    # where to is all that a redirect says, and following it would take the credentials there; its path may hold others
+    try:
+        to = urllib.parse.urlsplit(response.getheader("Location") or "")
+        return f"{to.scheme}://{to.hostname}".encode() if to.scheme and to.hostname else b""
+    except ValueError:
+        return b""
+
+
+def _is_redirect(status: int) -> bool:
+    return HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST
 
 
 def _words(error: Exception) -> str:
     if isinstance(error, http.client.IncompleteRead):
         return "the answer was cut"  # its own words count bytes
+    if isinstance(error, http.client.BadStatusLine) and not isinstance(error, http.client.RemoteDisconnected):
+        return "the answer is no HTTP"  # its own words quote the line
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 

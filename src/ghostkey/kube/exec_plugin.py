@@ -18,8 +18,17 @@ from ghostkey.kube.typed import Entry
 SECONDS = 60
 # Source: client.authentication.k8s.io in k8s.io/client-go v0.37
 VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
-# flags and plain words; anything else on a plug-in's command line may be a secret
-_PLAIN = re.compile(r"-{0,2}[a-z]+(?:-[a-z]+)*")
+LEAST_SECRET = 4  # characters of a word that may be a passphrase; shorter ones are in every other word
+_PLAIN = re.compile(r"[a-z]*")
+_FLAG = re.compile(r"(?s)(--?[A-Za-z][A-Za-z0-9-]*)(?:=(.*))?")
+
+
+def _values(given: str) -> tuple[str, ...]:
+    """What of an argument or variable may be a secret: all but the names of flags."""
+    flag = _FLAG.fullmatch(given)
+    if flag is None:
+        return given, given.partition("=")[2]
+    return (flag[2] or "",) if flag[1].startswith("--") or len(flag[1]) == 2 else (given, given[2:], flag[2] or "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +89,12 @@ class Plugin:
         return self._answer(done.stdout, what)
 
     def _without_secrets(self, text: str) -> str:
-        for given in sorted((*self.arguments, *self.environment.values()), key=len, reverse=True):
-            # `--token=…` is as much a secret as what follows its sign
-            for part in (given, given.partition("=")[2]):
-                if part and not _PLAIN.fullmatch(part):
-                    text = text.replace(part, "…")
+        # `--token=…` and `-p…` are as much a secret as what stands by itself
+        parts = {part for given in self.arguments for part in _values(given)}
+        parts.update(self.environment.values())
+        for part in sorted(parts, key=len, reverse=True):
+            if part and (len(part) >= LEAST_SECRET or not _PLAIN.fullmatch(part)):
+                text = text.replace(part, "…")
         return text
 
     @staticmethod

@@ -29,12 +29,14 @@ from ghostkey.foreign import (
 from ghostkey.model.errors import NoSuchPath, SourceDamaged
 from ghostkey.model.events import Gap
 
-FILE_BYTES = 512 << 20  # one file, unpacked; its text is in memory
+FILE_BYTES = 96 << 20  # one file, unpacked; its text is in memory, within 256 MiB of it in all
 # Dumps of YAML pack to a tenth or a fiftieth, zeros to a thousandth. Below 32 MiB nobody asks.
 BOMB_BYTES, BOMB_RATIO = 32 << 20, 100
 NESTED = 4  # archives in archives
 UNPACKING = (tarfile.TarError, EOFError, zlib.error, OSError, SourceDamaged, ValueError, OverflowError, RecursionError)
 ARCHIVE_MEMBERS = 1_000_000
+NAME_BYTES = 1 << 20  # of what an archive says of one member, long names and pax headers, and of what it says of all
+_NAME_HEADERS = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE)
 BAD_PIECES = 1_000  # of one file
 GAPS_KEPT = 1_000  # of all files
 ENDINGS = (".yaml", ".yml", ".json", ".jsonl")
@@ -131,7 +133,7 @@ class Documents:
     def _tar(self, where: str, source: SupportsRead, depth: int) -> Iterator[Found]:
         try:
             # as a stream: a must-gather may be larger than memory
-            with tarfile.open(fileobj=cast(Any, source), mode="r|") as archive:
+            with tarfile.open(fileobj=cast(Any, source), mode="r|", tarinfo=_headers()) as archive:
                 for number, member in enumerate(archive):
                     if number >= ARCHIVE_MEMBERS:
                         raise SourceDamaged(f"it has more than {ARCHIVE_MEMBERS:,} members")
@@ -302,7 +304,7 @@ class _Guarded(io.RawIOBase):
         """The rest. Raises SourceDamaged when it is too much."""
         content = self._up_to(FILE_BYTES + 1)
         if len(content) > FILE_BYTES:
-            raise SourceDamaged(f"it holds more than {FILE_BYTES >> 20} MiB in one piece")
+            raise SourceDamaged(f"it holds more than {FILE_BYTES >> 20} MiB in one piece; dump one kind or namespace to a file")
         return content
 
     def _up_to(self, wanted: int) -> bytearray:
@@ -314,6 +316,26 @@ class _Guarded(io.RawIOBase):
             if self._packed is not None and self.count > max(BOMB_BYTES, BOMB_RATIO * self._packed.count):
                 raise SourceDamaged(f"it unpacks to more than {BOMB_RATIO} times its size")
         return content
+
+
+def _headers() -> type[tarfile.TarInfo]:
+    """The headers of one archive; raises ReadError for names that are too long, before tarfile reads them."""
+
+    class Header(tarfile.TarInfo):
+        of_one = of_all = 0  # bytes
+
+        @classmethod
+        def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Header:
+            header = super().frombuf(buf, encoding, errors)
+            if header.type == tarfile.XGLTYPE:
+                cls.of_all += header.size
+            # several may come before one member, and tarfile holds them all
+            cls.of_one = cls.of_one + header.size if header.type in _NAME_HEADERS else 0
+            if max(cls.of_one, cls.of_all) > NAME_BYTES:
+                raise tarfile.ReadError(f"a name or other header takes more than {NAME_BYTES >> 20} MiB")
+            return header
+
+    return Header
 
 
 class _Slice:
