@@ -373,6 +373,7 @@ class _Inference:
             # most maps of the family know nothing of it: judge by the maps that do, one by one
             best_match = max(matches, key=lambda match: match.best)
             live = {kind: set(cores) for kind, cores in best_match.kinds.items()}
+            matches = [best_match]
         if not live:
             return [], None
         best = max(len(cores) for cores in live.values())
