@@ -80,10 +80,7 @@ class KeysSeen:
 
 @dataclass(slots=True)
 class HolderMeta:
-    """What is true of a holder as a whole, shared by the batches of its fields and nested documents.
-
-    `declared` are the keys that the manifest which `kubectl apply` used last holds; `owner_kinds` those of ownerReferences.
-    """
+    """What is true of a holder as a whole, shared by the batches of its fields and nested documents."""
 
     labels: dict[str, str]
     annotations: dict[str, str]
@@ -95,8 +92,6 @@ class HolderMeta:
     annotations_bytes: int = 0
     key_count: int = 0
     owned: bool = False
-    owner_kinds: tuple[str, ...] = ()
-    declared: frozenset[str] = frozenset()
     field_owners: tuple[FieldOwner, ...] = ()
 
 
