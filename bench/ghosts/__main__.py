@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from bench.ghosts.clusters import Cluster, Truth, generate
+from bench.ghosts.surroundings import MODES
 from ghostkey import api
 
 PRECISION, RECALL = 0.995, 0.95
@@ -38,6 +39,7 @@ def main() -> int:
     options.add_argument("--clusters", type=int, default=200)
     options.add_argument("--first-seed", type=int, default=1)
     options.add_argument("--verbose", action="store_true")
+    options.add_argument("--mode", default="", choices=MODES, help="what stands beside the maps")
     options.add_argument("--quick", action="store_true", help="fewer clusters")
     chosen = options.parse_args()
     if chosen.quick:
@@ -46,7 +48,7 @@ def main() -> int:
     right = wrong = missed = undecided = keys = ghosts = in_legitimate = 0
     with tempfile.TemporaryDirectory() as directory:
         for seed in range(chosen.first_seed, chosen.first_seed + chosen.clusters):
-            cluster = generate(seed)
+            cluster = generate(seed, chosen.mode)
             found = scan(cluster, Path(directory))
             decidable = cluster.ghosts - cluster.undecidable
             false = found - cluster.ghosts
@@ -67,7 +69,7 @@ def main() -> int:
     recall = right / max(1, right + missed)
     overall = right / max(1, ghosts)
     record = {
-        "bench": "ghosts", "seeds": [chosen.first_seed, chosen.first_seed + chosen.clusters - 1], "keys": keys,
+        "bench": "ghosts", "mode": chosen.mode, "seeds": [chosen.first_seed, chosen.first_seed + chosen.clusters - 1], "keys": keys,
         "ghosts": ghosts, "found": right, "false": wrong, "missed": missed, "undecidable_not_found": undecided,
         "in_legitimate_maps": in_legitimate, "precision": round(precision, 5), "recall": round(recall, 5),
         "recall_with_undecidable": round(overall, 5), "seconds": round(time.monotonic() - began, 1),

@@ -13,6 +13,9 @@ import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from bench.ghosts.small import small
+from bench.ghosts.surroundings import surround
+
 WORDS = [
     "amber",
     "birch",
@@ -200,8 +203,8 @@ def names(rng: random.Random, style: str) -> Iterator[str]:
             yield name
 
 
-def generate(seed: int) -> Cluster:
-    """The cluster of a seed."""
+def generate(seed: int, mode: str = "") -> Cluster:
+    """The cluster of a seed, with what a mode of `surroundings` adds: custom resources beside settings, registries of plain words."""
     rng = random.Random(seed)
     cluster = Cluster(seed)
     namespaces = rng.sample([f"{t}-{e}" for t in TEAMS for e in ("dev", "stage", "prod")] + TEAMS, rng.randint(2, 25))
@@ -214,6 +217,23 @@ def generate(seed: int) -> Cluster:
     for number in range(rng.randint(1, 4)):
         _registry(rng, cluster, namespaces, dead_namespaces, max(1, budget // (number + 1)), number)
     _decoys(rng, cluster, namespaces, deployments)
+    if mode:
+        beside = random.Random(f"{seed}/{mode}")
+
+        def add(kind: str, group: str, namespace: str, name: str) -> None:
+            _add(cluster, kind, group, namespace, name)
+
+        for name, data, metadata in surround(mode, beside, add, namespaces, deployments, WORDS):
+            _add_map(cluster, beside.choice(namespaces), f"{name}-{beside.randrange(100)}", data, metadata, legitimate=True)
+        if mode == "plain":
+            _plain_registry(beside, cluster, namespaces)
+        if mode == "small":
+
+            def put(namespace: str, name: str, data: dict[str, str], metadata: dict[str, Any], gone: set[str]) -> None:
+                _add_map(cluster, namespace, name, data, metadata, legitimate=not gone)
+                cluster.ghosts |= {(namespace, name, (), key) for key in gone}
+
+            small(beside, add, put, namespaces, 8, cluster.objects)
     cluster.keys = sum(len(o.get("data") or ()) for o in cluster.objects)
     return cluster
 
@@ -288,7 +308,7 @@ def _registry(
         if layout == "nested":
             document = {"version": 1, "entries": {key: {"plan": "gold", "n": n} for n, key in enumerate(data)}}
             content, path = {"state.json": json.dumps(document)}, ("state.json", "entries")
-        _add_map(cluster, namespace, name, content, annotations=annotations)
+        _add_map(cluster, namespace, name, content, {"annotations": annotations} if annotations else None)
         ghosts = {(namespace, name, path, key) for key in truth.get((namespace, name), ())}
         # Nothing in the cluster says what a map is about when none of its subjects is left.
         if not alive_in.get((namespace, name)) and not declared:
@@ -297,6 +317,37 @@ def _registry(
         if not ghosts:
             cluster.legitimate.add((namespace, name))
     cluster.notes.append(f"{kind} {scheme} {style} {layout} {len(lives)} live {len(dead)} gone{' declared' if declared else ''}")
+
+
+def _plain_registry(rng: random.Random, cluster: Cluster, namespaces: list[str]) -> None:
+    """A registry of objects that are called by plain words, or of built-in kinds: what an inference from names alone has least of."""
+    what = rng.choice(["Namespace", "Node", "Word", "Service"])
+    gone = rng.sample(["billing2", "legacy", "oldteam", "alpha", "omega", "retired"], rng.randint(1, 3))
+    if what == "Namespace":
+        live = [*namespaces, "kube-system", "default", "platform"]
+    elif what == "Node":
+        live = sorted(o["metadata"]["name"] for o in cluster.objects if o["kind"] == "Node")
+        gone = [f"node-{n}" for n in rng.sample(range(20, 40), rng.randint(1, 5))]
+    elif what == "Word":
+        live = rng.sample(WORDS, rng.randint(5, 25))
+        for name in live:
+            _add(cluster, "Tenant2", "plain.example.com", "", name)
+    else:
+        pairs = [(o["metadata"]["namespace"], o["metadata"]["name"]) for o in cluster.objects if o["kind"] == "Service"]
+        live = [f"{ns}.{name}" for ns, name in pairs]
+        gone = [f"{ns}.{name}-old" for ns, name in rng.sample(pairs, min(len(pairs), rng.randint(1, 4)))]
+    gone = [name for name in gone if name not in live]
+    value = rng.choice(
+        [
+            lambda: json.dumps({"id": rng.randrange(99), "shard": rng.randrange(9)}),
+            lambda: str(rng.randrange(9999)),
+            lambda: "assigned",
+        ]
+    )
+    name = f"{what.lower()}-id"
+    _add_map(cluster, "platform", name, {key: value() for key in [*live, *gone]})
+    cluster.ghosts |= {("platform", name, (), key) for key in gone}
+    cluster.notes.append(f"plain {what} {len(live)} live {len(gone)} gone")
 
 
 def _value(rng: random.Random, scheme: str) -> Callable[[Life], str]:
@@ -375,7 +426,7 @@ def _decoys(rng: random.Random, cluster: Cluster, namespaces: list[str], deploym
     for name, data in decoys:
         _add_map(cluster, rng.choice(namespaces), f"{name}-{rng.randrange(100)}", data, legitimate=True)
     election = {"control-plane.alpha.kubernetes.io/leader": '{"holderIdentity":"a"}'}
-    _add_map(cluster, "kube-system", "leader-lock", {}, annotations=election, legitimate=True)
+    _add_map(cluster, "kube-system", "leader-lock", {}, {"annotations": election}, legitimate=True)
     for revision in range(1, 4):
         cluster.objects.append(
             {
@@ -408,13 +459,12 @@ def _add_map(
     namespace: str,
     name: str,
     data: dict[str, str],
-    annotations: dict[str, str] | None = None,
+    more: dict[str, Any] | None = None,
     *,
     legitimate: bool = False,
 ) -> None:
     metadata: dict[str, Any] = {"name": name, "namespace": namespace, "uid": _stable_uid(cluster.seed, namespace, name)}
-    if annotations:
-        metadata["annotations"] = annotations
+    metadata |= more or {}
     cluster.objects.append({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data})
     if legitimate:
         cluster.legitimate.add((namespace, name))

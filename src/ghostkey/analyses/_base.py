@@ -65,6 +65,11 @@ def key_ref(seen: KeysSeen, index: int) -> KeyRef:
     return KeyRef(seen.holder, seen.field, seen.keys[index], seen.path)
 
 
+def severity_of(item: Lost) -> Severity:
+    """How loud a lost key is: what is not proven, or has its cure in a manifest, is told to who asks for it."""
+    return Severity.INFO if item.state in {"suspect", "declared"} else Severity.WARNING
+
+
 def lost_finding(analysis: str, severity: Severity, result: MapResult, item: Lost, message: str) -> Finding:
     """A finding about a key that lost its subject, with the chain of evidence that a person can follow."""
     seen, attribution = result.seen, item.attribution
@@ -95,6 +100,6 @@ def lost_finding(analysis: str, severity: Severity, result: MapResult, item: Los
         evidence=tuple(evidence),
         subjects=tuple(subject for subject in item.subjects if subject.name or subject.uid),
         attribution=attribution,
-        state="unknown" if item.state == "unknown" else "found",
+        state=item.state if item.state in {"unknown", "suspect", "declared"} else "found",
         value_bytes=size,
     )

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ghostkey.analyses._base import Analysis, View, lost_finding
+from ghostkey.analyses._base import Analysis, View, lost_finding, severity_of
 from ghostkey.model.findings import Finding, Severity
 
 
@@ -31,9 +31,12 @@ def _run(view: View) -> Iterator[Finding]:
         if result.seen.shapes[item.index].name == "empty" and not result.has_empty_live and result.live:
             continue  # a tombstone
         subjects = " or ".join(map(str, item.subjects)) or item.attribution.template
-        gone = "may be gone" if item.state == "unknown" else "is gone" if len(item.subjects) < 2 else "are gone"
+        if item.state == "declared":
+            item.note = item.note or "a manifest still holds the key: take it out there"
+        is_sure = item.state not in {"unknown", "suspect"}
+        gone = "may be gone" if not is_sure else "is gone" if len(item.subjects) < 2 else "are gone"
         message = f"{subjects} {gone}" + (f"; {item.note}" if item.note else "")
-        yield lost_finding("ghost-key", Severity.WARNING, result, item, message)
+        yield lost_finding("ghost-key", severity_of(item), result, item, message)
 
 
 ANALYSIS = Analysis(Severity.WARNING, _run)

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ghostkey.analyses._base import Analysis, View, lost_finding
+from ghostkey.analyses._base import Analysis, View, lost_finding, severity_of
 from ghostkey.model.findings import Finding, Severity
 
 
@@ -25,9 +25,9 @@ def _run(view: View) -> Iterator[Finding]:
         is_empty = result.seen.shapes[item.index].name == "empty"
         if is_empty and item.state != "recreated" and not result.has_empty_live and result.live:
             subjects = " or ".join(map(str, item.subjects))
-            gone = "may be gone" if item.state == "unknown" else "is gone"
+            gone = "is gone" if item.state == "gone" else "may be gone"
             yield lost_finding(
-                "tombstone", Severity.WARNING, result, item, f"{subjects} {gone}: the value was emptied, the key stayed"
+                "tombstone", severity_of(item), result, item, f"{subjects} {gone}: the value was emptied, the key stayed"
             )
 
 

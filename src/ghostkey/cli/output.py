@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import re
 import sys
 import unicodedata
@@ -96,13 +97,15 @@ def gap_record(gap: Gap) -> dict[str, str]:
 
 def summary(snapshot: Snapshot, findings: Sequence[Finding]) -> dict[str, int]:
     """Counts of what was looked at and what was found."""
-    unknown = sum(finding.state == "unknown" for finding in findings)
+    states = collections.Counter(finding.state for finding in findings)
     return {
         "maps": len({(seen.holder.kind, seen.holder.namespace, seen.holder.name) for seen in snapshot.maps}),
         "keys": snapshot.key_count,
         "subjects": len(snapshot.subjects),
-        "findings": len(findings) - unknown,
-        "unknown": unknown,
+        "findings": states["found"],
+        "unknown": states["unknown"],
+        "suspect": states["suspect"],
+        "declared": states["declared"],
         "gaps": len(snapshot.gaps),
     }
 
@@ -176,7 +179,7 @@ def table_rows(findings: Sequence[Finding]) -> Iterator[Row]:
         name = short_kind(first.key.holder)
         if (maps := len({finding.key.holder.name for finding in members})) > 1:
             name = f"{name} (+{maps - 1})"
-        finding_name = first.analysis + (" (unknown)" if first.state == "unknown" else "")
+        finding_name = first.analysis + ("" if first.state == "found" else f" ({first.state})")
         count = str(len(members)) if first.key.key else "-"
         yield (
             first.severity,
@@ -188,7 +191,7 @@ def wide_rows(findings: Sequence[Finding]) -> Iterator[Row]:
     """A row for each finding."""
     yield None, ["ID", "NAMESPACE", "MAP", "FINDING", "SEVERITY", "KEY", "BYTES", "WRITER", "MESSAGE"]
     for finding in findings:
-        name = finding.analysis + (" (unknown)" if finding.state == "unknown" else "")
+        name = finding.analysis + ("" if finding.state == "found" else f" ({finding.state})")
         yield (
             finding.severity,
             [
@@ -256,7 +259,7 @@ def sarif(findings: Sequence[Finding]) -> dict[str, Any]:
                 "results": [
                     {
                         "ruleId": finding.analysis,
-                        "level": "note" if finding.state == "unknown" else levels[finding.severity],
+                        "level": "note" if finding.state != "found" else levels[finding.severity],
                         "message": {"text": safe(f"{finding.key}: {finding.message}")},
                         "partialFingerprints": {"ghostkey/v1": finding.fingerprint},
                         "locations": [

@@ -35,7 +35,7 @@ def command(
     import signal
     from pathlib import Path
 
-    from ghostkey.inference.infer import is_custom
+    from ghostkey.inference.belief import is_custom
     from ghostkey.kube.discovery import discover, resolve
     from ghostkey.model.refs import CONFIG_MAPS, SECRETS
     from ghostkey.sources._states import KeyedHash

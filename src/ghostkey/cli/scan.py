@@ -116,7 +116,7 @@ def command(
     print_report(snapshot, shown, form, color=use_color(color))
     findings_file.save(findings, where.words(namespace=False) if client else "")
     _say(snapshot, findings, shown, form)
-    loud = [] if fail_on == "never" else [f for f in findings if f.severity >= Severity[fail_on.upper()] and f.state != "unknown"]
+    loud = [] if fail_on == "never" else [f for f in findings if f.severity >= Severity[fail_on.upper()] and f.state == "found"]
     if loud and not any(finding in shown for finding in loud):
         click.echo(f"{len(loud)} findings at or above --fail-on {fail_on} are hidden by --severity {severity}", err=True)
     # What could not be seen outranks what was seen: a script that reads 1 as "these are all" would be wrong.
@@ -138,7 +138,8 @@ def _say(snapshot: Snapshot, findings: list[Finding], shown: list[Finding], form
     if form in {"table", "wide"}:
         hidden = len(findings) - len(shown)
         line = f"{counts['findings']} findings in {counts['keys']:,} keys of {counts['maps']:,} maps"
-        line += f", {counts['unknown']} unknown" if counts["unknown"] else ""
+        for state in ("unknown", "suspect", "declared"):
+            line += f", {counts[state]} {state}" if counts[state] else ""
         line += f", {hidden} below --severity" if hidden else ""
         click.echo(line + (f"; ghostkey explain {shown[0].fingerprint} shows why" if shown else ""), err=True)
 

@@ -9,12 +9,15 @@ Cost: linear in keys and in objects; a million of each in about 2 s.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import os.path
 import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from ghostkey.inference.belief import Beliefs, Watch, is_custom
+from ghostkey.inference.evidence import LIKELY_BITS, PROVEN_BITS, Verdict
 from ghostkey.inference.explain import explain_cut, explain_digest, explain_key
 from ghostkey.inference.index import SubjectIndex, canonical
 from ghostkey.inference.style import Shapes, Style, is_setting, is_telling
@@ -30,10 +33,12 @@ SAMPLE_OF_OBJECTS = 64  # names of objects one hand made are alike
 SAMPLE_TOTAL = 60_000  # over all maps; then maps are sampled thinner
 TEMPLATES_OF_A_MAP = 12
 LENGTH_SAMPLE = 500
-MADE_EXACTLY = 100_000  # keys of a family that are counted without twins
+AGREEING = 3  # maps of a family that have live subjects, before one that has none is judged by them
 CHUNK = 64  # maps that are looked at together for any name at all
 _DIGITS = re.compile(r"\d+")
 _LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
+_ORDINAL = re.compile(r"(.+)-\d{1,4}")
+_HASHED_CHILD = re.compile(r"([a-z0-9][-a-z0-9]{7,}?)-?[0-9a-f]{8,64}(?:-[a-z0-9-]+)?")
 _HEX = re.compile(r"[0-9a-f]{8,128}")
 
 
@@ -49,7 +54,11 @@ class Link:
 
 @dataclass(slots=True)
 class Lost:
-    """A key whose subject is gone. `state`: gone, unknown (a gap hides the answer) or recreated (same name, other UID)."""
+    """A key whose subject is gone.
+
+    `state`: gone, unknown (a gap hides the answer), suspect (likely, not proven), declared (a manifest still holds the key) or
+    recreated (same name, other UID).
+    """
 
     index: int
     state: str
@@ -69,6 +78,7 @@ class MapResult:
     live: set[int] = field(default_factory=set)
     has_empty_live: bool = False
     templates: list[Template] = field(default_factory=list)
+    candidates: list[Template] = field(default_factory=list)  # believed or not
 
 
 _Votes = dict[Template, dict[str, set[int]]]  # template → names of live objects → their kinds
@@ -92,10 +102,18 @@ class _Match:
 
 
 def infer(
-    snapshot: Snapshot, links: Sequence[Link] = (), index: SubjectIndex | None = None, maps: Sequence[KeysSeen] | None = None
+    snapshot: Snapshot,
+    links: Sequence[Link] = (),
+    index: SubjectIndex | None = None,
+    maps: Sequence[KeysSeen] | None = None,
+    watch: Watch = lambda *_: None,
 ) -> list[MapResult]:
-    """What can be said of these maps, or every map in the snapshot, in their order; maps about which nothing is said are left out."""
-    return _Inference(snapshot, index or SubjectIndex(snapshot.subjects), links).run(snapshot.maps if maps is None else maps)
+    """What can be said of these maps, or every map in the snapshot, in their order; maps about which nothing is said are left out.
+
+    `watch` is told every case that was weighed, and its verdict.
+    """
+    chosen = snapshot.maps if maps is None else maps
+    return _Inference(snapshot, index or SubjectIndex(snapshot.subjects), links, watch=watch).run(chosen)
 
 
 def infer_dependents(snapshot: Snapshot, groups: Sequence[KeysSeen], index: SubjectIndex) -> list[MapResult]:
@@ -108,7 +126,15 @@ def infer_dependents(snapshot: Snapshot, groups: Sequence[KeysSeen], index: Subj
 
 
 class _Inference:
-    def __init__(self, snapshot: Snapshot, index: SubjectIndex, links: Sequence[Link], *, of_objects: bool = False) -> None:
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        index: SubjectIndex,
+        links: Sequence[Link],
+        *,
+        of_objects: bool = False,
+        watch: Watch = lambda *_: None,
+    ) -> None:
         self.of_objects = of_objects
         self.snapshot, self.index, self.links = snapshot, index, links
         self.subjects = snapshot.subjects
@@ -116,6 +142,7 @@ class _Inference:
         self.blind = [gap for gap in snapshot.gaps if gap.kind and not self._is_only_narrowed(gap.kind)]
         self._plain: tuple[KeysSeen | None, dict[str, int]] = (None, {})
         self.kind_numbers = {kind: number for number, kind in enumerate(self.subjects.kinds)}
+        self.beliefs = Beliefs(snapshot, index, watch)
 
     def _is_only_narrowed(self, kind: str) -> bool:
         return any(known.qualified == kind for known in self.snapshot.coverage)
@@ -278,15 +305,18 @@ class _Inference:
         for _, _, matches in members:
             for match in matches:
                 pooled.setdefault(match.template, []).append(match)
-        believed = {
-            template: kinds for template, matches in pooled.items() if (kinds := self._believed_kinds(template, matches, members))
-        }
+        believed: dict[Template, list[int]] = {}
+        verdicts: dict[Template, Verdict | None] = {}
+        for template, candidates in pooled.items():
+            kinds, verdict = self._believed_kinds(template, candidates, members)
+            if kinds:
+                believed[template], verdicts[template] = kinds, verdict
         believed = self._without_parts(believed, pooled)
         kinds_in_values = self._kinds_in_values(members) if len(members) > 1 else []
         for number, seen, matches in members:
             if not believed and not seen.identities:
                 continue
-            result = MapResult(seen)
+            result = MapResult(seen, candidates=[match.template for match in matches])
             own = {match.template: match for match in matches}
             for template, kinds in believed.items():
                 found = own.get(template)
@@ -294,7 +324,8 @@ class _Inference:
                 match = self._match(seen, template, kinds) if found is None or borrowed else found
                 if borrowed and len(match.cores) < 0.9 * len(seen.keys):
                     continue
-                self._apply(result, match, kinds, pooled[template], members, borrowed=borrowed)
+                self._apply(result, match, kinds, pooled[template], members, verdicts[template], borrowed=borrowed)
+            _doubt_single(result)
             self._by_values(result, kinds_in_values)
             if result.attributions:
                 yield number, self._settled(result)
@@ -329,8 +360,11 @@ class _Inference:
 
     def _believed_kinds(
         self, template: Template, matches: list[_Match], members: list[tuple[int, KeysSeen, list[_Match]]]
-    ) -> list[int]:
-        """Kinds that the template's keys are for, most support first; () when chance could have made the matches."""
+    ) -> tuple[list[int], Verdict | None]:
+        """Kinds that the template's keys are for, most support first, and the verdict; no kinds when chance could have made the matches.
+
+        No verdict for what needs none: UIDs and hashes.
+        """
         live: dict[int, set[str]] = {}
         for match in matches:
             for kind, cores in match.kinds.items():
@@ -339,61 +373,42 @@ class _Inference:
             # most maps of the family know nothing of it: judge by the maps that do, one by one
             best_match = max(matches, key=lambda match: match.best)
             live = {kind: set(cores) for kind, cores in best_match.kinds.items()}
+            matches = [best_match]
         if not live:
-            return []
+            return [], None
         best = max(len(cores) for cores in live.values())
         kinds = sorted((kind for kind in live if len(live[kind]) >= max(1, 0.2 * best)), key=lambda kind: -len(live[kind]))
-        made = sum(len(match.cores) for match in matches)
-        if len(matches) > 1 and made <= MADE_EXACTLY:
-            made = len(set().union(*(match.cores for match in matches)))
-        if any(self._is_enough(template, kind, live[kind], made, members) for kind in kinds):
-            return kinds
-        return []
-
-    def _is_enough(
-        self,
-        template: Template,
-        kind: int,
-        live: set[str],
-        made: int,
-        members: list[tuple[int, KeysSeen, list[_Match]]],
-    ) -> bool:
-        support = len(live)
-        custom = is_custom(self.subjects.kinds[kind])
-        keyed = self._share_keyed(template, kind, live, members)
         if self.of_objects:
-            around = template.prefix or template.suffix or template.hash_length
-            return bool(around) and keyed >= 0.8 and support >= (3 if custom else 8)
-        if template.order == "uid":
-            return True
+            is_enough = any(self._is_enough_of_objects(template, kind, live[kind], members) for kind in kinds)
+            return (kinds, None) if is_enough else ([], None)
+        if template.order == "uid" or (template.order == "digest" and best >= 2):
+            return kinds, None
         if template.order == "digest":
-            return support >= 2
-        if template.has_namespace:
-            # hosts and images are called by namespace and component too; a registry has most objects of its kind
-            if not custom and not (keyed >= 0.8 and support >= 8):
-                share_telling = sum(is_telling(self._name_part(template, core)) for core in live) / support
-                if share_telling < 0.5 or (keyed < 0.5 and support < 10):
-                    return False
-            if template.separator == "-" or template.transform:
-                return support >= 3 or (support == 2 and keyed == 1.0)
-            return support >= 2 or (support == 1 and custom and keyed == 1.0 and made <= 4)
-        # A name alone: settings may be called like a few objects, so most of the objects have to have a key.
-        share = support / max(1, made)
-        if template.cut:
-            return support >= 2 and (keyed >= 0.2 or support >= 5)
-        telling = sum(map(is_telling, live)) / support
-        if not custom and telling < 0.5:
-            # `api`, `worker`, `cache`: what Deployments are called by is also what settings are called by
-            return False
-        if not custom:
-            return (support >= 10 and keyed >= 0.5) or (support >= 5 and keyed >= 0.9 and share >= 0.5)
-        if support >= 8 and (keyed >= 0.5 or telling >= 0.5):
-            return True
-        if support >= 2 and keyed >= 0.8:
-            return True
-        if telling >= 0.5 and support >= 3 and (keyed >= 0.6 or share >= 0.5):
-            return True
-        return support >= 5 and keyed >= 0.8 and share >= 0.5
+            return [], None
+        chosen = {id(match) for match in matches}
+        pairs = [(seen, match.cores) for _, seen, found in members for match in found if id(match) in chosen]
+        verdict = max(
+            (
+                self.beliefs.verdict(
+                    template, kind, live[kind], self._share_keyed(template, kind, live[kind], members), pairs, self._name_part
+                )
+                for kind in kinds[:3]
+            ),
+            key=lambda verdict: verdict.bits,
+        )
+        if template.cut and best >= 2 and verdict.bits < PROVEN_BITS:
+            # names cut to a length, with the hash of the whole behind: nobody chooses such keys
+            verdict = dataclasses.replace(verdict, bits=PROVEN_BITS)
+        if best < 2 and verdict.is_proven and not (template.has_namespace and sum(len(cores) for _, cores in pairs) <= 4):
+            verdict = dataclasses.replace(verdict, bits=LIKELY_BITS)  # one object is chance, whatever else is said
+        return (kinds, verdict) if verdict.is_likely else ([], verdict)
+
+    def _is_enough_of_objects(
+        self, template: Template, kind: int, live: set[str], members: list[tuple[int, KeysSeen, list[_Match]]]
+    ) -> bool:
+        keyed = self._share_keyed(template, kind, live, members)
+        around = template.prefix or template.suffix or template.hash_length
+        return bool(around) and keyed >= 0.8 and len(live) >= (3 if is_custom(self.subjects.kinds[kind]) else 8)
 
     def _share_keyed(
         self, template: Template, kind: int, live: set[str], members: list[tuple[int, KeysSeen, list[_Match]]]
@@ -416,10 +431,14 @@ class _Inference:
         kinds: list[int],
         family: list[_Match],
         members: list[tuple[int, KeysSeen, list[_Match]]],
+        verdict: Verdict | None,
         *,
         borrowed: bool,
     ) -> None:
         seen, template = result.seen, match.template
+        is_suspect = verdict is not None and not verdict.is_proven
+        # what is only known from maps of the same name takes more than one or two of them
+        is_suspect |= borrowed and sum(bool(other.best) for other in family) < AGREEING
         scoped = self._is_scoped(template, kinds, match, seen, members)
         alive: set[str] = set()
         for kind in kinds:
@@ -449,7 +468,7 @@ class _Inference:
             len(live_indexes) / max(1, len(seen.keys)),
             min(1.0, len(alive) / max(1, population)),
             f"namespace {seen.holder.namespace}" if scoped else "cluster",
-            ("maps of the same name elsewhere have live subjects",) if borrowed else (),
+            _said(verdict, borrowed=borrowed, is_suspect=is_suspect),
         )
         result.attributions.append(attribution)
         result.templates.append(template)
@@ -485,6 +504,7 @@ class _Inference:
                 result.live.update(indexes)
                 continue
             subjects = tuple(self._subject(template, core, self.subjects.kinds[kind], seen if scoped else None) for kind in kinds)
+            is_ordinal = self._is_ordinal(core)
             for i in indexes:
                 shape = seen.shapes[i]
                 if shape is not resembled:
@@ -492,7 +512,9 @@ class _Inference:
                         continue
                     resembled = shape
                 why = "" if is_covered else self._uncovered(subjects, seen, attribution)
-                result.lost.append(Lost(i, "unknown" if why else "gone", attribution, subjects, why_unknown=why))
+                is_declared = seen.meta is not None and _top(seen, i) in seen.meta.declared
+                state = "unknown" if why else "declared" if is_declared else "suspect" if is_suspect or is_ordinal else "gone"
+                result.lost.append(Lost(i, state, attribution, subjects, why_unknown=why))
 
     def _shapes_of_family(
         self, template: Template, kinds: list[int], members: list[tuple[int, KeysSeen, list[_Match]]]
@@ -557,6 +579,8 @@ class _Inference:
         names, namespaces = self.subjects.names, self.subjects.namespaces
         if template.cut and self._goes_on(template, core):
             return True
+        if (hashed := _HASHED_CHILD.fullmatch(canonical(core))) and self.index.begun(hashed[1]):
+            return True  # a name cut short, with the hash of what was cut: Knative's ChildName, Helm, kustomize
         if template.has_namespace:
             for namespace, name in template.splits(core):
                 rows = self.index.all_named(canonical(name))
@@ -580,6 +604,13 @@ class _Inference:
                 if name
             )
         return self.index.begun(canonical(core), None, kinds)
+
+    def _is_ordinal(self, core: str) -> bool:
+        """Whether a key may be for a Pod that a live StatefulSet would have if it were scaled up again."""
+        found = _ORDINAL.fullmatch(core)
+        return found is not None and any(
+            self.subjects.kind(row).kind == "StatefulSet" for row in self.index.named(canonical(found[1].rpartition(".")[2]))
+        )
 
     def _is_scoped(
         self,
@@ -693,7 +724,7 @@ class _Inference:
                 continue  # a bare UUID in a Secret is more often a token than anybody's UID
             subject = Subject(kinds[0], identity.namespace, identity.name, identity.uid)
             twin = self._twin(identity.namespace, identity.name, kinds) if identity.name else None
-            if twin is None and i in result.live:
+            if twin is None:
                 twin = self._key_twin(seen.keys[i], result, kinds)
             why = self._uncovered((subject,), seen, attribution)
             if is_secret:
@@ -761,7 +792,7 @@ class _Inference:
 
     def _key_twin(self, key: str, result: MapResult, kinds: Sequence[Kind]) -> int | None:
         """A row, when the key itself is made of a live object of these kinds: the value's UID is its predecessor's."""
-        for template in result.templates:
+        for template in (*result.templates, *result.candidates):
             core = template.core_of(key)
             for kind in kinds:
                 if core is not None and core in self.index.rendered(template, self.kind_numbers[kind]):
@@ -834,6 +865,41 @@ _EXEMPT_ANNOTATIONS = {"control-plane.alpha.kubernetes.io/leader"}
 _EXEMPT_TYPES = ("kubernetes.io/", "bootstrap.kubernetes.io/", "helm.sh/")
 
 
+def _doubt_single(result: MapResult) -> None:
+    """Where every live subject has several keys (`NAME.crt` and `NAME.key`), one that has not all of them may be a constant."""
+    templates = [t for t in result.templates if t.order == "name" and not t.cut and not t.hash_length]
+    if len(templates) < 2:
+        return
+    keys = result.seen.keys
+    cores = [{core: i for i, key in enumerate(keys) if (core := template.core_of(key)) is not None} for template in templates]
+    live = [{core for core, i in found.items() if i in result.live} for found in cores]
+    if len(set.intersection(*live)) < 0.8 * len(set.union(*live)):
+        return
+    for item in result.lost:
+        own = {core for template in templates if (core := template.core_of(keys[item.index])) is not None}
+        if item.state == "gone" and not any(all(core in found for found in cores) for core in own):
+            item.state = "suspect"
+
+
+def _said(verdict: Verdict | None, *, borrowed: bool, is_suspect: bool) -> tuple[str, ...]:
+    """The chain of evidence: what was weighed, the heaviest first, and what is missing where it is not enough."""
+    said = ["maps of the same name elsewhere have live subjects"] if borrowed else []
+    if verdict is not None:
+        heaviest = sorted(verdict.pieces, key=lambda piece: -abs(piece.bits))
+        said += [
+            f"{'for' if piece.bits >= 0 else 'against'} it, {abs(piece.bits):.1f} bits: {piece.sentence}" for piece in heaviest
+        ]
+        said.append(f"{verdict.bits:.1f} bits in all, {PROVEN_BITS:g} are proof")
+    if is_suspect:
+        said.append("likely, and not proven; if these keys are what they look like, declare it with --subject")
+    return tuple(said)
+
+
+def _top(seen: KeysSeen, index: int) -> str:
+    """The key of the map that a key, or the document it stands in, is."""
+    return seen.path[0] if seen.path else seen.keys[index]
+
+
 def _literal_beside(template: Template, pair: Template) -> str | None:
     """What stands in a name template where a pair template has the namespace: `web` of `web-{name}`; None if nothing."""
     if template.order != "name" or template.hash_length or template.cut:
@@ -846,11 +912,6 @@ def _literal_beside(template: Template, pair: Template) -> str | None:
         same = template.prefix == pair.prefix
     whole = same and text.startswith(begin) and text.endswith(end) and len(text) > len(begin) + len(end)
     return text[len(begin) : len(text) - len(end)] if whole else None
-
-
-def is_custom(kind: Kind) -> bool:
-    """Whether a kind is a custom resource rather than one of Kubernetes' own."""
-    return "." in kind.group and not kind.group.endswith(".k8s.io")
 
 
 def is_exempt(seen: KeysSeen) -> bool:

@@ -17,21 +17,21 @@ _SEPARATORS = re.compile(r"[^a-zA-Z0-9]+")
 # Words that settings are called by, and endings that files have. A key that is one of these is nobody's name, unless
 # an object is called so, and then the object is found.
 SETTINGS = frozenset(
-    """all annotations api app application args auth backend base batch bool bucket ca cache cert certificate chart cluster
-    color command common concurrency config configmap configuration connection count cpu cron data database db debug
+    """active all annotations api app application args auth backend base batch bool bucket ca cache cert certificate chart cluster
+    build by checksum color command common concurrency config configmap configuration connection count cpu created creation cron data database db debug
     default defaults delay description dev disabled driver dsn enable enabled encoding endpoint endpoints engine env
     environment error example expiry extra fallback features file files filter flags format frontend general generation
-    global globals group groups handler hash head header headers help host hostname hosts http https id image images
-    include index info init input interval issuer items job jobs key keys kind kubeconfig label labels language last
+    global globals group groups handler hash head header headers help host hostname hosts http https id ids image images
+    include index info init input interval issuer issuing items job jobs key keys kind kubeconfig label labels language last
     latest layout leader level leveled license limit limits list listen local locale location lock log logging logger
-    loglevel main manifest map max maxage maximum memory message meta metadata metrics min minimum mode model module name
-    namespace namespaces network node none notes number off options order origin other output owner package parameters
+    loglevel main manifest map max maxage maximum memory message meta metadata metrics min minimum mode model module name next
+    namespace namespaces network node none notes number off operator options order origin other output owner package parameters
     params password path paths period permissions pid plugin plugins policy pool port ports prefix preferences prod
     production profile properties protocol provider proxy queue quota rate readme realm reason redis refresh region
     registry release replicas report request resource resources response retries retry revision role roles root route
     routes rule rules schedule schema scheme scope script secret section security selector server service services
     session settings severity shards size source spec ssl stage staging start state status stop storage strategy style
-    suffix summary table tag tags target template templates test theme threshold timeout timestamp timezone title tls
+    suffix summary sync synced table tag tags target template team templates test theme threshold timeout timestamp timezone title tls
     token topic tracing ttl type uid unit update updated upstream uri url user username users uuid value values version
     volume warning weight worker workers zone zones""".split()  # noqa: SIM905
 )

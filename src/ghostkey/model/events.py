@@ -80,7 +80,10 @@ class KeysSeen:
 
 @dataclass(slots=True)
 class HolderMeta:
-    """What is true of a holder as a whole, shared by the batches of its fields and nested documents."""
+    """What is true of a holder as a whole, shared by the batches of its fields and nested documents.
+
+    `declared` are the keys that the manifest which `kubectl apply` used last holds; `owner_kinds` those of ownerReferences.
+    """
 
     labels: dict[str, str]
     annotations: dict[str, str]
@@ -92,6 +95,8 @@ class HolderMeta:
     annotations_bytes: int = 0
     key_count: int = 0
     owned: bool = False
+    owner_kinds: tuple[str, ...] = ()
+    declared: frozenset[str] = frozenset()
     field_owners: tuple[FieldOwner, ...] = ()
 
 

@@ -70,7 +70,8 @@ class Attribution:
 class Finding:
     """One thing found, with its proof.
 
-    `state` is "unknown" when the evidence would be enough but a gap hides where the subject could still be.
+    `state` is "unknown" when the evidence would be enough but a gap hides where the subject could still be, "suspect" when
+    what speaks for it is not proof, and "declared" when a manifest still holds the key: only "found" is acted upon.
     `evidence` is a chain of short sentences; `writer` is the manager and time of managedFields, when known.
     """
 

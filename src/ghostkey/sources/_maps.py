@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
+
 from ghostkey.foreign import TooMuchError, UnreadableError, load_yaml
 from ghostkey.kube.fields import field_owners
 from ghostkey.kube.objects import MapObject, Metadata
@@ -159,6 +161,8 @@ class MapReader:
             annotations_bytes=annotations_bytes,
             key_count=keys,
             owned=bool(metadata.owner_references),
+            owner_kinds=tuple(ref.kind for ref in metadata.owner_references or ()),
+            declared=_declared(annotations.get(LAST_APPLIED, "")),
             field_owners=owners,
         )
 
@@ -182,6 +186,29 @@ def _pairs_bytes(pairs: dict[str, str]) -> int:
 def _is_shared(managed: bytes) -> bool:
     """Whether client-side tools and server-side apply both own something, as managedFields tell at a glance."""
     return b'"Apply"' in managed and any(name.encode() in managed for name in _CLIENT_SIDE)
+
+
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+
+class _LastApplied(msgspec.Struct, rename="camel"):
+    data: dict[str, msgspec.Raw] | None = None
+    binary_data: dict[str, msgspec.Raw] | None = None
+    string_data: dict[str, msgspec.Raw] | None = None
+
+
+_decode_last_applied = msgspec.json.Decoder(_LastApplied).decode
+
+
+def _declared(last_applied: str) -> frozenset[str]:
+    """The keys in the manifest that was applied last; none where there is none, or it cannot be read."""
+    if not last_applied:
+        return frozenset()
+    try:
+        manifest = _decode_last_applied(last_applied)
+    except (msgspec.DecodeError, RecursionError):
+        return frozenset()
+    return frozenset().union(manifest.data or (), manifest.binary_data or (), manifest.string_data or ())
 
 
 _NONE: dict[str, str] = {}

@@ -1,0 +1,146 @@
+"""Evidence for "a program wrote these keys for these objects" against "a person, or something else, chose them".
+
+Each file of this folder is one piece of evidence: it sorts a case into a level, and has a sentence for people. What a level
+weighs, in bits, is counted over generated clusters (`python -m bench.calibrate` writes `weights.json`): the logarithm of how
+much more often the level is seen where a program wrote the keys. The sum decides. Adding a lesson is adding a file.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import json
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from ghostkey.inference.template import Template
+from ghostkey.model.events import KeysSeen
+from ghostkey.model.refs import Kind
+
+PROVEN_BITS = 2.0  # hardly any wrong case that the weights were learnt from lies above, see weights.json
+LIKELY_BITS = 0.0  # from here on it is worth telling, and not enough to act on
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One template over the maps of one family: what is weighed.
+
+    `live` are what the template makes of live objects that have a key, `gone` of those keys that have none; `near` counts the
+    live objects that could have one, `keys` all keys of the maps; `shared` is the share of the live names that objects of other
+    kinds, which are not their dependents, bear as well.
+    """
+
+    template: Template
+    kind: Kind
+    is_custom: bool
+    maps: tuple[KeysSeen, ...]
+    live: frozenset[str]
+    live_names: tuple[str, ...]
+    gone_names: tuple[str, ...]
+    near: int
+    made: int
+    keys: int
+    shared: float
+    live_values: frozenset[str]
+    gone_alike: float
+    with_uid: float
+    with_name: float
+    is_mounted: bool
+    maps_agreeing: int
+
+    @property
+    def keyed(self) -> float:
+        """Which share of the live objects that could have a key has one."""
+        return min(1.0, len(self.live) / max(1, self.near))
+
+    @property
+    def explained(self) -> float:
+        """Which share of the keys that the template makes has a live object."""
+        return len(self.live) / max(1, self.made)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a piece of evidence saw: the level, and the sentence for people."""
+
+    level: str
+    sentence: str
+
+
+class Piece(Protocol):
+    """What a file of this folder defines as `look`."""
+
+    def __call__(self, case: Case) -> Seen | None:
+        """The level of a case; None when this says nothing about it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """One piece of evidence on the scales."""
+
+    name: str
+    level: str
+    bits: float
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """All that was weighed, and the sum in bits."""
+
+    pieces: tuple[Weighed, ...]
+    bits: float
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether a lost subject makes a ghost."""
+        return self.bits >= PROVEN_BITS
+
+    @property
+    def is_likely(self) -> bool:
+        """Whether it is worth telling."""
+        return self.bits >= LIKELY_BITS
+
+
+@functools.cache
+def pieces() -> dict[str, Piece]:
+    """Every piece of evidence by its name, which is its file's."""
+    found: dict[str, Piece] = {}
+    for module in pkgutil.iter_modules(__path__):
+        found[module.name.replace("_", "-")] = importlib.import_module(f"{__name__}.{module.name}").look
+    return found
+
+
+@functools.cache
+def weights() -> tuple[float, dict[str, dict[str, float]]]:
+    """The prior, and bits by piece and level, as the calibration learnt them."""
+    content = json.loads((Path(__file__).parent / "weights.json").read_text())
+    return float(content.get("prior", 0.0)), content["bits"]
+
+
+def look_at(case: Case) -> dict[str, Seen]:
+    """What each piece of evidence sees in a case."""
+    return {name: seen for name, look in pieces().items() if (seen := look(case)) is not None}
+
+
+def weigh(case: Case) -> Verdict:
+    """The verdict on a case. A level that the calibration has not met weighs nothing."""
+    prior, bits = weights()
+    found = tuple(
+        Weighed(name, seen.level, bits.get(name, {}).get(seen.level, 0.0), seen.sentence) for name, seen in look_at(case).items()
+    )
+    return Verdict(found, prior + sum(piece.bits for piece in found))
+
+
+def bucket(number: float, bounds: tuple[float, ...], words: Callable[[float], str] = "{:g}".format) -> str:
+    """The level of a number: `<0.2`, `0.2-0.5` … `>=0.95`."""
+    lower = None
+    for bound in bounds:
+        if number < bound:
+            return f"<{words(bound)}" if lower is None else f"{words(lower)}-{words(bound)}"
+        lower = bound
+    return f">={words(bounds[-1])}"

@@ -1,0 +1,23 @@
+"""How a key is made of its subject: a UID or a namespace with a name is hardly chance; a bare name may be.
+
+Taught by: dashboards called `NAME.json`, flags called `enable-NAME`.
+"""
+
+from __future__ import annotations
+
+from ghostkey.inference.evidence import Case, Seen
+from ghostkey.inference.style import FILE_ENDINGS
+
+
+def look(case: Case) -> Seen:
+    """The sort of template."""
+    template = case.template
+    if template.has_namespace:
+        return Seen("pair by dash" if template.separator == "-" or template.transform else "pair", "keys have namespace and name")
+    if template.cut or template.hash_length:
+        return Seen("cut or hashed", "keys have a name and a hash, as programs make them")
+    if template.suffix.rpartition(".")[2] in FILE_ENDINGS:
+        return Seen("file", f"keys are called like files: {template}")
+    if template.prefix or template.suffix:
+        return Seen("around", f"keys have the same text around each name: {template}")
+    return Seen("transformed" if template.transform else "name", f"keys are names: {template}")

@@ -1,0 +1,28 @@
+"""What the live names look like, and of what sort of kind: words that people choose, or names that only one thing has.
+
+Taught by: GitOps clusters, where an Application stands beside every app and is called like it.
+"""
+
+from __future__ import annotations
+
+from ghostkey.inference.evidence import Case, Seen, bucket
+from ghostkey.inference.style import is_setting, is_telling
+
+
+def look(case: Case) -> Seen:
+    """Which sort of kind, and how telling its names are."""
+    if not case.is_custom:
+        sort = case.kind.kind if case.kind.kind in {"Namespace", "Node", "Pod"} else "built-in"
+    elif case.shared >= 0.5:
+        sort = "like others"
+    else:
+        sort = "own"
+    telling = sum(map(is_telling, case.live_names)) / max(1, len(case.live_names))
+    words = sum(map(is_setting, case.live_names)) / max(1, len(case.live_names))
+    look_of = "settings" if words >= 0.2 else f"telling {bucket(telling, (0.34, 0.67, 1.0))}"
+    said = {
+        "built-in": f"{case.kind.resource} are a kind of Kubernetes' own, which settings are called after too",
+        "like others": f"most of these {case.kind.resource} are called like objects of other kinds",
+        "own": f"these {case.kind.resource} have names that no other objects have",
+    }.get(sort, f"{case.kind.resource} are not made for one app")
+    return Seen(f"{sort}, {look_of}", said)

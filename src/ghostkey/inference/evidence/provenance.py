@@ -1,0 +1,47 @@
+"""Who put the keys there, as annotations, labels and owners tell: a manifest's keys are declared, a program's are left behind.
+
+Taught by: a CA bundle that `kubectl apply` had put there, and whose root certificates a trim took away.
+"""
+
+from __future__ import annotations
+
+from ghostkey.inference.evidence import Case, Seen
+from ghostkey.model.events import HolderMeta
+
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+# kinds whose controllers fill a map from outside the cluster, or from a manifest
+_COPIERS = {
+    "ExternalSecret", "SealedSecret", "BitnamiSealedSecret", "VaultStaticSecret", "VaultDynamicSecret", "VaultSecret", "SopsSecret",
+    "AWSSecret", "AzureKeyVaultSecret", "OnePasswordItem", "InfisicalSecret", "DopplerSecret", "KSOPSSecret", "GitRepository", "App",
+    "SecretProviderClass", "PushSecret", "ClusterExternalSecret", "ConfigMapGenerator", "HelmChart",
+}  # fmt: skip
+_GITOPS = (
+    "argocd.argoproj.io/",
+    "kustomize.toolkit.fluxcd.io/",
+    "helm.toolkit.fluxcd.io/",
+    "meta.helm.sh/",
+    "objectset.rio.cattle.io/",
+)
+
+
+def look(case: Case) -> Seen | None:
+    """The tool that most of the maps come from."""
+    copied = {kind for seen in case.maps[:50] if seen.meta is not None for kind in seen.meta.owner_kinds if kind in _COPIERS}
+    if copied:
+        return Seen("copied", f"the map is made by {min(copied)}, whose keys come from elsewhere")
+    said = [found for seen in case.maps[:50] if seen.meta is not None and (found := tool_of(seen.meta))]
+    if 2 * len(said) < min(50, len(case.maps)) or not said:
+        return None
+    return Seen("declared", f"the map comes from a manifest: {said[0]}")
+
+
+def tool_of(meta: HolderMeta) -> str:
+    """What a map's own annotations and labels say of where it comes from; empty when nothing."""
+    if LAST_APPLIED in meta.annotations:
+        return "kubectl apply"
+    for name in (*meta.annotations, *meta.labels):
+        if name.startswith(_GITOPS):
+            return name
+    if meta.labels.get("app.kubernetes.io/managed-by", "").lower() == "helm":
+        return "Helm"
+    return ""

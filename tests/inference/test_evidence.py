@@ -1,0 +1,83 @@
+"""Each piece of evidence sorts a case into the level that its page says; the sum is the verdict."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from ghostkey.inference.evidence import PROVEN_BITS, Case, look_at, pieces, weigh, weights
+from ghostkey.inference.template import Template, parse_template
+from ghostkey.model.events import WORD, HolderMeta, KeysSeen
+from ghostkey.model.refs import CONFIG_MAPS, Kind, ObjectRef
+
+TENANT = Kind("demo.example.com", "v1", "Tenant", "tenants", True)
+NAMES = tuple(f"shop-{number}" for number in range(10))
+
+
+def a_map(**meta: Any) -> KeysSeen:
+    holder = ObjectRef(CONFIG_MAPS, "prod", "registry")
+    held = HolderMeta(meta.pop("labels", {}), meta.pop("annotations", {}), **meta)
+    return KeysSeen(holder, "data", (), [*NAMES, "shop-77"], [1] * 11, [WORD] * 11, meta=held)
+
+
+def case(**changes: Any) -> Case:
+    """Ten of ten Tenants have a key, and one key has none."""
+    base = Case(
+        template=Template("name"), kind=TENANT, is_custom=True, maps=(a_map(),), live=frozenset(NAMES), live_names=NAMES,
+        gone_names=("shop-77",), near=10, made=11, keys=11, shared=0.0, live_values=frozenset({"word"}), gone_alike=1.0,
+        with_uid=0.0, with_name=0.0, is_mounted=False, maps_agreeing=1,
+    )  # fmt: skip
+    return dataclasses.replace(base, **changes)
+
+
+BUILT_IN = Kind("apps", "v1", "Deployment", "deployments", True)
+LAST_APPLIED = {"kubectl.kubernetes.io/last-applied-configuration": "{}"}
+LEVELS: dict[str, list[tuple[dict[str, Any], str | None]]] = {
+    "objects-with-a-key": [({}, "10-30 >=1"), ({"near": 100}, "10-30 <0.2")],
+    "keys-with-an-object": [({}, "0.8-1 own"), ({"made": 40, "shared": 0.9}, "0.2-0.34 like others")],
+    "keys-of-this-form": [({}, "bare names"), ({"template": parse_template("a-{name}"), "keys": 100}, "<0.34")],
+    "names": [({}, "own, telling >=1"), ({"is_custom": False, "kind": BUILT_IN, "live_names": ("api", "db")}, "built-in, settings")],
+    "form": [({}, "name"), ({"template": parse_template("{name}.crt")}, "file"), ({"template": parse_template("{namespace}.{name}")}, "pair")],
+    "values": [({}, "all word"), ({"live_values": frozenset({"json:plan,shard"})}, "records")],
+    "others-alike": [({}, "alike >=1, settings <0.01"), ({"gone_names": ()}, None)],
+    "provenance": [
+        ({}, None),
+        ({"maps": (a_map(annotations=LAST_APPLIED),)}, "declared"),
+        ({"maps": (a_map(labels={"app.kubernetes.io/managed-by": "Helm"}),)}, "declared"),
+        ({"maps": (a_map(owner_kinds=("ExternalSecret",)),)}, "copied"),
+    ],
+    "reader": [({}, None), ({"is_mounted": True}, "mounted")],
+    "family": [({}, None), ({"maps": (a_map(), a_map()), "maps_agreeing": 2}, "2-4")],
+    "complete": [({}, ">=10 >=0.8 own"), ({"near": 100}, None)],
+    "plain-words": [({}, None), ({"live_names": ("red", "blue", "teal")}, ">=0.8, >=8"), ({"template": parse_template("{namespace}.{name}")}, None)],
+    "identifiers": [({}, None), ({"with_uid": 0.9}, "UID"), ({"with_name": 0.9}, "name")],
+}  # fmt: skip
+
+
+def test_every_piece_has_its_levels_here() -> None:
+    assert LEVELS.keys() == pieces().keys()
+
+
+@pytest.mark.parametrize(("piece", "changes", "level"), [(p, c, level) for p, rows in LEVELS.items() for c, level in rows])
+def test_piece_sees_the_level(piece: str, changes: dict[str, Any], level: str | None) -> None:
+    seen = look_at(case(**changes)).get(piece)
+    assert (seen.level if seen else None) == level
+    assert seen is None or seen.sentence
+
+
+def test_registry_of_own_names_is_proven_and_a_table_of_some_apps_is_not() -> None:
+    assert weigh(case()).bits >= PROVEN_BITS
+    apps = {
+        "is_custom": True,
+        "shared": 1.0,
+        "live_names": ("cart", "search", "mail"),
+        "live": frozenset({"cart", "search", "mail"}),
+    }
+    few = case(**apps, near=12, made=6, keys=6, gone_names=("grpc", "jmx", "admin"), live_values=frozenset({"number"}))
+    assert weigh(few).bits < 0
+
+
+def test_weights_know_every_piece() -> None:
+    assert set(weights()[1]) <= pieces().keys()
