@@ -13,6 +13,7 @@ import argparse
 import collections
 import json
 import math
+import multiprocessing
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,6 +58,15 @@ def cases(cluster: Cluster, directory: Path) -> Iterator[tuple[Case, bool]]:
             yield case, True
 
 
+def levels(seed: int) -> list[tuple[list[tuple[str, str]], bool]]:
+    """What each piece of evidence says of each case of a seed's cluster, and whether the case is right."""
+    with tempfile.TemporaryDirectory() as directory:
+        return [
+            ([(name, seen.level) for name, seen in evidence.look_at(case).items()], is_right)
+            for case, is_right in cases(generate(seed, CALIBRATED[seed % len(CALIBRATED)]), Path(directory))
+        ]
+
+
 def learn(found: list[tuple[list[tuple[str, str]], bool]]) -> tuple[float, dict[tuple[str, str], float]]:
     """Prior and weight of each level, in bits, by gradient descent with steps that shrink (AdaGrad)."""
     weights: dict[tuple[str, str], float] = collections.defaultdict(float)
@@ -83,10 +93,10 @@ def main() -> None:
     options.add_argument("--first-seed", type=int, default=10_001)
     chosen = options.parse_args()
     found: list[tuple[list[tuple[str, str]], bool]] = []
-    with tempfile.TemporaryDirectory() as directory:
-        for seed in range(chosen.first_seed, chosen.first_seed + chosen.clusters):
-            for case, is_right in cases(generate(seed, CALIBRATED[seed % len(CALIBRATED)]), Path(directory)):
-                found.append(([(name, seen.level) for name, seen in evidence.look_at(case).items()], is_right))
+    with multiprocessing.Pool() as pool:
+        for some in pool.imap_unordered(levels, range(chosen.first_seed, chosen.first_seed + chosen.clusters)):
+            found += some
+    found.sort()  # the order of adding up is part of the result
     prior, weights = learn(found)
     bits: dict[str, dict[str, float]] = {}
     for (name, level), weight in sorted(weights.items()):

@@ -107,6 +107,7 @@ class Cluster:
     legitimate: set[tuple[str, str]] = dataclasses.field(default_factory=set)
     notes: list[str] = dataclasses.field(default_factory=list)
     live: set[tuple[str, str]] = dataclasses.field(default_factory=set)
+    services: set[tuple[str, str]] = dataclasses.field(default_factory=set)
     kinds: set[str] = dataclasses.field(default_factory=set)
     keys: int = 0
 
@@ -208,6 +209,8 @@ def generate(seed: int, mode: str = "") -> Cluster:
     rng = random.Random(seed)
     cluster = Cluster(seed)
     namespaces = rng.sample([f"{t}-{e}" for t in TEAMS for e in ("dev", "stage", "prod")] + TEAMS, rng.randint(2, 25))
+    if rng.random() < 0.2:
+        namespaces = rng.sample(TEAMS + WORDS, len(namespaces))  # one word each
     for namespace in [*namespaces, "kube-system", "default", "platform"]:
         _add(cluster, "Namespace", "", "", namespace)
         _add_map(cluster, namespace, "kube-root-ca.crt", {"ca.crt": _pem(rng)}, legitimate=True)
@@ -264,6 +267,8 @@ def _registry(
         for life in lives:
             if life.namespace:
                 _add(cluster, "Service", "", life.namespace, life.name)
+                owner = {"apiVersion": f"{group}/v1", "kind": kind, "name": life.name, "uid": life.uid, "controller": True}
+                cluster.objects[-1]["metadata"].setdefault("ownerReferences", [owner])
     value = _value(rng, scheme)
     layout = rng.choice(
         ["one", "one", "one", "per-namespace", "sharded", "nested"] if namespaced else ["one", "sharded", "nested"]
@@ -272,7 +277,8 @@ def _registry(
         layout = "one"  # the entries of the document say nothing of their subject
     if layout == "per-namespace" and dead_namespaces:
         layout = "one"
-    holder = f"{kind.lower()}-{rng.choice(['registry', 'index', 'state', 'assignments'])}-{'x' * number}".rstrip("-")
+    title = rng.choice(["registry", "index", "state", "assignments"])
+    holder = f"{kind.lower() if rng.random() < 0.5 else 'app'}-{title}-{'x' * number}".rstrip("-")
     key_of = SCHEMES[scheme]
     places: dict[tuple[str, str], dict[str, str]] = {}
     truth: dict[tuple[str, str], set[str]] = {}
@@ -445,8 +451,10 @@ def _define(cluster: Cluster, kind: str, group: str, namespaced: bool) -> None:
 
 
 def _add(cluster: Cluster, kind: str, group: str, namespace: str, name: str, uid: str = "") -> None:
-    if kind not in {"ServiceAccount"} and (namespace, name) in cluster.live and kind == "Service":
+    if kind == "Service" and (namespace, name) in cluster.services:
         return
+    if kind == "Service":
+        cluster.services.add((namespace, name))
     cluster.live.add((namespace, name))
     metadata = {"name": name, "uid": uid or str(uuid.uuid5(uuid.NAMESPACE_OID, f"{cluster.seed}/{kind}/{namespace}/{name}"))}
     if namespace:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import random
+import re
+import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -57,6 +61,27 @@ def brands(rng: random.Random, style: str) -> Iterator[str]:
             yield name
 
 
+def _sha(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _camel(text: str) -> str:
+    return "".join(word.capitalize() for word in re.split(r"[^a-z0-9]", text))
+
+
+def _safe_hash(text: str) -> str:
+    """Kubernetes' SafeEncodeString of FNV-1a in decimal."""
+    state = 0x811C9DC5
+    for byte in text.encode():
+        state = ((state ^ byte) * 0x01000193) & 0xFFFFFFFF
+    return "".join("bcdfghjklmnpqrstvwxz2456789"[ord(digit) % 27] for digit in str(state))
+
+
+def _time(text: str) -> str:
+    number = int(_sha(text)[:8], 16)
+    return f"2026{number % 12 + 1:02d}{number % 28 + 1:02d}-{number % 24:02d}{number % 60:02d}00"
+
+
 SCHEMES: dict[str, Callable[[str, str], str]] = {
     "name": lambda _, name: name,
     "name.json": lambda _, name: f"{name}.json",
@@ -67,6 +92,28 @@ SCHEMES: dict[str, Callable[[str, str], str]] = {
     "pair-": lambda namespace, name: f"{namespace}-{name}",
     "pair_": lambda namespace, name: f"{namespace}_{name}",
 }
+# how programs write keys, and hardly anybody else
+MACHINE_SCHEMES: dict[str, Callable[[str, str], str]] = {
+    "base64url": lambda namespace, name: base64.urlsafe_b64encode(f"{namespace}/{name}".encode()).decode().rstrip("="),
+    "base64url-name": lambda _, name: base64.urlsafe_b64encode(name.encode()).decode().rstrip("="),
+    "base32": lambda namespace, name: base64.b32encode(f"{namespace}/{name}".encode()).decode().rstrip("=").lower(),
+    "hex": lambda namespace, name: f"{namespace}/{name}".encode().hex(),
+    "-2F": lambda namespace, name: f"{namespace}-2F{name}",
+    "camel": lambda _, name: _camel(name),
+    "camel-pair": lambda namespace, name: _camel(f"{namespace}-{name}"),
+    "squashed": lambda _, name: name.replace("-", ""),
+    "crc32": lambda namespace, name: f"{zlib.crc32(f'{namespace}/{name}'.encode()):08x}",
+    "name-safe-hash": lambda _, name: f"{name}-{_safe_hash(name)}",
+    "name.action.time": lambda _, name: f"{name}.pod-kill.{_time(name)}",
+    "pair.action.time": lambda namespace, name: f"{namespace}.{name}.{_time(name)}",
+    "time.name": lambda _, name: f"{_time(name)}.{name}",
+    "name--node": lambda _, name: f"{name}--node-{int(_sha(name)[:4], 16) % 3}",
+    "cut-hash": lambda _, name: name if len(name) <= 10 else f"{name[:10]}-{_sha(name)[:5]}",
+    "cidr|range": lambda _, name: ("cidr-", "range-")[int(_sha(name)[:4], 16) % 2] + name,
+}
+TITLES = ["book", "table", "index", "registry", "settings", "map", "state", "config", "assignments", "info"]
+
+
 VALUES: list[Callable[[random.Random], str]] = [
     lambda rng: json.dumps({"plan": rng.choice(["gold", "tin"]), "shard": rng.randrange(9)}),
     lambda rng: json.dumps({"id": rng.randrange(999)}),
@@ -89,9 +136,18 @@ def small(rng: random.Random, add: ADD, put: PUT, namespaces: list[str], count: 
         live = sorted({o["metadata"]["name"] for o in objects if o["kind"] == kind})
         if live:
             (_of_built_in if rng.random() < 0.6 else _some_of_built_in)(rng, put, namespaces, kind, live, number)
+    _of_services(rng, put, namespaces, objects)
+    _of_pods(rng, add, put, namespaces)
+    _of_kind_not_shown(rng, add, put, namespaces)
     for number in range(count):
         kind = (f"Sort{chr(65 + number)}", f"sort{number}.example.com")
         (_registry if rng.random() < 0.6 else _table)(rng, add, put, namespaces, kind, number)
+
+
+def _title(rng: random.Random, kind: str, named: float, number: int) -> str:
+    """What a map is called: by its kind in some cases, by anything in others."""
+    title = f"{rng.choice(TITLES)}-{number}"
+    return f"{kind.lower()}-{title}" if rng.random() < named else title
 
 
 def _of_built_in(rng: random.Random, put: PUT, namespaces: list[str], kind: str, live: list[str], number: int) -> None:
@@ -99,14 +155,20 @@ def _of_built_in(rng: random.Random, put: PUT, namespaces: list[str], kind: str,
     scheme = SCHEMES[rng.choice(["name", "name", "name", "prefix", "suffix", "name.json"])]
     value = rng.choice(VALUES)
     system = {"default", "kube-system", "platform"}
-    kept = [name for name in live if name not in system or rng.random() < 0.7]
+    forgotten = rng.choice([0.0, 0.0, 0.1]) if kind == "Node" else 0.0  # machines that came just now
+    kept = [name for name in live if (name not in system or rng.random() < 0.7) and rng.random() >= forgotten]
     gone = [
         f"{rng.choice(live)}-{tail}" if rng.random() < 0.5 else tail + rng.choice(SYLLABLES)
         for tail in rng.sample(TAILS, rng.randint(1, 3))
     ]
-    gone = [name for name in gone if name not in live]
+    if kind == "Node" and len(live) > 4 and rng.random() < 0.5:
+        # machines come and go
+        gone += [
+            f"{name[: -rng.randint(1, 3)]}{rng.randrange(1000)}" for name in rng.choices(live, k=rng.randint(2, 2 * len(live)))
+        ]
+    gone = sorted({name for name in gone if name not in live})
     data = {scheme("", name): value(rng) for name in [*kept, *gone]}
-    put(rng.choice(namespaces), f"{kind.lower()}-ids-{number}", data, {}, {scheme("", name) for name in gone})
+    put(rng.choice(namespaces), _title(rng, kind, 0.5, 100 + number), data, {}, {scheme("", name) for name in gone})
 
 
 def _some_of_built_in(rng: random.Random, put: PUT, namespaces: list[str], kind: str, live: list[str], number: int) -> None:
@@ -118,16 +180,65 @@ def _some_of_built_in(rng: random.Random, put: PUT, namespaces: list[str], kind:
     others = [next(stream) if rng.random() < 0.5 else rng.choice(CONSTANTS) for _ in range(rng.randint(1, 6))]
     put(
         rng.choice(namespaces),
-        f"{kind.lower()}-some-{number}",
+        _title(rng, kind, 0.3, 200 + number),
         {scheme("", name): value(rng) for name in [*some, *others]},
         {},
         set(),
     )
 
 
+def _of_services(rng: random.Random, put: PUT, namespaces: list[str], objects: list[dict[str, Any]]) -> None:
+    """Addresses of some Services, of which a few are gone; or values that point to them."""
+    live = [(o["metadata"]["namespace"], o["metadata"]["name"]) for o in objects if o["kind"] == "Service"]
+    if len(live) < 6 or rng.random() < 0.4:
+        return
+    some = rng.sample(live, rng.randint(5, min(20, len(live))))
+    gone = [pair for pair in {(rng.choice(some)[0], f"old-{tail}") for tail in rng.sample(TAILS, 2)} if pair not in live]
+    if rng.random() < 0.5:
+        data = {f"{name}.{namespace}.svc.cluster.local": "up" for namespace, name in [*some, *gone]}
+        put(namespaces[0], "targets", data, {}, {f"{name}.{namespace}.svc.cluster.local" for namespace, name in gone})
+    else:
+        ports = {pair: str(9000 + number) for number, pair in enumerate([*some, *gone])}
+        data = {port: f"{namespace}/{name}:80" for (namespace, name), port in ports.items()}
+        put(namespaces[0], "tcp", data, {}, {ports[pair] for pair in gone})
+
+
+def _of_kind_not_shown(rng: random.Random, add: ADD, put: PUT, namespaces: list[str]) -> None:
+    """A registry of objects that the dump does not hold, most of which made a Deployment or Service of their name: nobody can tell."""
+    if rng.random() < 0.5:
+        return
+    stream = brands(rng, rng.choice(["word", "mixed", "tailed", "numbered"]))
+    lives = [(rng.choice(namespaces), next(stream)) for _ in range(rng.randint(4, 20))]
+    made = lives[: max(3, int(len(lives) * rng.uniform(0.4, 0.9)))]
+    kinds = [("Deployment", "apps"), ("Service", ""), ("StatefulSet", "apps")]
+    for namespace, name in made:
+        for kind in rng.sample(kinds, rng.randint(1, 2)):
+            add(*kind, namespace, name)
+    scheme = SCHEMES[rng.choice(["name", "pair.", "pair-", "pair_", "name.json", "prefix"])]
+    value = rng.choice(VALUES)
+    put(rng.choice(namespaces), _title(rng, "tenant", 0.3, 300), {scheme(*life): value(rng) for life in lives}, {}, set())
+
+
+def _of_pods(rng: random.Random, add: ADD, put: PUT, namespaces: list[str]) -> None:
+    """What is attached for each Pod of a namespace, by its name or by its name and node."""
+    if rng.random() < 0.5:
+        return
+    stream = brands(rng, "word")
+    home = rng.choice(namespaces)
+    apps = [f"{next(stream)}-{rng.getrandbits(36):09x}" for _ in range(rng.randint(2, 8))]
+    pods = [f"{app}-{''.join(rng.choices('bcdfghjklmnpqrstvwxz2456789', k=5))}" for app in apps for _ in range(rng.randint(1, 4))]
+    gone = set(rng.sample(pods, max(1, len(pods) // 5)))
+    for pod in pods:
+        if pod not in gone:
+            add("Pod", "", home, pod)
+    scheme = rng.choice([lambda pod: pod, lambda pod: f"{pod}--node-{len(pod) % 3}", lambda pod: f"{pod}.state"])
+    put(home, "attached", {scheme(pod): "1" for pod in pods}, {}, {scheme(pod) for pod in gone})
+
+
 def _registry(rng: random.Random, add: ADD, put: PUT, namespaces: list[str], kind: tuple[str, str], number: int) -> None:
     stream = brands(rng, rng.choice(["word", "mixed", "tailed", "numbered", "hexed"]))
-    scheme = SCHEMES[rng.choice(sorted(SCHEMES))]
+    word = rng.choice(sorted([*SCHEMES, *SCHEMES, *MACHINE_SCHEMES, "kind"]))
+    scheme = {**SCHEMES, **MACHINE_SCHEMES, "kind": lambda _, name: f"{kind[0].lower()}-{name}"}[word]
     value = rng.choice(VALUES)
     homes = rng.sample(namespaces, min(len(namespaces), rng.randint(1, 3)))
     live = [(rng.choice(homes), next(stream)) for _ in range(rng.choice([1, 2, 3, 4, 5, 6, 8, 10, 15, 25]))]
@@ -139,7 +250,7 @@ def _registry(rng: random.Random, add: ADD, put: PUT, namespaces: list[str], kin
     data = {scheme(*life): value(rng) for life in [*kept, *gone]}
     if rng.random() < 0.3:
         data |= {constant: rng.choice([value(rng), "1"]) for constant in rng.sample(CONSTANTS, rng.randint(1, 3))}
-    put(rng.choice(namespaces), f"book-{number}", data, {}, {scheme(*life) for life in gone})
+    put(rng.choice(namespaces), _title(rng, kind[0], 0.4, number), data, {}, {scheme(*life) for life in gone})
 
 
 def _table(rng: random.Random, add: ADD, put: PUT, namespaces: list[str], kind: tuple[str, str], number: int) -> None:
@@ -165,4 +276,4 @@ def _table(rng: random.Random, add: ADD, put: PUT, namespaces: list[str], kind: 
         metadata = {"ownerReferences": [owner]}
     if chance < 0.3:
         metadata = {"annotations": {"kubectl.kubernetes.io/last-applied-configuration": json.dumps({"data": data})}}
-    put(rng.choice(namespaces), f"table-{number}", data, metadata, set())
+    put(rng.choice(namespaces), _title(rng, kind[0], 0.2, number), data, metadata, set())

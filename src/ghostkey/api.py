@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ghostkey.analyses import all_analyses
 from ghostkey.analyses._base import View
-from ghostkey.inference.infer import Link
+from ghostkey.inference.results import Link
 from ghostkey.inference.template import parse_template
 from ghostkey.kube.client import ApiClient
 from ghostkey.kube.config import load_config

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ghostkey.inference.index import SubjectIndex
-from ghostkey.inference.infer import Link, Lost, MapResult, infer
+from ghostkey.inference.infer import infer
+from ghostkey.inference.results import Link, Lost, MapResult
 from ghostkey.model.events import KeysSeen
 from ghostkey.model.findings import Finding, Severity
 from ghostkey.model.refs import KeyRef

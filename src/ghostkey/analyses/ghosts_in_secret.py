@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ghostkey.analyses._base import Analysis, View
-from ghostkey.inference.infer import MapResult
+from ghostkey.inference.results import MapResult
 from ghostkey.model.findings import Finding, Severity
 from ghostkey.model.refs import KeyRef, ObjectRef
 

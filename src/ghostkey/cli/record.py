@@ -35,7 +35,6 @@ def command(
     import signal
     from pathlib import Path
 
-    from ghostkey.inference.belief import is_custom
     from ghostkey.kube.discovery import discover, resolve
     from ghostkey.model.refs import CONFIG_MAPS, SECRETS
     from ghostkey.sources._states import KeyedHash
@@ -46,7 +45,7 @@ def command(
     history = History(Path(store) if store else None)
     client = where.client()
     served = discover(client).kinds
-    wanted = [resolve(word, served) for word in kinds] or [k for k in served if is_custom(k) or k.qualified in BUILT_IN]
+    wanted = [resolve(word, served) for word in kinds] or [k for k in served if k.is_custom or k.qualified in BUILT_IN]
     wanted += [resolve(kind, served) for kind, _ in parse_fields(fields)]
     chosen = list(dict.fromkeys([CONFIG_MAPS, SECRETS, *wanted]))
 

@@ -1,19 +1,27 @@
-"""Turns the matches of a template over a family of maps into a case, and has the evidence weighed."""
+"""What is believed of the maps of a family: templates and their kinds, as the evidence weighs."""
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
-from ghostkey.inference.evidence import Case, Verdict, weigh
+from ghostkey.inference.evidence import LIKELY_BITS, PROVEN_BITS, Case, Verdict, weigh
+from ghostkey.inference.family import Family, Member
 from ghostkey.inference.index import SubjectIndex, canonical
+from ghostkey.inference.matching import Match
+from ghostkey.inference.naming import name_part
 from ghostkey.inference.style import Shapes, Style
 from ghostkey.inference.template import Template
 from ghostkey.model.events import KeysSeen
-from ghostkey.model.refs import Kind
 from ghostkey.store.snapshot import Snapshot
 
 SAMPLE = 300  # names of a case that are looked at
+SAMPLE_OF_NAMESPACES = 2000  # live keys whose namespaces are looked at
+KINDS_WEIGHED = 3  # of one template; the others have less support
+AGREEING = 3  # maps of a family that have live subjects, before one that has none is judged by them
+SMALL_PAIRS = 4  # in a map so small, one living pair of namespace and name says what it is about
 _WORKLOADS = {
     "Deployment",
     "StatefulSet",
@@ -29,58 +37,193 @@ _WORKLOADS = {
 Watch = Callable[[Case, Verdict], None]
 
 
-# Source: kubernetes v1.37 pkg/apis and staging/src/k8s.io/api; other groups that end so are CRDs of SIGs (sparkoperator.k8s.io)
-_BUILT_IN_GROUPS = frozenset(
-    f"{name}.k8s.io"
-    for name in [
-        "admission",
-        "admissionregistration",
-        "apiextensions",
-        "apiregistration",
-        "authentication",
-        "authorization",
-        "certificates",
-        "coordination",
-        "discovery",
-        "events",
-        "flowcontrol.apiserver",
-        "imagepolicy",
-        "internal.apiserver",
-        "metrics",
-        "networking",
-        "node",
-        "policy",
-        "rbac.authorization",
-        "resource",
-        "scheduling",
-        "storage",
-        "storagemigration",
-    ]
-)
+@dataclass(frozen=True, slots=True)
+class Belief:
+    """That a template's keys are for objects of these kinds (numbers), most support first. No verdict: it needs none, as for UIDs."""
 
+    kinds: list[int]
+    verdict: Verdict | None
 
-def is_custom(kind: Kind) -> bool:
-    """Whether a kind is a custom resource rather than one of Kubernetes' own."""
-    return "." in kind.group and kind.group not in _BUILT_IN_GROUPS
+    @property
+    def is_proven(self) -> bool:
+        """Whether a lost subject makes a ghost."""
+        return self.verdict is None or self.verdict.is_proven
+
+    @property
+    def bits(self) -> float:
+        """How much speaks for it."""
+        return float("inf") if self.verdict is None else self.verdict.bits
 
 
 class Beliefs:
-    """Weighs templates over one snapshot. `watch` is called with each case, for the calibration and for `explain`."""
+    """Judges families over one snapshot. `watch` is called with each case, for the calibration and for `explain`."""
 
-    def __init__(self, snapshot: Snapshot, index: SubjectIndex, watch: Watch = lambda *_: None) -> None:
-        self._snapshot, self._index, self._watch = snapshot, index, watch
+    def __init__(
+        self, snapshot: Snapshot, index: SubjectIndex, watch: Watch = lambda *_: None, *, of_objects: bool = False
+    ) -> None:
+        self._snapshot, self._index, self._watch, self._of_objects = snapshot, index, watch, of_objects
+        self._subjects = snapshot.subjects
 
-    def verdict(
+    def of_family(self, family: Family) -> tuple[list[dict[Template, Belief]], dict[Template, Belief]]:
+        """What is believed of each map by what it holds itself, or with the others, and what all of them together tell."""
+        members = family.members
+        shared: dict[Template, Belief] = {}
+        for template, found in family.matched.items():
+            # what only a few of many maps know of is told by those few alone
+            if len(members) > 1 and (2 * len(found) >= len(members) or len(found) >= AGREEING):
+                pairs = [match for member, _ in found[:AGREEING] for match in member.matches if match.template.has_namespace]
+                if any(self._is_part(found[0][1], pair) for pair in pairs):
+                    continue
+                belief = self._belief(template, found)
+                if belief is not None:
+                    shared[template] = belief
+        own = [self._of_map(member, shared) for member in members]
+        parts = self._parts({template: b for beliefs in (*own, shared) for template, b in beliefs.items()}, family)
+        kept = [{template: belief for template, belief in beliefs.items() if template not in parts} for beliefs in own]
+        return kept, {template: belief for template, belief in shared.items() if template not in parts}
+
+    def _of_map(self, member: Member, shared: dict[Template, Belief]) -> dict[Template, Belief]:
+        beliefs: dict[Template, Belief] = {}
+        doubtful: list[Match] = []
+        pairs = [match for match in member.matches if match.template.has_namespace]
+        for match in member.matches:
+            if any(self._is_part(match, pair) for pair in pairs):
+                continue
+            belief = shared.get(match.template)
+            if belief is None or not belief.is_proven:
+                alone = self._belief(match.template, [(member, match)])
+                belief = max((b for b in (belief, alone) if b is not None), key=lambda b: b.bits, default=None)
+            if belief is not None and any(kind in match.kinds for kind in belief.kinds):
+                beliefs[match.template] = belief
+            if belief is None or not belief.is_proven:
+                doubtful.append(match)
+        for siblings in self._siblings(doubtful):
+            together = self._belief(siblings[0].template, [(member, _union(siblings))])
+            for match in siblings if together is not None else ():
+                held = beliefs.get(match.template)
+                if together is not None and (held is None or held.bits < together.bits):
+                    beliefs[match.template] = together
+        return {match.template: beliefs[match.template] for match in member.matches if match.template in beliefs}
+
+    def _is_part(self, match: Match, pair: Match) -> bool:
+        """Whether a match is a pair's, seen in one namespace alone; names used again elsewhere may add a few to it."""
+        literal = _literal_beside(match.template, pair.template)
+        is_namespace = literal is not None and canonical(literal) in self._index.canonical_namespaces
+        return is_namespace and pair.best >= 0.8 * match.best
+
+    @staticmethod
+    def _siblings(matches: list[Match]) -> Iterable[list[Match]]:
+        """Templates that differ in what stands around the subject alone, and share the subjects among them: `cidr-…`, `range-…`."""
+        groups: dict[tuple[object, ...], list[Match]] = {}
+        for match in matches:
+            template = match.template
+            if match.best >= 2 and (template.prefix or template.suffix) and not (template.is_open or template.hash_length):
+                groups.setdefault((template.core, template.codec), []).append(match)
+        for group in groups.values():
+            whole = _union(group)
+            if len(group) > 1 and whole.best >= 1.5 * max(match.best for match in group):
+                yield sorted(group, key=lambda match: -match.best)
+
+    def _belief(self, template: Template, found: list[tuple[Member, Match]]) -> Belief | None:
+        """What these maps together say of a template; None when chance could have made the matches."""
+        live: dict[int, set[str]] = {}
+        for _, match in found:
+            for kind, cores in match.kinds.items():
+                live.setdefault(kind, set()).update(cores)
+        best = max(map(len, live.values()), default=0)
+        made = sum(len(match.cores) for _, match in found)
+        if not best or (best < 2 and not (template.is_unmistakable or (template.has_namespace and made <= SMALL_PAIRS))):
+            return None  # one object is chance, whatever else is said
+        kinds = sorted((kind for kind in live if len(live[kind]) >= max(1, 0.2 * best)), key=lambda kind: -len(live[kind]))
+        namespaces = {member.seen.holder.namespace for member, _ in found}
+        if self._of_objects:
+            enough = any(self._is_enough_of_objects(template, kind, live[kind], namespaces) for kind in kinds)
+            return Belief(kinds, None) if enough else None
+        if template.order == "uid" or (template.order == "digest" and best >= 2):
+            return Belief(kinds, None)
+        if template.order == "digest" or self._is_chance_cut(template, live[kinds[0]], found):
+            return None
+        pairs = [(member.seen, match.cores) for member, match in found]
+        verdict = max(
+            (self._verdict(template, k, live[k], namespaces, pairs) for k in kinds[:KINDS_WEIGHED]), key=lambda v: v.bits
+        )
+        if template.cut and best >= 2 and not verdict.is_proven:
+            # names cut to a length, with the hash of the whole behind: nobody chooses such keys
+            verdict = dataclasses.replace(verdict, bits=PROVEN_BITS)
+        return Belief(kinds, verdict) if verdict.bits >= LIKELY_BITS else None
+
+    @staticmethod
+    def _is_chance_cut(template: Template, live: set[str], found: list[tuple[Member, Match]]) -> bool:
+        """Whether the cut names stand before so many different hashes that they were never cut: `worker-a-…` of Nodes."""
+        keys = sum(1 + len(match.more.get(core, ())) for _, match in found for core in live & match.cores.keys())
+        return bool(template.cut) and keys > 2 * len(live)
+
+    def _is_enough_of_objects(self, template: Template, kind: int, live: set[str], namespaces: set[str]) -> bool:
+        keyed = self._share_keyed(template, kind, live, namespaces)
+        around = template.prefix or template.suffix or template.hash_length
+        return bool(around) and keyed >= 0.8 and len(live) >= (3 if self._subjects.kinds[kind].is_custom else 8)
+
+    def _share_keyed(self, template: Template, kind: int, live: set[str], namespaces: set[str]) -> float:
+        """Which share of the live objects of a kind have a key: of all, of those where the maps are, or of those where the keys say."""
+        share = len(live) / max(1, len(self._index.rendered(template, kind)))
+        if share >= 1 or not self._subjects.kinds[kind].namespaced:
+            return share
+        for around in (namespaces, self._namespaces_in(template, live)):
+            near: set[str] = set()
+            for namespace in around:
+                near |= self._index.rendered_in(template, kind, namespace)
+            if near and len(live & near) >= 0.8 * len(live):
+                share = max(share, len(live & near) / len(near))
+        return share
+
+    def _namespaces_in(self, template: Template, live: set[str]) -> set[str]:
+        if not template.has_namespace or template.transform:
+            return set()
+        some = itertools.islice(live, 0, None, max(1, len(live) // SAMPLE_OF_NAMESPACES))
+        pieces = (template.split(core, self._index.canonical_namespaces) for core in some)
+        return {found[0] for found in pieces if found is not None and found[0]}
+
+    def _parts(self, believed: dict[Template, Belief], family: Family) -> set[Template]:
+        """What is a pair template seen in one namespace alone: `web-{name}` beside `{namespace}-{name}`.
+
+        The literal has to be a namespace, or one of several, since a map may also hold `{namespace}.{name}` for one kind
+        and `bucket.{name}` for another.
+        """
+        parts: set[Template] = set()
+
+        def best(template: Template) -> int:
+            return max((match.best for _, match in family.matched[template]), default=0)
+
+        def is_part(template: Template, literal: str, pair: Template, siblings: int) -> bool:
+            # names used again elsewhere make the part match more than it should
+            if canonical(literal) in self._index.canonical_namespaces:
+                return best(pair) >= (0.5 if believed[pair].is_proven else 0.8) * best(template)
+            return siblings >= 4 and best(pair) >= 0.8 * best(template)
+
+        for pair in [template for template in believed if template.has_namespace]:
+            if pair in parts:
+                continue
+            beside = {t: literal for t in believed if (literal := _literal_beside(t, pair)) is not None}
+            parts |= {template for template, literal in beside.items() if is_part(template, literal, pair, len(beside))}
+            # the namespace at the front of every key, and the name behind it taken for a hash or for any text
+            parts |= {
+                template
+                for template, belief in believed.items()
+                if (template.hash_length or template.is_open)
+                and template.order == "name"
+                and all(self._subjects.kinds[kind].kind == "Namespace" for kind in belief.kinds)
+            }
+        return parts
+
+    def _verdict(
         self,
         template: Template,
         kind: int,
         live: set[str],
-        keyed: float,
+        namespaces: set[str],
         pairs: Sequence[tuple[KeysSeen, dict[str, int]]],
-        name_part: Callable[[Template, str], str],
     ) -> Verdict:
-        """The verdict on one template for one kind; `pairs` are the maps, each with the keys that the template makes there."""
-        case = self._case(template, kind, live, keyed, pairs, name_part)
+        case = self._case(template, kind, live, self._share_keyed(template, kind, live, namespaces), pairs)
         verdict = weigh(case)
         self._watch(case, verdict)
         return verdict
@@ -92,25 +235,25 @@ class Beliefs:
         live: set[str],
         keyed: float,
         pairs: Sequence[tuple[KeysSeen, dict[str, int]]],
-        name_part: Callable[[Template, str], str],
     ) -> Case:
         maps = [seen for seen, _ in pairs]
-        known = self._snapshot.subjects.kinds[kind]
-        live_names = tuple(name_part(template, core) for core in itertools.islice(live, SAMPLE))
+        known = self._subjects.kinds[kind]
+        live_names = tuple(name_part(template, core, self._index) for core in itertools.islice(live, SAMPLE))
         lived = [
             (core, seen.shapes[i], seen.identities.get(i))
             for seen, made in pairs
             for core, i in itertools.islice(((core, i) for core, i in made.items() if core in live), SAMPLE)
         ]
         live_shapes = [shape for _, shape, _ in lived]
-        names = self._snapshot.subjects.names
+        names = self._subjects.names
         with_uid = sum(
-            (row := self._index.by_uid.get(found.uid)) is not None and names[row] in name_part(template, core)
+            (row := self._index.by_uid.get(found.uid)) is not None and names[row] in name_part(template, core, self._index)
             for core, _, found in lived
             if found is not None and found.uid
         )
         with_name = sum(
-            found is not None and bool(found.name) and found.name == name_part(template, core) for core, _, found in lived
+            found is not None and bool(found.name) and found.name == name_part(template, core, self._index)
+            for core, _, found in lived
         )
         gone = [
             (core, seen.shapes[i])
@@ -118,15 +261,17 @@ class Beliefs:
             for core, i in itertools.islice(((core, i) for core, i in made.items() if core not in live), SAMPLE)
         ]
         style, shapes = Style(live_names), Shapes(live_shapes)
-        alike = sum(shapes.resembles(shape) and style.fits(name_part(template, core)) for core, shape in gone[:SAMPLE])
+        alike = sum(
+            shapes.resembles(shape) and style.fits(name_part(template, core, self._index)) for core, shape in gone[:SAMPLE]
+        )
         return Case(
             template=template,
             kind=known,
-            is_custom=is_custom(known),
+            is_custom=known.is_custom,
             maps=tuple(maps),
             live=frozenset(live),
             live_names=live_names,
-            gone_names=tuple(name_part(template, core) for core, _ in gone[:SAMPLE]),
+            gone_names=tuple(name_part(template, core, self._index) for core, _ in gone[:SAMPLE]),
             near=max(len(live), round(len(live) / keyed)) if keyed else len(live),
             made=max(len(live), sum(len(made) for _, made in pairs)),
             keys=max(1, sum(len(seen.keys) for seen in maps)),
@@ -141,7 +286,7 @@ class Beliefs:
 
     def _shared(self, kind: int, names: Iterable[str]) -> float:
         """Which share of the names objects of built-in kinds bear that are not made for an object of this kind."""
-        subjects, word = self._snapshot.subjects, self._snapshot.subjects.kinds[kind].kind
+        subjects, word = self._subjects, self._subjects.kinds[kind].kind
         count = total = 0
         for name in names:
             total += 1
@@ -151,3 +296,29 @@ class Beliefs:
                     count += 1
                     break
         return count / max(1, total)
+
+
+def _union(matches: list[Match]) -> Match:
+    """Several templates as if they were one: their cores, and the live ones among them."""
+    kinds: dict[int, set[str]] = {}
+    cores: dict[str, int] = {}
+    for match in matches:
+        cores |= match.cores
+        for kind, live in match.kinds.items():
+            kinds[kind] = kinds.get(kind, set()) | live
+    return Match(matches[0].template, kinds, cores, {})
+
+
+def _literal_beside(template: Template, pair: Template) -> str | None:
+    """What stands in a name template where a pair template has the namespace: `web` of `web-{name}`; None if nothing."""
+    around = (template.hash_length, template.hash_mark, template.cut, template.codec, template.tail, template.head)
+    if template.order != "name" or around != (pair.hash_length, pair.hash_mark, pair.cut, pair.codec, pair.tail, pair.head):
+        return None
+    if pair.order == "namespace-name":
+        text, begin, end = template.prefix, pair.prefix, pair.separator
+        same = template.suffix == pair.suffix
+    else:
+        text, begin, end = template.suffix, pair.separator, pair.suffix
+        same = template.prefix == pair.prefix
+    whole = same and text.startswith(begin) and text.endswith(end) and len(text) > len(begin) + len(end)
+    return text[len(begin) : len(text) - len(end)] if whole else None

@@ -6,11 +6,15 @@ import dataclasses
 from bisect import bisect_left
 from collections.abc import Iterator
 
-from ghostkey.inference.index import SubjectIndex, canonical
+from ghostkey.inference.codecs import decoded
+from ghostkey.inference.index import SubjectIndex, canonical, squashed
 from ghostkey.inference.template import (
     DIGEST_LENGTHS,
     DIGESTED,
     DIGESTS,
+    SAFE_HASH,
+    SAFE_LEAST,
+    SAFE_MOST,
     TRANSFORMS,
     UNDASHED_UUID,
     UUID,
@@ -18,11 +22,13 @@ from ghostkey.inference.template import (
     looks_hashed,
     transforms_between,
 )
+from ghostkey.model.refs import Kind
 
 MOST_WORDS = 14  # of a key that are tried as pieces of a name; 105 look-ups
 SEPARATORS = "-._:/"
 LEAST_BARE_STEM = 14  # without a hash behind it, a cut name has to be longer than any word
 CUT_NAMES = 32  # names that begin alike and are looked at for one cut key
+LEAST_WITHIN = 3  # a name of one or two letters stands in any key
 LEAST_STEM = 6  # a cut name shorter than this begins too many others
 DIGEST_SUBJECTS = 50_000  # digesting more than this for a guess would take seconds
 DIGEST_OF_A_KIND = 4_000
@@ -48,6 +54,10 @@ def explain_key(key: str, index: SubjectIndex) -> Iterator[Explanation]:
             row = index.by_undashed_uid.get(found[0])
             if row is not None:
                 yield Template("uid", key[: found.start()], suffix=key[found.end() :], transform="plain"), row
+    for codec, text in decoded(key):
+        for template, row in explain_key(text, index):
+            if not template.codec:
+                yield dataclasses.replace(template, codec=codec), row
     word = canonical(key)
     starts = [0, *(place + 1 for place, character in enumerate(word) if character == "-")]
     ends = [*(start - 1 for start in starts[1:]), len(word)]
@@ -78,6 +88,8 @@ def _around(key: str, start: int, end: int, row: int, index: SubjectIndex) -> It
             for pair in _pairs(namespace, before, after, transform):
                 yield from _with_tail(pair, row)
                 return
+    if len(name) < LEAST_WITHIN and (before or after):
+        return
     yield from _with_tail(Template("name", before, suffix=after, transform=transforms[0]), row)
 
 
@@ -101,16 +113,41 @@ def _pairs(namespace: str, before: str, after: str, transform: str) -> Iterator[
 
 
 def _with_tail(template: Template, row: int) -> Iterator[Explanation]:
-    """The template as it stands, and with what follows the name taken for a hash when it looks like one."""
+    """The template as it stands, with what follows the name taken for a hash when it looks like one, and for any text."""
     yield template, row
-    suffix = template.suffix
+    prefix, suffix = template.prefix, template.suffix
     if suffix and suffix[0] in SEPARATORS:
         tail = suffix[1:]
-        if looks_hashed(tail):
-            yield (
-                dataclasses.replace(template, suffix="", hash_mark=suffix[0], hash_length=len(tail)),
-                row,
-            )
+        if SAFE_HASH.fullmatch(tail):
+            hashed = dataclasses.replace(template, suffix="", hash_mark=suffix[0], hash_length=SAFE_MOST, hash_least=SAFE_LEAST)
+            yield hashed, row
+        elif looks_hashed(tail):
+            yield dataclasses.replace(template, suffix="", hash_mark=suffix[0], hash_length=len(tail)), row
+        mark = suffix[: len(suffix) - len(suffix.lstrip(SEPARATORS))]
+        # a dash alone stands within names as well
+        if mark != "-" and len(mark) < len(suffix) and not prefix:
+            yield dataclasses.replace(template, suffix="", tail=mark), row
+    if prefix and not suffix and prefix[-1] in SEPARATORS:
+        mark = prefix[len(prefix.rstrip(SEPARATORS)) :]
+        if mark != "-" and len(mark) < len(prefix):
+            yield dataclasses.replace(template, prefix="", head=mark), row
+
+
+def explain_squashed(key: str, index: SubjectIndex) -> Iterator[Explanation]:
+    """Ways to make this key by leaving out what stands between the words of a live object's name; for keys nothing else explains."""
+    word = squashed(key)
+    if word != key.lower():
+        return
+    subjects = index.subjects
+    for name in index.by_squashed.get(word, ()):
+        for row in index.named(name):
+            for transform in transforms_between(subjects.names[row], key)[:1]:
+                yield Template("name", transform=transform), row
+    for namespace, name in index.squashed_pairs(word):
+        for row in index.named(name):
+            if subjects.namespaces[row] == namespace:
+                for transform in transforms_between(f"{namespace}-{subjects.names[row]}", key)[:1]:
+                    yield Template("namespace-name", separator="-", transform=transform), row
 
 
 def explain_cut(key: str, index: SubjectIndex, longest: int) -> Iterator[Explanation]:
@@ -158,31 +195,36 @@ def _cut_pairs(stem: str, mark: str, hash_length: int, key_length: int, index: S
 
 def explain_digest(keys: list[str], index: SubjectIndex) -> Iterator[Template]:
     """Templates whose hashes of live objects stand among these keys, which are all hex of one length."""
-    length = len(keys[0])
-    wanted = set(keys)
-    # of a kind that has keys here, a few thousand objects show it as well as a million
-    subjects = index.subjects
-    rows = [row for kind in index.kind_sizes for row in _spread(index.rows_of(kind))][:DIGEST_SUBJECTS]
-    sample = [(subjects.namespaces[row], subjects.names[row], subjects.uids[row]) for row in rows]
+    length, wanted = len(keys[0]), set(keys)
+    # of a kind that has keys here, a few thousand objects show it as well as a million; of what is tried less often, a few hundred
+    few = _fields(index, DIGEST_OF_A_KIND // 10)
+    many = _fields(index, DIGEST_OF_A_KIND)
     for algorithm in DIGESTS:
+        if algorithm in DIGEST_LENGTHS and length != DIGEST_LENGTHS[algorithm]:
+            continue
         for digested in DIGESTED:
-            template = Template("digest", hash_length=length, digest=(algorithm, digested))
-            if "namespace" in digested and not index.namespaces:
-                continue
             if algorithm == "first" and (digested != "{uid}" or length != UID_FIRST):
                 continue
-            if algorithm in DIGEST_LENGTHS and length != DIGEST_LENGTHS[algorithm]:
-                continue
+            template = Template("digest", hash_length=length, digest=(algorithm, digested))
+            has_kind = "ind}" in digested or "{resource}" in digested
+            sample = few if has_kind else many[: SLOW_DIGEST_SUBJECTS if algorithm.startswith("fnv") else None]
             hits = 0
-            for namespace, name, uid in sample[: SLOW_DIGEST_SUBJECTS if algorithm in DIGEST_LENGTHS else None]:
-                if "namespace" in digested and not namespace:
+            for fields in sample:
+                if "{namespace}" in digested and not fields[0]:
                     continue
-                hits += template.render_core(namespace, name, uid) in wanted
+                hits += template.render_core(*fields) in wanted
                 if hits >= 2:
                     yield template
                     break
 
 
-def _spread(rows: list[int]) -> list[int]:
-    """Rows at even distances, DIGEST_OF_A_KIND at most."""
-    return rows[:: max(1, -(-len(rows) // DIGEST_OF_A_KIND))]
+def _fields(index: SubjectIndex, most: int) -> list[tuple[str, str, str, Kind]]:
+    """Namespace, name, UID and kind of so many objects of each kind."""
+    subjects = index.subjects
+    rows = [row for kind in index.kind_sizes for row in _spread(index.rows_of(kind), most)][:DIGEST_SUBJECTS]
+    return [(subjects.namespaces[row], subjects.names[row], subjects.uids[row], subjects.kind(row)) for row in rows]
+
+
+def _spread(rows: list[int], most: int) -> list[int]:
+    """Rows at even distances, so many at most."""
+    return rows[:: max(1, -(-len(rows) // most))]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 
+from ghostkey.inference.codecs import CODECS, decoded
 from ghostkey.inference.template import Template
 from ghostkey.store.snapshot import Subjects
 
 _TO_DASH = str.maketrans("._:/", "----")
+_DROPPED = str.maketrans("", "", "-._:/@ ")
 # rows of one name that are looked at; `default` and `kube-root-ca.crt` stand in every namespace
 ROWS_OF_A_NAME = 64
 
@@ -18,8 +21,14 @@ ROWS_OF_A_NAME = 64
 LEAST_CUT = 14
 BEGINNING = 8
 LEAST_HASH = 8
+LEAST_SQUASHED = 3  # of a namespace that is looked for in a word
 # so many names with one first word, and some of them will stand in any text that has the word
 MANY_NAMES = 32
+
+
+def squashed(text: str) -> str:
+    """Lower-cased, without any separator."""
+    return text.lower().translate(_DROPPED)
 
 
 def canonical(text: str) -> str:
@@ -59,6 +68,8 @@ class SubjectIndex:
         self._rendered: dict[tuple[object, ...], dict[str, list[int]] | set[str]] = {}
         self._longest: dict[int, int] = {}
         self._sorted_names: list[str] | None = None
+        self._by_squashed: dict[str, list[str]] | None = None
+        self._by_namespace: dict[int, dict[str, list[int]]] = {}
 
     def _build(self) -> None:
         names = self.subjects.names
@@ -95,7 +106,25 @@ class SubjectIndex:
                     return True
         if self.beginnings and not self.beginnings.isdisjoint([key[:BEGINNING] for key in lines.split("\n")]):
             return True
-        return max(map(len, words)) >= LEAST_HASH and _HASHED.search(joined) is not None
+        if max(map(len, words)) >= LEAST_HASH and _HASHED.search(joined) is not None:
+            return True
+        joined = "\n".join(keys)
+        if any(codec.looks.search(joined) and any(decoded(key) for key in keys) for codec in CODECS.values()):
+            return True
+        # one word of a key may be all words of a name
+        single = [squashed(word) for word in _SQUASHED.findall(joined)]
+        return bool(single) and any(word in self.by_squashed or self._is_squashed_pair(word) for word in single)
+
+    def _is_squashed_pair(self, word: str) -> bool:
+        return any(self.squashed_pairs(word))
+
+    def squashed_pairs(self, word: str) -> Iterator[tuple[str, str]]:
+        """(namespace, canonical name) of which a word could be made by leaving out all that is between them."""
+        for end in range(LEAST_SQUASHED, len(word) - 2):
+            if (namespace := self.squashed_namespaces.get(word[:end])) is not None:
+                rest = word[end:]
+                for name in (*self.by_squashed.get(rest, ()), *((rest,) if rest in self.by_name else ())):
+                    yield namespace, name
 
     @staticmethod
     def _traces(names: list[str]) -> Iterable[str]:
@@ -148,6 +177,30 @@ class SubjectIndex:
                 return True
         return False
 
+    @property
+    def by_squashed(self) -> dict[str, list[str]]:
+        """Letters and digits of a name → canonical names that have more than these."""
+        if self._by_squashed is None:
+            self._by_squashed = {}
+            for name in self.by_name:
+                if (short := squashed(name)) != name:
+                    self._by_squashed.setdefault(short, []).append(name)
+        return self._by_squashed
+
+    @functools.cached_property
+    def squashed_namespaces(self) -> dict[str, str]:
+        """Letters and digits of a live namespace → the namespace."""
+        return {squashed(namespace): namespace for namespace in self.live_namespaces}
+
+    def rows_in(self, kind: int, namespace: str) -> list[int]:
+        """Rows of one kind in one namespace."""
+        held = self._by_namespace.get(kind)
+        if held is None:
+            held = self._by_namespace[kind] = {}
+            for row in self.rows_of(kind):
+                held.setdefault(self.subjects.namespaces[row], []).append(row)
+        return held.get(namespace, [])
+
     def rows_of(self, kind: int) -> list[int]:
         """Rows of one kind."""
         return self._rows.get(kind, [])
@@ -158,7 +211,7 @@ class SubjectIndex:
         found = self._rendered.get(signature)
         if not isinstance(found, set):
             names, namespaces, uids = self.subjects.names, self.subjects.namespaces, self.subjects.uids
-            render: Callable[[str, str, str], str] = template.render_core
+            render = template.render_core
             rows = self.rows_of(kind)
             if template.is_plain_name:
                 found = {names[row] for row in rows}
@@ -169,7 +222,8 @@ class SubjectIndex:
                     first, second = [first[row] for row in rows], [second[row] for row in rows]
                 found = set(map(separator.join, zip(first, second, strict=True)))
             else:
-                found = {render(namespaces[row], names[row], uids[row]) for row in rows}
+                known = self.subjects.kinds[kind]
+                found = {render(namespaces[row], names[row], uids[row], known) for row in rows}
             self._rendered[signature] = found
         return found
 
@@ -186,9 +240,8 @@ class SubjectIndex:
         if not isinstance(found, set):
             subjects = self.subjects
             found = {
-                template.render_core(namespace, subjects.names[row], subjects.uids[row])
-                for row in self.rows_of(kind)
-                if subjects.namespaces[row] == namespace
+                template.render_core(namespace, subjects.names[row], subjects.uids[row], subjects.kinds[kind])
+                for row in self.rows_in(kind, namespace)
             }
             self._rendered[signature] = found
         return found
@@ -202,3 +255,4 @@ class SubjectIndex:
 
 
 _HASHED = re.compile(r"-[0-9a-f]{8,128}(?=-)")
+_SQUASHED = re.compile(r"^[a-zA-Z0-9]{8,}$", re.MULTILINE)

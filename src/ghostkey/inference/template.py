@@ -5,15 +5,33 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from ghostkey.inference.codecs import CODECS
 from ghostkey.model.errors import UsageError
+from ghostkey.model.refs import Kind
 
 UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
 UNDASHED_UUID = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
 _NOT_ALPHANUMERIC = re.compile(r"[^a-zA-Z0-9]")
+_WORDS = re.compile(r"[a-zA-Z0-9]+")
+# Kubernetes' rand.SafeEncodeString of a number in decimal, as Pod template hashes are: ten characters out of 27
+# Source: k8s.io/apimachinery v0.31 pkg/util/rand/rand.go
+SAFE_HASH = re.compile(r"[4-9bcdf]{8,10}")
+SAFE_LEAST, SAFE_MOST = 8, 10
+
+
+def _camel(text: str) -> str:
+    return "".join(word[0].upper() + word[1:] for word in _WORDS.findall(text))
+
+
+def _lower_camel(text: str) -> str:
+    camel = _camel(text)
+    return camel[:1].lower() + camel[1:]
+
 
 TRANSFORMS: Final[dict[str, Callable[[str], str]]] = {
     "": lambda text: text,
@@ -26,7 +44,11 @@ TRANSFORMS: Final[dict[str, Callable[[str], str]]] = {
     "lower_": lambda text: _NOT_ALPHANUMERIC.sub("_", text).lower(),
     "lower-": lambda text: _NOT_ALPHANUMERIC.sub("-", text).lower(),
     "plain": lambda text: text.replace("-", ""),
+    "camel": _camel,
+    "lower_camel": _lower_camel,
+    "squashed": lambda text: _NOT_ALPHANUMERIC.sub("", text).lower(),
 }
+SQUASHING: Final = frozenset({"camel", "lower_camel", "squashed", "plain"})  # no separator is left of what was joined
 
 
 def _fnv(raw: bytes, offset: int, prime: int, bits: int) -> str:
@@ -46,19 +68,18 @@ DIGESTS: Final[dict[str, Callable[[bytes], str]]] = {
     "first": lambda raw: raw.decode(),
     "fnv32a": lambda raw: _fnv(raw, 0x811C9DC5, 0x01000193, 32),
     "fnv64a": lambda raw: _fnv(raw, 0xCBF29CE484222325, 0x100000001B3, 64),
+    "crc32": lambda raw: f"{zlib.crc32(raw):08x}",
 }
-DIGEST_LENGTHS: Final = {"fnv32a": 8, "fnv64a": 16}  # hashes that nobody cuts
-DIGESTED: Final[dict[str, Callable[[str, str, str], str]]] = {
-    "{name}": lambda _, name, __: name,
-    "{namespace}/{name}": lambda namespace, name, _: f"{namespace}/{name}",
-    "{namespace}.{name}": lambda namespace, name, _: f"{namespace}.{name}",
-    "{namespace}-{name}": lambda namespace, name, _: f"{namespace}-{name}",
-    "{namespace}_{name}": lambda namespace, name, _: f"{namespace}_{name}",
-    "{namespace}:{name}": lambda namespace, name, _: f"{namespace}:{name}",
-    "{namespace}{name}": lambda namespace, name, _: f"{namespace}{name}",
-    "{name}.{namespace}": lambda namespace, name, _: f"{name}.{namespace}",
-    "{uid}": lambda _, __, uid: uid,
-}
+DIGEST_LENGTHS: Final = {"fnv32a": 8, "fnv64a": 16, "crc32": 8}  # hashes that nobody cuts
+_DIGESTED_WORDS: Final = (
+    "{name}", "{namespace}/{name}", "{namespace}.{name}", "{namespace}-{name}", "{namespace}_{name}", "{namespace}:{name}",
+    "{namespace}{name}", "{name}.{namespace}", "{name}/{namespace}", "{uid}",
+    *(f"{{{kind}}}{mark}{{namespace}}{mark}{{name}}" for kind in ("kind", "Kind", "resource") for mark in "/.-:"),
+    *(f"{{namespace}}{mark}{{{kind}}}{mark}{{name}}" for kind in ("kind", "Kind") for mark in "/-"),
+    *(f"{{{kind}}}{mark}{{name}}" for kind in ("kind", "Kind") for mark in "/-"),
+)  # fmt: skip
+DIGESTED: Final[dict[str, Callable[..., str]]] = {words: words.format for words in _DIGESTED_WORDS}
+"""What is digested → a function of its fields: namespace, name, uid, Kind, and kind (in lower case) and resource."""
 _FIELDS = re.compile(r"\{(namespace|name|uid)\}")
 
 
@@ -66,8 +87,9 @@ _FIELDS = re.compile(r"\{(namespace|name|uid)\}")
 class Template:
     """How a key is made. `order` is name, namespace-name, name-namespace, uid or digest.
 
-    `cut` > 0: names are cut to that many characters. `hash_length` > 0: a hash of that length follows `hash_mark`.
-    `digest` = (algorithm, what is digested): the key is that hash, of `hash_length` characters. `is_loose`: the UID stands
+    `cut` > 0: names are cut to that many characters. `hash_length` > 0: a hash of that length follows `hash_mark`, or of
+    `hash_least` characters and more. `tail`: any text follows this mark; `head`: any text stands before it. `codec`: the whole is
+    encoded so. `digest` = (algorithm, what is digested): the key is that hash, of `hash_length` characters. `is_loose`: the UID stands
     anywhere in the key, among text that differs from key to key. `is_namespace_plain`: only the name is transformed.
     """
 
@@ -82,6 +104,21 @@ class Template:
     digest: tuple[str, str] = ("", "")
     is_loose: bool = False
     is_namespace_plain: bool = False
+    hash_least: int = 0
+    tail: str = ""
+    head: str = ""
+    codec: str = ""
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether the key is what stands for the subject, with nothing around it."""
+        around = self.prefix or self.suffix or self.tail or self.head or self.codec
+        return not (around or self.cut or self.hash_length or self.is_loose)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether text of any sort stands beside what stands for the subject."""
+        return self.is_loose or bool(self.tail or self.head)
 
     @property
     def core(self) -> tuple[object, ...]:
@@ -112,19 +149,27 @@ class Template:
         return self.order in {"namespace-name", "name-namespace"}
 
     @property
+    def is_joined(self) -> bool:
+        """Whether namespace and name can be told apart in what is left of them."""
+        return not (self.transform in SQUASHING and not self.is_namespace_plain)
+
+    @property
     def is_unmistakable(self) -> bool:
         """Whether one match can hardly be chance: UIDs and hashes."""
         return self.order in {"uid", "digest"}
 
-    def render_core(self, namespace: str, name: str, uid: str) -> str:
-        """What stands for a subject in its key, without prefix, suffix and a random hash."""
+    def render_core(self, namespace: str, name: str, uid: str, kind: Kind | None = None) -> str:
+        """What stands for a subject in its key, without prefix, suffix and a random hash; some digests have its kind within."""
         if self.is_namespace_plain:
             name = TRANSFORMS[self.transform](name)
         match self.order:
             case "uid":
                 text = uid
             case "digest":
-                raw = DIGESTED[self.digest[1]](namespace, name, uid)
+                words = ("", "") if kind is None else (kind.kind, kind.resource)
+                raw = DIGESTED[self.digest[1]](
+                    namespace=namespace, name=name, uid=uid, Kind=words[0], kind=words[0].lower(), resource=words[1]
+                )
                 return DIGESTS[self.digest[0]](raw.encode())[: self.hash_length]
             case "namespace-name":
                 text = namespace + self.separator + name
@@ -138,6 +183,11 @@ class Template:
 
     def core_of(self, key: str) -> str | None:
         """The part of a key that stands for its subject; None when the key is not made by this template."""
+        if self.codec:
+            text = CODECS[self.codec].decode(key)
+            if text is None:
+                return None
+            key = text
         if self.is_loose:
             found = UUID.search(key)
             return found[0] if found else None
@@ -148,18 +198,36 @@ class Template:
             return None
         if self.digest[0]:
             return core if _is_hex(core, self.hash_length) else None
+        if self.tail or self.head:
+            stem = self._closed(core)
+            if stem is None:
+                return None
+            core = stem
         if self.hash_length:
-            stem, mark, tail = (
-                core[: -self.hash_length - 1],
-                core[-self.hash_length - 1 : -self.hash_length],
-                core[-self.hash_length :],
-            )
-            if mark != self.hash_mark or not stem or not (looks_hashed(tail) or _is_hex(tail, self.hash_length)):
+            stem = self._without_hash(core)
+            if stem is None:
                 return None
             core = stem
         if self.cut and len(core) != self.cut:
             return None
         return core
+
+    def _closed(self, core: str) -> str | None:
+        """Without the text before or behind the mark."""
+        parts = 2 if self.has_namespace and self.separator in (self.tail, self.head) else 1
+        pieces = core.split(self.tail, parts) if self.tail else core.rsplit(self.head, parts)
+        if len(pieces) <= parts or not all(pieces):
+            return None
+        return self.tail.join(pieces[:-1]) if self.tail else self.head.join(pieces[1:])
+
+    def _without_hash(self, core: str) -> str | None:
+        if self.hash_least:
+            stem, mark, tail = core.rpartition(self.hash_mark)
+            return stem if stem and mark and SAFE_HASH.fullmatch(tail) else None
+        place = len(core) - self.hash_length
+        stem, mark, tail = core[: max(0, place - 1)], core[max(0, place - 1) : place], core[place:]
+        is_hash = looks_hashed(tail) or _is_hex(tail, self.hash_length)
+        return stem if stem and mark == self.hash_mark and is_hash else None
 
     def splits(self, core: str) -> Iterator[tuple[str, str]]:
         """Every way to part a core into namespace and name, the likeliest first."""
@@ -167,6 +235,8 @@ class Template:
         if self.transform and self.transform not in {"lower", "upper"} and not self.is_namespace_plain:
             # sanitising made the separator and what stood in the names alike
             separator = TRANSFORMS[self.transform](separator)
+        if not separator:
+            return  # nothing is left of where they were joined
         if core.count(separator) == 1:
             left, _, right = core.partition(separator)
             if left and right:
@@ -187,7 +257,7 @@ class Template:
         """Whether any subject could have this core: a UID looks like one, and a namespace and a name stand apart."""
         if self.order == "uid":
             return bool(UUID.fullmatch(core) or UNDASHED_UUID.fullmatch(core)) or bool(self.cut)
-        return not self.has_namespace or next(self.splits(core), None) is not None
+        return not self.has_namespace or not self.is_joined or next(self.splits(core), None) is not None
 
     def names_in(self, core: str) -> list[str]:
         """Every piece of a core that could be the name."""
@@ -221,16 +291,19 @@ class Template:
             "digest": f"{self.digest[0]}({self.digest[1]})[:{self.hash_length}]",
         }[self.order]
         if self.hash_length and not self.digest[0]:
-            inner += f"{self.hash_mark}<hash:{self.hash_length}>"
+            least = f"{self.hash_least}-" if self.hash_least else ""
+            inner += f"{self.hash_mark}<hash:{least}{self.hash_length}>"
         if self.transform and not self.is_namespace_plain:
             inner = f"{_TRANSFORM_WORDS[self.transform]}({inner})"
-        return f"…{inner}…" if self.is_loose else self.prefix + inner + self.suffix
+        inner = f"…{self.head}{inner}" if self.head else f"{inner}{self.tail}…" if self.tail else inner
+        whole = f"…{inner}…" if self.is_loose else self.prefix + inner + self.suffix
+        return f"{self.codec}({whole})" if self.codec else whole
 
 
 _TRANSFORM_WORDS = {
     "lower": "lower", "upper": "upper", "_": "sanitise_", "-": "sanitise-", ".": "sanitise.",
     "upper_": "UPPER_SNAKE", "lower_": "lower_snake", "lower-": "lower-dash",
-    "plain": "undashed",
+    "plain": "undashed", "camel": "CamelCase", "lower_camel": "camelCase", "squashed": "squashed",
 }  # fmt: skip
 
 

@@ -102,7 +102,10 @@ class HolderMeta:
 
 @dataclass(slots=True)
 class SubjectsSeen:
-    """Objects of one kind, as parallel columns. `owners` has the index of each object with ownerReferences."""
+    """Objects of one kind, as parallel columns. `owners` has the index of each object with ownerReferences.
+
+    `carried` are the words that stand in labels, annotations and fields of any of them, other than their names.
+    """
 
     kind: Kind
     namespaces: list[str]
@@ -110,6 +113,7 @@ class SubjectsSeen:
     uids: list[str]
     owners: dict[int, tuple[Owner, ...]] = dataclasses.field(default_factory=dict)
     details: dict[int, SubjectDetail] = dataclasses.field(default_factory=dict)
+    carried: set[str] = dataclasses.field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)

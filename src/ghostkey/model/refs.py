@@ -4,6 +4,35 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+# Source: kubernetes v1.37 pkg/apis and staging/src/k8s.io/api; other groups that end so are CRDs of SIGs (sparkoperator.k8s.io)
+_BUILT_IN_GROUPS = frozenset(
+    f"{name}.k8s.io"
+    for name in [
+        "admission",
+        "admissionregistration",
+        "apiextensions",
+        "apiregistration",
+        "authentication",
+        "authorization",
+        "certificates",
+        "coordination",
+        "discovery",
+        "events",
+        "flowcontrol.apiserver",
+        "imagepolicy",
+        "internal.apiserver",
+        "metrics",
+        "networking",
+        "node",
+        "policy",
+        "rbac.authorization",
+        "resource",
+        "scheduling",
+        "storage",
+        "storagemigration",
+    ]
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:
@@ -16,6 +45,11 @@ class Kind:
     namespaced: bool
     short_names: tuple[str, ...] = field(default=(), compare=False)
     singular: str = field(default="", compare=False)
+
+    @property
+    def is_custom(self) -> bool:
+        """Whether it is a custom resource rather than one of Kubernetes' own."""
+        return "." in self.group and self.group not in _BUILT_IN_GROUPS
 
     @property
     def qualified(self) -> str:

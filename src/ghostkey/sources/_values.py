@@ -33,6 +33,7 @@ TOMBSTONES = {"", "null", "{}", "[]", '""'}
 DOCUMENT_BYTES = 4 << 20
 # No ConfigMap or Secret of a cluster is larger than 1.5 MiB: what a file has beyond this is not looked into.
 VALUE_BYTES = 8 << 20
+IDENTIFIED_BYTES = 16 << 10  # of text; a longer one is a file about many things
 SHAPE_FIELDS = 12
 FIELD_CHARACTERS = 64  # of a field's name that tell its shape
 NESTED_DEPTH = 3
@@ -43,7 +44,12 @@ NESTED_ENTRIES_AMONG_MANY = 8
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 # of a text whose length is a multiple of four; one class, for a group that repeats takes 30 bytes of stack a character
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{12,}+={0,2}\Z")
-_NAMESPACED = re.compile(r"([a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)/([a-z0-9](?:[-.a-z0-9]{0,251}[a-z0-9])?)")
+# with a port or two behind, as ingress controllers have it: `shop/cart:80:PROXY`
+_NAMESPACED = re.compile(
+    r"([a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)/([a-z0-9](?:[-.a-z0-9]{0,251}[a-z0-9])?)(:[-\w]{0,63}){0,3}", re.ASCII
+)
+_UID_FIELD = re.compile(r"[uU][iI][dD][\"']?\s*[:=]\s*[\"']?([0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})(?![-0-9a-f])")
+_KIND_FIELD = re.compile(r"\bkind[\"']?\s*[:=]\s*[\"']?([A-Z][A-Za-z0-9]{0,62})\b")
 _NAME = re.compile(r"[a-z0-9](?:[-.a-z0-9]{1,251}[a-z0-9])")
 _BOOLEANS = frozenset({"true", "false"})
 _INNER_OBJECTS = ("metadata", "ref", "reference", "objectRef", "subject", "owner", "tenant", "resource", "spec")
@@ -75,7 +81,9 @@ def look(value: str, *, identify: bool = True) -> tuple[Shape, Identity | None, 
     if length == 36 and value[8] == "-" and _UUID.fullmatch(value):
         return UUID, Identity(uid=value), None
     if "\n" in value:
-        return (PEM if value.startswith("-----BEGIN ") else TEXT), None, None
+        if value.startswith("-----BEGIN "):
+            return PEM, None, None
+        return TEXT, _identity_in_text(value) if identify and length <= IDENTIFIED_BYTES else None, None
     if value.isdigit():
         return NUMBER, None, None
     if value in ("true", "false"):
@@ -174,6 +182,15 @@ def shape_of_fields(document: dict[Any, Any]) -> Shape:
             return Shape("json:")
         shape = _shapes[name] = Shape(name)
     return shape
+
+
+def _identity_in_text(text: str) -> Identity | None:
+    """The UID in a text of fields, as YAML and properties are; nothing when it names several."""
+    uids = set(_UID_FIELD.findall(text))
+    if len(uids) != 1:
+        return None
+    kinds = set(_KIND_FIELD.findall(text))
+    return Identity(uid=uids.pop(), kind=kinds.pop() if len(kinds) == 1 else "")
 
 
 def _identity(document: dict[str, Any]) -> Identity | None:

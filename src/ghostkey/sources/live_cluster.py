@@ -39,6 +39,7 @@ from ghostkey.kube.pods import has_pod_spec, key_uses
 from ghostkey.model.errors import AccessDenied, ApiFailed, NotFound, UsageError, place_of
 from ghostkey.model.events import Coverage, Event, Gap, KeysSeen, KindsKnown, Owner, SubjectsSeen
 from ghostkey.model.refs import CONFIG_MAPS, SECRETS, Kind, ObjectRef
+from ghostkey.sources._carried import carried_words, may_carry
 from ghostkey.sources._maps import MapReader, read_map_field, subject_detail
 
 WORKERS = 4
@@ -278,3 +279,5 @@ def _add_subject(batch: SubjectsSeen, metadata: Metadata, *, detailed: bool) -> 
         )
     if detailed:
         batch.details[row] = subject_detail(metadata)
+    elif (metadata.labels or metadata.annotations) and may_carry(batch.kind):
+        batch.carried.update(carried_words(metadata.labels, metadata.annotations))

@@ -23,6 +23,7 @@ from ghostkey.kube.pods import has_pod_spec, key_uses
 from ghostkey.model.errors import SourceDamaged, place_of
 from ghostkey.model.events import Coverage, Event, Gap, KindsKnown, SubjectsSeen
 from ghostkey.model.refs import CONFIG_MAPS, SECRETS, Kind
+from ghostkey.sources._carried import carried_words, may_carry
 from ghostkey.sources._documents import Documents
 from ghostkey.sources._maps import MapReader, read_map_field
 from ghostkey.sources._values import encoded
@@ -71,6 +72,8 @@ class Manifests:
             holders.add(spot)
             batch = batches.setdefault(kind, SubjectsSeen(kind, [], [], []))
             _add_subject(batch, metadata, detailed=kind in (CONFIG_MAPS, SECRETS))
+            if may_carry(kind):
+                batch.carried.update(carried_words(item.get("spec"), item.get("status")))
             try:
                 events = list(self._object(reader, kind, metadata, item, where))
             except Exception as error:  # noqa: BLE001 (a stranger's object is behind it, and all others wait)

@@ -28,6 +28,7 @@ class Subjects:
         self.uids: list[str] = []
         self.owners: dict[int, tuple[Owner, ...]] = {}
         self.details: dict[int, SubjectDetail] = {}
+        self.carried: dict[int, set[str]] = {}  # kind → words in labels and fields of its objects
         self._kind_numbers: dict[Kind, int] = {}
         self._batches: list[tuple[int, range]] = []
 
@@ -40,6 +41,8 @@ class Subjects:
         if number is None:
             number = self._kind_numbers[seen.kind] = len(self.kinds)
             self.kinds.append(seen.kind)
+        if seen.carried:
+            self.carried.setdefault(number, set()).update(seen.carried)
         first = len(self.names)
         self._batches.append((number, range(first, first + len(seen.names))))
         self.kind_of += [number] * len(seen.names)

@@ -52,6 +52,13 @@ class Case:
     maps_agreeing: int
 
     @property
+    def sort(self) -> str:
+        """Whose names these are: the kind's own, such as other objects bear too, or those of a kind that Kubernetes has."""
+        if not self.is_custom:
+            return self.kind.kind if self.kind.kind in {"Namespace", "Node", "Pod"} else "built-in"
+        return "own" if self.shared < 0.5 else "like others"
+
+    @property
     def keyed(self) -> float:
         """Which share of the live objects that could have a key has one."""
         return min(1.0, len(self.live) / max(1, self.near))

@@ -14,12 +14,5 @@ def look(case: Case) -> Seen | None:
     """Said only of what is complete; with few objects it may be chance."""
     if case.keyed < NEARLY or case.explained < 0.5:
         return None
-    sort = (
-        "own"
-        if case.is_custom and case.shared < 0.5
-        else case.kind.kind
-        if case.kind.kind in {"Namespace", "Node"}
-        else "like others"
-    )
-    level = f"{bucket(len(case.live), (3, 6, 10))} {bucket(case.explained, (0.8,))} {sort}"
+    level = f"{bucket(len(case.live), (3, 6, 10))} {bucket(case.explained, (0.51, 0.67, 0.8))} {case.sort}"
     return Seen(level, f"nearly every one of the {case.near:,} live {case.kind.resource} has a key, and most keys have one")

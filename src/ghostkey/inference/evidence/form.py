@@ -7,11 +7,16 @@ from __future__ import annotations
 
 from ghostkey.inference.evidence import Case, Seen
 from ghostkey.inference.style import FILE_ENDINGS
+from ghostkey.inference.template import SQUASHING
 
 
 def look(case: Case) -> Seen:
     """The sort of template."""
     template = case.template
+    if template.codec or template.transform in SQUASHING:
+        return Seen("encoded", f"keys are written as only programs write names: {template}")
+    if template.tail or template.head:
+        return Seen("open", f"any text stands beside the names: {template}")
     if template.has_namespace:
         return Seen("pair by dash" if template.separator == "-" or template.transform else "pair", "keys have namespace and name")
     if template.cut or template.hash_length:

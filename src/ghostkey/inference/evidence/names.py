@@ -11,12 +11,7 @@ from ghostkey.inference.style import is_setting, is_telling
 
 def look(case: Case) -> Seen:
     """Which sort of kind, and how telling its names are."""
-    if not case.is_custom:
-        sort = case.kind.kind if case.kind.kind in {"Namespace", "Node", "Pod"} else "built-in"
-    elif case.shared >= 0.5:
-        sort = "like others"
-    else:
-        sort = "own"
+    sort = case.sort
     telling = sum(map(is_telling, case.live_names)) / max(1, len(case.live_names))
     words = sum(map(is_setting, case.live_names)) / max(1, len(case.live_names))
     look_of = "settings" if words >= 0.2 else f"telling {bucket(telling, (0.34, 0.67, 1.0))}"

@@ -1,0 +1,31 @@
+"""Whether the keys or the map say what they are for: `tenant-acme`, `namespace-id`, `….svc.cluster.local`.
+
+Taught by: an address book of Services in which only a few of all Services stood.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ghostkey.inference.evidence import Case, Seen
+from ghostkey.model.refs import Kind
+
+_SHORT = {"Service": {"svc"}, "Namespace": {"ns"}, "Deployment": {"deploy"}, "PersistentVolumeClaim": {"pvc"}}
+_WORDS = re.compile(r"[a-z0-9]+")
+
+
+def look(case: Case) -> Seen | None:
+    """Where the kind's name stands, if anywhere."""
+    words = _words_of(case.kind)
+    template = case.template
+    around = f"{template.prefix} {template.suffix}".lower()
+    sort = "own" if case.is_custom else "built-in"
+    if not words.isdisjoint(_WORDS.findall(around)):
+        return Seen(f"key, {sort}", f"the keys say that they are for a {case.kind.kind}: {template}")
+    if any(not words.isdisjoint(_WORDS.findall(seen.holder.name)) for seen in case.maps[:50]):
+        return Seen(f"map, {sort}", f"the map is called after {case.kind.resource}")
+    return None
+
+
+def _words_of(kind: Kind) -> set[str]:
+    return {kind.kind.lower(), kind.resource, *kind.short_names, *_SHORT.get(kind.kind, ())} - {""}

@@ -1,0 +1,240 @@
+"""Which keys of a map have lost their subject, once it is believed what they are made of."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from ghostkey.inference.absence import Absence
+from ghostkey.inference.belief import AGREEING, Belief
+from ghostkey.inference.evidence import PROVEN_BITS
+from ghostkey.inference.family import Family
+from ghostkey.inference.index import SubjectIndex, canonical
+from ghostkey.inference.matching import Match
+from ghostkey.inference.naming import goes_on, is_ordinal, lives_elsewhere, name_part, subject_of
+from ghostkey.inference.results import Lost, MapResult
+from ghostkey.inference.style import Shapes, Style, is_setting, is_telling
+from ghostkey.inference.template import Template
+from ghostkey.model.events import KeysSeen, Shape
+from ghostkey.model.findings import Attribution, Certainty
+
+LENGTH_SAMPLE = 500
+_LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
+
+
+@dataclass(slots=True)
+class _Live:
+    """What the live keys of one template look like."""
+
+    cores: set[str]
+    indexes: set[int]
+    style: Style
+    shapes: Shapes
+    shares_words: bool
+    is_custom: bool
+    is_mainly_live: bool
+    is_proven: bool
+
+
+class LostKeys:
+    """Finds the keys that a believed template makes and no live object does."""
+
+    def __init__(self, index: SubjectIndex, absence: Absence) -> None:
+        self._index, self._subjects, self._absence = index, index.subjects, absence
+
+    def add(self, result: MapResult, match: Match, belief: Belief, family: Family, *, borrowed: bool) -> None:
+        """Adds to a map's result what one template tells; `borrowed`: only other maps of the family have live subjects by it."""
+        seen, template, kinds = result.seen, match.template, belief.kinds
+        # what is only known from maps of the same name takes more than one or two of them
+        is_suspect = not belief.is_proven or (borrowed and family.agreeing(template) < AGREEING)
+        scoped = family.is_scoped(match, kinds[0], seen)
+        live = self._live(match, belief, family, seen, scoped=scoped)
+        if borrowed and not live.cores:
+            live.shapes = _shapes_of_family(template, kinds, family)
+        result.live = result.live | live.indexes if result.live else live.indexes
+        result.has_empty_live = result.has_empty_live or live.shapes.has_empty
+        population = max((len(self._index.rendered(template, kind)) for kind in kinds[:1]), default=1)
+        attribution = Attribution(
+            str(template),
+            tuple(self._subjects.kinds[kind] for kind in kinds),
+            Certainty.INFERRED,
+            len(live.cores),
+            len(live.indexes) / max(1, len(seen.keys)),
+            min(1.0, len(live.cores) / max(1, population)),
+            f"namespace {seen.holder.namespace}" if scoped else "cluster",
+            said(belief, borrowed=borrowed, is_suspect=is_suspect),
+        )
+        result.attributions.append(attribution)
+        result.templates.append(template)
+        resembled: Shape | None = None  # the last shape that was found like the live ones
+        is_covered = self._absence.is_proof(kinds)
+        may_be_cut = self._cut_finder(match, kinds)
+        for core in match.cores.keys() - live.cores:
+            indexes = match.indexes(core)
+            if not self._may_have_been_made(template, core, live, [seen.shapes[i] for i in indexes]):
+                continue
+            if (
+                self._is_carried(kinds, core, [seen.keys[i] for i in indexes])
+                or lives_elsewhere(template, core, seen.holder.namespace, self._index, scoped=scoped)
+                or may_be_cut(core)
+            ):
+                result.live.update(indexes)
+                continue
+            subjects = tuple(
+                subject_of(template, core, self._subjects.kinds[kind], self._index, seen if scoped else None) for kind in kinds
+            )
+            is_weak = is_suspect or is_ordinal(core, self._index)
+            for i in indexes:
+                shape = seen.shapes[i]
+                if shape is not resembled:
+                    if shape.name != "empty" and not live.shapes.resembles(shape):
+                        continue
+                    resembled = shape
+                why = "" if is_covered else self._absence.why_unknown(subjects, attribution)
+                is_declared = seen.meta is not None and top_key(seen, i) in seen.meta.declared
+                state = "unknown" if why else "declared" if is_declared else "suspect" if is_weak else "gone"
+                result.lost.append(Lost(i, state, attribution, subjects, why_unknown=why))
+
+    def _live(self, match: Match, belief: Belief, family: Family, seen: KeysSeen, *, scoped: bool) -> _Live:
+        template, kinds = match.template, belief.kinds
+        alive: set[str] = set()
+        for kind in kinds:
+            if scoped and self._subjects.kinds[kind].namespaced:
+                alive = alive | match.cores.keys() & self._index.rendered_in(template, kind, seen.holder.namespace)
+            else:
+                found = match.kinds.get(kind, set())
+                alive = alive | found if alive else found  # never in place: the match keeps its sets
+        examples: Iterable[str] = alive or (
+            core for _, other in family.matched[template] for cores in other.kinds.values() for core in cores
+        )
+        style = Style(name_part(template, core, self._index) for core in examples)
+        if match.more:
+            indexes = {i for core in alive for i in match.indexes(core)}
+        else:
+            indexes = set(map(match.cores.__getitem__, alive))
+        alike = len(seen.shapes) == seen.shapes.count(seen.shapes[0])
+        shapes = Shapes(seen.shapes[i] for i in (list(indexes)[:1] if alike else indexes))
+        custom = any(self._subjects.kinds[kind].is_custom for kind in kinds)
+        return _Live(
+            alive, indexes, style, shapes,
+            shares_words=self._words_tell(template, style, match.cores, alive), is_custom=custom,
+            is_mainly_live=custom and len(indexes) >= max(5, 0.5 * len(seen.keys)), is_proven=belief.is_proven,
+        )  # fmt: skip
+
+    def _is_carried(self, kinds: list[int], core: str, keys: list[str]) -> bool:
+        """Whether a live object of these kinds carries what the key is made of in a label or a field (`spec.slug`)."""
+        return any(
+            (carried := self._subjects.carried.get(kind)) and (core in carried or not carried.isdisjoint(keys)) for kind in kinds
+        )
+
+    def _cut_finder(self, match: Match, kinds: list[int]) -> Callable[[str], bool]:
+        """A function that says whether a core may be a live name cut short: as long as keys here get, and a live name goes on."""
+        template = match.template
+        longest = max(map(len, match.cores), default=0)
+        longest_live = max(map(self._index.longest_name, kinds), default=0)
+        # a core this long has a name that no live one can go on from, wherever it is split
+        longest_core = longest_live
+        if template.has_namespace:
+            longest_core += len(template.separator) + self._index.longest_namespace
+        # a sample tells the length that names are cut to: many have it
+        some = itertools.islice(match.cores, 0, None, max(1, len(match.cores) // LENGTH_SAMPLE))
+        longest_name = max((len(name) for core in some if (name := name_part(template, core, self._index)) != core), default=0)
+
+        def may_be_cut(core: str) -> bool:
+            return (
+                len(core) < longest_core
+                and min(map(len, template.names_in(core))) < longest_live
+                and (len(core) == longest or len(name_part(template, core, self._index)) >= longest_name > 0)
+                and goes_on(template, core, self._index, kinds)
+            )
+
+        return may_be_cut
+
+    def _words_tell(self, template: Template, style: Style, cores: dict[str, int], alive: set[str]) -> bool:
+        """Whether the words that all live names share set them apart: most of the other keys share them too."""
+        gone = cores.keys() - alive
+        some = itertools.islice(gone, 0, None, max(1, len(gone) // LENGTH_SAMPLE))
+        others = [name_part(template, core, self._index) for core in some]
+        return bool(others) and sum(map(style.shares_words, others)) >= 0.6 * len(others)
+
+    def _may_have_been_made(self, template: Template, core: str, live: _Live, shapes: list[Shape]) -> bool:
+        """Whether a key without a live object looks as if it had been made for one."""
+        name = name_part(template, core, self._index)
+        if self._is_alike(template, core, name, live):
+            return True
+        # an odd name, but a record of just the fields that live ones have: nobody keeps settings so
+        return live.is_custom and all(map(live.shapes.has_record, shapes)) and not is_setting(name)
+
+    def _is_alike(self, template: Template, core: str, name: str, live: _Live) -> bool:
+        if template.is_unmistakable:
+            return True
+        style = live.style
+        if live.shares_words and not style.shares_words(name):
+            return False
+        if template.has_namespace:
+            if name is not core:
+                # its namespace lives
+                return not is_setting(name) and (live.is_mainly_live or style.is_alike(name))
+            if not template.is_joined:
+                return style.fits(core)
+            return any(
+                style.fits(part) and not is_setting(part) and not is_setting(namespace) and _LABEL.fullmatch(canonical(namespace))
+                for namespace, part in template.splits(core)
+            )
+        # one plain word is anything's name: it takes kinds of the cluster's own, or proof
+        if not template.is_joined:
+            core = core.lower()  # capitals are where the words of a name were joined
+        if not style.fits(core) or not (is_telling(core) or live.is_custom or live.is_proven):
+            return False
+        return not is_setting(core) or bool(template.cut)
+
+
+def doubt_single(result: MapResult, matches: list[Match]) -> None:
+    """Where every live subject has several keys (`NAME.crt` and `NAME.key`), one that has not all of them may be a constant."""
+    forms = [m for m in matches if m.template.order == "name" and m.best >= 2 and not (m.template.cut or m.template.is_open)]
+    keys = result.seen.keys
+    for item in result.lost:
+        if item.state != "gone":
+            continue
+        for own in forms:
+            core = own.template.core_of(keys[item.index])
+            if core is not None and not all(core in other.cores for other in _beside(own, forms)):
+                item.state = "suspect"
+
+
+def _beside(own: Match, forms: list[Match]) -> list[Match]:
+    """The forms in which nearly all live subjects of one form have another key each."""
+    live = set().union(*own.kinds.values())
+    return [other for other in forms if other is not own and 5 * len(live & set().union(*other.kinds.values())) >= 4 * len(live)]
+
+
+def top_key(seen: KeysSeen, index: int) -> str:
+    """The key of the map that a key, or the document it stands in, is."""
+    return seen.path[0] if seen.path else seen.keys[index]
+
+
+def said(belief: Belief, *, borrowed: bool, is_suspect: bool) -> tuple[str, ...]:
+    """The chain of evidence: what was weighed, the heaviest first, and what is missing where it is not enough."""
+    lines = ["maps of the same name elsewhere have live subjects"] if borrowed else []
+    verdict = belief.verdict
+    if verdict is not None:
+        heaviest = sorted(verdict.pieces, key=lambda piece: -abs(piece.bits))
+        lines += [
+            f"{'for' if piece.bits >= 0 else 'against'} it, {abs(piece.bits):.1f} bits: {piece.sentence}" for piece in heaviest
+        ]
+        lines.append(f"{verdict.bits:.1f} bits in all, {PROVEN_BITS:g} are proof")
+    if is_suspect:
+        lines.append("likely, and not proven; if these keys are what they look like, declare it with --subject")
+    return tuple(lines)
+
+
+def _shapes_of_family(template: Template, kinds: list[int], family: Family) -> Shapes:
+    return Shapes(
+        member.seen.shapes[i]
+        for member, match in family.matched[template]
+        for kind in kinds
+        for core in match.kinds.get(kind, ())
+        for i in match.indexes(core)
+    )

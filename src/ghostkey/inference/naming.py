@@ -1,0 +1,77 @@
+"""Whose name stands in a key, and whether anybody who lives could still be meant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+from ghostkey.inference.index import SubjectIndex, canonical, squashed
+from ghostkey.inference.template import Template
+from ghostkey.model.events import KeysSeen
+from ghostkey.model.findings import Subject
+from ghostkey.model.refs import Kind
+
+_ORDINAL = re.compile(r"(.+)-\d{1,4}")
+_HASHED_CHILD = re.compile(r"([a-z0-9][-a-z0-9]{7,}?)-?[0-9a-f]{8,64}(?:-[a-z0-9-]+)?")
+
+
+def subject_of(template: Template, core: str, kind: Kind, index: SubjectIndex, scoped: KeysSeen | None = None) -> Subject:
+    """The object that a key was made for, as far as the key tells; in the map's own namespace when it is `scoped`."""
+    if template.order == "uid":
+        return Subject(kind, "", "", core.lower())
+    if template.order == "digest":
+        return Subject(kind, "", f"<{template.digest[0]} {core}>")
+    if template.cut:
+        return Subject(kind, "", f"{core}…")
+    pieces = template.split(core, index.canonical_namespaces)
+    if pieces is not None:
+        return Subject(kind, *pieces)
+    namespace = scoped.holder.namespace if scoped and kind.namespaced else ""
+    return Subject(kind, namespace, core)
+
+
+def name_part(template: Template, core: str, index: SubjectIndex) -> str:
+    """The part of a live key that is the object's name."""
+    if not template.has_namespace:
+        return core
+    for namespace, name in template.splits(core):
+        if index.is_namespace(namespace):
+            return name
+    return core
+
+
+def lives_elsewhere(template: Template, core: str, holder_namespace: str, index: SubjectIndex, *, scoped: bool) -> bool:
+    """Whether any object of any kind could still be what the key is about; of the map's namespace alone when `scoped`."""
+    if template.is_unmistakable:
+        return False
+    subjects = index.subjects
+    if template.cut and goes_on(template, core, index):
+        return True
+    if not template.is_joined:
+        return squashed(core) in index.by_squashed or squashed(core) in index.by_name
+    if (hashed := _HASHED_CHILD.fullmatch(canonical(core))) and index.begun(hashed[1]):
+        return True  # a name cut short, with the hash of what was cut: Knative's ChildName, Helm, kustomize
+    if template.has_namespace:
+        for namespace, name in template.splits(core):
+            rows = index.all_named(canonical(name))
+            if rows and canonical(namespace) in {canonical(subjects.namespaces[row]) for row in rows}:
+                return True
+        return False
+    return any(not scoped or subjects.namespaces[row] in ("", holder_namespace) for row in index.all_named(canonical(core)))
+
+
+def goes_on(template: Template, core: str, index: SubjectIndex, kinds: Collection[int] | None = None) -> bool:
+    """Whether a live name begins with what the key has of a name, and is longer."""
+    if template.is_unmistakable:
+        return False
+    if template.has_namespace:
+        return any(index.begun(canonical(name), canonical(namespace), kinds) for namespace, name in template.splits(core) if name)
+    return index.begun(canonical(core), None, kinds)
+
+
+def is_ordinal(core: str, index: SubjectIndex) -> bool:
+    """Whether a key may be for a Pod that a live StatefulSet would have if it were scaled up again."""
+    found = _ORDINAL.fullmatch(core)
+    return found is not None and any(
+        index.subjects.kind(row).kind == "StatefulSet" for row in index.named(canonical(found[1].rpartition(".")[2]))
+    )
