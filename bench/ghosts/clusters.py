@@ -86,6 +86,7 @@ COMPONENTS = [
     "importer",
     "exporter",
 ]
+FIELDS = ["limit", "memory", "timeout", "max-conns", "retries", "pool.size", "cache.ttl", "log-level", "url", "weight"]
 KINDS = [
     ("Tenant", "demo.example.com", True), ("Database", "db.example.org", True), ("Site", "web.example.net", False),
     ("Pipeline", "ci.example.io", True), ("Bucket", "storage.example.com", False), ("Queue", "mq.example.org", True),
@@ -427,6 +428,15 @@ def _decoys(rng: random.Random, cluster: Cluster, namespaces: list[str], deploym
         ("contacts", {f"{t}-oncall": f"{t}@example.com" for t in TEAMS}),
         ("teams", {t: t.title() for t in TEAMS}),
         ("other-cluster", {f"{w}-{n}.json": "{}" for n, w in enumerate(rng.sample(WORDS, 9))}),
+        (
+            "tuning",
+            {f"{c}.{rng.choice(FIELDS)}": str(rng.randrange(9)) for c in [*some, "legacy", "global", "defaults", "canary"]},
+        ),
+        (
+            "per-team",
+            {f"{n}.{rng.choice(FIELDS)}": "1" for n in [*rng.sample(namespaces, min(3, len(namespaces))), "common", "guest"]},
+        ),
+        ("tables", {f"{rng.choice(WORDS)}.{rng.choice(some)}.{rng.choice(FIELDS)}": "on" for _ in range(8)}),
         ("images", {f"registry.example.com_{c}_{rng.randrange(99)}": _sha(c)[:12] for c in COMPONENTS}),
     ]
     for name, data in decoys:

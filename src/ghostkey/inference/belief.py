@@ -103,7 +103,13 @@ class Beliefs:
                 held = beliefs.get(match.template)
                 if together is not None and (held is None or held.bits < together.bits):
                     beliefs[match.template] = together
-        return {match.template: beliefs[match.template] for match in member.matches if match.template in beliefs}
+        strict = [m for m in member.matches if m.template in beliefs and not (m.template.is_open or m.template.hash_length)]
+        return {
+            match.template: belief
+            for match in member.matches
+            if (belief := beliefs.get(match.template)) is not None
+            and not any(_explains_better(other, beliefs[other.template], match, belief) for other in strict)
+        }
 
     def _is_part(self, match: Match, pair: Match) -> bool:
         """Whether a match is a pair's, seen in one namespace alone; names used again elsewhere may add a few to it."""
@@ -296,6 +302,16 @@ class Beliefs:
                     count += 1
                     break
         return count / max(1, total)
+
+
+def _explains_better(strict: Match, stronger: Belief, match: Match, belief: Belief) -> bool:
+    """Whether a template without room for chance explains nearly all keys that one with a hash or open end does, and more surely."""
+    if not (match.template.is_open or match.template.hash_length) or stronger.bits < belief.bits:
+        return False
+    if strict.template.is_bare:
+        return True  # it makes every key
+    made = {i for core in match.cores for i in match.indexes(core)}
+    return 5 * len(made & set(strict.cores.values())) >= 4 * len(made)
 
 
 def _union(matches: list[Match]) -> Match:

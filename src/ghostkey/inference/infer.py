@@ -110,7 +110,8 @@ class _Inference:
                 continue
             result = MapResult(seen, candidates=[match.template for match in member.matches])
             matched = {match.template: match for match in member.matches}
-            for template, belief in beliefs.items():
+            # the surest first
+            for template, belief in sorted(beliefs.items(), key=lambda item: -item[1].bits):
                 self._lost.add(result, matched[template], belief, family, borrowed=False)
             for template, belief in shared.items():
                 if template not in beliefs:

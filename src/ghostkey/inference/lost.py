@@ -53,7 +53,7 @@ class LostKeys:
         live = self._live(match, belief, family, seen, scoped=scoped)
         if borrowed and not live.cores:
             live.shapes = _shapes_of_family(template, kinds, family)
-        result.live = result.live | live.indexes if result.live else live.indexes
+        self._save(result, live.indexes, belief)
         result.has_empty_live = result.has_empty_live or live.shapes.has_empty
         population = max((len(self._index.rendered(template, kind)) for kind in kinds[:1]), default=1)
         attribution = Attribution(
@@ -96,6 +96,12 @@ class LostKeys:
                 is_declared = seen.meta is not None and top_key(seen, i) in seen.meta.declared
                 state = "unknown" if why else "declared" if is_declared else "suspect" if is_weak else "gone"
                 result.lost.append(Lost(i, state, attribution, subjects, why_unknown=why))
+
+    def _save(self, result: MapResult, indexes: set[int], belief: Belief) -> None:
+        """Counts keys as living; what is not proven itself does not save a key that something proven has lost."""
+        if not belief.is_proven:
+            indexes = indexes - {item.index for item in result.lost if item.state == "gone"}
+        result.live = result.live | indexes if result.live else indexes
 
     def _live(self, match: Match, belief: Belief, family: Family, seen: KeysSeen, *, scoped: bool) -> _Live:
         template, kinds = match.template, belief.kinds

@@ -145,7 +145,7 @@ def _drop_loose(votes: _Votes) -> None:
         if not template.is_open:
             strict[template.order] = max(strict.get(template.order, 0), len(names))
     for template in [template for template in votes if template.is_open]:
-        # two nodes behind all Pods' names share the votes of what is open
-        least = 0.5 if template.is_loose else 0.75
+        # two nodes behind all Pods' names share the votes of what is open, as namespaces do before all UIDs
+        least = 0.9 if template.is_loose else 0.75
         if strict.get(template.order, 0) > least * len(votes[template]):
             del votes[template]

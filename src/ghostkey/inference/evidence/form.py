@@ -18,7 +18,8 @@ def look(case: Case) -> Seen:
     if template.tail or template.head:
         return Seen("open", f"any text stands beside the names: {template}")
     if template.has_namespace:
-        return Seen("pair by dash" if template.separator == "-" or template.transform else "pair", "keys have namespace and name")
+        level = "pair sanitised" if template.transform else "pair by dash" if template.separator == "-" else "pair"
+        return Seen(level, "keys have namespace and name")
     if template.cut or template.hash_length:
         return Seen("cut or hashed", "keys have a name and a hash, as programs make them")
     if template.suffix.rpartition(".")[2] in FILE_ENDINGS:
