@@ -16,8 +16,8 @@ TENANT = Kind("demo.example.com", "v1", "Tenant", "tenants", True)
 NAMES = tuple(f"shop-{number}" for number in range(10))
 
 
-def a_map(**meta: Any) -> KeysSeen:
-    holder = ObjectRef(CONFIG_MAPS, "prod", "registry")
+def a_map(name: str = "registry", **meta: Any) -> KeysSeen:
+    holder = ObjectRef(CONFIG_MAPS, "prod", name)
     held = HolderMeta(meta.pop("labels", {}), meta.pop("annotations", {}), **meta)
     return KeysSeen(holder, "data", (), [*NAMES, "shop-77"], [1] * 11, [WORD] * 11, meta=held)
 
@@ -32,14 +32,16 @@ def case(**changes: Any) -> Case:
     return dataclasses.replace(base, **changes)
 
 
+NODE = {"is_custom": False, "kind": Kind("", "v1", "Node", "nodes", False)}
+PAIR = {"template": parse_template("{namespace}.{name}")}
 BUILT_IN = Kind("apps", "v1", "Deployment", "deployments", True)
 LAST_APPLIED = {"kubectl.kubernetes.io/last-applied-configuration": "{}"}
 LEVELS: dict[str, list[tuple[dict[str, Any], str | None]]] = {
-    "objects-with-a-key": [({}, "10-30 >=1"), ({"near": 100}, "10-30 <0.2")],
+    "objects-with-a-key": [({}, "10-30 >=1 own"), ({"near": 100}, "10-30 <0.2 own")],
     "keys-with-an-object": [({}, "0.8-1 own"), ({"made": 40, "shared": 0.9}, "0.2-0.34 like others")],
     "keys-of-this-form": [({}, "bare names"), ({"template": parse_template("a-{name}"), "keys": 100}, "<0.34")],
     "names": [({}, "own, telling >=1"), ({"is_custom": False, "kind": BUILT_IN, "live_names": ("api", "db")}, "built-in, settings")],
-    "form": [({}, "name"), ({"template": parse_template("{name}.crt")}, "file"), ({"template": parse_template("{namespace}.{name}")}, "pair")],
+    "form": [({}, "name"), ({"template": parse_template("{name}.crt")}, "file"), (PAIR, "pair")],
     "values": [({}, "all word"), ({"live_values": frozenset({"json:plan,shard"})}, "records")],
     "others-alike": [({}, "alike >=1, settings <0.01"), ({"gone_names": ()}, None)],
     "provenance": [
@@ -51,7 +53,10 @@ LEVELS: dict[str, list[tuple[dict[str, Any], str | None]]] = {
     "reader": [({}, None), ({"is_mounted": True}, "mounted")],
     "family": [({}, None), ({"maps": (a_map(), a_map()), "maps_agreeing": 2}, "2-4")],
     "complete": [({}, ">=10 >=0.8 own"), ({"near": 100}, None)],
-    "plain-words": [({}, None), ({"live_names": ("red", "blue", "teal")}, ">=0.8, >=8"), ({"template": parse_template("{namespace}.{name}")}, None)],
+    "plain-words": [({}, None), ({"live_names": ("red", "blue", "teal")}, ">=0.8, >=8 own"), (PAIR, None)],
+    "vocabulary": [({}, "<0.01"), ({"live_names": ("red", "xl"), "gone_names": ("eu-west-1", "teal")}, ">=0.67"), (PAIR, None)],
+    "names-its-kind": [({}, None), ({"template": parse_template("tenant-{name}")}, "key, own"), ({"maps": (a_map(name="tenants"),)}, "map, own")],
+    "machine-made": [({}, None), (NODE, "<0.34, <3"), ({**NODE, "gone_names": ("worker-be453",)}, ">=1, <3")],
     "identifiers": [({}, None), ({"with_uid": 0.9}, "UID"), ({"with_name": 0.9}, "name")],
 }  # fmt: skip
 

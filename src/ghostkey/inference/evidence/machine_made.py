@@ -1,0 +1,22 @@
+"""Whether lost Nodes and Pods are called as machines call them: a number, a hash, letters and digits mixed.
+
+Taught by: a map of Nodes of which half had come and gone; nobody types `worker-a-be453` into a table of settings.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ghostkey.inference.evidence import Case, Seen, bucket
+
+# three digits and more, or letters and digits in one word of four characters and more
+_MADE = re.compile(r"\d{3,}|(?<![a-z0-9])(?=[a-z]*\d)(?=\d*[a-z])[a-z0-9]{4,}(?![a-z0-9])")
+
+
+def look(case: Case) -> Seen | None:
+    """The share of such names among those that are lost."""
+    if case.sort not in {"Node", "Pod"} or not case.gone_names:
+        return None  # customers have numbers in people's tables too
+    made = sum(_MADE.search(name.lower()) is not None for name in case.gone_names) / len(case.gone_names)
+    level = f"{bucket(made, (0.34, 0.67, 1.0))}, {bucket(len(case.gone_names), (3,))}"
+    return Seen(level, f"{made:.0%} of the names without a live object look made by a machine")
