@@ -115,6 +115,13 @@ def color_option(function: F) -> F:
     )(function)
 
 
+def local_option(function: F) -> F:
+    """Which clock times are told by; what is printed for programs is always UTC."""
+    return click.option("--local", "is_local", is_flag=True, help="Times by this machine's clock, with their offset from UTC.")(
+        function
+    )
+
+
 def use_color(choice: str) -> bool:
     """Whether to colour stdout."""
     if choice == "auto":

@@ -82,7 +82,8 @@ class KeysSeen:
 class HolderMeta:
     """What is true of a holder as a whole, shared by the batches of its fields and nested documents.
 
-    `declared` are the keys that the manifest which `kubectl apply` used last holds; `owner_kinds` those of ownerReferences.
+    `declared` are the keys that the manifest which `kubectl apply` used last holds; `owner_kinds` those of ownerReferences;
+    `origin` is the file it was read from, and the member of an archive after a colon.
     """
 
     labels: dict[str, str]
@@ -98,6 +99,7 @@ class HolderMeta:
     owner_kinds: tuple[str, ...] = ()
     declared: frozenset[str] = frozenset()
     field_owners: tuple[FieldOwner, ...] = ()
+    origin: str = ""
 
 
 @dataclass(slots=True)

@@ -122,7 +122,10 @@ class Manifests:
             return
         if managed:
             converted.metadata.managed_fields = msgspec.Raw(encoded(managed))
-        yield from reader.read(kind, converted)
+        for seen in reader.read(kind, converted):
+            if seen.meta is not None:
+                seen.meta.origin = where
+            yield seen
 
     def _coverage(self, batches: dict[Kind, SubjectsSeen]) -> Iterator[Coverage]:
         shown = {namespace for batch in batches.values() for namespace in batch.namespaces}
