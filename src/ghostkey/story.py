@@ -364,8 +364,8 @@ def _theil_sen(points: list[tuple[int, float]]) -> tuple[float, float, float]:
 
 
 def when(at: int | None) -> str:
-    """A time for people; `?` where it is not known."""
-    return rfc3339(at).replace("T", " ").replace("Z", "") if at is not None else "?"
+    """A time for people, RFC 3339 in UTC; `?` where it is not known."""
+    return rfc3339(at) if at is not None else "?"
 
 
 def gap_line(row: dict[str, Any]) -> str:
