@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ BASELINE_KIND = "GhostkeyBaseline"
 BASELINE_DAYS = 90
 _SETTINGS_BYTES, _BASELINE_BYTES = 1 << 20, 32 << 20
 _FOLDERS_UP = 64
+_YAML = re.compile(r"\s*(?:[{\[\"']|-\s|\w+:(?:\s|\Z))")
 _RULES = 1000  # of one file: each is compared with each finding
 _PLURALS = {"namespaces": "namespaces", "namespace": "namespaces", "maps": "maps", "map": "maps", "keys": "keys", "key": "keys"}
 Patterns = dict[str, tuple[str, ...]]
@@ -65,9 +67,10 @@ def silences_of(text: str, map_name: str, namespace: str) -> list[Silence]:
 
     Raises UsageError or UnreadableError.
     """
-    document = load_yaml(text)
-    if isinstance(document, str):
-        document = {"keys": [word.strip() for word in document.split(",") if word.strip()]}
+    # a pattern such as *.crt is no YAML
+    document: Any = {"keys": [word.strip() for word in text.split(",") if word.strip()]}
+    if _YAML.match(text):
+        document = load_yaml(text)
     rules = document if isinstance(document, list) else [document]
     place: Patterns = {"maps": (_literal(map_name),), "namespaces": (_literal(namespace),)}
     origin = f"annotation {ANNOTATION}"
@@ -146,6 +149,8 @@ def _rule(rule: Any, where: str, origin: str, fields: tuple[str, ...], place: Pa
             if _PLURALS[word] in patterns:
                 raise UsageError(f"{where}: {word} is there twice")
             patterns[_PLURALS[word]] = _words(rule[word], f"{where}: {word}")
+            if not patterns[_PLURALS[word]]:
+                raise UsageError(f"{where}: {word} names nothing", "'*' is everything")
     if not any(_PLURALS[word] in patterns for word in known):
         raise UsageError(f"{where} says nothing of what it silences", f"name {' or '.join(fields)}; '*' is everything")
     reason = rule.get("reason", "")
@@ -179,7 +184,7 @@ def _words(value: Any, where: str) -> tuple[str, ...]:
     words = [value] if isinstance(value, str) else [] if value is None else value
     if not isinstance(words, list) or not all(isinstance(word, str) and word for word in words):
         # YAML makes numbers and booleans of keys such as 8080 and on
-        raise UsageError(f"{where} is no text and no list of texts", "put numbers and words such as on in quotes")
+        raise UsageError(f"{where} is no text and no list of texts: numbers, and words such as on, need quotes")
     return tuple(words)
 
 

@@ -152,7 +152,9 @@ class MapReader:
             keys += len(seen.keys)
         return HolderMeta(
             labels=labels,
-            annotations={k: (v if len(v) <= 1024 else "") for k, v in annotations.items()} if annotations else annotations,
+            annotations={k: (v if len(v) <= 1024 or k.startswith(_OURS) else "") for k, v in annotations.items()}
+            if annotations
+            else annotations,
             type=item.type or "",
             immutable=bool(item.immutable),
             values_bytes=values,
@@ -188,6 +190,7 @@ def _is_shared(managed: bytes) -> bool:
     return b'"Apply"' in managed and any(name.encode() in managed for name in _CLIENT_SIDE)
 
 
+_OURS = "ghostkey.dev/"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
