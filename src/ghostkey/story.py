@@ -153,9 +153,14 @@ def prepare(engine: Engine, subjects: Sequence[str] = (), only: tuple[str, str, 
     return len(rows)
 
 
+def focus_on(engine: Engine, holder: tuple[str, str, str]) -> None:
+    """Makes the engine's key events those of one map: kind, namespace and name."""
+    engine.focus("key_events", _is(*holder))
+
+
 def keys_there(engine: Engine, holder: tuple[str, str, str]) -> dict[tuple[str, str, str], int]:
     """(field, path, key) → bytes of the value, of what a map has as far as the history tells."""
-    engine.focus("key_events", _is(*holder))
+    focus_on(engine, holder)
     engine.define("key_life", queries.all_queries()["key_life"].sql)
     present = engine.rows("SELECT field, path, key, value_bytes FROM key_life WHERE is_present")
     return {(row["field"], row["path"], row["key"]): row["value_bytes"] for row in present}

@@ -62,6 +62,7 @@ SEVERITIES = ("info", "warning", "critical")
 @click.option("--severity", type=click.Choice(SEVERITIES), default="warning", help="Show findings from this severity on.")
 @click.option("--fail-on", type=click.Choice((*SEVERITIES, "never")), default="warning", help="Exit 1 from this severity on.")
 @baseline_options
+@click.option("--store", metavar="DIR", help="Say when maps near a limit will be full, by this store of history (your own).")
 @local_option
 @color_option
 def command(
@@ -79,6 +80,7 @@ def command(
     severity: str,
     fail_on: str,
     known: Known,
+    store: str | None,
     is_local: bool,
     color: str,
 ) -> int:
@@ -91,6 +93,7 @@ def command(
 
     from ghostkey import api
     from ghostkey.cli import findings_file
+    from ghostkey.cli._forecast import ANALYSES, with_dates
     from ghostkey.cli.output import print_report, screen
     from ghostkey.model.findings import Severity
     from ghostkey.model.refs import ObjectRef
@@ -130,6 +133,8 @@ def command(
     found = [finding for finding in api.analyse(snapshot, links, only) if _is_wanted(finding, namespace, names)]
     heard = listen(found, [*silences, *annotated_silences(snapshot)])
     heard = _spoken(heard, api.confirm(source, heard.spoken) if source else api.with_writers(snapshot, heard.spoken))
+    if any(finding.analysis in ANALYSES for finding in heard.spoken):
+        heard = _spoken(heard, with_dates(heard.spoken, store))
     progress.done()
     heard = known.write(heard)
     shown = [finding for finding in heard.spoken if finding.severity >= Severity[severity.upper()]]
