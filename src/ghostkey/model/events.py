@@ -100,6 +100,7 @@ class HolderMeta:
     owner_kinds: tuple[str, ...] = ()
     declared: frozenset[str] = frozenset()
     field_owners: tuple[FieldOwner, ...] = ()
+    created_at: str = ""
     origin: str = ""
     applied_bytes: int = 0
 

@@ -165,6 +165,7 @@ class MapReader:
             owner_kinds=tuple(ref.kind for ref in metadata.owner_references or ()),
             declared=_declared(annotations.get(LAST_APPLIED, "")),
             field_owners=owners,
+            created_at=metadata.creation_timestamp or "",
         )
 
     def gaps(self) -> Iterator[Gap]:
