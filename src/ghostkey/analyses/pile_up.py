@@ -44,7 +44,8 @@ _HEX = r"(?=[0-9]*[a-f])(?=[a-f]*[0-9])[0-9a-f]{7,64}"
 _RANDOM = r"(?=[a-z]*[0-9])[bcdfghjklmnpqrstvwxz2456789]{5}"
 _TIME = r"(?:1[5-9]|20)[0-9]{8}(?:[0-9]{3})?|20[0-9]{6}(?:[t-]?[0-9]{4,6})?z?"
 _MACHINE = re.compile(rf"(?:(?<=[-.])|\A)(?:{_UUID}|{_HASH}|{_TIME}|{_HEX}|{_RANDOM})(?=[-.]|\Z)")
-_MAYBE = re.compile(r"[bcdfghjklmnpqrstvwxz]{5}|[bcdfghkmt]{10}")  # the same without a digit: told by its neighbours alone
+_GLANCE = re.compile(r"(?:(?<=[-.])|\A)(?=[a-z]*[0-9])(?=[0-9]*[a-z]|[0-9]{8})[a-z0-9]{5,}(?=[-.]|\Z)")
+_MAYBE = re.compile(r"-(?:[bcdfghjklmnpqrstvwxz]{5}|[bcdfghkmt]{10})\Z")  # the same without a digit: told by its neighbours alone
 # words of those that make an object for each run of something
 _RUN_WORDS = re.compile(
     r"(?:\A|[-.])(?:work-?spec|config-?check|jobs?|runs?|runner|builds?|tasks?|attempts?|pipeline|workflow|backups?|snapshots?|"
@@ -52,6 +53,7 @@ _RUN_WORDS = re.compile(
 )
 # named by labels and types, and read through the API: all of them are used
 _READ_BY_LABEL = ("argocd.argoproj.io/secret-type", "sealedsecrets.bitnami.com/sealed-secrets-key", "grafana_dashboard")
+_OF_OTHERS = ("kubernetes.io/service-account", "bootstrap.")
 _TOKEN, _HELM = "kubernetes.io/service-account-token", "helm.sh/release.v1"
 _ACCOUNT = "kubernetes.io/service-account.name"
 _LEADER = "control-plane.alpha.kubernetes.io/leader"
@@ -75,19 +77,40 @@ class _Heap:
 
 
 def _run(view: View) -> Iterator[Finding]:
-    maps = _whole_maps(view)
-    for heap in [*_releases(maps), *_tokens(view, maps), *_leaders(maps), *_versions(view, maps)]:
+    made = _Made(view)
+    for heap in [*_releases(made.releases), *_tokens(view, made.tokens), *_leaders(made.locks), *_versions(view, made)]:
         if len(heap.members) >= heap.least and len(heap.held) <= len(heap.members):
             yield _finding(view, heap)
 
 
-def _whole_maps(view: View) -> list[KeysSeen]:
-    """ConfigMaps and Secrets, each once."""
-    found: dict[int, KeysSeen] = {}
-    for seen in view.snapshot.maps:
-        if seen.meta is not None and not seen.path and seen.holder.kind.group == "" and seen.field in ("data", "binaryData"):
-            found.setdefault(id(seen.meta), seen)
-    return list(found.values())
+class _Made:
+    """ConfigMaps and Secrets sorted by what could have made them, in one walk: a scan has thousands that are none of this."""
+
+    def __init__(self, view: View) -> None:
+        self.releases: list[KeysSeen] = []
+        self.tokens: list[KeysSeen] = []
+        self.locks: list[KeysSeen] = []
+        self.versions: list[KeysSeen] = []  # a part of their names looks as if a program had made it
+        self.unsure: list[KeysSeen] = []  # or could be a word
+        seen_before = None
+        glance, maybe = _GLANCE.search, _MAYBE.search
+        for seen in view.snapshot.maps:
+            meta = seen.meta
+            if meta is None or meta is seen_before or seen.path or seen.holder.kind.group:
+                continue
+            seen_before = meta  # batches of one map come one after the other
+            labels, kind = meta.labels, meta.type
+            if kind == _HELM or (labels and (labels.get("owner") == "helm" or labels.get("OWNER") == "TILLER")):
+                self.releases.append(seen)
+            elif kind == _TOKEN:
+                self.tokens.append(seen)
+            elif meta.annotations and _LEADER in meta.annotations:
+                self.locks.append(seen)
+            elif glance(seen.holder.name):
+                if not kind.startswith(_OF_OTHERS) and labels.keys().isdisjoint(_READ_BY_LABEL):
+                    self.versions.append(seen)
+            elif maybe(seen.holder.name):
+                self.unsure.append(seen)
 
 
 def _meta(seen: KeysSeen) -> HolderMeta:
@@ -102,11 +125,9 @@ def _releases(maps: Sequence[KeysSeen]) -> Iterator[_Heap]:
     """Revisions of Helm releases; the newest and the one that is deployed are held."""
     releases: dict[tuple[str, str], list[KeysSeen]] = {}
     for seen in maps:
-        meta = _meta(seen)
-        if meta.type == _HELM or meta.labels.get("owner") == "helm" or meta.labels.get("OWNER") == "TILLER":
-            release, _, revision = seen.holder.name.rpartition(".v")
-            if release and revision.isdigit():
-                releases.setdefault((seen.holder.namespace, release), []).append(seen)
+        release, _, revision = seen.holder.name.rpartition(".v")
+        if release and revision.isdigit():
+            releases.setdefault((seen.holder.namespace, release), []).append(seen)
     for (_, release), revisions in releases.items():
         revisions.sort(key=_revision)
         noun = f"revisions of Helm release {release.removeprefix('sh.helm.release.v1.')}"
@@ -127,7 +148,7 @@ def _tokens(view: View, maps: Sequence[KeysSeen]) -> Iterator[_Heap]:
     """Tokens of one ServiceAccount; those that Pods take, and the newest, are held."""
     accounts: dict[tuple[str, str], list[KeysSeen]] = {}
     for seen in maps:
-        if _meta(seen).type == _TOKEN and (account := _meta(seen).annotations.get(_ACCOUNT)):
+        if account := _meta(seen).annotations.get(_ACCOUNT):
             accounts.setdefault((seen.holder.namespace, account), []).append(seen)
     for (_, account), tokens in accounts.items():
         noun, why = f"tokens of ServiceAccount {account}", "each may be in use outside of the cluster"
@@ -141,7 +162,7 @@ def _leaders(maps: Sequence[KeysSeen]) -> Iterator[_Heap]:
     """Locks of leader elections in a namespace; those that were renewed of late are held."""
     locks: dict[str, list[tuple[datetime.datetime, KeysSeen]]] = {}
     for seen in maps:
-        if (text := _meta(seen).annotations.get(_LEADER)) and (at := _renewed(text)) is not None:
+        if (at := _renewed(_meta(seen).annotations[_LEADER])) is not None:
             locks.setdefault(seen.holder.namespace, []).append((at, seen))
     # of a dump the last time in it is now
     newest = max((at for found in locks.values() for at, _ in found), default=None)
@@ -165,30 +186,21 @@ def _renewed(text: str) -> datetime.datetime | None:
     return at if at.tzinfo else None
 
 
-def _versions(view: View, maps: Sequence[KeysSeen]) -> Iterator[_Heap]:
+def _versions(view: View, made: _Made) -> Iterator[_Heap]:
     """Objects whose names differ in what a program put there; those that are used in any way are held."""
     groups: dict[tuple[str, str, str], list[KeysSeen]] = {}
-    unsure: list[KeysSeen] = []
-    for seen in maps:
-        name, meta = seen.holder.name, _meta(seen)
-        if meta.type.startswith(("helm.sh/", "kubernetes.io/service-account", "bootstrap.")) or _LEADER in meta.annotations:
-            continue
-        if not meta.labels.keys().isdisjoint(_READ_BY_LABEL) or meta.labels.get("owner") == "helm":
-            continue
-        template = _MACHINE.sub("*", name)
-        if template != name:
-            groups.setdefault((seen.holder.kind.kind, seen.holder.namespace, template), []).append(seen)
-        elif _MAYBE.fullmatch(name.rpartition("-")[2]):
-            unsure.append(seen)
-    for seen in unsure:
-        spot = (seen.holder.kind.kind, seen.holder.namespace, f"{seen.holder.name.rpartition('-')[0]}-*")
+    for seen in made.versions:
+        holder = seen.holder
+        groups.setdefault((holder.kind.kind, holder.namespace, _MACHINE.sub("*", holder.name)), []).append(seen)
+    for seen in made.unsure:
+        holder = seen.holder
+        spot = (holder.kind.kind, holder.namespace, f"{holder.name.rpartition('-')[0]}-*")
         if spot in groups:
             groups[spot].append(seen)
-    named = _Named(view)
+    named = _Named(view) if any(len(found) > VERSIONS for found in groups.values()) else None
     for (_, _, template), found in groups.items():
-        if len(found) <= VERSIONS or not any(character.isalpha() for character in template):
-            continue
-        yield _version_heap(view, named, template, found)
+        if named is not None and len(found) > VERSIONS and "*" in template and any(map(str.isalpha, template)):
+            yield _version_heap(view, named, template, found)
 
 
 def _version_heap(view: View, named: _Named, template: str, found: list[KeysSeen]) -> _Heap:
