@@ -9,7 +9,7 @@ import click
 
 from ghostkey.cli import CONTEXT
 from ghostkey.cli.known import Known, known_options
-from ghostkey.cli.options import ProgressLine, cluster_options, complete_map
+from ghostkey.cli.options import ProgressLine, cluster_options, complete_map, even_if_options
 from ghostkey.cli.where import Where
 from ghostkey.model.errors import Refused, Unsettled, UsageError
 
@@ -54,6 +54,7 @@ DEFAULT_MATCH_PERCENT = 95.0  # a regular expression that takes nearly all is mo
     help="Refuse a plan with more of the map's keys, or of a document's entries (95 with --match).",
 )
 @click.option("--receipts", metavar="DIR|cluster", help="Keep the receipt in this folder, or in a Secret beside the map.")
+@even_if_options
 @click.option("--no-pod-check", is_flag=True, help="Do not look whether Pods use the keys.")
 @click.option(
     "-o", "--output", "form", type=click.Choice(["table", "wide", "json"]), default="table", help="How to print the plan."
@@ -72,6 +73,7 @@ def command(
     max_keys: int | None,
     max_percent: float | None,
     receipts: str | None,
+    even_if: frozenset[str],
     no_pod_check: bool,
     form: str,
 ) -> int:
@@ -117,6 +119,9 @@ def command(
     if form != "json" or not is_applied:
         _print_plan(plan, form)
     api.check_limits(plan, max_keys, max_percent)
+    what = f"--plan {shlex.quote(plan_file)}" if plan_file else f"{shlex.quote(map_words[0])} -n {plan.holder.namespace} --ghosts"
+    again = f"ghostkey trim {what}{where.words(namespace=False)}"
+    api.check_guards(client, plan, live, again, even_if=even_if, check_pods=not no_pod_check)
     if not is_applied:
         keys_left = api.dry_run(client, plan, secret, check_pods=not no_pod_check)
         said = left(plan.shares, keys_left).replace("it has", "the map would have").replace("are left", "would be left")

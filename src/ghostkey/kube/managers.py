@@ -44,6 +44,20 @@ MARKS = {
     "config.k8s.io/owning-inventory": "kpt",
 }
 
+# kinds whose controllers fill a map from outside the cluster, or from a manifest
+_COPIERS = frozenset(
+    {
+        "ExternalSecret", "ClusterExternalSecret", "SealedSecret", "BitnamiSealedSecret", "VaultStaticSecret", "VaultDynamicSecret",
+        "VaultSecret", "SopsSecret", "AWSSecret", "AzureKeyVaultSecret", "OnePasswordItem", "InfisicalSecret", "DopplerSecret",
+        "SecretProviderClass", "Certificate", "HelmRelease", "HelmChart", "Kustomization", "Application", "App",
+    }
+)  # fmt: skip
+
+
+def copier_of(kind: str) -> str:
+    """The kind itself where its controller copies a map from elsewhere; empty for others."""
+    return kind if kind in _COPIERS else ""
+
 
 def tool_of_manager(manager: str) -> str:
     """The tool that a manager's name stands for; empty for controllers, which write what no manifest holds."""
