@@ -178,6 +178,9 @@ def test_locks_of_leader_elections_that_nobody_renews_are_a_heap(tmp_path: Path)
     (heap,) = piles(tmp_path, *stale, *live, pod())
     assert heap.message == "6 of 8 locks of leader elections are used by nobody; manager, the newest, must stay"
     assert piles(tmp_path, *stale[:4], *live, pod()) == []
+    # all have moved to Leases since: the last that was renewed stays
+    (old,) = piles(tmp_path, *stale, config_map({}, "new", metadata=at(0)), pod())
+    assert old.message == "5 of 6 locks of leader elections are used by nobody; operator-f-lock, the newest, must stay"
     # an old dump: all have stopped at the same time
     assert piles(tmp_path, *(lock(f"lock-{n}", f"2026-01-01T00:00:{n:02}Z") for n in range(20)), pod()) == []
 

@@ -33,6 +33,7 @@ from ghostkey.model.refs import PODS, KeyRef, ObjectRef
 
 VERSIONS = 5  # unused ones: fewer are what a week of releases leaves, and a way back
 RUNS = 20  # unused ones where none is used: that nobody reads them is then less sure
+FEW = 2  # unused ones for each that is used, at least
 HELM_KEEPS = 10  # revisions, by default
 STALE = datetime.timedelta(hours=1)  # of a lock: leases last seconds
 SHOWN = 5
@@ -78,8 +79,8 @@ class _Heap:
 
 def _run(view: View) -> Iterator[Finding]:
     made = _Made(view)
-    for heap in [*_releases(made.releases), *_tokens(view, made.tokens), *_leaders(made.locks), *_versions(view, made)]:
-        if len(heap.members) >= heap.least and len(heap.held) <= len(heap.members):
+    for heap in [*_releases(made.releases), *_tokens(view, made.tokens), *_leaders(view, made.locks), *_versions(view, made)]:
+        if len(heap.members) >= heap.least and FEW * len(heap.held) <= len(heap.members):
             yield _finding(view, heap)
 
 
@@ -158,23 +159,34 @@ def _tokens(view: View, maps: Sequence[KeysSeen]) -> Iterator[_Heap]:
         yield heap
 
 
-def _leaders(maps: Sequence[KeysSeen]) -> Iterator[_Heap]:
-    """Locks of leader elections in a namespace; those that were renewed of late are held."""
+def _leaders(view: View, maps: Sequence[KeysSeen]) -> Iterator[_Heap]:
+    """Locks of leader elections in a namespace; those that were renewed of late, and the last that was, are held."""
     locks: dict[str, list[tuple[datetime.datetime, KeysSeen]]] = {}
     for seen in maps:
         if (at := _renewed(_meta(seen).annotations[_LEADER])) is not None:
             locks.setdefault(seen.holder.namespace, []).append((at, seen))
-    # of a dump the last time in it is now
-    newest = max((at for found in locks.values() for at, _ in found), default=None)
+    if not locks:
+        return
+    now = _now(view, [at for found in locks.values() for at, _ in found])
     for found in locks.values():
         why = f"their annotation {_LEADER} says when each was renewed last"
         heap = _Heap("*", VERSIONS, "locks of leader elections", why, needs_pods=False)
-        heap.newest = max(found, key=lambda item: item[0])[1]
-        for at, seen in sorted(found, key=lambda item: item[0]):
-            (heap.held if newest is None or newest - at < STALE else heap.members).append(seen)
-        # where no lock is in use, the dump may be of a time that nobody knows
-        if heap.held:
-            yield heap
+        found.sort(key=lambda item: item[0])
+        heap.newest = found[-1][1]
+        for at, seen in found:
+            (heap.held if now - at < STALE or seen is heap.newest else heap.members).append(seen)
+        yield heap
+
+
+def _now(view: View, known: Sequence[datetime.datetime]) -> datetime.datetime:
+    """The time of the snapshot; of a dump the last that is told in it."""
+    if view.snapshot.cluster:
+        return datetime.datetime.now(datetime.UTC)
+    made = max((seen.meta.created_at for seen in view.snapshot.maps if seen.meta), default="")
+    try:
+        return max(*known, datetime.datetime.fromisoformat(made))
+    except (ValueError, TypeError):
+        return max(known)
 
 
 def _renewed(text: str) -> datetime.datetime | None:
