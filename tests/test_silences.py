@@ -41,6 +41,7 @@ def scan(files_program: Program, tmp_path: Path) -> Any:
     def run(*words: str) -> Done:
         return files_program("scan", "--from", "dump", *words, cwd=tmp_path)
 
+    run.program = files_program  # type: ignore[attr-defined]
     return run
 
 
@@ -72,6 +73,8 @@ def test_annotation_silences_keys_of_its_own_map(scan: Any, tmp_path: Path, anno
     assert {item["silenced_by"] for item in done.json["silenced"]} <= {"annotation ghostkey.dev/ignore"}
     table = scan()
     assert (f", {len(GONE) - len(left)} silenced" in table.err) == (len(left) < len(GONE))
+    for item in done.json["silenced"]:
+        assert scan.program("explain", item["id"]).code == 0
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,9 @@ class Known:
         """Who is silenced, by files and options. Raises UsageError for what is wrong in them."""
         from ghostkey import silences
 
+        if self.baseline_until is not None and self.write_baseline is None:
+            raise UsageError("--baseline-until says when what --write-baseline writes expires", "add --write-baseline FILE")
+        self.until()  # a day that is none is told before the scan
         path = Path(self.config) if self.config else silences.find_settings(Path.cwd())
         settings = silences.read_settings(path) if path else silences.Settings()
         found = list(settings.silences)

@@ -141,7 +141,10 @@ def command(
     threshold = None if fail_on == "never" else Severity[fail_on.upper()]
     report = Report(snapshot, shown, heard, threshold, screen(is_colored=use_color(color), is_local=is_local))
     print_report(report, form)
-    findings_file.save(heard.spoken, where.words(namespace=False) if client else "")
+    # what is silenced can be explained all the same
+    findings_file.save(
+        [*heard.spoken, *(item.finding for item in heard.silenced)], where.words(namespace=False) if client else ""
+    )
     _say(report, form)
     loud = [finding for finding in heard.spoken if report.is_failure(finding)]
     if loud and not any(finding in shown for finding in loud):
