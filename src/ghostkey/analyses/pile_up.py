@@ -97,21 +97,28 @@ class _Made:
         glance, maybe = _GLANCE.search, _MAYBE.search
         for seen in view.snapshot.maps:
             meta = seen.meta
-            if meta is None or meta is seen_before or seen.path or seen.holder.kind.group:
+            if meta is None or meta is seen_before or seen.path:
                 continue
             seen_before = meta  # batches of one map come one after the other
             labels, kind = meta.labels, meta.type
+            if not meta.stored_bytes:
+                continue  # a map-valued field of another kind
             if kind == _HELM or (labels and (labels.get("owner") == "helm" or labels.get("OWNER") == "TILLER")):
                 self.releases.append(seen)
             elif kind == _TOKEN:
                 self.tokens.append(seen)
             elif meta.annotations and _LEADER in meta.annotations:
                 self.locks.append(seen)
-            elif glance(seen.holder.name):
-                if not kind.startswith(_OF_OTHERS) and labels.keys().isdisjoint(_READ_BY_LABEL):
-                    self.versions.append(seen)
-            elif maybe(seen.holder.name):
-                self.unsure.append(seen)
+            else:
+                name = seen.holder.name
+                tail = name[name.rfind("-") + 1 :]
+                if tail.isdigit() and len(tail) < 6:
+                    continue  # numbered, not versioned
+                if glance(name):
+                    if not kind.startswith(_OF_OTHERS) and labels.keys().isdisjoint(_READ_BY_LABEL):
+                        self.versions.append(seen)
+                elif maybe(name):
+                    self.unsure.append(seen)
 
 
 def _meta(seen: KeysSeen) -> HolderMeta:

@@ -140,7 +140,7 @@ def _write_page(path: Path, text: str) -> None:
     write_private(path, content)
 
 
-def _print_chain(record: dict[str, Any], where: str, *, is_local: bool) -> None:
+def _print_chain(record: dict[str, Any], where: str, *, is_local: bool = False) -> None:
     """The evidence of a finding; `where` are the words that lead a command to its cluster."""
     from ghostkey.cli.terminal import safe
     from ghostkey.report.times import localised
