@@ -62,11 +62,14 @@ class Program:
             env=self.environment(), stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 
-    def __call__(self, *arguments: str, stdin: str | bytes | None = None, env: dict[str, str] | None = None) -> Done:
+    def __call__(
+        self, *arguments: str, stdin: str | bytes | None = None, env: dict[str, str] | None = None, cwd: Path | None = None
+    ) -> Done:
         raw = stdin.encode() if isinstance(stdin, str) else stdin
         done = subprocess.run(
             [sys.executable, "-m", "ghostkey", *arguments],
-            env=self.environment() | (env or {}), input=raw if raw is not None else b"", capture_output=True, timeout=HANG_SECONDS, check=False,
+            env=self.environment() | (env or {}), input=raw if raw is not None else b"", capture_output=True, timeout=HANG_SECONDS,
+            check=False, cwd=cwd,
         )  # fmt: skip
         out, err = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
         assert "Traceback (most recent call last)" not in err, err

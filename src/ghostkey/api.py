@@ -34,6 +34,7 @@ from ghostkey.store.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from ghostkey.actions.checks import renewed
+    from ghostkey.actions.guards import check_guards
     from ghostkey.actions.plan import Wanted, check_limits, read_map
     from ghostkey.actions.plan import plan_trim as plan
     from ghostkey.actions.receipts import ClusterReceipts, FileReceipts
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Candidates", "ClusterReceipts", "FileReceipts", "Finding", "Link", "Outcome", "Readded", "Restored", "Scope", "Severity",
-    "Snapshot", "Wanted", "Watched", "analyse", "apply", "check_limits", "cluster", "collect", "confirm", "declared_links", "dry_run",
+    "Snapshot", "Wanted", "Watched", "analyse", "apply", "check_guards", "check_limits", "cluster", "collect", "confirm", "declared_links", "dry_run",
     "list_receipts", "load_config", "load_plan", "manifests", "missing", "parse_subject", "plan", "read_map", "renewed", "undo", "verify",
 ]  # fmt: skip
 
@@ -62,7 +63,7 @@ SETTLE_SECONDS = 2.0  # the stale-cache window of controller-runtime clients: 10
 _ACTIONS = {
     "Candidates": "undo.Candidates", "ClusterReceipts": "receipts.ClusterReceipts", "FileReceipts": "receipts.FileReceipts",
     "Outcome": "trim.Outcome", "Readded": "verify.Readded", "Restored": "undo.Restored", "Wanted": "plan.Wanted",
-    "Watched": "verify.Watched", "apply": "trim.apply_trim", "check_limits": "plan.check_limits", "dry_run": "trim.dry_run",
+    "Watched": "verify.Watched", "apply": "trim.apply_trim", "check_guards": "guards.check_guards", "check_limits": "plan.check_limits", "dry_run": "trim.dry_run",
     "list_receipts": "undo.list_receipts", "load_plan": "strangers.load_plan", "plan": "plan.plan_trim",
     "read_map": "plan.read_map", "renewed": "checks.renewed", "undo": "undo.apply_undo", "verify": "verify.watch_keys",
 }  # fmt: skip

@@ -153,9 +153,14 @@ def prepare(engine: Engine, subjects: Sequence[str] = (), only: tuple[str, str, 
     return len(rows)
 
 
+def focus_on(engine: Engine, holder: tuple[str, str, str]) -> None:
+    """Makes the engine's key events those of one map: kind, namespace and name."""
+    engine.focus("key_events", _is(*holder))
+
+
 def keys_there(engine: Engine, holder: tuple[str, str, str]) -> dict[tuple[str, str, str], int]:
     """(field, path, key) → bytes of the value, of what a map has as far as the history tells."""
-    engine.focus("key_events", _is(*holder))
+    focus_on(engine, holder)
     engine.define("key_life", queries.all_queries()["key_life"].sql)
     present = engine.rows("SELECT field, path, key, value_bytes FROM key_life WHERE is_present")
     return {(row["field"], row["path"], row["key"]): row["value_bytes"] for row in present}
@@ -364,8 +369,8 @@ def _theil_sen(points: list[tuple[int, float]]) -> tuple[float, float, float]:
 
 
 def when(at: int | None) -> str:
-    """A time for people; `?` where it is not known."""
-    return rfc3339(at).replace("T", " ").replace("Z", "") if at is not None else "?"
+    """A time for people, RFC 3339 in UTC; `?` where it is not known."""
+    return rfc3339(at) if at is not None else "?"
 
 
 def gap_line(row: dict[str, Any]) -> str:

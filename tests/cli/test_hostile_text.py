@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from ghostkey.cli.terminal import INVISIBLE
+from ghostkey.report.formats import format_names
 from tests.helpers import Program
 from tests.sources.test_manifests import OBJECTS, config_map
 
@@ -39,7 +40,7 @@ def is_clean(text: str) -> bool:
     return INVISIBLE.search(text) is None
 
 
-@pytest.mark.parametrize("form", ["table", "wide", "name", "json", "jsonl", "yaml", "sarif"])
+@pytest.mark.parametrize("form", format_names())
 @pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "latin-1", "ascii", "nonsense"])
 def test_output_in_any_encoding_shows_what_it_can(files_program: Program, dump: Path, form: str, encoding: str) -> None:
     environment = {**files_program.environment(), "PYTHONIOENCODING": encoding if encoding != "nonsense" else "ascii:strict"}
@@ -50,7 +51,7 @@ def test_output_in_any_encoding_shows_what_it_can(files_program: Program, dump: 
     assert done.returncode == 3, err
     assert "not seen" in err
     assert is_clean(err)
-    out = done.stdout.decode("utf-8" if form in {"json", "jsonl", "sarif"} else known)
+    out = done.stdout.decode("utf-8" if form in {"json", "jsonl", "sarif", "gitlab", "openreports"} else known)
     assert is_clean(out)
     if form in {"json", "yaml"}:
         report = json.loads(out) if form == "json" else yaml.safe_load(out)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ghostkey.report.formats import format_names
 from ghostkey.testing import ControlPlane
 from tests.helpers import Done, Program, config_map, make_map, make_tenant, make_tenants_kind, secret, thing
 
@@ -27,7 +28,7 @@ VALUES = {
     "tenants.yaml": yaml.safe_dump(BY_TENANT),
 }
 SECRET_WORDS = [*TOKENS, "qzxqzx", "hidd3nfield", "pa55-", *(f"prod.{name}" for name in GONE)]
-FORMS = ("table", "wide", "json", "jsonl", "yaml", "name", "sarif")
+FORMS = format_names()
 
 
 @dataclass

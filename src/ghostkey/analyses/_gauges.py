@@ -7,20 +7,35 @@ from dataclasses import dataclass
 from ghostkey.kube.sizes import ANNOTATIONS_LIMIT, OBJECT_LIMIT, VALUES_LIMIT, entry_bytes, managed_fields_bytes
 from ghostkey.model.events import KeysSeen
 
+COPY = "annotations with kubectl apply's copy of the manifest"
+
 
 @dataclass(frozen=True, slots=True)
 class Gauge:
-    """One limit: bytes used and allowed, and how many more average keys fit below it."""
+    """One limit: bytes used and allowed, and how many more average keys fit below it; None where keys do not count."""
 
     limit: str
     used_bytes: int
     allowed_bytes: int
-    keys_left: int
+    keys_left: int | None
 
     @property
     def share(self) -> float:
         """Used of allowed; above 1 the limit has been passed."""
         return self.used_bytes / self.allowed_bytes
+
+    @property
+    def room(self) -> str:
+        """How much more fits, in keys of the present average size; in bytes where that says nothing."""
+        if self.used_bytes >= self.allowed_bytes:
+            return "it has been passed"
+        if self.keys_left is None:
+            return f"{self.allowed_bytes - self.used_bytes:,} bytes are left"
+        return (
+            "no more key fits"
+            if not self.keys_left
+            else f"about {self.keys_left:,} more {'key fits' if self.keys_left == 1 else 'keys fit'}"
+        )
 
 
 def is_roomy(seen: KeysSeen) -> bool:
@@ -31,7 +46,7 @@ def is_roomy(seen: KeysSeen) -> bool:
     # keys weigh about as much in managedFields as in the object
     return (
         2 * meta.stored_bytes + max(0, meta.managed_fields_bytes) < OBJECT_LIMIT // 2
-        and meta.annotations_bytes < ANNOTATIONS_LIMIT // 2
+        and max(meta.annotations_bytes, meta.applied_bytes) < ANNOTATIONS_LIMIT // 2
     )
 
 
@@ -49,7 +64,8 @@ def gauges(seen: KeysSeen) -> list[Gauge]:
     per_managed = max(8.0, managed / count)
 
     def gauge(limit: str, used: int, allowed: int, per_key: float) -> Gauge:
-        return Gauge(limit, used, allowed, max(0, int((allowed - used) / per_key)) if per_key >= 1 else 10**9)
+        # values of nothing, and annotations that nobody counts by keys
+        return Gauge(limit, used, allowed, max(0, int((allowed - used) / per_key)) if per_key >= 1 else None)
 
     found = [
         gauge("values", meta.values_bytes, VALUES_LIMIT, value),
@@ -57,6 +73,9 @@ def gauges(seen: KeysSeen) -> list[Gauge]:
         gauge("stored object with managedFields (apply)", meta.stored_bytes + managed, OBJECT_LIMIT, entry + per_managed),
         gauge("annotations", meta.annotations_bytes, ANNOTATIONS_LIMIT, 0),
     ]
+    if meta.applied_bytes:
+        copied = gauge(COPY, meta.applied_bytes, ANNOTATIONS_LIMIT, meta.applied_bytes / count)
+        found.append(copied)
     return sorted(found, key=lambda gauge: -gauge.share)
 
 

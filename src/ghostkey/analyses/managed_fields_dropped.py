@@ -35,7 +35,7 @@ def _run(view: View) -> Iterator[Finding]:
             analysis="managed-fields-dropped",
             key=KeyRef(seen.holder, "data", ""),
             severity=Severity.CRITICAL,
-            message=f"managedFields was dropped: with it the map would pass 1.5 MiB; about {stored.keys_left:,} more keys fit",
+            message=f"managedFields was dropped: with it the map would pass 1.5 MiB; {stored.room}",
             evidence=(
                 f"{seen.meta.key_count:,} keys, no managedFields",
                 *(f"{g.limit}: {g.used_bytes:,} of {g.allowed_bytes:,} bytes ({g.share:.0%})" for g in gauges(seen)),

@@ -2,8 +2,9 @@
 
 What it finds
     Maps at 80 % or more of a limit (warning; critical from 95 %): values 1 MiB; the stored object 1.5 MiB; the stored
-    object with managedFields 1.5 MiB, beyond which apply fails; annotations 256 KiB. It says which limit binds first and
-    how many more keys of the present average size fit.
+    object with managedFields 1.5 MiB, beyond which apply fails; annotations 256 KiB, to which `kubectl apply` adds a copy of
+    the manifest: a manifest that it will refuse is told. It says which limit binds first and how many more keys of the
+    present average size fit, and with a history of the map (`--store`, or your own) when it will be full.
 Why it matters
     "1 MiB" is one limit of four, and with many small values the last one reached.
 When it is wrong
@@ -19,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ghostkey.analyses._base import Analysis, View
-from ghostkey.analyses._gauges import are_managed_fields_dropped, gauges, is_roomy
+from ghostkey.analyses._gauges import COPY, Gauge, are_managed_fields_dropped, gauges, is_roomy
 from ghostkey.model.findings import Finding, Severity
 from ghostkey.model.refs import KeyRef
 
@@ -39,15 +40,32 @@ def _run(view: View) -> Iterator[Finding]:
         if view.shows_managed_fields and are_managed_fields_dropped(seen):
             continue  # said by managed-fields-dropped
         first = found[0]
-        left = f"about {first.keys_left:,} more keys fit" if first.share < 1 else "it has been passed"
         yield Finding(
             analysis="size-limit",
             key=KeyRef(seen.holder, "data", ""),
             severity=Severity.CRITICAL if first.share >= ALARM else Severity.WARNING,
-            message=f"{first.limit} is at {first.share:.0%} of {first.allowed_bytes / 1024:,.0f} KiB: {left}",
-            evidence=tuple(f"{g.limit}: {g.used_bytes:,} of {g.allowed_bytes:,} bytes ({g.share:.0%})" for g in found),
+            message=_message(first),
+            evidence=(
+                *(f"{g.limit}: {g.used_bytes:,} of {g.allowed_bytes:,} bytes ({g.share:.0%})" for g in found),
+                *_way_out(found),
+            ),
             value_bytes=seen.meta.values_bytes if seen.meta else -1,
         )
+
+
+def _message(first: Gauge) -> str:
+    # never rounded to the limit that it is below, or not yet above
+    percent = f"{first.share:.0%}" if abs(first.share - 1) > 0.005 else f"{100 * first.share:.2f}%"
+    verb = "are" if first.limit in (COPY, "annotations") else "is"
+    refused = (
+        "kubectl apply will refuse this manifest: " if first.limit == COPY and first.used_bytes > first.allowed_bytes else ""
+    )
+    return f"{refused}{first.limit} {verb} at {percent} of {first.allowed_bytes / 1024:,.0f} KiB: {first.room}"
+
+
+def _way_out(found: list[Gauge]) -> Iterator[str]:
+    if any(gauge.limit == COPY and gauge.share >= WARN for gauge in found):
+        yield "kubectl apply --server-side, kubectl create and kubectl replace keep no copy"
 
 
 ANALYSIS = Analysis(Severity.WARNING, _run)

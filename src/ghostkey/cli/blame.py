@@ -8,7 +8,7 @@ import click
 
 from ghostkey.cli import CONTEXT
 from ghostkey.cli._history import past_options
-from ghostkey.cli.options import cluster_options, complete_map
+from ghostkey.cli.options import cluster_options, complete_map, local_option
 from ghostkey.cli.where import Where
 
 
@@ -17,6 +17,7 @@ from ghostkey.cli.where import Where
 @cluster_options
 @past_options
 @click.option("-o", "--output", "form", type=click.Choice(["table", "json"]), default="table", help="How to print.")
+@local_option
 def command(
     map_words: tuple[str, ...],
     where: Where,
@@ -26,6 +27,7 @@ def command(
     carve: bool,
     engine: str,
     form: str,
+    is_local: bool,
 ) -> int:
     """Show who wrote each key of a map last, when, and how that is known.
 
@@ -35,6 +37,7 @@ def command(
     from ghostkey.cli.output import echo_json
     from ghostkey.cli.terminal import safe
     from ghostkey.model.errors import NotFound
+    from ghostkey.report.times import in_table
     from ghostkey.story import is_known, present_keys, when
 
     if paths or store:
@@ -54,7 +57,10 @@ def command(
     if not rows:
         click.echo("no keys are known", err=True)
         return 0
-    table = [[row["written_at"], row["writer"] or "?", row["manager"] or "?", row["source"], row["key"]] for row in rows]
+    table = [
+        [in_table(row["written_at"], is_local=is_local), row["writer"] or "?", row["manager"] or "?", row["source"], row["key"]]
+        for row in rows
+    ]
     widths = [max(len(safe(line[column])) for line in table) for column in range(4)]
     for line in table:
         cells = [safe(cell).ljust(width) for cell, width in zip(line, widths, strict=False)]

@@ -9,7 +9,7 @@ import click
 
 from ghostkey.cli import CONTEXT
 from ghostkey.cli._history import past_options
-from ghostkey.cli.options import ProgressLine, cluster_options
+from ghostkey.cli.options import ProgressLine, cluster_options, local_option
 from ghostkey.cli.where import Where
 from ghostkey.model.errors import UsageError
 
@@ -37,6 +37,7 @@ def _complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[st
 @click.option("--html", "page_file", metavar="FILE", help="Write the story as one page that needs no network.")
 @click.option("--field", "fields", multiple=True, metavar="KIND:PATH", help="A map-valued field too: tenants.demo:status.shards.")
 @click.option("-o", "--output", "form", type=click.Choice(["text", "json"]), default="text", help="How to print a story.")
+@local_option
 def command(
     what: str,
     key: str,
@@ -51,6 +52,7 @@ def command(
     page_file: str | None,
     fields: tuple[str, ...],
     form: str,
+    is_local: bool,
 ) -> int:
     """Show the evidence of a finding, what an analysis means, or the whole story of a map or a key.
 
@@ -59,9 +61,9 @@ def command(
     """
     if paths or store:
         past = (paths, sort, store, engine, carve, fields, subjects)
-        return _tell(what, key, where, past, page_file, form)
+        return _tell(what, key, where, past, page_file, form, is_local=is_local)
     if "/" in what:
-        return _explain_map(what, key, where, kinds, subjects)
+        return _explain_map(what, key, where, kinds, subjects, is_local=is_local)
     from ghostkey.analyses import all_analyses, page
     from ghostkey.cli.findings_file import find
 
@@ -73,7 +75,7 @@ def command(
         click.echo(f"not seen: {error}", err=True)
     if len(found) == 1:
         record, place = found[0]
-        _print_chain(record, where.words(namespace=False) or place)
+        _print_chain(record, where.words(namespace=False) or place, is_local=is_local)
         return 0
     known = ", ".join(sorted(all_analyses()))
     if found:
@@ -81,7 +83,7 @@ def command(
     raise UsageError(f"no finding {what!r} in the last scans, and no analysis of that name", f"analyses: {known}")
 
 
-def _tell(what: str, key: str, where: Where, past: tuple[Any, ...], page_file: str | None, form: str) -> int:
+def _tell(what: str, key: str, where: Where, past: tuple[Any, ...], page_file: str | None, form: str, *, is_local: bool) -> int:
     """The story of a map, or of one key, from its history; 1 when keys outlive their subject."""
     from pathlib import Path
 
@@ -89,6 +91,7 @@ def _tell(what: str, key: str, where: Where, past: tuple[Any, ...], page_file: s
     from ghostkey.cli._history import one_holder, opened
     from ghostkey.cli.terminal import safe
     from ghostkey.report import page, text
+    from ghostkey.report.times import localised
 
     paths, sort, store, engine, carve, fields, subjects = past
     holder, named = one_holder((what,), where.namespace), key
@@ -119,7 +122,7 @@ def _tell(what: str, key: str, where: Where, past: tuple[Any, ...], page_file: s
         echo_json(record)
     else:
         for line in text.key_lines(told, key, moments) if key else text.map_lines(told):
-            click.echo(safe(line))
+            click.echo(safe(localised(line) if is_local else line))
     return 1 if told.ghosts else 0
 
 
@@ -137,9 +140,10 @@ def _write_page(path: Path, text: str) -> None:
     write_private(path, content)
 
 
-def _print_chain(record: dict[str, Any], where: str) -> None:
+def _print_chain(record: dict[str, Any], where: str, *, is_local: bool = False) -> None:
     """The evidence of a finding; `where` are the words that lead a command to its cluster."""
     from ghostkey.cli.terminal import safe
+    from ghostkey.report.times import localised
 
     holder = record["holder"]
     word = {"ConfigMap": "cm", "Secret": "secret"}.get(holder["kind"], holder["kind"])
@@ -150,12 +154,12 @@ def _print_chain(record: dict[str, Any], where: str) -> None:
     click.echo(safe(f"{short}{space}: {name or record['field']}"))
     click.echo(safe(f"  {record['message']}"))
     for number, step in enumerate(record["evidence"], 1):
-        click.echo(safe(f"  {number}. {step}"))
+        click.echo(safe(f"  {number}. {localised(step) if is_local else step}"))
     if record["analysis"] in {"ghost-key", "tombstone"} and record["state"] == "found":
         click.echo(safe(f"  next: ghostkey trim {shlex.quote(short)}{space}{where} --ghosts"))
 
 
-def _explain_map(what: str, key: str, where: Where, kinds: tuple[str, ...], subjects: tuple[str, ...]) -> int:
+def _explain_map(what: str, key: str, where: Where, kinds: tuple[str, ...], subjects: tuple[str, ...], *, is_local: bool) -> int:
     from ghostkey.cli._cluster import findings_of_map, one_map
     from ghostkey.cli.output import finding_record
     from ghostkey.cli.terminal import safe
@@ -167,7 +171,7 @@ def _explain_map(what: str, key: str, where: Where, kinds: tuple[str, ...], subj
     progress.done()
     chosen = [finding for finding in findings if not key or str(finding.key) == key or finding.key.key == key]
     for finding in chosen[:20]:
-        _print_chain(finding_record(finding), where.words(namespace=False))
+        _print_chain(finding_record(finding), where.words(namespace=False), is_local=is_local)
     if len(chosen) > 20:
         click.echo(f"… and {len(chosen) - 20} more; name a KEY")
     if not chosen:

@@ -7,7 +7,7 @@ import sys
 import click
 
 from ghostkey.cli import CONTEXT
-from ghostkey.cli.options import ProgressLine, parse_fields
+from ghostkey.cli.options import ProgressLine, local_option, parse_fields
 
 STORE = click.option("--store", metavar="DIR", help="The store; by default the user's own.")
 TABLES = ("key_events", "subject_events", "coverage")
@@ -46,13 +46,15 @@ def import_(paths: tuple[str, ...], store: str | None, sort: str | None, fields:
 @command.command("list", context_settings=CONTEXT)
 @STORE
 @click.option("-o", "--output", "form", type=click.Choice(["table", "json"]), default="table", help="How to print.")
-def list_(store: str | None, form: str) -> None:
+@local_option
+def list_(store: str | None, form: str, is_local: bool) -> None:
     """List what was imported."""
     from pathlib import Path
 
     from ghostkey.cli.output import echo_json
     from ghostkey.cli.terminal import safe
     from ghostkey.model.history import rfc3339
+    from ghostkey.report.times import local
     from ghostkey.store.history import History
 
     found = History(Path(store) if store else None).imports()
@@ -60,8 +62,17 @@ def list_(store: str | None, form: str) -> None:
         echo_json({"schema_version": 1, "imports": found})
         return
     rows = [["ID", "ORIGIN", "SINCE", "UNTIL", "KEY EVENTS", "SUBJECT EVENTS", "SOURCE"]]
+    told = local if is_local else str
     rows += [
-        [i.id, i.origin, rfc3339(i.since) or "?", rfc3339(i.until) or "?", str(i.key_events), str(i.subject_events), i.source]
+        [
+            i.id,
+            i.origin,
+            told(rfc3339(i.since)) or "?",
+            told(rfc3339(i.until)) or "?",
+            str(i.key_events),
+            str(i.subject_events),
+            i.source,
+        ]
         for i in found
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]

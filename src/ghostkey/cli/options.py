@@ -108,11 +108,33 @@ def cluster_options(function: F) -> F:
     return cast(F, command)
 
 
+def even_if_options(function: F) -> F:
+    """What is done although something speaks against it; the command gets the options that were given as one `even_if`."""
+
+    @functools.wraps(function)
+    def command(*args: object, even_if_declared: bool, even_if_mounted: bool, **rest: object) -> object:
+        given = [("--even-if-declared", even_if_declared), ("--even-if-mounted", even_if_mounted)]
+        return function(*args, even_if=frozenset(name for name, is_given in given if is_given), **rest)
+
+    click.option("--even-if-mounted", is_flag=True, help="Trim ghosts of a map that Pods take as a whole, too.")(command)
+    click.option("--even-if-declared", is_flag=True, help="Trim ghosts that a manifest holds (GitOps, kubectl apply), too.")(
+        command
+    )
+    return cast(F, command)
+
+
 def color_option(function: F) -> F:
     """When to colour."""
     return click.option(
         "--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="When to colour; NO_COLOR is obeyed."
     )(function)
+
+
+def local_option(function: F) -> F:
+    """Which clock times are told by; what is printed for programs is always UTC."""
+    return click.option("--local", "is_local", is_flag=True, help="Times by this machine's clock, with their offset from UTC.")(
+        function
+    )
 
 
 def use_color(choice: str) -> bool:

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 import click
 
 from ghostkey.cli import CONTEXT
-from ghostkey.cli.options import ProgressLine, cluster_options, color_option, parse_fields, parse_holder, use_color
+from ghostkey.cli.known import Known, baseline_options
+from ghostkey.cli.options import (
+    ProgressLine,
+    cluster_options,
+    color_option,
+    local_option,
+    parse_fields,
+    parse_holder,
+    use_color,
+)
 from ghostkey.cli.output import FORMATS
 from ghostkey.cli.where import Where
 from ghostkey.model.errors import UsageError
@@ -16,9 +25,11 @@ if TYPE_CHECKING:
     from ghostkey.model.events import Gap
     from ghostkey.model.findings import Finding
     from ghostkey.model.refs import Kind
-    from ghostkey.store.snapshot import Snapshot
+    from ghostkey.model.silences import Heard
+    from ghostkey.report.findings import Report
 
 GAP_NAMES, GAP_LINES = 6, 12
+EXPIRED_LINES = 5
 SEVERITIES = ("info", "warning", "critical")
 
 
@@ -50,6 +61,9 @@ SEVERITIES = ("info", "warning", "critical")
 @click.option("--only", multiple=True, metavar="ANALYSIS", help="Run only these analyses.")
 @click.option("--severity", type=click.Choice(SEVERITIES), default="warning", help="Show findings from this severity on.")
 @click.option("--fail-on", type=click.Choice((*SEVERITIES, "never")), default="warning", help="Exit 1 from this severity on.")
+@baseline_options
+@click.option("--store", metavar="DIR", help="Say when maps near a limit will be full, by this store of history (your own).")
+@local_option
 @color_option
 def command(
     maps: tuple[str, ...],
@@ -65,6 +79,9 @@ def command(
     only: tuple[str, ...],
     severity: str,
     fail_on: str,
+    known: Known,
+    store: str | None,
+    is_local: bool,
     color: str,
 ) -> int:
     """Find ghost keys and their kin, and prove each.
@@ -76,9 +93,13 @@ def command(
 
     from ghostkey import api
     from ghostkey.cli import findings_file
-    from ghostkey.cli.output import print_report
+    from ghostkey.cli._forecast import ANALYSES, with_dates
+    from ghostkey.cli.output import print_report, screen
     from ghostkey.model.findings import Severity
     from ghostkey.model.refs import ObjectRef
+    from ghostkey.model.silences import listen
+    from ghostkey.report.findings import Report
+    from ghostkey.silences import annotated_silences
 
     # A scan makes millions of objects that live until it ends; looking through them for cycles only costs time.
     gc.disable()
@@ -87,6 +108,7 @@ def command(
     sys.setswitchinterval(0.0003)
     if all_namespaces and where.namespace:
         raise UsageError("-A and -n contradict each other")
+    silences = known.silences()
     names = parse_holder(maps)
     client = None if paths else where.client()
     namespace = where.namespace or (client.config.namespace if client and names else "")
@@ -99,24 +121,32 @@ def command(
         subject_kinds=kinds,
     )
     progress = ProgressLine()
+    source = None
     if client is None:
         snapshot = api.missing(api.collect(api.manifests(paths, scope, progress)), scope)
-        links = api.declared_links(subjects, snapshot, [ObjectRef(kind, namespace, name) for kind, name in names])
-        findings = api.with_writers(snapshot, api.analyse(snapshot, links, only))
     else:
         source = api.cluster(client, scope, progress)
         snapshot = api.missing(api.collect(source, client.config.server), scope, client)
         progress("looking for ghosts")
-        links = api.declared_links(subjects, snapshot, [ObjectRef(kind, namespace, name) for kind, name in names])
-        findings = api.confirm(source, api.analyse(snapshot, links, only))
-    progress.done()
+    links = api.declared_links(subjects, snapshot, [ObjectRef(kind, namespace, name) for kind, name in names])
     # objects elsewhere were read as subjects only; what is wrong with them is for a scan of their namespace
-    findings = [finding for finding in findings if _is_wanted(finding, namespace, names)]
-    shown = [finding for finding in findings if finding.severity >= Severity[severity.upper()]]
-    print_report(snapshot, shown, form, color=use_color(color))
-    findings_file.save(findings, where.words(namespace=False) if client else "")
-    _say(snapshot, findings, shown, form)
-    loud = [] if fail_on == "never" else [f for f in findings if f.severity >= Severity[fail_on.upper()] and f.state == "found"]
+    found = [finding for finding in api.analyse(snapshot, links, only) if _is_wanted(finding, namespace, names)]
+    heard = listen(found, [*silences, *annotated_silences(snapshot)])
+    heard = _spoken(heard, api.confirm(source, heard.spoken) if source else api.with_writers(snapshot, heard.spoken))
+    if any(finding.analysis in ANALYSES for finding in heard.spoken):
+        heard = _spoken(heard, with_dates(heard.spoken, store))
+    progress.done()
+    heard = known.write(heard)
+    shown = [finding for finding in heard.spoken if finding.severity >= Severity[severity.upper()]]
+    threshold = None if fail_on == "never" else Severity[fail_on.upper()]
+    report = Report(snapshot, shown, heard, threshold, screen(is_colored=use_color(color), is_local=is_local))
+    print_report(report, form)
+    # what is silenced can be explained all the same
+    findings_file.save(
+        [*heard.spoken, *(item.finding for item in heard.silenced)], where.words(namespace=False) if client else ""
+    )
+    _say(report, form)
+    loud = [finding for finding in heard.spoken if report.is_failure(finding)]
     if loud and not any(finding in shown for finding in loud):
         click.echo(f"{len(loud)} findings at or above --fail-on {fail_on} are hidden by --severity {severity}", err=True)
     # What could not be seen outranks what was seen: a script that reads 1 as "these are all" would be wrong.
@@ -128,17 +158,29 @@ def _is_wanted(finding: Finding, namespace: str, names: list[tuple[Kind, str]]) 
     return (not namespace or holder.namespace == namespace) and (not names or (holder.kind, holder.name) in names)
 
 
-def _say(snapshot: Snapshot, findings: list[Finding], shown: list[Finding], form: str) -> None:
-    from ghostkey.cli.output import summary
-    from ghostkey.cli.terminal import safe
+def _spoken(heard: Heard, confirmed: list[Finding]) -> Heard:
+    """What is still told after a second look."""
+    from ghostkey.model.silences import Heard
 
-    counts = summary(snapshot, shown)
-    for line in _gap_lines(snapshot.gaps):
+    ids = {finding.fingerprint for finding in confirmed}
+    return Heard(confirmed, heard.silenced, [item for item in heard.expired if item.finding.fingerprint in ids])
+
+
+def _say(report: Report, form: str) -> None:
+    from ghostkey.cli.terminal import safe
+    from ghostkey.report.findings import summary, where
+
+    counts, heard, shown = summary(report), report.heard, report.findings
+    for line in _gap_lines(report.snapshot.gaps):
         click.echo(safe(line), err=True)
+    for item in heard.expired[:EXPIRED_LINES]:
+        click.echo(safe(f"no longer silenced: {where(item.finding)} ({item.silence})"), err=True)
+    if len(heard.expired) > EXPIRED_LINES:
+        click.echo(f"no longer silenced: {len(heard.expired) - EXPIRED_LINES:,} more", err=True)
     if form in {"table", "wide"}:
-        hidden = len(findings) - len(shown)
+        hidden = len(heard.spoken) - len(shown)
         line = f"{counts['findings']} findings in {counts['keys']:,} keys of {counts['maps']:,} maps"
-        for state in ("unknown", "suspect", "declared"):
+        for state in ("unknown", "suspect", "declared", "silenced"):
             line += f", {counts[state]} {state}" if counts[state] else ""
         line += f", {hidden} below --severity" if hidden else ""
         click.echo(line + (f"; ghostkey explain {shown[0].fingerprint} shows why" if shown else ""), err=True)

@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ghostkey.cli import CONTEXT
-from ghostkey.cli.options import ProgressLine, cluster_options, complete_map
+from ghostkey.cli.known import Known, known_options
+from ghostkey.cli.options import ProgressLine, cluster_options, complete_map, even_if_options
 from ghostkey.cli.where import Where
-from ghostkey.model.errors import Unsettled, UsageError
+from ghostkey.model.errors import Refused, Unsettled, UsageError
 
 if TYPE_CHECKING:
     from ghostkey.api import Outcome, Wanted
     from ghostkey.kube.client import ApiClient
+    from ghostkey.model.findings import Finding
     from ghostkey.model.plans import Plan
     from ghostkey.model.refs import Kind
+    from ghostkey.model.silences import Silence
+    from ghostkey.store.snapshot import Snapshot
     from ghostkey.store.state import DigestKey
 
 SHOWN_KEYS = 10
@@ -40,6 +44,7 @@ DEFAULT_MATCH_PERCENT = 95.0  # a regular expression that takes nearly all is mo
     "--subject", "subjects", multiple=True, metavar="KIND=TEMPLATE", help="With --ghosts: declare what keys are written for."
 )
 @click.option("--kinds", multiple=True, metavar="KIND", help="With --ghosts: consider only these kinds as subjects.")
+@known_options
 @click.option("--apply", "is_applied", is_flag=True, help="Do it. Without this the plan is shown and nothing changes.")
 @click.option("--max-keys", type=click.IntRange(0), metavar="N", help="Refuse a plan with more keys.")
 @click.option(
@@ -49,6 +54,7 @@ DEFAULT_MATCH_PERCENT = 95.0  # a regular expression that takes nearly all is mo
     help="Refuse a plan with more of the map's keys, or of a document's entries (95 with --match).",
 )
 @click.option("--receipts", metavar="DIR|cluster", help="Keep the receipt in this folder, or in a Secret beside the map.")
+@even_if_options
 @click.option("--no-pod-check", is_flag=True, help="Do not look whether Pods use the keys.")
 @click.option(
     "-o", "--output", "form", type=click.Choice(["table", "wide", "json"]), default="table", help="How to print the plan."
@@ -62,10 +68,12 @@ def command(
     plan_file: str | None,
     subjects: tuple[str, ...],
     kinds: tuple[str, ...],
+    known: Known,
     is_applied: bool,
     max_keys: int | None,
     max_percent: float | None,
     receipts: str | None,
+    even_if: frozenset[str],
     no_pod_check: bool,
     form: str,
 ) -> int:
@@ -93,7 +101,7 @@ def command(
         plan = api.renewed(plan, live, secret)
     else:
         kind, name = one_map(map_words)
-        wanted, is_blind = _ghosts(client, kind, name, kinds, subjects, progress) if ghosts else ([], False)
+        wanted, is_blind = _ghosts(client, kind, name, (kinds, subjects), known, progress) if ghosts else ([], False)
         live = api.read_map(client, kind, client.config.namespace, name)
         wanted += [_named(live, key) for key in keys]
         if pattern:
@@ -111,6 +119,9 @@ def command(
     if form != "json" or not is_applied:
         _print_plan(plan, form)
     api.check_limits(plan, max_keys, max_percent)
+    what = f"--plan {shlex.quote(plan_file)}" if plan_file else f"{shlex.quote(map_words[0])} -n {plan.holder.namespace} --ghosts"
+    again = f"ghostkey trim {what}{where.words(namespace=False)}"
+    api.check_guards(client, plan, live, again, even_if=even_if, check_pods=not no_pod_check)
     if not is_applied:
         keys_left = api.dry_run(client, plan, secret, check_pods=not no_pod_check)
         said = left(plan.shares, keys_left).replace("it has", "the map would have").replace("are left", "would be left")
@@ -176,24 +187,30 @@ def _option(name: str, value: str | None) -> str:
 
 
 def _ghosts(
-    client: ApiClient, kind: Kind, name: str, kinds: tuple[str, ...], subjects: tuple[str, ...], progress: ProgressLine
+    client: ApiClient,
+    kind: Kind,
+    name: str,
+    said: tuple[tuple[str, ...], tuple[str, ...]],
+    known: Known,
+    progress: ProgressLine,
 ) -> tuple[list[Wanted], bool]:
-    """Ghosts of the map that are sure, and whether something could not be seen."""
+    """Ghosts of the map that are sure and that nobody has silenced, and whether something could not be seen.
+
+    `said` are the words of --kinds and --subject.
+    """
     from ghostkey.api import Wanted
     from ghostkey.cli._cluster import GHOSTS, findings_of_map
 
-    findings, snapshot = findings_of_map(client, kind, name, kinds, subjects, progress)
+    silences = known.silences()
+    found, snapshot = findings_of_map(client, kind, name, *said, progress)
     progress.done()
+    findings = _unsilenced([finding for finding in found if finding.analysis in GHOSTS], silences, snapshot)
     for gap in snapshot.gaps[:5]:
         click.echo(f"not seen: {gap.what}: {gap.why}", err=True)
-    unknown = sum(finding.state == "unknown" and finding.analysis in GHOSTS for finding in findings)
+    unknown = sum(finding.state == "unknown" for finding in findings)
     if unknown:
-        said = (
-            "key may be a ghost, which cannot be known; it is"
-            if unknown == 1
-            else "keys may be ghosts, which cannot be known; they are"
-        )
-        click.echo(f"{unknown:,} {said} left alone", err=True)
+        one, many = "key may be a ghost, which cannot be known; it is", "keys may be ghosts, which cannot be known; they are"
+        click.echo(f"{unknown:,} {one if unknown == 1 else many} left alone", err=True)
     wanted = [
         Wanted(
             finding.key.field,
@@ -203,9 +220,31 @@ def _ghosts(
             tuple((subject.kind, subject.namespace, subject.uid or subject.name) for subject in finding.subjects),
         )
         for finding in findings
-        if finding.analysis in GHOSTS and finding.state == "found"
+        if finding.state == "found"
     ]
     return wanted, bool(snapshot.gaps)
+
+
+def _unsilenced(findings: list[Finding], silences: list[Silence], snapshot: Snapshot) -> list[Finding]:
+    """The findings that nobody silences. Raises Refused where the map's own word on it cannot be understood."""
+    from ghostkey.cli.terminal import safe
+    from ghostkey.model.silences import listen
+    from ghostkey.report.findings import where
+    from ghostkey.silences import ANNOTATION, annotated_silences
+
+    before = len(snapshot.gaps)
+    silences = [*silences, *annotated_silences(snapshot)]
+    holders = {f"annotation {ANNOTATION} of {finding.key.holder} was not understood" for finding in findings}
+    for gap in snapshot.gaps[before:]:
+        if gap.what in holders:
+            raise Refused(f"{gap.what}, nothing was changed: {gap.why}", gap.hint)
+    heard = listen(findings, silences)
+    if heard.silenced:
+        count, silence = len(heard.silenced), heard.silenced[0].silence
+        click.echo(safe(f"{count:,} {'key is' if count == 1 else 'keys are'} silenced and left alone ({silence})"), err=True)
+    for item in heard.expired[:SHOWN_KEYS]:
+        click.echo(safe(f"no longer silenced: {where(item.finding)} ({item.silence})"), err=True)
+    return heard.spoken
 
 
 def _named(live: dict[str, Any], key: str) -> Wanted:

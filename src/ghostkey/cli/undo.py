@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ghostkey.cli import CONTEXT
-from ghostkey.cli.options import cluster_options, parse_holder
+from ghostkey.cli.options import cluster_options, local_option, parse_holder
 from ghostkey.cli.where import Where
 from ghostkey.model.errors import GhostkeyError, Refused, Unsettled, UsageError
 
@@ -31,7 +31,8 @@ SHOWN_KEYS = 10
 @click.option("--receipts", metavar="DIR|cluster", help="Where the receipt is: this folder, or a Secret of the namespace.")
 @click.option("--from-elsewhere", is_flag=True, help="Apply a receipt that another machine has written.")
 @click.option("-o", "--output", "form", type=click.Choice(["table", "json"]), default="table", help="How to print --list.")
-def command(what: str, where: Where, is_list: bool, receipts: str | None, from_elsewhere: bool, form: str) -> int:
+@local_option
+def command(what: str, where: Where, is_list: bool, receipts: str | None, from_elsewhere: bool, form: str, is_local: bool) -> int:
     """Put back what a trim removed: the latest one (of a map), or RECEIPT: an id, or a file, as ./FILE.
 
     Touches no other key. Called again it puts back the trim before. Exit code 4: a key was written again meanwhile, nothing
@@ -42,12 +43,12 @@ def command(what: str, where: Where, is_list: bool, receipts: str | None, from_e
 
     named = _map_of(what)
     if is_list and receipts != "cluster" and named is None:
-        return _list(api.FileReceipts(Path(receipts) if receipts else None), None, form)
+        return _list(api.FileReceipts(Path(receipts) if receipts else None), None, form, is_local=is_local)
     client = where.client()
     kept = receipts_at(receipts, client, client.config.namespace)
     of_map = (named[0], client.config.namespace, named[1]) if named else None
     if is_list:
-        return _list(kept, of_map, form)
+        return _list(kept, of_map, form, is_local=is_local)
     if what and named is None:
         found = named_receipt(what, kept)
     else:
@@ -116,11 +117,11 @@ def _show(found: Receipt) -> None:
         click.echo(f"  … and {len(found.keys) - SHOWN_KEYS:,} more", err=True)
 
 
-def _list(kept: api.FileReceipts | api.ClusterReceipts, named: MapName | None, form: str) -> int:
+def _list(kept: api.FileReceipts | api.ClusterReceipts, named: MapName | None, form: str, *, is_local: bool) -> int:
     """Prints the receipts, the latest first; 3 when one of them could not be read."""
     from ghostkey import api
     from ghostkey.cli.output import echo_json
-    from ghostkey.cli.words import age
+    from ghostkey.report.times import in_table
 
     damaged = 0
     records = []
@@ -144,10 +145,11 @@ def _list(kept: api.FileReceipts | api.ClusterReceipts, named: MapName | None, f
         document = {"schema_version": 1, "kind": "GhostkeyReceiptList", "receipts": records}
         echo_json(document)
     elif records:
-        rows = [["AGE", "MAP", "KEYS", "STATE", "ID"]]
+        rows = [["MADE" if is_local else "AGE", "MAP", "KEYS", "STATE", "ID"]]
         for record in records:
             state = str(record["state"]) + (" (from elsewhere)" if record["from_elsewhere"] else "")
-            rows.append([age(str(record["created_at"])), str(record["map"]), str(record["keys"]), state, str(record["id"])])
+            at = in_table(str(record["created_at"]), is_local=is_local)
+            rows.append([at, str(record["map"]), str(record["keys"]), state, str(record["id"])])
         widths = [max(len(row[column]) for row in rows) for column in range(4)]
         for row in rows:
             click.echo("   ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]]))

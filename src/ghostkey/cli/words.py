@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Iterable
 
 from ghostkey.model.plans import Share
@@ -36,16 +35,3 @@ def left(found: Iterable[Share], keys_left: int) -> str:
         else:
             parts.append(f"it has {count(keys_left, 'key')} left")
     return ", ".join(parts)
-
-
-def age(created_at: str, now: datetime.datetime | None = None) -> str:
-    """`45s`, `12m`, `3h`, `9d`, as kubectl writes ages; `?` for what is no time."""
-    try:
-        since = datetime.datetime.fromisoformat(created_at)
-        seconds = int(((now or datetime.datetime.now(datetime.UTC)) - since).total_seconds())
-    except (ValueError, TypeError, OverflowError):
-        return "?"
-    for size, unit, most in ((1, "s", 120), (60, "m", 7200), (3600, "h", 172_800)):
-        if seconds < most:
-            return f"{max(0, seconds) // size}{unit}"
-    return f"{seconds // 86_400}d"

@@ -36,10 +36,16 @@ class ListMetadata(msgspec.Struct, rename="camel"):
     resource_version: str | None = None
 
 
+class MapMetadata(Metadata, rename="camel"):
+    """metadata of a ConfigMap or a Secret: of those it is also asked when they were made."""
+
+    creation_timestamp: str | None = None
+
+
 class MapObject(msgspec.Struct, rename="camel"):
     """A ConfigMap or a Secret."""
 
-    metadata: Metadata
+    metadata: MapMetadata
     data: dict[str, str] | None = None
     binary_data: dict[str, str] | None = None
     type: str | None = None

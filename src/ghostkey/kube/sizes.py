@@ -5,11 +5,16 @@ Source: k8s.io/api/core/v1 generated.proto (v0.37) and etcd's default --max-requ
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
 
 VALUES_LIMIT = 1 << 20  # ConfigMap and Secret validation: the sum of all values
 OBJECT_LIMIT = 3 << 19  # etcd: one request
 ANNOTATIONS_LIMIT = 256 << 10  # metadata validation: keys and values of all annotations
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+_LINE_SEPARATORS = ("\u2028".encode(), "\u2029".encode())
 ENVELOPE_BYTES = 96  # `k8s\\0`, type, name, uid, timestamps: within 30 bytes for ordinary names
 FIELD_ENTRY_BYTES = 8  # `"f:…":{},` around each key in managedFields
 
@@ -36,6 +41,23 @@ def stored_bytes(keys: Sequence[str], sizes: Sequence[int], metadata_bytes: int)
 def managed_fields_bytes(keys: Iterable[str]) -> int:
     """Bytes that one manager of all these keys costs."""
     return sum(len(key) + FIELD_ENTRY_BYTES for key in keys)
+
+
+def applied_bytes(manifest: Mapping[str, Any]) -> int:
+    """Bytes of the annotations of an object that `kubectl apply` makes of this manifest: a copy of it, as JSON of Go, is one.
+
+    Source: k8s.io/kubectl v0.37 util/apply.go GetModifiedConfiguration; encoding/json escapes `<`, `>`, `&` and line separators.
+    """
+    metadata = {key: value for key, value in manifest["metadata"].items() if key != "managedFields"}
+    annotations = metadata.get("annotations")
+    others = {key: value for key, value in annotations.items() if key != LAST_APPLIED} if isinstance(annotations, dict) else {}
+    copy = {**manifest, "metadata": {**metadata, "annotations": others}}
+    try:
+        text = msgspec.json.encode(copy, enc_hook=str)
+    except (TypeError, ValueError, OverflowError):
+        return 0  # keys of YAML that are none of JSON's: kubectl refuses it on other grounds
+    escaped = 5 * sum(map(text.count, (b"<", b">", b"&"))) + 3 * sum(map(text.count, _LINE_SEPARATORS))
+    return len(LAST_APPLIED) + len(text) + escaped + 1 + sum(len(str(key)) + len(str(value)) for key, value in others.items())
 
 
 def _varint(number: int) -> int:

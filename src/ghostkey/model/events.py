@@ -82,7 +82,9 @@ class KeysSeen:
 class HolderMeta:
     """What is true of a holder as a whole, shared by the batches of its fields and nested documents.
 
-    `declared` are the keys that the manifest which `kubectl apply` used last holds; `owner_kinds` those of ownerReferences.
+    `declared` are the keys that the manifest which `kubectl apply` used last holds; `owner_kinds` those of ownerReferences;
+    `origin` is the file it was read from, and the member of an archive after a colon; `applied_bytes` what the annotations of a
+    large manifest take once `kubectl apply` has copied it there, 0 for what is in a cluster already.
     """
 
     labels: dict[str, str]
@@ -98,6 +100,9 @@ class HolderMeta:
     owner_kinds: tuple[str, ...] = ()
     declared: frozenset[str] = frozenset()
     field_owners: tuple[FieldOwner, ...] = ()
+    created_at: str = ""
+    origin: str = ""
+    applied_bytes: int = 0
 
 
 @dataclass(slots=True)

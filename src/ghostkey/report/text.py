@@ -48,10 +48,8 @@ def key_lines(story: Story, key: str, moments: list[Moment]) -> Iterator[str]:
     life = next((row for row in story.keys if row["key"] == key), None)
     ghost = next((row for row in story.ghosts if row["key"] == key), None)
     yield f"{story.kind}/{story.name} in {story.namespace}: {key_name(life) if life else key}"
-    days = {(moment.at or 0) // DAY for moment in moments if moment.at is not None}
     for moment in moments:
-        at = when(moment.at) if len(days) > 1 else when(moment.at)[11:] or "?"
-        yield f"  {at}  {moment.what}  [{moment.proof}]"
+        yield f"  {when(moment.at)}  {moment.what}  [{moment.proof}]"
     if ghost is not None:
         outliving = _span(ghost["outliving"])
         yield f"  still there at the end of what was seen, {outliving} after its subject went"

@@ -11,6 +11,7 @@ import msgspec
 
 from ghostkey.foreign import TooMuchError, UnreadableError, load_yaml
 from ghostkey.kube.fields import field_owners
+from ghostkey.kube.managers import may_be_moved
 from ghostkey.kube.objects import MapObject, Metadata
 from ghostkey.kube.sizes import stored_bytes
 from ghostkey.model.errors import place_of
@@ -22,8 +23,6 @@ YAML_BYTES = 4 << 20  # all YAML documents of one scan: about 3 s of parsing
 TOLD_VALUES = 5  # values that could not be read are named so often, and then counted
 PLAIN_NAMES = 10_000  # values kept because they could be names, all maps together: about 2 MB
 _YAML_MAPPING = re.compile(r"^( *)[\w\"'][^\n:{}]*:(?: |$)", re.MULTILINE)
-# managers that take part in moving a map from client-side to server-side apply
-_CLIENT_SIDE = {"kubectl-client-side-apply", "before-first-apply", "kubectl-create", "kubectl-edit", "kubectl-patch"}
 
 
 class MapReader:
@@ -143,7 +142,7 @@ class MapReader:
         annotations_bytes = _pairs_bytes(annotations) if annotations else 0
         extra = annotations_bytes + (_pairs_bytes(labels) if labels else 0)
         owners: tuple[FieldOwner, ...] = ()
-        if managed_bytes and (self._keep_writers or _is_shared(bytes(managed))):
+        if managed_bytes and (self._keep_writers or may_be_moved(bytes(managed))):
             owners = field_owners(bytes(managed))
         values = stored = keys = 0
         for seen in batches:
@@ -152,7 +151,9 @@ class MapReader:
             keys += len(seen.keys)
         return HolderMeta(
             labels=labels,
-            annotations={k: (v if len(v) <= 1024 else "") for k, v in annotations.items()} if annotations else annotations,
+            annotations={k: (v if len(v) <= 1024 or k.startswith(_OURS) else "") for k, v in annotations.items()}
+            if annotations
+            else annotations,
             type=item.type or "",
             immutable=bool(item.immutable),
             values_bytes=values,
@@ -164,6 +165,7 @@ class MapReader:
             owner_kinds=tuple(ref.kind for ref in metadata.owner_references or ()),
             declared=_declared(annotations.get(LAST_APPLIED, "")),
             field_owners=owners,
+            created_at=metadata.creation_timestamp or "",
         )
 
     def gaps(self) -> Iterator[Gap]:
@@ -183,11 +185,7 @@ def _pairs_bytes(pairs: dict[str, str]) -> int:
     return sum(len(k) + len(v) for k, v in pairs.items())
 
 
-def _is_shared(managed: bytes) -> bool:
-    """Whether client-side tools and server-side apply both own something, as managedFields tell at a glance."""
-    return b'"Apply"' in managed and any(name.encode() in managed for name in _CLIENT_SIDE)
-
-
+_OURS = "ghostkey.dev/"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 

@@ -20,6 +20,7 @@ import msgspec
 
 from ghostkey.kube.objects import MapObject, Metadata
 from ghostkey.kube.pods import has_pod_spec, key_uses
+from ghostkey.kube.sizes import ANNOTATIONS_LIMIT, applied_bytes
 from ghostkey.model.errors import SourceDamaged, place_of
 from ghostkey.model.events import Coverage, Event, Gap, KindsKnown, SubjectsSeen
 from ghostkey.model.refs import CONFIG_MAPS, SECRETS, Kind
@@ -125,7 +126,12 @@ class Manifests:
             return
         if managed:
             converted.metadata.managed_fields = msgspec.Raw(encoded(managed))
-        yield from reader.read(kind, converted)
+        copied = 0 if managed or item["metadata"].get("uid") else _applied_bytes(item, converted)
+        for seen in reader.read(kind, converted):
+            if seen.meta is not None:
+                seen.meta.origin = where
+                seen.meta.applied_bytes = copied
+            yield seen
 
     def _coverage(self, batches: dict[Kind, SubjectsSeen]) -> Iterator[Coverage]:
         shown = {namespace for batch in batches.values() for namespace in batch.namespaces}
@@ -165,6 +171,12 @@ def kind_of_manifest(item: dict[str, Any], known: dict[tuple[str, str], Kind]) -
             namespaced = False
         found = known[group, name] = Kind(group, version, name, _plural(name), namespaced)
     return found
+
+
+def _applied_bytes(item: dict[str, Any], read: MapObject) -> int:
+    """What `kubectl apply` makes of a large manifest; 0 for a small one, which no escaping makes large."""
+    values = sum(map(len, [*(read.data or {}).values(), *(read.binary_data or {}).values()]))
+    return applied_bytes(item) if 8 * values > ANNOTATIONS_LIMIT else 0
 
 
 def _without_managed_fields(metadata: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from ghostkey.kube.fields import field_owners, writer_of
-from ghostkey.kube.objects import MapObject, Metadata, decode_map
+from ghostkey.kube.objects import MapMetadata, MapObject, decode_map
 from ghostkey.model.errors import GhostkeyError
 from ghostkey.model.refs import CONFIG_MAPS
 from ghostkey.sources._maps import MapReader
@@ -30,7 +30,7 @@ def read(raw: bytes, folder: Path) -> None:
     for field in ("data", "status.shards"):
         writer_of(field_owners(raw, field), "a")
     reader = MapReader(keep_writers=True)
-    reader.read(CONFIG_MAPS, MapObject(Metadata(name="m", managed_fields=msgspec.Raw(raw)), {"a": "b"}))
+    reader.read(CONFIG_MAPS, MapObject(MapMetadata(name="m", managed_fields=msgspec.Raw(raw)), {"a": "b"}))
     no_bug(gap.why for gap in reader.gaps())
     try:
         whole = decode_map(b'{"metadata":{"name":"m","managedFields":' + raw + b"}}")

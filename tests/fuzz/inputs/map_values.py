@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 from ghostkey.actions import documents
-from ghostkey.kube.objects import MapObject, Metadata
+from ghostkey.kube.objects import MapMetadata, MapObject
 from ghostkey.model.errors import Refused
 from ghostkey.model.refs import CONFIG_MAPS, SECRETS
 from ghostkey.sources._maps import MapReader
@@ -34,7 +34,7 @@ def read(raw: bytes, folder: Path) -> None:
     """Reads it as data, as binaryData and as a Secret's, and cuts an entry out where it is a document."""
     reader = MapReader(keep_writers=True)
     text, encoded = raw.decode("utf-8", "surrogateescape"), base64.b64encode(raw).decode()
-    metadata = Metadata(name="m", namespace="n", uid="u")
+    metadata = MapMetadata(name="m", namespace="n", uid="u")
     reader.read(CONFIG_MAPS, MapObject(metadata, {"k": text, "plain": "x"}, {"b": encoded}))
     batches = reader.read(SECRETS, MapObject(metadata, {"k": encoded}))
     assert batches

@@ -1,0 +1,84 @@
+"""Whose names stand in managedFields, labels and annotations: tools that hold a manifest of what they write.
+
+Source: managedFields of kubectl 1.37, Helm 3 and 4, Flux 2, Argo CD 3, Terraform's and Pulumi's providers, kubernetes.core of
+Ansible, Fleet, kapp; the labels and annotations that they document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+# the beginning of a manager's name → the tool; the longest that fits counts
+_TOOLS = {
+    "kubectl": "kubectl",
+    "before-first-apply": "kubectl",
+    "helm": "Helm",
+    "helm-controller": "Flux",
+    "kustomize-controller": "Flux",
+    "flux": "Flux",
+    "gotk": "Flux",
+    "argocd": "Argo CD",
+    "Terraform": "Terraform",
+    "terraform": "Terraform",
+    "HashiCorp": "Terraform",
+    "pulumi": "Pulumi",
+    "OpenAPI-Generator": "Ansible",
+    "ansible": "Ansible",
+    "fleetagent": "Fleet",
+    "fleet-agent": "Fleet",
+    "kapp": "kapp",
+}
+# controllers whose manifests are whole objects: what they apply, they hold to be theirs
+_WHOLE = ("kustomize-controller", "helm-controller", "argocd", "fleetagent", "fleet-agent", "kapp")
+
+# labels and annotations by which a tool says that an object comes from its manifests
+MARKS = {
+    "argocd.argoproj.io/tracking-id": "Argo CD",
+    "argocd.argoproj.io/instance": "Argo CD",
+    "kustomize.toolkit.fluxcd.io/name": "Flux",
+    "helm.toolkit.fluxcd.io/name": "Flux",
+    "meta.helm.sh/release-name": "Helm",
+    "objectset.rio.cattle.io/id": "Fleet",
+    "kapp.k14s.io/app": "kapp",
+    "pulumi.com/patchForce": "Pulumi",
+    "config.k8s.io/owning-inventory": "kpt",
+}
+
+# kinds whose controllers fill a map from outside the cluster, or from a manifest
+_COPIERS = frozenset(
+    {
+        "ExternalSecret", "ClusterExternalSecret", "SealedSecret", "BitnamiSealedSecret", "VaultStaticSecret", "VaultDynamicSecret",
+        "VaultSecret", "SopsSecret", "AWSSecret", "AzureKeyVaultSecret", "OnePasswordItem", "InfisicalSecret", "DopplerSecret",
+        "SecretProviderClass", "Certificate", "HelmRelease", "HelmChart", "Kustomization", "Application", "App",
+    }
+)  # fmt: skip
+
+
+def copier_of(kind: str) -> str:
+    """The kind itself where its controller copies a map from elsewhere; empty for others."""
+    return kind if kind in _COPIERS else ""
+
+
+def tool_of_manager(manager: str) -> str:
+    """The tool that a manager's name stands for; empty for controllers, which write what no manifest holds."""
+    fitting = [name for name in _TOOLS if manager.startswith(name)]
+    return _TOOLS[max(fitting, key=len)] if fitting else ""
+
+
+def holds_whole_objects(manager: str) -> bool:
+    """Whether a manager applies whole objects alone, never parts of somebody else's."""
+    return manager.startswith(_WHOLE)
+
+
+def tool_of_marks(names: Iterable[str]) -> str:
+    """The tool that the names of an object's labels and annotations tell of; empty for none."""
+    return next((MARKS[name] for name in names if name in MARKS), "")
+
+
+def may_be_moved(managed: bytes) -> bool:
+    """Whether managedFields may tell of a move from one tool to another, at a glance: it is decoded for those maps alone."""
+    applies = managed.count(b'"operation":"Apply"')
+    return applies > 1 or (applies == 1 and any(mark in managed for mark in _MANAGERS))
+
+
+_MANAGERS = tuple(f'"manager":"{name}'.encode() for name in _TOOLS)

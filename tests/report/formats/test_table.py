@@ -1,0 +1,90 @@
+"""Tables at the width of a terminal, and whole in pipes."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import struct
+import subprocess
+import sys
+import termios
+from pathlib import Path
+
+import pytest
+
+from ghostkey.report.formats._columns import shortened, width_of
+from tests.helpers import Program, config_map, thing
+from tests.report.formats.shops import evil_map, write_list
+
+LONG = "a-registry-of-tenants-whose-name-is-longer-than-any-terminal-is-wide-and-ends-in-blue"
+
+
+@pytest.fixture
+def dump(tmp_path: Path) -> Path:
+    tenants = [thing("Tenant", f"customer-of-some-importance-{number}", "a-namespace-with-a-long-name") for number in range(8)]
+    keys = [f"a-namespace-with-a-long-name.customer-of-some-importance-{number}" for number in range(12)]
+    space = thing("Namespace", "a-namespace-with-a-long-name", "", api_version="v1")
+    registry = config_map(dict.fromkeys(keys, "{}"), LONG, "a-namespace-with-a-long-name")
+    wide = config_map({**dict.fromkeys(keys[:8], "{}"), "日本語日本語日本語日本語": '"{\\"a\\": 1}"'}, "日本語" * 9, "prod")
+    return write_list(tmp_path, *tenants, space, registry, wide, evil_map())
+
+
+def on_terminal(program: Program, columns: int, *words: str) -> str:
+    """What the program shows on a terminal of that width."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    environment = program.environment() | {"TERM": "xterm"}
+    environment.pop("COLUMNS", None)
+    running = subprocess.Popen(
+        [sys.executable, "-m", "ghostkey", *words], env=environment, stdin=slave, stdout=slave, stderr=subprocess.DEVNULL
+    )
+    os.close(slave)
+    out = b""
+    while True:
+        try:
+            piece = os.read(master, 65536)
+        except OSError:
+            break
+        if not piece:
+            break
+        out += piece
+    running.wait()
+    return out.decode().replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize("form", ["table", "wide"])
+@pytest.mark.parametrize("columns", [60, 80, 100, 132, 250])
+def test_no_line_is_wider_than_the_terminal_and_the_id_is_whole(
+    files_program: Program, dump: Path, form: str, columns: int
+) -> None:
+    lines = on_terminal(files_program, columns, "scan", "--from", str(dump), "-o", form).splitlines()
+    assert lines[0].startswith("ID ")
+    assert len(lines) > 3
+    assert max(map(width_of, lines)) <= columns
+    assert all(len(line.split()[0]) == 12 for line in lines[1:])
+    report = files_program.scan("--from", str(dump))
+    assert {line.split()[0] for line in lines[1:]} <= {finding["id"] for finding in report["findings"]}
+
+
+def test_names_lose_their_middle_and_keep_their_ends(files_program: Program, dump: Path) -> None:
+    shown = on_terminal(files_program, 100, "scan", "--from", str(dump), "--only", "ghost-key")
+    assert "ghost-key" in shown
+    assert LONG not in shown
+    assert "…" in shown
+    assert "blue" in shown
+
+
+def test_pipes_get_everything_whole(files_program: Program, dump: Path) -> None:
+    done = files_program("scan", "--from", str(dump), env={"COLUMNS": "60"})
+    assert LONG in done.out
+    assert "…" not in done.out
+    assert "EXAMPLE" in done.out
+
+
+def test_shortened_text_has_the_width_that_was_asked_for() -> None:
+    for text in ("abcdefghij", "日本語日本語日本語", "a日b本c語d", "é" * 20):
+        for width in range(1, 25):
+            assert width_of(shortened(text, width)) <= width
+    assert shortened("abcdefghij", 5) == "ab…ij"
+    assert shortened("abc", 3) == "abc"
