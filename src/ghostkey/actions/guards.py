@@ -11,9 +11,9 @@ from ghostkey.actions.checks import enumerated, pod_uses
 from ghostkey.foreign import UnreadableError, decode_json
 from ghostkey.kube.client import ApiClient
 from ghostkey.kube.fields import field_owners
-from ghostkey.kube.managers import copier_of, tool_of_manager, tool_of_marks
 from ghostkey.kube.sizes import LAST_APPLIED
 from ghostkey.model.errors import Refused
+from ghostkey.model.managers import copier_of, tool_of_manager, tool_of_marks
 from ghostkey.model.plans import Change, Plan
 
 DECLARED, MOUNTED = "--even-if-declared", "--even-if-mounted"

@@ -20,9 +20,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ghostkey.analyses._base import Analysis, View, key_ref
-from ghostkey.kube.managers import holds_whole_objects, tool_of_manager
 from ghostkey.model.events import FieldOwner, KeysSeen
 from ghostkey.model.findings import Finding, Severity
+from ghostkey.model.managers import holds_whole_objects, tool_of_manager
 
 
 def _run(view: View) -> Iterator[Finding]:

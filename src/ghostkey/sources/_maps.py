@@ -11,11 +11,11 @@ import msgspec
 
 from ghostkey.foreign import TooMuchError, UnreadableError, load_yaml
 from ghostkey.kube.fields import field_owners
-from ghostkey.kube.managers import may_be_moved
 from ghostkey.kube.objects import MapObject, Metadata
 from ghostkey.kube.sizes import stored_bytes
 from ghostkey.model.errors import place_of
 from ghostkey.model.events import WORD, FieldOwner, Gap, HolderMeta, Identity, KeysSeen, Shape, SubjectDetail
+from ghostkey.model.managers import may_be_moved
 from ghostkey.model.refs import SECRETS, Kind, ObjectRef
 from ghostkey.sources import _values
 

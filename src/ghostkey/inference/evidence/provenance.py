@@ -7,30 +7,19 @@ from __future__ import annotations
 
 from ghostkey.inference.evidence import Case, Seen
 from ghostkey.model.events import HolderMeta
+from ghostkey.model.managers import copier_of, tool_of_marks
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-# kinds whose controllers fill a map from outside the cluster, or from a manifest
-_COPIERS = {
-    "ExternalSecret", "SealedSecret", "BitnamiSealedSecret", "VaultStaticSecret", "VaultDynamicSecret", "VaultSecret", "SopsSecret",
-    "AWSSecret", "AzureKeyVaultSecret", "OnePasswordItem", "InfisicalSecret", "DopplerSecret", "KSOPSSecret", "GitRepository", "App",
-    "SecretProviderClass", "PushSecret", "ClusterExternalSecret", "ConfigMapGenerator", "HelmChart",
-}  # fmt: skip
-_GITOPS = (
-    "argocd.argoproj.io/",
-    "kustomize.toolkit.fluxcd.io/",
-    "helm.toolkit.fluxcd.io/",
-    "meta.helm.sh/",
-    "objectset.rio.cattle.io/",
-)
+MAPS = 50  # of a family that are asked
 
 
 def look(case: Case) -> Seen | None:
     """The tool that most of the maps come from."""
-    copied = {kind for seen in case.maps[:50] if seen.meta is not None for kind in seen.meta.owner_kinds if kind in _COPIERS}
+    copied = {kind for seen in case.maps[:MAPS] if seen.meta is not None for kind in seen.meta.owner_kinds if copier_of(kind)}
     if copied:
         return Seen("copied", f"the map is made by {min(copied)}, whose keys come from elsewhere")
-    said = [found for seen in case.maps[:50] if seen.meta is not None and (found := tool_of(seen.meta))]
-    if 2 * len(said) < min(50, len(case.maps)) or not said:
+    said = [found for seen in case.maps[:MAPS] if seen.meta is not None and (found := tool_of(seen.meta))]
+    if 2 * len(said) < min(MAPS, len(case.maps)) or not said:
         return None
     return Seen("declared", f"the map comes from a manifest: {said[0]}")
 
@@ -39,9 +28,8 @@ def tool_of(meta: HolderMeta) -> str:
     """What a map's own annotations and labels say of where it comes from; empty when nothing."""
     if LAST_APPLIED in meta.annotations:
         return "kubectl apply"
-    for name in (*meta.annotations, *meta.labels):
-        if name.startswith(_GITOPS):
-            return name
+    if tool := tool_of_marks((*meta.annotations, *meta.labels)):
+        return tool
     if meta.labels.get("app.kubernetes.io/managed-by", "").lower() == "helm":
         return "Helm"
     return ""
