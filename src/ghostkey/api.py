@@ -111,20 +111,33 @@ def missing(snapshot: Snapshot, scope: Scope, client: ApiClient | None = None) -
 
 
 def analyse(snapshot: Snapshot, links: Sequence[Link] = (), only: Sequence[str] = ()) -> list[Finding]:
-    """Findings of all analyses (or those named), worst first, then by map and key. Raises UsageError for unknown names."""
+    """Findings of all analyses (or those named), worst first, then by map and key. Raises UsageError for unknown names.
+
+    Each of several clusters in a dump is judged by itself.
+    """
     analyses = all_analyses()
     for name in only:
         if name not in analyses:
             raise UsageError(f"no analysis is named {name!r}", f"known: {', '.join(sorted(analyses))}")
-    view = View(snapshot, [*links, *annotated_links(snapshot)])
-    found = [f for name, analysis in analyses.items() if not only or name in only for f in analysis.run(view)]
+    found: list[Finding] = []
+    for part in snapshot.parts or [snapshot]:
+        view = View(part, [*links, *annotated_links(part)])
+        told = [f for name, analysis in analyses.items() if not only or name in only for f in analysis.run(view)]
+        if not snapshot.cluster:
+            # of a dump, the cluster of a holder is the file that it is told apart by
+            told = [dataclasses.replace(f, origin=origin) if (origin := _origin(part, f)) else f for f in told]
+        found += told
     return sorted(found, key=_order)
+
+
+def _origin(part: Snapshot, finding: Finding) -> str:
+    return finding.key.holder.cluster or part.origin
 
 
 def _order(finding: Finding) -> tuple[object, ...]:
     holder = finding.key.holder
     spot = (holder.namespace, holder.kind.kind, holder.name, finding.key.field, finding.key.path, finding.key.key)
-    return (-finding.severity, finding.analysis, *spot)
+    return (-finding.severity, finding.origin, finding.analysis, *spot)
 
 
 def confirm(source: LiveCluster, findings: Sequence[Finding], wait: Callable[[float], None] = time.sleep) -> list[Finding]:
@@ -179,9 +192,19 @@ def _is_busy(seen: KeysSeen) -> bool:
 
 def with_writers(snapshot: Snapshot, findings: Sequence[Finding]) -> list[Finding]:
     """The findings with the writer of each key, for sources that keep managedFields."""
-    places = {_place(seen.holder, seen.field, seen.path): seen for seen in snapshot.maps}
-    asked = {finding.key.holder for finding in findings}
-    return [confirmed for finding in findings if (confirmed := _confirmed(finding, asked, places)) is not None]
+    named: list[Finding] = []
+    parts = {
+        part.origin: {_place(seen.holder, seen.field, seen.path): seen for seen in part.maps}
+        for part in [snapshot, *snapshot.parts]
+    }
+    for finding in findings:
+        holder = finding.key.holder
+        places = parts.get("" if holder.cluster else finding.origin, parts[""])
+        is_key = finding.key.field != "children"
+        confirmed = _confirmed(finding, {holder}, places) if is_key else finding
+        if confirmed is not None:
+            named.append(confirmed)
+    return named
 
 
 # declared links

@@ -74,6 +74,7 @@ def finding_record(finding: Finding) -> dict[str, Any]:
             "scope": attribution.scope,
         },
         "writer": finding.writer,
+        "origin": finding.origin,
         "message": finding.message,
         "evidence": list(finding.evidence),
     }
@@ -138,6 +139,7 @@ def print_report(snapshot: Snapshot, findings: Sequence[Finding], form: str, *, 
         "summary": summary(snapshot, findings),
         "findings": list(records),
         "gaps": [gap_record(gap) for gap in snapshot.gaps],
+        "notes": snapshot.notes,
     }
     if form == "yaml":
         from ghostkey.kube.yaml_text import dump_yaml
@@ -163,14 +165,15 @@ Row = tuple[Severity | None, list[str]]
 
 def table_rows(findings: Sequence[Finding]) -> Iterator[Row]:
     """A row for each map and kind of finding, with the number of keys and one example."""
-    yield None, ["NAMESPACE", "MAP", "FINDING", "KEYS", "WRITTEN FOR", "EXAMPLE", "ID"]
+    several = any(finding.origin for finding in findings)
+    yield None, [*(["FROM"] if several else []), "NAMESPACE", "MAP", "FINDING", "KEYS", "WRITTEN FOR", "EXAMPLE", "ID"]
     groups: dict[tuple[object, ...], list[Finding]] = {}
     for finding in findings:
         holder = finding.key.holder
         about = finding.attribution.template if finding.attribution else ""
         # maps that differ in a number alone, one for each object of a kind, share a row; so do children of one kind
         single = _DIGITS.sub("#", holder.name) if finding.key.field != "children" else ""
-        spot = (finding.analysis, finding.state, holder.kind, holder.namespace, single, finding.key.path, about)
+        spot = (finding.origin, finding.analysis, finding.state, holder.kind, holder.namespace, single, finding.key.path, about)
         groups.setdefault(spot, []).append(finding)
     for members in groups.values():
         first = members[0]
@@ -183,13 +186,18 @@ def table_rows(findings: Sequence[Finding]) -> Iterator[Row]:
         count = str(len(members)) if first.key.key else "-"
         yield (
             first.severity,
-            [first.key.holder.namespace or "-", name, finding_name, count, about, str(first.key) or "-", first.fingerprint],
+            [
+                *([first.origin or "-"] if several else []),
+                *(first.key.holder.namespace or "-", name, finding_name, count, about, str(first.key) or "-", first.fingerprint),
+            ],
         )
 
 
 def wide_rows(findings: Sequence[Finding]) -> Iterator[Row]:
     """A row for each finding."""
-    yield None, ["ID", "NAMESPACE", "MAP", "FINDING", "SEVERITY", "KEY", "BYTES", "WRITER", "MESSAGE"]
+    several = any(finding.origin for finding in findings)
+    head = ["ID", "NAMESPACE", "MAP", "FINDING", "SEVERITY", "KEY", "BYTES", "WRITER", "MESSAGE"]
+    yield None, [*head, "FROM"] if several else head
     for finding in findings:
         name = finding.analysis + ("" if finding.state == "found" else f" ({finding.state})")
         yield (
@@ -204,6 +212,7 @@ def wide_rows(findings: Sequence[Finding]) -> Iterator[Row]:
                 str(finding.value_bytes) if finding.value_bytes >= 0 else "-",
                 finding.writer or "-",
                 finding.message,
+                *([finding.origin or "-"] if several else []),
             ],
         )
 

@@ -133,7 +133,7 @@ def _say(snapshot: Snapshot, findings: list[Finding], shown: list[Finding], form
     from ghostkey.cli.terminal import safe
 
     counts = summary(snapshot, shown)
-    for line in _gap_lines(snapshot.gaps):
+    for line in [*_gap_lines(snapshot.gaps), *(f"note: {text}" for text in snapshot.notes)]:
         click.echo(safe(line), err=True)
     if form in {"table", "wide"}:
         hidden = len(findings) - len(shown)

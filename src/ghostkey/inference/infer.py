@@ -25,6 +25,7 @@ from ghostkey.inference.template import UNDASHED_UUID, UUID, Template
 from ghostkey.model.events import Identity, KeysSeen, Shape
 from ghostkey.model.findings import Attribution, Certainty, Subject
 from ghostkey.model.refs import SECRETS, Kind
+from ghostkey.store.coverage import Sight
 from ghostkey.store.snapshot import Snapshot
 
 SAMPLE_MOST = 256  # keys of one map that are taken apart
@@ -138,14 +139,10 @@ class _Inference:
         self.of_objects = of_objects
         self.snapshot, self.index, self.links = snapshot, index, links
         self.subjects = snapshot.subjects
-        # A kind that could not be listed may hold any missing subject: what is only inferred is then unknown.
-        self.blind = [gap for gap in snapshot.gaps if gap.kind and not self._is_only_narrowed(gap.kind)]
+        self.sight = Sight(snapshot)
         self._plain: tuple[KeysSeen | None, dict[str, int]] = (None, {})
         self.kind_numbers = {kind: number for number, kind in enumerate(self.subjects.kinds)}
         self.beliefs = Beliefs(snapshot, index, watch)
-
-    def _is_only_narrowed(self, kind: str) -> bool:
-        return any(known.qualified == kind for known in self.snapshot.coverage)
 
     def run(self, maps: Sequence[KeysSeen]) -> list[MapResult]:
         results: dict[int, MapResult] = {}
@@ -825,27 +822,11 @@ class _Inference:
 
     def _uncovered(self, subjects: Iterable[Subject], seen: KeysSeen, attribution: Attribution) -> str:
         """Why the subject's absence proves nothing; empty when it does."""
-        if attribution.certainty is Certainty.INFERRED and self.blind:
-            gap = self.blind[0]
-            more = f" (and {len(self.blind) - 1} more)" if len(self.blind) > 1 else ""
-            return f"{gap.what}{more}: the subject may be one of them"
-        for subject in subjects:
-            coverage = self.snapshot.coverage.get(subject.kind)
-            if coverage is None:
-                return f"{subject.kind.qualified} were not listed"
-            if coverage.namespaces is None or not subject.kind.namespaced:
-                continue
-            where = ", ".join(sorted(coverage.namespaces)) or "no namespace"
-            if not subject.namespace:
-                return f"{subject.kind.qualified} were seen in {where} only"
-            if not coverage.covers(subject.namespace):
-                return f"{subject.kind.qualified} in namespace {subject.namespace} were not seen (only in {where})"
-        return ""
+        return self.sight.why_unknown(subjects, attribution)
 
     def _is_covered(self, kinds: Iterable[int]) -> bool:
         """Whether objects of these kinds would have been seen wherever they are, and those of all others too."""
-        known = [self.snapshot.coverage.get(self.subjects.kinds[kind]) for kind in kinds]
-        return not self.blind and all(coverage is not None and coverage.namespaces is None for coverage in known)
+        return self.sight.sees_all(self.subjects.kinds[kind] for kind in kinds)
 
     def _settled(self, result: MapResult) -> MapResult:
         """One verdict for each key: live beats lost, and the first template that explains it beats the later ones."""
