@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from ghostkey.analyses._declared import ObjectLink
 from ghostkey.inference.index import SubjectIndex
 from ghostkey.inference.infer import Link, Lost, MapResult, infer
 from ghostkey.model.events import KeysSeen
@@ -21,6 +22,7 @@ class View:
 
     snapshot: Snapshot
     links: Sequence[Link] = field(default=())
+    object_links: Sequence[ObjectLink] = field(default=())
 
     @functools.cached_property
     def index(self) -> SubjectIndex:

@@ -16,10 +16,13 @@ Source
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from ghostkey.analyses._base import Analysis, View
+from ghostkey.analyses._declared import declared_lost
 from ghostkey.analyses._named_after import named_after
 from ghostkey.inference.belief import is_custom
 from ghostkey.inference.index import canonical
@@ -35,8 +38,30 @@ _MAKERS = ("app.kubernetes.io/managed-by", "app.kubernetes.io/component", "app.k
 
 
 def _run(view: View) -> Iterator[Finding]:
-    yield from _owner_gone(view)
-    yield from _owner_stripped(view)
+    told: set[ObjectRef] = set()
+    for finding in itertools.chain(_owner_gone(view), _declared(view), _owner_stripped(view)):
+        spot = replace(finding.key.holder, uid="")
+        if spot not in told:
+            told.add(spot)
+            yield finding
+
+
+def _declared(view: View) -> Iterator[Finding]:
+    """Objects that `--subject` says are named after others."""
+    subjects = view.snapshot.subjects
+    for link in view.object_links:
+        for row, subject, support in declared_lost(link, view.index):
+            detail = subjects.details.get(row)
+            if detail and detail.deleting:
+                continue
+            template, kind = str(link.link.template), link.link.kind
+            attribution = Attribution(template, (kind,), Certainty.DECLARED, support, 0.0, 0.0, "declared", (link.link.origin,))
+            holder = ObjectRef(link.objects, subjects.namespaces[row], "")
+            seen = KeysSeen(holder, "children", (), [subjects.names[row]], [0], [_ANY])
+            why_unknown = view.sight.why_unknown((subject,), attribution)
+            why = f"{template}, declared by {link.link.origin}"
+            if finding := _stripped(view, seen, 0, (subject,), attribution, why_unknown, why):
+                yield finding
 
 
 def _owner_gone(view: View) -> Iterator[Finding]:
@@ -121,17 +146,13 @@ def _why_not_served(group: str, kind: str, view: View) -> str:
 
 def _owner_stripped(view: View) -> Iterator[Finding]:
     groups = _groups(view)
-    told: set[tuple[Kind, str, str]] = set()
     for result in infer_dependents(view.snapshot, groups, view.index):
         for item in result.lost:
             attribution = item.attribution
             why = f"{attribution.template}: {attribution.support} belong to a live subject here"
             if finding := _stripped(view, result.seen, item.index, item.subjects, attribution, item.why_unknown, why):
-                told.add((finding.key.holder.kind, finding.key.holder.namespace, finding.key.holder.name))
                 yield finding
     for seen, lost in named_after(groups, view.index):
-        if (seen.holder.kind, seen.holder.namespace, seen.keys[lost.index]) in told:
-            continue
         subjects = tuple(Subject(kind, "", lost.subject) for kind in lost.kinds)
         attribution = Attribution(
             lost.template, lost.kinds, Certainty.INFERRED, lost.support, 0.0, 1.0, "cluster", (lost.why,)
@@ -156,7 +177,7 @@ def _stripped(
     uses = view.snapshot.uses_of_object(holder)
     if uses.keys or uses.whole or seen.sizes[index]:
         return None
-    named = " or ".join(map(str, subjects))
+    named = " or ".join(dict.fromkeys(map(str, subjects)))
     searched = [] if why_unknown else [view.sight.searched(subject, attribution.scope) for subject in subjects]
     return Finding(
         analysis="orphaned-child",

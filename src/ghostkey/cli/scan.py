@@ -43,7 +43,7 @@ SEVERITIES = ("info", "warning", "critical")
     "subjects",
     multiple=True,
     metavar="KIND=TEMPLATE",
-    help="Declare what keys are written for: 'tenants={namespace}.{name}'.",
+    help="Declare what keys, or whole objects, are for: 'tenants={namespace}.{name}', 'tenants={spec.slug}', 'secrets:tenants={name}-token'.",
 )
 @click.option("--kinds", multiple=True, metavar="KIND", help="Consider only these kinds as subjects (needs fewer rights).")
 @click.option("--holders", multiple=True, metavar="KIND", help="Look into configmaps or secrets only.")
@@ -97,6 +97,7 @@ def command(
         holders=api.holder_kinds(holders) if holders else api.Scope().holders,
         fields=tuple(parse_fields(fields)),
         subject_kinds=kinds,
+        known_by=api.known_by(subjects),
     )
     progress = ProgressLine()
     if client is None:

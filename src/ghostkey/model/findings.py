@@ -43,6 +43,7 @@ class Subject:
     def __str__(self) -> str:
         return (
             f"{self.kind.kind} "
+            + (f"with {self.kind.known_by} " if self.kind.known_by else "")
             + (f"{self.namespace}/" if self.namespace else "")
             + (self.name or self.uid or "that its value names")
         )

@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind as discovery names it. `resource` is the plural in URLs; `namespaced` says whether objects have a namespace."""
+    """A kind as discovery names it. `resource` is the plural in URLs; `namespaced` says whether objects have a namespace.
+
+    `known_by` is what its objects go by where that is not their name: `{spec.slug}`.
+    """
 
     group: str
     version: str
@@ -16,6 +19,7 @@ class Kind:
     namespaced: bool
     short_names: tuple[str, ...] = field(default=(), compare=False)
     singular: str = field(default="", compare=False)
+    known_by: str = ""
 
     @property
     def qualified(self) -> str:

@@ -43,12 +43,23 @@ def divide(sheets: Sequence[Sheet], twins: Sequence[Twin], sizes: Sequence[int])
     parts, rest = _split(sheets, list(range(len(sheets))), list(twins), sizes, 0)
     if not parts:
         return [Divided("", rest)]
+    _shorten(parts)
     for part in parts:
         part.shared += rest
     if any(sizes[number] for number in rest):
         beside = [number for part in parts for number in part.own]
         parts.append(Divided("beside them", rest, beside))
     return parts
+
+
+def _shorten(parts: list[Divided]) -> None:
+    """Leaves out of their names what leads to all of them."""
+    paths = [part.name.split("/") for part in parts]
+    common = 0
+    while all(len(path) > common + 1 and path[common] == paths[0][common] for path in paths):
+        common += 1
+    for part, path in zip(parts, paths, strict=True):
+        part.name = "/".join(path[common:])
 
 
 def _split(

@@ -68,14 +68,14 @@ class PassedOver:
         total = sum(self._counts.values())
         if not total:
             return []
-        sorts = ", ".join(f"{count} {sort}" for sort, count in self._counts.most_common())
+        sorts = ", ".join(f"{sort} ({count})" for sort, count in self._counts.most_common())
         example = self._examples[self._counts.most_common(1)[0][0]]
         notes = [Note(f"{total:,} documents are no Kubernetes objects and were passed over: {sorts}; for example {example}")]
         chart = self._charts[0] if self._charts else self._chart_of_template()
         if chart:
             notes.append(Note(f"charts are not rendered: helm template {_word(chart)} | ghostkey scan --from -"))
         if self._overlays:
-            overlay = max(self._overlays, key=lambda folder: (bool(self.bases.get(folder)), folder))
+            overlay = max(self._overlays, key=lambda folder: any(".." in base for base in self.bases.get(folder, ())))
             notes.append(Note(f"overlays are not rendered: kubectl kustomize {_word(overlay)} | ghostkey scan --from -"))
         return notes
 

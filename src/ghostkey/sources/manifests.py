@@ -13,6 +13,7 @@ When it is wrong
 from __future__ import annotations
 
 import hashlib
+import os.path
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,6 +25,7 @@ from ghostkey.kube.objects import MapObject, Metadata
 from ghostkey.kube.pods import has_pod_spec, key_uses
 from ghostkey.model.errors import SourceDamaged, place_of
 from ghostkey.model.events import Event, Gap, KeysSeen, KeyUse, KindsKnown, Note, Owner, Part, SubjectDetail, SubjectsSeen
+from ghostkey.model.expressions import rendered
 from ghostkey.model.refs import CONFIG_MAPS, NAMESPACES, SECRETS, Kind
 from ghostkey.sources._documents import Documents
 from ghostkey.sources._extent import Extent
@@ -59,6 +61,7 @@ class _Entry:
     detail: SubjectDetail | None
     events: list[KeysSeen | KeyUse]
     where: str
+    known_by: tuple[tuple[str, str], ...] = ()  # (expression, what it makes of the object)
 
 
 @dataclass(slots=True)
@@ -93,6 +96,7 @@ class Manifests:
         pages = list(self._pages.values())
         parts = divide([page.sheet for page in pages], _twins(pages), [len(page.entries) for page in pages])
         for part in parts:
+            self._add_bases(part, pages)
             yield from self._part(part, pages)
         yield Part("")
         yield from self._notes(parts)
@@ -149,8 +153,9 @@ class Manifests:
             Owner(ref.api_version, ref.kind, ref.name, ref.uid, bool(ref.controller)) for ref in metadata.owner_references or ()
         )
         detail = subject_detail(metadata) if kind in (CONFIG_MAPS, SECRETS) else None
+        known_by = tuple((text, rendered(text, item)) for word, text in self._scope.known_by if kind.answers_to(word))
         page.entries[spot] = _Entry(
-            kind, metadata.namespace or "", metadata.name, metadata.uid or "", identity, owners, detail, events, where
+            kind, metadata.namespace or "", metadata.name, metadata.uid or "", identity, owners, detail, events, where, known_by
         )  # fmt: skip
 
     def _define(self, item: dict[str, Any]) -> None:
@@ -177,11 +182,12 @@ class Manifests:
 
     def _part(self, part: Divided, pages: list[_Page]) -> Iterator[Event]:
         held: dict[_Spot, set[str]] = {}
+        yield Part(part.name)
+        yield from self._subjects([pages[number] for number in part.own], held, with_maps=True)
         if part.name:
             yield Part(part.name, is_shared=True)
             yield from self._subjects([pages[number] for number in part.shared], held, with_maps=False)
-        yield Part(part.name)
-        yield from self._subjects([pages[number] for number in part.own], held, with_maps=True)
+            yield Part(part.name)
         every = [pages[number] for number in (*part.own, *part.shared)]
         empty = [(sheet, self._known(*of)) for sheet, of in self._empty]
         definitions = [kind for key, kind in self._definitions.items()]
@@ -193,6 +199,23 @@ class Manifests:
         coverage = list(extent.coverage(live, empty))
         yield KindsKnown(tuple(extent.kinds))
         yield from coverage
+        for word, text in self._scope.known_by:
+            yield from (
+                replace(found, kind=replace(found.kind, known_by=text)) for found in coverage if found.kind.answers_to(word)
+            )
+
+    def _add_bases(self, part: Divided, pages: list[_Page]) -> None:
+        """What the kustomizations of a part build upon belongs to it too."""
+        own = [pages[number].sheet.where for number in part.own] if part.name else []
+        for folder, references in self._documents.passed_over.bases.items() if own else ():
+            if not any(where.startswith(f"{folder}/") for where in own):
+                continue
+            bases = tuple(os.path.normpath(os.path.join(folder, reference)) for reference in references)
+            for number, page in enumerate(pages):
+                if number not in part.own and any(
+                    page.sheet.where == base or page.sheet.where.startswith(f"{base}/") for base in bases
+                ):
+                    part.shared.append(number)
 
     def _subjects(self, pages: Iterable[_Page], held: dict[_Spot, set[str]], *, with_maps: bool) -> Iterator[Event]:
         batches: dict[Kind, SubjectsSeen] = {}
@@ -212,6 +235,11 @@ class Manifests:
                     else:
                         yield event
                 _add(batches.setdefault(entry.kind, SubjectsSeen(entry.kind, [], [], [])), entry)
+                for text, name in entry.known_by:
+                    kind = replace(entry.kind, known_by=text)
+                    batch = batches.setdefault(kind, SubjectsSeen(kind, [], [], []))
+                    if name:
+                        _add(batch, replace(entry, name=name, uid="", owners=(), detail=None))
         for kind, batch in batches.items():
             if (kind.group, kind.resource) not in NOT_SUBJECTS:
                 yield batch

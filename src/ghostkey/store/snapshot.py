@@ -18,7 +18,7 @@ from ghostkey.model.events import (
     SubjectDetail,
     SubjectsSeen,
 )
-from ghostkey.model.refs import Kind, ObjectRef
+from ghostkey.model.refs import NAMESPACES, Kind, ObjectRef
 
 
 @dataclass(slots=True)
@@ -62,6 +62,18 @@ class Subjects:
             self.owners[first + row] = owners
         for row, detail in seen.details.items():
             self.details[first + row] = detail
+
+    def has(self, kind: Kind) -> bool:
+        """Whether any object of the kind was seen."""
+        number = self._kind_numbers.get(kind)
+        return number is not None and any(batch and held == number for held, batch in self._batches)
+
+    @property
+    def all_namespaces(self) -> set[str]:
+        """Namespaces in which something was seen, and those that are objects themselves."""
+        number = self._kind_numbers.get(NAMESPACES, -1)
+        named = {self.names[row] for held, batch in self._batches if held == number for row in batch}
+        return named | set(self.namespaces) - {""}
 
     def rows_by_kind(self) -> dict[int, list[int]]:
         """Rows of each kind that has any, by its number."""
