@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from ghostkey.sources._sheets import Sheet
 
 CHILDREN_COMPARED = 16  # folders that have one object in common, beyond which a pair more tells nothing new
+PATH_OF_A_FILE = 2  # its name, and the number of the list in it
+UNLIKE = 0.1  # which share of it differs, without UIDs to tell
 PARALLEL = 0.5  # which share of what a folder holds is there again, in folders that are for the same thing
 
 
@@ -58,8 +60,11 @@ def _shorten(parts: list[Divided]) -> None:
     common = 0
     while all(len(path) > common + 1 and path[common] == paths[0][common] for path in paths):
         common += 1
+    files = [path[common:-1] for path in paths]
     for part, path in zip(parts, paths, strict=True):
-        part.name = "/".join(path[common:])
+        # the number of a list in its file is needed only where the file has several parts
+        is_alone = path[-1].isdigit() and len(path) > common + 1 and "." in path[-2] and files.count(path[common:-1]) == 1
+        part.name = "/".join(path[common : -1 if is_alone else None])
 
 
 def _split(
@@ -75,7 +80,9 @@ def _split(
     if len(children) == 1:
         return _split(sheets, numbers, twins, sizes, depth + 1)
     child_of = {number: child for child, held in children.items() for number in held}
-    groups = _groups(list(children), child_of, twins, {child: sum(sizes[n] for n in held) for child, held in children.items()})
+    files = {child for child, held in children.items() if all(len(sheets[n].path) - depth == PATH_OF_A_FILE for n in held)}
+    weights = {child: sum(sizes[n] for n in held) for child, held in children.items()}
+    groups = _groups(list(children), child_of, twins, weights, files)
     parts: list[Divided] = []
     rest: list[int] = []
     for names, has_conflict in groups:
@@ -107,7 +114,7 @@ def _within(twin: Twin, here: set[int]) -> Twin | None:
 
 
 def _groups(
-    children: list[str], child_of: dict[int, str], twins: Sequence[Twin], sizes: dict[str, int]
+    children: list[str], child_of: dict[int, str], twins: Sequence[Twin], sizes: dict[str, int], files: set[str]
 ) -> list[tuple[list[str], bool]]:
     """Children that belong together, and whether they stand against another group."""
     same: Counter[tuple[str, str]] = Counter()
@@ -125,10 +132,13 @@ def _groups(
                 by_uid[left, right] += twin.has_uid
 
     def differ(pair: tuple[str, str]) -> bool:
-        if other[pair] <= same[pair]:
-            return False  # one cluster at two moments, with a Pod made again in between
-        # without UIDs the same name twice is chance, unless the folders hold the same things throughout
-        return bool(by_uid[pair]) or other[pair] + same[pair] >= PARALLEL * min(sizes[pair[0]], sizes[pair[1]])
+        both = other[pair] + same[pair]
+        if by_uid[pair]:
+            return other[pair] > same[pair]  # else it is one cluster at two moments, in which something was made again
+        # without UIDs the same name twice is chance, unless both hold the same things throughout; one object in each of two
+        # files beside one another is a patch
+        is_alike = both >= PARALLEL * min(sizes[pair[0]], sizes[pair[1]])
+        return is_alike and other[pair] >= UNLIKE * both and (both > 1 or files.isdisjoint(pair))
 
     group = {child: child for child in children}
 

@@ -176,6 +176,7 @@ class Manifests:
         named = ", ".join(map(str, self._paths))
         what, why = self._documents.passed_over.reason
         said = f": {what}: {why}" if what else ""
+        said += "".join(f"; {note.text}" for note in self._documents.passed_over.notes()[1:])
         return SourceDamaged(f"no Kubernetes objects in {named}{said}", "give .yaml or .json files, folders or archives")
 
     # parts
