@@ -130,6 +130,8 @@ def analyse(snapshot: Snapshot, links: Sequence[Link | ObjectLink] = (), only: S
             # of a dump, the cluster of a holder is the file that it is told apart by
             told = [dataclasses.replace(f, origin=origin) if (origin := _origin(part, f)) else f for f in told]
         found += told
+        if part is not snapshot:
+            snapshot.gaps += part.gaps
     return sorted(found, key=_order)
 
 

@@ -38,11 +38,14 @@ class NamedAfter:
 
 def named_after(groups: Sequence[KeysSeen], index: SubjectIndex) -> Iterator[tuple[KeysSeen, NamedAfter]]:
     """Objects whose subject is gone. A group is of one maker in one namespace; `sizes` of those that have owners is 1."""
+    worthy = _made_up_kinds(index)
+    if not worthy:
+        return
     gone: dict[tuple[Kind, str], dict[str, NamedAfter]] = {}
     told: set[tuple[int, int]] = set()
     for seen in groups:
         known = gone.setdefault((seen.holder.kind, seen.holder.namespace), {})
-        for lost in _lost(seen, index):
+        for lost in _lost(seen, worthy, index):
             known.setdefault(lost.subject, lost)
             if not seen.sizes[lost.index] and (id(seen), lost.index) not in told:
                 told.add((id(seen), lost.index))
@@ -53,9 +56,20 @@ def named_after(groups: Sequence[KeysSeen], index: SubjectIndex) -> Iterator[tup
                 yield seen, lost
 
 
-def _lost(seen: KeysSeen, index: SubjectIndex) -> Iterator[NamedAfter]:
-    for (prefix, suffix), by_kind in _forms(seen, index).items():
-        kinds = tuple(kind for kind, live in by_kind.items() if _is_enough(kind, live, index))
+def _made_up_kinds(index: SubjectIndex) -> dict[int, int]:
+    """Custom kinds whose objects' names a machine made up → how many different names there are."""
+    found = {}
+    for kind in index.kind_sizes:
+        if is_custom(index.subjects.kinds[kind]):
+            names = {index.subjects.names[row] for row in index.rows_of(kind)}
+            if len(names) >= LEAST_LIVE and sum(map(_is_made_up, names)) >= MADE_UP * len(names):
+                found[kind] = len(names)
+    return found
+
+
+def _lost(seen: KeysSeen, worthy: dict[int, int], index: SubjectIndex) -> Iterator[NamedAfter]:
+    for (prefix, suffix), by_kind in _forms(seen, worthy, index).items():
+        kinds = tuple(kind for kind, live in by_kind.items() if len(live) >= max(LEAST_LIVE, KEYED * worthy[kind]))
         if not kinds:
             continue
         live = set().union(*(by_kind[kind] for kind in kinds))
@@ -74,7 +88,7 @@ def _lives(name: str, dependents: Kind, index: SubjectIndex) -> bool:
     return any(index.subjects.kind(row) != dependents for row in index.all_named(name))
 
 
-def _forms(seen: KeysSeen, index: SubjectIndex) -> dict[tuple[str, str], dict[int, set[str]]]:
+def _forms(seen: KeysSeen, worthy: dict[int, int], index: SubjectIndex) -> dict[tuple[str, str], dict[int, set[str]]]:
     """What stands around names of live custom resources → their kinds → the names."""
     forms: dict[tuple[str, str], dict[int, set[str]]] = {}
     subjects = index.subjects
@@ -84,7 +98,7 @@ def _forms(seen: KeysSeen, index: SubjectIndex) -> dict[tuple[str, str], dict[in
         for prefix, core, suffix in _cuts(name):
             for row in index.named(core):
                 kind = subjects.kind_of[row]
-                if subjects.names[row] == core and is_custom(subjects.kinds[kind]) and subjects.kinds[kind] != seen.holder.kind:
+                if subjects.names[row] == core and kind in worthy:
                     forms.setdefault((prefix, suffix), {}).setdefault(kind, set()).add(core)
     return forms
 
@@ -96,13 +110,6 @@ def _cuts(name: str) -> Iterator[tuple[str, str, str]]:
         piece = name[begin + 1 : end]
         if len(piece) >= 3:
             yield name[: begin + 1], piece, name[end:]
-
-
-def _is_enough(kind: int, live: set[str], index: SubjectIndex) -> bool:
-    population = {index.subjects.names[row] for row in index.rows_of(kind)}
-    if len(live) < LEAST_LIVE or len(live) < KEYED * len(population):
-        return False
-    return sum(map(_is_made_up, live)) >= MADE_UP * len(live)
 
 
 def _is_made_up(name: str) -> bool:

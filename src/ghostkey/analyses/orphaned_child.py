@@ -1,13 +1,16 @@
 """Dependents whose owner is gone.
 
 What it finds
-    An object all of whose owners are gone and that garbage collection has not taken; and a Secret or ConfigMap without
-    ownerReferences whose siblings, named by the same template, each belong to a live object, while its own is gone.
+    An object all of whose owners are gone and that garbage collection has not taken, or will never take because the owner's
+    kind is not served any more; and a Secret or ConfigMap without ownerReferences whose siblings, named by the same
+    template, each belong to a live object, while its own is gone. `--subject 'secrets:clusters={name}-kubeconfig'` declares
+    such a template. Where names are made up by a machine, two live siblings tell of many that are gone.
 Why it matters
     A webhook that strips ownerReferences, or a Reconcile that returns on DeletionTimestamp, leaves one child for every
     subject that ever lived; for Secrets, with working credentials.
 When it is wrong
-    For a moment after an owner is deleted, until garbage collection comes by.
+    For a moment after an owner is deleted, until garbage collection comes by. In a dump, only owners whose kind was listed
+    in their namespace are looked for; a tree of manifests proves nothing.
 Example
     Secrets `tenant-{name}-credentials` for 30 Tenants, and ten more for Tenants that are gone.
 Source

@@ -26,7 +26,8 @@ def declared(text: str) -> Declared:
     """The parts of a template as a person wrote it; what has no fields but {namespace}, {name} and {uid} stays as it is."""
     fields = list(FIELD.finditer(text))
     words = [found[1] for found in fields]
-    if not fields or (set(words) <= PLAIN and len(words) < 3):
+    # a field is in something: {slug} alone is a slip of the pen
+    if (not any("." in word for word in words) and len(words) < 3) or not all(word in PLAIN or "." in word for word in words):
         return Declared(text)
     first, last = fields[0], fields[-1]
     if len(fields) > 1 and words.count("namespace") == 1:

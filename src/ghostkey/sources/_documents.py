@@ -213,10 +213,11 @@ class Documents:
             self.pass_over(where, document, what, "expected apiVersion and kind")
 
     def _unreadable(self, where: str, what: str, error: UnreadableError) -> None:
-        """What does not decode is a gap, unless nothing in the file says that it is for Kubernetes."""
+        """What does not decode is a gap, unless it came with a folder and nothing in the file says that it is for Kubernetes."""
         line = f" at line {error.line}" if error.line else ""
         is_ours = b"apiVersion" in self._content and not is_template(self._content)
-        if is_ours or isinstance(error, TooMuchError):
+        is_named = any(where == str(path) for path in self._paths) or where == "standard input"
+        if is_ours or is_named or isinstance(error, TooMuchError):
             self.note(what, f"{error}{line}")
         else:
             self.pass_over(where, None, what, f"{error}{line}")

@@ -98,7 +98,9 @@ class Extent:
             return
         self.kinds[kind] = None
         name = kind.qualified
-        asked = any(sheet.spot.tool == TROUBLESHOOT for sheet in self._sheets) and not {name, "crdList"} & set(self._refused)
+        asked = any(sheet.is_list and sheet.spot.tool == TROUBLESHOOT for sheet in self._sheets) and not {name, "crdList"} & set(
+            self._refused
+        )
         if asked and not kind.namespaced:
             self._everywhere.add(kind)
         elif asked:
@@ -127,7 +129,8 @@ class Extent:
         if self._live & IMMORTAL and any(sheet.spot.tool != GATHERED or sheet.is_list for sheet in holding):
             return ""
         lists = [sheet for sheet in holding if sheet.is_list and sheet.spot.tool != TROUBLESHOOT]
-        loose = [sheet for sheet in holding if not sheet.spot.tool]
+        # what Git has of them is what somebody declared
+        loose = [sheet for sheet in holding if not sheet.spot.tool and (sheet.has_uids or sheet.is_list)]
         if any(sheet.of[1] == "Namespace" for sheet in lists) or ((lists or loose) and len(self._live) >= LEAST_NAMED):
             return ""
         if loose and len(self._live) > 1 and not any(sheet.is_list for sheet in loose):

@@ -21,12 +21,21 @@ PARALLEL = 0.5  # which share of what a folder holds is there again, in folders 
 
 @dataclass(slots=True)
 class Divided:
-    """One part: its own sheets, by number, and those that live there as well as elsewhere. `has_uids`: it is a cluster."""
+    """One part: its own sheets, by number, and those that live there as well as elsewhere.
+
+    `has_uids`: it is a cluster. `root` is what the paths of its sheets begin with.
+    """
 
     name: str
     own: list[int]
     shared: list[int] = field(default_factory=list)
     has_uids: bool = False
+    root: tuple[str, ...] = ()
+
+    def is_for(self, sheet: Sheet, parts: Sequence[Divided]) -> bool:
+        """Whether a sheet without objects is of this part: it lies within it, or within none."""
+        held = [part.root for part in parts if part.root and sheet.path[: len(part.root)] == part.root]
+        return not held or self.root == max(held, key=len)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +109,7 @@ def _split(
         if has_conflict:
             path = sheets[children[names[0]][0]].path[: depth + 1]
             uids = any(twin.has_uid and len(set(twin.sheets) & set(left)) for twin in twins)
-            parts.append(Divided("/".join(path), left, [number for part in inside for number in part.own], uids))
+            parts.append(Divided("/".join(path), left, [number for part in inside for number in part.own], uids, path))
         else:
             rest += left
     return parts, rest

@@ -106,9 +106,10 @@ class Sheet:
     def why_cut(self) -> str:
         """Why a list may not hold all there is; empty when it does.
 
-        A selector leaves its trace: everything has one label. Of a single kind, labels of makers are such by nature.
+        A selector leaves its trace: everything has one label. Of a single kind, labels of makers are such by nature. Tools
+        that collect a cluster select nothing.
         """
-        if self.cut or self.count < 2 or not self._shared:
+        if self.cut or self.count < 2 or not self._shared or self.spot.tool:
             return self.cut
         telling = sorted(name for name in self._shared if len(self.kinds) > 1 or not _MAKERS.match(name))
         if not telling:

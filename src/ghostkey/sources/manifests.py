@@ -12,7 +12,6 @@ When it is wrong
 
 from __future__ import annotations
 
-import hashlib
 import os.path
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -32,16 +31,19 @@ from ghostkey.sources._extent import Extent
 from ghostkey.sources._maps import MapReader, read_map_field, subject_detail
 from ghostkey.sources._parts import Divided, Twin, divide
 from ghostkey.sources._sheets import Sheet
-from ghostkey.sources._values import encoded
+from ghostkey.sources._values import encoded as as_json
+from ghostkey.sources._written import (
+    CLUSTER_SCOPED,
+    digest,
+    encoded,
+    kind_of_manifest,
+    plural,
+    selects,
+    texts,
+    without_managed_fields,
+)
 from ghostkey.sources.live_cluster import NOT_SUBJECTS, Progress, Scope
 
-_CLUSTER_SCOPED = {
-    "Namespace", "Node", "PersistentVolume", "CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding",
-    "StorageClass", "PriorityClass", "APIService", "IngressClass", "ValidatingWebhookConfiguration",
-    "MutatingWebhookConfiguration", "CSIDriver", "CSINode", "RuntimeClass", "VolumeAttachment", "FlowSchema",
-    "PriorityLevelConfiguration", "CertificateSigningRequest",
-}  # fmt: skip
-_IRREGULAR = {"Endpoints": "endpoints", "NetworkPolicy": "networkpolicies", "Ingress": "ingresses"}
 # what comes and goes by itself: another UID under the same name is no other cluster
 _PASSING = {"Pod", "ReplicaSet", "Job", "Lease", "Event", "EndpointSlice", "ControllerRevision", "Endpoints"}
 PARTS_NAMED = 6
@@ -97,7 +99,7 @@ class Manifests:
         parts = divide([page.sheet for page in pages], _twins(pages), [len(page.entries) for page in pages])
         for part in parts:
             self._add_bases(part, pages)
-            yield from self._part(part, pages)
+            yield from self._part(part, parts, pages)
         yield Part("")
         yield from self._notes(parts)
         yield from reader.gaps()
@@ -111,7 +113,7 @@ class Manifests:
                 continue
             try:
                 kind = kind_of_manifest(item, self._kinds)
-                metadata = msgspec.convert(_without_managed_fields(item["metadata"]), Metadata, strict=False)
+                metadata = msgspec.convert(without_managed_fields(item["metadata"]), Metadata, strict=False)
             except (msgspec.ValidationError, ValueError) as error:
                 said = (f"an object in {where} is not a Kubernetes object", str(error))
                 if sheet.is_list:
@@ -133,7 +135,7 @@ class Manifests:
         if page is None:
             page = self._pages[id(sheet)] = _Page(sheet)
         spot = (kind.qualified, metadata.namespace or "", metadata.name)
-        identity = metadata.uid or _digest(item)
+        identity = metadata.uid or digest(item)
         if (held := page.entries.get(spot)) is not None:
             self._documents.note_again()  # must-gathers hold lists and single files
             self._unlike += held.identity != identity
@@ -181,7 +183,7 @@ class Manifests:
 
     # parts
 
-    def _part(self, part: Divided, pages: list[_Page]) -> Iterator[Event]:
+    def _part(self, part: Divided, parts: list[Divided], pages: list[_Page]) -> Iterator[Event]:
         held: dict[_Spot, set[str]] = {}
         yield Part(part.name)
         yield from self._subjects([pages[number] for number in part.own], held, with_maps=True)
@@ -190,7 +192,7 @@ class Manifests:
             yield from self._subjects([pages[number] for number in part.shared], held, with_maps=False)
             yield Part(part.name)
         every = [pages[number] for number in (*part.own, *part.shared)]
-        empty = [(sheet, self._known(*of)) for sheet, of in self._empty]
+        empty = [(sheet, self._known(*of)) for sheet, of in self._empty if part.is_for(sheet, parts)]
         definitions = [kind for key, kind in self._definitions.items()]
         seen = {(kind.group, kind.kind) for page in every for kind in page.sheet.kinds}
         missing = [kind for kind in definitions if (kind.group, kind.kind) not in seen]
@@ -251,7 +253,7 @@ class Manifests:
         found = self._kinds.get((group, name)) or self._definitions.get((group, name))
         if group == "" and name in ("ConfigMap", "Secret"):
             return CONFIG_MAPS if name == "ConfigMap" else SECRETS
-        return found or Kind(group, version, name, _plural(name), name not in _CLUSTER_SCOPED)
+        return found or Kind(group, version, name, plural(name), name not in CLUSTER_SCOPED)
 
     def _notes(self, parts: list[Divided]) -> Iterator[Event]:
         yield from self._documents.passed_over.notes()
@@ -286,21 +288,21 @@ class Manifests:
             return False
         if scope.names and (kind, metadata.name) not in scope.names:
             return False
-        return not scope.selector or _selects(scope.selector, metadata.labels or {})
+        return not scope.selector or selects(scope.selector, metadata.labels or {})
 
     def _read_holder(self, reader: MapReader, kind: Kind, item: dict[str, Any], where: str) -> Iterator[KeysSeen]:
         managed = item["metadata"].get("managedFields")
         try:
             if kind == SECRETS and item.get("stringData"):
-                item = {**item, "data": (_texts(item.get("data")) or {}) | _encoded(item["stringData"])}
-            cleaned = {**item, "data": _texts(item.get("data")), "binaryData": _texts(item.get("binaryData"))}
-            cleaned["metadata"] = _without_managed_fields(item["metadata"])
+                item = {**item, "data": (texts(item.get("data")) or {}) | encoded(item["stringData"])}
+            cleaned = {**item, "data": texts(item.get("data")), "binaryData": texts(item.get("binaryData"))}
+            cleaned["metadata"] = without_managed_fields(item["metadata"])
             converted = msgspec.convert(cleaned, MapObject, strict=False)
         except (msgspec.ValidationError, ValueError) as error:
             self._documents.note(f"a {kind.kind} in {where} is not as the API defines it", str(error))
             return
         if managed:
-            converted.metadata.managed_fields = msgspec.Raw(encoded(managed))
+            converted.metadata.managed_fields = msgspec.Raw(as_json(managed))
         yield from reader.read(kind, converted)
 
     # objects
@@ -313,34 +315,6 @@ class Manifests:
     def gaps(self) -> list[Gap]:
         """What could not be read so far."""
         return list(self._documents.all_gaps())
-
-
-def kind_of_manifest(item: dict[str, Any], known: dict[tuple[str, str], Kind]) -> Kind:
-    """The kind of a decoded object; raises ValueError when it is none. `known` keeps the kinds of one dump."""
-    api_version, name = item.get("apiVersion"), item.get("kind")
-    metadata = item.get("metadata")
-    if not isinstance(api_version, str) or not isinstance(name, str) or not isinstance(metadata, dict):
-        raise ValueError("no apiVersion, kind or metadata")
-    if not isinstance(metadata.get("name"), str):
-        raise ValueError(f"a {name} without a name")
-    group, _, version = api_version.rpartition("/")
-    found = known.get((group, name))
-    namespaced = bool(metadata.get("namespace")) or (found.namespaced if found else name not in _CLUSTER_SCOPED)
-    if group == "" and name in ("ConfigMap", "Secret"):
-        return CONFIG_MAPS if name == "ConfigMap" else SECRETS
-    if found is None or found.namespaced != namespaced:
-        if not metadata.get("namespace"):
-            namespaced = False
-        found = known[group, name] = Kind(group, version, name, _plural(name), namespaced)
-    return found
-
-
-def _digest(item: dict[str, Any]) -> str:
-    """What tells objects without UIDs apart: their content."""
-    try:
-        return hashlib.blake2b(msgspec.json.encode(item), digest_size=12).hexdigest()
-    except (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError):
-        return ""  # what cannot be written is taken for the same
 
 
 def _twins(pages: list[_Page]) -> list[Twin]:
@@ -370,63 +344,3 @@ def _add(batch: SubjectsSeen, entry: _Entry) -> None:
         batch.owners[row] = entry.owners
     if entry.detail is not None:
         batch.details[row] = entry.detail
-
-
-def _without_managed_fields(metadata: dict[str, Any]) -> dict[str, Any]:
-    """Metadata that converts: managedFields are decoded here already, while the type wants their bytes."""
-    return {key: value for key, value in metadata.items() if key != "managedFields"}
-
-
-def _plural(kind: str) -> str:
-    if kind in _IRREGULAR:
-        return _IRREGULAR[kind]
-    word = kind.lower()
-    if word.endswith("y") and word[-2:-1] not in "aeiou":
-        return word[:-1] + "ies"
-    return word + ("es" if word.endswith(("s", "x", "ch", "sh")) else "s")
-
-
-def _texts(data: Any) -> dict[str, str] | None:
-    """`data` with every key and value as text: a hand-written manifest may have numbers, booleans and nulls there."""
-    if data is None:
-        return None
-    if not isinstance(data, dict):
-        raise ValueError(f"data is a {type(data).__name__}, not a map")
-    return {str(key): _text(value) for key, value in data.items()}
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, bytes):
-        return value.decode(errors="replace")
-    return str(value)
-
-
-def _encoded(strings: Any) -> dict[str, str]:
-    import base64
-
-    pairs = _texts(strings) or {}
-    return {key: base64.b64encode(value.encode("utf-8", "surrogatepass")).decode() for key, value in pairs.items()}
-
-
-def _selects(selector: str, labels: dict[str, str]) -> bool:
-    """Whether labels match `a=b,c!=d,e,!f`; set-based terms are the API server's business."""
-    for term in filter(None, (part.strip() for part in selector.split(","))):
-        if "!=" in term:
-            name, _, value = term.partition("!=")
-            holds = labels.get(name.strip()) != value.strip()
-        elif "=" in term:
-            name, _, value = term.replace("==", "=").partition("=")
-            holds = labels.get(name.strip()) == value.strip()
-        elif term.startswith("!"):
-            holds = term[1:].strip() not in labels
-        else:
-            holds = term in labels
-        if not holds:
-            return False
-    return True

@@ -23,6 +23,7 @@ class Sight:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
+        self._spaces: dict[Kind, set[str]] = {}
         # A kind that could not be listed at all may hold any missing subject: what is only inferred is then unknown.
         narrowed = {kind.qualified for kind in snapshot.coverage}
         self._blind = [gap for gap in snapshot.gaps if gap.kind and gap.kind not in narrowed]
@@ -98,8 +99,10 @@ class Sight:
         return f"LIST {subject.kind.qualified} {where} did not find {subject}"
 
     def _spaces_of(self, kind: Kind) -> set[str]:
-        subjects = self._snapshot.subjects
-        return {namespace for row, namespace in enumerate(subjects.namespaces) if subjects.kind(row) == kind}
+        if kind not in self._spaces:
+            subjects = self._snapshot.subjects
+            self._spaces[kind] = {space for row, space in enumerate(subjects.namespaces) if subjects.kind(row) == kind}
+        return self._spaces[kind]
 
     @staticmethod
     def _where(coverage: Coverage) -> str:
