@@ -18,14 +18,17 @@ from typing import TYPE_CHECKING, Protocol
 
 from ghostkey.analyses import all_analyses
 from ghostkey.analyses._base import View
+from ghostkey.analyses._declared import ObjectLink, is_made_by
+from ghostkey.inference.infer import is_exempt
 from ghostkey.inference.results import Link
 from ghostkey.inference.template import parse_template
 from ghostkey.kube.client import ApiClient
 from ghostkey.kube.config import load_config
 from ghostkey.kube.discovery import resolve
 from ghostkey.kube.fields import writer_of
-from ghostkey.model.errors import GhostkeyError, UsageError
+from ghostkey.model.errors import GhostkeyError, NotFound, UsageError
 from ghostkey.model.events import Event, Gap, KeysSeen
+from ghostkey.model.expressions import declared
 from ghostkey.model.findings import Finding, Severity
 from ghostkey.model.refs import CONFIG_MAPS, SECRETS, Kind, ObjectRef
 from ghostkey.sources._asked import not_there
@@ -50,6 +53,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Candidates", "ClusterReceipts", "FileReceipts", "Finding", "Link", "Outcome", "Readded", "Restored", "Scope", "Severity",
     "Snapshot", "Wanted", "Watched", "analyse", "apply", "check_guards", "check_limits", "cluster", "collect", "confirm", "declared_links", "dry_run",
+    "known_by",
     "list_receipts", "load_config", "load_plan", "manifests", "missing", "parse_subject", "plan", "read_map", "renewed", "undo", "verify",
 ]  # fmt: skip
 
@@ -111,21 +115,37 @@ def missing(snapshot: Snapshot, scope: Scope, client: ApiClient | None = None) -
     return snapshot
 
 
-def analyse(snapshot: Snapshot, links: Sequence[Link] = (), only: Sequence[str] = ()) -> list[Finding]:
-    """Findings of all analyses (or those named), worst first, then by map and key. Raises UsageError for unknown names."""
+def analyse(snapshot: Snapshot, links: Sequence[Link | ObjectLink] = (), only: Sequence[str] = ()) -> list[Finding]:
+    """Findings of all analyses (or those named), worst first, then by map and key. Raises UsageError for unknown names.
+
+    Each of several clusters in a dump is judged by itself.
+    """
     analyses = all_analyses()
     for name in only:
         if name not in analyses:
             raise UsageError(f"no analysis is named {name!r}", f"known: {', '.join(sorted(analyses))}")
-    view = View(snapshot, [*links, *annotated_links(snapshot)])
-    found = [f for name, analysis in analyses.items() if not only or name in only for f in analysis.run(view)]
+    found: list[Finding] = []
+    for part in snapshot.parts or [snapshot]:
+        keyed = [link for link in links if isinstance(link, Link)]
+        view = View(part, [*keyed, *annotated_links(part)], [link for link in links if isinstance(link, ObjectLink)])
+        told = [f for name, analysis in analyses.items() if not only or name in only for f in analysis.run(view)]
+        if not snapshot.cluster:
+            # of a dump, the cluster of a holder is the file that it is told apart by
+            told = [dataclasses.replace(f, origin=origin) if (origin := _origin(part, f)) else f for f in told]
+        found += told
+        if part is not snapshot:
+            snapshot.gaps += part.gaps
     return sorted(found, key=_order)
+
+
+def _origin(part: Snapshot, finding: Finding) -> str:
+    return finding.key.holder.cluster or part.origin
 
 
 def _order(finding: Finding) -> tuple[object, ...]:
     holder = finding.key.holder
     spot = (holder.namespace, holder.kind.kind, holder.name, finding.key.field, finding.key.path, finding.key.key)
-    return (-finding.severity, finding.analysis, *spot)
+    return (-finding.severity, finding.origin, finding.analysis, *spot)
 
 
 def confirm(source: LiveCluster, findings: Sequence[Finding], wait: Callable[[float], None] = time.sleep) -> list[Finding]:
@@ -180,9 +200,19 @@ def _is_busy(seen: KeysSeen) -> bool:
 
 def with_writers(snapshot: Snapshot, findings: Sequence[Finding]) -> list[Finding]:
     """The findings with the writer of each key, for sources that keep managedFields."""
-    places = {_place(seen.holder, seen.field, seen.path): seen for seen in snapshot.maps}
-    asked = {finding.key.holder for finding in findings}
-    return [confirmed for finding in findings if (confirmed := _confirmed(finding, asked, places)) is not None]
+    named: list[Finding] = []
+    parts = {
+        part.origin: {_place(seen.holder, seen.field, seen.path): seen for seen in part.maps}
+        for part in [snapshot, *snapshot.parts]
+    }
+    for finding in findings:
+        holder = finding.key.holder
+        places = parts.get("" if holder.cluster else finding.origin, parts[""])
+        is_key = finding.key.field != "children"
+        confirmed = _confirmed(finding, {holder}, places) if is_key else finding
+        if confirmed is not None:
+            named.append(confirmed)
+    return named
 
 
 # declared links
@@ -190,19 +220,73 @@ def with_writers(snapshot: Snapshot, findings: Sequence[Finding]) -> list[Findin
 
 def parse_subject(text: str, kinds: tuple[Kind, ...], holder: ObjectRef | None = None, origin: str = "") -> Link:
     """The link that `tenants.demo={namespace}.{name}` declares; raises UsageError or GhostkeyError when it cannot."""
-    word, found, template = text.partition("=")
-    if not found or not word.strip():
-        raise UsageError(f"subject {text!r} is not KIND=TEMPLATE", "for example --subject 'tenants={namespace}.{name}'")
+    _, word, template = _subject_words(text)
+    parts = declared(template)
     spot = (holder.kind.kind, holder.namespace, holder.name) if holder else None
-    return Link(resolve(word.strip(), kinds), parse_template(template.strip()), spot, origin or f"--subject {text}")
+    kind = dataclasses.replace(resolve(word, kinds), known_by=parts.expression)
+    return Link(kind, parse_template(parts.template), spot, origin or f"--subject {text}")
 
 
-def declared_links(texts: Sequence[str], snapshot: Snapshot, holders: Sequence[ObjectRef] = ()) -> list[Link]:
-    """Links of `--subject`: for the maps named on the command line, or any map with a live match when none is named."""
-    links = []
+def _subject_words(text: str) -> tuple[str, str, str]:
+    """(kind of the objects that are named so, or nothing for keys; kind of the subjects; template)."""
+    words, found, template = text.partition("=")
+    objects, colon, word = words.rpartition(":")
+    if not found or not word.strip() or (colon and not objects.strip()):
+        hint = "for example --subject 'tenants={namespace}.{name}', or for whole objects 'secrets:tenants={name}-token'"
+        raise UsageError(f"subject {text!r} is not KIND=TEMPLATE", hint)
+    return objects.strip(), word.strip(), template.strip()
+
+
+def known_by(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """(kind, expression) of declared subjects that keys know by their fields, for the scope of a source."""
+    parts = [(word, declared(template).expression) for _, word, template in map(_subject_words, texts)]
+    return tuple(dict.fromkeys((word, expression) for word, expression in parts if expression))
+
+
+def declared_links(texts: Sequence[str], snapshot: Snapshot, holders: Sequence[ObjectRef] = ()) -> list[Link | ObjectLink]:
+    """Links of `--subject`: for the maps named on the command line, or any map with a live match when none is named.
+
+    Where nothing of the kind is left, that is any map whose keys all look so. Where a dump knows no such kind, that is a gap.
+    """
+    links: list[Link | ObjectLink] = []
     for text in texts:
-        links += [parse_subject(text, snapshot.kinds, holder) for holder in holders or [None]]  # type: ignore[list-item]
+        objects, _, _ = _subject_words(text)
+        try:
+            if objects:
+                link = parse_subject(text.partition(":")[2], snapshot.kinds, origin=f"--subject {text}")
+                links.append(ObjectLink(resolve(objects, tuple(dict.fromkeys((*snapshot.kinds, CONFIG_MAPS, SECRETS)))), link))
+                continue
+            found = [parse_subject(text, snapshot.kinds, holder) for holder in holders or [None]]  # type: ignore[list-item]
+        except NotFound:
+            if snapshot.cluster:
+                raise
+            why = "the dump holds no object, no list and no definition of such a kind"
+            snapshot.gaps.append(Gap(f"--subject {text}", why))
+            continue
+        if holders or snapshot.subjects.has(found[0].kind):
+            links += found
+        else:
+            links += _without_live(found[0], snapshot, text)
     return links
+
+
+def _without_live(link: Link, snapshot: Snapshot, text: str) -> list[Link | ObjectLink]:
+    """The link for each map that it must be about though nothing of the kind is left; a gap when no map is."""
+    found: list[Link | ObjectLink] = [
+        dataclasses.replace(link, holder=(seen.holder.kind.kind, seen.holder.namespace, seen.holder.name))
+        for seen in snapshot.maps
+        if not seen.path and not is_exempt(seen) and is_made_by(link.template, seen, snapshot.subjects.all_namespaces)
+    ]
+    if not found:
+        hint = f"ghostkey scan cm/NAME -n NAMESPACE --subject {text!r} looks into that one"
+        snapshot.gaps.append(
+            Gap(
+                f"--subject {text}",
+                f"no {link.kind.resource} are left, and no map shows by its keys that it is for them",
+                hint=hint,
+            )
+        )
+    return list(dict.fromkeys(found))
 
 
 def annotated_links(snapshot: Snapshot) -> list[Link]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tests.helpers import analyse, keys, secret, thing
+from ghostkey.testing import ControlPlane
+from tests.helpers import Program, analyse, keys, make_map, secret, thing
 
 LIVE, GONE = [f"shop-{n}" for n in range(7)], ["shop-30", "shop-31"]
 TENANTS = {name: thing("Tenant", name) for name in LIVE + GONE}
@@ -54,3 +55,31 @@ def test_child_in_use_is_not_flagged(tmp_path: Path) -> None:
     )
     found = analyse(tmp_path, [*alive(), pod, *(child(name) for name in LIVE + GONE)])
     assert keys(found, "orphaned-child") == {"tenant-shop-30-credentials"}
+
+
+def test_owner_of_a_kind_that_is_not_served_is_never_collected(own_control_plane: ControlPlane, tmp_path: Path) -> None:
+    """A CRD is deleted, and what an object of its kind owned in Secrets stays: garbage collection cannot look for the owner."""
+    control_plane, group = own_control_plane, "widgets.example.com"
+    crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    spec = {"group": group, "scope": "Namespaced", "names": {"kind": "Widget", "plural": "widgets"},
+            "versions": [{"name": "v1", "served": True, "storage": True, "schema": schema}]}  # fmt: skip
+    control_plane.request("POST", crds, {"metadata": {"name": f"widgets.{group}"}, "spec": spec})
+    control_plane.wait_until(lambda: control_plane.raw("GET", f"/apis/{group}/v1/widgets")[0] == 200, "the CRD is served")
+    reference = {"apiVersion": f"{group}/v1", "kind": "Widget", "name": "w", "uid": "0b3c7c0e-0000-4000-8000-000000000001"}
+    make_map(control_plane, "default", "w-token", {"token": "eA=="}, "secrets", metadata={"ownerReferences": [reference]})
+    program = Program(tmp_path / "state", control_plane.kubeconfig)
+    (served,) = [f for f in program.scan("-A")["findings"] if f["analysis"] == "orphaned-child"]
+    assert (served["name"], "never" in served["message"]) == ("w-token", False)
+    control_plane.request("DELETE", f"{crds}/widgets.{group}")
+    control_plane.wait_until(lambda: control_plane.raw("GET", f"/apis/{group}/v1/widgets")[0] == 404, "the CRD is gone")
+    (gone,) = [f for f in program.scan("-A")["findings"] if f["analysis"] == "orphaned-child"]
+    assert gone["name"] == "w-token"
+    assert "its kind too, so garbage collection never takes it" in gone["message"]
+
+
+def test_few_live_siblings_with_names_of_people_prove_nothing(tmp_path: Path) -> None:
+    """Words are chosen: `backup` and `staging` may be for anything."""
+    objects = [thing("Cluster", name) for name in ("north", "south")]
+    objects += [secret({"a": "b"}, f"{name}-login") for name in ("north", "south", "backup", "staging", "smtp")]
+    assert keys(analyse(tmp_path, objects)) == set()

@@ -6,12 +6,14 @@ import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from ghostkey.analyses._declared import ObjectLink
 from ghostkey.inference.index import SubjectIndex
 from ghostkey.inference.infer import infer
 from ghostkey.inference.results import Link, Lost, MapResult
 from ghostkey.model.events import KeysSeen
 from ghostkey.model.findings import Finding, Severity
 from ghostkey.model.refs import KeyRef
+from ghostkey.store.coverage import Sight
 from ghostkey.store.snapshot import Snapshot
 
 
@@ -21,11 +23,17 @@ class View:
 
     snapshot: Snapshot
     links: Sequence[Link] = field(default=())
+    object_links: Sequence[ObjectLink] = field(default=())
 
     @functools.cached_property
     def index(self) -> SubjectIndex:
         """Live objects by name and UID."""
         return SubjectIndex(self.snapshot.subjects)
+
+    @functools.cached_property
+    def sight(self) -> Sight:
+        """What the absence of an object proves."""
+        return Sight(self.snapshot)
 
     @functools.cached_property
     def inferred(self) -> list[MapResult]:
@@ -71,7 +79,7 @@ def severity_of(item: Lost) -> Severity:
     return Severity.INFO if item.state in {"suspect", "declared"} else Severity.WARNING
 
 
-def lost_finding(analysis: str, severity: Severity, result: MapResult, item: Lost, message: str) -> Finding:
+def lost_finding(view: View, analysis: str, severity: Severity, result: MapResult, item: Lost, message: str) -> Finding:
     """A finding about a key that lost its subject, with the chain of evidence that a person can follow."""
     seen, attribution = result.seen, item.attribution
     size = seen.sizes[item.index]
@@ -84,8 +92,7 @@ def lost_finding(analysis: str, severity: Severity, result: MapResult, item: Los
         shared += f": {attribution.support} live {kinds} have a key, {share}"
         if attribution.subject_coverage:
             shared += f", {attribution.subject_coverage:.0%} of the live {attribution.kinds[0].resource}"
-    where = f"in {attribution.scope}" if attribution.scope.startswith("namespace") else "in all namespaces"
-    searched = [f"LIST {subject.kind.qualified} {where} did not find {subject}" for subject in item.subjects]
+    searched = [] if item.why_unknown else [view.sight.searched(subject, attribution.scope) for subject in item.subjects]
     evidence = [f"key {key_ref(seen, item.index)!s}, {seen.field}, value of {size:,} bytes", shared]
     evidence += [text for text in attribution.evidence if attribution.certainty != "declared"]
     evidence += searched

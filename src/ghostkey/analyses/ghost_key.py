@@ -36,7 +36,7 @@ def _run(view: View) -> Iterator[Finding]:
         is_sure = item.state not in {"unknown", "suspect"}
         gone = "may be gone" if not is_sure else "is gone" if len(item.subjects) < 2 else "are gone"
         message = f"{subjects} {gone}" + (f"; {item.note}" if item.note else "")
-        yield lost_finding("ghost-key", severity_of(item), result, item, message)
+        yield lost_finding(view, "ghost-key", severity_of(item), result, item, message)
 
 
 ANALYSIS = Analysis(Severity.WARNING, _run)

@@ -1,13 +1,16 @@
 """Dependents whose owner is gone.
 
 What it finds
-    An object all of whose owners are gone and that garbage collection has not taken; and a Secret or ConfigMap without
-    ownerReferences whose siblings, named by the same template, each belong to a live object, while its own is gone.
+    An object all of whose owners are gone and that garbage collection has not taken, or will never take because the owner's
+    kind is not served any more; and a Secret or ConfigMap without ownerReferences whose siblings, named by the same
+    template, each belong to a live object, while its own is gone. `--subject 'secrets:clusters={name}-kubeconfig'` declares
+    such a template. Where names are made up by a machine, two live siblings tell of many that are gone.
 Why it matters
     A webhook that strips ownerReferences, or a Reconcile that returns on DeletionTimestamp, leaves one child for every
     subject that ever lived; for Secrets, with working credentials.
 When it is wrong
-    For a moment after an owner is deleted, until garbage collection comes by.
+    For a moment after an owner is deleted, until garbage collection comes by. In a dump, only owners whose kind was listed
+    in their namespace are looked for; a tree of manifests proves nothing.
 Example
     Secrets `tenant-{name}-credentials` for 30 Tenants, and ten more for Tenants that are gone.
 Source
@@ -16,13 +19,18 @@ Source
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from ghostkey.analyses._base import Analysis, View
+from ghostkey.analyses._declared import declared_lost
+from ghostkey.analyses._named_after import named_after
+from ghostkey.inference.index import canonical
 from ghostkey.inference.infer import infer_dependents
 from ghostkey.model.events import KeysSeen, Owner, Shape, SubjectDetail
-from ghostkey.model.findings import Finding, Severity, Subject
+from ghostkey.model.findings import Attribution, Certainty, Finding, Severity, Subject
 from ghostkey.model.refs import CONFIG_MAPS, SECRETS, KeyRef, Kind, ObjectRef
 
 _ANY = Shape("object")
@@ -32,77 +40,162 @@ _MAKERS = ("app.kubernetes.io/managed-by", "app.kubernetes.io/component", "app.k
 
 
 def _run(view: View) -> Iterator[Finding]:
-    yield from _owner_gone(view)
-    yield from _owner_stripped(view)
+    told: set[ObjectRef] = set()
+    for finding in itertools.chain(_owner_gone(view), _declared(view), _owner_stripped(view)):
+        spot = replace(finding.key.holder, uid="")
+        if spot not in told:
+            told.add(spot)
+            yield finding
+
+
+def _declared(view: View) -> Iterator[Finding]:
+    """Objects that `--subject` says are named after others."""
+    subjects = view.snapshot.subjects
+    for link in view.object_links:
+        for row, subject, support in declared_lost(link, view.index):
+            detail = subjects.details.get(row)
+            if detail and detail.deleting:
+                continue
+            template, kind = str(link.link.template), link.link.kind
+            attribution = Attribution(template, (kind,), Certainty.DECLARED, support, 0.0, 0.0, "declared", (link.link.origin,))
+            holder = ObjectRef(link.objects, subjects.namespaces[row], "")
+            seen = KeysSeen(holder, "children", (), [subjects.names[row]], [0], [_ANY])
+            why_unknown = view.sight.why_unknown((subject,), attribution)
+            why = f"{template}, declared by {link.link.origin}"
+            if finding := _stripped(view, seen, 0, (subject,), attribution, why_unknown, why):
+                yield finding
 
 
 def _owner_gone(view: View) -> Iterator[Finding]:
     subjects, snapshot = view.snapshot.subjects, view.snapshot
-    by_uid = view.index.by_uid
     kinds = {(kind.group, kind.kind): kind for kind in snapshot.coverage}
     for row, owners in subjects.owners.items():
-        if any(owner.uid in by_uid for owner in owners):
+        if any(_lives(owner, subjects.namespaces[row], view) for owner in owners):
             continue
         detail = subjects.details.get(row)
-        found = [_searched(owner, subjects.namespaces[row], kinds, view) for owner in owners]
+        kind, namespace = subjects.kind(row), subjects.namespaces[row]
+        found = [_gone(owner, namespace, kinds, view) for owner in owners]
         if not all(found) or (detail and detail.deleting):
             continue
-        kind, namespace = subjects.kind(row), subjects.namespaces[row]
-        gone = tuple(subject for subject in found if subject)
+        gone = tuple(subject for subject, _ in filter(None, found))
         holder = ObjectRef(kind, namespace, subjects.names[row], subjects.uids[row], snapshot.cluster)
         named = " and ".join(map(str, gone))
+        is_stuck = any(why for _, why in filter(None, found))
         yield Finding(
             analysis="orphaned-child",
             key=KeyRef(holder, "children", holder.name),
             severity=Severity.WARNING,
-            message=f"its owner is gone: {named}",
+            message=f"its owner is gone: {named}" + ("; its kind too, so garbage collection never takes it" if is_stuck else ""),
             evidence=(
                 f"{kind.kind} {namespace}/{holder.name} names as owner {named} (UID {', '.join(s.uid for s in gone)})",
-                *(f"LIST {subject.kind.qualified} found no object with that UID" for subject in gone),
-                "garbage collection has not removed it",
+                *(why or f"LIST {s.kind.qualified} found no object with that UID" for s, why in filter(None, found)),
+                "garbage collection cannot look for owners of a kind that is not served"
+                if is_stuck
+                else "garbage collection has not removed it",
             ),
             subjects=gone,
         )
 
 
-def _searched(owner: Owner, namespace: str, kinds: dict[tuple[str, str], Kind], view: View) -> Subject | None:
-    """The owner as a subject that was looked for and not found; None when nobody looked."""
+def _lives(owner: Owner, namespace: str, view: View) -> bool:
+    """Whether an owner is there: by its UID, or by its name where a dump leaves UIDs out."""
+    index, subjects = view.index, view.snapshot.subjects
+    if owner.uid in index.by_uid:
+        return True
     group = owner.api_version.rpartition("/")[0]
+    for row in index.all_named(canonical(owner.name)):
+        kind = subjects.kind(row)
+        is_it = subjects.names[row] == owner.name and (kind.group, kind.kind) == (group, owner.kind)
+        if is_it and subjects.namespaces[row] in ("", namespace) and not (subjects.uids[row] and owner.uid):
+            return True
+    return False
+
+
+def _gone(owner: Owner, namespace: str, kinds: dict[tuple[str, str], Kind], view: View) -> tuple[Subject, str] | None:
+    """The owner as a subject that was looked for and not found, and why nobody could look; None when it may be there."""
+    group, _, version = owner.api_version.rpartition("/")
     kind = kinds.get((group, owner.kind))
-    if kind is None or not view.snapshot.coverage[kind].covers(namespace):
-        return None
-    return Subject(kind, namespace if kind.namespaced else "", owner.name, owner.uid)
+    if kind is None or (view.snapshot.coverage[kind].namespaces is not None and not view.snapshot.coverage[kind].namespaces):
+        why = _why_not_served(group, owner.kind, view)
+        known = Kind(group, version, owner.kind, owner.kind.lower(), bool(namespace))
+        return (Subject(known, namespace, owner.name, owner.uid), why) if why else None
+    subject = Subject(kind, namespace if kind.namespaced else "", owner.name, owner.uid)
+    if not view.snapshot.coverage[kind].is_listed:
+        return None  # a tree of manifests has what somebody put there, which is not all there is
+    if view.sight.is_in_gone_namespace(subject) or not view.sight.why_unseen(kind, subject.namespace):
+        return subject, ""
+    return None
+
+
+def _why_not_served(group: str, kind: str, view: View) -> str:
+    """Why objects of a kind cannot exist; empty where that is not known."""
+    snapshot = view.snapshot
+    if any((known.group, known.kind) == (group, kind) for known in snapshot.kinds):
+        return ""
+    if snapshot.cluster:
+        if any(gap.kind for gap in snapshot.gaps) or not snapshot.kinds:
+            return ""
+        return f"the API server serves no kind {kind} of {group or 'the core group'}"
+    definitions = next((found for found in snapshot.coverage.values() if found.kind.kind == "CustomResourceDefinition"), None)
+    if (
+        definitions is None
+        or not (definitions.is_whole and definitions.is_listed)
+        or not Kind(group, "", kind, "", True).is_custom
+    ):
+        return ""
+    return f"no CustomResourceDefinition in the dump defines {kind} of {group}"
 
 
 def _owner_stripped(view: View) -> Iterator[Finding]:
     groups = _groups(view)
     for result in infer_dependents(view.snapshot, groups, view.index):
         for item in result.lost:
-            name = result.seen.keys[item.index]
-            kind = result.seen.holder.kind
-            namespace = result.seen.holder.namespace
-            holder = ObjectRef(kind, namespace, name, "", view.snapshot.cluster)
-            uses = view.snapshot.uses_of_object(holder)
-            if uses.keys or uses.whole or result.seen.sizes[item.index]:  # in use, or it has owners
-                continue
-            subjects = " or ".join(map(str, item.subjects))
-            gone = "may be gone" if item.state == "unknown" else "is gone"
             attribution = item.attribution
-            yield Finding(
-                analysis="orphaned-child",
-                key=KeyRef(holder, "children", name),
-                severity=Severity.WARNING,
-                message=f"{subjects} {gone}, and no ownerReference says so",
-                evidence=(
-                    f"{kind.kind} {namespace}/{name} has no ownerReferences",
-                    f"{kind.resource} named {attribution.template}: {attribution.support} belong to a live subject here",
-                    *(f"LIST {subject.kind.qualified} did not find {subject}" for subject in item.subjects),
-                    *([f"unknown: {item.why_unknown}"] if item.why_unknown else []),
-                ),
-                subjects=item.subjects,
-                attribution=attribution,
-                state="unknown" if item.state == "unknown" else "found",
-            )
+            why = f"{attribution.template}: {attribution.support} belong to a live subject here"
+            if finding := _stripped(view, result.seen, item.index, item.subjects, attribution, item.why_unknown, why):
+                yield finding
+    for seen, lost in named_after(groups, view.index):
+        subjects = tuple(Subject(kind, "", lost.subject) for kind in lost.kinds)
+        attribution = Attribution(
+            lost.template, lost.kinds, Certainty.INFERRED, lost.support, 0.0, 1.0, "cluster", (lost.why,)
+        )  # fmt: skip
+        why_unknown = view.sight.why_unknown(subjects, attribution)
+        if finding := _stripped(view, seen, lost.index, subjects, attribution, why_unknown, lost.why):
+            yield finding
+
+
+def _stripped(
+    view: View,
+    seen: KeysSeen,
+    index: int,
+    subjects: tuple[Subject, ...],
+    attribution: Attribution,
+    why_unknown: str,
+    why: str,
+) -> Finding | None:
+    """The finding about an object without owners whose subject is gone; None when it is in use, or has owners."""
+    name, kind, namespace = seen.keys[index], seen.holder.kind, seen.holder.namespace
+    holder = ObjectRef(kind, namespace, name, "", view.snapshot.cluster)
+    uses = view.snapshot.uses_of_object(holder)
+    if uses.keys or uses.whole or seen.sizes[index]:
+        return None
+    named = " or ".join(dict.fromkeys(map(str, subjects)))
+    searched = [] if why_unknown else [view.sight.searched(subject, attribution.scope) for subject in subjects]
+    return Finding(
+        analysis="orphaned-child",
+        key=KeyRef(holder, "children", name),
+        severity=Severity.WARNING,
+        message=f"{named} {'may be gone' if why_unknown else 'is gone'}, and no ownerReference says so",
+        evidence=(
+            f"{kind.kind} {namespace}/{name} has no ownerReferences",
+            f"{kind.resource} named {why}",
+            *searched,
+            *([f"unknown: {why_unknown}"] if why_unknown else []),
+        ),
+        subjects=subjects,
+        attribution=attribution,
+        state="unknown" if why_unknown else "found",
+    )
 
 
 def _groups(view: View) -> list[KeysSeen]:

@@ -25,7 +25,7 @@ def _run(view: View) -> Iterator[Finding]:
         if item.state == "recreated":
             subject = item.subjects[0]
             message = f"written for an earlier {subject}" + (f" (UID {subject.uid})" if subject.uid else "") + f"; {item.note}"
-            yield lost_finding("recreated-subject", Severity.WARNING, result, item, message)
+            yield lost_finding(view, "recreated-subject", Severity.WARNING, result, item, message)
 
 
 ANALYSIS = Analysis(Severity.WARNING, _run)

@@ -27,7 +27,7 @@ def _run(view: View) -> Iterator[Finding]:
             subjects = " or ".join(map(str, item.subjects))
             gone = "is gone" if item.state == "gone" else "may be gone"
             yield lost_finding(
-                "tombstone", severity_of(item), result, item, f"{subjects} {gone}: the value was emptied, the key stayed"
+                view, "tombstone", severity_of(item), result, item, f"{subjects} {gone}: the value was emptied, the key stayed"
             )
 
 

@@ -25,13 +25,13 @@ from ghostkey.model.refs import PODS
 
 def _run(view: View) -> Iterator[Finding]:
     snapshot = view.snapshot
-    if PODS not in snapshot.coverage or any(gap.kind == PODS.qualified for gap in snapshot.gaps):
-        return  # unseen Pods may use anything
     linked = {id(result.seen): result for result in view.inferred}
     for seen in snapshot.maps:
         uses = snapshot.uses_of(seen)
         if seen.path or not uses.keys or uses.whole or is_exempt(seen):
             continue
+        if view.sight.why_unseen(PODS, seen.holder.namespace):
+            continue  # unseen Pods may use anything
         result = linked.get(id(seen))
         about = (result.live | {item.index for item in result.lost}) if result else set()
         users = sorted({use.user for named in uses.keys.values() for use in named})

@@ -71,10 +71,12 @@ def findings_of_map(
 ) -> tuple[list[Finding], api.Snapshot]:
     """Confirmed findings of one map, inferred among all maps that may be listed (its family has part in the evidence)."""
     namespace = client.config.namespace
-    source = api.cluster(client, api.Scope(holders=(kind,), subject_kinds=tuple(kinds)), progress)
+    source = api.cluster(
+        client, api.Scope(holders=(kind,), subject_kinds=tuple(kinds), known_by=api.known_by(subjects)), progress
+    )
     snapshot = api.collect(source, client.config.server)
     if not any(_is(seen.holder, kind, namespace, name) for seen in snapshot.maps):
-        scope = api.Scope(namespace=namespace, names=((kind, name),), holders=(kind,), subject_kinds=tuple(kinds))
+        scope = api.Scope(namespace, "", ((kind, name),), (kind,), (), tuple(kinds), api.known_by(subjects))
         source = api.cluster(client, scope, progress)
         snapshot = api.collect(source, client.config.server)
         if not any(_is(seen.holder, kind, namespace, name) for seen in snapshot.maps):

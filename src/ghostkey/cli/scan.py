@@ -54,7 +54,7 @@ SEVERITIES = ("info", "warning", "critical")
     "subjects",
     multiple=True,
     metavar="KIND=TEMPLATE",
-    help="Declare what keys are written for: 'tenants={namespace}.{name}'.",
+    help="Declare what keys, or whole objects, are for: 'tenants={namespace}.{name}', 'tenants={spec.slug}', 'secrets:tenants={name}-token'.",
 )
 @click.option("--kinds", multiple=True, metavar="KIND", help="Consider only these kinds as subjects (needs fewer rights).")
 @click.option("--holders", multiple=True, metavar="KIND", help="Look into configmaps or secrets only.")
@@ -119,6 +119,7 @@ def command(
         holders=api.holder_kinds(holders) if holders else api.Scope().holders,
         fields=tuple(parse_fields(fields)),
         subject_kinds=kinds,
+        known_by=api.known_by(subjects),
     )
     progress = ProgressLine()
     source = None
@@ -171,7 +172,7 @@ def _say(report: Report, form: str) -> None:
     from ghostkey.report.findings import summary, where
 
     counts, heard, shown = summary(report), report.heard, report.findings
-    for line in _gap_lines(report.snapshot.gaps):
+    for line in [*_gap_lines(report.snapshot.gaps), *(f"note: {text}" for text in report.snapshot.notes)]:
         click.echo(safe(line), err=True)
     for item in heard.expired[:EXPIRED_LINES]:
         click.echo(safe(f"no longer silenced: {where(item.finding)} ({item.silence})"), err=True)

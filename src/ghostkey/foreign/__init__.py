@@ -110,6 +110,7 @@ class _List(msgspec.Struct, rename="camel"):
     items: list[msgspec.Raw] | None = None
     kind: Any = None
     api_version: Any = None
+    metadata: Any = None
 
 
 class _Item(msgspec.Struct, gc=False):
@@ -126,6 +127,7 @@ class JsonList(msgspec.Struct):
     kind: str
     api_version: str
     items: list[msgspec.Raw]
+    metadata: Any = None
 
 
 def json_list(content: Bytes) -> JsonList | None:
@@ -154,7 +156,30 @@ def json_list(content: Bytes) -> JsonList | None:
     if found.items is None:
         return None
     kind, version = (word if isinstance(word, str) else "" for word in (found.kind, found.api_version))
-    return JsonList(kind, version, found.items)
+    return JsonList(kind, version, found.items, found.metadata)
+
+
+def json_array(content: Bytes) -> JsonList | None:
+    """The same of a bare array of objects; None when the document is none. Raises UnreadableError or TooMuchError."""
+    if content.lstrip()[:1] != b"[":
+        return None
+    if content.count(b",") > ITEMS:
+        if content.count(b'"metadata"') > ITEMS:
+            raise TooMuchError(f"it has more than {ITEMS:,} items")
+        try:
+            msgspec.json.decode(content, type=list[_Item])
+        except msgspec.ValidationError:
+            raise TooMuchError("it is a long list of what is no object") from None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            pass  # the next line says why
+    try:
+        return JsonList("", "", msgspec.json.decode(content, type=list[msgspec.Raw]))
+    except RecursionError:
+        raise TooMuchError(f"it is nested more than {DEPTH} deep") from None
+    except msgspec.ValidationError:
+        return None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UnreadableError(f"not JSON: {error}") from None
 
 
 def split_json(content: Bytes) -> Iterator[Bytes]:

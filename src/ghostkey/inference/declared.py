@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ghostkey.inference.absence import Absence
 from ghostkey.inference.matching import Match, Matcher
 from ghostkey.inference.naming import subject_of
 from ghostkey.inference.results import Link, Lost, MapResult
 from ghostkey.model.events import KeysSeen
 from ghostkey.model.findings import Attribution, Certainty
+from ghostkey.store.coverage import Sight
 
 
 class Declared:
     """Judges maps by declared links."""
 
-    def __init__(self, links: Sequence[Link], matcher: Matcher, absence: Absence) -> None:
-        self._links, self._matcher, self._absence = links, matcher, absence
+    def __init__(self, links: Sequence[Link], matcher: Matcher, sight: Sight) -> None:
+        self._links, self._matcher, self._sight = links, matcher, sight
         self._kind_numbers = {kind: number for number, kind in enumerate(matcher.subjects.kinds)}
 
     def links_for(self, seen: KeysSeen) -> list[Link]:
@@ -66,5 +66,5 @@ class Declared:
             subject = subject_of(link.template, core, link.kind, self._matcher.index)
             for i in match.indexes(core):
                 if i not in result.live:
-                    why = self._absence.why_unknown([subject], attribution)
+                    why = self._sight.why_unknown([subject], attribution)
                     result.lost.append(Lost(i, "unknown" if why else "gone", attribution, (subject,), why_unknown=why))

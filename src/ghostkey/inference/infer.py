@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ghostkey.inference.absence import Absence
 from ghostkey.inference.belief import Beliefs, Watch
 from ghostkey.inference.declared import Declared
 from ghostkey.inference.family import Family, Member, family_of
@@ -21,6 +20,7 @@ from ghostkey.inference.matching import Matcher
 from ghostkey.inference.results import Link, MapResult
 from ghostkey.inference.values import Values
 from ghostkey.model.events import KeysSeen
+from ghostkey.store.coverage import Sight
 from ghostkey.store.snapshot import Snapshot
 
 SAMPLE_MOST = 256  # keys of one map that are taken apart
@@ -65,14 +65,14 @@ class _Inference:
         of_objects: bool = False,
         watch: Watch = lambda *_: None,
     ) -> None:
-        absence = Absence(snapshot)
+        sight = Sight(snapshot)
         self._index = index
         self._sample_most = SAMPLE_OF_OBJECTS if of_objects else SAMPLE_MOST
         self._matcher = Matcher(index, of_objects=of_objects)
-        self._declared = Declared(links, self._matcher, absence)
+        self._declared = Declared(links, self._matcher, sight)
         self._beliefs = Beliefs(snapshot, index, watch, of_objects=of_objects)
-        self._lost = LostKeys(index, absence)
-        self._values = Values(index, absence)
+        self._lost = LostKeys(index, sight)
+        self._values = Values(index, sight)
 
     def run(self, maps: Sequence[KeysSeen]) -> list[MapResult]:
         results: dict[int, MapResult] = {}

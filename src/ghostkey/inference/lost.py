@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from ghostkey.inference.absence import Absence
 from ghostkey.inference.belief import AGREEING, Belief
 from ghostkey.inference.evidence import PROVEN_BITS
 from ghostkey.inference.family import Family
@@ -19,6 +18,7 @@ from ghostkey.inference.style import Shapes, Style, is_setting, is_telling
 from ghostkey.inference.template import Template
 from ghostkey.model.events import KeysSeen, Shape
 from ghostkey.model.findings import Attribution, Certainty
+from ghostkey.store.coverage import Sight
 
 LENGTH_SAMPLE = 500
 _LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
@@ -41,8 +41,8 @@ class _Live:
 class LostKeys:
     """Finds the keys that a believed template makes and no live object does."""
 
-    def __init__(self, index: SubjectIndex, absence: Absence) -> None:
-        self._index, self._subjects, self._absence = index, index.subjects, absence
+    def __init__(self, index: SubjectIndex, sight: Sight) -> None:
+        self._index, self._subjects, self._sight = index, index.subjects, sight
 
     def add(self, result: MapResult, match: Match, belief: Belief, family: Family, *, borrowed: bool) -> None:
         """Adds to a map's result what one template tells; `borrowed`: only other maps of the family have live subjects by it."""
@@ -69,7 +69,7 @@ class LostKeys:
         result.attributions.append(attribution)
         result.templates.append(template)
         resembled: Shape | None = None  # the last shape that was found like the live ones
-        is_covered = self._absence.is_proof(kinds)
+        is_covered = self._sight.sees_all(self._subjects.kinds[kind] for kind in kinds)
         may_be_cut = self._cut_finder(match, kinds)
         for core in match.cores.keys() - live.cores:
             indexes = match.indexes(core)
@@ -92,7 +92,7 @@ class LostKeys:
                     if shape.name != "empty" and not live.shapes.resembles(shape):
                         continue
                     resembled = shape
-                why = "" if is_covered else self._absence.why_unknown(subjects, attribution)
+                why = "" if is_covered else self._sight.why_unknown(subjects, attribution)
                 is_declared = seen.meta is not None and top_key(seen, i) in seen.meta.declared
                 state = "unknown" if why else "declared" if is_declared else "suspect" if is_weak else "gone"
                 result.lost.append(Lost(i, state, attribution, subjects, why_unknown=why))

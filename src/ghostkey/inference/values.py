@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ghostkey.inference.absence import Absence
 from ghostkey.inference.index import SubjectIndex, canonical
 from ghostkey.inference.results import Lost, MapResult
 from ghostkey.inference.style import Shapes, Style, is_setting
 from ghostkey.model.events import Identity, KeysSeen
 from ghostkey.model.findings import Attribution, Certainty, Subject
 from ghostkey.model.refs import SECRETS, Kind
+from ghostkey.store.coverage import Sight
 
 
 class Values:
     """Judges keys by the UIDs and names that their values carry."""
 
-    def __init__(self, index: SubjectIndex, absence: Absence) -> None:
-        self._index, self._subjects, self._absence = index, index.subjects, absence
+    def __init__(self, index: SubjectIndex, sight: Sight) -> None:
+        self._index, self._subjects, self._sight = index, index.subjects, sight
         self._kind_numbers = {kind: number for number, kind in enumerate(index.subjects.kinds)}
 
     def kinds_in(self, maps: Iterable[KeysSeen]) -> list[Kind]:
@@ -86,7 +86,7 @@ class Values:
             twin = self._twin(identity.namespace, identity.name, kinds) if identity.name else None
             if twin is None:
                 twin = self._key_twin(seen.keys[i], result, kinds)
-            why = self._absence.why_unknown((subject,), attribution)
+            why = self._sight.why_unknown((subject,), attribution)
             if is_secret:
                 subject = Subject(kinds[0], "", "")
             state = "unknown" if why else "recreated" if twin is not None else "gone"
@@ -136,7 +136,7 @@ class Values:
             if i in live or not shapes.resembles(seen.shapes[i]) or not style.fits(identity.name) or is_setting(identity.name):
                 continue
             found = tuple(Subject(kind, identity.namespace, identity.name) for kind in kinds)
-            why = self._absence.why_unknown(found, attribution)
+            why = self._sight.why_unknown(found, attribution)
             result.lost.append(Lost(i, "unknown" if why else "gone", attribution, found, why_unknown=why))
 
     def _twin(self, namespace: str, name: str, kinds: Sequence[Kind]) -> int | None:

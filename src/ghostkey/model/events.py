@@ -155,14 +155,26 @@ class KeyUse:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """Where a source would have noticed objects of a kind: everywhere, or in `namespaces` alone."""
+    """Where a source would have noticed objects of a kind: everywhere but in `unseen`, or in `namespaces` alone.
+
+    `unseen` are namespaces that live and of which nothing at all was seen; `why` says what hides the rest. Coverage of
+    Namespaces says whether the list of them is whole. `is_listed`: a server's list was seen, not only a tree of manifests.
+    """
 
     kind: Kind
     namespaces: frozenset[str] | None = None
+    unseen: frozenset[str] = frozenset()
+    why: str = ""
+    is_listed: bool = True
 
     def covers(self, namespace: str) -> bool:
         """Whether an object of the kind in this namespace would have been seen."""
-        return self.namespaces is None or namespace in self.namespaces
+        return namespace not in self.unseen if self.namespaces is None else namespace in self.namespaces
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every object of the kind would have been seen."""
+        return self.namespaces is None and not self.unseen
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,4 +194,19 @@ class KindsKnown:
     kinds: tuple[Kind, ...]
 
 
-Event = KeysSeen | SubjectsSeen | KeyUse | Coverage | Gap | KindsKnown
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something about the source that a reader should know and that hides nothing."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What follows is of one of several clusters, or folders, in a dump; `is_shared`: it lives there as well as elsewhere."""
+
+    name: str
+    is_shared: bool = False
+
+
+Event = KeysSeen | SubjectsSeen | KeyUse | Coverage | Gap | KindsKnown | Note | Part

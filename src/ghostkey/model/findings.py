@@ -43,6 +43,7 @@ class Subject:
     def __str__(self) -> str:
         return (
             f"{self.kind.kind} "
+            + (f"with {self.kind.known_by} " if self.kind.known_by else "")
             + (f"{self.namespace}/" if self.namespace else "")
             + (self.name or self.uid or "that its value names")
         )
@@ -72,7 +73,8 @@ class Finding:
 
     `state` is "unknown" when the evidence would be enough but a gap hides where the subject could still be, "suspect" when
     what speaks for it is not proof, and "declared" when a manifest still holds the key: only "found" is acted upon.
-    `evidence` is a chain of short sentences; `writer` is the manager and time of managedFields, when known.
+    `evidence` is a chain of short sentences; `writer` is the manager and time of managedFields, when known. `origin` names the
+    cluster or folder, when a dump is of several.
     """
 
     analysis: str
@@ -86,10 +88,11 @@ class Finding:
     value_bytes: int = -1
     writer: str = ""
     since: str = ""
+    origin: str = ""
 
     @property
     def fingerprint(self) -> str:
         """Twelve hex digits that stay the same from scan to scan while the finding does, live or from a dump of the cluster."""
         ref, kind = self.key, self.key.holder.kind
-        parts = (self.analysis, "", kind.qualified, ref.holder.namespace, ref.holder.name, ref.field)
+        parts = (self.analysis, self.origin, kind.qualified, ref.holder.namespace, ref.holder.name, ref.field)
         return hashlib.sha256("\0".join((*parts, *ref.path, ref.key)).encode("utf-8", "surrogatepass")).hexdigest()[:12]

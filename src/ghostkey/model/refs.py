@@ -36,7 +36,10 @@ _BUILT_IN_GROUPS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind as discovery names it. `resource` is the plural in URLs; `namespaced` says whether objects have a namespace."""
+    """A kind as discovery names it. `resource` is the plural in URLs; `namespaced` says whether objects have a namespace.
+
+    `known_by` is what its objects go by where that is not their name: `{spec.slug}`.
+    """
 
     group: str
     version: str
@@ -45,6 +48,7 @@ class Kind:
     namespaced: bool
     short_names: tuple[str, ...] = field(default=(), compare=False)
     singular: str = field(default="", compare=False)
+    known_by: str = ""
 
     @property
     def is_custom(self) -> bool:

@@ -104,6 +104,7 @@ def finding_record(finding: Finding) -> dict[str, Any]:
             "scope": attribution.scope,
         },
         "writer": finding.writer,
+        "origin": finding.origin,
         "message": finding.message,
         "evidence": list(finding.evidence),
     }
@@ -168,6 +169,7 @@ def document(report: Report) -> dict[str, Any]:
         "findings": [finding_record(finding) for finding in report.findings],
         "silenced": [silence_record(item) for item in report.heard.silenced],
         "gaps": [gap_record(gap) for gap in report.snapshot.gaps],
+        "notes": report.snapshot.notes,
     }
 
 
@@ -179,7 +181,7 @@ def grouped(findings: Sequence[Finding]) -> list[list[Finding]]:
         about = finding.attribution.template if finding.attribution else ""
         # maps that differ in a number alone, one for each object of a kind, share a row; so do children of one kind
         single = _DIGITS.sub("#", holder.name) if finding.key.field != "children" else ""
-        spot = (finding.analysis, finding.state, holder.kind, holder.namespace, single, finding.key.path, about)
+        spot = (finding.origin, finding.analysis, finding.state, holder.kind, holder.namespace, single, finding.key.path, about)
         groups.setdefault(spot, []).append(finding)
     return list(groups.values())
 

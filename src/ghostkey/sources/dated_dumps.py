@@ -28,8 +28,9 @@ from ghostkey.model.history import DELETED, SEEN, Covered, HistoryEvent, Subject
 from ghostkey.model.refs import Kind
 from ghostkey.sources._common import entries_at, paths_for, revision_of
 from ghostkey.sources._states import KeyedHash, MapStates, decoded
+from ghostkey.sources._written import kind_of_manifest
 from ghostkey.sources.live_cluster import Scope
-from ghostkey.sources.manifests import Manifests, kind_of_manifest
+from ghostkey.sources.manifests import Manifests
 from ghostkey.store.scratch import scratch_directory
 
 ORIGIN = "dumps"

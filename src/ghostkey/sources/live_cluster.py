@@ -16,7 +16,7 @@ import contextlib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -38,6 +38,7 @@ from ghostkey.kube.objects import (
 from ghostkey.kube.pods import has_pod_spec, key_uses
 from ghostkey.model.errors import AccessDenied, ApiFailed, NotFound, UsageError, place_of
 from ghostkey.model.events import Coverage, Event, Gap, KeysSeen, KindsKnown, Owner, SubjectsSeen
+from ghostkey.model.expressions import rendered
 from ghostkey.model.refs import CONFIG_MAPS, SECRETS, Kind, ObjectRef
 from ghostkey.sources._carried import carried_words, may_carry
 from ghostkey.sources._maps import MapReader, read_map_field, subject_detail
@@ -49,7 +50,10 @@ NOT_SUBJECTS = {("", "events"), ("events.k8s.io", "events"), ("", "componentstat
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What to read: `namespace` empty for all; `names` as (kind, name) pairs for single maps; `fields` as (kind, path)."""
+    """What to read: `namespace` empty for all; `names` as (kind, name) pairs for single maps; `fields` as (kind, path).
+
+    `known_by` are (kind, expression) of kinds whose objects keys know by fields instead of their names.
+    """
 
     namespace: str = ""
     selector: str = ""
@@ -57,6 +61,7 @@ class Scope:
     holders: tuple[Kind, ...] = (CONFIG_MAPS, SECRETS)
     fields: tuple[tuple[str, str], ...] = ()
     subject_kinds: tuple[str, ...] = ()
+    known_by: tuple[tuple[str, str], ...] = ()
 
 
 Progress = Callable[[str], None]
@@ -90,6 +95,9 @@ class LiveCluster:
             for kind, events in zip(todo, pool.map(self._subjects, todo), strict=True):
                 self._progress(f"listed {kind.qualified}")
                 yield from events
+        for word, expression in self._scope.known_by:
+            with contextlib.suppress(NotFound):
+                yield from self._by_fields(replace(resolve(word, discovered.kinds), known_by=expression))
 
     def reread(self, holders: Sequence[ObjectRef]) -> Iterator[KeysSeen]:
         """The same maps again, now, with the writer of each key; maps that are gone yield nothing."""
@@ -232,6 +240,25 @@ class LiveCluster:
         except msgspec.DecodeError as error:
             raise ApiFailed(f"the server's list of {kind.qualified} is not as the API defines it: {error}") from None
         return events
+
+    def _by_fields(self, kind: Kind) -> Iterator[Event]:
+        """Objects of a kind under what an expression makes of their fields; what lacks them has no key."""
+        batch = SubjectsSeen(kind, [], [], [])
+        try:
+            for body in self._client.list_pages(kind.path()):
+                for raw in decode_list(kind.path(), body, decode_raw_list):
+                    item = decode_json(raw)
+                    metadata = item.get("metadata") if isinstance(item, dict) else None
+                    if isinstance(metadata, dict) and (name := rendered(kind.known_by, item)):
+                        batch.names.append(name)
+                        batch.namespaces.append(str(metadata.get("namespace") or ""))
+                        batch.uids.append("")  # its UID is that of the object itself
+        except (AccessDenied, ApiFailed, UnreadableError) as error:
+            hint = getattr(error, "hint", "")
+            yield Gap(f"{kind.qualified} could not be listed with {kind.known_by}", str(error), kind.qualified, hint)
+            return
+        yield batch
+        yield Coverage(kind)
 
 
 def _one_map(path: str, body: bytes) -> MapObject:

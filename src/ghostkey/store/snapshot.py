@@ -5,8 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from ghostkey.model.events import Coverage, Event, Gap, KeysSeen, KeyUse, KindsKnown, Owner, SubjectDetail, SubjectsSeen
-from ghostkey.model.refs import Kind, ObjectRef
+from ghostkey.model.events import (
+    Coverage,
+    Event,
+    Gap,
+    KeysSeen,
+    KeyUse,
+    KindsKnown,
+    Note,
+    Owner,
+    Part,
+    SubjectDetail,
+    SubjectsSeen,
+)
+from ghostkey.model.refs import NAMESPACES, Kind, ObjectRef
 
 
 @dataclass(slots=True)
@@ -54,6 +66,18 @@ class Subjects:
         for row, detail in seen.details.items():
             self.details[first + row] = detail
 
+    def has(self, kind: Kind) -> bool:
+        """Whether any object of the kind was seen."""
+        number = self._kind_numbers.get(kind)
+        return number is not None and any(batch and held == number for held, batch in self._batches)
+
+    @property
+    def all_namespaces(self) -> set[str]:
+        """Namespaces in which something was seen, and those that are objects themselves."""
+        number = self._kind_numbers.get(NAMESPACES, -1)
+        named = {self.names[row] for held, batch in self._batches if held == number for row in batch}
+        return named | set(self.namespaces) - {""}
+
     def rows_by_kind(self) -> dict[int, list[int]]:
         """Rows of each kind that has any, by its number."""
         rows: dict[int, list[int]] = {}
@@ -68,10 +92,14 @@ class Subjects:
 
 
 class Snapshot:
-    """What a census saw. Feed it events in any order, then hand it to the analyses."""
+    """What a census saw. Feed it events in any order, then hand it to the analyses.
 
-    def __init__(self, cluster: str = "") -> None:
-        self.cluster = cluster
+    A dump may be of several clusters: then each is a snapshot in `parts`, called `origin`, and this one counts them all.
+    """
+
+    def __init__(self, cluster: str = "", origin: str = "") -> None:
+        self.cluster, self.origin = cluster, origin
+        self.parts: list[Snapshot] = []
         self.maps: list[KeysSeen] = []
         # Documents in values of Secrets stand apart: what their entries are called is part of the secret. They may be
         # counted; no name in them goes into a finding.
@@ -80,28 +108,47 @@ class Snapshot:
         self.kinds: tuple[Kind, ...] = ()
         self.coverage: dict[Kind, Coverage] = {}
         self.gaps: list[Gap] = []
+        self.notes: list[str] = []
         self._uses: dict[tuple[str, str, str], Uses] = {}
 
     def absorb(self, events: Iterable[Event]) -> None:
         """Takes in events until there are no more."""
+        into = [self]
         for event in events:
-            match event:
-                case KeysSeen():
-                    (self.veiled if event.is_veiled else self.maps).append(event)
-                case SubjectsSeen():
-                    self.subjects.add(event)
-                case KeyUse():
-                    uses = self._uses.setdefault((event.holder_kind, event.namespace, event.name), Uses())
-                    if event.key is None:
-                        uses.whole.append(event)
-                    else:
-                        uses.keys.setdefault(event.key, []).append(event)
-                case Coverage():
-                    self.coverage[event.kind] = event
-                case Gap():
-                    self.gaps.append(event)
-                case KindsKnown():
-                    self.kinds = event.kinds
+            if isinstance(event, Part):
+                into = self._of_part(event)
+                continue
+            for snapshot in into:
+                snapshot._take(event)
+
+    def _of_part(self, part: Part) -> list[Snapshot]:
+        if not part.name:
+            return [self]
+        found = next((known for known in self.parts if known.origin == part.name), None)
+        if found is None:
+            self.parts.append(found := Snapshot(self.cluster, part.name))
+        return [found] if part.is_shared else [self, found]
+
+    def _take(self, event: Event) -> None:
+        match event:
+            case KeysSeen():
+                (self.veiled if event.is_veiled else self.maps).append(event)
+            case SubjectsSeen():
+                self.subjects.add(event)
+            case KeyUse():
+                uses = self._uses.setdefault((event.holder_kind, event.namespace, event.name), Uses())
+                if event.key is None:
+                    uses.whole.append(event)
+                else:
+                    uses.keys.setdefault(event.key, []).append(event)
+            case Coverage():
+                self.coverage[event.kind] = event
+            case Gap():
+                self.gaps.append(event)
+            case Note():
+                self.notes.append(event.text)
+            case KindsKnown():
+                self.kinds = tuple(dict.fromkeys((*self.kinds, *event.kinds)))
 
     def uses_of(self, seen: KeysSeen) -> Uses:
         """How Pods use the map that these keys are in."""

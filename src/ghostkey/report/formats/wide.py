@@ -9,7 +9,7 @@ from ghostkey.report.findings import Format, Report, named, short_kind
 from ghostkey.report.formats._columns import Column, table
 from ghostkey.report.times import in_table
 
-COLUMNS = (
+COLUMNS: tuple[Column, ...] = (
     Column("ID"),
     Column("NAMESPACE", cut=1),
     Column("MAP", cut=1),
@@ -24,7 +24,13 @@ COLUMNS = (
 
 def _pieces(report: Report) -> Iterator[str]:
     rows = [(finding.severity, _row(finding, is_local=report.screen.is_local)) for finding in report.findings]
-    yield from table(COLUMNS, rows, report.screen)
+    columns = COLUMNS
+    if any(finding.origin for finding in report.findings):  # of several clusters in one dump
+        columns = (*COLUMNS, Column("FROM", cut=1))
+        rows = [
+            (finding.severity, [*row, finding.origin or "-"]) for finding, (_, row) in zip(report.findings, rows, strict=True)
+        ]
+    yield from table(columns, rows, report.screen)
 
 
 def _row(finding: Finding, *, is_local: bool) -> list[str]:
