@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,13 @@ from ghostkey.kube.client import ApiClient
 from ghostkey.kube.config import load_config
 from ghostkey.testing import ControlPlane
 from tests.helpers import Program
+
+
+def pytest_configure() -> None:
+    """Gives the programs under test the signals of a terminal: what runs in the background, or under nohup, ignores some of them."""
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 @pytest.fixture
