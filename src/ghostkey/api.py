@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Protocol
 from ghostkey.analyses import all_analyses
 from ghostkey.analyses._base import View
 from ghostkey.analyses._declared import ObjectLink, is_made_by
+from ghostkey.inference.account import account_of
+from ghostkey.inference.evidence import PROVEN_BITS
 from ghostkey.inference.infer import is_exempt
 from ghostkey.inference.results import Link
 from ghostkey.inference.template import parse_template
@@ -51,10 +53,42 @@ if TYPE_CHECKING:
     from ghostkey.sources.manifests import Manifests
 
 __all__ = [
-    "Candidates", "ClusterReceipts", "FileReceipts", "Finding", "Link", "Outcome", "Readded", "Restored", "Scope", "Severity",
-    "Snapshot", "Wanted", "Watched", "analyse", "apply", "check_guards", "check_limits", "cluster", "collect", "confirm", "declared_links", "dry_run",
+    "PROVEN_BITS",
+    "Candidates",
+    "ClusterReceipts",
+    "FileReceipts",
+    "Finding",
+    "Link",
+    "Outcome",
+    "Readded",
+    "Restored",
+    "Scope",
+    "Severity",
+    "Snapshot",
+    "Wanted",
+    "Watched",
+    "account_of",
+    "analyse",
+    "apply",
+    "check_guards",
+    "check_limits",
+    "cluster",
+    "collect",
+    "confirm",
+    "declared_links",
+    "dry_run",
     "known_by",
-    "list_receipts", "load_config", "load_plan", "manifests", "missing", "parse_subject", "plan", "read_map", "renewed", "undo", "verify",
+    "list_receipts",
+    "load_config",
+    "load_plan",
+    "manifests",
+    "missing",
+    "parse_subject",
+    "plan",
+    "read_map",
+    "renewed",
+    "undo",
+    "verify",
 ]  # fmt: skip
 
 ANNOTATION = "ghostkey.dev/subject"

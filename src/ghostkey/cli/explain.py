@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ghostkey.model.refs import Kind
+    from ghostkey.store.snapshot import Snapshot
 
 
 def _complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
@@ -162,7 +163,6 @@ def _print_chain(record: dict[str, Any], where: str, *, is_local: bool = False) 
 def _explain_map(what: str, key: str, where: Where, kinds: tuple[str, ...], subjects: tuple[str, ...], *, is_local: bool) -> int:
     from ghostkey.cli._cluster import findings_of_map, one_map
     from ghostkey.cli.output import finding_record
-    from ghostkey.cli.terminal import safe
 
     client = where.client()
     kind, name = one_map((what,))
@@ -177,10 +177,45 @@ def _explain_map(what: str, key: str, where: Where, kinds: tuple[str, ...], subj
     if not chosen:
         if key:
             _check_key(client.get_object(kind.path(client.config.namespace, name)) or {}, kind, what, key)
-        click.echo(safe(f"nothing is wrong with {what}{f' {key}' if key else ''}"))
+        _tell_account(what, key, snapshot, subjects, where.words(namespace=True))
     for gap in snapshot.gaps[:5]:
         click.echo(f"not seen: {gap.what}: {gap.why}", err=True)
     return 3 if snapshot.gaps else 1 if chosen else 0
+
+
+def _tell_account(what: str, key: str, snapshot: Snapshot, subjects: tuple[str, ...], words: str) -> None:
+    """Why a key, or the keys of a map, are not called ghosts."""
+    from ghostkey import api
+    from ghostkey.cli.terminal import safe
+
+    lines = [f"nothing is wrong with {what}{f' {key}' if key else ''}"]
+    for seen in snapshot.maps:
+        if key and key not in seen.keys:
+            continue
+        account = api.account_of(
+            snapshot, seen, key, [link for link in api.declared_links(subjects, snapshot) if isinstance(link, api.Link)]
+        )
+        lines += [f"  it is for {subject}, which lives: {template}" for subject, template in account.subjects]
+        lines += [f"  {account.spared}"] if account.spared else []
+        if account.subjects:
+            continue
+        for found in account.nearest:
+            lines.append(
+                f"  {found.template} of {found.kind.qualified}: {found.verdict.bits:.1f} bits, {api.PROVEN_BITS:g} are proof; "
+                f"{found.live} of {found.made} such keys have a live object"
+            )
+            heaviest = sorted(found.verdict.pieces, key=lambda piece: -abs(piece.bits))
+            lines += [
+                f"    {'for' if piece.bits >= 0 else 'against'} it, {abs(piece.bits):.1f} bits: {piece.sentence}"
+                for piece in heaviest
+            ]
+        if account.nearest and not account.spared:
+            best = account.nearest[0]
+            lines.append(f"  to declare it: ghostkey explain {what}{words} --subject '{best.kind.qualified}={best.template}'")
+        if not account.nearest:
+            lines.append("  no name or UID of a live object stands in enough of its keys")
+    for line in lines:
+        click.echo(safe(line))
 
 
 def _check_key(live: dict[str, Any], kind: Kind, what: str, key: str) -> None:

@@ -21,6 +21,12 @@ from ghostkey.model.findings import Attribution, Certainty
 from ghostkey.store.coverage import Sight
 
 LENGTH_SAMPLE = 500
+# why a key is spared
+UNLIKE = "it does not look like the live keys: a setting, or another sort of name"
+OTHER_VALUE = "its value is of another sort than those of the live keys"
+CARRIED = "a live object carries it in a label or a field"
+ELSEWHERE = "an object of this name, of whatever kind, lives"
+CUT = "it may be the name of a live object, cut short"
 _LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
 
 
@@ -73,14 +79,13 @@ class LostKeys:
         may_be_cut = self._cut_finder(match, kinds)
         for core in match.cores.keys() - live.cores:
             indexes = match.indexes(core)
-            if not self._may_have_been_made(template, core, live, [seen.shapes[i] for i in indexes]):
-                continue
-            if (
-                self._is_carried(kinds, core, [seen.keys[i] for i in indexes])
-                or lives_elsewhere(template, core, seen.holder.namespace, self._index, scoped=scoped)
-                or may_be_cut(core)
-            ):
-                result.live.update(indexes)
+            spared = self._spared(template, core, live, seen, indexes, kinds, scoped=scoped)
+            if not spared and may_be_cut(core):
+                spared = CUT
+            if spared:
+                result.spared.update(dict.fromkeys(indexes, spared))
+                if spared is not UNLIKE:
+                    result.live.update(indexes)
                 continue
             subjects = tuple(
                 subject_of(template, core, self._subjects.kinds[kind], self._index, seen if scoped else None) for kind in kinds
@@ -90,6 +95,7 @@ class LostKeys:
                 shape = seen.shapes[i]
                 if shape is not resembled:
                     if shape.name != "empty" and not live.shapes.resembles(shape):
+                        result.spared[i] = OTHER_VALUE
                         continue
                     resembled = shape
                 why = "" if is_covered else self._sight.why_unknown(subjects, attribution)
@@ -129,11 +135,20 @@ class LostKeys:
             is_mainly_live=custom and len(indexes) >= max(5, 0.5 * len(seen.keys)), is_proven=belief.is_proven,
         )  # fmt: skip
 
-    def _is_carried(self, kinds: list[int], core: str, keys: list[str]) -> bool:
-        """Whether a live object of these kinds carries what the key is made of in a label or a field (`spec.slug`)."""
-        return any(
-            (carried := self._subjects.carried.get(kind)) and (core in carried or not carried.isdisjoint(keys)) for kind in kinds
-        )
+    def _spared(
+        self, template: Template, core: str, live: _Live, seen: KeysSeen, indexes: list[int], kinds: list[int], *, scoped: bool
+    ) -> str:
+        """Why a key without a live object of these kinds is not lost all the same; empty when nothing speaks for it."""
+        if not self._may_have_been_made(template, core, live, [seen.shapes[i] for i in indexes]):
+            return UNLIKE
+        keys = [seen.keys[i] for i in indexes]
+        for kind in kinds:
+            carried = self._subjects.carried.get(kind)
+            if carried and (core in carried or not carried.isdisjoint(keys)):
+                return CARRIED
+        if lives_elsewhere(template, core, seen.holder.namespace, self._index, scoped=scoped):
+            return ELSEWHERE
+        return ""
 
     def _cut_finder(self, match: Match, kinds: list[int]) -> Callable[[str], bool]:
         """A function that says whether a core may be a live name cut short: as long as keys here get, and a live name goes on."""

@@ -38,7 +38,10 @@ class Lost:
 
 @dataclass(slots=True)
 class MapResult:
-    """What was inferred for one map: believed attributions, and the keys that lost their subject."""
+    """What was inferred for one map: believed attributions, and the keys that lost their subject.
+
+    `spared` says why a key that a believed template makes is not lost, though no object it is made of was found.
+    """
 
     seen: KeysSeen
     attributions: list[Attribution] = field(default_factory=list)
@@ -47,6 +50,7 @@ class MapResult:
     has_empty_live: bool = False
     templates: list[Template] = field(default_factory=list)
     candidates: list[Template] = field(default_factory=list)  # believed or not
+    spared: dict[int, str] = field(default_factory=dict)
 
     def settle(self) -> None:
         """One verdict for each key: live beats lost, and the first template that explains it beats the later ones."""
