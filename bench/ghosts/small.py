@@ -108,7 +108,7 @@ MACHINE_SCHEMES: dict[str, Callable[[str, str], str]] = {
     "pair.action.time": lambda namespace, name: f"{namespace}.{name}.{_time(name)}",
     "time.name": lambda _, name: f"{_time(name)}.{name}",
     "name--node": lambda _, name: f"{name}--node-{int(_sha(name)[:4], 16) % 3}",
-    "cut-hash": lambda _, name: name if len(name) <= 10 else f"{name[:10]}-{_sha(name)[:5]}",
+    "cut-hash": lambda _, name: name if len(name) <= 12 else f"{name[:6]}-{_sha(name)[:5]}",
     "cidr|range": lambda _, name: ("cidr-", "range-")[int(_sha(name)[:4], 16) % 2] + name,
 }
 TITLES = ["book", "table", "index", "registry", "settings", "map", "state", "config", "assignments", "info"]

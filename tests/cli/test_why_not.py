@@ -36,7 +36,15 @@ def test_table_of_some_of_the_objects_says_what_would_tip_it(
     assert "against it" in told.out
     assert "--subject 'tenants.demo.ghostkey.dev={name}'" in told.out
     declared = program(
-        "explain", "cm/sizes", "medium", "-n", namespace, "--kinds", "tenants.demo.ghostkey.dev", "--subject", "tenants.demo={name}"
+        "explain",
+        "cm/sizes",
+        "medium",
+        "-n",
+        namespace,
+        "--kinds",
+        "tenants.demo.ghostkey.dev",
+        "--subject",
+        "tenants.demo={name}",
     )
     assert declared.code == 1
     assert "declared by --subject" in declared.out

@@ -21,6 +21,7 @@ SAMPLE = 300  # names of a case that are looked at
 SAMPLE_OF_NAMESPACES = 2000  # live keys whose namespaces are looked at
 KINDS_WEIGHED = 3  # of one template; the others have less support
 AGREEING = 3  # maps of a family that have live subjects, before one that has none is judged by them
+TOGETHER = 1.25  # as many subjects as the best of several templates has, before they are weighed together
 SMALL_PAIRS = 4  # in a map so small, one living pair of namespace and name says what it is about
 _WORKLOADS = {
     "Deployment",
@@ -84,7 +85,7 @@ class Beliefs:
 
     def _of_map(self, member: Member, shared: dict[Template, Belief]) -> dict[Template, Belief]:
         beliefs: dict[Template, Belief] = {}
-        doubtful: list[Match] = []
+        weighed: list[Match] = []
         pairs = [match for match in member.matches if match.template.has_namespace]
         for match in member.matches:
             if any(self._is_part(match, pair) for pair in pairs):
@@ -95,13 +96,14 @@ class Beliefs:
                 belief = max((b for b in (belief, alone) if b is not None), key=lambda b: b.bits, default=None)
             if belief is not None and any(kind in match.kinds for kind in belief.kinds):
                 beliefs[match.template] = belief
-            if belief is None or not belief.is_proven:
-                doubtful.append(match)
-        for siblings in self._siblings(doubtful):
+            weighed.append(match)
+        for siblings in self._siblings(weighed):
+            held = [beliefs.get(match.template) for match in siblings]
+            if all(belief is not None and belief.is_proven for belief in held):
+                continue
             together = self._belief(siblings[0].template, [(member, _union(siblings))])
-            for match in siblings if together is not None else ():
-                held = beliefs.get(match.template)
-                if together is not None and (held is None or held.bits < together.bits):
+            for match, belief in zip(siblings, held, strict=True) if together is not None else ():
+                if together is not None and (belief is None or belief.bits < together.bits):
                     beliefs[match.template] = together
         strict = [m for m in member.matches if m.template in beliefs and not (m.template.is_open or m.template.hash_length)]
         return {
@@ -119,16 +121,20 @@ class Beliefs:
 
     @staticmethod
     def _siblings(matches: list[Match]) -> Iterable[list[Match]]:
-        """Templates that differ in what stands around the subject alone, and share the subjects among them: `cidr-…`, `range-…`."""
+        """Templates that share the subjects among them: `cidr-…` and `range-…`, or long names cut and short ones not.
+
+        The one that chance makes least comes first.
+        """
         groups: dict[tuple[object, ...], list[Match]] = {}
         for match in matches:
             template = match.template
-            if match.best >= 2 and (template.prefix or template.suffix) and not (template.is_open or template.hash_length):
-                groups.setdefault((template.core, template.codec), []).append(match)
+            if match.best >= 2 and not template.is_open:
+                way = (template.order, template.separator, template.transform, template.codec)
+                groups.setdefault(way, []).append(match)
         for group in groups.values():
             whole = _union(group)
-            if len(group) > 1 and whole.best >= 1.5 * max(match.best for match in group):
-                yield sorted(group, key=lambda match: -match.best)
+            if len(group) > 1 and whole.best >= TOGETHER * max(match.best for match in group):
+                yield sorted(group, key=lambda match: (not match.template.hash_length, match.template.is_bare, -match.best))
 
     def _belief(self, template: Template, found: list[tuple[Member, Match]]) -> Belief | None:
         """What these maps together say of a template; None when chance could have made the matches."""
@@ -315,13 +321,21 @@ def _explains_better(strict: Match, stronger: Belief, match: Match, belief: Beli
 
 
 def _union(matches: list[Match]) -> Match:
-    """Several templates as if they were one: their cores, and the live ones among them."""
+    """Several templates as if they were one: their cores, and the live ones among them. A live key counts for one of them alone."""
     kinds: dict[int, set[str]] = {}
     cores: dict[str, int] = {}
-    for match in matches:
-        cores |= match.cores
-        for kind, live in match.kinds.items():
-            kinds[kind] = kinds.get(kind, set()) | live
+    taken: set[int] = set()
+    for match in sorted(matches, key=lambda match: match.template.is_bare):
+        live = set().union(*match.kinds.values())
+        cores |= {core: i for core, i in match.cores.items() if i not in taken}
+        taken |= {match.cores[core] for core in live}
+        for kind, found in match.kinds.items():
+            kinds[kind] = kinds.get(kind, set()) | found
+    # a bare template makes a key of whatever others make one of
+    strict = {i for match in matches if not match.template.is_bare for i in match.cores.values()}
+    bare = {core for match in matches if match.template.is_bare for core in match.cores}
+    alive = set().union(*kinds.values()) if kinds else set()
+    cores = {core: i for core, i in cores.items() if core in alive or core not in bare or i not in strict}
     return Match(matches[0].template, kinds, cores, {})
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -15,12 +16,14 @@ from ghostkey.inference.matching import Match
 from ghostkey.inference.naming import goes_on, is_ordinal, lives_elsewhere, name_part, subject_of
 from ghostkey.inference.results import Lost, MapResult
 from ghostkey.inference.style import Shapes, Style, is_setting, is_telling
-from ghostkey.inference.template import Template
+from ghostkey.inference.template import Template, looks_hashed
 from ghostkey.model.events import KeysSeen, Shape
 from ghostkey.model.findings import Attribution, Certainty
 from ghostkey.store.coverage import Sight
 
 LENGTH_SAMPLE = 500
+LEAST_CUT_STEM = 5  # characters of a name that are left before the hash
+NAMES_BEGUN_ALIKE = 64
 # why a key is spared
 UNLIKE = "it does not look like the live keys: a setting, or another sort of name"
 OTHER_VALUE = "its value is of another sort than those of the live keys"
@@ -163,8 +166,10 @@ class LostKeys:
         some = itertools.islice(match.cores, 0, None, max(1, len(match.cores) // LENGTH_SAMPLE))
         longest_name = max((len(name) for core in some if (name := name_part(template, core, self._index)) != core), default=0)
 
+        without_key = _WithoutKey(match, kinds, self._index)
+
         def may_be_cut(core: str) -> bool:
-            return (
+            return without_key.may_be(name_part(template, core, self._index)) or (
                 len(core) < longest_core
                 and min(map(len, template.names_in(core))) < longest_live
                 and (len(core) == longest or len(name_part(template, core, self._index)) >= longest_name > 0)
@@ -199,17 +204,51 @@ class LostKeys:
                 # its namespace lives
                 return not is_setting(name) and (live.is_mainly_live or style.is_alike(name))
             if not template.is_joined:
-                return style.fits(core)
+                word = core.lower()
+                spaces = self._index.squashed_namespaces
+                return template.may_be_made(core) and any(word.startswith(space) for space in spaces) and not is_setting(word)
             return any(
                 style.fits(part) and not is_setting(part) and not is_setting(namespace) and _LABEL.fullmatch(canonical(namespace))
                 for namespace, part in template.splits(core)
             )
         # one plain word is anything's name: it takes kinds of the cluster's own, or proof
         if not template.is_joined:
+            if not template.may_be_made(core):
+                return False
             core = core.lower()  # capitals are where the words of a name were joined
         if not style.fits(core) or not (is_telling(core) or live.is_custom or live.is_proven):
             return False
         return not is_setting(core) or bool(template.cut)
+
+
+class _WithoutKey:
+    """Live names of some kinds that a template makes no key of: one of them, cut and hashed, may be what another key is."""
+
+    def __init__(self, match: Match, kinds: list[int], index: SubjectIndex) -> None:
+        self._match, self._kinds, self._index = match, kinds, index
+        self._names: list[str] | None = None
+
+    def may_be(self, name: str) -> bool:
+        """Whether a name is the beginning of one of them with a hash behind, and shorter."""
+        stem, mark, tail = name.rpartition("-")
+        if not mark or len(stem) < LEAST_CUT_STEM or not looks_hashed(tail):
+            return False
+        if self._names is None:
+            self._names = self._without_key()
+        place = bisect_left(self._names, stem)
+        return any(found.startswith(stem) and len(found) > len(name) for found in self._names[place : place + NAMES_BEGUN_ALIKE])
+
+    def _without_key(self) -> list[str]:
+        template, subjects = self._match.template, self._index.subjects
+        cores = self._match.cores
+        return sorted(
+            subjects.names[row]
+            for kind in self._kinds
+            for row in self._index.rows_of(kind)
+            if len(subjects.names[row]) > LEAST_CUT_STEM + 1
+            and template.render_core(subjects.namespaces[row], subjects.names[row], subjects.uids[row], subjects.kinds[kind])
+            not in cores
+        )
 
 
 def doubt_single(result: MapResult, matches: list[Match]) -> None:
@@ -223,6 +262,7 @@ def doubt_single(result: MapResult, matches: list[Match]) -> None:
             core = own.template.core_of(keys[item.index])
             if core is not None and not all(core in other.cores for other in _beside(own, forms)):
                 item.state = "suspect"
+                item.note = "every live subject has several keys here: one that has not all of them may be a constant"
 
 
 def _beside(own: Match, forms: list[Match]) -> list[Match]:

@@ -257,7 +257,15 @@ class Template:
         """Whether any subject could have this core: a UID looks like one, and a namespace and a name stand apart."""
         if self.order == "uid":
             return bool(UUID.fullmatch(core) or UNDASHED_UUID.fullmatch(core)) or bool(self.cut)
-        return not self.has_namespace or not self.is_joined or next(self.splits(core), None) is not None
+        if not self.is_joined:
+            first = core[:1]
+            case = {
+                "camel": first.isupper() or first.isdigit(),
+                "lower_camel": not first.isupper(),
+                "squashed": core == core.lower(),
+            }
+            return core.isalnum() and case.get(self.transform, True)
+        return not self.has_namespace or next(self.splits(core), None) is not None
 
     def names_in(self, core: str) -> list[str]:
         """Every piece of a core that could be the name."""

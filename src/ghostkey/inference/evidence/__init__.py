@@ -20,7 +20,8 @@ from ghostkey.inference.template import Template
 from ghostkey.model.events import KeysSeen
 from ghostkey.model.refs import Kind
 
-PROVEN_BITS = 2.0  # hardly any wrong case that the weights were learnt from lies above, see weights.json
+_LEARNT = json.loads((Path(__file__).parent / "weights.json").read_text())
+PROVEN_BITS: float = _LEARNT["proven"]  # hardly any wrong case that the weights were learnt from lies above
 LIKELY_BITS = 0.0  # from here on it is worth telling, and not enough to act on
 
 
@@ -125,8 +126,7 @@ def pieces() -> dict[str, Piece]:
 @functools.cache
 def weights() -> tuple[float, dict[str, dict[str, float]]]:
     """The prior, and bits by piece and level, as the calibration learnt them."""
-    content = json.loads((Path(__file__).parent / "weights.json").read_text())
-    return float(content.get("prior", 0.0)), content["bits"]
+    return float(_LEARNT["prior"]), _LEARNT["bits"]
 
 
 def look_at(case: Case) -> dict[str, Seen]:

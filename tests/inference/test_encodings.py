@@ -1,0 +1,63 @@
+"""Ways in which programs write names so that they may be keys: each is read, and lost ones are found."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from bench.ghosts.small import MACHINE_SCHEMES, brands
+
+from ghostkey.inference.codecs import decoded
+from tests.helpers import analyse, config_map, keys, thing
+
+WITH_KIND: dict[str, Callable[[str, str], str]] = {
+    "sha256 of kind, namespace and name": lambda ns, name: hashlib.sha256(f"tenant/{ns}/{name}".encode()).hexdigest()[:16],
+    "md5 of Kind, namespace and name": lambda ns, name: hashlib.md5(
+        f"Tenant:{ns}:{name}".encode(), usedforsecurity=False
+    ).hexdigest(),
+    "crc32 with a prefix": lambda ns, name: f"t-{zlib.crc32(f'{ns}/{name}'.encode()):08x}",
+}
+SCHEMES = {**MACHINE_SCHEMES, **WITH_KIND}
+# with two long names among fifteen, nothing tells that keys are cut: that no false word is said of it is all that is asked
+SILENT = {"cut-hash"}
+
+
+@pytest.mark.parametrize("scheme", sorted(SCHEMES.keys() - SILENT))
+def test_lost_key_of_this_encoding_is_found_and_live_ones_are_not(tmp_path: Path, scheme: str) -> None:
+    stream = brands(random.Random(3), "tailed")
+    names = [next(stream) for _ in range(15)]
+    tenants = [thing("Tenant", name, "prod") for name in names[:12]]
+    registry = config_map({SCHEMES[scheme]("prod", name): "1" for name in names})
+    lost = {SCHEMES[scheme]("prod", name) for name in names[12:]}
+    assert keys(analyse(tmp_path, [*tenants, registry]), "ghost-key") == lost
+
+
+@pytest.mark.parametrize("scheme", sorted(SCHEMES))
+def test_map_of_this_encoding_in_which_all_live_is_never_flagged(tmp_path: Path, scheme: str) -> None:
+    stream = brands(random.Random(4), "tailed")
+    names = [next(stream) for _ in range(15)]
+    tenants = [thing("Tenant", name, "prod") for name in names]
+    registry = config_map({SCHEMES[scheme]("prod", name): "1" for name in names} | {"version": "3", "settings.yaml": "a: 1"})
+    assert keys(analyse(tmp_path, [*tenants, registry]), "ghost-key") == set()
+
+
+@pytest.mark.parametrize(
+    "key", ["checkout", "backendurl", "deadbeef", "facefeed", "app-2f", "node-2d-7", "MAXCONNS", "cat-at", "Database", "a1b2c3d4"]
+)
+def test_plain_word_is_not_taken_for_an_encoding(key: str) -> None:
+    assert decoded(key) == []
+
+
+def test_key_that_a_live_object_carries_in_a_field_is_no_ghost(tmp_path: Path) -> None:
+    names = [f"acct-{number}" for number in range(10)]
+    tenants = [thing("Tenant", name, "prod", spec={"slug": name}) for name in names]
+    moved = [
+        thing("Tenant", "renamed", "prod", spec={"slug": "acct-77"}),
+        thing("Tenant", "labelled", "prod", metadata={"labels": {"customer": "acct-78"}}),
+    ]
+    registry = config_map(dict.fromkeys([*names, "acct-77", "acct-78", "acct-79"], "{}"))
+    assert keys(analyse(tmp_path, [*tenants, *moved, registry]), "ghost-key") == {"acct-79"}
