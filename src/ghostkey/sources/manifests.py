@@ -96,6 +96,7 @@ class Manifests:
         if not self._pages and not self._empty:
             raise self._nothing()
         pages = list(self._pages.values())
+        _unite(pages)
         parts = divide([page.sheet for page in pages], _twins(pages), [len(page.entries) for page in pages])
         for part in parts:
             self._add_bases(part, pages)
@@ -315,6 +316,19 @@ class Manifests:
     def gaps(self) -> list[Gap]:
         """What could not be read so far."""
         return list(self._documents.all_gaps())
+
+
+def _unite(pages: list[_Page]) -> None:
+    """Makes one kind of objects with and without a namespace: who leaves it out in a manifest leaves it to kubectl."""
+    namespaced = {(kind.group, kind.kind): kind for page in pages for kind in page.sheet.kinds if kind.namespaced}
+    for page in pages:
+        bare = [kind for kind in page.sheet.kinds if not kind.namespaced and (kind.group, kind.kind) in namespaced]
+        for kind in bare:
+            known = namespaced[kind.group, kind.kind]
+            page.sheet.kinds.setdefault(known, set()).update(page.sheet.kinds.pop(kind))
+            for entry in page.entries.values():
+                if entry.kind == kind:
+                    entry.kind = known
 
 
 def _twins(pages: list[_Page]) -> list[Twin]:
