@@ -165,3 +165,14 @@ def test_kind_with_and_without_namespace_is_one_in_git(files_program: Program, t
     (tmp_path / "all.yaml").write_text(yaml.safe_dump_all(items))
     report = files_program.scan("--from", str(tmp_path), "-n", "prod", "cm/registry", "--subject", "tenants={name}")
     assert "echo" not in {key for keys in origins(report).values() for key in keys}
+
+
+def test_objects_of_one_name_in_one_file_are_all_looked_at(files_program: Program, tmp_path: Path) -> None:
+    """`kustomize build` of several applications, without their namespaces: no gap, and not the first of them alone."""
+    maps = [config_map({f"k-{n}": "a"}, "settings") for n in range(3)]
+    for item in maps:
+        del item["metadata"]["uid"]
+    (tmp_path / "all.yaml").write_text(yaml.safe_dump_all(maps))
+    done = files_program("scan", "--from", str(tmp_path), "-o", "json")
+    assert (done.code, done.json["gaps"], done.json["summary"]["keys"]) == (0, [], 3)
+    assert any("2 objects stand more than once in one file" in note for note in done.json["notes"])
