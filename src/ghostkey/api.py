@@ -160,8 +160,9 @@ def analyse(snapshot: Snapshot, links: Sequence[Link | ObjectLink] = (), only: S
             raise UsageError(f"no analysis is named {name!r}", f"known: {', '.join(sorted(analyses))}")
     found: list[Finding] = []
     for part in snapshot.parts or [snapshot]:
-        keyed = [link for link in links if isinstance(link, Link)]
-        view = View(part, [*keyed, *annotated_links(part)], [link for link in links if isinstance(link, ObjectLink)])
+        own = [_of_part(link, part) for link in links]
+        keyed = [link for link in own if isinstance(link, Link)]
+        view = View(part, [*keyed, *annotated_links(part)], [link for link in own if isinstance(link, ObjectLink)])
         told = [f for name, analysis in analyses.items() if not only or name in only for f in analysis.run(view)]
         if not snapshot.cluster:
             # of a dump, the cluster of a holder is the file that it is told apart by
@@ -170,6 +171,14 @@ def analyse(snapshot: Snapshot, links: Sequence[Link | ObjectLink] = (), only: S
         if part is not snapshot:
             snapshot.gaps += part.gaps
     return sorted(found, key=_order)
+
+
+def _of_part(link: Link | ObjectLink, part: Snapshot) -> Link | ObjectLink:
+    """The link with the kind as this cluster has it: another may have it in another version."""
+    keyed = link.link if isinstance(link, ObjectLink) else link
+    known = next((kind for kind in part.kinds if (kind.group, kind.kind) == (keyed.kind.group, keyed.kind.kind)), keyed.kind)
+    keyed = dataclasses.replace(keyed, kind=dataclasses.replace(known, known_by=keyed.kind.known_by))
+    return dataclasses.replace(link, link=keyed) if isinstance(link, ObjectLink) else keyed
 
 
 def _origin(part: Snapshot, finding: Finding) -> str:
@@ -257,7 +266,9 @@ def parse_subject(text: str, kinds: tuple[Kind, ...], holder: ObjectRef | None =
     _, word, template = _subject_words(text)
     parts = declared(template)
     spot = (holder.kind.kind, holder.namespace, holder.name) if holder else None
-    kind = dataclasses.replace(resolve(word, kinds), known_by=parts.expression)
+    # several clusters of a dump may have a kind in several versions
+    distinct = {(kind.group, kind.kind): kind for kind in reversed(kinds)}
+    kind = dataclasses.replace(resolve(word, tuple(distinct.values())), known_by=parts.expression)
     return Link(kind, parse_template(parts.template), spot, origin or f"--subject {text}")
 
 

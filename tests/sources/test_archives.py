@@ -84,6 +84,16 @@ def test_zstd_that_cannot_be_read_is_a_gap_with_the_next_command(files_program: 
         assert "zstd -d" in done.err
 
 
+@pytest.mark.parametrize("name", ["pack.7z", "all.json.lz4", "pack.rar"])
+def test_archive_of_a_sort_that_nobody_reads_is_not_passed_by_in_silence(
+    files_program: Program, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).write_bytes(b"?" * 100)
+    (tmp_path / "good.json").write_bytes(JSON)
+    done = files_program("scan", "--from", str(tmp_path))
+    assert (done.code, f"{name} was left out" in done.err) == (3, True)
+
+
 def overlapping_zip() -> bytes:
     """Many names for one member of 30 MiB: each within bounds, all together far out of them."""
     raw = bytearray(zipped({"a.yaml": b"#" * (30 * MIB)}))

@@ -165,6 +165,35 @@ def test_dumps_of_namespaces_side_by_side_are_no_dump_of_all(files_program: Prog
     assert unknown(report) <= set(GONE)
 
 
+@pytest.mark.parametrize("way", ["documents", "single"])
+def test_files_of_namespaces_side_by_side_are_no_dump_of_all(files_program: Program, tmp_path: Path, way: str) -> None:
+    """As documents of a file for each namespace, or a file for each object: of a third namespace nothing is known."""
+    a = [*tenants("acme", "bolt", "cove", namespace="shop-a")]
+    b = [*tenants("acme", "bolt", "cove", namespace="shop-b")]
+    keys = {f"shop-{space}.{name}": "x" for space in "abc" for name in ("acme", "bolt", "cove")}
+    a.append(config_map(keys, "registry", "shop-a"))
+    if way == "documents":
+        where = write(tmp_path, a=a, b=b)
+    else:
+        where = write(
+            tmp_path, **{f"{space}__{n}": [item] for space, items in {"a": a, "b": b}.items() for n, item in enumerate(items)}
+        )
+    report = files_program.scan("--from", where)
+    assert not found(report)
+    assert unknown(report) == {"shop-c.acme", "shop-c.bolt", "shop-c.cove"}
+
+
+def test_namespace_of_a_tree_in_which_a_kind_was_not_seen_is_unknown(files_program: Program, tmp_path: Path) -> None:
+    """must-gather-half without the layout of a tool: of namespace b there is something, and no Tenant."""
+    where = write(
+        tmp_path,
+        a=[*tenants(*LIVE), registry("ops.blue")],
+        b=[thing("Pod", "p", "ops", api_version="v1", spec={"containers": []})],
+    )
+    report = files_program.scan("--from", where)
+    assert (found(report), unknown(report)) == (GHOSTS, {"ops.blue"})
+
+
 # owners
 
 

@@ -144,3 +144,35 @@ def test_findings_of_clusters_have_ids_of_their_own(files_program: Program, tmp_
     assert "FROM" in table.out
     assert table.code == 1
     assert found(report) == {("ghost-key", "ops", "registry", "prod.echo")}
+
+
+def test_declared_link_holds_for_each_cluster_whatever_its_version_of_the_kind(files_program: Program, tmp_path: Path) -> None:
+    east, west = cluster("e", *LIVE, keys=(*LIVE, "echo")), cluster("w", *LIVE, keys=(*LIVE, "echo"))
+    for item in west["items"]:
+        if item["kind"] == "Tenant":
+            item["apiVersion"] = "demo.ghostkey.dev/v1beta1"
+    where = write(tmp_path, east__all=east, west__all=west)
+    report = files_program.scan("--from", where, "--subject", "tenants={namespace}.{name}")
+    assert origins(report) == {"east": {"prod.echo"}, "west": {"prod.echo"}}
+
+
+def test_kind_with_and_without_namespace_is_one_in_git(files_program: Program, tmp_path: Path) -> None:
+    items = [
+        *(thing("Tenant", name) for name in LIVE),
+        thing("Tenant", "echo", namespace=""),
+        config_map(dict.fromkeys([*LIVE, "echo", "flux"], "x")),
+    ]
+    (tmp_path / "all.yaml").write_text(yaml.safe_dump_all(items))
+    report = files_program.scan("--from", str(tmp_path), "-n", "prod", "cm/registry", "--subject", "tenants={name}")
+    assert "echo" not in {key for keys in origins(report).values() for key in keys}
+
+
+def test_objects_of_one_name_in_one_file_are_all_looked_at(files_program: Program, tmp_path: Path) -> None:
+    """`kustomize build` of several applications, without their namespaces: no gap, and not the first of them alone."""
+    maps = [config_map({f"k-{n}": "a"}, "settings") for n in range(3)]
+    for item in maps:
+        del item["metadata"]["uid"]
+    (tmp_path / "all.yaml").write_text(yaml.safe_dump_all(maps))
+    done = files_program("scan", "--from", str(tmp_path), "-o", "json")
+    assert (done.code, done.json["gaps"], done.json["summary"]["keys"]) == (0, [], 3)
+    assert any("2 objects stand more than once in one file" in note for note in done.json["notes"])

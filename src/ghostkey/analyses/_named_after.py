@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ghostkey.inference.index import SubjectIndex
+from ghostkey.inference.index import SubjectIndex, canonical
 from ghostkey.inference.template import looks_hashed
 from ghostkey.model.events import KeysSeen
 from ghostkey.model.refs import Kind
@@ -84,7 +84,7 @@ def _lost(seen: KeysSeen, worthy: dict[int, int], index: SubjectIndex) -> Iterat
 
 def _lives(name: str, dependents: Kind, index: SubjectIndex) -> bool:
     """Whether anything of this name lives that is no dependent itself."""
-    return any(index.subjects.kind(row) != dependents for row in index.all_named(name))
+    return any(index.subjects.kind(row) != dependents for row in index.all_named(canonical(name)))
 
 
 def _forms(seen: KeysSeen, worthy: dict[int, int], index: SubjectIndex) -> dict[tuple[str, str], dict[int, set[str]]]:

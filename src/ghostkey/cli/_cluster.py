@@ -76,7 +76,13 @@ def findings_of_map(
     )
     snapshot = api.collect(source, client.config.server)
     if not any(_is(seen.holder, kind, namespace, name) for seen in snapshot.maps):
-        scope = api.Scope(namespace, "", ((kind, name),), (kind,), (), tuple(kinds), api.known_by(subjects))
+        scope = api.Scope(
+            namespace=namespace,
+            names=((kind, name),),
+            holders=(kind,),
+            subject_kinds=tuple(kinds),
+            known_by=api.known_by(subjects),
+        )
         source = api.cluster(client, scope, progress)
         snapshot = api.collect(source, client.config.server)
         if not any(_is(seen.holder, kind, namespace, name) for seen in snapshot.maps):

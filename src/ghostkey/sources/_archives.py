@@ -33,6 +33,9 @@ _NAME_HEADERS = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHD
 ENDINGS = (".yaml", ".yml", ".json", ".jsonl")
 PACKED = (".gz", ".xz", ".bz2", ".zst")
 ARCHIVES = (".tar", ".tgz", ".txz", ".tbz2", ".tbz", ".tzst", ".zip")
+# packed in ways that cannot be read here: said, not passed by
+CANNOT = "it is packed in a way that cannot be read here; unpack it, and give the folder"
+UNREAD = (".7z", ".rar", ".lz4", ".lz", ".lzma", ".br", ".z", ".cab")
 _BLOCK = 1 << 20
 _HEAD = 512  # a tar header
 UNPACKING = (
@@ -49,6 +52,11 @@ def is_readable_name(name: str) -> bool:
     for ending in PACKED:
         name = name.removesuffix(ending)
     return name.endswith((*ENDINGS, *ARCHIVES))
+
+
+def is_unread_archive(name: str) -> bool:
+    """Whether a file's name says that it is packed in a way that nobody here can unpack."""
+    return name.lower().endswith(UNREAD)
 
 
 def unpack(where: str, handle: SupportsRead, note: Note, depth: int = 0) -> Iterator[Member]:
@@ -164,6 +172,8 @@ def _tar(where: str, source: SupportsRead, note: Note, depth: int) -> Iterator[M
                     continue
                 # tarfile keeps a list of all it has seen
                 archive.members = []  # type: ignore[attr-defined]
+                if member.isfile() and is_unread_archive(member.name):
+                    note(f"member {member.name!r} of {where} was left out", CANNOT)
                 if not member.isfile() or not is_readable_name(member.name):
                     continue
                 if member.issparse():
@@ -185,6 +195,8 @@ def _zip(where: str, source: _Guarded, handle: SupportsRead, note: Note, depth: 
     left = max(BOMB_BYTES, BOMB_RATIO * size)
     with zipfile.ZipFile(_Short(packed)) as archive:
         for member in archive.infolist():
+            if is_unread_archive(member.filename):
+                note(f"member {member.filename!r} of {where} was left out", CANNOT)
             if _leads_out(where, member.filename, note) or member.is_dir() or not is_readable_name(member.filename):
                 continue
             name = f"{where}:{member.filename}"

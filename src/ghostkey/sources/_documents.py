@@ -24,7 +24,7 @@ from ghostkey.foreign import (
 )
 from ghostkey.model.errors import NoSuchPath, SourceDamaged
 from ghostkey.model.events import Gap
-from ghostkey.sources._archives import Member, is_readable_name, unpack
+from ghostkey.sources._archives import CANNOT, Member, is_readable_name, is_unread_archive, unpack
 from ghostkey.sources._passed_over import PassedOver, is_template
 from ghostkey.sources._sheets import Sheet, spot_of
 
@@ -112,7 +112,11 @@ class Documents:
                 for file in sorted(path.rglob("*")):
                     if SKIPPED_FOLDERS.intersection(file.relative_to(path).parts[:-1]):
                         continue
-                    if file.is_file() and not file.is_symlink() and is_readable_name(file.name):
+                    if not file.is_file() or file.is_symlink():
+                        continue
+                    if is_unread_archive(file.name):
+                        self.note(f"{file} was left out", CANNOT)
+                    if is_readable_name(file.name):
                         yield from self._file(file)
             elif path.exists():
                 yield from self._file(path)

@@ -1,7 +1,8 @@
 """Where a dump would have shown an object: known for each kind in each namespace, from what came together.
 
 A list that shows several namespaces was made of all of them; one that shows a single namespace, of that one alone. An empty list
-of a kind says that none is left. Single objects cover the namespaces they are in. A list that was cut covers nothing.
+of a kind says that none is left. A file of single objects covers its kinds in its namespaces, and is taken for a dump of all when it
+is the only one or holds Namespaces itself. A list that was cut covers nothing.
 """
 
 from __future__ import annotations
@@ -48,12 +49,10 @@ class Extent:
                 self._hide(sheet.kinds, why)
             elif sheet.spot.tool == VELERO:
                 piles.setdefault(sheet.spot.root, []).append(sheet)
-            elif sheet.is_list or sheet.spot.tool:
-                self._together([sheet], is_request=sheet.is_list)
             else:
-                piles.setdefault("", []).append(sheet)
-        for root, pile in piles.items():
-            self._together(pile, is_request=False, spaces=self._live if root else set())
+                self._together([sheet], is_request=sheet.is_list)
+        for pile in piles.values():
+            self._together(pile, is_request=False, spaces=self._live)
         for kind in self._definitions:
             self._defined(kind)
         for kind in self.kinds:
@@ -66,15 +65,23 @@ class Extent:
         for kind in kinds:
             if not kind.namespaced:
                 self._everywhere.add(kind)
-            elif len(shown) > 1 and not spot.namespace and (spot.tool != VELERO or shown & IMMORTAL):
+            elif len(shown) > 1 and not spot.namespace and (is_request or self._is_of_all(sheets, shown)):
                 self._everywhere.add(kind)
                 if is_request and len(kinds) == 1:
                     self._explicit.add(kind)
             elif spot.is_custom and spot.tool == TROUBLESHOOT:
                 # it asks for all objects, and writes a file for each namespace that has some
                 self._pairs.setdefault(kind, set()).update(shown, self._live)
-            else:
+            elif is_request or spot.tool == VELERO:
                 self._pairs.setdefault(kind, set()).update(shown)
+            else:
+                self._pairs.setdefault(kind, set()).update(*(sheet.kinds.get(kind, ()) for sheet in sheets))
+
+    def _is_of_all(self, sheets: Sequence[Sheet], shown: set[str]) -> bool:
+        """Whether single objects of several namespaces are those of all."""
+        if sheets[0].spot.tool == VELERO:
+            return bool(shown & IMMORTAL)
+        return len(self._sheets) == 1 or NAMESPACES in sheets[0].kinds
 
     def _empty(self, sheet: Sheet, kind: Kind) -> None:
         self.kinds[kind] = None

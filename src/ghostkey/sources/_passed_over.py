@@ -8,7 +8,7 @@ from typing import Any
 
 from ghostkey.model.events import Note
 
-_TEMPLATE = re.compile(rb"\{\{-?\s*[.$a-z(/\"]")
+_TEMPLATE = re.compile(rb"\{\{-?\s*[.$a-z(/\"]|\{%-?\s*\w")  # Go's, and Jinja's
 _KUSTOMIZATION = re.compile(r"kustomization\.ya?ml$", re.IGNORECASE)
 _VALUES = re.compile(r"values[^/]*\.(?:ya?ml|json)$", re.IGNORECASE)
 _CHART = re.compile(r"(?:^|[/:])Chart\.(?:ya?ml|lock)$")
@@ -17,7 +17,7 @@ CHART_TEMPLATES, KUSTOMIZATIONS = "chart templates", "kustomizations"
 
 
 def is_template(content: bytes | bytearray) -> bool:
-    """Whether a text has actions of Go's templates in it."""
+    """Whether a text has actions of templates in it."""
     return _TEMPLATE.search(content) is not None
 
 

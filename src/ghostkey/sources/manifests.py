@@ -71,10 +71,16 @@ class _Entry:
 
 @dataclass(slots=True)
 class _Page:
-    """A sheet with its objects."""
+    """A sheet with its objects; `more` are others of the same names, in one list or file."""
 
     sheet: Sheet
     entries: dict[_Spot, _Entry] = field(default_factory=dict)
+    more: list[tuple[_Spot, _Entry]] = field(default_factory=list)
+
+    def all(self) -> Iterator[tuple[_Spot, _Entry]]:
+        """Every object, with what it is called."""
+        yield from self.entries.items()
+        yield from self.more
 
 
 class Manifests:
@@ -99,6 +105,7 @@ class Manifests:
         if not self._pages and not self._empty:
             raise self._nothing()
         pages = list(self._pages.values())
+        _unite(pages)
         parts = divide([page.sheet for page in pages], _twins(pages), [len(page.entries) for page in pages])
         for part in parts:
             self._add_bases(part, pages)
@@ -139,9 +146,9 @@ class Manifests:
             page = self._pages[id(sheet)] = _Page(sheet)
         spot = (kind.qualified, metadata.namespace or "", metadata.name)
         identity = metadata.uid or digest(item)
-        if (held := page.entries.get(spot)) is not None:
+        held = page.entries.get(spot)
+        if held is not None and held.identity == identity:
             self._documents.note_again()  # must-gathers hold lists and single files
-            self._unlike += held.identity != identity
             return
         sheet.add(kind, metadata.namespace or "", metadata.labels)
         sheet.has_uids |= bool(metadata.uid)
@@ -161,9 +168,15 @@ class Manifests:
         known_by = tuple((text, rendered(text, item)) for word, text in self._scope.known_by if kind.answers_to(word))
         trees = (metadata.labels, metadata.annotations, item.get("spec"), item.get("status")) if may_carry(kind) else ()
         carried = tuple(word for word in carried_words(*trees) if word != metadata.name)
-        page.entries[spot] = _Entry(
+        entry = _Entry(
             kind, metadata.namespace or "", metadata.name, metadata.uid or "", identity, owners, detail, events, where, known_by, carried
         )  # fmt: skip
+        if held is None:
+            page.entries[spot] = entry
+        else:
+            self._unlike += 1
+            self._documents.note_again()
+            page.more.append((spot, entry))
 
     def _define(self, item: dict[str, Any]) -> None:
         """Keeps the kind that a CRD defines."""
@@ -228,7 +241,7 @@ class Manifests:
     def _subjects(self, pages: Iterable[_Page], held: dict[_Spot, set[str]], *, with_maps: bool) -> Iterator[Event]:
         batches: dict[Kind, SubjectsSeen] = {}
         for page in pages:
-            for spot, entry in page.entries.items():
+            for spot, entry in page.all():
                 identities = held.setdefault(spot, set())
                 if entry.identity in identities:
                     continue
@@ -270,11 +283,8 @@ class Manifests:
             )  # fmt: skip
             yield Note(f"{len(parts)} {sort}; each was judged by itself: {', '.join(names[:PARTS_NAMED])}{more}")
         if self._unlike:
-            yield Gap(
-                f"{self._unlike} objects that stand twice in one file, and differ",
-                "only the first of each was looked at",
-                hint="give each cluster, and each moment, a file of its own",
-            )
+            times = "object stands" if self._unlike == 1 else "objects stand"
+            yield Note(f"{self._unlike} {times} more than once in one file, and differ; each was looked at")
 
     def _object(
         self, reader: MapReader, kind: Kind, metadata: Metadata, item: dict[str, Any], where: str
@@ -325,6 +335,19 @@ class Manifests:
     def gaps(self) -> list[Gap]:
         """What could not be read so far."""
         return list(self._documents.all_gaps())
+
+
+def _unite(pages: list[_Page]) -> None:
+    """Makes one kind of objects with and without a namespace: who leaves it out in a manifest leaves it to kubectl."""
+    namespaced = {(kind.group, kind.kind): kind for page in pages for kind in page.sheet.kinds if kind.namespaced}
+    for page in pages:
+        bare = [kind for kind in page.sheet.kinds if not kind.namespaced and (kind.group, kind.kind) in namespaced]
+        for kind in bare:
+            known = namespaced[kind.group, kind.kind]
+            page.sheet.kinds.setdefault(known, set()).update(page.sheet.kinds.pop(kind))
+            for _, entry in page.all():
+                if entry.kind == kind:
+                    entry.kind = known
 
 
 def _twins(pages: list[_Page]) -> list[Twin]:
