@@ -12,9 +12,10 @@ from ghostkey.inference.family import Family, Member
 from ghostkey.inference.index import SubjectIndex, canonical
 from ghostkey.inference.matching import Match
 from ghostkey.inference.naming import name_part
-from ghostkey.inference.style import Shapes, Style
+from ghostkey.inference.style import Shapes, Style, is_telling
 from ghostkey.inference.template import Template
 from ghostkey.model.events import KeysSeen
+from ghostkey.store.coverage import Sight
 from ghostkey.store.snapshot import Snapshot
 
 SAMPLE = 300  # names of a case that are looked at
@@ -64,6 +65,7 @@ class Beliefs:
     ) -> None:
         self._snapshot, self._index, self._watch, self._of_objects = snapshot, index, watch, of_objects
         self._subjects = snapshot.subjects
+        self._sight = Sight(snapshot)
 
     def of_family(self, family: Family) -> tuple[list[dict[Template, Belief]], dict[Template, Belief]]:
         """What is believed of each map by what it holds itself, or with the others, and what all of them together tell."""
@@ -155,14 +157,30 @@ class Beliefs:
             return Belief(kinds, None)
         if template.order == "digest" or self._is_chance_cut(template, live[kinds[0]], found):
             return None
-        pairs = [(member.seen, match.cores) for member, match in found]
+        pairs = [(member.seen, self._where_seen(template, kinds[0], match)) for member, match in found]
         verdict = max(
             (self._verdict(template, k, live[k], namespaces, pairs) for k in kinds[:KINDS_WEIGHED]), key=lambda v: v.bits
         )
         if template.cut and best >= 2 and not verdict.is_proven:
             # names cut to a length, with the hash of the whole behind: nobody chooses such keys
             verdict = dataclasses.replace(verdict, bits=PROVEN_BITS)
+        if template.is_open and verdict.is_proven and not any(map(is_telling, itertools.islice(live[kinds[0]], SAMPLE))):
+            # `cart.cache.limit`: settings begin with a word as well
+            verdict = dataclasses.replace(verdict, bits=LIKELY_BITS)
         return Belief(kinds, verdict) if verdict.bits >= LIKELY_BITS else None
+
+    def _where_seen(self, template: Template, kind: int, match: Match) -> dict[str, int]:
+        """The keys of a match, without those whose namespace was not looked into: their objects say nothing by their absence."""
+        known = self._subjects.kinds[kind]
+        if not template.has_namespace or self._sight.sees_all([known]):
+            return match.cores
+        live = match.kinds.get(kind, set())
+
+        def is_seen(core: str) -> bool:
+            pieces = template.split(core, self._index.canonical_namespaces)
+            return pieces is None or not pieces[0] or not self._sight.why_unseen(known, pieces[0])
+
+        return {core: i for core, i in match.cores.items() if core in live or is_seen(core)}
 
     @staticmethod
     def _is_chance_cut(template: Template, live: set[str], found: list[tuple[Member, Match]]) -> bool:
@@ -210,6 +228,9 @@ class Beliefs:
             # names used again elsewhere make the part match more than it should
             if canonical(literal) in self._index.canonical_namespaces:
                 return best(pair) >= (0.5 if believed[pair].is_proven else 0.8) * best(template)
+            part, whole = believed[template], believed[pair]
+            if whole.is_proven and whole.bits >= part.bits and set(part.kinds) <= set(whole.kinds):
+                return True  # of a namespace that is gone, or was not seen, whose names are used again elsewhere
             return siblings >= 4 and best(pair) >= 0.8 * best(template)
 
         for pair in [template for template in believed if template.has_namespace]:

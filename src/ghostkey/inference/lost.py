@@ -109,7 +109,7 @@ class LostKeys:
     def _save(self, result: MapResult, indexes: set[int], belief: Belief) -> None:
         """Counts keys as living; what is not proven itself does not save a key that something proven has lost."""
         if not belief.is_proven:
-            indexes = indexes - {item.index for item in result.lost if item.state == "gone"}
+            indexes = indexes - {item.index for item in result.lost if item.state != "suspect"}
         result.live = result.live | indexes if result.live else indexes
 
     def _live(self, match: Match, belief: Belief, family: Family, seen: KeysSeen, *, scoped: bool) -> _Live:

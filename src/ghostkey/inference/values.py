@@ -120,7 +120,7 @@ class Values:
         paired = all(seen.identities[i].namespace for i in pairs)
         least, keyed = (3, 0.5) if paired else (5, 0.8)
         # pairs that nearly all live are references, however few of all objects they name
-        is_list = paired and (best >= 10 or (best >= 5 and best >= 0.75 * len(pairs)))
+        is_list = paired and (best >= 10 or (best >= 6 and best >= 0.75 * len(pairs)))
         if best < least or (best < keyed * population and not is_list):
             return
         template = "{namespace}/{name} in the value" if paired else "{name} in the value"
