@@ -226,12 +226,13 @@ class _WithoutKey:
 
     def __init__(self, match: Match, kinds: list[int], index: SubjectIndex) -> None:
         self._match, self._kinds, self._index = match, kinds, index
+        self._longest = max(map(index.longest_name, kinds), default=0)
         self._names: list[str] | None = None
 
     def may_be(self, name: str) -> bool:
         """Whether a name is the beginning of one of them with a hash behind, and shorter."""
         stem, mark, tail = name.rpartition("-")
-        if not mark or len(stem) < LEAST_CUT_STEM or not looks_hashed(tail):
+        if not mark or len(stem) < LEAST_CUT_STEM or len(name) >= self._longest or not looks_hashed(tail):
             return False
         if self._names is None:
             self._names = self._without_key()
@@ -239,15 +240,15 @@ class _WithoutKey:
         return any(found.startswith(stem) and len(found) > len(name) for found in self._names[place : place + NAMES_BEGUN_ALIKE])
 
     def _without_key(self) -> list[str]:
-        template, subjects = self._match.template, self._index.subjects
-        cores = self._match.cores
+        template, subjects, cores = self._match.template, self._index.subjects, self._match.cores
+        rows = [row for kind in self._kinds for row in self._index.rows_of(kind) if len(subjects.names[row]) > LEAST_CUT_STEM + 1]
+        if template.is_plain_name:
+            return sorted(name for row in rows if (name := subjects.names[row]) not in cores)
+        render = template.render_core
         return sorted(
             subjects.names[row]
-            for kind in self._kinds
-            for row in self._index.rows_of(kind)
-            if len(subjects.names[row]) > LEAST_CUT_STEM + 1
-            and template.render_core(subjects.namespaces[row], subjects.names[row], subjects.uids[row], subjects.kinds[kind])
-            not in cores
+            for row in rows
+            if render(subjects.namespaces[row], subjects.names[row], subjects.uids[row], subjects.kind(row)) not in cores
         )
 
 
