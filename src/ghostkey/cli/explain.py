@@ -212,9 +212,9 @@ def _tell_account(what: str, key: str, snapshot: Snapshot, subjects: tuple[str, 
         if account.nearest and not account.spared:
             best = account.nearest[0]
             lines.append(f"  to declare it: ghostkey explain {what}{words} --subject '{best.kind.qualified}={best.template}'")
-        if not account.nearest:
+        if not account.nearest and not key:
             lines.append("  no name or UID of a live object stands in enough of its keys")
-    for line in lines:
+    for line in dict.fromkeys(lines):
         click.echo(safe(line))
 
 

@@ -155,7 +155,7 @@ class Beliefs:
             return Belief(kinds, None) if enough else None
         if template.order == "uid" or (template.order == "digest" and best >= 2):
             return Belief(kinds, None)
-        if template.order == "digest" or self._is_chance_cut(template, live[kinds[0]], found):
+        if template.order == "digest" or self._is_chance_cut(template, kinds[0], live[kinds[0]], found):
             return None
         pairs = [(member.seen, self._where_seen(template, kinds[0], match)) for member, match in found]
         verdict = max(
@@ -182,11 +182,17 @@ class Beliefs:
 
         return {core: i for core, i in match.cores.items() if core in live or is_seen(core)}
 
-    @staticmethod
-    def _is_chance_cut(template: Template, live: set[str], found: list[tuple[Member, Match]]) -> bool:
-        """Whether the cut names stand before so many different hashes that they were never cut: `worker-a-…` of Nodes."""
+    def _is_chance_cut(self, template: Template, kind: int, live: set[str], found: list[tuple[Member, Match]]) -> bool:
+        """Whether the cut names stand before more hashes than there are objects to be cut: `worker-a-…` of Nodes."""
+        if not template.cut:
+            return False
         keys = sum(1 + len(match.more.get(core, ())) for _, match in found for core in live & match.cores.keys())
-        return bool(template.cut) and keys > 2 * len(live)
+        subjects, known = self._subjects, self._subjects.kinds[kind]
+        objects = sum(
+            template.render_core(subjects.namespaces[row], subjects.names[row], subjects.uids[row], known) in live
+            for row in self._index.rows_of(kind)
+        )
+        return keys > 2 * objects
 
     def _is_enough_of_objects(self, template: Template, kind: int, live: set[str], namespaces: set[str]) -> bool:
         keyed = self._share_keyed(template, kind, live, namespaces)

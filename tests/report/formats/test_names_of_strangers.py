@@ -83,8 +83,9 @@ def test_junit_is_xml_whose_numbers_add_up(files_program: Program, dump: Path) -
 
 def test_junit_tells_a_blind_scan_from_a_clean_one(files_program: Program, tmp_path: Path) -> None:
     write_yaml(tmp_path)
-    (tmp_path / "broken.yaml").write_text("a: [1, 2\nb: {")
-    done = files_program("scan", "--from", str(tmp_path), "-o", "junit", "--only", "tombstone")
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("a: [1, 2\nb: {")
+    done = files_program("scan", "--from", str(tmp_path), "--from", str(broken), "-o", "junit", "--only", "tombstone")
     root = ET.fromstring(done.out)
     assert (done.code, root.attrib["errors"], len(root.findall("testsuite/testcase/error"))) == (3, "1", 1)
 

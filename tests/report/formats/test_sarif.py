@@ -109,8 +109,9 @@ def test_names_of_strangers_are_valid_and_visible(files_program: Program, tmp_pa
 
 def test_what_could_not_be_seen_is_a_notification(files_program: Program, tmp_path: Path) -> None:
     write_yaml(tmp_path)
-    (tmp_path / "broken.yaml").write_text("a: [1, 2\nb: {")
-    done = files_program("scan", "--from", str(tmp_path), "-o", "sarif")
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("a: [1, 2\nb: {")
+    done = files_program("scan", "--from", str(tmp_path), "--from", str(broken), "-o", "sarif")
     assert done.code == 3
     (invocation,) = done.json["runs"][0]["invocations"]
     assert not invocation["executionSuccessful"]
