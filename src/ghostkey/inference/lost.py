@@ -77,6 +77,7 @@ class LostKeys:
         )
         result.attributions.append(attribution)
         result.templates.append(template)
+        already = {item.index for item in result.lost if item.state != "suspect"}
         resembled: Shape | None = None  # the last shape that was found like the live ones
         is_covered = self._sight.sees_all(self._subjects.kinds[kind] for kind in kinds)
         may_be_cut = self._cut_finder(match, kinds)
@@ -88,7 +89,8 @@ class LostKeys:
             if spared:
                 result.spared.update(dict.fromkeys(indexes, spared))
                 if spared is not UNLIKE:
-                    result.live.update(indexes)
+                    # what a surer template has lost stays lost
+                    result.live.update(i for i in indexes if i not in already)
                 continue
             subjects = tuple(
                 subject_of(template, core, self._subjects.kinds[kind], self._index, seen if scoped else None) for kind in kinds
