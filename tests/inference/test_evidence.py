@@ -25,14 +25,14 @@ def a_map(name: str = "registry", **meta: Any) -> KeysSeen:
 def case(**changes: Any) -> Case:
     """Ten of ten Tenants have a key, and one key has none."""
     base = Case(
-        template=Template("name"), kind=TENANT, is_custom=True, maps=(a_map(),), live=frozenset(NAMES), live_names=NAMES,
+        template=Template("name"), kind=TENANT, maps=(a_map(),), live=frozenset(NAMES), live_names=NAMES,
         gone_names=("shop-77",), near=10, made=11, keys=11, shared=0.0, live_values=frozenset({"word"}), gone_alike=1.0,
         with_uid=0.0, with_name=0.0, is_mounted=False, maps_agreeing=1,
     )  # fmt: skip
     return dataclasses.replace(base, **changes)
 
 
-NODE = {"is_custom": False, "kind": Kind("", "v1", "Node", "nodes", False)}
+NODE = {"kind": Kind("", "v1", "Node", "nodes", False)}
 PAIR = {"template": parse_template("{namespace}.{name}")}
 BUILT_IN = Kind("apps", "v1", "Deployment", "deployments", True)
 LAST_APPLIED = {"kubectl.kubernetes.io/last-applied-configuration": "{}"}
@@ -40,7 +40,7 @@ LEVELS: dict[str, list[tuple[dict[str, Any], str | None]]] = {
     "objects-with-a-key": [({}, "10-30 >=1 own"), ({"near": 100}, "10-30 <0.2 own")],
     "keys-with-an-object": [({}, "0.8-1 own"), ({"made": 40, "shared": 0.9}, "0.2-0.34 like others")],
     "keys-of-this-form": [({}, "bare names"), ({"template": parse_template("a-{name}"), "keys": 100}, "<0.34")],
-    "names": [({}, "own, telling >=1"), ({"is_custom": False, "kind": BUILT_IN, "live_names": ("api", "db")}, "built-in, settings")],
+    "names": [({}, "own, telling >=1"), ({"kind": BUILT_IN, "live_names": ("api", "db")}, "built-in, settings")],
     "form": [({}, "name"), ({"template": parse_template("{name}.crt")}, "file"), (PAIR, "pair")],
     "values": [({}, "all word"), ({"live_values": frozenset({"json:plan,shard"})}, "records")],
     "others-alike": [({}, "alike >=1, settings <0.01"), ({"gone_names": ()}, None)],
@@ -75,7 +75,6 @@ def test_piece_sees_the_level(piece: str, changes: dict[str, Any], level: str | 
 def test_registry_of_own_names_is_proven_and_a_table_of_some_apps_is_not() -> None:
     assert weigh(case()).bits >= PROVEN_BITS
     apps = {
-        "is_custom": True,
         "shared": 1.0,
         "live_names": ("cart", "search", "mail"),
         "live": frozenset({"cart", "search", "mail"}),

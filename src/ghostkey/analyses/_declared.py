@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from ghostkey.inference.index import SubjectIndex
+from ghostkey.inference.naming import subject_of
 from ghostkey.inference.results import Link
 from ghostkey.inference.template import Template
 from ghostkey.model.events import KeysSeen
@@ -54,9 +55,4 @@ def declared_lost(link: ObjectLink, index: SubjectIndex) -> Iterator[tuple[int, 
     for row, core in cores.items():
         if core in live or not template.may_be_made(core):
             continue
-        pieces = template.split(core, index.canonical_namespaces)
-        namespace = subjects.namespaces[row] if is_beside and not template.has_namespace else ""
-        subject = Subject(kind, *pieces) if pieces else Subject(kind, namespace, core)
-        if template.order == "uid":
-            subject = Subject(kind, "", "", core)
-        yield row, subject, support
+        yield row, subject_of(template, core, kind, index, subjects.namespaces[row] if is_beside else ""), support

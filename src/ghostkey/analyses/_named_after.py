@@ -11,10 +11,10 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ghostkey.inference.index import SubjectIndex, canonical
+from ghostkey.inference.index import SubjectIndex
 from ghostkey.inference.template import looks_hashed
 from ghostkey.model.events import KeysSeen
-from ghostkey.model.refs import Kind
+from ghostkey.model.refs import Kind, canonical
 
 PIECES = 12  # of a name: more dashes than that, and nobody's name stands between two of them
 SAMPLE = 400  # names of one maker that are taken apart

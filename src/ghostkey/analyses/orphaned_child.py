@@ -27,11 +27,10 @@ from dataclasses import replace
 from ghostkey.analyses._base import Analysis, View
 from ghostkey.analyses._declared import declared_lost
 from ghostkey.analyses._named_after import named_after
-from ghostkey.inference.index import canonical
 from ghostkey.inference.infer import infer_dependents
 from ghostkey.model.events import KeysSeen, Owner, Shape, SubjectDetail
 from ghostkey.model.findings import Attribution, Certainty, Finding, Severity, Subject
-from ghostkey.model.refs import CONFIG_MAPS, SECRETS, KeyRef, Kind, ObjectRef
+from ghostkey.model.refs import CONFIG_MAPS, SECRETS, KeyRef, Kind, ObjectRef, canonical
 
 _ANY = Shape("object")
 _FIXED_TYPES = re.compile(r"kubernetes\.io/|helm\.sh/|bootstrap\.")

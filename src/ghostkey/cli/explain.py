@@ -204,11 +204,7 @@ def _tell_account(what: str, key: str, snapshot: Snapshot, subjects: tuple[str, 
                 f"  {found.template} of {found.kind.qualified}: {found.verdict.bits:.1f} bits, {api.PROVEN_BITS:g} are proof; "
                 f"{found.live} of {found.made} such keys have a live object"
             )
-            heaviest = sorted(found.verdict.pieces, key=lambda piece: -abs(piece.bits))
-            lines += [
-                f"    {'for' if piece.bits >= 0 else 'against'} it, {abs(piece.bits):.1f} bits: {piece.sentence}"
-                for piece in heaviest
-            ]
+            lines += [f"    {sentence}" for sentence in found.verdict.sentences]
         if account.nearest and not account.spared:
             best = account.nearest[0]
             lines.append(f"  to declare it: ghostkey explain {what}{words} --subject '{best.kind.qualified}={best.template}'")

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 from ghostkey.inference.evidence import LIKELY_BITS, PROVEN_BITS, Case, Verdict, weigh
 from ghostkey.inference.family import Family, Member
-from ghostkey.inference.index import SubjectIndex, canonical
+from ghostkey.inference.index import SubjectIndex
 from ghostkey.inference.matching import Match
 from ghostkey.inference.naming import name_part
 from ghostkey.inference.style import Shapes, Style, is_telling
 from ghostkey.inference.template import Template
 from ghostkey.model.events import KeysSeen
+from ghostkey.model.refs import canonical
 from ghostkey.store.coverage import Sight
 from ghostkey.store.snapshot import Snapshot
 
@@ -61,11 +62,10 @@ class Beliefs:
     """Judges families over one snapshot. `watch` is called with each case, for the calibration and for `explain`."""
 
     def __init__(
-        self, snapshot: Snapshot, index: SubjectIndex, watch: Watch = lambda *_: None, *, of_objects: bool = False
+        self, snapshot: Snapshot, index: SubjectIndex, sight: Sight, watch: Watch = lambda *_: None, *, of_objects: bool = False
     ) -> None:
         self._snapshot, self._index, self._watch, self._of_objects = snapshot, index, watch, of_objects
-        self._subjects = snapshot.subjects
-        self._sight = Sight(snapshot)
+        self._subjects, self._sight = snapshot.subjects, sight
 
     def of_family(self, family: Family) -> tuple[list[dict[Template, Belief]], dict[Template, Belief]]:
         """What is believed of each map by what it holds itself, or with the others, and what all of them together tell."""
@@ -187,11 +187,7 @@ class Beliefs:
         if not template.cut:
             return False
         keys = sum(1 + len(match.more.get(core, ())) for _, match in found for core in live & match.cores.keys())
-        subjects, known = self._subjects, self._subjects.kinds[kind]
-        objects = sum(
-            template.render_core(subjects.namespaces[row], subjects.names[row], subjects.uids[row], known) in live
-            for row in self._index.rows_of(kind)
-        )
+        objects = sum(self._index.render(template, row) in live for row in self._index.rows_of(kind))
         return keys > 2 * objects
 
     def _is_enough_of_objects(self, template: Template, kind: int, live: set[str], namespaces: set[str]) -> bool:
@@ -239,11 +235,8 @@ class Beliefs:
                 return True  # of a namespace that is gone, or was not seen, whose names are used again elsewhere
             return siblings >= 4 and best(pair) >= 0.8 * best(template)
 
-        for pair in [template for template in believed if template.has_namespace]:
-            if pair in parts:
-                continue
-            beside = {t: literal for t in believed if (literal := _literal_beside(t, pair)) is not None}
-            parts |= {template for template, literal in beside.items() if is_part(template, literal, pair, len(beside))}
+        pairs = [template for template in believed if template.has_namespace]
+        if pairs:
             # the namespace at the front of every key, and the name behind it taken for a hash or for any text
             parts |= {
                 template
@@ -252,6 +245,9 @@ class Beliefs:
                 and template.order == "name"
                 and all(self._subjects.kinds[kind].kind == "Namespace" for kind in belief.kinds)
             }
+        for pair in pairs:
+            beside = {t: literal for t in believed if (literal := _literal_beside(t, pair)) is not None}
+            parts |= {template for template, literal in beside.items() if is_part(template, literal, pair, len(beside))}
         return parts
 
     def _verdict(
@@ -306,7 +302,6 @@ class Beliefs:
         return Case(
             template=template,
             kind=known,
-            is_custom=known.is_custom,
             maps=tuple(maps),
             live=frozenset(live),
             live_names=live_names,

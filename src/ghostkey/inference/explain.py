@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 
 from ghostkey.inference.codecs import decoded
-from ghostkey.inference.index import SubjectIndex, canonical, squashed
+from ghostkey.inference.index import SubjectIndex, squashed
 from ghostkey.inference.template import (
     DIGEST_LENGTHS,
     DIGESTED,
@@ -22,7 +22,7 @@ from ghostkey.inference.template import (
     looks_hashed,
     transforms_between,
 )
-from ghostkey.model.refs import Kind
+from ghostkey.model.refs import Kind, canonical
 
 MOST_WORDS = 14  # of a key that are tried as pieces of a name; 105 look-ups
 SEPARATORS = "-._:/"

@@ -6,10 +6,11 @@ import functools
 import re
 from dataclasses import dataclass, field
 
-from ghostkey.inference.index import SubjectIndex, canonical
+from ghostkey.inference.index import SubjectIndex
 from ghostkey.inference.matching import Match
 from ghostkey.inference.template import Template
 from ghostkey.model.events import KeysSeen
+from ghostkey.model.refs import canonical
 
 _DIGITS = re.compile(r"\d+")
 

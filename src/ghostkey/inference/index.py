@@ -9,9 +9,9 @@ from collections.abc import Collection, Iterable, Iterator
 
 from ghostkey.inference.codecs import CODECS, decoded
 from ghostkey.inference.template import Template
+from ghostkey.model.refs import canonical
 from ghostkey.store.snapshot import Subjects
 
-_TO_DASH = str.maketrans("._:/", "----")
 _DROPPED = str.maketrans("", "", "-._:/@ ")
 # rows of one name that are looked at; `default` and `kube-root-ca.crt` stand in every namespace
 ROWS_OF_A_NAME = 64
@@ -29,11 +29,6 @@ MANY_NAMES = 32
 def squashed(text: str) -> str:
     """Lower-cased, without any separator."""
     return text.lower().translate(_DROPPED)
-
-
-def canonical(text: str) -> str:
-    """Lower-cased, every separator made `-`: equal for a name and for what sanitising made of it."""
-    return text.lower().translate(_TO_DASH)
 
 
 class SubjectIndex:
@@ -204,6 +199,11 @@ class SubjectIndex:
     def rows_of(self, kind: int) -> list[int]:
         """Rows of one kind."""
         return self._rows.get(kind, [])
+
+    def render(self, template: Template, row: int) -> str:
+        """What the template makes of one object, without prefix, suffix and hash."""
+        subjects = self.subjects
+        return template.render_core(subjects.namespaces[row], subjects.names[row], subjects.uids[row], subjects.kind(row))
 
     def rendered(self, template: Template, kind: int) -> set[str]:
         """What the template makes of every live object of the kind, without prefix, suffix and hash."""

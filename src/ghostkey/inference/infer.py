@@ -70,7 +70,7 @@ class _Inference:
         self._sample_most = SAMPLE_OF_OBJECTS if of_objects else SAMPLE_MOST
         self._matcher = Matcher(index, of_objects=of_objects)
         self._declared = Declared(links, self._matcher, sight)
-        self._beliefs = Beliefs(snapshot, index, watch, of_objects=of_objects)
+        self._beliefs = Beliefs(snapshot, index, sight, watch, of_objects=of_objects)
         self._lost = LostKeys(index, sight)
         self._values = Values(index, sight)
 

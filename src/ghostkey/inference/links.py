@@ -59,8 +59,4 @@ def declared_links(snapshot: Snapshot, text: str) -> Iterator[tuple[KeysSeen, in
 
 
 def _render(template: Template, kind: int, index: SubjectIndex) -> dict[str, int]:
-    subjects = index.subjects
-    return {
-        template.render_core(subjects.namespaces[row], subjects.names[row], subjects.uids[row]): row
-        for row in index.rows_of(kind)
-    }
+    return {index.render(template, row): row for row in index.rows_of(kind)}

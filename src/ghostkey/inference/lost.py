@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ghostkey.inference.belief import AGREEING, Belief
 from ghostkey.inference.evidence import PROVEN_BITS
 from ghostkey.inference.family import Family
-from ghostkey.inference.index import SubjectIndex, canonical
+from ghostkey.inference.index import SubjectIndex
 from ghostkey.inference.matching import Match
 from ghostkey.inference.naming import goes_on, is_ordinal, lives_elsewhere, name_part, subject_of
 from ghostkey.inference.results import Lost, MapResult
@@ -19,6 +19,7 @@ from ghostkey.inference.style import Shapes, Style, is_setting, is_telling
 from ghostkey.inference.template import Template, looks_hashed
 from ghostkey.model.events import KeysSeen, Shape
 from ghostkey.model.findings import Attribution, Certainty
+from ghostkey.model.refs import canonical
 from ghostkey.store.coverage import Sight
 
 LENGTH_SAMPLE = 500
@@ -77,6 +78,7 @@ class LostKeys:
         )
         result.attributions.append(attribution)
         result.templates.append(template)
+        home = seen.holder.namespace if scoped else ""
         already = {item.index for item in result.lost if item.state != "suspect"}
         resembled: Shape | None = None  # the last shape that was found like the live ones
         is_covered = self._sight.sees_all(self._subjects.kinds[kind] for kind in kinds)
@@ -92,9 +94,7 @@ class LostKeys:
                     # what a surer template has lost stays lost
                     result.live.update(i for i in indexes if i not in already)
                 continue
-            subjects = tuple(
-                subject_of(template, core, self._subjects.kinds[kind], self._index, seen if scoped else None) for kind in kinds
-            )
+            subjects = tuple(subject_of(template, core, self._subjects.kinds[kind], self._index, home) for kind in kinds)
             is_weak = is_suspect or is_ordinal(core, self._index)
             for i in indexes:
                 shape = seen.shapes[i]
@@ -246,12 +246,7 @@ class _WithoutKey:
         rows = [row for kind in self._kinds for row in self._index.rows_of(kind) if len(subjects.names[row]) > LEAST_CUT_STEM + 1]
         if template.is_plain_name:
             return sorted(name for row in rows if (name := subjects.names[row]) not in cores)
-        render = template.render_core
-        return sorted(
-            subjects.names[row]
-            for row in rows
-            if render(subjects.namespaces[row], subjects.names[row], subjects.uids[row], subjects.kind(row)) not in cores
-        )
+        return sorted(subjects.names[row] for row in rows if self._index.render(template, row) not in cores)
 
 
 def doubt_single(result: MapResult, matches: list[Match]) -> None:
@@ -284,10 +279,7 @@ def said(belief: Belief, *, borrowed: bool, is_suspect: bool) -> tuple[str, ...]
     lines = ["maps of the same name elsewhere have live subjects"] if borrowed else []
     verdict = belief.verdict
     if verdict is not None:
-        heaviest = sorted(verdict.pieces, key=lambda piece: -abs(piece.bits))
-        lines += [
-            f"{'for' if piece.bits >= 0 else 'against'} it, {abs(piece.bits):.1f} bits: {piece.sentence}" for piece in heaviest
-        ]
+        lines += verdict.sentences
         lines.append(f"{verdict.bits:.1f} bits in all, {PROVEN_BITS:g} are proof")
     if is_suspect:
         lines.append("likely, and not proven; if these keys are what they look like, declare it with --subject")

@@ -5,18 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-from ghostkey.inference.index import SubjectIndex, canonical, squashed
+from ghostkey.inference.index import SubjectIndex, squashed
 from ghostkey.inference.template import Template
-from ghostkey.model.events import KeysSeen
 from ghostkey.model.findings import Subject
-from ghostkey.model.refs import Kind
+from ghostkey.model.refs import Kind, canonical
 
 _ORDINAL = re.compile(r"(.+)-\d{1,4}")
 _HASHED_CHILD = re.compile(r"([a-z0-9][-a-z0-9]{7,}?)-?[0-9a-f]{8,64}(?:-[a-z0-9-]+)?")
 
 
-def subject_of(template: Template, core: str, kind: Kind, index: SubjectIndex, scoped: KeysSeen | None = None) -> Subject:
-    """The object that a key was made for, as far as the key tells; in the map's own namespace when it is `scoped`."""
+def subject_of(template: Template, core: str, kind: Kind, index: SubjectIndex, namespace: str = "") -> Subject:
+    """The object that a key was made for, as far as the key tells; in `namespace` where the key names none."""
     if template.order == "uid":
         return Subject(kind, "", "", core.lower())
     if template.order == "digest":
@@ -26,8 +25,7 @@ def subject_of(template: Template, core: str, kind: Kind, index: SubjectIndex, s
     pieces = template.split(core, index.canonical_namespaces)
     if pieces is not None:
         return Subject(kind, *pieces)
-    namespace = scoped.holder.namespace if scoped and kind.namespaced else ""
-    return Subject(kind, namespace, core)
+    return Subject(kind, namespace if kind.namespaced else "", core)
 
 
 def name_part(template: Template, core: str, index: SubjectIndex) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ghostkey.inference.index import SubjectIndex, canonical
+from ghostkey.inference.index import SubjectIndex
 from ghostkey.inference.results import Lost, MapResult
 from ghostkey.inference.style import Shapes, Style, is_setting
 from ghostkey.model.events import Identity, KeysSeen
 from ghostkey.model.findings import Attribution, Certainty, Subject
-from ghostkey.model.refs import SECRETS, Kind
+from ghostkey.model.refs import SECRETS, Kind, canonical
 from ghostkey.store.coverage import Sight
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+_TO_DASH = str.maketrans("._:/", "----")
+
 # Source: kubernetes v1.37 pkg/apis and staging/src/k8s.io/api; other groups that end so are CRDs of SIGs (sparkoperator.k8s.io)
 _BUILT_IN_GROUPS = frozenset(
     f"{name}.k8s.io"
@@ -32,6 +34,11 @@ _BUILT_IN_GROUPS = frozenset(
         "storagemigration",
     ]
 )
+
+
+def canonical(text: str) -> str:
+    """Lower-cased, every separator made `-`: equal for a name and for what sanitising made of it."""
+    return text.lower().translate(_TO_DASH)
 
 
 @dataclass(frozen=True, slots=True)

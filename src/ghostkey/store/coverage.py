@@ -11,11 +11,10 @@ from collections.abc import Iterable
 
 from ghostkey.model.events import Coverage
 from ghostkey.model.findings import Attribution, Certainty, Subject
-from ghostkey.model.refs import NAMESPACES, Kind
+from ghostkey.model.refs import NAMESPACES, Kind, canonical
 from ghostkey.store.snapshot import Snapshot
 
 NAMED = 4  # namespaces that are named in a sentence
-_TO_DASH = str.maketrans("._:/", "----")
 
 
 class Sight:
@@ -77,7 +76,7 @@ class Sight:
         """Whether the subject's namespace is not in the whole list of those that live."""
         if not subject.namespace or not subject.kind.namespaced or self.namespaces is None:
             return False
-        return _canonical(subject.namespace) not in self.namespaces
+        return canonical(subject.namespace) not in self.namespaces
 
     @functools.cached_property
     def namespaces(self) -> frozenset[str] | None:
@@ -86,7 +85,7 @@ class Sight:
         if coverage is None or not coverage.is_whole:
             return None
         subjects = self._snapshot.subjects
-        return frozenset(_canonical(name) for row, name in enumerate(subjects.names) if subjects.kind(row) == NAMESPACES)
+        return frozenset(canonical(name) for row, name in enumerate(subjects.names) if subjects.kind(row) == NAMESPACES)
 
     def searched(self, subject: Subject, scope: str) -> str:
         """How it is known that a subject is gone, for people; `scope` is the attribution's."""
@@ -120,7 +119,3 @@ def _said(coverage: Coverage) -> str:
 def _named(namespaces: Iterable[str]) -> str:
     names = sorted(namespaces)
     return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
-
-
-def _canonical(text: str) -> str:
-    return text.lower().translate(_TO_DASH)

@@ -36,7 +36,6 @@ class Case:
 
     template: Template
     kind: Kind
-    is_custom: bool
     maps: tuple[KeysSeen, ...]
     live: frozenset[str]
     live_names: tuple[str, ...]
@@ -51,6 +50,11 @@ class Case:
     with_name: float
     is_mounted: bool
     maps_agreeing: int
+
+    @property
+    def is_custom(self) -> bool:
+        """Whether the kind is a custom resource."""
+        return self.kind.is_custom
 
     @property
     def sort(self) -> str:
@@ -102,6 +106,14 @@ class Verdict:
 
     pieces: tuple[Weighed, ...]
     bits: float
+
+    @property
+    def sentences(self) -> list[str]:
+        """What spoke for it and against it, the heaviest first."""
+        heaviest = sorted(self.pieces, key=lambda piece: -abs(piece.bits))
+        return [
+            f"{'for' if piece.bits >= 0 else 'against'} it, {abs(piece.bits):.1f} bits: {piece.sentence}" for piece in heaviest
+        ]
 
     @property
     def is_proven(self) -> bool:
