@@ -21,6 +21,7 @@ from ghostkey.analyses._base import View
 from ghostkey.analyses._declared import ObjectLink, is_made_by
 from ghostkey.inference.account import account_of
 from ghostkey.inference.evidence import PROVEN_BITS
+from ghostkey.inference.index import SubjectIndex
 from ghostkey.inference.infer import is_exempt
 from ghostkey.inference.results import Link
 from ghostkey.inference.template import parse_template
@@ -59,12 +60,14 @@ __all__ = [
     "FileReceipts",
     "Finding",
     "Link",
+    "ObjectLink",
     "Outcome",
     "Readded",
     "Restored",
     "Scope",
     "Severity",
     "Snapshot",
+    "SubjectIndex",
     "Wanted",
     "Watched",
     "account_of",

@@ -48,3 +48,16 @@ def test_table_of_some_of_the_objects_says_what_would_tip_it(
     )
     assert declared.code == 1
     assert "declared by --subject" in declared.out
+
+
+def test_only_the_named_map_is_told_of(program: Program, control_plane: ControlPlane, namespace: str) -> None:
+    make_tenants_kind(control_plane)
+    names = ["acme-1", "bakery-2", "carrier-3"]
+    for name in names:
+        make_tenant(control_plane, namespace, name)
+    make_map(control_plane, namespace, "registry", {f"{namespace}.{name}": "{}" for name in names})
+    make_map(control_plane, namespace, "settings", {"level": "info", f"{namespace}.acme-1": "a key of another map too"})
+    told = program("explain", "cm/settings", "-n", namespace, "--kinds", "tenants.demo.ghostkey.dev")
+    assert told.code == 0
+    assert "carrier-3" not in told.out
+    assert "3 of 3 such keys" not in told.out

@@ -68,8 +68,11 @@ def trim_of(
 
 def findings_of_map(
     client: ApiClient, kind: Kind, name: str, kinds: Sequence[str], subjects: Sequence[str], progress: ProgressLine
-) -> tuple[list[Finding], api.Snapshot]:
-    """Confirmed findings of one map, inferred among all maps that may be listed (its family has part in the evidence)."""
+) -> tuple[list[Finding], api.Snapshot, Sequence[api.Link | api.ObjectLink]]:
+    """Confirmed findings of one map, inferred among all maps that may be listed (its family has part in the evidence).
+
+    And the snapshot with all of these, and the links that `subjects` declare.
+    """
     namespace = client.config.namespace
     source = api.cluster(
         client, api.Scope(holders=(kind,), subject_kinds=tuple(kinds), known_by=api.known_by(subjects)), progress
@@ -92,7 +95,7 @@ def findings_of_map(
     progress("looking for ghosts")
     links = api.declared_links(subjects, snapshot, [ObjectRef(kind, namespace, name)])
     found = [finding for finding in api.analyse(snapshot, links) if _is(finding.key.holder, kind, namespace, name)]
-    return api.confirm(source, found), snapshot
+    return api.confirm(source, found), snapshot, links
 
 
 def _is(holder: ObjectRef, kind: Kind, namespace: str, name: str) -> bool:

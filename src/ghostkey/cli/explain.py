@@ -14,8 +14,11 @@ from ghostkey.cli.where import Where
 from ghostkey.model.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from ghostkey.api import Link, ObjectLink
+    from ghostkey.model.events import KeysSeen
     from ghostkey.model.refs import Kind
     from ghostkey.store.snapshot import Snapshot
 
@@ -163,11 +166,12 @@ def _print_chain(record: dict[str, Any], where: str, *, is_local: bool = False) 
 def _explain_map(what: str, key: str, where: Where, kinds: tuple[str, ...], subjects: tuple[str, ...], *, is_local: bool) -> int:
     from ghostkey.cli._cluster import findings_of_map, one_map
     from ghostkey.cli.output import finding_record
+    from ghostkey.cli.terminal import safe
 
     client = where.client()
     kind, name = one_map((what,))
     progress = ProgressLine()
-    findings, snapshot = findings_of_map(client, kind, name, kinds, subjects, progress)
+    findings, snapshot, links = findings_of_map(client, kind, name, kinds, subjects, progress)
     progress.done()
     chosen = [finding for finding in findings if not key or str(finding.key) == key or finding.key.key == key]
     for finding in chosen[:20]:
@@ -177,24 +181,30 @@ def _explain_map(what: str, key: str, where: Where, kinds: tuple[str, ...], subj
     if not chosen:
         if key:
             _check_key(client.get_object(kind.path(client.config.namespace, name)) or {}, kind, what, key)
-        _tell_account(what, key, snapshot, subjects, where.words(namespace=True))
+        spot = (kind, client.config.namespace, name)
+        own = [seen for seen in snapshot.maps if (seen.holder.kind, seen.holder.namespace, seen.holder.name) == spot]
+        lines = [f"nothing is wrong with {what}{f' {key}' if key else ''}"]
+        lines += _account_lines(what, key, snapshot, own, links, where.words(namespace=True))
+        for line in dict.fromkeys(lines):
+            click.echo(safe(line))
     for gap in snapshot.gaps[:5]:
         click.echo(f"not seen: {gap.what}: {gap.why}", err=True)
     return 3 if snapshot.gaps else 1 if chosen else 0
 
 
-def _tell_account(what: str, key: str, snapshot: Snapshot, subjects: tuple[str, ...], words: str) -> None:
-    """Why a key, or the keys of a map, are not called ghosts."""
+def _account_lines(
+    what: str, key: str, snapshot: Snapshot, own: list[KeysSeen], links: Sequence[Link | ObjectLink], words: str
+) -> list[str]:
+    """Why a key, or the keys of a map, are not called ghosts; `own` are the fields and documents of the map."""
     from ghostkey import api
-    from ghostkey.cli.terminal import safe
 
-    lines = [f"nothing is wrong with {what}{f' {key}' if key else ''}"]
-    for seen in snapshot.maps:
+    lines: list[str] = []
+    keyed = [link for link in links if isinstance(link, api.Link)]
+    index = api.SubjectIndex(snapshot.subjects)
+    for seen in own:
         if key and key not in seen.keys:
             continue
-        account = api.account_of(
-            snapshot, seen, key, [link for link in api.declared_links(subjects, snapshot) if isinstance(link, api.Link)]
-        )
+        account = api.account_of(snapshot, seen, key, keyed, index)
         lines += [f"  it is for {subject}, which lives: {template}" for subject, template in account.subjects]
         lines += [f"  {account.spared}"] if account.spared else []
         if account.subjects:
@@ -210,8 +220,7 @@ def _tell_account(what: str, key: str, snapshot: Snapshot, subjects: tuple[str, 
             lines.append(f"  to declare it: ghostkey explain {what}{words} --subject '{best.kind.qualified}={best.template}'")
         if not account.nearest and not key:
             lines.append("  no name or UID of a live object stands in enough of its keys")
-    for line in dict.fromkeys(lines):
-        click.echo(safe(line))
+    return lines
 
 
 def _check_key(live: dict[str, Any], kind: Kind, what: str, key: str) -> None:

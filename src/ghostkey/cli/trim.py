@@ -202,7 +202,7 @@ def _ghosts(
     from ghostkey.cli._cluster import GHOSTS, findings_of_map
 
     silences = known.silences()
-    found, snapshot = findings_of_map(client, kind, name, *said, progress)
+    found, snapshot, _ = findings_of_map(client, kind, name, *said, progress)
     progress.done()
     findings = _unsilenced([finding for finding in found if finding.analysis in GHOSTS], silences, snapshot)
     for gap in snapshot.gaps[:5]:

@@ -66,7 +66,7 @@ def command(
     progress = ProgressLine()
 
     def ghosts() -> int:
-        findings, _ = findings_of_map(client, holder.kind, holder.name, kinds, (), progress)
+        findings, _, _ = findings_of_map(client, holder.kind, holder.name, kinds, (), progress)
         return sum(finding.analysis in GHOSTS and finding.state == "found" for finding in findings)
 
     told = 0

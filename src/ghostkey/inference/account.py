@@ -44,9 +44,11 @@ class Account:
     nearest: tuple[Weighing, ...] = ()
 
 
-def account_of(snapshot: Snapshot, seen: KeysSeen, key: str = "", links: Sequence[Link] = ()) -> Account:
-    """Judges a map anew, with those of its family, and keeps what was weighed."""
-    index = SubjectIndex(snapshot.subjects)
+def account_of(
+    snapshot: Snapshot, seen: KeysSeen, key: str = "", links: Sequence[Link] = (), index: SubjectIndex | None = None
+) -> Account:
+    """Judges a map anew, with those of its family, and keeps what was weighed. `index` serves several of one snapshot."""
+    index = index or SubjectIndex(snapshot.subjects)
     weighed: dict[tuple[Template, Kind], Weighing] = {}
 
     def watch(case: Case, verdict: Verdict) -> None:
