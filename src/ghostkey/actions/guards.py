@@ -8,12 +8,11 @@ from typing import Any
 import msgspec
 
 from ghostkey.actions.checks import enumerated, pod_uses
-from ghostkey.foreign import UnreadableError, decode_json
 from ghostkey.kube.client import ApiClient
 from ghostkey.kube.fields import field_owners
-from ghostkey.kube.sizes import LAST_APPLIED
+from ghostkey.kube.objects import applied_keys
 from ghostkey.model.errors import Refused
-from ghostkey.model.managers import copier_of, tool_of_manager, tool_of_marks
+from ghostkey.model.managers import LAST_APPLIED, copier_of, tool_of_manager, tool_of_object
 from ghostkey.model.plans import Change, Plan
 
 DECLARED, MOUNTED = "--even-if-declared", "--even-if-mounted"
@@ -47,8 +46,8 @@ def _declared(changes: list[Change], live: Mapping[str, Any]) -> Iterator[tuple[
     """Keys that a manifest holds, or may hold, and what tells so."""
     metadata = live["metadata"]
     annotations, labels = metadata.get("annotations") or {}, metadata.get("labels") or {}
-    applied = _applied_keys(annotations.get(LAST_APPLIED))
-    mark = tool_of_marks([*annotations, *labels]) or ("Helm" if labels.get("app.kubernetes.io/managed-by") == "Helm" else "")
+    applied = applied_keys(annotations.get(LAST_APPLIED, ""))
+    mark = tool_of_object(annotations, labels)
     copier = next(filter(None, (copier_of(str(ref.get("kind"))) for ref in metadata.get("ownerReferences") or ())), "")
     managed = msgspec.json.encode(metadata.get("managedFields") or [])
     owners = {field: field_owners(managed, field) for field in {change.field for change in changes}}
@@ -66,16 +65,6 @@ def _declared(changes: list[Change], live: Mapping[str, Any]) -> Iterator[tuple[
             yield str(change), f"comes from the {copier} that owns the map"
         elif mark and not holding:
             yield str(change), f"may be in a manifest: the map is {mark}'s, and no managedFields tell who wrote the key"
-
-
-def _applied_keys(last_applied: Any) -> frozenset[str]:
-    """The keys in the manifest that was applied last."""
-    try:
-        manifest = decode_json(last_applied) if isinstance(last_applied, str) else {}
-    except UnreadableError:
-        return frozenset()
-    fields = (manifest.get(field) for field in ("data", "binaryData", "stringData")) if isinstance(manifest, dict) else ()
-    return frozenset(key for found in fields if isinstance(found, dict) for key in found)
 
 
 def _whole_users(client: ApiClient, plan: Plan) -> set[str]:

@@ -135,25 +135,8 @@ def json_list(content: Bytes) -> JsonList | None:
 
     Takes memory for the items, not for what is in them. Raises UnreadableError or TooMuchError.
     """
-    if content.count(b",") > ITEMS:
-        # what has no metadata is no object: this ends at the first that has none
-        if content.count(b'"metadata"') > ITEMS:
-            raise TooMuchError(f"it has more than {ITEMS:,} items")
-        try:
-            msgspec.json.decode(content, type=_Items)
-        except msgspec.ValidationError:
-            raise TooMuchError("it is a long list of what is no object") from None
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            pass  # the next line says why
-    try:
-        found = msgspec.json.decode(content, type=_List)
-    except RecursionError:
-        raise TooMuchError(f"it is nested more than {DEPTH} deep") from None
-    except msgspec.ValidationError:
-        return None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UnreadableError(f"not JSON: {error}") from None
-    if found.items is None:
+    found = _listed(content, _Items, _List)
+    if found is None or found.items is None:
         return None
     kind, version = (word if isinstance(word, str) else "" for word in (found.kind, found.api_version))
     return JsonList(kind, version, found.items, found.metadata)
@@ -163,17 +146,24 @@ def json_array(content: Bytes) -> JsonList | None:
     """The same of a bare array of objects; None when the document is none. Raises UnreadableError or TooMuchError."""
     if content.lstrip()[:1] != b"[":
         return None
+    items = _listed(content, list[_Item], list[msgspec.Raw])
+    return None if items is None else JsonList("", "", items)
+
+
+def _listed(content: Bytes, checked: Any, wanted: Any) -> Any:
+    """A document as the type wanted, None when it is of another; what is very long has to be of the type checked first."""
     if content.count(b",") > ITEMS:
+        # what has no metadata is no object: this ends at the first that has none
         if content.count(b'"metadata"') > ITEMS:
             raise TooMuchError(f"it has more than {ITEMS:,} items")
         try:
-            msgspec.json.decode(content, type=list[_Item])
+            msgspec.json.decode(content, type=checked)
         except msgspec.ValidationError:
             raise TooMuchError("it is a long list of what is no object") from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             pass  # the next line says why
     try:
-        return JsonList("", "", msgspec.json.decode(content, type=list[msgspec.Raw]))
+        return msgspec.json.decode(content, type=wanted)
     except RecursionError:
         raise TooMuchError(f"it is nested more than {DEPTH} deep") from None
     except msgspec.ValidationError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import msgspec
@@ -109,3 +110,26 @@ decode_raw_list = msgspec.json.Decoder(RawList).decode
 decode_metadata = msgspec.json.Decoder(MetadataList).decode
 decode_loose = msgspec.json.Decoder(LooseList).decode
 decode_managed_fields = msgspec.json.Decoder(list[ManagedFieldsEntry]).decode
+
+
+class _LastApplied(msgspec.Struct, rename="camel"):
+    data: msgspec.Raw = msgspec.Raw()
+    binary_data: msgspec.Raw = msgspec.Raw()
+    string_data: msgspec.Raw = msgspec.Raw()
+
+
+_decode_last_applied = msgspec.json.Decoder(_LastApplied).decode
+_decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+def applied_keys(last_applied: str) -> frozenset[str]:
+    """The keys in the manifest that `kubectl apply` used last; none where there is none. A field that cannot be read has none."""
+    if not last_applied:
+        return frozenset()
+    keys: frozenset[str] = frozenset()
+    with contextlib.suppress(msgspec.DecodeError, UnicodeError, RecursionError):
+        manifest = _decode_last_applied(last_applied)
+        for field in (manifest.data, manifest.binary_data, manifest.string_data):
+            with contextlib.suppress(msgspec.DecodeError, UnicodeError, RecursionError):
+                keys |= _decode_fields(field).keys()
+    return keys

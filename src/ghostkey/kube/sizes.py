@@ -10,10 +10,11 @@ from typing import Any
 
 import msgspec
 
+from ghostkey.model.managers import LAST_APPLIED
+
 VALUES_LIMIT = 1 << 20  # ConfigMap and Secret validation: the sum of all values
 OBJECT_LIMIT = 3 << 19  # etcd: one request
 ANNOTATIONS_LIMIT = 256 << 10  # metadata validation: keys and values of all annotations
-LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _LINE_SEPARATORS = ("\u2028".encode(), "\u2029".encode())
 ENVELOPE_BYTES = 96  # `k8s\\0`, type, name, uid, timestamps: within 30 bytes for ordinary names
 FIELD_ENTRY_BYTES = 8  # `"f:…":{},` around each key in managedFields

@@ -6,7 +6,7 @@ Ansible, Fleet, kapp; the labels and annotations that they document.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 # the beginning of a manager's name → the tool; the longest that fits counts
 _TOOLS = {
@@ -31,6 +31,7 @@ _TOOLS = {
 # controllers whose manifests are whole objects: what they apply, they hold to be theirs
 _WHOLE = ("kustomize-controller", "helm-controller", "argocd", "fleetagent", "fleet-agent", "kapp")
 
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 # labels and annotations by which a tool says that an object comes from its manifests
 MARKS = {
     "argocd.argoproj.io/tracking-id": "Argo CD",
@@ -73,6 +74,12 @@ def holds_whole_objects(manager: str) -> bool:
 def tool_of_marks(names: Iterable[str]) -> str:
     """The tool that the names of an object's labels and annotations tell of; empty for none."""
     return next((MARKS[name] for name in names if name in MARKS), "")
+
+
+def tool_of_object(annotations: Mapping[str, str], labels: Mapping[str, str]) -> str:
+    """The tool that an object's annotations and labels tell of; empty for none. What `kubectl apply` leaves behind is not asked."""
+    is_helm = labels.get("app.kubernetes.io/managed-by", "").lower() == "helm"
+    return tool_of_marks((*annotations, *labels)) or ("Helm" if is_helm else "")
 
 
 def may_be_moved(managed: bytes) -> bool:

@@ -7,15 +7,13 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
-
 from ghostkey.foreign import TooMuchError, UnreadableError, load_yaml
 from ghostkey.kube.fields import field_owners
-from ghostkey.kube.objects import MapObject, Metadata
+from ghostkey.kube.objects import MapObject, Metadata, applied_keys
 from ghostkey.kube.sizes import stored_bytes
 from ghostkey.model.errors import place_of
 from ghostkey.model.events import WORD, FieldOwner, Gap, HolderMeta, Identity, KeysSeen, Shape, SubjectDetail
-from ghostkey.model.managers import may_be_moved
+from ghostkey.model.managers import LAST_APPLIED, may_be_moved
 from ghostkey.model.refs import SECRETS, Kind, ObjectRef
 from ghostkey.sources import _values
 
@@ -163,7 +161,7 @@ class MapReader:
             key_count=keys,
             owned=bool(metadata.owner_references),
             owner_kinds=tuple(ref.kind for ref in metadata.owner_references or ()),
-            declared=_declared(annotations.get(LAST_APPLIED, "")),
+            declared=applied_keys(annotations.get(LAST_APPLIED, "")),
             field_owners=owners,
             created_at=metadata.creation_timestamp or "",
         )
@@ -186,28 +184,6 @@ def _pairs_bytes(pairs: dict[str, str]) -> int:
 
 
 _OURS = "ghostkey.dev/"
-LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-
-
-class _LastApplied(msgspec.Struct, rename="camel"):
-    data: dict[str, msgspec.Raw] | None = None
-    binary_data: dict[str, msgspec.Raw] | None = None
-    string_data: dict[str, msgspec.Raw] | None = None
-
-
-_decode_last_applied = msgspec.json.Decoder(_LastApplied).decode
-
-
-def _declared(last_applied: str) -> frozenset[str]:
-    """The keys in the manifest that was applied last; none where there is none, or it cannot be read."""
-    if not last_applied:
-        return frozenset()
-    try:
-        manifest = _decode_last_applied(last_applied)
-    except (msgspec.DecodeError, RecursionError):
-        return frozenset()
-    return frozenset().union(manifest.data or (), manifest.binary_data or (), manifest.string_data or ())
-
 
 _NONE: dict[str, str] = {}
 _NO_IDENTITIES: dict[int, Identity] = {}

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from ghostkey.inference.evidence import Case, Seen
 from ghostkey.model.events import HolderMeta
-from ghostkey.model.managers import copier_of, tool_of_marks
+from ghostkey.model.managers import LAST_APPLIED, copier_of, tool_of_object
 
-LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 MAPS = 50  # of a family that are asked
 
 
@@ -28,8 +27,4 @@ def tool_of(meta: HolderMeta) -> str:
     """What a map's own annotations and labels say of where it comes from; empty when nothing."""
     if LAST_APPLIED in meta.annotations:
         return "kubectl apply"
-    if tool := tool_of_marks((*meta.annotations, *meta.labels)):
-        return tool
-    if meta.labels.get("app.kubernetes.io/managed-by", "").lower() == "helm":
-        return "Helm"
-    return ""
+    return tool_of_object(meta.annotations, meta.labels)

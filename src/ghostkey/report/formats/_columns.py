@@ -49,6 +49,16 @@ def table(columns: Sequence[Column], rows: Sequence[Row], screen: Screen) -> Ite
         yield f"{marked('1m')}{line}{marked('0m')}" if screen.is_colored and not number else line
 
 
+def with_origins(
+    columns: Sequence[Column], rows: Sequence[Row], origins: Sequence[str]
+) -> tuple[Sequence[Column], Sequence[Row]]:
+    """The table with a column for the cluster that each row is of, where a dump holds several."""
+    if not any(origins):
+        return columns, rows
+    told = [(severity, [*row, origin or "-"]) for (severity, row), origin in zip(rows, origins, strict=True)]
+    return (*columns, Column("FROM", cut=1)), told
+
+
 def _fitted(columns: Sequence[Column], widths: list[int], room: int | None) -> tuple[list[int], list[int], int]:
     """Which columns are shown, how wide each is, and how far apart they stand."""
     shown = list(range(len(columns)))

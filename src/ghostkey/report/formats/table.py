@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ghostkey.report.findings import Format, Report, about, grouped, named, short_kind
-from ghostkey.report.formats._columns import Column, table
+from ghostkey.report.formats._columns import Column, table, with_origins
 
-COLUMNS: tuple[Column, ...] = (
+COLUMNS = (
     Column("ID"),
     Column("NAMESPACE", cut=1),
     Column("MAP", cut=1),
@@ -19,7 +19,7 @@ COLUMNS: tuple[Column, ...] = (
 
 
 def _pieces(report: Report) -> Iterator[str]:
-    rows, columns = [], COLUMNS
+    rows, origins = [], []
     for members in grouped(report.findings):
         first = members[0]
         name = short_kind(first.key.holder)
@@ -29,11 +29,8 @@ def _pieces(report: Report) -> Iterator[str]:
         space = first.key.holder.namespace or "-"
         row = [first.fingerprint, space, name, named(first), count, about(members), str(first.key) or "-"]
         rows.append((first.severity, row))
-    if any(finding.origin for finding in report.findings):  # of several clusters in one dump
-        columns = (*COLUMNS, Column("FROM", cut=1))
-        origins = [members[0].origin or "-" for members in grouped(report.findings)]
-        rows = [(severity, [*row, origin]) for (severity, row), origin in zip(rows, origins, strict=True)]
-    yield from table(columns, rows, report.screen)
+        origins.append(first.origin)
+    yield from table(*with_origins(COLUMNS, rows, origins), report.screen)
 
 
 FORMAT = Format(_pieces)

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from ghostkey.model.findings import Finding
 from ghostkey.report.findings import Format, Report, named, short_kind
-from ghostkey.report.formats._columns import Column, table
+from ghostkey.report.formats._columns import Column, table, with_origins
 from ghostkey.report.times import in_table
 
-COLUMNS: tuple[Column, ...] = (
+COLUMNS = (
     Column("ID"),
     Column("NAMESPACE", cut=1),
     Column("MAP", cut=1),
@@ -24,13 +24,8 @@ COLUMNS: tuple[Column, ...] = (
 
 def _pieces(report: Report) -> Iterator[str]:
     rows = [(finding.severity, _row(finding, is_local=report.screen.is_local)) for finding in report.findings]
-    columns = COLUMNS
-    if any(finding.origin for finding in report.findings):  # of several clusters in one dump
-        columns = (*COLUMNS, Column("FROM", cut=1))
-        rows = [
-            (finding.severity, [*row, finding.origin or "-"]) for finding, (_, row) in zip(report.findings, rows, strict=True)
-        ]
-    yield from table(columns, rows, report.screen)
+    origins = [finding.origin for finding in report.findings]
+    yield from table(*with_origins(COLUMNS, rows, origins), report.screen)
 
 
 def _row(finding: Finding, *, is_local: bool) -> list[str]:
