@@ -143,6 +143,27 @@ def make_tenant(control_plane: ControlPlane, namespace: str, name: str) -> None:
     control_plane.request("POST", f"/apis/demo.ghostkey.dev/v1/namespaces/{namespace}/tenants", body)
 
 
+def make_registry(control_plane: ControlPlane, namespace: str, live: list[str], gone: list[str]) -> None:
+    """Makes Tenants, and a map `registry` that has a key for each of them and for some that are gone."""
+    make_tenants_kind(control_plane)
+    for name in live:
+        make_tenant(control_plane, namespace, name)
+    make_map(control_plane, namespace, "registry", {f"{namespace}.{name}": "{}" for name in live + gone})
+
+
+def read_terminal(master: int) -> bytes:
+    """All that is written to a terminal until the last program that has it is gone."""
+    out = b""
+    while True:
+        try:
+            piece = os.read(master, 65536)
+        except OSError:
+            return out
+        if not piece:
+            return out
+        out += piece
+
+
 def bind(control_plane: ControlPlane, user: str, rules: list[dict[str, Any]], namespace: str = "") -> None:
     """Gives a user these rights, in one namespace or everywhere."""
     group = "rbac.authorization.k8s.io"

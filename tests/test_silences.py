@@ -13,7 +13,15 @@ from ghostkey.foreign import UnreadableError
 from ghostkey.model.errors import UsageError
 from ghostkey.silences import find_settings, read_baseline, read_settings, silences_of
 from ghostkey.testing import ControlPlane
-from tests.helpers import Done, Program, config_map, make_map, make_tenant, make_tenants_kind, merge, read_data, thing
+from tests.helpers import (
+    Done,
+    Program,
+    config_map,
+    make_registry,
+    merge,
+    read_data,
+    thing,
+)
 
 LIVE = [f"shop-{number}" for number in range(8)]
 GONE = ["bakery-1", "kiosk-7", "mill-3"]
@@ -268,10 +276,7 @@ def test_a_baseline_that_is_not_there_and_a_wrong_day_are_wrong_usage(scan: Any,
 
 @pytest.fixture
 def registry(control_plane: ControlPlane, namespace: str) -> str:
-    make_tenants_kind(control_plane)
-    for name in LIVE:
-        make_tenant(control_plane, namespace, name)
-    make_map(control_plane, namespace, "registry", {f"{namespace}.{name}": "{}" for name in LIVE + GONE})
+    make_registry(control_plane, namespace, LIVE, GONE)
     return namespace
 
 

@@ -15,7 +15,7 @@ import pytest
 from ghostkey.cli.exit_codes import EXIT_CODES
 from ghostkey.testing import ControlPlane
 from ghostkey.testing.relay import CutAfter, Relay, Request
-from tests.helpers import HANG_SECONDS, Program, config_map, make_map, make_tenant, make_tenants_kind, merge, thing
+from tests.helpers import HANG_SECONDS, Program, config_map, make_map, make_registry, merge, thing
 
 LIVE, GONE = [f"shop-{n}" for n in range(6)], [f"shop-{n}" for n in range(6, 9)]
 NAMED = {0, 1, 2, 3, 4, 5, 6, 130, 141}
@@ -29,10 +29,7 @@ def test_every_code_of_the_table_has_a_test_here() -> None:
 
 @pytest.fixture
 def registry(control_plane: ControlPlane, namespace: str) -> str:
-    make_tenants_kind(control_plane)
-    for name in LIVE:
-        make_tenant(control_plane, namespace, name)
-    make_map(control_plane, namespace, "registry", {f"{namespace}.{name}": "{}" for name in LIVE + GONE})
+    make_registry(control_plane, namespace, LIVE, GONE)
     make_map(control_plane, namespace, "settings", {"a": "1"})
     return namespace
 

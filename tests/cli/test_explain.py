@@ -14,17 +14,23 @@ from pathlib import Path
 import pytest
 
 from ghostkey.testing import ControlPlane
-from tests.helpers import HANG_SECONDS, Program, config_map, make_map, make_tenant, make_tenants_kind, merge, secret, thing
+from tests.helpers import (
+    HANG_SECONDS,
+    Program,
+    config_map,
+    make_map,
+    make_registry,
+    merge,
+    secret,
+    thing,
+)
 
 LIVE, GONE = [f"shop-{n}" for n in range(6)], [f"shop-{n}" for n in range(6, 9)]
 
 
 @pytest.fixture
 def registry(control_plane: ControlPlane, namespace: str) -> str:
-    make_tenants_kind(control_plane)
-    for name in LIVE:
-        make_tenant(control_plane, namespace, name)
-    make_map(control_plane, namespace, "registry", {f"{namespace}.{name}": "{}" for name in LIVE + GONE})
+    make_registry(control_plane, namespace, LIVE, GONE)
     document = {"tenants": {f"{namespace}.{name}": {"plan": "x"} for name in LIVE + GONE}}
     make_map(control_plane, namespace, "documents", {"doc.json": json.dumps(document), "small.yaml": "a: {b: 1}"})
     return namespace

@@ -15,7 +15,7 @@ import yaml
 
 from ghostkey.cli.terminal import INVISIBLE
 from ghostkey.report.formats import format_names
-from tests.helpers import Program
+from tests.helpers import Program, read_terminal
 from tests.sources.test_manifests import OBJECTS, config_map
 
 EVIL = "\x1b[31m\x1b]0;owned\x07\r\u202egnp.exe\u2066\u200b\ufeff\x7f\x9b2J\ud83d\n"
@@ -68,15 +68,7 @@ def test_a_terminal_gets_our_colours_and_no_strangers(files_program: Program, du
     words = [sys.executable, "-m", "ghostkey", "scan", "--from", str(dump), "--color", "always"]
     running = subprocess.Popen(words, env=environment, stdin=slave, stdout=slave, stderr=slave)
     os.close(slave)
-    out = b""
-    while True:
-        try:
-            piece = os.read(master, 65536)
-        except OSError:
-            break
-        if not piece:
-            break
-        out += piece
+    out = read_terminal(master)
     assert running.wait() == 3
     assert b"\x1b[33mghost-key\x1b[0m" in out or b"\x1b[33mghost-key" in out
     assert set(re.findall(rb"\x1b\[[0-9;]*[A-Za-z]", out)) <= {

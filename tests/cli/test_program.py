@@ -13,7 +13,7 @@ import pytest
 
 from ghostkey.cli import COMMANDS
 from ghostkey.testing import ControlPlane, binary
-from tests.helpers import Program, make_map, make_tenant, make_tenants_kind
+from tests.helpers import Program, make_map, make_tenant, make_tenants_kind, read_terminal
 
 BIN = Path(sys.executable).parent
 HEAVY = {"yaml", "ssl", "http.client", "msgspec", "ghostkey.inference", "ghostkey.kube.client", "duckdb"}
@@ -85,15 +85,7 @@ def test_colours_are_for_terminals_and_no_color_is_obeyed(registry: str, program
         command = [sys.executable, "-m", "ghostkey", "scan", "-n", registry]
         child = subprocess.Popen(command, env=environment, stdout=theirs, stderr=subprocess.DEVNULL)
         os.close(theirs)
-        said = b""
-        while True:
-            try:
-                piece = os.read(mine, 65536)
-            except OSError:
-                break
-            if not piece:
-                break
-            said += piece
+        said = read_terminal(mine)
         os.close(mine)
         assert child.wait() == 1
         return said.decode()

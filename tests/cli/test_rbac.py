@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from ghostkey.testing import ControlPlane
-from tests.helpers import Program, found, make_map, make_tenant, make_tenants_kind, read_data, wait_for_rights
+from tests.helpers import Program, found, make_map, make_registry, read_data, wait_for_rights
 
 LIVE, GONE = [f"shop-{n}" for n in range(6)], [f"shop-{n}" for n in range(6, 15)]
 KINDS = "tenants.demo.ghostkey.dev"
@@ -19,10 +19,7 @@ KINDS = "tenants.demo.ghostkey.dev"
 
 @pytest.fixture
 def registry(control_plane: ControlPlane, namespace: str) -> str:
-    make_tenants_kind(control_plane)
-    for name in LIVE:
-        make_tenant(control_plane, namespace, name)
-    make_map(control_plane, namespace, "registry", {f"{namespace}.{name}": "{}" for name in LIVE + GONE})
+    make_registry(control_plane, namespace, LIVE, GONE)
     make_map(control_plane, namespace, "other", {"a": "1"})
     return namespace
 

@@ -19,7 +19,7 @@ from ghostkey.kube.config import load_config
 from ghostkey.kube.objects import decode_metadata
 from ghostkey.model.errors import ApiFailed
 from ghostkey.testing import ControlPlane
-from tests.helpers import Program, bind, found, make_map, make_tenant, make_tenants_kind
+from tests.helpers import Program, bind, found, make_map, make_registry
 
 LIVE, GONE = [f"shop-{n}" for n in range(6)], [f"shop-{n}" for n in range(6, 15)]
 
@@ -27,10 +27,7 @@ LIVE, GONE = [f"shop-{n}" for n in range(6)], [f"shop-{n}" for n in range(6, 15)
 @pytest.fixture
 def registry(control_plane: ControlPlane, namespace: str) -> str:
     """A namespace with a registry map that has nine ghosts."""
-    make_tenants_kind(control_plane)
-    for name in LIVE:
-        make_tenant(control_plane, namespace, name)
-    make_map(control_plane, namespace, "registry", {f"{namespace}.{name}": "{}" for name in LIVE + GONE})
+    make_registry(control_plane, namespace, LIVE, GONE)
     return namespace
 
 

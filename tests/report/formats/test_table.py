@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ghostkey.report.formats._columns import shortened, width_of
-from tests.helpers import Program, config_map, thing
+from tests.helpers import Program, config_map, read_terminal, thing
 from tests.report.formats.shops import evil_map, write_list
 
 LONG = "a-registry-of-tenants-whose-name-is-longer-than-any-terminal-is-wide-and-ends-in-blue"
@@ -40,15 +40,7 @@ def on_terminal(program: Program, columns: int, *words: str) -> str:
         [sys.executable, "-m", "ghostkey", *words], env=environment, stdin=slave, stdout=slave, stderr=subprocess.DEVNULL
     )
     os.close(slave)
-    out = b""
-    while True:
-        try:
-            piece = os.read(master, 65536)
-        except OSError:
-            break
-        if not piece:
-            break
-        out += piece
+    out = read_terminal(master)
     running.wait()
     return out.decode().replace("\r\n", "\n")
 
