@@ -67,30 +67,37 @@ def explain_key(key: str, index: SubjectIndex) -> Iterator[Explanation]:
         for end in ends:
             if end <= start:
                 continue
-            held = index.by_name.get(word[start:end])
-            if held is None:
+            if word[start:end] not in index.by_name:
                 continue
-            for row in index.named(word[start:end]):
+            beside, elsewhere = index.told_apart(word[start:end], word[:start], word[end:])
+            for row in beside:
                 yield from _around(key, start, end, row, index)
+            for row in elsewhere:
+                yield from _alone(key, start, end, row, index)
 
 
 def _around(key: str, start: int, end: int, row: int, index: SubjectIndex) -> Iterator[Explanation]:
     """What the rest of the key could be, given that a piece of it is an object's name."""
     subjects = index.subjects
     name, namespace = subjects.names[row], subjects.namespaces[row]
-    transforms = transforms_between(name, key[start:end])
-    if not transforms:
-        return
     before, after = key[:start], key[end:]
-    if namespace:
+    if namespace and (before or after):
+        transforms = transforms_between(name, key[start:end])
         # the simplest way to write the name may not be how the namespace beside it is written: all of `t1` is one word
         for transform in transforms:
             for pair in _pairs(namespace, before, after, transform):
                 yield from _with_tail(pair, row)
                 return
+    yield from _alone(key, start, end, row, index)
+
+
+def _alone(key: str, start: int, end: int, row: int, index: SubjectIndex) -> Iterator[Explanation]:
+    """The template with the name alone."""
+    name, before, after = index.subjects.names[row], key[:start], key[end:]
     if len(name) < LEAST_WITHIN and (before or after):
         return
-    yield from _with_tail(Template("name", before, suffix=after, transform=transforms[0]), row)
+    for transform in transforms_between(name, key[start:end])[:1]:
+        yield from _with_tail(Template("name", before, suffix=after, transform=transform), row)
 
 
 def _pairs(namespace: str, before: str, after: str, transform: str) -> Iterator[Template]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator
@@ -22,6 +23,7 @@ LEAST_CUT = 14
 BEGINNING = 8
 LEAST_HASH = 8
 LEAST_SQUASHED = 3  # of a namespace that is looked for in a word
+FEW_NAMESAKES = 4  # are looked at one by one
 # so many names with one first word, and some of them will stand in any text that has the word
 MANY_NAMES = 32
 
@@ -29,6 +31,27 @@ MANY_NAMES = 32
 def squashed(text: str) -> str:
     """Lower-cased, without any separator."""
     return text.lower().translate(_DROPPED)
+
+
+class Namesakes:
+    """Many objects of one name, told apart by where they are and by kind; made once for a name."""
+
+    def __init__(self, subjects: Subjects, rows: list[int]) -> None:
+        self._namespaces = subjects.namespaces
+        self._in: dict[str, list[int]] = {}
+        self._alike: dict[tuple[int, str], list[int]] = {}
+        for row in rows:
+            self._in.setdefault(subjects.namespaces[row], []).append(row)
+            self._alike.setdefault((subjects.kind_of[row], subjects.names[row]), []).append(row)
+
+    def within(self, namespaces: Iterable[str]) -> list[int]:
+        """Rows in these namespaces."""
+        return [row for namespace in namespaces for row in self._in.get(namespace, ())]
+
+    def beyond(self, namespaces: Collection[str]) -> Iterator[int]:
+        """One row of each kind and spelling that is in none of these namespaces."""
+        for rows in self._alike.values():
+            yield from itertools.islice((row for row in rows if self._namespaces[row] not in namespaces), 1)
 
 
 class SubjectIndex:
@@ -65,6 +88,7 @@ class SubjectIndex:
         self._sorted_names: list[str] | None = None
         self._by_squashed: dict[str, list[str]] | None = None
         self._by_namespace: dict[int, dict[str, list[int]]] = {}
+        self._namesakes: dict[str, Namesakes] = {}
 
     def _build(self) -> None:
         names = self.subjects.names
@@ -116,7 +140,7 @@ class SubjectIndex:
     def squashed_pairs(self, word: str) -> Iterator[tuple[str, str]]:
         """(namespace, canonical name) of which a word could be made by leaving out all that is between them."""
         for end in range(LEAST_SQUASHED, len(word) - 2):
-            if (namespace := self.squashed_namespaces.get(word[:end])) is not None:
+            for namespace in self.squashed_namespaces.get(word[:end], ()):
                 rest = word[end:]
                 for name in (*self.by_squashed.get(rest, ()), *((rest,) if rest in self.by_name else ())):
                     yield namespace, name
@@ -135,6 +159,26 @@ class SubjectIndex:
         if held is None:
             return ()
         return held[:ROWS_OF_A_NAME] if isinstance(held, list) else (held,)
+
+    def told_apart(self, canonical_name: str, before: str, after: str) -> tuple[Iterable[int], Iterable[int]]:
+        """Rows of a name whose namespace may stand beside it in a key, and rows of the others: one of each kind and spelling.
+
+        `before` and `after` are what stands around the name, canonical. Few namesakes are all taken for the first.
+        """
+        held = self.by_name.get(canonical_name, ())
+        if not isinstance(held, list):
+            return (held,) if isinstance(held, int) else (), ()
+        if len(held) <= FEW_NAMESAKES:
+            return held, ()
+        known = self._namesakes.get(canonical_name)
+        if known is None:
+            known = self._namesakes[canonical_name] = Namesakes(self.subjects, held)
+        heads, tails = before.strip("-").split("-"), after.strip("-").split("-")
+        runs = {"".join(heads[place:]) for place in range(len(heads))} | {
+            "".join(tails[: place + 1]) for place in range(len(tails))
+        }
+        around = {namespace for run in runs if run for namespace in self.squashed_namespaces.get(run, ())}
+        return known.within(around), known.beyond(around)
 
     def all_named(self, canonical_name: str) -> list[int]:
         """Every row of the objects with this canonical name."""
@@ -183,9 +227,12 @@ class SubjectIndex:
         return self._by_squashed
 
     @functools.cached_property
-    def squashed_namespaces(self) -> dict[str, str]:
-        """Letters and digits of a live namespace → the namespace."""
-        return {squashed(namespace): namespace for namespace in self.live_namespaces}
+    def squashed_namespaces(self) -> dict[str, list[str]]:
+        """Letters and digits of live namespaces → the namespaces."""
+        found: dict[str, list[str]] = {}
+        for namespace in self.live_namespaces:
+            found.setdefault(squashed(namespace), []).append(namespace)
+        return found
 
     def rows_in(self, kind: int, namespace: str) -> list[int]:
         """Rows of one kind in one namespace."""
