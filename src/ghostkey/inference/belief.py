@@ -134,8 +134,7 @@ class Beliefs:
                 way = (template.order, template.separator, template.transform, template.codec)
                 groups.setdefault(way, []).append(match)
         for group in groups.values():
-            whole = _union(group)
-            if len(group) > 1 and whole.best >= TOGETHER * max(match.best for match in group):
+            if len(group) > 1 and _union(group).best >= TOGETHER * max(match.best for match in group):
                 yield sorted(group, key=lambda match: (not match.template.hash_length, match.template.is_bare, -match.best))
 
     def _belief(self, template: Template, found: list[tuple[Member, Match]]) -> Belief | None:
@@ -200,12 +199,15 @@ class Beliefs:
         share = len(live) / max(1, len(self._index.rendered(template, kind)))
         if share >= 1 or not self._subjects.kinds[kind].namespaced:
             return share
-        for around in (namespaces, self._namespaces_in(template, live)):
-            near: set[str] = set()
-            for namespace in around:
-                near |= self._index.rendered_in(template, kind, namespace)
-            if near and len(live & near) >= 0.8 * len(live):
-                share = max(share, len(live & near) / len(near))
+        near: set[str] = set()
+        for namespace in namespaces:
+            near |= self._index.rendered_in(template, kind, namespace)
+        if near and len(live & near) >= 0.8 * len(live):
+            share = max(share, len(live & near) / len(near))
+        if said := self._namespaces_in(template, live):
+            # a pair is as good as its object: they need not be made, only counted
+            objects = sum(map(self._index.sizes_in(kind).__getitem__, said))
+            share = max(share, min(1.0, len(live) / max(1, objects)))
         return share
 
     def _namespaces_in(self, template: Template, live: set[str]) -> set[str]:

@@ -6,6 +6,7 @@ import functools
 import itertools
 import re
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 
 from ghostkey.inference.codecs import CODECS, decoded
@@ -88,6 +89,7 @@ class SubjectIndex:
         self._sorted_names: list[str] | None = None
         self._by_squashed: dict[str, list[str]] | None = None
         self._by_namespace: dict[int, dict[str, list[int]]] = {}
+        self._sizes_in: dict[int, Counter[str]] = {}
         self._namesakes: dict[str, Namesakes] = {}
 
     def _build(self) -> None:
@@ -242,6 +244,12 @@ class SubjectIndex:
             for row in self.rows_of(kind):
                 held.setdefault(self.subjects.namespaces[row], []).append(row)
         return held.get(namespace, [])
+
+    def sizes_in(self, kind: int) -> Counter[str]:
+        """Namespace → how many objects of one kind it has."""
+        if kind not in self._sizes_in:
+            self._sizes_in[kind] = Counter(map(self.subjects.namespaces.__getitem__, self.rows_of(kind)))
+        return self._sizes_in[kind]
 
     def rows_of(self, kind: int) -> list[int]:
         """Rows of one kind."""

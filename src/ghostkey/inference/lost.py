@@ -36,9 +36,14 @@ _LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
 
 @dataclass(slots=True)
 class _Live:
-    """What the live keys of one template look like."""
+    """What the live keys of one template in one map look like."""
 
+    seen: KeysSeen
+    template: Template
+    kinds: list[int]
+    scoped: bool  # to objects of the map's own namespace
     cores: set[str]
+    gone: set[str]  # the cores of its other keys
     indexes: set[int]
     style: Style
     shapes: Shapes
@@ -83,10 +88,11 @@ class LostKeys:
         resembled: Shape | None = None  # the last shape that was found like the live ones
         is_covered = self._sight.sees_all(self._subjects.kinds[kind] for kind in kinds)
         may_be_cut = self._cut_finder(match, kinds)
-        for core in match.cores.keys() - live.cores:
+        for core in live.gone:
             indexes = match.indexes(core)
-            spared = self._spared(template, core, live, seen, indexes, kinds, scoped=scoped)
-            if not spared and may_be_cut(core):
+            name = name_part(template, core, self._index)
+            spared = self._spared(core, name, indexes, live)
+            if not spared and may_be_cut(core, name):
                 spared = CUT
             if spared:
                 result.spared.update(dict.fromkeys(indexes, spared))
@@ -123,6 +129,7 @@ class LostKeys:
             else:
                 found = match.kinds.get(kind, set())
                 alive = alive | found if alive else found  # never in place: the match keeps its sets
+        gone = match.cores.keys() - alive
         examples: Iterable[str] = alive or (
             core for _, other in family.matched[template] for cores in other.kinds.values() for core in cores
         )
@@ -135,28 +142,29 @@ class LostKeys:
         shapes = Shapes(seen.shapes[i] for i in (list(indexes)[:1] if alike else indexes))
         custom = any(self._subjects.kinds[kind].is_custom for kind in kinds)
         return _Live(
-            alive, indexes, style, shapes,
-            shares_words=self._words_tell(template, style, match.cores, alive), is_custom=custom,
+            seen, template, kinds, scoped, alive, gone, indexes, style, shapes,
+            shares_words=self._words_tell(template, style, gone), is_custom=custom,
             is_mainly_live=custom and len(indexes) >= max(5, 0.5 * len(seen.keys)), is_proven=belief.is_proven,
         )  # fmt: skip
 
-    def _spared(
-        self, template: Template, core: str, live: _Live, seen: KeysSeen, indexes: list[int], kinds: list[int], *, scoped: bool
-    ) -> str:
+    def _spared(self, core: str, name: str, indexes: list[int], live: _Live) -> str:
         """Why a key without a live object of these kinds is not lost all the same; empty when nothing speaks for it."""
-        if not self._may_have_been_made(template, core, live, [seen.shapes[i] for i in indexes]):
+        seen = live.seen
+        if not self._may_have_been_made(core, name, live, indexes):
             return UNLIKE
-        keys = [seen.keys[i] for i in indexes]
-        for kind in kinds:
+        for kind in live.kinds:
             carried = self._subjects.carried.get(kind)
-            if carried and (core in carried or not carried.isdisjoint(keys)):
+            if carried and (core in carried or not carried.isdisjoint([seen.keys[i] for i in indexes])):
                 return CARRIED
-        if lives_elsewhere(template, core, seen.holder.namespace, self._index, scoped=scoped):
+        if lives_elsewhere(live.template, core, seen.holder.namespace, self._index, scoped=live.scoped):
             return ELSEWHERE
         return ""
 
-    def _cut_finder(self, match: Match, kinds: list[int]) -> Callable[[str], bool]:
-        """A function that says whether a core may be a live name cut short: as long as keys here get, and a live name goes on."""
+    def _cut_finder(self, match: Match, kinds: list[int]) -> Callable[[str, str], bool]:
+        """A function that says whether a core, with this name in it, may be a live name cut short.
+
+        It is as long as keys here get, and a live name goes on.
+        """
         template = match.template
         longest = max(map(len, match.cores), default=0)
         longest_live = max(map(self._index.longest_name, kinds), default=0)
@@ -170,32 +178,32 @@ class LostKeys:
 
         without_key = _WithoutKey(match, kinds, self._index)
 
-        def may_be_cut(core: str) -> bool:
-            return without_key.may_be(name_part(template, core, self._index)) or (
+        def may_be_cut(core: str, name: str) -> bool:
+            return without_key.may_be(name) or (
                 len(core) < longest_core
+                and (len(core) == longest or len(name) >= longest_name > 0)
                 and min(map(len, template.names_in(core))) < longest_live
-                and (len(core) == longest or len(name_part(template, core, self._index)) >= longest_name > 0)
                 and goes_on(template, core, self._index, kinds)
             )
 
         return may_be_cut
 
-    def _words_tell(self, template: Template, style: Style, cores: dict[str, int], alive: set[str]) -> bool:
+    def _words_tell(self, template: Template, style: Style, gone: set[str]) -> bool:
         """Whether the words that all live names share set them apart: most of the other keys share them too."""
-        gone = cores.keys() - alive
         some = itertools.islice(gone, 0, None, max(1, len(gone) // LENGTH_SAMPLE))
         others = [name_part(template, core, self._index) for core in some]
         return bool(others) and sum(map(style.shares_words, others)) >= 0.6 * len(others)
 
-    def _may_have_been_made(self, template: Template, core: str, live: _Live, shapes: list[Shape]) -> bool:
+    def _may_have_been_made(self, core: str, name: str, live: _Live, indexes: list[int]) -> bool:
         """Whether a key without a live object looks as if it had been made for one."""
-        name = name_part(template, core, self._index)
-        if self._is_alike(template, core, name, live):
+        if self._is_alike(core, name, live):
             return True
         # an odd name, but a record of just the fields that live ones have: nobody keeps settings so
-        return live.is_custom and all(map(live.shapes.has_record, shapes)) and not is_setting(name)
+        shapes = live.seen.shapes
+        return live.is_custom and all(live.shapes.has_record(shapes[i]) for i in indexes) and not is_setting(name)
 
-    def _is_alike(self, template: Template, core: str, name: str, live: _Live) -> bool:
+    def _is_alike(self, core: str, name: str, live: _Live) -> bool:
+        template = live.template
         if template.is_unmistakable:
             return True
         style = live.style

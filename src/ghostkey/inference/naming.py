@@ -11,6 +11,7 @@ from ghostkey.model.findings import Subject
 from ghostkey.model.refs import Kind, canonical
 
 _ORDINAL = re.compile(r"(.+)-\d{1,4}")
+_HASH = re.compile(r"[0-9a-fA-F]{8}")
 _HASHED_CHILD = re.compile(r"([a-z0-9][-a-z0-9]{7,}?)-?[0-9a-f]{8,64}(?:-[a-z0-9-]+)?")
 
 
@@ -47,7 +48,7 @@ def lives_elsewhere(template: Template, core: str, holder_namespace: str, index:
         return True
     if not template.is_joined:
         return squashed(core) in index.by_squashed or squashed(core) in index.by_name
-    if (hashed := _HASHED_CHILD.fullmatch(canonical(core))) and index.begun(hashed[1]):
+    if _HASH.search(core) and (hashed := _HASHED_CHILD.fullmatch(canonical(core))) and index.begun(hashed[1]):
         return True  # a name cut short, with the hash of what was cut: Knative's ChildName, Helm, kustomize
     if template.has_namespace:
         for namespace, name in template.splits(core):
