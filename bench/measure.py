@@ -27,7 +27,9 @@ def measure(command: Sequence[str], env: Mapping[str, str] | None = None) -> Cos
     A small process of its own does it: a child's peak counts what its parent had at the fork.
     """
     launcher = [sys.executable, "-I", "-S", __file__, *command]
-    done = subprocess.run(launcher, env={**os.environ, **(env or {})}, stdout=subprocess.PIPE, check=True)
+    # compiled once, as what is installed is
+    around = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    done = subprocess.run(launcher, env={**around, **(env or {})}, stdout=subprocess.PIPE, check=True)
     return Cost(**json.loads(done.stdout))
 
 

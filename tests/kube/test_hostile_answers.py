@@ -291,7 +291,7 @@ def endless_continue(to: Handler) -> None:
 
 @pytest.mark.parametrize("timeout", [None, 1.0])
 def test_a_head_without_end_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, timeout: float | None) -> None:
-    monkeypatch.setattr("ghostkey.kube.client.TIMEOUT_SECONDS", 1)
+    monkeypatch.setattr("ghostkey.kube.deadline.TIMEOUT_SECONDS", 1)
     with serving(endless_continue) as port:
         config = load_config(str(kubeconfig(tmp_path, port)))
         config.request_timeout = timeout

@@ -18,11 +18,15 @@ _AT = re.compile(r"(?<=[a-z0-9])[-_.]at[-_.](?=[a-z0-9])")
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """One way to write text; `decode` gives None for what was not written so. `looks` finds candidates among joined lines."""
+    """One way to write text; `decode` gives None for what was not written so. `looks` finds candidates among joined lines.
+
+    `trait`: what lines have among which there is a candidate: capitals, a line that is one word, or another mark.
+    """
 
     name: str
     looks: re.Pattern[str]
     decode: Callable[[str], str | None]
+    trait: str
 
 
 def _text(raw: bytes) -> str | None:
@@ -89,17 +93,29 @@ def _from_at(key: str) -> str | None:
 CODECS: Final[dict[str, Codec]] = {
     codec.name: codec
     for codec in [
-        Codec("escaped", _ESCAPED, _from_escapes),
-        Codec("_at_", _AT, _from_at),
-        Codec("hex", re.compile(r"^(?:[2-7][0-9a-fA-F]){3,}$", re.MULTILINE), _from_hex),
-        Codec("base32", re.compile(r"^(?:[A-Z2-7]{8,}|[a-v0-9]{8,}|[a-z2-7]{8,})$", re.MULTILINE), _from_base32),
+        Codec("escaped", _ESCAPED, _from_escapes, "capitals"),
+        Codec("_at_", _AT, _from_at, "at"),
+        Codec("hex", re.compile(r"^(?:[2-7][0-9a-fA-F]){3,}$", re.MULTILINE), _from_hex, "word"),
+        Codec("base32", re.compile(r"^(?:[A-Z2-7]{8,}|[a-v0-9]{8,}|[a-z2-7]{8,})$", re.MULTILINE), _from_base32, "word"),
         Codec(
             "base64url",
             re.compile(r"^(?:[LMNOQ-Za-f][-\w]{3})+(?:[LMNOQ-Za-f][-\w]{1,2})?$", re.MULTILINE | re.ASCII),
             _from_base64url,
+            "capitals",
         ),
     ]
 }
+
+
+def may_be_encoded(keys: list[str], lines: str, words: list[str]) -> bool:
+    """Whether any of these keys decodes; `lines` are the keys, canonical, and `words` those of them that are one word."""
+    joined = "\n".join(keys)
+    texts = {
+        "at": joined if "-at-" in lines else "",
+        "capitals": joined if joined != joined.lower() else "",  # six and more characters of base64 have one
+        "word": "\n".join(words),
+    }
+    return any(codec.looks.search(texts[codec.trait]) and any(map(decoded, keys)) for codec in CODECS.values())
 
 
 def decoded(key: str) -> list[tuple[str, str]]:

@@ -39,8 +39,8 @@ Explanation = tuple[Template, int]
 """A template and the row of the live object it would be for."""
 
 
-def explain_key(key: str, index: SubjectIndex) -> Iterator[Explanation]:
-    """Ways to make this key of live objects, none of them judged."""
+def explain_key(key: str, index: SubjectIndex, but: int = -1) -> Iterator[Explanation]:
+    """Ways to make this key of live objects of all kinds but one (its number), none of them judged."""
     if len(key) >= 36:
         for found in UUID.finditer(key):
             row = index.by_uid.get(found[0].lower())
@@ -55,9 +55,10 @@ def explain_key(key: str, index: SubjectIndex) -> Iterator[Explanation]:
             if row is not None:
                 yield Template("uid", key[: found.start()], suffix=key[found.end() :], transform="plain"), row
     for codec, text in decoded(key):
-        for template, row in explain_key(text, index):
+        for template, row in explain_key(text, index, but):
             if not template.codec:
                 yield dataclasses.replace(template, codec=codec), row
+    kind_of = index.subjects.kind_of
     word = canonical(key)
     starts = [0, *(place + 1 for place, character in enumerate(word) if character == "-")]
     ends = [*(start - 1 for start in starts[1:]), len(word)]
@@ -71,9 +72,11 @@ def explain_key(key: str, index: SubjectIndex) -> Iterator[Explanation]:
                 continue
             beside, elsewhere = index.told_apart(word[start:end], word[:start], word[end:])
             for row in beside:
-                yield from _around(key, start, end, row, index)
+                if kind_of[row] != but:
+                    yield from _around(key, start, end, row, index)
             for row in elsewhere:
-                yield from _alone(key, start, end, row, index)
+                if kind_of[row] != but:
+                    yield from _alone(key, start, end, row, index)
 
 
 def _around(key: str, start: int, end: int, row: int, index: SubjectIndex) -> Iterator[Explanation]:

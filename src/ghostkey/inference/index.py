@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 
-from ghostkey.inference.codecs import CODECS, decoded
+from ghostkey.inference.codecs import may_be_encoded
 from ghostkey.inference.template import Template
 from ghostkey.model.refs import canonical
 from ghostkey.store.snapshot import Subjects
@@ -129,12 +129,11 @@ class SubjectIndex:
             return True
         if max(map(len, words)) >= LEAST_HASH and _HASHED.search(joined) is not None:
             return True
-        joined = "\n".join(keys)
-        if any(codec.looks.search(joined) and any(decoded(key) for key in keys) for codec in CODECS.values()):
+        single = _ONE_WORD.findall("\n".join(keys))
+        if may_be_encoded(keys, lines, single):
             return True
         # one word of a key may be all words of a name
-        single = [squashed(word) for word in _SQUASHED.findall(joined)]
-        return bool(single) and any(word in self.by_squashed or self._is_squashed_pair(word) for word in single)
+        return any(word in self.by_squashed or self._is_squashed_pair(word) for word in map(squashed, single) if len(word) >= 8)
 
     def _is_squashed_pair(self, word: str) -> bool:
         return any(self.squashed_pairs(word))
@@ -310,4 +309,4 @@ class SubjectIndex:
 
 
 _HASHED = re.compile(r"-[0-9a-f]{8,128}(?=-)")
-_SQUASHED = re.compile(r"^[a-zA-Z0-9]{8,}$", re.MULTILINE)
+_ONE_WORD = re.compile(r"^[a-zA-Z0-9]{6,}$", re.MULTILINE)

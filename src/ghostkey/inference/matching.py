@@ -47,7 +47,7 @@ class Matcher:
     def __init__(self, index: SubjectIndex, *, of_objects: bool = False) -> None:
         self.index, self.subjects, self.of_objects = index, index.subjects, of_objects
         self._plain: tuple[KeysSeen | None, dict[str, int]] = (None, {})
-        self._explained: dict[str, _Found] = {}
+        self._explained: dict[tuple[str, int], _Found] = {}
 
     def matches(self, seen: KeysSeen, sample: list[str]) -> list[Match]:
         """Templates with votes from sampled keys, each checked over the whole map."""
@@ -56,8 +56,9 @@ class Matcher:
             return []
         votes: _Votes = {}
         silent: list[str] = []
+        own = self.subjects.number_of(seen.holder.kind) if self.of_objects else -1
         for key in sample:
-            found = self._explain(key)
+            found = self._explain(key, own)
             for template, name, kind in found:
                 votes.setdefault(template, {}).setdefault(name, set()).add(kind)
             if not found:
@@ -80,13 +81,13 @@ class Matcher:
                 matches.append(match)
         return matches
 
-    def _explain(self, key: str) -> _Found:
-        found = self._explained.get(key)
+    def _explain(self, key: str, but: int) -> _Found:
+        found = self._explained.get((key, but))
         if found is None:
             names, kind_of = self.subjects.names, self.subjects.kind_of
-            found = [(template, names[row], kind_of[row]) for template, row in explain_key(key, self.index)]
+            found = [(template, names[row], kind_of[row]) for template, row in explain_key(key, self.index, but)]
             if len(self._explained) < KEYS_REMEMBERED:
-                self._explained[key] = found
+                self._explained[key, but] = found
         return found
 
     def _vote_rarer(self, keys: list[str], silent: list[str], votes: _Votes) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import re
 import selectors
-import socket
 import ssl
 import threading
 import time
@@ -20,18 +18,19 @@ import msgspec
 
 import ghostkey
 from ghostkey.foreign import UnreadableError, decode_json
-from ghostkey.kube.answers import TooLargeError, decode_event, decode_named, described, is_large, read_body, read_line
+from ghostkey.kube.answers import TooLargeError, decode_event, decode_named, is_large, read_body, read_line
 from ghostkey.kube.config import ClientConfig
-from ghostkey.kube.connect import Dialer, ProxyFailedError, status_words
+from ghostkey.kube.connect import Dialer, ProxyFailedError
 from ghostkey.kube.credentials import Credentials
+from ghostkey.kube.deadline import limited
+from ghostkey.kube.failures import TOO_LARGE, Failures, answer_lost, is_redirect, is_refusal, is_status, words_of
 from ghostkey.kube.waiting import Waiting
-from ghostkey.model.errors import AccessDenied, AnswerLost, ApiFailed, GhostkeyError, NotAsked
+from ghostkey.model.errors import ApiFailed, NotAsked
 
 PAGE = 500  # objects of a first page, as kubectl
 # Later pages have what fits PAGE_BYTES: fewer pages cost the server less, and small ones bound the memory of large objects.
 PAGE_LEAST, PAGE_MOST, PAGE_BYTES = 50, 1_000, 3 << 20
 EMPTY_PAGES = 20  # in a row, that promise more
-TIMEOUT_SECONDS = 60  # without a byte of an answer, unless --request-timeout says otherwise
 FIELD_MANAGER = "ghostkey"
 NOT_FOUND = "NotFound"  # the reason of the API server's own 404; that of a gateway has none
 JSON = "application/json"
@@ -47,8 +46,6 @@ FINAL = (ssl.SSLError, ProxyFailedError, TimeoutError, TooLargeError)
 _CONTINUE = re.compile(rb'"continue"\s*:\s*"([^"]*)"')
 _EMPTY = re.compile(rb'"items"\s*+:\s*+(?:\[\s*+\]|null)')
 _HEAD_BYTES = 2000
-MESSAGE_CHARACTERS = 2_000  # of an error's own words
-TOO_LARGE = "TooLarge"  # reason of an answer that was not read to its end
 
 
 class ApiClient:
@@ -60,6 +57,7 @@ class ApiClient:
         self._dialer = Dialer(config)
         self._where = f"{self._dialer.host}:{self._dialer.port}"
         self._prefix = self._dialer.prefix + self._dialer.path
+        self._failures = Failures(config, self._dialer, self._where)
         self._waiting = Waiting(self._where, on_waiting)
         self._local = threading.local()
         self._context: ssl.SSLContext | None = None
@@ -96,7 +94,7 @@ class ApiClient:
                 return decoded
         except (UnreadableError, LookupError, TypeError):
             pass
-        raise self._lost(method, path, "the answer is not the object that was written")
+        raise answer_lost(method, path, "the answer is not the object that was written")
 
     def list_pages(
         self, path: str, params: Mapping[str, str] | None = None, accept: str = JSON, limit: int | None = None
@@ -170,14 +168,14 @@ class ApiClient:
             with self._waiting:
                 connection = self._open()
         except (OSError, http.client.HTTPException) as error:
-            raise self._unreachable("watch", path, error) from None
+            raise self._failures.unreachable("watch", path, error) from None
         sock = connection.sock
         try:
-            with self._waiting, self._limited(sock, time.monotonic()):
+            with self._waiting, limited(sock, time.monotonic(), self.config.request_timeout):
                 connection.request("GET", self._url(path, query), headers=self._headers({"Accept": JSON}))
                 response = connection.getresponse()
             if response.status >= HTTPStatus.MULTIPLE_CHOICES:
-                raise self._failure("GET", path, response.status, _answer(response))
+                raise self._failures.of_answer("GET", path, response.status, _answer(response), self._sent)
             while (left := deadline - time.monotonic()) > 0:
                 sock.settimeout(left)
                 try:
@@ -188,7 +186,7 @@ class ApiClient:
                     return
                 yield decode_event(path, line)
         except (OSError, http.client.HTTPException) as error:
-            raise self._unreachable("watch", path, error) from None
+            raise self._failures.unreachable("watch", path, error) from None
         finally:
             connection.close()
 
@@ -215,16 +213,16 @@ class ApiClient:
                 self.close()
                 pause = None if isinstance(error.cause, FINAL) else next(pauses, None)
                 if pause is None:
-                    raise self._unreachable(method, path, error.cause) from None
+                    raise self._failures.unreachable(method, path, error.cause) from None
                 time.sleep(pause)
                 continue
             except (OSError, http.client.HTTPException) as error:
                 self.close()
                 if is_write:
-                    raise self._lost(method, path, _words(error)) from None
+                    raise answer_lost(method, path, words_of(error)) from None
                 pause = None if isinstance(error, FINAL) else next(pauses, None)
                 if pause is None:
-                    raise self._unreachable(method, path, error) from None
+                    raise self._failures.unreachable(method, path, error) from None
                 time.sleep(pause)
                 continue
             if status < HTTPStatus.MULTIPLE_CHOICES:
@@ -240,10 +238,10 @@ class ApiClient:
             if retried and (pause := next(pauses, None)) is not None:
                 time.sleep(min(float(retry_after or 0) or pause, 5.0))
                 continue
-            failure = self._failure(method, path, status, answer)
-            if is_write and not _is_refusal(status, answer):
-                lost = self._lost(method, path, str(failure))
-                lost.is_final = _is_status(answer) and status != HTTPStatus.GATEWAY_TIMEOUT
+            failure = self._failures.of_answer(method, path, status, answer, self._sent)
+            if is_write and not is_refusal(status, answer):
+                lost = answer_lost(method, path, str(failure))
+                lost.is_final = is_status(answer) and status != HTTPStatus.GATEWAY_TIMEOUT
                 raise lost
             raise failure
 
@@ -260,13 +258,18 @@ class ApiClient:
             except (OSError, http.client.HTTPException) as error:
                 raise _NotSentError(error) from error
             self._local.connection = connection
-        with self._limited(connection.sock, began) as head_is_there:
+        with limited(connection.sock, began, self.config.request_timeout) as head_is_there:
             connection.request(method, url, body, self._headers(headers))
             response = connection.getresponse()
             head_is_there()
             answer = _answer(response)
         retry_after = response.getheader("Retry-After") or ""
         return response.status, answer, retry_after if retry_after.isascii() and retry_after.isdigit() else ""
+
+    @property
+    def _sent(self) -> Credentials:
+        """What this thread's last request said of its user."""
+        return getattr(self._local, "credentials", None) or Credentials()
 
     def _url(self, path: str, params: Mapping[str, str] | None) -> str:
         return self._prefix + path + ("?" + urllib.parse.urlencode(params) if params else "")
@@ -294,98 +297,6 @@ class ApiClient:
                 self._context = self.config.ssl_context()
             return self._context
 
-    @contextlib.contextmanager
-    def _limited(self, sock: Any, began: float) -> Iterator[Callable[[], None]]:
-        """Ends what is waited for on a connection when the request has taken too long. Raises TimeoutError then.
-
-        Without --request-timeout it is status and headers that have TIMEOUT_SECONDS, in all and not from byte to byte; what
-        is given is to be called when they are there. A long body may take its time.
-        """
-        limit = self.config.request_timeout
-        sock.settimeout(TIMEOUT_SECONDS if limit is None else None)
-        is_late = threading.Event()
-
-        def cut() -> None:
-            is_late.set()
-            with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
-
-        timer = threading.Timer(began + (limit or TIMEOUT_SECONDS) - time.monotonic(), cut)
-        timer.daemon = True
-        if limit != 0:
-            timer.start()
-        whole = f"no whole answer within {limit:g} s (--request-timeout)" if limit else f"no answer within {TIMEOUT_SECONDS} s"
-        late = TimeoutError(whole)
-        try:
-            yield (lambda: None) if limit else timer.cancel
-        except (OSError, http.client.HTTPException) as error:
-            if is_late.is_set():
-                raise late from None
-            if isinstance(error, TimeoutError):
-                raise TimeoutError(f"no answer within {TIMEOUT_SECONDS} s") from None
-            raise
-        else:
-            if is_late.is_set():
-                raise late
-        finally:
-            timer.cancel()
-
-    # what went wrong
-
-    def _failure(self, method: str, path: str, status: int, answer: bytes) -> GhostkeyError:
-        try:
-            said = decode_json(answer)
-            message = self._without_secrets(str(said.get("message") or ""))[:MESSAGE_CHARACTERS]
-            reason = self._without_secrets(str(said.get("reason") or ""))
-            # on 410 the server offers a token to go on from; it travels in `reason`
-            offered = str((said.get("metadata") or {}).get("continue") or "")
-        except (UnreadableError, AttributeError):
-            message, reason, offered = described(answer) if answer else "", "", ""
-        if _is_redirect(status):
-            message = f"it redirects to {answer.decode() or 'nowhere'}"
-        what = f"{_verb(method)} {path.partition('?')[0]}: {status_words(status)}: {message}".rstrip(": ")
-        if status == HTTPStatus.UNAUTHORIZED:
-            return AccessDenied(
-                f"{what} (user {self.config.user!r} of {self.config.origin})",
-                "the credentials are missing or have expired: log in again, or choose another --context",
-                status,
-            )
-        if status == HTTPStatus.FORBIDDEN:
-            return AccessDenied(what, "`ghostkey rbac` prints the rights that each command needs", status)
-        return ApiFailed(what, status=status, reason=offered or reason)
-
-    def _without_secrets(self, text: str) -> str:
-        """What a server says, without what it was sent: some echo the request."""
-        sent: Credentials = getattr(self._local, "credentials", None) or Credentials()
-        secrets = sent.secrets()
-        if proxy := self._dialer.proxy:
-            secrets += [proxy.password, *(value.partition(" ")[2] for value in proxy.headers.values())]
-        for secret in sorted(filter(None, secrets), key=len, reverse=True):
-            text = text.replace(secret, "…")
-        return text
-
-    def _unreachable(self, method: str, path: str, error: Exception) -> GhostkeyError:
-        where = self._where
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return ApiFailed(
-                f"{where}: TLS certificate not accepted: {error.verify_message}",
-                f"check certificate-authority of the cluster in {self.config.origin}",
-            )
-        if isinstance(error, ProxyFailedError) and self._dialer.proxy:
-            return ApiFailed(
-                f"cannot {_verb(method)} {path.partition('?')[0]} at {where}: {error}",
-                f"the proxy is that of {self._dialer.proxy.said_by}; nothing goes around it",
-            )
-        if isinstance(error, TooLargeError):
-            return ApiFailed(f"cannot {_verb(method)} {path.partition('?')[0]} at {where}: {error}", reason=TOO_LARGE)
-        return ApiFailed(
-            f"cannot {_verb(method)} {path.partition('?')[0]} at {where}: {_words(error)}",
-            f"is the server of context {self.config.context!r} running and reachable? kubectl cluster-info",
-        )
-
-    def _lost(self, method: str, path: str, words: str) -> AnswerLost:
-        return AnswerLost(f"no answer says whether the {_verb(method)} of {path.partition('?')[0]} was carried out: {words}")
-
 
 class _NotSentError(Exception):
     """There was no connection to send a request down."""
@@ -410,7 +321,7 @@ def _is_empty(page: bytes) -> bool:
 
 def _answer(response: http.client.HTTPResponse) -> bytes:
     body = read_body(response)
-    if not _is_redirect(response.status):
+    if not is_redirect(response.status):
         return body
     # where to is all that a redirect says, and following it would take the credentials there; its path may hold others
     try:
@@ -420,18 +331,6 @@ def _answer(response: http.client.HTTPResponse) -> bytes:
         return b""
 
 
-def _is_redirect(status: int) -> bool:
-    return HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST
-
-
-def _words(error: Exception) -> str:
-    if isinstance(error, http.client.IncompleteRead):
-        return "the answer was cut"  # its own words count bytes
-    if isinstance(error, http.client.BadStatusLine) and not isinstance(error, http.client.RemoteDisconnected):
-        return "the answer is no HTTP"  # its own words quote the line
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
-
-
 def _has_ended(connection: http.client.HTTPConnection) -> bool:
     """Whether the other side has closed a kept connection, or sent what nobody asked for."""
     if connection.sock is None:
@@ -439,24 +338,3 @@ def _has_ended(connection: http.client.HTTPConnection) -> bool:
     with selectors.DefaultSelector() as selector:
         selector.register(connection.sock, selectors.EVENT_READ)
         return bool(selector.select(0))
-
-
-def _is_refusal(status: int, answer: bytes) -> bool:
-    """Whether an error says that a write was not carried out: the API server's own word with a 4xx, or 429 of anybody."""
-    if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return True
-    is_of_client = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.REQUEST_TIMEOUT
-    return is_of_client and _is_status(answer)
-
-
-def _is_status(answer: bytes) -> bool:
-    """Whether an error is the API server's own."""
-    try:
-        said = decode_json(answer)
-    except UnreadableError:
-        return False
-    return isinstance(said, dict) and said.get("kind") == "Status" and said.get("status") == "Failure"
-
-
-def _verb(method: str) -> str:
-    return {"GET": "read", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}.get(method, method)

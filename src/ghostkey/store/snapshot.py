@@ -68,13 +68,17 @@ class Subjects:
 
     def has(self, kind: Kind) -> bool:
         """Whether any object of the kind was seen."""
-        number = self._kind_numbers.get(kind)
-        return number is not None and any(batch and held == number for held, batch in self._batches)
+        number = self.number_of(kind)
+        return any(batch and held == number for held, batch in self._batches)
+
+    def number_of(self, kind: Kind) -> int:
+        """The number of a kind; -1 when no object of it was seen."""
+        return self._kind_numbers.get(kind, -1)
 
     @property
     def all_namespaces(self) -> set[str]:
         """Namespaces in which something was seen, and those that are objects themselves."""
-        number = self._kind_numbers.get(NAMESPACES, -1)
+        number = self.number_of(NAMESPACES)
         named = {self.names[row] for held, batch in self._batches if held == number for row in batch}
         return named | set(self.namespaces) - {""}
 

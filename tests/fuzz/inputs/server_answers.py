@@ -12,6 +12,7 @@ import msgspec
 from ghostkey.kube import answers, objects
 from ghostkey.kube.client import ApiClient
 from ghostkey.kube.config import ClientConfig
+from ghostkey.kube.credentials import Credentials
 from ghostkey.kube.discovery import discover
 from ghostkey.model.errors import GhostkeyError
 from ghostkey.model.history import Covered
@@ -75,7 +76,7 @@ def read(raw: bytes, folder: Path) -> None:
     _try(lambda: list(source.reread([])))
     _try(lambda: discover(client))
     _try(lambda: client.get_object("/api/v1/namespaces/a/configmaps/m"))
-    client._failure("GET", "/x", 500, raw)
+    client._failures.of_answer("GET", "/x", 500, raw, Credentials())
     recorder = Recorder(client, [CONFIG_MAPS, TENANTS], KeyedHash(b"k"), [("tenants", "data")])
     for kind in (CONFIG_MAPS, TENANTS):
         _try(lambda kind=kind: recorder._list(kind, None))
