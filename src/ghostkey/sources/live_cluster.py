@@ -82,19 +82,20 @@ class LiveCluster:
         subject_kinds = self._subject_kinds(discovered.kinds)
         if not self._scope.subject_kinds:
             yield from discovered.gaps
-        reader = MapReader(self._cluster)
-        already: set[Kind] = set()
-        for kind in self._scope.holders:
-            yield from self._holders(kind, reader, already)
-        for word, field in self._scope.fields:
-            with contextlib.suppress(NotFound):
-                yield from self._field_holders(resolve(word, discovered.kinds), field)
-        yield from reader.gaps()
-        todo = [kind for kind in subject_kinds if kind not in already]
-        with ThreadPoolExecutor(WORKERS) as pool:
-            for kind, events in zip(todo, pool.map(self._subjects, todo), strict=True):
-                self._progress(f"listed {kind.qualified}")
-                yield from events
+        pool = ThreadPoolExecutor(WORKERS)
+        try:
+            # subjects are on their way while maps are looked into; where maps are listed whole they are subjects as well
+            maps = self._scope.holders if self._is_whole else ()
+            asked = {kind: pool.submit(self._subjects, kind) for kind in subject_kinds if kind not in maps}
+            already: set[Kind] = set()
+            yield from self._all_holders(discovered.kinds, already)
+            for kind in subject_kinds:
+                if kind not in already:
+                    events = asked[kind].result() if kind in asked else self._subjects(kind)
+                    self._progress(f"listed {kind.qualified}")
+                    yield from events
+        finally:
+            pool.shutdown(cancel_futures=True)
         for word, expression in self._scope.known_by:
             with contextlib.suppress(NotFound):
                 yield from self._by_fields(replace(resolve(word, discovered.kinds), known_by=expression))
@@ -130,6 +131,20 @@ class LiveCluster:
 
     # holders
 
+    @property
+    def _is_whole(self) -> bool:
+        """Whether maps are listed of the whole cluster, all of them."""
+        return not (self._scope.names or self._scope.namespace or self._scope.selector)
+
+    def _all_holders(self, kinds: tuple[Kind, ...], already: set[Kind]) -> Iterator[Event]:
+        reader = MapReader(self._cluster)
+        for kind in self._scope.holders:
+            yield from self._holders(kind, reader, already)
+        for word, field in self._scope.fields:
+            with contextlib.suppress(NotFound):
+                yield from self._field_holders(resolve(word, kinds), field)
+        yield from reader.gaps()
+
     def _holders(self, kind: Kind, reader: MapReader, already: set[Kind]) -> Iterator[Event]:
         names = [name for wanted, name in self._scope.names if wanted == kind]
         if self._scope.names:
@@ -137,7 +152,7 @@ class LiveCluster:
                 yield from self._named_holder(kind, name, reader)
             return
         params = {"labelSelector": self._scope.selector} if self._scope.selector else {}
-        whole = not self._scope.namespace and not params
+        whole = self._is_whole
         count = 0
         try:
             for body in self._client.list_pages(kind.path(self._scope.namespace), params):
