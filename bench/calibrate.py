@@ -27,6 +27,7 @@ from ghostkey.inference.index import SubjectIndex
 from ghostkey.inference.infer import infer
 
 EPOCHS, STEP, RIDGE = 400, 0.5, 0.5
+WRONG_AT_MOST = 0.012  # of the cases above the threshold, most of which later rules still spare
 CALIBRATED = [*MODES, "small", "small", "small"]  # small maps are where weighing matters
 WEIGHTS = Path(evidence.__file__).parent / "weights.json"
 
@@ -86,6 +87,15 @@ def learn(found: list[tuple[list[tuple[str, str]], bool]]) -> tuple[float, dict[
     return weights[prior] / math.log(2), {level: weight / math.log(2) for level, weight in weights.items() if level != prior}
 
 
+def threshold(scores: list[tuple[float, bool]]) -> float:
+    """The fewest bits, in tenths, above which hardly any case is wrong."""
+    for tenths in range(200):
+        above = [is_right for score, is_right in scores if score >= tenths / 10]
+        if above.count(False) <= WRONG_AT_MOST * above.count(True):
+            break
+    return tenths / 10
+
+
 def main() -> None:
     """Collects cases, learns, and writes the weights with what they were learnt from."""
     options = argparse.ArgumentParser()
@@ -103,13 +113,15 @@ def main() -> None:
         bits.setdefault(name, {})[level] = round(weight, 2)
     scores = [(prior + sum(weights[level] for level in levels), is_right) for levels, is_right in found]
     right = sum(is_right for _, is_right in found)
+    proven = threshold(scores)
     record = {
         "learnt_from": {
             "seeds": [chosen.first_seed, chosen.first_seed + chosen.clusters - 1], "right": right, "wrong": len(found) - right,
-            "wrong_above_threshold": sum(score >= evidence.PROVEN_BITS and not is_right for score, is_right in scores),
-            "right_above_threshold": sum(score >= evidence.PROVEN_BITS and is_right for score, is_right in scores),
+            "wrong_above_threshold": sum(score >= proven and not is_right for score, is_right in scores),
+            "right_above_threshold": sum(score >= proven and is_right for score, is_right in scores),
         },
         "prior": round(prior, 2),
+        "proven": proven,
         "bits": bits,
     }  # fmt: skip
     WEIGHTS.write_text(json.dumps(record, indent=1) + "\n")

@@ -20,17 +20,18 @@ PRECISION, RECALL = 0.995, 0.95
 GHOST_ANALYSES = {"ghost-key", "tombstone"}
 
 
-def scan(cluster: Cluster, directory: Path) -> set[Truth]:
-    """The ghosts that ghostkey reports in a cluster, read from a file as a user would give it."""
+def scan(cluster: Cluster, directory: Path) -> tuple[set[Truth], set[Truth]]:
+    """The ghosts that ghostkey reports in a cluster, read from a file as a user would give it; and what it only suspects."""
     path = directory / f"{cluster.seed}.json"
     path.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": cluster.objects}))
     snapshot = api.collect(api.manifests([str(path)]))
     path.unlink()
-    return {
-        (finding.key.holder.namespace, finding.key.holder.name, finding.key.path, finding.key.key)
-        for finding in api.analyse(snapshot)
-        if finding.analysis in GHOST_ANALYSES and finding.state == "found"
-    }
+    told: dict[str, set[Truth]] = {"found": set(), "suspect": set()}
+    for finding in api.analyse(snapshot):
+        if finding.analysis in GHOST_ANALYSES and finding.state in told:
+            key = finding.key
+            told[finding.state].add((key.holder.namespace, key.holder.name, key.path, key.key))
+    return told["found"], told["suspect"]
 
 
 def main() -> int:
@@ -45,14 +46,22 @@ def main() -> int:
     if chosen.quick:
         chosen.clusters = min(chosen.clusters, 60)
     began = time.monotonic()
-    right = wrong = missed = undecided = keys = ghosts = in_legitimate = 0
+    right = wrong = missed = undecided = keys = ghosts = in_legitimate = suspected = maps = false_maps = 0
+    by_sort = {"custom": [0, 0], "built_in": [0, 0]}  # found, and decided by the dump
     with tempfile.TemporaryDirectory() as directory:
         for seed in range(chosen.first_seed, chosen.first_seed + chosen.clusters):
             cluster = generate(seed, chosen.mode)
-            found = scan(cluster, Path(directory))
+            found, suspects = scan(cluster, Path(directory))
             decidable = cluster.ghosts - cluster.undecidable
             false = found - cluster.ghosts
             lost = decidable - found
+            suspected += len(suspects)
+            maps += sum(one["kind"] == "ConfigMap" for one in cluster.objects)
+            false_maps += len({truth[:2] for truth in false})
+            for truth in decidable:
+                counts = by_sort["built_in" if truth[:2] in cluster.built_in else "custom"]
+                counts[0] += truth in found
+                counts[1] += 1
             right += len(found & cluster.ghosts)
             wrong += len(false)
             missed += len(lost)
@@ -71,7 +80,8 @@ def main() -> int:
     record = {
         "bench": "ghosts", "mode": chosen.mode, "seeds": [chosen.first_seed, chosen.first_seed + chosen.clusters - 1], "keys": keys,
         "ghosts": ghosts, "found": right, "false": wrong, "missed": missed, "undecidable_not_found": undecided,
-        "in_legitimate_maps": in_legitimate, "precision": round(precision, 5), "recall": round(recall, 5),
+        "suspects": suspected, "in_legitimate_maps": in_legitimate, "maps": maps, "maps_with_false_ghosts": false_maps,
+        **{f"recall_{sort}": round(found / decided, 5) for sort, (found, decided) in by_sort.items() if decided}, "precision": round(precision, 5), "recall": round(recall, 5),
         "recall_with_undecidable": round(overall, 5), "seconds": round(time.monotonic() - began, 1),
     }  # fmt: skip
     print(json.dumps(record))

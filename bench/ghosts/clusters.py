@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from bench.ghosts.hands import hands
 from bench.ghosts.small import small
 from bench.ghosts.surroundings import surround
 
@@ -110,6 +111,9 @@ class Cluster:
     live: set[tuple[str, str]] = dataclasses.field(default_factory=set)
     services: set[tuple[str, str]] = dataclasses.field(default_factory=set)
     kinds: set[str] = dataclasses.field(default_factory=set)
+    registries: set[tuple[str, str]] = dataclasses.field(default_factory=set)
+    built_in: set[tuple[str, str]] = dataclasses.field(default_factory=set)  # registries of Nodes, Services and the like
+    by_name: dict[Truth, str] = dataclasses.field(default_factory=dict)  # ghosts of which the key has the name alone
     keys: int = 0
 
 
@@ -233,11 +237,27 @@ def generate(seed: int, mode: str = "") -> Cluster:
             _plain_registry(beside, cluster, namespaces)
         if mode == "small":
 
-            def put(namespace: str, name: str, data: dict[str, str], metadata: dict[str, Any], gone: set[str]) -> None:
+            def put(
+                namespace: str,
+                name: str,
+                data: dict[str, str],
+                metadata: dict[str, Any],
+                gone: set[str],
+                *,
+                built_in: bool = False,
+            ) -> None:
+                if built_in:
+                    cluster.built_in.add((namespace, name))
+                if gone:
+                    cluster.registries.add((namespace, name))
                 _add_map(cluster, namespace, name, data, metadata, legitimate=not gone)
                 cluster.ghosts |= {(namespace, name, (), key) for key in gone}
 
             small(beside, add, put, namespaces, 8, cluster.objects)
+    # of a name that lives in another kind, elsewhere, nobody can say which was meant
+    names = {name for _, name in cluster.live}
+    cluster.undecidable |= {truth for truth, name in cluster.by_name.items() if name in names}
+    hands(random.Random(f"{seed}/hands"), cluster.objects, cluster.registries)
     cluster.keys = sum(len(o.get("data") or ()) for o in cluster.objects)
     return cluster
 
@@ -302,7 +322,9 @@ def _registry(
         else:
             alive_in[place] = alive_in.get(place, 0) + 1
     declared = share == 1.0 and scheme in {"name", "ns.name", "ns_name", "uid"} and layout != "nested"
+    name_of = {key_of(life): life.name for life in dead} if scheme not in NEEDS_NAMESPACE and "uid" not in scheme else {}
     for (namespace, name), data in places.items():
+        cluster.registries.add((namespace, name))
         annotations = {}
         if declared:
             template = {"name": "{name}", "ns.name": "{namespace}.{name}", "ns_name": "{namespace}_{name}", "uid": "{uid}"}[
@@ -321,6 +343,7 @@ def _registry(
         if not alive_in.get((namespace, name)) and not declared:
             cluster.undecidable |= ghosts
         cluster.ghosts |= ghosts
+        cluster.by_name |= {truth: name_of[truth[3]] for truth in ghosts if truth[3] in name_of}
         if not ghosts:
             cluster.legitimate.add((namespace, name))
     cluster.notes.append(f"{kind} {scheme} {style} {layout} {len(lives)} live {len(dead)} gone{' declared' if declared else ''}")
@@ -352,6 +375,9 @@ def _plain_registry(rng: random.Random, cluster: Cluster, namespaces: list[str])
         ]
     )
     name = f"{what.lower()}-id"
+    cluster.registries.add(("platform", name))
+    if what != "Word":
+        cluster.built_in.add(("platform", name))
     _add_map(cluster, "platform", name, {key: value() for key in [*live, *gone]})
     cluster.ghosts |= {("platform", name, (), key) for key in gone}
     cluster.notes.append(f"plain {what} {len(live)} live {len(gone)} gone")

@@ -168,7 +168,9 @@ def _of_built_in(rng: random.Random, put: PUT, namespaces: list[str], kind: str,
         ]
     gone = sorted({name for name in gone if name not in live})
     data = {scheme("", name): value(rng) for name in [*kept, *gone]}
-    put(rng.choice(namespaces), _title(rng, kind, 0.5, 100 + number), data, {}, {scheme("", name) for name in gone})
+    put(
+        rng.choice(namespaces), _title(rng, kind, 0.5, 100 + number), data, {}, {scheme("", name) for name in gone}, built_in=True
+    )
 
 
 def _some_of_built_in(rng: random.Random, put: PUT, namespaces: list[str], kind: str, live: list[str], number: int) -> None:
@@ -196,11 +198,18 @@ def _of_services(rng: random.Random, put: PUT, namespaces: list[str], objects: l
     gone = [pair for pair in {(rng.choice(some)[0], f"old-{tail}") for tail in rng.sample(TAILS, 2)} if pair not in live]
     if rng.random() < 0.5:
         data = {f"{name}.{namespace}.svc.cluster.local": "up" for namespace, name in [*some, *gone]}
-        put(namespaces[0], "targets", data, {}, {f"{name}.{namespace}.svc.cluster.local" for namespace, name in gone})
+        put(
+            namespaces[0],
+            "targets",
+            data,
+            {},
+            {f"{name}.{namespace}.svc.cluster.local" for namespace, name in gone},
+            built_in=True,
+        )
     else:
         ports = {pair: str(9000 + number) for number, pair in enumerate([*some, *gone])}
         data = {port: f"{namespace}/{name}:80" for (namespace, name), port in ports.items()}
-        put(namespaces[0], "tcp", data, {}, {ports[pair] for pair in gone})
+        put(namespaces[0], "tcp", data, {}, {ports[pair] for pair in gone}, built_in=True)
 
 
 def _of_kind_not_shown(rng: random.Random, add: ADD, put: PUT, namespaces: list[str]) -> None:
@@ -232,7 +241,7 @@ def _of_pods(rng: random.Random, add: ADD, put: PUT, namespaces: list[str]) -> N
         if pod not in gone:
             add("Pod", "", home, pod)
     scheme = rng.choice([lambda pod: pod, lambda pod: f"{pod}--node-{len(pod) % 3}", lambda pod: f"{pod}.state"])
-    put(home, "attached", {scheme(pod): "1" for pod in pods}, {}, {scheme(pod) for pod in gone})
+    put(home, "attached", {scheme(pod): "1" for pod in pods}, {}, {scheme(pod) for pod in gone}, built_in=True)
 
 
 def _registry(rng: random.Random, add: ADD, put: PUT, namespaces: list[str], kind: tuple[str, str], number: int) -> None:

@@ -27,7 +27,7 @@ def case(**changes: Any) -> Case:
     base = Case(
         template=Template("name"), kind=TENANT, maps=(a_map(),), live=frozenset(NAMES), live_names=NAMES,
         gone_names=("shop-77",), near=10, made=11, keys=11, shared=0.0, live_values=frozenset({"word"}), gone_alike=1.0,
-        with_uid=0.0, with_name=0.0, is_mounted=False, maps_agreeing=1,
+        with_uid=0.0, with_name=0.0, is_mounted=False, is_named=False, maps_agreeing=1,
     )  # fmt: skip
     return dataclasses.replace(base, **changes)
 
@@ -50,9 +50,20 @@ LEVELS: dict[str, list[tuple[dict[str, Any], str | None]]] = {
         ({"maps": (a_map(labels={"app.kubernetes.io/managed-by": "Helm"}),)}, "declared"),
         ({"maps": (a_map(owner_kinds=("ExternalSecret",)),)}, "copied"),
     ],
-    "reader": [({}, None), ({"is_mounted": True}, "mounted")],
+    "reader": [({}, "nobody"), ({"is_mounted": True}, "mounted"), ({"is_named": True}, "named")],
+    "writers": [
+        ({}, None),
+        ({"maps": (a_map(writers=("tenant-operator",)),)}, "controller"),
+        ({"maps": (a_map(writers=("kubectl-edit",)),)}, "tools"),
+        ({"maps": (a_map(writers=("kubectl-create", "manager")),)}, "both"),
+    ],
     "family": [({}, None), ({"maps": (a_map(), a_map()), "maps_agreeing": 2}, "2-4")],
-    "complete": [({}, ">=10 >=0.8 own"), ({"near": 100}, None)],
+    "complete": [
+        ({}, ">=10 >=0.8 own"),
+        ({"near": 100}, None),
+        ({"near": 100, "made": 100}, "neither, >=10 <0.5 own"),
+        ({"made": 100}, "objects, 10-30 <0.2 own"),
+    ],
     "plain-words": [({}, None), ({"live_names": ("red", "blue", "teal")}, ">=0.8, >=8 own"), (PAIR, None)],
     "vocabulary": [({}, "<0.01"), ({"live_names": ("red", "xl"), "gone_names": ("eu-west-1", "teal")}, ">=0.67"), (PAIR, None)],
     "names-its-kind": [({}, None), ({"template": parse_template("tenant-{name}")}, "key, own"), ({"maps": (a_map(name="tenants"),)}, "map, own")],

@@ -17,12 +17,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ghostkey.kube.connect import is_bypassed
+from ghostkey.kube.config import ClientConfig
+from ghostkey.kube.connect import Dialer, is_bypassed
 from ghostkey.testing import ControlPlane, binary
 from ghostkey.testing.certificates import Authority
 from tests.helpers import HANG_SECONDS, Done, Program, make_map
@@ -425,3 +427,58 @@ def test_pipe_is_not_told(silent: Callable[[str], Program]) -> None:
 def test_wrong_request_timeout_is_a_usage_error(files_program: Program) -> None:
     done = files_program("scan", "--request-timeout", "soon")
     assert (done.code, "'soon' is no duration" in done.err) == (2, True)
+
+
+def test_user_and_password_in_a_servers_url_are_credentials_and_are_never_shown(tmp_path: Path) -> None:
+    asked: list[tuple[str, str]] = []
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append((self.headers.get("User-Agent", "").partition("/")[0], self.headers.get("Authorization", "")))
+            body = b'{"kind":"Status","status":"Failure","reason":"Forbidden","message":"no"}'
+            self.send_response(403)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        path = tmp_path / "kubeconfig"
+        url = f"http://me:s%40cret@127.0.0.1:{server.server_port}"
+        path.write_text(json.dumps({
+            "current-context": "c", "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+            "clusters": [{"name": "c", "cluster": {"server": url}}], "users": [{"name": "u", "user": {}}],
+        }))  # fmt: skip
+        done = Program(tmp_path / "state", path)("scan", env=without_proxies())
+        kubectl = [str(binary("kubectl")), "--kubeconfig", str(path), "get", "cm"]
+        subprocess.run(kubectl, env={**os.environ, **without_proxies(), "HOME": str(tmp_path)}, capture_output=True, check=False)
+        server.shutdown()
+    expected = "Basic " + base64.b64encode(b"me:s@cret").decode()
+    assert {program for program, _ in asked} == {"ghostkey", "kubectl"}
+    assert {authorization for _, authorization in asked} == {expected}
+    assert done.code == 3
+    assert "cret" not in done.out + done.err
+
+
+def test_name_that_is_not_looked_up_ends_the_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    hanging = threading.Event()
+    real = socket.getaddrinfo
+
+    def resolver(host: str, port: int, *others: Any, **named: Any) -> Any:
+        """A resolver whose servers do not answer, which only a name needs."""
+        flags = others[3] if len(others) > 3 else 0
+        if host == "api.example.com" and not flags & socket.AI_NUMERICHOST:
+            hanging.wait(HANG_SECONDS)
+        return real(host, port, *others, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolver)
+    monkeypatch.setattr("ghostkey.kube.connect.CONNECT_SECONDS", 0.2)
+    dialer = Dialer(ClientConfig(server="https://api.example.com", namespace="", origin="here"))
+    try:
+        with pytest.raises(TimeoutError, match="no connection within"):
+            dialer.open(ssl.create_default_context())
+    finally:
+        hanging.set()

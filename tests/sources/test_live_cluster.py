@@ -18,6 +18,8 @@ from ghostkey.kube.client import ApiClient
 from ghostkey.kube.config import load_config
 from ghostkey.kube.objects import decode_metadata
 from ghostkey.model.errors import ApiFailed
+from ghostkey.sources.live_cluster import LiveCluster, Scope
+from ghostkey.store.snapshot import Snapshot
 from ghostkey.testing import ControlPlane
 from tests.helpers import Program, bind, found, make_map, make_registry
 
@@ -49,6 +51,34 @@ def test_everything_seen_is_exit_1_and_no_gap(control_plane: ControlPlane, regis
     assert done.code == 1
     assert found(done.json) == ghosts(registry)
     assert done.json["gaps"] == []
+
+
+def test_key_that_stands_in_a_field_of_a_live_custom_resource_is_no_ghost(
+    control_plane: ControlPlane, registry: str, program: Program
+) -> None:
+    tenants = f"/apis/demo.ghostkey.dev/v1/namespaces/{registry}/tenants"
+    for tenant, plan in ((LIVE[0], GONE[0]), (LIVE[1], f"{registry}.{GONE[1]}")):
+        control_plane.request("PATCH", f"{tenants}/{tenant}", {"spec": {"plan": plan}}, "application/merge-patch+json")
+    status = {"status": {"shards": {"main": GONE[2]}}}
+    control_plane.request("PATCH", f"{tenants}/{LIVE[2]}/status", status, "application/merge-patch+json")
+    done = program("scan", "-n", registry, "-o", "json")
+    assert found(done.json) == {("ghost-key", registry, "registry", f"{registry}.{name}") for name in GONE[3:]}
+
+
+def test_of_very_many_custom_resources_the_first_are_read_whole(
+    control_plane: ControlPlane, registry: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ghostkey.sources.live_cluster.CUSTOM_BYTES", 1)
+    monkeypatch.setattr("ghostkey.kube.client.PAGE", 2)
+    monkeypatch.setattr("ghostkey.kube.client.PAGE_LEAST", 2)
+    monkeypatch.setattr("ghostkey.kube.client.PAGE_BYTES", 1)
+    client = ApiClient(load_config(str(control_plane.kubeconfig)))
+    seen = Snapshot(client.config.server)
+    seen.absorb(LiveCluster(client, Scope()).events())
+    mine = [name for name, namespace in zip(seen.subjects.names, seen.subjects.namespaces, strict=True) if namespace == registry]
+    assert set(LIVE) <= set(mine)
+    words = set().union(*seen.subjects.carried.values())
+    assert "gold" in words
 
 
 def test_denied_subject_kind_makes_its_keys_unknown(control_plane: ControlPlane, registry: str, program: Program) -> None:

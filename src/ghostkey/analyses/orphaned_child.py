@@ -172,11 +172,11 @@ def _stripped(
     why_unknown: str,
     why: str,
 ) -> Finding | None:
-    """The finding about an object without owners whose subject is gone; None when it is in use, or has owners."""
+    """The finding about an object without owners whose subject is gone; None when it is in use, named by others, or has owners."""
     name, kind, namespace = seen.keys[index], seen.holder.kind, seen.holder.namespace
     holder = ObjectRef(kind, namespace, name, "", view.snapshot.cluster)
     uses = view.snapshot.uses_of_object(holder)
-    if uses.keys or uses.whole or seen.sizes[index]:
+    if uses.keys or uses.whole or seen.sizes[index] or view.snapshot.subjects.is_carried(name):
         return None
     named = " or ".join(dict.fromkeys(map(str, subjects)))
     searched = [] if why_unknown else [view.sight.searched(subject, attribution.scope) for subject in subjects]

@@ -317,6 +317,7 @@ class Beliefs:
             with_uid=with_uid / max(1, len(lived)),
             with_name=with_name / max(1, len(lived)),
             is_mounted=any(self._snapshot.uses_of(seen).whole for seen in maps),
+            is_named=any(map(self._subjects.is_carried, {seen.holder.name for seen in maps})),
             maps_agreeing=sum(not live.isdisjoint(made) for _, made in pairs),
         )
 

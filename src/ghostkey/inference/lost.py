@@ -17,7 +17,7 @@ from ghostkey.inference.naming import goes_on, is_ordinal, lives_elsewhere, name
 from ghostkey.inference.results import Lost, MapResult
 from ghostkey.inference.style import Shapes, Style, is_setting, is_telling
 from ghostkey.inference.template import Template, looks_hashed
-from ghostkey.model.events import KeysSeen, Shape
+from ghostkey.model.events import ANYWHERE, KeysSeen, Shape
 from ghostkey.model.findings import Attribution, Certainty
 from ghostkey.model.refs import canonical
 from ghostkey.store.coverage import Sight
@@ -68,7 +68,7 @@ class LostKeys:
         live = self._live(match, belief, family, seen, scoped=scoped)
         if borrowed and not live.cores:
             live.shapes = _shapes_of_family(template, kinds, family)
-        self._save(result, live.indexes, belief)
+        self._save(result, live, belief)
         result.has_empty_live = result.has_empty_live or live.shapes.has_empty
         population = max((len(self._index.rendered(template, kind)) for kind in kinds[:1]), default=1)
         attribution = Attribution(
@@ -112,12 +112,15 @@ class LostKeys:
                 why = "" if is_covered else self._sight.why_unknown(subjects, attribution)
                 is_declared = seen.meta is not None and top_key(seen, i) in seen.meta.declared
                 state = "unknown" if why else "declared" if is_declared else "suspect" if is_weak else "gone"
-                result.lost.append(Lost(i, state, attribution, subjects, why_unknown=why))
+                result.lost.append(Lost(i, state, attribution, subjects, why_unknown=why, firmness=template.firmness))
 
-    def _save(self, result: MapResult, indexes: set[int], belief: Belief) -> None:
-        """Counts keys as living; what is not proven itself does not save a key that something proven has lost."""
-        if not belief.is_proven:
-            indexes = indexes - {item.index for item in result.lost if item.state != "suspect"}
+    def _save(self, result: MapResult, live: _Live, belief: Belief) -> None:
+        """Counts keys as living, but those that something has lost which is firmer, or proven while this is not."""
+        firmness, indexes = live.template.firmness, live.indexes
+        kept = {
+            item.index for item in result.lost if item.state != "suspect" and (item.firmness > firmness or not belief.is_proven)
+        }
+        indexes = indexes - kept if kept else indexes
         result.live = result.live | indexes if result.live else indexes
 
     def _live(self, match: Match, belief: Belief, family: Family, seen: KeysSeen, *, scoped: bool) -> _Live:
@@ -153,12 +156,20 @@ class LostKeys:
         if not self._may_have_been_made(core, name, live, indexes):
             return UNLIKE
         for kind in live.kinds:
-            carried = self._subjects.carried.get(kind)
-            if carried and (core in carried or not carried.isdisjoint([seen.keys[i] for i in indexes])):
+            if (carried := self._subjects.carried.get(kind)) and self._is_carried(carried, core, name, indexes, live):
                 return CARRIED
         if lives_elsewhere(live.template, core, seen.holder.namespace, self._index, scoped=live.scoped):
             return ELSEWHERE
         return ""
+
+    def _is_carried(self, carried: dict[str, str], core: str, name: str, indexes: list[int], live: _Live) -> bool:
+        """Whether a live object has the key, or what it makes of one, in a field; or in the key's own namespace the name alone."""
+        if core in carried or any(live.seen.keys[i] in carried for i in indexes):
+            return True
+        where = carried.get(name)
+        if where is None:
+            return False
+        return where == ANYWHERE or any(canonical(where) == canonical(namespace) for namespace, _ in live.template.splits(core))
 
     def _cut_finder(self, match: Match, kinds: list[int]) -> Callable[[str, str], bool]:
         """A function that says whether a core, with this name in it, may be a live name cut short.

@@ -25,7 +25,7 @@ class Lost:
     """A key whose subject is gone.
 
     `state`: gone, unknown (a gap hides the answer), suspect (likely, not proven), declared (a manifest still holds the key) or
-    recreated (same name, other UID).
+    recreated (same name, other UID). `firmness` is that of the template which lost it: what is less firm does not bring it back.
     """
 
     index: int
@@ -34,6 +34,7 @@ class Lost:
     subjects: tuple[Subject, ...]
     note: str = ""
     why_unknown: str = ""
+    firmness: int = 0
 
 
 @dataclass(slots=True)

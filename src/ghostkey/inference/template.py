@@ -287,6 +287,11 @@ class Template:
             return "", core
         return pieces[0]
 
+    @property
+    def firmness(self) -> int:
+        """How little room there is for another reading of a key: 2 with a UID in it, 1 when all of it is told, 0 with any text."""
+        return 2 if self.order == "uid" else 0 if self.is_open else 1
+
     def __str__(self) -> str:
         name = f"{{name:.{self.cut}}}" if self.cut else "{name}"
         if self.is_namespace_plain:

@@ -97,17 +97,22 @@ class ApiClient:
         raise answer_lost(method, path, "the answer is not the object that was written")
 
     def list_pages(
-        self, path: str, params: Mapping[str, str] | None = None, accept: str = JSON, limit: int | None = None
+        self,
+        path: str,
+        params: Mapping[str, str] | None = None,
+        accept: str | Callable[[], str] = JSON,
+        limit: int | None = None,
     ) -> Iterator[bytes]:
         """Bodies of a paged LIST; the next page is fetched while the caller works on this one.
 
-        Pages have `limit` objects, or when it is None about PAGE_BYTES.
+        Pages have `limit` objects, or when it is None about PAGE_BYTES. `accept` may differ from page to page: then it is asked.
 
         When the token of a long LIST has expired (410), goes on from the token the server offers instead: later pages
         are then newer than the first, which is said by nobody but cannot lose an object.
         """
         query = {**(params or {}), "limit": str(limit or PAGE)}
-        body = self._page(path, query, accept)
+        accepted = accept if callable(accept) else lambda: accept
+        body = self._page(path, query, accepted())
         if not self._continue_token(body):
             yield body
             return
@@ -124,7 +129,7 @@ class ApiClient:
                 if limit is None:
                     fitting = int(query["limit"]) * PAGE_BYTES // len(body)
                     query["limit"] = str(min(PAGE_MOST, max(PAGE_LEAST, fitting)))
-                following = pool.submit(self._page, path, {**query, "continue": token}, accept) if token else None
+                following = pool.submit(self._page, path, {**query, "continue": token}, accepted()) if token else None
                 yield body
                 if following is None:
                     return

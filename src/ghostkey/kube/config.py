@@ -41,6 +41,7 @@ class ClientConfig:
     proxy_url: str = ""
     request_timeout: float | None = None
     headers: list[tuple[str, str]] = field(default_factory=list)
+    _basic: str = field(default="", repr=False)  # of the server's URL
     _user: Entry = field(default_factory=lambda: Entry(None, "nobody"), repr=False)
     _base: Path = field(default_factory=Path, repr=False)
     _cluster: Entry = field(default_factory=lambda: Entry(None, "no cluster"), repr=False)
@@ -72,6 +73,8 @@ class ClientConfig:
 
     def _load_credentials(self) -> Credentials:
         found = self._plugin_credentials() if "exec" in self._user else self._own_credentials()
+        if not (found.token or found.basic):
+            found.basic = self._basic
         found.check(self._user.whose)
         return found
 
@@ -219,6 +222,7 @@ def _from_files(paths: Sequence[Path], context: str | None) -> ClientConfig:
     user_base, user = entry("users", "user", user_name) if user_name else (cluster_base, Entry(None, f"nobody in {origin}"))
     if not cluster.text("server"):
         raise ConfigError(f"{cluster.whose} has no server")
+    server, basic = _without_user(cluster.text("server").rstrip("/"))
     ca = _inline_or_file(cluster, "certificate-authority", cluster_base)
     insecure = cluster.flag("insecure-skip-tls-verify")
     if ca and insecure:
@@ -226,7 +230,7 @@ def _from_files(paths: Sequence[Path], context: str | None) -> ClientConfig:
             f"{cluster.whose} has a certificate-authority and insecure-skip-tls-verify", "keep one of them, as kubectl needs too"
         )
     return ClientConfig(
-        server=cluster.text("server").rstrip("/"),
+        server=server,
         namespace=chosen.text("namespace") or "default",
         origin=origin,
         context=wanted,
@@ -237,9 +241,24 @@ def _from_files(paths: Sequence[Path], context: str | None) -> ClientConfig:
         proxy_url=cluster.text("proxy-url"),
         headers=_impersonation(user),
         _user=user,
+        _basic=basic,
         _base=user_base,
         _cluster=cluster,
     )
+
+
+def _without_user(server: str) -> tuple[str, str]:
+    """A server's URL without a user and password in it, which nobody is to read, and these as Basic credentials; as net/http of Go."""
+    try:
+        parts = urllib.parse.urlsplit(server)
+        user, password = parts.username, parts.password
+    except ValueError:
+        return server, ""  # what is wrong with it is said by whoever opens it
+    if user is None and password is None:
+        return server, ""
+    pair = f"{urllib.parse.unquote(user or '')}:{urllib.parse.unquote(password or '')}"
+    place = parts._replace(netloc=parts.netloc.rpartition("@")[2])
+    return urllib.parse.urlunsplit(place), base64.b64encode(pair.encode()).decode()
 
 
 def _impersonation(user: Entry) -> list[tuple[str, str]]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.client
 import io
 import os
 import re
 import socket
 import ssl
+import threading
 import time
 import urllib.parse
 from dataclasses import dataclass, field
@@ -248,7 +250,7 @@ def _left(deadline: float) -> float:
 def _connect(host: str, port: int, deadline: float) -> socket.socket:
     """The first of the host's addresses that answers."""
     failed: OSError = OSError(f"no address of {host} is known")
-    for family, kind, protocol, _, address in socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM):
+    for family, kind, protocol, _, address in _addresses(host, port, deadline):
         sock = socket.socket(family, kind, protocol)
         try:
             sock.settimeout(_left(deadline))
@@ -260,6 +262,28 @@ def _connect(host: str, port: int, deadline: float) -> socket.socket:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return sock
     raise failed
+
+
+def _addresses(host: str, port: int, deadline: float) -> list[Any]:
+    """What a host's name stands for. A resolver may take minutes, and there is no other way to stop waiting for it."""
+    with contextlib.suppress(socket.gaierror):
+        return socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM, 0, socket.AI_NUMERICHOST)
+    found: list[Any] = []
+
+    def look_up() -> None:
+        try:
+            found.append(socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM))
+        except OSError as error:
+            found.append(error)
+
+    thread = threading.Thread(target=look_up, name=f"look up {host}", daemon=True)
+    thread.start()
+    thread.join(_left(deadline))
+    if not found:
+        raise TimeoutError
+    if isinstance(found[0], OSError):
+        raise found[0]
+    return list(found[0])
 
 
 def _ask_tunnel(sock: Any, proxy: Proxy, host: str, port: int, deadline: float) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import re
+
 import msgspec
 
 from ghostkey.foreign import UnreadableError, decode_json
@@ -35,6 +38,28 @@ def _keys(entry: ManagedFieldsEntry, field: str) -> frozenset[str]:
     for part in field.split("."):
         level = level.get(f"f:{part}") if isinstance(level, dict) else None
     return frozenset(name[2:] for name in level if name.startswith("f:")) if isinstance(level, dict) else frozenset()
+
+
+def data_writers(raw: bytes) -> tuple[str, ...]:
+    """The managers that own keys of a map's values, each once, in order of their names; () when managedFields do not tell."""
+    # the API server writes an entry's manager first, so most maps are told without decoding; kubectl sorts the fields
+    found = {piece[: piece.index(b'"')] for piece in raw.split(_ENTRY)[1:] if _DATA.search(piece)}
+    if not found and _DATA.search(raw):
+        try:
+            found = {entry.manager.encode() for entry in decode_managed_fields(raw) if _DATA.search(bytes(entry.fields))}
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            return ()
+    return _in_order(frozenset(found))
+
+
+_ENTRY = b'{"manager":"'
+_DATA = re.compile(rb'"f:(?:data|binaryData|stringData)"')
+
+
+@functools.lru_cache(maxsize=1024)
+def _in_order(managers: frozenset[bytes]) -> tuple[str, ...]:
+    # thousands of maps share one tuple
+    return tuple(sorted(name.decode(errors="replace")[:128] for name in managers))
 
 
 def writer_of(owners: tuple[FieldOwner, ...], key: str) -> FieldOwner | None:

@@ -94,6 +94,21 @@ class LooseList(msgspec.Struct):
     items: list[LooseObject] | msgspec.UnsetType | None = msgspec.UNSET
 
 
+class CustomObject(msgspec.Struct):
+    """A custom resource, whose fields may hold what keys are made of."""
+
+    metadata: Metadata
+    spec: Any = None
+    status: Any = None
+
+
+class CustomList(msgspec.Struct):
+    """Custom resources, whole."""
+
+    kind: str = ""
+    items: list[CustomObject] | msgspec.UnsetType | None = msgspec.UNSET
+
+
 class ManagedFieldsEntry(msgspec.Struct, rename={"fields": "fieldsV1"}):
     """metadata.managedFields[]."""
 
@@ -109,6 +124,7 @@ decode_map = msgspec.json.Decoder(MapObject).decode
 decode_raw_list = msgspec.json.Decoder(RawList).decode
 decode_metadata = msgspec.json.Decoder(MetadataList).decode
 decode_loose = msgspec.json.Decoder(LooseList).decode
+decode_custom = msgspec.json.Decoder(CustomList).decode
 decode_managed_fields = msgspec.json.Decoder(list[ManagedFieldsEntry]).decode
 
 

@@ -7,6 +7,7 @@ KeyEvents of one map at one moment, with `op` "seen". Values never enter: only s
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ghostkey.model.refs import SECRETS, Kind, ObjectRef
@@ -83,6 +84,7 @@ class HolderMeta:
     """What is true of a holder as a whole, shared by the batches of its fields and nested documents.
 
     `declared` are the keys that the manifest which `kubectl apply` used last holds; `owner_kinds` those of ownerReferences;
+    `writers` are the managers that own keys of its values, where managedFields tell;
     `origin` is the file it was read from, and the member of an archive after a colon; `applied_bytes` what the annotations of a
     large manifest take once `kubectl apply` has copied it there, 0 for what is in a cluster already.
     """
@@ -99,6 +101,7 @@ class HolderMeta:
     owned: bool = False
     owner_kinds: tuple[str, ...] = ()
     declared: frozenset[str] = frozenset()
+    writers: tuple[str, ...] = ()
     field_owners: tuple[FieldOwner, ...] = ()
     created_at: str = ""
     origin: str = ""
@@ -109,7 +112,8 @@ class HolderMeta:
 class SubjectsSeen:
     """Objects of one kind, as parallel columns. `owners` has the index of each object with ownerReferences.
 
-    `carried` are the words that stand in labels, annotations and fields of any of them, other than their names.
+    `carried` are the words that stand in labels, annotations and fields of any of them, other than their names, and the
+    namespace of who has them: ANYWHERE where there are several.
     """
 
     kind: Kind
@@ -118,7 +122,21 @@ class SubjectsSeen:
     uids: list[str]
     owners: dict[int, tuple[Owner, ...]] = dataclasses.field(default_factory=dict)
     details: dict[int, SubjectDetail] = dataclasses.field(default_factory=dict)
-    carried: set[str] = dataclasses.field(default_factory=set)
+    carried: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    def carry(self, words: Iterable[str], namespace: str) -> None:
+        """Notes words of one object."""
+        merge_carried(self.carried, dict.fromkeys(words, namespace))
+
+
+ANYWHERE = "*"
+
+
+def merge_carried(into: dict[str, str], more: Mapping[str, str]) -> None:
+    """Words with the namespace of who has them, added to others."""
+    for word, namespace in more.items():
+        if into.setdefault(word, namespace) != namespace:
+            into[word] = ANYWHERE
 
 
 @dataclass(frozen=True, slots=True)

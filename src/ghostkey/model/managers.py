@@ -27,6 +27,9 @@ _TOOLS = {
     "fleetagent": "Fleet",
     "fleet-agent": "Fleet",
     "kapp": "kapp",
+    "k9s": "k9s",
+    "dashboard": "the dashboard",
+    "headlamp": "Headlamp",
 }
 # controllers whose manifests are whole objects: what they apply, they hold to be theirs
 _WHOLE = ("kustomize-controller", "helm-controller", "argocd", "fleetagent", "fleet-agent", "kapp")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ghostkey.foreign import TooMuchError, UnreadableError, load_yaml
-from ghostkey.kube.fields import field_owners
+from ghostkey.kube.fields import data_writers, field_owners
 from ghostkey.kube.objects import MapObject, Metadata, applied_keys
 from ghostkey.kube.sizes import stored_bytes
 from ghostkey.model.errors import place_of
@@ -162,6 +162,7 @@ class MapReader:
             owned=bool(metadata.owner_references),
             owner_kinds=tuple(ref.kind for ref in metadata.owner_references or ()),
             declared=applied_keys(annotations.get(LAST_APPLIED, "")),
+            writers=data_writers(bytes(managed)) if managed_bytes > len("[]") else (),
             field_owners=owners,
             created_at=metadata.creation_timestamp or "",
         )

@@ -17,6 +17,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import Any
 
 import msgspec
 
@@ -29,6 +30,7 @@ from ghostkey.kube.objects import (
     MapObject,
     Metadata,
     MetadataList,
+    decode_custom,
     decode_loose,
     decode_map,
     decode_maps,
@@ -36,7 +38,7 @@ from ghostkey.kube.objects import (
     decode_raw_list,
 )
 from ghostkey.kube.pods import has_pod_spec, key_uses
-from ghostkey.model.errors import AccessDenied, ApiFailed, NotFound, UsageError, place_of
+from ghostkey.model.errors import AccessDenied, ApiFailed, NotAsked, NotFound, UsageError, place_of
 from ghostkey.model.events import Coverage, Event, Gap, KeysSeen, KindsKnown, Owner, SubjectsSeen
 from ghostkey.model.expressions import rendered
 from ghostkey.model.refs import CONFIG_MAPS, SECRETS, Kind, ObjectRef
@@ -44,6 +46,7 @@ from ghostkey.sources._carried import carried_words, may_carry
 from ghostkey.sources._maps import MapReader, read_map_field, subject_detail
 
 WORKERS = 4
+CUSTOM_BYTES = 64 << 20  # of one kind's objects that are read whole, a second's work; of what comes after, metadata alone
 # records of happenings: no key is written for one, and their lists are long
 NOT_SUBJECTS = {("", "events"), ("events.k8s.io", "events"), ("", "componentstatuses")}
 
@@ -239,6 +242,8 @@ class LiveCluster:
         return [Gap(f"{kind.qualified} could not be listed", str(denied), kind.qualified, denied.hint)]
 
     def _list_subjects(self, kind: Kind, namespace: str) -> list[Event]:
+        if kind.is_custom:
+            return list(self._list_custom(kind, namespace))
         events: list[Event] = []
         with_spec = has_pod_spec(kind)
         detailed = kind in (CONFIG_MAPS, SECRETS)
@@ -255,6 +260,26 @@ class LiveCluster:
         except msgspec.DecodeError as error:
             raise ApiFailed(f"the server's list of {kind.qualified} is not as the API defines it: {error}") from None
         return events
+
+    def _list_custom(self, kind: Kind, namespace: str) -> Iterator[SubjectsSeen]:
+        """Custom resources whole, since keys are made of their fields too; where there are very many, the first of them."""
+        path = kind.path(namespace)
+        sizes: list[int] = []
+        try:
+            for body in self._client.list_pages(path, accept=lambda: JSON if sum(sizes) < CUSTOM_BYTES else METADATA_LIST):
+                sizes.append(len(body))
+                batch = SubjectsSeen(kind, [], [], [])
+                try:
+                    items = decode_list(path, body, decode_custom)
+                except (msgspec.ValidationError, NotAsked):
+                    items = decode_list(path, body, decode_metadata)  # an object nested too deep is an object all the same
+                for item in items:
+                    _add_subject(
+                        batch, item.metadata, detailed=False, fields=(getattr(item, "spec", None), getattr(item, "status", None))
+                    )
+                yield batch
+        except msgspec.DecodeError as error:
+            raise ApiFailed(f"the server's list of {kind.qualified} is not as the API defines it: {error}") from None
 
     def _by_fields(self, kind: Kind) -> Iterator[Event]:
         """Objects of a kind under what an expression makes of their fields; what lacks them has no key."""
@@ -310,7 +335,7 @@ def _maps(kind: Kind, body: bytes) -> tuple[list[MapObject], list[Gap]]:
 _NAMED = re.compile(rb'"name"\s*:\s*"([^"]{1,253})"')
 
 
-def _add_subject(batch: SubjectsSeen, metadata: Metadata, *, detailed: bool) -> None:
+def _add_subject(batch: SubjectsSeen, metadata: Metadata, *, detailed: bool, fields: tuple[Any, ...] = ()) -> None:
     row = len(batch.names)
     batch.names.append(metadata.name)
     batch.namespaces.append(metadata.namespace or "")
@@ -321,5 +346,6 @@ def _add_subject(batch: SubjectsSeen, metadata: Metadata, *, detailed: bool) -> 
         )
     if detailed:
         batch.details[row] = subject_detail(metadata)
-    elif (metadata.labels or metadata.annotations) and may_carry(batch.kind):
-        batch.carried.update(carried_words(metadata.labels, metadata.annotations))
+    elif (metadata.labels or metadata.annotations or fields) and may_carry(batch.kind):
+        words = carried_words(metadata.labels, metadata.annotations, *fields)
+        batch.carry((word for word in words if word != metadata.name), metadata.namespace or "")

@@ -376,7 +376,7 @@ def _applied_bytes(item: dict[str, Any], read: MapObject) -> int:
 
 def _add(batch: SubjectsSeen, entry: _Entry) -> None:
     row = len(batch.names)
-    batch.carried.update(entry.carried)
+    batch.carry(entry.carried, entry.namespace)
     batch.names.append(entry.name)
     batch.namespaces.append(entry.namespace)
     batch.uids.append(entry.uid)

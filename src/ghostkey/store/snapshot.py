@@ -17,6 +17,7 @@ from ghostkey.model.events import (
     Part,
     SubjectDetail,
     SubjectsSeen,
+    merge_carried,
 )
 from ghostkey.model.refs import NAMESPACES, Kind, ObjectRef
 
@@ -40,7 +41,7 @@ class Subjects:
         self.uids: list[str] = []
         self.owners: dict[int, tuple[Owner, ...]] = {}
         self.details: dict[int, SubjectDetail] = {}
-        self.carried: dict[int, set[str]] = {}  # kind → words in labels and fields of its objects
+        self.carried: dict[int, dict[str, str]] = {}  # kind → words in labels and fields of its objects → whose namespace
         self._kind_numbers: dict[Kind, int] = {}
         self._batches: list[tuple[int, range]] = []
 
@@ -54,7 +55,7 @@ class Subjects:
             number = self._kind_numbers[seen.kind] = len(self.kinds)
             self.kinds.append(seen.kind)
         if seen.carried:
-            self.carried.setdefault(number, set()).update(seen.carried)
+            merge_carried(self.carried.setdefault(number, {}), seen.carried)
         first = len(self.names)
         self._batches.append((number, range(first, first + len(seen.names))))
         self.kind_of += [number] * len(seen.names)
@@ -70,6 +71,10 @@ class Subjects:
         """Whether any object of the kind was seen."""
         number = self.number_of(kind)
         return any(batch and held == number for held, batch in self._batches)
+
+    def is_carried(self, word: str) -> bool:
+        """Whether a custom resource names this word in a label, annotation or field."""
+        return any(word in words and self.kinds[number].is_custom for number, words in self.carried.items())
 
     def number_of(self, kind: Kind) -> int:
         """The number of a kind; -1 when no object of it was seen."""

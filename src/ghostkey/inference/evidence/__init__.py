@@ -31,7 +31,8 @@ class Case:
 
     `live` are what the template makes of live objects that have a key, `gone` of those keys that have none; `near` counts the
     live objects that could have one, `keys` all keys of the maps; `shared` is the share of the live names that objects of other
-    kinds, which are not their dependents, bear as well.
+    kinds, which are not their dependents, bear as well; `is_mounted`: a Pod takes one of the maps as a whole; `is_named`: a
+    custom resource names one.
     """
 
     template: Template
@@ -49,6 +50,7 @@ class Case:
     with_uid: float
     with_name: float
     is_mounted: bool
+    is_named: bool
     maps_agreeing: int
 
     @property
