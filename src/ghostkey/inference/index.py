@@ -200,8 +200,10 @@ class SubjectIndex:
             self._by_undashed_uid = {uid.replace("-", ""): row for uid, row in self.by_uid.items()}
         return self._by_undashed_uid
 
-    def begun(self, beginning: str, namespace: str | None = None, kinds: Collection[int] | None = None) -> bool:
-        """Whether a live object's name goes on after this canonical beginning.
+    def begun(
+        self, beginning: str, namespace: str | None = None, kinds: Collection[int] | None = None, longer_than: int = 0
+    ) -> bool:
+        """Whether a live object's name goes on after this canonical beginning, and is longer than so many characters.
 
         Only objects of `kinds` count, and of this canonical namespace, when they are given.
         """
@@ -209,7 +211,7 @@ class SubjectIndex:
         for place in range(bisect_left(names, beginning), len(names)):
             if not names[place].startswith(beginning):
                 return False
-            if len(names[place]) > len(beginning) and any(
+            if len(names[place]) > max(longer_than, len(beginning)) and any(
                 (namespace is None or canonical(subjects.namespaces[row]) == namespace)
                 and (kinds is None or subjects.kind_of[row] in kinds)
                 for row in self.all_named(names[place])

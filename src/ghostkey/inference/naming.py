@@ -48,7 +48,11 @@ def lives_elsewhere(template: Template, core: str, holder_namespace: str, index:
         return True
     if not template.is_joined:
         return squashed(core) in index.by_squashed or squashed(core) in index.by_name
-    if _HASH.search(core) and (hashed := _HASHED_CHILD.fullmatch(canonical(core))) and index.begun(hashed[1]):
+    if (
+        _HASH.search(core)
+        and (hashed := _HASHED_CHILD.fullmatch(canonical(core)))
+        and index.begun(hashed[1], longer_than=len(core))
+    ):
         return True  # a name cut short, with the hash of what was cut: Knative's ChildName, Helm, kustomize
     if template.has_namespace:
         for namespace, name in template.splits(core):

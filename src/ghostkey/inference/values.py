@@ -120,7 +120,8 @@ class Values:
         paired = all(seen.identities[i].namespace for i in pairs)
         least, keyed = (3, 0.5) if paired else (5, 0.8)
         # pairs that nearly all live are references, however few of all objects they name
-        is_list = paired and (best >= 10 or (best >= 6 and best >= 0.75 * len(pairs)))
+        nearly_all = paired and best >= 6 and best >= 0.75 * len(pairs)
+        is_list = nearly_all or (paired and best >= 10)
         if best < least or (best < keyed * population and not is_list):
             return
         template = "{namespace}/{name} in the value" if paired else "{name} in the value"
@@ -133,7 +134,9 @@ class Values:
         result.attributions.append(attribution)
         for i in pairs:
             identity = seen.identities[i]
-            if i in live or not shapes.resembles(seen.shapes[i]) or not style.fits(identity.name) or is_setting(identity.name):
+            if i in live or not shapes.resembles(seen.shapes[i]) or is_setting(identity.name):
+                continue
+            if not (nearly_all or style.fits(identity.name)):
                 continue
             found = tuple(Subject(kind, identity.namespace, identity.name) for kind in kinds)
             why = self._sight.why_unknown(found, attribution)
