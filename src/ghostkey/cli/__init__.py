@@ -22,6 +22,7 @@ COMMANDS = {
     "blame": "Show who wrote each key of a map last.",
     "history": "Import audit logs, etcd snapshots and more, and look at what is known.",
     "record": "Record a cluster's keys and objects as they change.",
+    "lint": "Find inserts without a delete in Go source.",
     "rbac": "Print the rights that a command needs.",
     "completion": "Print the completion script of a shell.",
     "version": "Print the version.",

@@ -1,0 +1,190 @@
+"""What one Go file says, without knowledge of any other: who inserts, who deletes, what is made and where it goes.
+
+Texts are Go source, cut to some hundred characters. `at` is the byte where something stands, `line` counts from one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+class Place(NamedTuple):
+    """An expression as a path: `m.tables[x].rows[k]` has root `m`, fields (tables, rows) and key (k); of indexes only the last stay."""
+
+    root: str
+    fields: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+
+
+class Branch(NamedTuple):
+    """Something that stands around a statement: if, else, for, case, func, defer, go; `text` is its condition."""
+
+    kind: str
+    text: str
+
+
+Branches = tuple[Branch, ...]
+
+
+class Insert(NamedTuple):
+    """`place[keys] = value`, or a method that does so; `how` is `=`, `++`, or the method's name."""
+
+    place: Place
+    line: int
+    branches: Branches
+    value: str
+    how: str
+    at: int
+
+
+class Release(NamedTuple):
+    """A key, or all of them (`*`), is taken out: delete, clear, a method such as Delete, or another value for the whole."""
+
+    place: Place
+    key: str
+    line: int
+    branches: Branches
+    how: str
+    at: int
+
+
+class Reset(NamedTuple):
+    """A variable or field gets another value."""
+
+    place: Place
+    value: str
+    line: int
+    branches: Branches
+    at: int
+
+
+class Call(NamedTuple):
+    """A call; `qualifier` is what stands before the dot, `arguments` are places where they are such."""
+
+    name: str
+    qualifier: str
+    receiver: Place | None
+    arguments: tuple[Place | None, ...]
+    texts: tuple[str, ...]
+    line: int
+    branches: Branches
+    at: int
+
+
+class Made(NamedTuple):
+    """A fresh value of a type, or of what a function gives (`()name`), and where it goes.
+
+    `goes`: local, store, in (a literal), arg, return, any (nothing better is known); `to` is the variable, type or function.
+    """
+
+    type_name: str
+    goes: str
+    to: Place
+    line: int
+    at: int
+
+
+class Series(NamedTuple):
+    """A use of a metric by labels."""
+
+    place: Place
+    labels: tuple[str, ...]
+    line: int
+    method: str
+
+
+class Return(NamedTuple):
+    """A return statement."""
+
+    line: int
+    last_line: int
+    text: str
+    branches: Branches
+
+
+class Range(NamedTuple):
+    """What a loop variable runs over."""
+
+    text: str
+    place: Place | None
+
+
+class Local(NamedTuple):
+    """How a local variable came to be: `call` with the function's name, `type`, or `expr`."""
+
+    how: str
+    text: str
+    whole: str = ""
+
+
+class Stored(NamedTuple):
+    """A local variable is put into a place, or into a literal of a type (`{}Type`)."""
+
+    name: str
+    place: Place
+
+
+@dataclass(slots=True)
+class Function:
+    """One function or method; `(package)` is what variables are initialised with."""
+
+    name: str
+    receiver_type: str = ""
+    receiver: str = ""
+    params: list[tuple[str, str]] = field(default_factory=list)
+    result: str = ""
+    line: int = 0
+    inserts: list[Insert] = field(default_factory=list)
+    releases: list[Release] = field(default_factory=list)
+    resets: list[Reset] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
+    made: list[Made] = field(default_factory=list)
+    series: list[Series] = field(default_factory=list)
+    returns: list[Return] = field(default_factory=list)
+    ranges: dict[str, Range] = field(default_factory=dict)
+    locals: dict[str, Local] = field(default_factory=dict)
+    stored: list[Stored] = field(default_factory=list)
+    returned: set[str] = field(default_factory=set)
+
+    @property
+    def full_name(self) -> str:
+        """With the receiver's type, as Go writes it."""
+        return f"({self.receiver_type}).{self.name}" if self.receiver_type else self.name
+
+
+@dataclass(slots=True)
+class Struct:
+    """A struct: field → its type and line."""
+
+    fields: dict[str, tuple[str, int]] = field(default_factory=dict)
+    embedded: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Variable:
+    """A variable of a package."""
+
+    type_name: str
+    value: str
+    line: int
+
+
+@dataclass(slots=True)
+class FileFacts:
+    """All that is known of one file. `marks`: line → what a comment with `ghostkey` in it says."""
+
+    path: str
+    package: str = ""
+    imports: dict[str, str] = field(default_factory=dict)
+    is_generated: bool = False
+    has_errors: bool = False
+    lines: int = 0
+    structs: dict[str, Struct] = field(default_factory=dict)
+    types: dict[str, str] = field(default_factory=dict)
+    constants: dict[str, str] = field(default_factory=dict)
+    variables: dict[str, Variable] = field(default_factory=dict)
+    interfaces: dict[str, list[str]] = field(default_factory=dict)
+    functions: list[Function] = field(default_factory=list)
+    marks: dict[int, str] = field(default_factory=dict)
+    source: tuple[str, ...] = ()

@@ -1,0 +1,63 @@
+"""What lint says: a place in the code, what is missing there, and the witnesses."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ghostkey.lint.module import Module, Symbol
+
+if TYPE_CHECKING:
+    from ghostkey.lint.held import Held
+    from ghostkey.lint.judgements.lifetime import Lifetimes
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """A line that shows a part of it, or in whose neighbourhood something is missing."""
+
+    path: str
+    line: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`level`: A is told by default, B with --level B. `line` is that of the insert; `key` its key expression in Go."""
+
+    rule: str
+    level: str
+    path: str
+    line: int
+    symbol: str
+    function: str
+    key: str
+    message: str
+    witnesses: tuple[Witness, ...] = ()
+
+    @property
+    def fingerprint(self) -> str:
+        """The same as long as the code's names are, wherever its lines move."""
+        folder = self.path.rpartition("/")[0]
+        words = "\0".join((self.rule, folder, self.symbol, self.key))
+        return hashlib.sha256(words.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a rule is given: the linked module, the maps that are held for long, and how long things live."""
+
+    module: Module
+    held: dict[Symbol, Held]
+    lifetimes: Lifetimes
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule: its file's name is its name, the docstring of its file its page."""
+
+    level: str
+    title: str
+    find: Callable[[Look], Iterator[Finding]]

@@ -1,0 +1,106 @@
+"""Maps that live long and are given keys that do not run out: what every rule about forgotten deletes begins with."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ghostkey.lint.judgements.bounded import is_bounded
+from ghostkey.lint.judgements.code import is_aside
+from ghostkey.lint.judgements.lifetime import SHORT, Lifetimes
+from ghostkey.lint.judgements.startup import registers, runs_at_start
+from ghostkey.lint.module import InsertAt, Module, ReleaseAt, Symbol
+
+DATA = frozenset({"Data", "StringData", "BinaryData"})
+_LIMITED = re.compile(
+    r"lru|ttl|expir|ristretto|\bcache\.(?:Cache|Expiring|ThreadSafeStore|Store|Indexer)|gocache|freecache|Informer|Lister",
+    re.IGNORECASE,
+)
+METRIC = re.compile(r"(?:Counter|Gauge|Histogram|Summary)Vec\b|New\w*(?:Counter|Gauge|Histogram|Summary)\w*\(")
+_FRESH = re.compile(r"\(\)(?:\w+\.)?(?:New|new|make|build|Build|Make)")
+_BOUNDED = "ghostkey:bounded"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A map that is held: its inserts that count, its type, how long it lives, and who takes out of it."""
+
+    inserts: tuple[InsertAt, ...]
+    type_name: str
+    lifetime: str
+    releases: tuple[ReleaseAt, ...]
+    inner_releases: tuple[ReleaseAt, ...]
+
+
+def held_maps(module: Module, lifetimes: Lifetimes) -> dict[Symbol, Held]:
+    """Every symbol that holds keys for long."""
+    found: dict[Symbol, Held] = {}
+    for symbol, inserts in module.inserts.items():
+        package = module.packages.get(symbol.folder)
+        if package is None:
+            continue
+        type_name = module.type_of(symbol)
+        is_plain = re.match(r"\*?map\[", type_name) is not None
+        if not type_name or not module.is_keyed(symbol) or METRIC.search(type_name) or _LIMITED.search(type_name):
+            continue
+        if symbol.name in {*DATA, "Annotations", "Labels"} or _is_marked(module, symbol):
+            continue
+        # a method called Add of a plain map is that of its values
+        kept = tuple(
+            one
+            for one in inserts
+            if (not is_plain or one.insert.how in {"=", "++", "maps.Copy"} or one.insert.how in module.functions)
+            and _counts(module, symbol, one)
+        )
+        lifetime = lifetimes.of(package, symbol.owner) if symbol.owner else "long"
+        if not kept or lifetime == SHORT:
+            continue
+        releases = [*module.releases.get(symbol, ())]
+        if symbol.name[:1].isupper():
+            releases += module.releases.get(Symbol("*", "", symbol.name), ())
+        found[symbol] = Held(
+            kept,
+            type_name,
+            lifetime,
+            tuple(one for one in releases if not one.release.place.keys),
+            tuple(one for one in releases if one.release.place.keys),
+        )
+    return found
+
+
+def _is_marked(module: Module, symbol: Symbol) -> bool:
+    """Whether a comment at the field says why it is bounded."""
+    package = module.packages[symbol.folder]
+    for facts in package.files:
+        struct = facts.structs.get(symbol.owner)
+        variable = facts.variables.get(symbol.name) if not symbol.owner else None
+        line = struct.fields[symbol.name][1] if struct and symbol.name in struct.fields else variable.line if variable else 0
+        if line and any(facts.marks.get(at, "").startswith(_BOUNDED) and facts.marks[at] != _BOUNDED for at in (line, line - 1)):
+            return True
+    return False
+
+
+def _counts(module: Module, symbol: Symbol, one: InsertAt) -> bool:
+    """Whether an insert puts in keys that go on coming while the program runs."""
+    spot, insert = one.spot, one.insert
+    function = spot.function
+    if not insert.place.keys or is_aside(spot.file):
+        return False
+    if insert.place.root != function.receiver and _is_fresh(one):
+        return False
+    if is_bounded(module, spot, symbol, insert.place.keys[0]):
+        return False
+    own = f"range {insert.place.root}.{symbol.name}"
+    if any(branch.kind == "for" and branch.text == own for branch in insert.branches):
+        return False  # what is there already gets another value
+    return not (runs_at_start(module, spot) or registers(function.name))
+
+
+def _is_fresh(one: InsertAt) -> bool:
+    """Whether what holds the map was made in this function."""
+    return any(
+        made.goes == "local"
+        and made.to.root == one.insert.place.root
+        and (not made.type_name.startswith("()") or _FRESH.match(made.type_name))
+        for made in one.spot.function.made
+    )

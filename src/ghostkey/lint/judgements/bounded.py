@@ -1,0 +1,96 @@
+"""Whether the keys of a map can run out: constants, kinds, options. A map of those does not grow for months."""
+
+from __future__ import annotations
+
+import re
+
+from ghostkey.lint.facts import FileFacts
+from ghostkey.lint.module import Module, Spot, Symbol
+
+CALLERS = 30
+_TYPE = re.compile(
+    r"^(?:bool|reflect\.Type|(?:\w+\.)?(?:GroupVersionKind|GroupVersionResource|GroupKind|GroupVersion|GroupResource|ResourceName|"
+    r"Operation|GVK|GVR)|metav1\.\w+|\w*(?:Kind|Type|Phase|State|Op|Mode|Level|Reason|Status|Verb|Feature)|v1\.ResourceName|"
+    r"corev1\.ResourceName)$"
+)
+_CONSTANT = re.compile(r"^(?:\"|`|\d+$|'|reflect\.TypeOf|nil$|true$|false$)|%T")
+_NAME = re.compile(
+    r"^(?:gr|action|actionName|gvk|gvr|gk|kind|typ|type|t|scheme|verb|op|operation|phase|level|feature|feat|featureGate|method|"
+    r"plugin|pluginName|driver|driverName|driverType|provider|providerName|providerType|ext|path|route|pattern|version|"
+    r"resourceType|resourceName|group|groupKind|objType|rtype|framework|jobType|cmd|flag|flagName|opt|column|lang|locale|"
+    r"metricName|header)$",
+    re.IGNORECASE,
+)
+_OF_PACKAGE = re.compile(r"^(\w+)\.([A-Z]\w*)$")
+_OF_OPTIONS = re.compile(r"(?i)(?:flags|options|opts|config|args|registered|factories|providers|plugins)\b")
+_OF_KINDS = ("%T", "reflect.TypeOf", "GroupVersionKind()", "GVKForObject")
+
+
+def is_constant(key: str, file: FileFacts, constants: dict[str, str]) -> bool:
+    """Whether an expression is a literal, a constant, or what another package declares."""
+    if _CONSTANT.search(key) or key in constants:
+        return True
+    found = _OF_PACKAGE.match(key)
+    return found is not None and found[1] in file.imports
+
+
+def is_bounded(module: Module, spot: Spot, symbol: Symbol, key: str) -> bool:
+    """Whether only so many keys can come, as the key's type, expression or origin tells."""
+    package, function, file = spot.package, spot.function, spot.file
+    if _is_bounded_type(module, symbol, key) or is_constant(key, file, package.constants):
+        return True
+    if _NAME.match(re.sub(r"\.String\(\)$", "", key).rpartition(".")[2]):
+        return True
+    local = function.locals.get(key)
+    if local is not None and any(word in local.whole for word in _OF_KINDS):
+        return True
+    over = function.ranges.get(key) or function.ranges.get(key.partition(".")[0])
+    if over is not None:
+        found = _OF_PACKAGE.match(over.text)
+        if (
+            (found and found[1] in file.imports)
+            or over.text in package.variables
+            or re.match(r"(?:\[\]|map\[|\[\.\.\.)", over.text)
+        ):
+            return True
+        if key in function.ranges and _OF_OPTIONS.search(over.text):
+            return True
+    return _is_constant_of_callers(module, spot, key)
+
+
+def _is_bounded_type(module: Module, symbol: Symbol, key: str) -> bool:
+    package = module.packages[symbol.folder]
+    kind = key_type(module.type_of(symbol))
+    if not kind:
+        return False
+    if _TYPE.match(kind) or (kind in package.enumerations and kind not in {"string", "int"}):
+        return True
+    struct = package.structs.get(kind)
+    if struct is not None and struct.fields and all(_TYPE.match(of) for of, _ in struct.fields.values()):
+        return True
+    return kind in {"int", "int32", "int64", "uint32", "uint64"} and re.fullmatch(r"[a-z]", key) is not None
+
+
+def key_type(kind: str) -> str:
+    """The type of a map's keys, or of a set's members."""
+    found = re.match(r"\*?map\[", kind)
+    if found is None:
+        inside = re.search(r"\[([^\],]+)", kind)
+        return inside[1].strip() if inside and not kind.startswith("[") else ""
+    depth, place = 1, found.end()
+    while place < len(kind) and depth:
+        depth += {"[": 1, "]": -1}.get(kind[place], 0)
+        place += 1
+    return kind[found.end() : place - 1].strip()
+
+
+def _is_constant_of_callers(module: Module, spot: Spot, key: str) -> bool:
+    """Whether the key is a parameter for which every caller gives a constant."""
+    for position, (name, _) in enumerate(spot.function.params):
+        if name == key:
+            calls = [(s, c) for s, c in module.callers.get(spot.function.name, ()) if s.function is not spot.function]
+            return 0 < len(calls) <= CALLERS and all(
+                len(call.texts) > position and is_constant(call.texts[position], caller.file, caller.package.constants)
+                for caller, call in calls
+            )
+    return False

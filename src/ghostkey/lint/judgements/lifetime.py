@@ -1,0 +1,175 @@
+"""How long what holds a map lives: as long as the process, or as one call. Only what lives long leaks."""
+
+from __future__ import annotations
+
+import re
+
+from ghostkey.lint.facts import Made, Place
+from ghostkey.lint.module import Module, Package, Spot
+
+LONG, SHORT, UNKNOWN, UNCALLED = "long", "short", "unknown", "uncalled"
+DEPTH = 5
+CALLERS = 25
+_RUNS = re.compile(r"^(?:main|init|Setup\w*|setup\w*|Start|start|Run|run|Initialize|Install|AddToManager|Complete|Execute)$")
+_CONSTRUCTS = re.compile(r"(?:New|new|Init|Setup|setup|With|Provide|Must)")
+_KEEPS = {"Store", "LoadOrStore", "Set", "Add", "Insert", "Put", "append", "Register"}
+_HELD = ("Reconcile", "SetupWithManager", "NeedLeaderElection", "HandleEvent")
+
+
+class Lifetimes:
+    """Follows values from where they are made to where they stay."""
+
+    def __init__(self, module: Module) -> None:
+        self._module = module
+        self._known: dict[tuple[str, str], str] = {}
+
+    def of(self, package: Package, owner: str) -> str:
+        """long, short or unknown, for the objects of a struct."""
+        key = (package.folder, owner)
+        if key not in self._known:
+            self._known[key] = self._of(package, owner, 0, frozenset())
+        return self._known[key]
+
+    def _of(self, package: Package, owner: str, depth: int, seen: frozenset[object]) -> str:
+        key = (package.folder, owner)
+        if key in self._known:
+            return self._known[key]
+        if key in seen or depth > DEPTH:
+            return UNKNOWN
+        if owner.startswith("var ") or any((owner, name) in package.methods for name in _HELD):
+            return LONG
+        seen |= {key}
+        fates = {
+            self._fate(spot, self._best(spot, made), depth, seen)
+            for spot, made in self._module.made.get(owner, ())
+            if self._is_of(package, spot, made)
+        }
+        for user, holder, _, kind in self._module.users.get(owner, ()):
+            # by value in another struct, or a variable of its package
+            is_value = re.fullmatch(rf"(?:\w+\.)?{re.escape(owner)}", kind.strip()) is not None
+            if is_value and (user is package or "." in kind) and holder in user.structs:
+                fates.add(self._of(user, holder, depth + 1, seen))
+            elif holder == "var" and user is package:
+                fates.add(LONG)
+        return _sum(fates, alone=LONG)
+
+    @staticmethod
+    def _is_of(package: Package, spot: Spot, made: Made) -> bool:
+        qualifier, dot, _ = made.type_name.rpartition(".")
+        if not dot:
+            return spot.package is package
+        path = spot.file.imports.get(qualifier, "")
+        return (
+            spot.package is not package
+            and bool(path)
+            and (path.endswith(("/" + package.folder, package.name)) or path == package.folder)
+        )
+
+    @staticmethod
+    def _best(spot: Spot, made: Made) -> Made:
+        """The same value with a better word on where it goes, where there is one."""
+        if made.goes != "any":
+            return made
+        for other in spot.function.made:
+            if other.at == made.at and other.goes != "any":
+                return other
+        is_returned = any(r.line <= made.line <= r.last_line and made.type_name in r.text for r in spot.function.returns)
+        return made._replace(goes="return" if is_returned else "other")
+
+    def _fate(self, spot: Spot, made: Made, depth: int, seen: frozenset[object]) -> str:
+        if spot.function.name == "(package)":
+            return LONG
+        if made.goes == "store":
+            return self._stored(spot, made.to, depth, seen)
+        if made.goes == "in":
+            owner = made.to.root.rpartition(".")[2]
+            if owner in spot.package.structs and "." not in made.to.root:
+                return self._of(spot.package, owner, depth + 1, seen)
+            return self._in_function(spot, depth, seen)
+        if made.goes == "local":
+            return self._local(spot, made.to.root, depth, seen)
+        if made.goes == "return":
+            return self._returned(spot, depth, seen)
+        if made.goes == "arg" and made.to.root in _KEEPS:
+            return UNKNOWN
+        return self._in_function(spot, depth, seen)
+
+    def _stored(self, spot: Spot, place: Place, depth: int, seen: frozenset[object]) -> str:
+        if not place.fields and place.root not in spot.package.variables:
+            return self._local(spot, place.root, depth, seen)
+        for symbol in self._module.symbols(spot, place):
+            if not symbol.owner:
+                return LONG
+            package = self._module.packages.get(symbol.folder)
+            if package is not None:
+                return self._of(package, symbol.owner, depth + 1, seen)
+        return UNKNOWN
+
+    def _local(self, spot: Spot, name: str, depth: int, seen: frozenset[object]) -> str:
+        for stored in spot.function.stored:
+            if stored.name != name:
+                continue
+            if stored.place.root.startswith("{}"):
+                owner = stored.place.root[2:]
+                return self._of(spot.package, owner, depth + 1, seen) if owner in spot.package.structs else UNKNOWN
+            if stored.place.fields or stored.place.root in spot.package.variables:
+                return self._stored(spot, stored.place, depth, seen)
+        if name in spot.function.returned:
+            return self._returned(spot, depth, seen)
+        return self._in_function(spot, depth, seen)
+
+    def _in_function(self, spot: Spot, depth: int, seen: frozenset[object]) -> str:
+        """Of a value that stays in a function, or is handed on from it."""
+        if _RUNS.match(spot.function.name) or re.search(r"(?:^|/)(?:cmd|main\.go)", spot.file.path):
+            return LONG
+        if _CONSTRUCTS.match(spot.function.name):
+            return self._returned(spot, depth + 1, seen) if depth < DEPTH else UNKNOWN
+        return SHORT
+
+    def _returned(self, spot: Spot, depth: int, seen: frozenset[object]) -> str:
+        if depth > DEPTH:
+            return UNKNOWN
+        fates: set[str] = set()
+        name = spot.function.name
+        calls = [
+            (caller, call) for caller, call in self._module.callers.get(name, ()) if self._is_call(spot, caller, call.qualifier)
+        ]
+        if len(calls) > CALLERS:
+            return UNKNOWN
+        for caller, call in calls:
+            key = (id(caller.function), name)
+            if key in seen:
+                continue
+            made = [
+                made
+                for made in caller.function.made
+                if made.type_name.startswith("()") and made.line == call.line and made.type_name[2:].rpartition(".")[2] == name
+            ]
+            if not made:
+                is_returned = any(r.line <= call.line <= r.last_line and name in r.text for r in caller.function.returns)
+                made = [Made("()" + name, "return" if is_returned else "other", Place(""), call.line, call.at)]
+            fates |= {self._fate(caller, one, depth + 1, seen | {key}) for one in made[:2]}
+        return _sum(fates, alone=UNCALLED) if fates else UNCALLED
+
+    @staticmethod
+    def _is_call(spot: Spot, caller: Spot, qualifier: str) -> bool:
+        """Whether a call of this name can mean this function."""
+        if caller.function is spot.function:
+            return False
+        if spot.function.receiver_type:
+            return True
+        if not qualifier:
+            return caller.package is spot.package
+        path = caller.file.imports.get(qualifier)
+        folder = spot.package.folder
+        return path is not None and (path.endswith((folder, spot.package.name)) or folder.endswith(path.rpartition("/")[2]))
+
+
+def _sum(fates: set[str], *, alone: str) -> str:
+    """The longest of several fates; `alone` for what nobody calls."""
+    known = fates - {UNCALLED}
+    if fates and not known:
+        return alone
+    if LONG in known:
+        return LONG
+    return UNKNOWN if UNKNOWN in known or not known else SHORT

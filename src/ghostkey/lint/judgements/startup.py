@@ -1,0 +1,45 @@
+"""Whether a function runs when the program starts, and then never again: what it inserts is bounded by the code."""
+
+from __future__ import annotations
+
+import re
+
+from ghostkey.lint.module import Module, Spot
+
+CALLERS = 25  # with more of them it is no part of starting
+DEPTH = 3
+_AT_START = re.compile(
+    r"^(?:New|new|With|Setup|setup|MustRegister|Init|init[A-Z]|Register|register|Install|Complete|ParseFlags|AddFlags|BindFlags)"
+)
+_LATER = re.compile(
+    r"(?i)reconcile|^on[A-Z]|handle|sync|update|process|serve|observe|record|delete|remove|poll|loop|refresh|resync|collect|"
+    r"schedule|watch|callback|list|get|ensure|enqueue"
+)
+_REGISTERS = re.compile(
+    r"^(?:(?:Must)?[Rr]egister|[Ii]nstall|With[A-Z]|AddFlag|BindFlag|AddHandler|AddCheck|AddHealth|HandleFunc|Handle$|"
+    r"Add\w*(?:Plugin|Provider|Factory|Scheme|Validator|Hook)|Set\w*Factory)"
+)
+
+
+def registers(name: str) -> bool:
+    """Whether a function is called as those are that a program registers its parts with."""
+    return _REGISTERS.match(name) is not None and not re.search("(?i)reconcile|sync", name)
+
+
+def runs_at_start(module: Module, spot: Spot, depth: int = 0, seen: frozenset[int] = frozenset()) -> bool:
+    """Whether the function, by its name or by all who call it, runs at the start alone."""
+    function = spot.function
+    if function.name in {"init", "(package)", "main"} or _AT_START.match(function.name):
+        return True
+    if _LATER.search(function.name):
+        return False
+    if "/cmd/" in "/" + spot.file.path and depth > 0:
+        return True
+    callers = [(caller, call) for caller, call in module.callers.get(function.name, ()) if caller.function is not function]
+    if not callers or depth > DEPTH or len(callers) > CALLERS or id(function) in seen:
+        return False
+    return all(
+        runs_at_start(module, caller, depth + 1, seen | {id(function)})
+        and not any(branch.kind in {"func", "go"} for branch in call.branches)
+        for caller, call in callers
+    )

@@ -1,0 +1,351 @@
+"""The files of a tree as packages, and what they say of each symbol: who inserts into a field, and who takes out of it.
+
+A symbol is (folder of the package, struct or "", field or variable). Names are resolved by package, which of 84 real cases
+told all but one apart; no types are inferred beyond receivers, parameters and what functions say that they return.
+"""
+
+from __future__ import annotations
+
+import collections
+import functools
+import posixpath
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from ghostkey.lint.facts import Call, FileFacts, Function, Insert, Made, Place, Release, Series, Struct, Variable
+from ghostkey.lint.syntax import base_type, simple_type
+
+HELPERS_ALIKE = 3  # functions of one name; with more of them nobody knows which is called
+_KEYED = re.compile(
+    r"^\*?(?:map\[|sync\.Map$|.*\bsets?\.(?:Set|String|Int|Empty)|(?:\w+\.)?\w*(?:SyncMap|ConcurrentMap|Map|Set)\[|xsync\.Map)"
+)
+_WRAPPER = re.compile(r"(?:Map|Cache|Store|Set|Tracker|Index)s?$")
+_MADE_LITERAL = re.compile(r"&?([\w.]+)(?:\[[^\]]*\])?\{")
+_CONSTRUCTOR = re.compile(r"(?:New|new|init$|Init$|With|Setup|setup|Make)")
+
+
+class Symbol(NamedTuple):
+    """A field of a struct, or a variable of a package when `owner` is empty."""
+
+    folder: str
+    owner: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"({self.owner}).{self.name}" if self.owner and not self.owner.startswith("var ") else self.name
+
+
+@dataclass(slots=True)
+class Package:
+    """One folder of Go files, without tests."""
+
+    folder: str
+    name: str = ""
+    files: list[FileFacts] = field(default_factory=list)
+    structs: dict[str, Struct] = field(default_factory=dict)
+    types: dict[str, str] = field(default_factory=dict)
+    constants: dict[str, str] = field(default_factory=dict)
+    variables: dict[str, Variable] = field(default_factory=dict)
+    methods: set[tuple[str, str]] = field(default_factory=set)
+
+    @property
+    def enumerations(self) -> set[str]:
+        """Types of which there are constants."""
+        return {kind for kind in self.constants.values() if kind}
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A function and where it stands."""
+
+    package: Package
+    file: FileFacts
+    function: Function
+
+
+@dataclass(frozen=True, slots=True)
+class InsertAt:
+    """An insert into a symbol."""
+
+    spot: Spot
+    insert: Insert
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseAt:
+    """A release of keys of a symbol. `release.place.keys` are those of the outer maps when an inner one is meant."""
+
+    spot: Spot
+    release: Release
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the map itself is emptied or given up, rather than one of its keys."""
+        return self.release.how in {"reset", "struct reset", "clear", "maps.DeleteFunc"}
+
+
+class Module:
+    """Links the facts of many files. `files` may be of several modules; folders tell them apart."""
+
+    def __init__(self, files: Iterable[FileFacts]) -> None:
+        self.packages: dict[str, Package] = {}
+        self.functions: dict[str, list[Spot]] = collections.defaultdict(list)
+        self.callers: dict[str, list[tuple[Spot, Call]]] = collections.defaultdict(list)
+        self.made: dict[str, list[tuple[Spot, Made]]] = collections.defaultdict(list)
+        self.users: dict[str, list[tuple[Package, str, str, str]]] = collections.defaultdict(list)
+        self.inserts: dict[Symbol, list[InsertAt]] = collections.defaultdict(list)
+        self.releases: dict[Symbol, list[ReleaseAt]] = collections.defaultdict(list)
+        self.series: dict[Symbol, list[tuple[Spot, Series]]] = collections.defaultdict(list)
+        self._given: dict[str, dict[int, tuple[tuple[str, ...], Insert]]] = collections.defaultdict(dict)
+        self._taken: dict[str, set[int]] = collections.defaultdict(set)
+        # in order of their paths, so that the answer does not depend on how they were found
+        for facts in sorted(files, key=lambda facts: facts.path):
+            if not facts.path.endswith("_test.go"):
+                self._add(facts)
+        for package in self.packages.values():
+            self._note_users(package)
+        spots = list(self.spots())
+        for spot in spots:
+            self._link(spot)
+        for spot in spots:
+            self._link_inserting_helpers(spot)
+        for _ in range(2):  # a helper's helper
+            for spot in spots:
+                self._link_releasing_helpers(spot)
+
+    def spots(self) -> Iterator[Spot]:
+        """Every function."""
+        for package in self.packages.values():
+            for facts in package.files:
+                for function in facts.functions:
+                    yield Spot(package, facts, function)
+
+    def _add(self, facts: FileFacts) -> None:
+        folder = posixpath.dirname(facts.path)
+        package = self.packages.setdefault(folder, Package(folder))
+        package.name = facts.package
+        package.files.append(facts)
+        package.structs |= facts.structs
+        package.types |= facts.types
+        package.constants |= facts.constants
+        package.variables |= facts.variables
+        for function in facts.functions:
+            spot = Spot(package, facts, function)
+            package.methods.add((function.receiver_type, function.name))
+            self.functions[function.name].append(spot)
+            for call in function.calls:
+                self.callers[call.name].append((spot, call))
+            for made in function.made:
+                if not made.type_name.startswith("()"):
+                    self.made[made.type_name.rpartition(".")[2]].append((spot, made))
+
+    def _note_users(self, package: Package) -> None:
+        """Which types are named in fields, types and variables."""
+        used = [(owner, name, kind) for owner, struct in package.structs.items() for name, (kind, _) in struct.fields.items()]
+        used += [(owner, simple_type(kind), kind) for owner, struct in package.structs.items() for kind in struct.embedded]
+        used += [("type " + name, "", kind) for name, kind in package.types.items()]
+        used += [("var", name, variable.type_name) for name, variable in package.variables.items()]
+        for owner, name, kind in used:
+            for word in set(re.findall(r"[A-Za-z_]\w*", kind)):
+                self.users[word].append((package, owner, name, kind))
+
+    # symbols
+
+    def type_of_root(self, spot: Spot, root: str) -> str:
+        """What a name at the beginning of a path is, as far as it is said nearby; empty when it is not."""
+        function, package = spot.function, spot.package
+        if root == function.receiver and function.receiver_type:
+            return function.receiver_type
+        for name, kind in function.params:
+            if name == root:
+                return kind.lstrip("*&")
+        local = function.locals.get(root)
+        if local is not None:
+            if local.how == "type":
+                return local.text.lstrip("*&")
+            if local.how == "call":
+                return self.result_of(local.text)
+            return found[1] if (found := _MADE_LITERAL.match(local.text)) else ""
+        variable = package.variables.get(root)
+        if variable is None:
+            return ""
+        if variable.type_name:
+            return variable.type_name.lstrip("*&")
+        if found := _MADE_LITERAL.match(variable.value):
+            return found[1]
+        return self.result_of(found[1]) if (found := re.match(r"([\w.]+)\(", variable.value)) else ""
+
+    def result_of(self, called: str) -> str:
+        """The first type that a function says it returns."""
+        for spot in self.functions.get(called.rpartition(".")[2], ())[:4]:
+            first = spot.function.result.strip("()").split(",")[0].strip()
+            if simple_type(first):
+                return first.split(" ")[-1].lstrip("*&")
+        return ""
+
+    def symbols(self, spot: Spot, place: Place) -> list[Symbol]:
+        """What a path leads to: one symbol as a rule, several when only the field's name is known, none for a local."""
+        function, package = spot.function, spot.package
+        is_local = place.root in function.locals or any(place.root == name for name, _ in function.params)
+        if not place.fields:
+            is_variable = place.root in package.variables and not is_local
+            return [Symbol(package.folder, "", place.root)] if is_variable else []
+        if len(place.fields) == 1 and not is_local and place.root in spot.file.imports:
+            other = self.imported(spot.file.imports[place.root])
+            if other is not None and place.fields[0] in other.variables:
+                return [Symbol(other.folder, "", place.fields[0])]
+        found = self._follow(package, self.type_of_root(spot, place.root), place.fields)
+        if found is not None:
+            return [found]
+        name = place.fields[-1]
+        return [Symbol(package.folder, owner, name) for owner, struct in package.structs.items() if name in struct.fields] or (
+            [Symbol("*", "", name)] if name[:1].isupper() else []
+        )
+
+    def imported(self, path: str) -> Package | None:
+        """The package of this tree that an import means."""
+        return next((p for folder, p in self.packages.items() if path == folder or path.endswith("/" + folder)), None)
+
+    def _follow(self, package: Package, kind: str, fields: tuple[str, ...]) -> Symbol | None:
+        for position, name in enumerate(fields):
+            struct = package.structs.get(kind if kind.startswith("var ") else base_type(kind))
+            if struct is None:
+                return None
+            owner, inside = kind if kind.startswith("var ") else base_type(kind), struct.fields.get(name)
+            if inside is None:
+                # promoted from what is embedded
+                for embedded in map(simple_type, struct.embedded):
+                    inner = package.structs.get(embedded)
+                    if inner is not None and name in inner.fields:
+                        owner, inside = embedded, inner.fields[name]
+                        break
+                else:
+                    return None
+            if position == len(fields) - 1:
+                return Symbol(package.folder, owner, name)
+            kind = re.sub(r"^(?:\[\]|map\[[^\]]*\])\*?", "", inside[0].lstrip("*&"))
+        return None
+
+    def type_of(self, symbol: Symbol) -> str:
+        """The type that a symbol was declared with, or what it was made with."""
+        package = self.packages.get(symbol.folder)
+        if package is None:
+            return ""
+        if not symbol.owner:
+            variable = package.variables.get(symbol.name)
+            made = variable.value.partition("\n")[0] if variable else ""
+            return (variable.type_name or re.sub(r"^make\(", "", made)) if variable else ""
+        struct = package.structs.get(symbol.owner)
+        return struct.fields[symbol.name][0] if struct and symbol.name in struct.fields else ""
+
+    def is_keyed(self, symbol: Symbol) -> bool:
+        """Whether a symbol is a map, a set, or what wraps one."""
+        kind = self.type_of(symbol).strip()
+        if _KEYED.match(kind):
+            return True
+        package, word = self.packages[symbol.folder], simple_type(kind)
+        under = package.types.get(word)
+        if under and "." not in base_type(kind) and _KEYED.match(under):
+            return True
+        return "." in kind and self._is_wrapper(word)
+
+    @functools.cache  # noqa: B019 (a module lives as long as a run)
+    def _is_wrapper(self, word: str) -> bool:
+        """Whether a type of this tree wraps a map: it is called so, and has methods to put in and take out."""
+        if not _WRAPPER.search(word):
+            return False
+        has = {
+            name
+            for name in ("Delete", "Add", "Set", "Store", "Insert")
+            for s in self.functions.get(name, ())
+            if s.function.receiver_type == word
+        }
+        return "Delete" in has and len(has) > 1
+
+    # links
+
+    def _link(self, spot: Spot) -> None:
+        function = spot.function
+        for insert in function.inserts:
+            for position in self._parameters(function, insert.place):
+                self._given[function.name].setdefault(position, (insert.place.keys, insert))
+            for symbol in self.symbols(spot, insert.place):
+                self.inserts[symbol].append(InsertAt(spot, insert))
+        for release in function.releases:
+            if not release.place.fields:
+                self._taken[function.name] |= {i for i, (name, _) in enumerate(function.params) if name == release.place.root}
+            for symbol in self.symbols(spot, release.place):
+                self.releases[symbol].append(ReleaseAt(spot, release))
+        for series in function.series:
+            for symbol in self.symbols(spot, series.place):
+                self.series[symbol].append((spot, series))
+        self._link_resets(spot)
+
+    @staticmethod
+    def _parameters(function: Function, place: Place) -> list[int]:
+        if place.fields:
+            return []
+        return [i for i, (name, kind) in enumerate(function.params) if name == place.root and kind.lstrip("*").startswith("map[")]
+
+    def _link_resets(self, spot: Spot) -> None:
+        from ghostkey.lint.judgements.startup import runs_at_start
+
+        function = spot.function
+        for reset in function.resets:
+            place = reset.place
+            if place.keys:
+                continue
+            release = Release(Place(place.root, place.fields), "*", reset.line, reset.branches, "reset", reset.at)
+            if place.fields == ("*",):
+                owner = simple_type(self.type_of_root(spot, place.root))
+                for name in spot.package.structs.get(owner, Struct()).fields:
+                    symbol = Symbol(spot.package.folder, owner, name)
+                    self.releases[symbol].append(ReleaseAt(spot, release._replace(how="struct reset")))
+                continue
+            word = re.escape(place.fields[-1] if place.fields else place.root)
+            made_once = re.compile(rf"{word}\s*==\s*nil|len\([^)]*{word}\)\s*==\s*0")
+            if any(branch.kind == "if" and made_once.search(branch.text) for branch in reset.branches):
+                continue  # made when it is first needed: that takes nothing out
+            if reset.value.startswith("append(") or _CONSTRUCTOR.match(function.name) or function.name == "(package)":
+                continue
+            if place.fields and runs_at_start(self, spot):
+                continue
+            for symbol in self.symbols(spot, place):
+                self.releases[symbol].append(ReleaseAt(spot, release))
+
+    def _link_inserting_helpers(self, spot: Spot) -> None:
+        """A map that is handed to a function which inserts into its parameter."""
+        for call in spot.function.calls:
+            if call.name not in self._given or len(self.functions[call.name]) > HELPERS_ALIKE:
+                continue
+            for position, (keys, insert) in self._given[call.name].items():
+                place = call.arguments[position] if position < len(call.arguments) else None
+                if place and place.fields:
+                    whole = Insert(
+                        Place(place.root, place.fields, place.keys + keys),
+                        call.line,
+                        call.branches,
+                        insert.value,
+                        call.name,
+                        call.at,
+                    )
+                    for symbol in self.symbols(spot, place):
+                        self.inserts[symbol].append(InsertAt(spot, whole))
+
+    def _link_releasing_helpers(self, spot: Spot) -> None:
+        """A map that is handed to a function which deletes from its parameter."""
+        for call in spot.function.calls:
+            for position in self._taken.get(call.name, ()):
+                place = call.arguments[position] if position < len(call.arguments) else None
+                if place is None:
+                    continue
+                if place.fields or place.root in spot.package.variables:
+                    release = Release(place, "*", call.line, call.branches, call.name, call.at)
+                    for symbol in self.symbols(spot, place):
+                        self.releases[symbol].append(ReleaseAt(spot, release))
+                else:
+                    parameters = {i for i, (name, _) in enumerate(spot.function.params) if name == place.root}
+                    if spot.function.name != call.name:
+                        self._taken[spot.function.name] |= parameters

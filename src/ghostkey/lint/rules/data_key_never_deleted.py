@@ -1,0 +1,95 @@
+"""A key is written into the data of a ConfigMap or Secret, and no code of the package deletes one.
+
+*What it finds.* `cm.Data[key] = value` (or `BinaryData`, `StringData`) with a key that is no constant, on an object that is read
+from the cluster or handed in, in a package without a `delete(….Data, …)` and without a new map in its place.
+
+*Why it matters.* These are the ghost keys that `ghostkey scan` finds: the object grows until the API server refuses it.
+
+*When it is wrong.* The object is replaced as a whole elsewhere, or somebody else deletes.
+
+Bad:
+
+    cm.Data[tenant.Namespace+"."+tenant.Name] = encode(tenant) // want "no code of this package deletes"
+    return r.Update(ctx, cm)
+
+Good:
+
+    if !tenant.DeletionTimestamp.IsZero() {
+        delete(cm.Data, tenant.Namespace+"."+tenant.Name)
+    }
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ghostkey.lint.facts import Function, Insert
+from ghostkey.lint.findings import Finding, Look, Rule, Witness
+from ghostkey.lint.held import DATA
+from ghostkey.lint.judgements.bounded import is_constant
+from ghostkey.lint.judgements.code import is_aside
+from ghostkey.lint.module import Module, Package, Spot
+
+_READS = {"Get", "CreateOrUpdate", "CreateOrPatch"}
+_CALLED_SO = re.compile(r"(?i)(?:cm|secret|configmap)$")
+_BUILDS = re.compile(r"(?i)(?:build|new|make|generate|construct|mutate|render)")
+
+
+def _find(look: Look) -> Iterator[Finding]:
+    for spot in look.module.spots():
+        if is_aside(spot.file):
+            continue
+        for insert in spot.function.inserts:
+            if _is_data(look.module, spot, insert) and not _is_released(spot.package):
+                name, key = insert.place.fields[-1], insert.place.keys[-1]
+                yield Finding(
+                    "data-key-never-deleted",
+                    "A",
+                    spot.file.path,
+                    insert.line,
+                    f"{insert.place.root}.{name}",
+                    spot.function.full_name,
+                    key,
+                    f"{insert.place.root}.{name} gets the key {key}, and no code of this package deletes one",
+                    (Witness(spot.file.path, insert.line, f"inserted in {spot.function.full_name}"),),
+                )
+
+
+def _is_data(module: Module, spot: Spot, insert: Insert) -> bool:
+    """Whether an insert is of a key that varies, into an object that was there before."""
+    place, function = insert.place, spot.function
+    if not place.fields or place.fields[-1] not in DATA or not place.keys:
+        return False
+    if not re.search("ConfigMap|Secret", module.type_of_root(spot, place.root)) and not _CALLED_SO.search(place.root):
+        return False
+    if is_constant(place.keys[-1], spot.file, spot.package.constants) or _is_new(function, insert):
+        return False
+    is_given = any(place.root == name for name, _ in function.params)
+    return not (is_given and _BUILDS.match(function.name))
+
+
+def _is_new(function: Function, insert: Insert) -> bool:
+    """Whether the object, or its data, is made in this function and so replaces what was there."""
+    root, name = insert.place.root, insert.place.fields[-1]
+    local = function.locals.get(root)
+    is_made = local is not None and re.search(r"(?:ConfigMap|Secret)\{", local.text + local.whole) is not None
+    if is_made and not any(call.name in _READS for call in function.calls):
+        return True
+    return any(
+        reset.place.root == root and reset.place.fields[-1:] == (name,) and reset.at < insert.at
+        and not any(branch.kind == "if" and ("nil" in branch.text or "len(" in branch.text) for branch in reset.branches)
+        for reset in function.resets
+    )  # fmt: skip
+
+
+def _is_released(package: Package) -> bool:
+    return any(
+        release.place.fields and release.place.fields[-1] in DATA
+        for facts in package.files
+        for function in facts.functions
+        for release in function.releases
+    )
+
+
+RULE = Rule("A", "a key of a ConfigMap or Secret that nobody deletes", _find)

@@ -1,0 +1,98 @@
+"""A metric has a series for each object, and nothing deletes the series of objects that are gone.
+
+*What it finds.* A gauge, counter or histogram vector with a label that names objects (namespace and name, node, queue …), used with
+such values, and without DeleteLabelValues, DeletePartialMatch or Reset anywhere.
+
+*Why it matters.* Every object there ever was keeps a series: the scrape grows, and a gauge goes on telling of what is gone.
+Counters and histograms are told with `--level B`: many are meant to stay until the process ends.
+
+*When it is wrong.* The objects are few and stay.
+
+Bad:
+
+    ready.WithLabelValues(tenant.Namespace, tenant.Name).Set(1) // want "nothing deletes"
+
+Good:
+
+    if apierrors.IsNotFound(err) {
+        ready.DeleteLabelValues(req.Namespace, req.Name)
+    }
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ghostkey.lint.findings import Finding, Look, Rule, Witness
+from ghostkey.lint.held import METRIC
+from ghostkey.lint.judgements.code import is_aside
+from ghostkey.lint.module import Module, Symbol
+
+_OBJECT = re.compile(
+    r"name|namespace|\buid|pod|node|instance|cluster|queue|pool|object|resource|\bkey|image|host|ingress|service|workload|"
+    r"subscription|csv|secret|zone|id\b|address|peer|url|volume|trigger|scaler|rule|policy|cohort|user|app|project|repo|release|"
+    r"machine|ip\b|^ns$",
+    re.IGNORECASE,
+)
+_NO_OBJECT = re.compile(
+    r"(?:controller|method|code|status|type|reason|result|operation|verb|resource_?type|phase|level|version|api|kind|error|action|"
+    r"webhook|handler|state)s?$",
+    re.IGNORECASE,
+)
+_VALUE = re.compile(
+    r"(?i:\.(?:Name|Namespace|UID|GetName\(\)|GetNamespace\(\)))|"
+    r"(?i:\b(?:name|namespace|ns|key|id|pool|cq|lq|node\w*|cluster\w*|cohort|podname|csv|subscription\w*)\b)|Name\b|Namespace\b|ID\b"
+)
+_LABELS = re.compile(r"\[\]string\{([^}]*)\}")
+
+
+def _find(look: Look) -> Iterator[Finding]:
+    module = look.module
+    for symbol, uses in module.series.items():
+        declared = _declared(module, symbol)
+        if not METRIC.search(declared) or module.releases.get(symbol):
+            continue
+        if symbol.name[:1].isupper() and module.releases.get(Symbol("*", "", symbol.name)):
+            continue
+        told = [(spot, series) for spot, series in uses if not is_aside(spot.file)]
+        found = _LABELS.search(declared)
+        labels = [re.sub(r'^.*\.|["\s]', "", word) for word in found[1].split(",") if word.strip()] if found else None
+        naming = [label for label in labels or () if _OBJECT.search(label) and not _NO_OBJECT.search(label)]
+        values = [value for _, series in told for value in series.labels if _VALUE.search(value)]
+        if not told or (labels is not None and (not naming or {label.lower() for label in naming} <= {"name"})):
+            continue
+        if not values and not (naming and any(len(series.labels) == 1 for _, series in told)):
+            continue
+        kind = (
+            "counter"
+            if "Counter" in declared and "Gauge" not in declared
+            else "histogram"
+            if re.search("Histogram|Summary", declared)
+            else "gauge"
+        )
+        spot, series = told[0]
+        by = ", ".join(naming or values[:3])
+        yield Finding(
+            "series-never-deleted",
+            "A" if kind == "gauge" else "B",
+            spot.file.path,
+            series.line,
+            str(symbol),
+            spot.function.full_name,
+            by,
+            f"{symbol} has a series for each {by}, and nothing deletes one",
+            tuple(Witness(s.file.path, one.line, f"written in {s.function.full_name}") for s, one in told[:5]),
+        )
+
+
+def _declared(module: Module, symbol: Symbol) -> str:
+    """The type and the initial value of a metric."""
+    package = module.packages.get(symbol.folder)
+    if package is None:
+        return ""
+    variable = package.variables.get(symbol.name) if not symbol.owner else None
+    return f"{variable.type_name} {variable.value}" if variable else module.type_of(symbol)
+
+
+RULE = Rule("A", "series of a metric that outlive their objects", _find)

@@ -1,0 +1,108 @@
+"""Lints a tree: facts of every file, the module they make, the rules, and what comments say about their findings."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ghostkey.lint.declarations import facts_of
+from ghostkey.lint.facts import FileFacts
+from ghostkey.lint.findings import Finding, Look, Witness
+from ghostkey.lint.held import held_maps
+from ghostkey.lint.judgements.lifetime import Lifetimes
+from ghostkey.lint.module import Module
+from ghostkey.lint.rules import all_rules
+from ghostkey.lint.source import files_of_folder, files_of_revision
+from ghostkey.lint.syntax import parser
+from ghostkey.model.errors import UsageError
+
+LEVELS = ("A", "B")
+SUPPRESSION = "suppression"
+_NOLINT = "nolint:"
+
+
+@dataclass(frozen=True, slots=True)
+class Linted:
+    """What was found, by file and line; what comments keep silent; and what was read: files, lines, and files with errors."""
+
+    findings: list[Finding]
+    suppressed: list[Finding]
+    files: int
+    lines: int
+    broken: int
+    sources: dict[str, tuple[str, ...]]
+
+
+def lint(root: Path, *, revision: str = "", since: str = "", level: str = "A", rules: Collection[str] = ()) -> Linted:
+    """Lints a folder, or a revision of it; with `since`, only what was not there at that revision.
+
+    Findings are the same on every run, in whatever order files are found. Raises UsageError for a rule, folder or revision that
+    is not there, or where the extra `source` is not installed.
+    """
+    for name in rules:
+        if name not in all_rules():
+            raise UsageError(f"no rule is named {name!r}", f"known: {', '.join(all_rules())}")
+    now = _lint(files_of_revision(root, revision) if revision else files_of_folder(root), level, rules)
+    if not since:
+        return now
+    before = {finding.fingerprint for finding in _lint(files_of_revision(root, since), level, rules).findings}
+    return dataclasses.replace(now, findings=[finding for finding in now.findings if finding.fingerprint not in before])
+
+
+def lint_files(files: Iterable[tuple[str, bytes]], *, level: str = "A", rules: Collection[str] = ()) -> Linted:
+    """The same of files at hand: path and content."""
+    return _lint(files, level, rules)
+
+
+def _lint(files: Iterable[tuple[str, bytes]], level: str, rules: Collection[str]) -> Linted:
+    go = parser()
+    # tests are read by rules about tests alone, and there is none
+    facts = [facts_of(go, source, path) for path, source in files if not path.endswith("_test.go")]
+    module = Module(facts)
+    lifetimes = Lifetimes(module)
+    look = Look(module, held_maps(module, lifetimes), lifetimes)
+    found: dict[tuple[str, str, int, str], Finding] = {}
+    for name, rule in all_rules().items():
+        if rules and name not in rules:
+            continue
+        for finding in rule.find(look):
+            if finding.level <= level:
+                found.setdefault((finding.rule, finding.path, finding.line, finding.symbol), finding)
+    ordered = sorted(found.values(), key=lambda finding: (finding.path, finding.line, finding.rule, finding.symbol))
+    spoken, silent = _heard(ordered, facts, is_whole=not rules)
+    return Linted(
+        spoken,
+        silent,
+        len(facts),
+        sum(one.lines for one in facts),
+        sum(one.has_errors for one in facts),
+        {one.path: one.source for one in facts},
+    )
+
+
+def _heard(findings: list[Finding], facts: list[FileFacts], *, is_whole: bool) -> tuple[list[Finding], list[Finding]]:
+    """Findings apart by whether a comment keeps them silent; a comment without a reason, or without a finding, is one itself."""
+    marks = {(one.path, line): mark for one in facts for line, mark in one.marks.items() if mark.startswith(_NOLINT)}
+    spoken: list[Finding] = []
+    silent: list[Finding] = []
+    used: set[tuple[str, int]] = set()
+    for finding in findings:
+        spot = next(((finding.path, line) for line in (finding.line, finding.line - 1) if (finding.path, line) in marks), None)
+        if spot is None:
+            spoken.append(finding)
+        else:
+            used.add(spot)
+            silent.append(finding)
+    for (path, line), mark in marks.items():
+        reason = mark.partition("//")[2].strip()
+        if (path, line) in used and not reason:
+            spoken.append(_about(path, line, "a suppression says why: //nolint:ghostkey // why"))
+        elif (path, line) not in used and is_whole:
+            spoken.append(_about(path, line, "nothing is found here any more: the suppression can go"))
+    return sorted(spoken, key=lambda finding: (finding.path, finding.line, finding.rule, finding.symbol)), silent
+
+
+def _about(path: str, line: int, message: str) -> Finding:
+    return Finding(SUPPRESSION, "A", path, line, "nolint", "", message, message, (Witness(path, line, message),))

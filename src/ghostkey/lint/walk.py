@@ -1,0 +1,357 @@
+"""The walk of one function: every statement once, with the branches around it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from ghostkey.lint.facts import (
+    Branch,
+    Branches,
+    Call,
+    Function,
+    Insert,
+    Local,
+    Made,
+    Place,
+    Range,
+    Release,
+    Reset,
+    Return,
+    Series,
+    Stored,
+)
+from ghostkey.lint.syntax import base_type, callee, field, line_of, named, place_of, specs, text
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+DEPTH = 400  # of nested syntax; what is deeper no person wrote
+INSERTING: Final = frozenset(
+    [
+        "Store",
+        "LoadOrStore",
+        "Set",
+        "Add",
+        "Insert",
+        "Put",
+        "Upsert",
+        "Swap",
+        "InsertOrUpdate",
+        "InsertAll",
+        "SetDefault",
+        "SetWithTTL",
+        "GetOrSet",
+        "GetOrCreate",
+    ]
+)
+RELEASING: Final = frozenset(
+    [
+        "Delete",
+        "LoadAndDelete",
+        "Remove",
+        "Evict",
+        "Pop",
+        "Clear",
+        "Forget",
+        "Drop",
+        "DeleteAll",
+        "Unset",
+        "CompareAndDelete",
+        "Reset",
+        "Purge",
+        "DeleteFunc",
+        "Flush",
+        "Del",
+        "Invalidate",
+        "RemoveAll",
+        "Cleanup",
+        "DeleteLabelValues",
+        "DeletePartialMatch",
+        "DeleteKey",
+        "PopAny",
+        "Prune",
+        "Take",
+        "GetAndDelete",
+        "UnsortedPop",
+        "DeleteIf",
+        "Unregister",
+    ]
+)
+LABELLED: Final = frozenset(
+    {"With", "WithLabelValues", "GetMetricWith", "GetMetricWithLabelValues", "MustCurryWith", "CurryWith"}
+)
+_PLACES = {"identifier", "selector_expression", "index_expression", "unary_expression"}
+
+
+class Walk:
+    """Collects the facts of a function's body. Locals that stand for a place are seen through (`m := s.f`)."""
+
+    def __init__(self, function: Function) -> None:
+        self._function = function
+        self._aliases: dict[str, Place] = {}
+        self._depth = 0
+
+    def visit(self, node: Node, branches: Branches) -> None:
+        """Takes in a node and what is in it."""
+        if self._depth >= DEPTH:
+            return
+        self._depth += 1
+        handler = _HANDLERS.get(node.type)
+        if handler is not None:
+            handler(self, node, branches)
+        else:
+            self._inside(node, branches)
+        self._depth -= 1
+
+    def _inside(self, node: Node, branches: Branches) -> None:
+        for child in node.named_children:
+            self.visit(child, branches)
+
+    def _if(self, node: Node, branches: Branches) -> None:
+        first, condition = field(node, "initializer"), field(node, "condition")
+        words = f"{text(first)}; {text(condition)}" if first else text(condition)
+        for part in (first, condition):
+            if part is not None:
+                self.visit(part, branches)
+        for name, kind in (("consequence", "if"), ("alternative", "else")):
+            part = field(node, name)
+            if part is not None:
+                self.visit(part, (*branches, Branch(kind, words)))
+
+    def _for(self, node: Node, branches: Branches) -> None:
+        words = "for"
+        for child in node.named_children:
+            if child.type == "range_clause":
+                over = field(child, "right")
+                words = f"range {text(over)}"
+                place = place_of(over, self._aliases)
+                variables = [text(name) for name in named(field(child, "left"))]
+                for position, name in enumerate(variables[:2]):
+                    if name != "_":
+                        self._function.ranges[name] = Range(text(over), place)
+                        self._aliases.pop(name, None)
+                    if position == 1 and name != "_" and place and place.fields and not place.root.startswith("()"):
+                        self._aliases[name] = Place(place.root, place.fields, (*place.keys, variables[0]))
+                if over is not None:
+                    self.visit(over, branches)
+            elif child.type == "for_clause":
+                self._inside(child, branches)
+        body = field(node, "body")
+        if body is not None:
+            self.visit(body, (*branches, Branch("for", words)))
+
+    def _case(self, node: Node, branches: Branches) -> None:
+        words = text(field(node, "value") or field(node, "type") or field(node, "communication"))
+        switched = field(node.parent, "value") if node.parent is not None else None
+        if switched is not None:
+            words = f"{text(switched)}=={words}"
+        self._inside(node, (*branches, Branch("case", words)))
+
+    def _literal(self, node: Node, branches: Branches) -> None:
+        body = field(node, "body")
+        if body is not None:
+            self.visit(body, (*branches, Branch("func", "")))
+
+    def _later(self, node: Node, branches: Branches) -> None:
+        self._inside(node, (*branches, Branch(node.type.partition("_")[0], "")))
+
+    def _return(self, node: Node, branches: Branches) -> None:
+        last = int(node.end_point[0]) + 1
+        self._function.returns.append(Return(line_of(node), last, text(node), branches))
+        for group in named(node):
+            for value in named(group) if group.type == "expression_list" else [group]:
+                if value.type == "identifier":
+                    self._function.returned.add(text(value))
+                self._made(value, "return", Place(""))
+        self._inside(node, branches)
+
+    def _assign(self, node: Node, branches: Branches) -> None:
+        left, right = named(field(node, "left")), named(field(node, "right"))
+        operator = text(field(node, "operator")) if node.type == "assignment_statement" else ":="
+        for position, target in enumerate(left):
+            value = right[position] if len(left) == len(right) else (right[0] if right else None)
+            if target.type == "index_expression":
+                self._assign_key(node, target, value, branches)
+            elif target.type == "selector_expression":
+                self._assign_field(node, target, value, branches)
+            elif target.type == "identifier":
+                self._assign_local(node, target, value if position == 0 or len(left) == len(right) else None, operator, branches)
+            elif target.type == "unary_expression" and text(target).startswith("*"):
+                whole = Place(text(target)[1:], ("*",))
+                self._function.resets.append(Reset(whole, text(value), line_of(node), branches, node.start_byte))
+            if target.type != "identifier":
+                self._inside(target, branches)
+        for value in right:
+            self.visit(value, branches)
+
+    def _assign_key(self, node: Node, target: Node, value: Node | None, branches: Branches) -> None:
+        place = place_of(target, self._aliases)
+        if place is None or not place.keys:
+            return
+        self._function.inserts.append(Insert(place, line_of(node), branches, text(value), "=", node.start_byte))
+        self._store(value, place)
+
+    def _assign_field(self, node: Node, target: Node, value: Node | None, branches: Branches) -> None:
+        place = place_of(target, self._aliases)
+        if place is not None:
+            self._function.resets.append(Reset(place, text(value), line_of(node), branches, node.start_byte))
+            self._store(value, place)
+
+    def _store(self, value: Node | None, place: Place) -> None:
+        if value is not None and value.type == "identifier":
+            self._function.stored.append(Stored(text(value), place))
+        self._made(value, "store", place)
+
+    def _assign_local(self, node: Node, target: Node, value: Node | None, operator: str, branches: Branches) -> None:
+        name = text(target)
+        if operator == "=":
+            self._function.resets.append(Reset(Place(name), text(value), line_of(node), branches, node.start_byte))
+        if value is None:
+            return
+        place = place_of(value, self._aliases) if value.type in {*_PLACES, "type_assertion_expression"} else None
+        if place and (place.fields or place.keys) and name not in {"err", "ok", "_"} and value.type != "unary_expression":
+            self._aliases[name] = place
+        elif operator == ":=":
+            self._aliases.pop(name, None)
+        if value.type == "call_expression":
+            self._function.locals[name] = Local("call", text(field(value, "function")).partition("[")[0], text(value))
+        else:
+            self._function.locals[name] = Local("expr", text(value))
+        self._made(value, "local", Place(name))
+
+    def _made(self, value: Node | None, goes: str, to: Place) -> None:
+        """Notes where a value goes that is made here."""
+        if value is None:
+            return
+        inside = named(value)[-1] if value.type == "unary_expression" and named(value) else value
+        if inside.type == "composite_literal":
+            self._note_made(base_type(text(field(inside, "type"))), goes, to, inside)
+        elif inside.type == "call_expression":
+            name = text(field(inside, "function")).partition("[")[0]
+            arguments = named(field(inside, "arguments"))
+            if name == "new" and arguments:
+                self._note_made(base_type(text(arguments[0])), goes, to, inside)
+            else:
+                self._note_made("()" + name, goes, to, inside)
+            if name == "append":
+                for argument in arguments[1:]:
+                    self._made(argument, goes, to)
+                    if argument.type == "identifier" and goes == "store":
+                        self._function.stored.append(Stored(text(argument), to))
+
+    def _note_made(self, type_name: str, goes: str, to: Place, node: Node) -> None:
+        self._function.made.append(Made(type_name, goes, to, line_of(node), node.start_byte))
+
+    def _composite(self, node: Node, branches: Branches) -> None:
+        type_name = base_type(text(field(node, "type")))
+        self._note_made(type_name, "any", Place(""), node)
+        for element in named(field(node, "body")):
+            value, name = element, ""
+            parts = named(element)
+            if element.type == "keyed_element" and len(parts) > 1:
+                name, value = text(parts[0]), parts[1]
+            if value.type == "literal_element" and named(value):
+                value = named(value)[0]
+            self._made(value, "in", Place(type_name, (name,)))
+            if value.type == "identifier":
+                self._function.stored.append(Stored(text(value), Place("{}" + type_name, (name,))))
+            self.visit(value, branches)
+
+    def _declare(self, node: Node, branches: Branches) -> None:
+        for spec in specs(node, "var_spec"):
+            kind, value = text(field(spec, "type")), field(spec, "value")
+            values = named(value)
+            for name in map(text, spec.children_by_field_name("name")):
+                if kind:
+                    self._function.locals[name] = Local("type", kind)
+                    if not kind.startswith(("*", "[", "map")):
+                        self._note_made(base_type(kind), "local", Place(name), spec)
+                if values:
+                    self._made(values[0], "local", Place(name))
+            if value is not None:
+                self.visit(value, branches)
+
+    def _count(self, node: Node, branches: Branches) -> None:
+        target = next(iter(named(node)), None)
+        place = place_of(target, self._aliases) if target is not None and target.type == "index_expression" else None
+        if place and place.keys and node.type == "inc_statement":
+            self._function.inserts.append(Insert(place, line_of(node), branches, "++", "++", node.start_byte))
+        self._inside(node, branches)
+
+    def _call(self, node: Node, branches: Branches) -> None:
+        function, arguments = field(node, "function"), named(field(node, "arguments"))
+        if function is None:
+            return
+        name = callee(node)
+        qualifier, receiver = "", None
+        if function.type == "selector_expression":
+            operand = field(function, "operand")
+            qualifier, receiver = text(operand, 80), place_of(operand, self._aliases)
+            self._method(node, name, receiver, arguments, branches)
+            if qualifier == "maps":
+                self._maps(node, name, arguments, branches)
+            if operand is not None and operand.type != "identifier":
+                self.visit(operand, branches)
+        elif function.type == "identifier":
+            self._builtin(node, name, arguments, branches)
+        else:
+            self.visit(function, branches)
+        places = tuple(place_of(one, self._aliases) if one.type in _PLACES else None for one in arguments)
+        texts = tuple(text(one, 80) for one in arguments)
+        self._function.calls.append(Call(name, qualifier, receiver, places, texts, line_of(node), branches, node.start_byte))
+        for argument in arguments:
+            self._made(argument, "arg", Place(name))
+            self.visit(argument, branches)
+
+    def _builtin(self, node: Node, name: str, arguments: list[Node], branches: Branches) -> None:
+        place = place_of(arguments[0], self._aliases) if arguments else None
+        if place is None:
+            return
+        key = text(arguments[1]) if name == "delete" and len(arguments) == 2 else "*"
+        if name in {"delete", "clear"}:
+            self._function.releases.append(Release(place, key, line_of(node), branches, name, node.start_byte))
+
+    def _method(self, node: Node, name: str, place: Place | None, arguments: list[Node], branches: Branches) -> None:
+        if place is None or place.root.startswith("()"):
+            return
+        line, at = line_of(node), node.start_byte
+        words = [text(argument) for argument in arguments]
+        if name in INSERTING and words:
+            keyed = Place(place.root, place.fields, (*place.keys, words[0]))
+            self._function.inserts.append(Insert(keyed, line, branches, words[1] if len(words) > 1 else "", name, at))
+        if name in RELEASING:
+            self._function.releases.append(Release(place, words[0] if words else "*", line, branches, name, at))
+        if name in LABELLED:
+            after = field(node.parent, "field") if node.parent is not None and node.parent.type == "selector_expression" else None
+            self._function.series.append(Series(place, tuple(words), line, text(after)))
+
+    def _maps(self, node: Node, name: str, arguments: list[Node], branches: Branches) -> None:
+        place = place_of(arguments[0], self._aliases) if arguments else None
+        if place is None:
+            return
+        if name == "DeleteFunc":
+            self._function.releases.append(Release(place, "*", line_of(node), branches, "maps.DeleteFunc", node.start_byte))
+        elif name == "Copy" and len(arguments) > 1:
+            keyed = Place(place.root, place.fields, (*place.keys, f"range {text(arguments[1])}"))
+            self._function.inserts.append(Insert(keyed, line_of(node), branches, "", "maps.Copy", node.start_byte))
+
+
+_HANDLERS = {
+    "if_statement": Walk._if,
+    "for_statement": Walk._for,
+    "expression_case": Walk._case,
+    "type_case": Walk._case,
+    "default_case": Walk._case,
+    "communication_case": Walk._case,
+    "func_literal": Walk._literal,
+    "defer_statement": Walk._later,
+    "go_statement": Walk._later,
+    "return_statement": Walk._return,
+    "assignment_statement": Walk._assign,
+    "short_var_declaration": Walk._assign,
+    "composite_literal": Walk._composite,
+    "var_declaration": Walk._declare,
+    "inc_statement": Walk._count,
+    "dec_statement": Walk._count,
+    "call_expression": Walk._call,
+}
