@@ -70,6 +70,15 @@ def test_the_same_leak_in_other_words_is_found(change) -> None:
     assert len(told) == 1
 
 
+def test_named_map_whose_method_deletes_is_silent() -> None:
+    text = RECONCILER.replace("map[string]time.Time", "records").replace(
+        ' // want "nothing deletes from it"', "\n\tr.seen.prune()"
+    )
+    named = '\ntype records map[string]time.Time\n\nfunc (s records) prune() {\n\tdelete(s, "a")\n}\n'
+    check(text + named)
+    assert found(text + named.replace("delete", "print"))
+
+
 def test_map_of_what_lives_as_long_as_a_call_is_silent() -> None:
     check(
         HEAD
@@ -219,6 +228,7 @@ def test_series_of_objects_without_a_delete() -> None:
     silent = GAUGE.replace(' // want "has a series for each namespace, name"', "")
     check(silent + "\nfunc forget(t *Tenant) {\n\tready.DeleteLabelValues(t.Namespace, t.Name)\n}\n")
     check(silent.replace('"namespace", "name"', '"method", "code"').replace("t.Namespace, t.Name", "method, code"))
+    check(silent.replace('[]string{"namespace", "name"}', "labels").replace("t.Namespace, t.Name", '"nodes"'))
 
 
 def test_counters_by_object_are_told_at_level_b() -> None:

@@ -100,6 +100,7 @@ class Module:
         self.series: dict[Symbol, list[tuple[Spot, Series]]] = collections.defaultdict(list)
         self._given: dict[str, dict[int, tuple[tuple[str, ...], Insert]]] = collections.defaultdict(dict)
         self._taken: dict[str, set[int]] = collections.defaultdict(set)
+        self._taken_from_itself: set[str] = set()  # methods of named maps that delete from the map itself
         # in order of their paths, so that the answer does not depend on how they were found
         for facts in sorted(files, key=lambda facts: facts.path):
             if not facts.path.endswith("_test.go"):
@@ -274,6 +275,12 @@ class Module:
             for symbol in self.symbols(spot, insert.place):
                 self.inserts[symbol].append(InsertAt(spot, insert))
         for release in function.releases:
+            if (
+                not release.place.fields
+                and release.place.root == function.receiver
+                and function.receiver_type in spot.package.types
+            ):
+                self._taken_from_itself.add(function.name)
             if not release.place.fields:
                 self._taken[function.name] |= {i for i, (name, _) in enumerate(function.params) if name == release.place.root}
             for symbol in self.symbols(spot, release.place):
@@ -337,6 +344,14 @@ class Module:
     def _link_releasing_helpers(self, spot: Spot) -> None:
         """A map that is handed to a function which deletes from its parameter."""
         for call in spot.function.calls:
+            if (
+                call.name in self._taken_from_itself
+                and call.receiver
+                and (call.receiver.fields or call.receiver.root in spot.package.variables)
+            ):
+                release = Release(call.receiver, "*", call.line, call.branches, call.name, call.at)
+                for symbol in self.symbols(spot, call.receiver):
+                    self.releases[symbol].append(ReleaseAt(spot, release))
             for position in self._taken.get(call.name, ()):
                 place = call.arguments[position] if position < len(call.arguments) else None
                 if place is None:

@@ -37,7 +37,7 @@ _OBJECT = re.compile(
 )
 _NO_OBJECT = re.compile(
     r"(?:controller|method|code|status|type|reason|result|operation|verb|resource_?type|phase|level|version|api|kind|error|action|"
-    r"webhook|handler|state)s?$",
+    r"webhook|handler|state|plugin|driver|family|source|protocol)s?$",
     re.IGNORECASE,
 )
 _VALUE = re.compile(
@@ -59,7 +59,9 @@ def _find(look: Look) -> Iterator[Finding]:
         found = _LABELS.search(declared)
         labels = [re.sub(r'^.*\.|["\s]', "", word) for word in found[1].split(",") if word.strip()] if found else None
         naming = [label for label in labels or () if _OBJECT.search(label) and not _NO_OBJECT.search(label)]
-        values = [value for _, series in told for value in series.labels if _VALUE.search(value)]
+        values = [
+            value for _, series in told for value in series.labels if not value.startswith(('"', "`")) and _VALUE.search(value)
+        ]
         if not told or (labels is not None and (not naming or {label.lower() for label in naming} <= {"name"})):
             continue
         if not values and not (naming and any(len(series.labels) == 1 for _, series in told)):
