@@ -1,0 +1,68 @@
+"""A map is deleted from in a method that nobody calls.
+
+*What it finds.* All deletes of a map that is held for long are in methods that no code of the tree calls, names as a value, or
+declares in an interface.
+
+*Why it matters.* The delete was written, and the call forgotten: the map grows.
+
+*When it is wrong.* Another module calls it. This is told with `--level B`.
+
+Bad:
+
+    func (c *Cache) Forget(name string) { // called by nobody
+        delete(c.objects, name)
+    }
+
+Good:
+
+    if apierrors.IsNotFound(err) {
+        c.Forget(req.Name)
+    }
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ghostkey.lint.findings import Finding, Look, Rule, Witness
+from ghostkey.lint.module import Module
+
+_CALLED_BY_OTHERS = re.compile(
+    r"(?i)^(?:reconcile|on[A-Z]|delete$|update$|create$|generic$|handle|sync|ServeHTTP|Close|Stop|run|start|main$|init$|\(package\)|.*ForTest)"
+)
+
+
+def _find(look: Look) -> Iterator[Finding]:
+    declared = {
+        name
+        for package in look.module.packages.values()
+        for facts in package.files
+        for names in facts.interfaces.values()
+        for name in names
+    }
+    for symbol, held in look.held.items():
+        functions = {id(one.spot.function): one for one in held.releases}
+        if not functions or any(_may_be_called(look.module, one.spot.function.name, declared) for one in functions.values()):
+            continue
+        first, dead = held.inserts[0], held.releases[0]
+        where = dead.spot.function.full_name
+        yield Finding(
+            "delete-never-called", "B", first.spot.file.path, first.insert.line, str(symbol), first.spot.function.full_name,
+            first.insert.place.keys[0], f"{symbol} is deleted from in {where} alone, which nobody calls",
+            (Witness(dead.spot.file.path, dead.release.line, f"{where} has no caller in this tree"),),
+        )  # fmt: skip
+
+
+def _may_be_called(module: Module, name: str, declared: set[str]) -> bool:
+    """Whether a function has a caller, is handed on as a value, or is called by a framework."""
+    if _CALLED_BY_OTHERS.match(name) or name in declared:
+        return True
+    if any(spot.function.name != name for spot, _ in module.callers.get(name, ())):
+        return True
+    return any(
+        name in {text.rpartition(".")[2] for text in call.texts} for spot in module.spots() for call in spot.function.calls
+    )
+
+
+RULE = Rule("B", "a delete that nobody calls", _find)

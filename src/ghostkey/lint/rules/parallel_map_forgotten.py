@@ -1,0 +1,83 @@
+"""Several maps of a struct get the same key, and where one of them is cleaned, another is forgotten.
+
+*What it finds.* Two maps of one struct that one function gives the same key. A function deletes from the first; the second has
+deletes too, and none there, nor in what it calls, nor in who calls it.
+
+*Why it matters.* On that path the second map keeps the key for ever.
+
+*When it is wrong.* The second map outlives the first on purpose. This is told with `--level B`.
+
+Bad:
+
+    func (c *Cache) Remove(name string) {
+        delete(c.objects, name) // and c.owners, which add() fills beside it?
+    }
+
+Good:
+
+    func (c *Cache) Remove(name string) {
+        delete(c.objects, name)
+        delete(c.owners, name)
+    }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ghostkey.lint.findings import Finding, Look, Rule, Witness
+from ghostkey.lint.held import Held
+from ghostkey.lint.module import Module, ReleaseAt
+
+CALLERS = 30
+
+
+def _find(look: Look) -> Iterator[Finding]:
+    for symbol, held in look.held.items():
+        if not symbol.owner or not held.releases:
+            continue
+        for other in look.held:
+            if other != symbol and (other.folder, other.owner) == (symbol.folder, symbol.owner):
+                missed = _missed(look.module, held, look.held[other])
+                if missed is not None:
+                    first = held.inserts[0]
+                    where = missed.spot.function.full_name
+                    yield Finding(
+                        "parallel-map-forgotten", "B", first.spot.file.path, first.insert.line, str(symbol),
+                        first.spot.function.full_name, f"{first.insert.place.keys[0]} beside {other.name}",
+                        f"{where} deletes from {other.name}, and not from {symbol.name}, which gets the same keys",
+                        (Witness(missed.spot.file.path, missed.release.line, f"{other.name} is cleaned here, {symbol.name} is not"),),
+                    )  # fmt: skip
+                    break
+
+
+def _missed(module: Module, held: Held, other: Held) -> ReleaseAt | None:
+    """Where keys of the other map are deleted, and those of this one are not; None where the two have no keys in common."""
+    together = any(
+        mine.spot.function is theirs.spot.function and mine.insert.place.keys[0] == theirs.insert.place.keys[0]
+        for mine in held.inserts
+        for theirs in other.inserts
+    )
+    if not together:
+        return None
+    cleaning = {id(one.spot.function) for one in held.releases}
+    names = {one.spot.function.name for one in held.releases}
+    for one in other.releases:
+        function = one.spot.function
+        if (
+            one.is_whole
+            or one.release.key == "*"
+            or id(function) in cleaning
+            or any(i.spot.function is function for i in held.inserts)
+        ):
+            continue
+        if any(call.name in names for call in function.calls):
+            continue
+        callers = module.callers.get(function.name, ())[:CALLERS]
+        if any(id(c.function) in cleaning or any(call.name in names for call in c.function.calls) for c, _ in callers):
+            continue
+        return one
+    return None
+
+
+RULE = Rule("B", "one of several maps with the same keys that is not cleaned", _find)
