@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft4Validator
 
+from ghostkey.lint.run import lint as lint_tree
 from ghostkey.lint.run import lint_files
 from tests.helpers import Program
 from tests.lint.test_rules import DATA_KEY, GAUGE, RECONCILER
@@ -165,3 +166,21 @@ def test_broken_and_hostile_files_are_counted_and_never_fatal() -> None:
                 case _:
                     raw[at:at] = raw[rng.randrange(len(raw)) :][: rng.randint(1, 60)]
         lint_files([("p/a.go", bytes(raw))], level="B")
+
+
+def test_facts_are_kept_by_content_and_damage_is_read_anew(tree: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    (cache / "another engine").mkdir(parents=True)
+    cold = lint_tree(tree, cache=cache)
+    entries = sorted(path for path in cache.rglob("*") if path.is_file())
+    assert len(entries) == 2
+    assert [path.name for path in cache.iterdir()] == [entries[0].parent.name]
+    assert lint_tree(tree, cache=cache) == cold
+    for entry, raw in zip(entries, (b"\xc1\x00", b""), strict=True):
+        entry.write_bytes(raw)
+    assert lint_tree(tree, cache=cache) == cold
+    moved = tree / "pkg/z"
+    (tree / "pkg/a").rename(moved)
+    assert {finding.path for finding in lint_tree(tree, cache=cache).findings} == {"pkg/z/a.go", "pkg/b/metrics.go"}
+    (tmp_path / "file").write_text("")
+    assert len(lint_tree(tree, cache=tmp_path / "file").findings) == 2

@@ -52,6 +52,7 @@ def command(
     import dataclasses
 
     from ghostkey.lint.baseline import read_baseline, written_baseline
+    from ghostkey.lint.cache import default_folder
     from ghostkey.lint.rules import all_rules, page
     from ghostkey.lint.run import lint
     from ghostkey.model.errors import UsageError
@@ -70,7 +71,7 @@ def command(
         return
     root = Path(path.removesuffix("...").rstrip("/") or ("/" if path.startswith("/") else "."))
     known = read_baseline(baseline) if baseline else frozenset()
-    linted = lint(root, revision=revision or "", since=since or "", level=level, rules=rules)
+    linted = lint(root, revision=revision or "", since=since or "", level=level, rules=rules, cache=default_folder())
     if write_baseline:
         write_baseline.write_text(written_baseline(linted.findings))
         click.echo(f"{len(linted.findings)} findings are known from now on: {write_baseline}", err=True)

@@ -23,9 +23,9 @@ def facts_of(go: Parser, source: bytes, path: str) -> FileFacts:
     """What a file says. Never fails: what does not parse is left out, and `has_errors` says so."""
     tree = parse(go, source)
     facts = FileFacts(path, is_generated=bool(_GENERATED.search(source[:_HEAD])), has_errors=tree.root_node.has_error)
-    lines = source.decode(errors="replace").split("\n")
-    facts.lines, facts.source = len(lines), tuple(lines)
-    for number, line in enumerate(lines, 1):
+    facts.source = lines_of(source)
+    facts.lines = len(facts.source)
+    for number, line in enumerate(facts.source, 1):
         if "ghostkey" in line and (found := _MARK.search(line)):
             facts.marks[number] = found[1].strip()
     for node in tree.root_node.named_children:
@@ -33,6 +33,11 @@ def facts_of(go: Parser, source: bytes, path: str) -> FileFacts:
         if read is not None:
             read(facts, node)
     return facts
+
+
+def lines_of(source: bytes) -> tuple[str, ...]:
+    """A file's lines, as they are shown."""
+    return tuple(source.decode(errors="replace").split("\n"))
 
 
 def _package(facts: FileFacts, node: Node) -> None:

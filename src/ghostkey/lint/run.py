@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ghostkey.lint.declarations import facts_of
+from ghostkey.lint.cache import FactsCache
 from ghostkey.lint.facts import FileFacts
 from ghostkey.lint.findings import Finding, Look, Witness
 from ghostkey.lint.held import held_maps
@@ -35,31 +35,34 @@ class Linted:
     sources: dict[str, tuple[str, ...]]
 
 
-def lint(root: Path, *, revision: str = "", since: str = "", level: str = "A", rules: Collection[str] = ()) -> Linted:
+def lint(
+    root: Path, *, revision: str = "", since: str = "", level: str = "A", rules: Collection[str] = (), cache: Path | None = None
+) -> Linted:
     """Lints a folder, or a revision of it; with `since`, only what was not there at that revision.
 
-    Findings are the same on every run, in whatever order files are found. Raises UsageError for a rule, folder or revision that
+    `cache` is a folder for the facts of files; `cache.default_folder()` is the command's. Findings are the same on every run, in whatever order files are found. Raises UsageError for a rule, folder or revision that
     is not there, or where the extra `source` is not installed.
     """
     for name in rules:
         if name not in all_rules():
             raise UsageError(f"no rule is named {name!r}", f"known: {', '.join(all_rules())}")
-    now = _lint(files_of_revision(root, revision) if revision else files_of_folder(root), level, rules)
+    kept = FactsCache(cache)
+    now = _lint(files_of_revision(root, revision) if revision else files_of_folder(root), level, rules, kept)
     if not since:
         return now
-    before = {finding.fingerprint for finding in _lint(files_of_revision(root, since), level, rules).findings}
+    before = {finding.fingerprint for finding in _lint(files_of_revision(root, since), level, rules, kept).findings}
     return dataclasses.replace(now, findings=[finding for finding in now.findings if finding.fingerprint not in before])
 
 
 def lint_files(files: Iterable[tuple[str, bytes]], *, level: str = "A", rules: Collection[str] = ()) -> Linted:
     """The same of files at hand: path and content."""
-    return _lint(files, level, rules)
+    return _lint(files, level, rules, FactsCache(None))
 
 
-def _lint(files: Iterable[tuple[str, bytes]], level: str, rules: Collection[str]) -> Linted:
+def _lint(files: Iterable[tuple[str, bytes]], level: str, rules: Collection[str], cache: FactsCache) -> Linted:
     go = parser()
     # tests are read by rules about tests alone, and there is none
-    facts = [facts_of(go, source, path) for path, source in files if not path.endswith("_test.go")]
+    facts = [cache.facts_of(go, source, path) for path, source in files if not path.endswith("_test.go")]
     module = Module(facts)
     lifetimes = Lifetimes(module)
     look = Look(module, held_maps(module, lifetimes), lifetimes)
