@@ -374,3 +374,30 @@ def test_delete_that_nobody_calls() -> None:
     silent = text.replace(' // want "forgetTenant alone, which nobody calls"', "")
     check(silent.replace("\tdefer r.mu", "\tr.forgetTenant(req.Name)\n\tdefer r.mu"), level="B")
     check(silent.replace("\tdefer r.mu", "\tonGone(r.forgetTenant)\n\tdefer r.mu"), level="B")
+
+
+def test_outer_key_that_stays_on_one_path_is_told_at_level_b() -> None:
+    text = (
+        HEAD
+        + """
+type Cache struct {
+\tby map[string]map[string]int
+}
+
+var cache = &Cache{}
+
+func (c *Cache) SyncOne(ns, name string) {
+\tc.by[ns][name] = 1 // want "is deleted elsewhere alone"
+}
+
+func (c *Cache) Forget(ns, name string) {
+\tdelete(c.by[ns], name)
+}
+
+func (c *Cache) DropNamespace(ns string) {
+\tdelete(c.by, ns)
+}
+"""
+    )
+    assert not found(text)
+    check(text, level="B", rule="nested-map-left-empty")
