@@ -60,6 +60,8 @@ class Documents:
         self._more_gaps = self._bad = 0
         self._sheet = Sheet("", (), spot_of(""))
         self._content: Bytes = b""
+        self._template_of: Bytes | None = None
+        self._has_actions = False
         self._sheets = 0
 
     def note(self, what: str, why: str) -> None:
@@ -79,7 +81,14 @@ class Documents:
         self._bad += 1
         if where.endswith("custom-resources-errors.json") and isinstance(document, dict):
             self.refused |= {name.partition("/")[0] for name in map(str, document)}
-        self.passed_over.add(where, document, what, why, is_template=is_template(self._content))
+        self.passed_over.add(where, document, what, why, is_template=self._is_template)
+
+    @property
+    def _is_template(self) -> bool:
+        """Whether the file at hand is a template; looked for once, however many of its pieces are no objects."""
+        if self._template_of is not self._content:
+            self._template_of, self._has_actions = self._content, is_template(self._content)
+        return self._has_actions
 
     def _check_worth(self) -> None:
         # whoever takes an object may find that it is none, and says so only then
@@ -219,7 +228,7 @@ class Documents:
     def _unreadable(self, where: str, what: str, error: UnreadableError) -> None:
         """What does not decode is a gap, unless it came with a folder and nothing in the file says that it is for Kubernetes."""
         line = f" at line {error.line}" if error.line else ""
-        is_ours = b"apiVersion" in self._content and not is_template(self._content)
+        is_ours = b"apiVersion" in self._content and not self._is_template
         is_named = any(where == str(path) for path in self._paths) or where == "standard input"
         if is_ours or is_named or isinstance(error, TooMuchError):
             self.note(what, f"{error}{line}")
