@@ -57,6 +57,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all", action="store_true", help="Run the long proofs at full length.")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves what is marked `whole` to `--all`: more of what a slice of it shows in every run."""
+    if not config.getoption("--all"):
+        whole = [item for item in items if item.get_closest_marker("whole")]
+        config.hook.pytest_deselected(items=whole)
+        items[:] = [item for item in items if item not in set(whole)]
+
+
 @pytest.fixture
 def scale(request: pytest.FixtureRequest) -> int:
     """1 for the slice that every run takes, more for the whole proof."""

@@ -11,7 +11,7 @@ import pytest
 from ghostkey.testing import ControlPlane
 from tests.helpers import HANG_SECONDS, Program, make_map, read_data
 
-KILLS = 100  # of each of the two
+KILLS, SLICE = 100, 30  # of each of the two; of a run that is no whole proof
 DATA = {**{f"old-{n}": f"value {n}" for n in range(40)}, "keep": "1"}
 LEFT = {"keep": "1"}
 TRIM = ("trim", "cm/registry", "--match", "old-.*", "--max-percent", "100", "--apply", "-n")
@@ -44,13 +44,16 @@ class Killer:
         process.communicate()
 
 
-def test_killed_trim_leaves_all_or_nothing_and_undo_restores(control_plane: ControlPlane, namespace: str, tmp_path: Path) -> None:
+def test_killed_trim_leaves_all_or_nothing_and_undo_restores(
+    control_plane: ControlPlane, namespace: str, tmp_path: Path, scale: int
+) -> None:
+    kills = KILLS if scale > 1 else SLICE
     program = Program(tmp_path / "state", control_plane.kubeconfig)
     make_map(control_plane, namespace, "registry", DATA)
     killer = Killer(program, *TRIM, namespace)
     assert program("undo").code == 0
     seen = {"all": 0, "nothing": 0}
-    for seed in range(KILLS):
+    for seed in range(kills):
         receipts = set(program.state.glob("receipts/*.receipt"))
         killer.kill(seed)
         now = read_data(control_plane, namespace, "registry")
@@ -68,13 +71,14 @@ def test_killed_trim_leaves_all_or_nothing_and_undo_restores(control_plane: Cont
             assert program(*TRIM, namespace).code == 0
             assert program("undo").code == 0
             assert read_data(control_plane, namespace, "registry") == DATA
-    assert killer.running > KILLS // 2
+    assert killer.running > kills // 2
     assert min(seen.values()) > 0, f"no kill fell on either side of the write: {seen}"
 
 
 def test_killed_undo_leaves_all_or_nothing_and_undo_again_restores(
-    control_plane: ControlPlane, namespace: str, tmp_path: Path
+    control_plane: ControlPlane, namespace: str, tmp_path: Path, scale: int
 ) -> None:
+    kills = KILLS if scale > 1 else SLICE
     program = Program(tmp_path / "state", control_plane.kubeconfig)
     make_map(control_plane, namespace, "registry", DATA)
     assert program(*TRIM, namespace).code == 0
@@ -82,7 +86,7 @@ def test_killed_undo_leaves_all_or_nothing_and_undo_again_restores(
     killer = Killer(program, "undo", receipt.stem)
     path = f"/api/v1/namespaces/{namespace}/configmaps/registry"
     gone = {"data": {key: None for key in DATA if key != "keep"}}
-    for seed in range(KILLS):
+    for seed in range(kills):
         control_plane.request("PATCH", path, gone, "application/merge-patch+json")
         killer.kill(seed)
         now = read_data(control_plane, namespace, "registry")
@@ -90,7 +94,7 @@ def test_killed_undo_leaves_all_or_nothing_and_undo_again_restores(
         if now == LEFT or seed % 10 == 0:
             assert program("undo", receipt.stem).code == 0
         assert read_data(control_plane, namespace, "registry") == DATA
-    assert killer.running > KILLS // 2
+    assert killer.running > kills // 2
 
 
 @pytest.mark.timeout(3000)

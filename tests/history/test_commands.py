@@ -167,6 +167,7 @@ def test_what_the_cluster_remembers_ends_the_story(
     assert (missing.code, "not found" in missing.err) == (2, True)
 
 
+@pytest.mark.whole
 def test_a_fleets_store_is_read_by_spark_where_it_lies(files_program: Program, leaked: Path, tmp_path: Path) -> None:
     store = tmp_path / "store"
     files_program("history", "import", "--store", str(store), str(leaked / "audit.log"))
