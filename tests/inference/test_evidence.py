@@ -50,7 +50,7 @@ LEVELS: dict[str, list[tuple[dict[str, Any], str | None]]] = {
         ({"maps": (a_map(labels={"app.kubernetes.io/managed-by": "Helm"}),)}, "declared"),
         ({"maps": (a_map(owner_kinds=("ExternalSecret",)),)}, "copied"),
     ],
-    "reader": [({}, "nobody"), ({"is_mounted": True}, "mounted"), ({"is_named": True}, "named")],
+    "reader": [({}, None), ({"is_mounted": True}, "mounted"), ({"is_named": True}, "named")],
     "writers": [
         ({}, None),
         ({"maps": (a_map(writers=("tenant-operator",)),)}, "controller"),

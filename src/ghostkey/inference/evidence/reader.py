@@ -12,8 +12,4 @@ def look(case: Case) -> Seen | None:
     """Whether Pods take one of the maps as a whole, or a custom resource names it."""
     if case.is_mounted:
         return Seen("mounted", "a Pod takes the map as a whole")
-    return (
-        Seen("named", "a custom resource names the map")
-        if case.is_named
-        else Seen("nobody", "neither a Pod nor a custom resource is seen to take the map")
-    )
+    return Seen("named", "a custom resource names the map") if case.is_named else None
