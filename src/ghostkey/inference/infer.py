@@ -110,8 +110,8 @@ class _Inference:
                 continue
             result = MapResult(seen, candidates=[match.template for match in member.matches])
             matched = {match.template: match for match in member.matches}
-            # the surest first
-            for template, belief in sorted(beliefs.items(), key=lambda item: -item[1].bits):
+            # the firmest first, and the surest of these: what they have lost is not brought back by a piece of a key
+            for template, belief in sorted(beliefs.items(), key=lambda item: (-item[0].firmness, -item[1].bits)):
                 self._lost.add(result, matched[template], belief, family, borrowed=False)
             for template, belief in shared.items():
                 if template not in beliefs:
