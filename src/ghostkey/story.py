@@ -20,15 +20,15 @@ from ghostkey.kube.sizes import OBJECT_LIMIT, VALUES_LIMIT
 from ghostkey.model.events import Coverage, KeysSeen, Shape, SubjectsSeen
 from ghostkey.model.history import rfc3339
 from ghostkey.model.refs import CONFIG_MAPS, SECRETS, Kind, ObjectRef
-from ghostkey.sources._open import open_source, sort_of
-from ghostkey.sources._states import KeyedHash
+from ghostkey.sources.history.open import open_source, sort_of
+from ghostkey.sources.history.states import KeyedHash
 from ghostkey.store.engines import Engine
 from ghostkey.store.history import SCHEMA_VERSION, History, Imported, content_id
 from ghostkey.store.scratch import scratch_directory
 from ghostkey.store.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from ghostkey.sources.audit_log import AuditLog
+    from ghostkey.sources.history.audit.log import AuditLog
 
 _EVENTS = ("key_events", "subject_events")
 DAY = 86_400_000_000  # microseconds

@@ -21,11 +21,11 @@ from hypothesis import strategies as st
 
 from ghostkey.model.errors import SourceDamaged
 from ghostkey.model.history import Covered, HistoryEvent, KeyEvent, SubjectEvent
-from ghostkey.sources._etcd import DamagedValueError, Reader, _LargeMap, decode, entries, fields
-from ghostkey.sources._states import KeyedHash
-from ghostkey.sources.audit_log import AuditLog, _differing, _predicted
-from ghostkey.sources.etcd_snapshot import EtcdSnapshot
-from ghostkey.sources.etcd_wal import EtcdWal
+from ghostkey.sources.history.audit.log import AuditLog, _differing, _predicted
+from ghostkey.sources.history.etcd.revisions import DamagedValueError, Reader, _LargeMap, decode, entries, fields
+from ghostkey.sources.history.etcd.snapshot import EtcdSnapshot
+from ghostkey.sources.history.etcd.wal import EtcdWal
+from ghostkey.sources.history.states import KeyedHash
 from ghostkey.testing import ControlPlane
 from tests.helpers import make_map, make_tenant, make_tenants_kind, merge
 

@@ -21,12 +21,12 @@ from ghostkey.kube.client import ApiClient
 from ghostkey.kube.config import load_config
 from ghostkey.model.history import Covered, HistoryEvent, KeyEvent, SubjectEvent
 from ghostkey.model.refs import CONFIG_MAPS, SECRETS
-from ghostkey.sources import _audit_files
-from ghostkey.sources._states import KeyedHash
-from ghostkey.sources.audit_log import AuditLog
-from ghostkey.sources.etcd_snapshot import EtcdSnapshot
-from ghostkey.sources.etcd_wal import EtcdWal
-from ghostkey.sources.recorder import Recorder
+from ghostkey.sources.history.audit import files as _audit_files
+from ghostkey.sources.history.audit.log import AuditLog
+from ghostkey.sources.history.etcd.snapshot import EtcdSnapshot
+from ghostkey.sources.history.etcd.wal import EtcdWal
+from ghostkey.sources.history.recorder import Recorder
+from ghostkey.sources.history.states import KeyedHash
 from ghostkey.store.history import TABLES, History
 from ghostkey.testing import ControlPlane
 from tests.helpers import make_tenants_kind

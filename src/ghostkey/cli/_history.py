@@ -100,8 +100,8 @@ def _import_live(history: History, holder: tuple[str, str, str], where: Where, p
 
     from ghostkey import story
     from ghostkey.model.refs import CONFIG_MAPS, SECRETS
-    from ghostkey.sources._states import KeyedHash
-    from ghostkey.sources.managed_fields import ManagedFields
+    from ghostkey.sources.history.managed_fields import ManagedFields
+    from ghostkey.sources.history.states import KeyedHash
     from ghostkey.store.engines import DuckEngine
 
     kind, namespace, name = holder

@@ -25,8 +25,8 @@ from typing import NamedTuple
 
 from ghostkey.model.errors import SourceDamaged
 from ghostkey.model.history import Covered, HistoryEvent
-from ghostkey.sources._etcd import NOTHING, DamagedValueError, Reader, fields, last_fields
-from ghostkey.sources._states import KeyedHash
+from ghostkey.sources.history.etcd.revisions import NOTHING, DamagedValueError, Reader, fields, last_fields
+from ghostkey.sources.history.states import KeyedHash
 
 ORIGIN = "etcd-wal"
 METADATA, ENTRY, STATE, CRC, SNAPSHOT = 1, 2, 3, 4, 5

@@ -26,9 +26,9 @@ from typing import Any
 from ghostkey.model.errors import SourceDamaged, place_of
 from ghostkey.model.history import DELETED, SEEN, Covered, HistoryEvent, SubjectEvent, Writer
 from ghostkey.model.refs import Kind
-from ghostkey.sources._common import entries_at, paths_for, revision_of
-from ghostkey.sources._states import KeyedHash, MapStates, decoded
 from ghostkey.sources._written import kind_of_manifest
+from ghostkey.sources.history.common import entries_at, paths_for, revision_of
+from ghostkey.sources.history.states import KeyedHash, MapStates, decoded
 from ghostkey.sources.live_cluster import Scope
 from ghostkey.sources.manifests import Manifests
 from ghostkey.store.scratch import scratch_directory

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ghostkey.model.errors import NoSuchPath, SourceDamaged
-from ghostkey.sources._audit_event import received
+from ghostkey.sources.history.audit.event import received
 
 BLOCK_BYTES = 1 << 20
 LINE_BYTES = 64 << 20  # an object is at most 1.5 MiB, and stands in an event twice, escaped

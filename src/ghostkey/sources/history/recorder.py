@@ -30,8 +30,8 @@ from ghostkey.kube.objects import ListMetadata, decode_raw_list
 from ghostkey.model.errors import AccessDenied, ApiFailed, GhostkeyError, NotAsked, place_of
 from ghostkey.model.history import CREATED, DELETED, DELETING, SEEN, Covered, HistoryEvent, SubjectEvent, Writer, microseconds
 from ghostkey.model.refs import Kind
-from ghostkey.sources._common import entries_at, paths_for, revision_of
-from ghostkey.sources._states import KeyedHash, MapStates, content_of_object
+from ghostkey.sources.history.common import entries_at, paths_for, revision_of
+from ghostkey.sources.history.states import KeyedHash, MapStates, content_of_object
 
 ORIGIN = "watch"
 WATCH_SECONDS = 240.0

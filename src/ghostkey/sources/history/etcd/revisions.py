@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from ghostkey.foreign import UnreadableError, decode_json
 from ghostkey.model.errors import place_of
 from ghostkey.model.history import CREATED, DELETED, DELETING, SEEN, Covered, HistoryEvent, SubjectEvent, Writer, microseconds
-from ghostkey.sources._common import common_beginning, common_end, entries_at, paths_for
-from ghostkey.sources._states import KeyedHash, MapStates, content_of_object
+from ghostkey.sources.history.common import common_beginning, common_end, entries_at, paths_for
+from ghostkey.sources.history.states import KeyedHash, MapStates, content_of_object
 
 PROTOBUF = b"k8s\x00"
 ENCRYPTED = b"k8s:enc:"

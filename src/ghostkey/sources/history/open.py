@@ -9,7 +9,7 @@ from typing import Protocol
 
 from ghostkey.model.errors import NoSuchPath, SourceDamaged, UsageError
 from ghostkey.model.history import HistoryEvent
-from ghostkey.sources._states import KeyedHash
+from ghostkey.sources.history.states import KeyedHash
 
 SORTS = ("audit", "snapshot", "wal", "dumps")
 BBOLT_MAGIC = b"\xed\xda\x0c\xed"
@@ -38,7 +38,7 @@ def sort_of(path: Path) -> str:
             return "dumps"
         if any(path.glob("*.wal")) or (path / "wal").is_dir() or (path / "member" / "wal").is_dir():
             return "wal"
-        from ghostkey.sources.dated_dumps import dated_name
+        from ghostkey.sources.history.dated_dumps import dated_name
 
         files = [file for file in sorted(path.iterdir()) if not file.name.startswith(".")]
         if any(file.is_file() and _AUDIT in _head(file) for file in files[:16]):
@@ -82,21 +82,21 @@ def open_source(
     """The source of these paths, all of one sort; only audit logs come as several."""
     paths = list(paths)
     if sort == "audit":
-        from ghostkey.sources.audit_log import AuditLog
+        from ghostkey.sources.history.audit.log import AuditLog
 
         return AuditLog(paths, digest, fields, progress)
     if len(paths) != 1:
         raise UsageError(f"{len(paths)} paths of the sort {sort}", "give one at a time")
     if sort == "snapshot":
-        from ghostkey.sources.etcd_snapshot import EtcdSnapshot
+        from ghostkey.sources.history.etcd.snapshot import EtcdSnapshot
 
         return EtcdSnapshot(paths[0], digest, fields, carve=carve, progress=progress)
     if sort == "wal":
-        from ghostkey.sources.etcd_wal import EtcdWal
+        from ghostkey.sources.history.etcd.wal import EtcdWal
 
         return EtcdWal(paths[0], digest, fields, progress)
     if sort == "dumps":
-        from ghostkey.sources.dated_dumps import DatedDumps
+        from ghostkey.sources.history.dated_dumps import DatedDumps
 
         return DatedDumps(paths[0], digest, fields, progress)
     raise UsageError(f"no source is of the sort {sort!r}", f"use one of {', '.join(SORTS)}")

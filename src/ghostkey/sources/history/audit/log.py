@@ -41,7 +41,8 @@ from ghostkey.model.history import (
     Writer,
     microseconds,
 )
-from ghostkey.sources._audit_event import (
+from ghostkey.sources._values import look, may_hold_maps
+from ghostkey.sources.history.audit.event import (
     RECEIVED,
     UNREADABLE,
     Event,
@@ -57,14 +58,13 @@ from ghostkey.sources._audit_event import (
     patched_by,
     received,
 )
-from ghostkey.sources._audit_files import Piece, divided, in_order, lines
-from ghostkey.sources._common import REVISION_DIGITS, common_beginning, common_end, entries_at, paths_for, revision_of
-from ghostkey.sources._states import Facts, KeyedHash, MapStates, is_nested
-from ghostkey.sources._values import look, may_hold_maps
+from ghostkey.sources.history.audit.files import Piece, divided, in_order, lines
+from ghostkey.sources.history.common import REVISION_DIGITS, common_beginning, common_end, entries_at, paths_for, revision_of
+from ghostkey.sources.history.states import Facts, KeyedHash, MapStates, is_nested
 from ghostkey.store.history import Parts
 
 if TYPE_CHECKING:
-    from ghostkey.sources._audit_share import Handover
+    from ghostkey.sources.history.audit.shares import Handover
 
 ORIGIN = "audit"
 HEAD_BYTES = 4_000  # from the beginning to the end of objectRef: user, groups and agent lie between
@@ -166,7 +166,7 @@ class AuditLog:
         """
         shares = divided(in_order(self._paths), 1 if parts is None or self._fields else processes)
         if len(shares) > 1 and parts is not None:
-            from ghostkey.sources._audit_share import read_shared
+            from ghostkey.sources.history.audit.shares import read_shared
 
             yield from read_shared(self, shares, self._digest, parts)
         else:

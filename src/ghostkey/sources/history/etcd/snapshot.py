@@ -22,8 +22,8 @@ from pathlib import Path
 
 from ghostkey.model.errors import SourceDamaged
 from ghostkey.model.history import Covered, HistoryEvent
-from ghostkey.sources._etcd import NOTHING, DamagedValueError, Reader, last_fields
-from ghostkey.sources._states import KeyedHash
+from ghostkey.sources.history.etcd.revisions import NOTHING, DamagedValueError, Reader, last_fields
+from ghostkey.sources.history.states import KeyedHash
 
 ORIGIN = "etcd-snapshot"
 MAGIC = 0xED0CDAED

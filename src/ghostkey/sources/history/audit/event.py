@@ -8,7 +8,7 @@ import msgspec
 
 from ghostkey.foreign import UnreadableError, decode_json
 from ghostkey.model.history import microseconds
-from ghostkey.sources._states import decoded
+from ghostkey.sources.history.states import decoded
 
 RECEIVED = b',"requestReceivedTimestamp":"'
 

@@ -19,9 +19,9 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 
 from ghostkey.model.history import HistoryEvent, KeyEvent, Writer
-from ghostkey.sources._audit_files import Piece
-from ghostkey.sources._states import KeyedHash, Place, States
-from ghostkey.sources.audit_log import AuditLog, Head, Holder, UndecidedError
+from ghostkey.sources.history.audit.files import Piece
+from ghostkey.sources.history.audit.log import AuditLog, Head, Holder, UndecidedError
+from ghostkey.sources.history.states import KeyedHash, Place, States
 from ghostkey.store.history import Parts
 
 PR_SET_PDEATHSIG = 1  # Source: Linux prctl(2)
