@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 
 from ghostkey.model.errors import SourceDamaged
 from ghostkey.model.history import Covered, HistoryEvent, KeyEvent, SubjectEvent
-from ghostkey.sources.history.audit.log import AuditLog, _differing, _predicted
+from ghostkey.sources.history.audit.cut import _differing, _predicted
+from ghostkey.sources.history.audit.log import AuditLog
 from ghostkey.sources.history.etcd.revisions import DamagedValueError, Reader, _LargeMap, decode, entries, fields
 from ghostkey.sources.history.etcd.snapshot import EtcdSnapshot
 from ghostkey.sources.history.etcd.wal import EtcdWal

@@ -15,6 +15,7 @@ from ghostkey.sources import _values
 Facts = tuple[int, int, str]  # hash, bytes, shape
 Place = tuple[str, str]  # field and path
 States = dict[Place, dict[str, Facts]]
+Holder = tuple[str, str, str]  # kind, namespace, name
 KEYS_KEPT = 500_000  # of maps whose last state is remembered: about 100 MB; an empty map counts as one
 FIELDS = ("data", "binaryData")
 NO_FACTS: Facts = (0, -1, "")  # of a key that is gone
@@ -49,6 +50,7 @@ class MapStates:
         self.is_recovered = False  # marks events from now on: what they are told from was freed already
         self._kept = 0
         self.forgotten = 0
+        self._partial: set[Holder] = set()  # maps of which only some keys are known
 
     def keys(self, holder: tuple[str, str, str], field: str) -> Mapping[str, Facts]:
         """The keys of one field as last known."""
@@ -62,9 +64,13 @@ class MapStates:
         """Every state that is remembered."""
         return dict(self._states)
 
-    def adopt(self, holder: tuple[str, str, str], state: States) -> None:
+    def adopt(self, holder: tuple[str, str, str], state: States, *, is_whole: bool = True) -> None:
         """Takes a state that somebody else followed."""
         self._keep(holder, state)
+        if is_whole:
+            self._partial.discard(holder)
+        else:
+            self._partial.add(holder)
 
     def state(self, holder: tuple[str, str, str]) -> States | None:
         """The state of a map; `patch` changes it in place."""
@@ -78,9 +84,19 @@ class MapStates:
         """Whether the map has a state from which a change can be told."""
         return holder in self._states
 
+    def is_whole(self, holder: Holder) -> bool:
+        """Whether all keys of the map are known, rather than those that were written since it was seen first."""
+        return holder in self._states and holder not in self._partial
+
+    def blur(self, holder: Holder) -> None:
+        """Says that keys of the map may have gone in a way that was not shown, and the others stayed."""
+        if holder in self._states:
+            self._partial.add(holder)
+
     def forget(self, holder: tuple[str, str, str]) -> None:
         """Says that the map changed in a way that was not shown."""
         self._kept -= _size(self._states.pop(holder, None))
+        self._partial.discard(holder)
 
     def changes(
         self,
@@ -94,7 +110,7 @@ class MapStates:
     ) -> Iterator[KeyEvent]:
         """KeyEvents that lead from the last state to this whole one: field → key → value.
 
-        The first state of a map that was not just created is only `seen`.
+        The first whole state of a map that was not just created is only `seen`.
         """
         before = self._states.get(holder)
         after: States = {}
@@ -102,9 +118,10 @@ class MapStates:
             values = content.get(field)
             if values:
                 self._add(holder[0], after, field, values, before)
-        op = SET if is_new or before is not None else SEEN
+        op = SET if is_new or self.is_whole(holder) else SEEN
         yield from self._diff(holder, before or {}, after, op, at, revision, writer)
         self._keep(holder, after)
+        self._partial.discard(holder)
 
     def patch(
         self,
@@ -123,6 +140,7 @@ class MapStates:
         if state is None:
             state = {}
             self._keep(holder, state)
+            self._partial.add(holder)
         top = state.get((field, ""))
         if top is None:
             top = state[field, ""] = {}
@@ -175,6 +193,10 @@ class MapStates:
             return f"doubled:{shape.doubled}", document
         return shape.name.partition(":")[0] if is_secret else shape.name, document
 
+    def facts(self, raw: bytes, *, is_secret: bool) -> Facts:
+        """Hash, bytes and shape of a value."""
+        return self._digest(raw), len(raw), self._shape(raw, is_secret=is_secret)[0]
+
     def _patch_documents(
         self,
         holder: tuple[str, str, str],
@@ -209,6 +231,7 @@ class MapStates:
         if before:
             yield from self._diff(holder, before, {}, SET, at, revision, writer)
         self._keep(holder, {})
+        self._partial.discard(holder)
 
     def field_entries(
         self,
@@ -316,7 +339,9 @@ class MapStates:
         self._states[holder] = state
         self._states.move_to_end(holder)
         while self._kept > KEYS_KEPT and len(self._states) > 1:
-            self._kept -= _size(self._states.popitem(last=False)[1])
+            other, oldest = self._states.popitem(last=False)
+            self._kept -= _size(oldest)
+            self._partial.discard(other)
             self.forgotten += 1
 
 

@@ -13,14 +13,18 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
+from typing import Protocol
 
 from ghostkey.model.history import HistoryEvent, KeyEvent, Writer
-from ghostkey.sources.history.audit.files import Piece
-from ghostkey.sources.history.audit.log import AuditLog, Head, Holder, UndecidedError
+from ghostkey.sources.history.audit.blind import Blind
+from ghostkey.sources.history.audit.cut import Head, LineReader, UndecidedError
+from ghostkey.sources.history.audit.envelopes import is_worth
+from ghostkey.sources.history.audit.files import Piece, events
+from ghostkey.sources.history.audit.reader import Holder
 from ghostkey.sources.history.states import KeyedHash, Place, States
 from ghostkey.store.history import Parts
 
@@ -47,20 +51,38 @@ class Handover:
     held: list[HeldLine | Deletion] = field(default_factory=list)
     nested: dict[Holder, set[Place]] = field(default_factory=dict)
     states: dict[Holder, States] = field(default_factory=dict)
+    partial: set[Holder] = field(default_factory=set)
+    revisions: dict[Holder, int] = field(default_factory=dict)
     applied: dict[tuple[str, str, str, str], set[tuple[str, str]]] = field(default_factory=dict)
-    gaps: dict[tuple[str, str, str], list[int | None]] = field(default_factory=dict)
-    first: int | None = None
-    last: int | None = None
-    damaged: int = 0
+    blind: Blind = field(default_factory=Blind)
+    words: dict[str, int] = field(default_factory=dict)
     forgotten: int = 0
     bytes: int = 0
 
 
-class Share(AuditLog):
+class Log(Protocol):
+    """Who read what came before, and takes what the shares hand over."""
+
+    def read(self, pieces: Iterable[Piece]) -> Iterator[HistoryEvent]:
+        """The events of some pieces of the log."""
+        ...
+
+    def can_join(self, handover: Handover) -> bool:
+        """Whether what was read of a later share is what this would have read."""
+        ...
+
+    def join(self, handover: Handover) -> Iterator[HistoryEvent]:
+        """The events that were held back in a later share; then this knows what its reader knew."""
+        ...
+
+
+class Share(LineReader):
     """A later share of a log, read without what came before it."""
 
     def __init__(self, digest: KeyedHash) -> None:
-        super().__init__([], digest)
+        super().__init__(digest)
+        self._bytes = 0
+        self._words: dict[str, int] = {}
         self._handover = Handover()
         self._held_bytes = 0
         self._now = b""
@@ -69,23 +91,33 @@ class Share(AuditLog):
         self._now = line
         return super()._change(line, request, head)
 
+    def read(self, pieces: Iterable[Piece]) -> Iterator[HistoryEvent]:
+        """The events of the share, save for those that are held back."""
+        for piece in pieces:
+            for one in events(piece, self.blind.damage, self._note_bytes, self._words):
+                yield from self.line(one)
+        self.note_passed()
+
+    def _note_bytes(self, count: int) -> None:
+        self._bytes += count
+
     def _line(self, line: bytes) -> Iterator[HistoryEvent]:
-        self._now, self._told = line, None
-        events = list(super()._line(line))
-        if self._told is not None:
-            holder, is_whole = self._told
+        self._now, self.told = line, None
+        found = list(super()._line(line))
+        if self.told is not None:
+            holder, is_whole = self.told
             if holder not in self._handover.nested:
                 self._hold_back(is_apply=False)
-                events.clear()
-                if is_whole and self._states.known(holder):
-                    self._handover.nested[holder] = self._states.nested(holder)
+                found.clear()
+                if is_whole and self.states.is_whole(holder):
+                    self._handover.nested[holder] = self.states.nested(holder)
                 else:
-                    self._states.forget(holder)
-        yield from events
+                    self.states.forget(holder)
+        yield from found
 
     def _odd(self, line: bytes) -> Iterator[HistoryEvent]:
-        if b'"items"' in line:
-            raise UndecidedError  # many events in one line, which cannot be held back one by one
+        if is_worth(line):
+            raise UndecidedError  # perhaps many events in one line, which cannot be held back one by one
         yield from super()._odd(line)
 
     def gone(self, holder: Holder, at: int | None, revision: int | None, writer: Writer) -> Iterator[KeyEvent]:
@@ -95,7 +127,7 @@ class Share(AuditLog):
             self._handover.nested[holder] = set()
         yield from super().gone(holder, at, revision, writer)
 
-    def _released(
+    def released(
         self,
         body: bytes,
         holder: Holder,
@@ -105,9 +137,9 @@ class Share(AuditLog):
         writer: Writer,
     ) -> Iterator[KeyEvent]:
         place = (*holder, writer.manager)
-        is_known = place in self._applied
-        yield from super()._released(body, holder, content, at, revision, writer)
-        if not is_known and place in self._applied and holder in self._handover.nested:
+        is_known = place in self.applied
+        yield from super().released(body, holder, content, at, revision, writer)
+        if not is_known and place in self.applied and holder in self._handover.nested:
             self._hold_back(is_apply=True)
 
     def _hold_back(self, *, is_apply: bool) -> None:
@@ -118,10 +150,12 @@ class Share(AuditLog):
 
     def handover(self) -> Handover:
         """What the next in turn must know."""
-        found = self._handover
-        found.states = {holder: state for holder, state in self._states.all().items() if holder in found.nested}
-        found.applied, found.gaps, found.first, found.last = self._applied, self._gaps, self._first, self._last
-        found.damaged, found.forgotten, found.bytes = self._damaged, self._states.forgotten, self.bytes
+        found, states = self._handover, self.states
+        found.states = {holder: state for holder, state in states.all().items() if holder in found.nested}
+        found.partial = {holder for holder in found.states if not states.is_whole(holder)}
+        found.revisions = {holder: revision for holder, revision in self.revisions.items() if holder in found.nested}
+        found.applied, found.blind, found.words = self.applied, self.blind, self._words
+        found.forgotten, found.bytes = states.forgotten, self._bytes
         return found
 
 
@@ -137,7 +171,7 @@ def _read_share(number: int, pieces: list[Piece], digest: KeyedHash, parts: Part
     return share.handover()
 
 
-def read_shared(log: AuditLog, shares: Sequence[list[Piece]], digest: KeyedHash, parts: Parts) -> Iterator[HistoryEvent]:
+def read_shared(log: Log, shares: Sequence[list[Piece]], digest: KeyedHash, parts: Parts) -> Iterator[HistoryEvent]:
     """The events of the first share and of what the others hand over; theirs go to `parts`."""
     # a copy of this process begins at once, but is safe only where no other thread could hold a lock
     way = "fork" if sys.platform == "linux" and threading.active_count() == 1 else "spawn"
