@@ -102,7 +102,7 @@ def _tell(what: str, key: str, where: Where, past: tuple[Any, ...], page_file: s
     with opened(holder, paths, sort, store, engine, carve=carve, fields=fields, subjects=subjects, where=where) as asked:
         path, key = stories.key_named(asked, *holder, key)
         told = stories.story_of(asked, *holder, key, path)
-        if not told.keys:
+        if not told.keys and (named or not told.writers):
             raise UsageError(
                 f"the history has no key {named!r} of {what} in namespace {holder[1]!r}"
                 if named

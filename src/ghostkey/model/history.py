@@ -14,6 +14,7 @@ MISSED_DELETE = "missed-delete"  # somebody removed a key that was not there
 REFUSED_SET, REFUSED_DELETE = "refused-set", "refused-delete"  # the API server said no
 HIDDEN_WRITE = "hidden-write"  # somebody wrote the map, and the level of the log hides which keys; the key is empty
 UNCHANGED = "unchanged"  # somebody wrote the map, and nothing in it changed; the key is empty
+SEALED = "sealed"  # somebody made the map immutable; the key is empty
 RELEASED = "released"  # its manager gave a key up by server-side apply, and it stays: somebody else owns it too
 
 CREATED, DELETING, DELETED = "created", "deleting", "deleted"

@@ -25,3 +25,6 @@ PEOPLE = """
 """
 MAPS = "SELECT map_code, MIN(kind) AS kind, MIN(namespace) AS namespace, MIN(name) AS name FROM key_events GROUP BY map_code"
 MAP = "kind, namespace, name"
+# what somebody is known to have done; a dump shows only what became of it
+KNOWN = """op = 'set' AND ("user" <> '' OR manager <> '')"""
+SKEW = 2_000_000  # microseconds by which the clocks of two servers, or of a server and a log, may differ

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from ghostkey.model.history import Covered
 
 ORIGIN = "audit"
+QUIET, OFTEN = 3_600_000_000, 60  # an hour without any event, where most come 60 times as often, is a hole; microseconds
 TOLD = 200  # jumps and places of damage that are told one by one
 Gaps = dict[tuple[str, str, str], list[int | None]]  # (kind, namespace, why) → first and last time
+
+
+def nothing() -> int | None:
+    """No line was passed over."""
+    return None
 
 
 class Blind:
@@ -20,6 +26,9 @@ class Blind:
         self.gaps: Gaps = {}
         self.rows: list[Covered] = []  # gaps of one moment
         self.damaged = 0
+        self.quiet: list[Covered] = []  # times at which a log that is seldom quiet was
+        self.longest = QUIET  # how long it may be
+        self.recent: Callable[[], int | None] = nothing  # when the last line came in that was passed over
         self._open = 0  # lines of damage since the last time that was read
 
     def cover(self, at: int | None) -> None:
@@ -31,7 +40,15 @@ class Blind:
         if self.first is None or at < self.first:
             self.first = at
         if self.last is None or at > self.last:
+            if self.last is not None and at - self.last > self.longest:
+                self._was_quiet(self.last, at)
             self.last = at
+
+    def _was_quiet(self, last: int, at: int) -> None:
+        begin = max(last, self.recent() or 0)
+        if at - begin > self.longest and len(self.quiet) < TOLD:
+            why = "not a single event, in a log that is seldom quiet"
+            self.quiet.append(Covered(ORIGIN, "*", "*", begin, at, None, None, True, why))
 
     def gap(self, kind: str, namespace: str, why: str, at: int | None) -> None:
         """Something of this time is not shown; times with the same reason are one gap."""
@@ -86,6 +103,7 @@ class Blind:
                 self.gap(kind, namespace, why, at)
         for row in other.rows:
             self._tell(row)
+        self.quiet += other.quiet
         self.damaged += other.damaged
         self._open += other._open
 

@@ -58,7 +58,8 @@ def unwrap(line: bytes, depth: int = 0) -> Found:
         return found._replace(words="in quotes of CSV", path=None)
     begin = text.find(BARE, 0, PREFIX_BYTES) if text[:1] not in b"{[" else 0
     begin = begin if begin >= 0 else text.find(b"{")
-    for _ in range(BEGINNINGS):
+    # of a line that begins as an event and is none, what stands further on may be part of anything
+    for _ in range(BEGINNINGS if text[:1] not in b"{[" else 1):
         if begin < 0:
             break
         found = _records(text[begin:], depth)

@@ -22,6 +22,7 @@ from pathlib import Path
 from ghostkey.model.errors import SourceDamaged
 from ghostkey.model.history import Covered, HistoryEvent
 from ghostkey.sources.history.audit.archives import unpacked
+from ghostkey.sources.history.audit.blind import OFTEN, QUIET
 from ghostkey.sources.history.audit.cut import LineReader
 from ghostkey.sources.history.audit.files import (
     LogFile,
@@ -72,6 +73,7 @@ class AuditLog(LineReader):
         with scratch_directory("audit") as scratch:
             files = self._files(scratch)
             hole = hole_from(files)
+            self.blind.longest = max(QUIET, OFTEN * max((file.spacing for file in files), default=0))
             if follow_each_other(files):
                 self._spans = [Span(f.first, f.last, False) for f in files if f.first is not None and f.last is not None]
                 shares = divided(files, 1 if parts is None or self.fields else processes)
@@ -151,7 +153,11 @@ class AuditLog(LineReader):
             )
         span = (blind.first, blind.last, None, None)
         yield Covered(ORIGIN, "*", "*", *span, False, self._recognised())
-        yield from holes(self._spans, hole)
+        between = list(holes(self._spans, hole))
+        yield from between
+        for row in blind.quiet:
+            if not any(other.since <= row.since + 1 and row.until <= other.until + 1 for other in between):
+                yield row
         yield from blind.covered()
         if self.states.forgotten:
             why = f"{self.states.forgotten} maps were seen again after being forgotten: more maps than are remembered"

@@ -23,6 +23,7 @@ from ghostkey.model.history import (
     REFUSED_DELETE,
     REFUSED_SET,
     RELEASED,
+    SEALED,
     SEEN,
     SET,
     UNCHANGED,
@@ -86,6 +87,7 @@ class Reader:
         self.blind = Blind()
         self.revisions: dict[Holder, int] = {}  # of the last write of each map that was shown
         self.applied: dict[tuple[str, str, str, str], set[tuple[str, str]]] = {}  # what each manager applied last
+        self._immutable: set[Holder] = set()
         # keys of each map that changed without being named, between two revisions, when that happened last
         self._unnamed: dict[Holder, tuple[set[tuple[str, str, str]], int | None, int | None]] = {}
         self.told: tuple[Holder, bool] | None = None  # the map of the last event, and whether all of it is known now
@@ -219,11 +221,21 @@ class Reader:
         events += self.missed(absent, holder, content, at, revision, writer)
         if named.is_apply:
             events += self.released(bytes(event.request_object), holder, content, at, revision, writer)
+        events += self._sealed(event, holder, found, at, revision, writer)
         if revision is not None:
             self.revisions[holder] = revision
         yield from events
         if not events and not is_new:
             yield self.of_map(holder, UNCHANGED, at, revision, writer)
+
+    def _sealed(
+        self, event: Event, holder: Holder, found: Object, at: int | None, revision: int | None, writer: Writer
+    ) -> Iterator[KeyEvent]:
+        """A map that was made immutable: from then on nobody can remove a key of it."""
+        if found.immutable is True and holder not in self._immutable:
+            self._immutable.add(holder)
+            if b'"immutable"' in bytes(event.request_object):
+                yield self.of_map(holder, SEALED, at, revision, writer)
 
     def _named(self, event: Event, holder: Holder) -> Named:
         """What the request of a write asked for."""
@@ -405,6 +417,8 @@ class Reader:
         holder = (kind, reference.namespace, reference.name)
         changed: Patched = {}
         body = bytes(event.request_object)
+        if event.verb in {"update", "patch"}:
+            self.told = holder, False  # what it would have removed the state tells
         if event.verb == "patch":
             changed = patched(body, kind) or {}
         elif event.verb == "update" and (whole := object_of(event.request_object)) is not None and self.states.known(holder):

@@ -20,7 +20,7 @@ from multiprocessing.connection import Connection
 from typing import Protocol
 
 from ghostkey.model.history import HistoryEvent, KeyEvent, Writer
-from ghostkey.sources.history.audit.blind import Blind
+from ghostkey.sources.history.audit.blind import Blind, nothing
 from ghostkey.sources.history.audit.cut import Head, LineReader, UndecidedError
 from ghostkey.sources.history.audit.envelopes import is_worth
 from ghostkey.sources.history.audit.files import Piece, events
@@ -155,6 +155,7 @@ class Share(LineReader):
         found.partial = {holder for holder in found.states if not states.is_whole(holder)}
         found.revisions = {holder: revision for holder, revision in self.revisions.items() if holder in found.nested}
         found.applied, found.blind, found.words = self.applied, self.blind, self._words
+        found.blind.recent = nothing  # of the sort that another process can take
         found.forgotten, found.bytes = states.forgotten, self._bytes
         return found
 
