@@ -156,7 +156,8 @@ class AuditLog(LineReader):
         between = list(holes(self._spans, hole))
         yield from between
         for row in blind.quiet:
-            if not any(other.since <= row.since + 1 and row.until <= other.until + 1 for other in between):
+            spans = [(other.since or 0, other.until or 0) for other in between]
+            if not any(since <= (row.since or 0) and (row.until or 0) <= until for since, until in spans):
                 yield row
         yield from blind.covered()
         if self.states.forgotten:
