@@ -70,7 +70,12 @@ class LogWriter:
     def shown(self, namespace: str, name: str) -> dict[str, Any]:
         """A ConfigMap as the API shows it."""
         metadata = {"name": name, "namespace": namespace, "uid": f"uid-{namespace}-{name}", "resourceVersion": str(self.revision)}
-        return {"kind": "ConfigMap", "apiVersion": "v1", "metadata": metadata, "data": dict(sorted(self.maps[namespace, name].items()))}
+        return {
+            "kind": "ConfigMap",
+            "apiVersion": "v1",
+            "metadata": metadata,
+            "data": dict(sorted(self.maps[namespace, name].items())),
+        }
 
     def subject(self, second: float, verb: str, namespace: str, name: str, *, user: str = "alice") -> bytes:
         """A Widget is created or deleted."""

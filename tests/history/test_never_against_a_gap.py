@@ -22,7 +22,9 @@ WORDS = ["amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heath"]
 def history(seed: int, folder: Path) -> tuple[list[Path], dict[str, tuple[str, ...]]]:
     """Files with holes between them, and for each key that stays after its subject the classes that may be told."""
     rng, log = random.Random(seed), LogWriter()
-    steps: list[tuple[float, bytes]] = [(s, log.patch(s, "noise", "clock", {"tick": str(s)})) for s in range(0, SECONDS + 1, STEP)]
+    steps: list[tuple[float, bytes]] = [
+        (s, log.patch(s, "noise", "clock", {"tick": str(s)})) for s in range(0, SECONDS + 1, STEP)
+    ]
     ends: dict[str, tuple[float, str]] = {}  # key → (end of its subject, what was tried and is in the log)
     hidden: dict[str, list[float]] = {}  # key → times of writes that the level hides
     begins = sorted(rng.sample(range(60, SECONDS - 60), rng.randrange(3)))
@@ -42,7 +44,10 @@ def history(seed: int, folder: Path) -> tuple[list[Path], dict[str, tuple[str, .
             second += 1
         for subject in rng.sample(subjects, 3):
             second = max(second + 1, rng.uniform(second, SECONDS - 30))
-            key, tried = f"{space}.{subject}", rng.choice(["no-delete", "no-delete", "wrong-key-name", "delete-failed", "removed"])
+            key, tried = (
+                f"{space}.{subject}",
+                rng.choice(["no-delete", "no-delete", "wrong-key-name", "delete-failed", "removed"]),
+            )
             now = "Metadata" if level == "Metadata" and second > change else "RequestResponse"
             steps.append((second, log.subject(second, "delete", space, subject)))
             after = second + rng.uniform(0.1, 3)

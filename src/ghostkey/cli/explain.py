@@ -63,6 +63,8 @@ def command(
     FINDING is an id of the last scan, or its beginning. With cm/NAME [KEY] the map is looked at anew; with --from or --store
     its history is told: who wrote a key, when its subject went, and why the key is still there.
     """
+    if paths and not store and "/" in what and _are_dumps(paths, sort):
+        return _explain_map(what, key, where, kinds, subjects, paths, is_local=is_local)
     if paths or store:
         past = (paths, sort, store, engine, carve, fields, subjects)
         return _tell(what, key, where, past, page_file, form, is_local=is_local)
@@ -85,6 +87,16 @@ def command(
     if found:
         raise UsageError(f"{len(found)} findings of the last scans begin with {what!r}", "write more of the id")
     raise UsageError(f"no finding {what!r} in the last scans, and no analysis of that name", f"analyses: {known}")
+
+
+def _are_dumps(paths: tuple[str, ...], sort: str | None) -> bool:
+    """Whether all paths are dumps without a date, from which a map is explained as `scan --from` looks at it."""
+    from pathlib import Path
+
+    from ghostkey.cli._history import LIVE
+    from ghostkey.sources.history.open import DUMP, sort_of
+
+    return not sort and all(path != LIVE and sort_of(Path(path)) == DUMP for path in paths)
 
 
 def _tell(what: str, key: str, where: Where, past: tuple[Any, ...], page_file: str | None, form: str, *, is_local: bool) -> int:
@@ -163,15 +175,30 @@ def _print_chain(record: dict[str, Any], where: str, *, is_local: bool = False) 
         click.echo(safe(f"  next: ghostkey trim {shlex.quote(short)}{space}{where} --ghosts"))
 
 
-def _explain_map(what: str, key: str, where: Where, kinds: tuple[str, ...], subjects: tuple[str, ...], *, is_local: bool) -> int:
-    from ghostkey.cli._cluster import findings_of_map, one_map
+def _explain_map(
+    what: str,
+    key: str,
+    where: Where,
+    kinds: tuple[str, ...],
+    subjects: tuple[str, ...],
+    paths: tuple[str, ...] = (),
+    *,
+    is_local: bool,
+) -> int:
+    """The findings of a map and why its other keys are none; from the dump in `paths`, else from the cluster."""
+    from ghostkey.cli._cluster import findings_in_dump, findings_of_map, one_map
     from ghostkey.cli.output import finding_record
     from ghostkey.cli.terminal import safe
 
-    client = where.client()
+    client = None if paths else where.client()
+    namespace = client.config.namespace if client else where.namespace or "default"
     kind, name = one_map((what,))
     progress = ProgressLine()
-    findings, snapshot, links = findings_of_map(client, kind, name, kinds, subjects, progress)
+    if client is None:
+        findings, snapshot, links, live = findings_in_dump(paths, kind, namespace, name, kinds, subjects, progress)
+    else:
+        findings, snapshot, links = findings_of_map(client, kind, name, kinds, subjects, progress)
+        live = None
     progress.done()
     chosen = [finding for finding in findings if not key or str(finding.key) == key or finding.key.key == key]
     for finding in chosen[:20]:
@@ -180,11 +207,13 @@ def _explain_map(what: str, key: str, where: Where, kinds: tuple[str, ...], subj
         click.echo(f"… and {len(chosen) - 20} more; name a KEY")
     if not chosen:
         if key:
-            _check_key(client.get_object(kind.path(client.config.namespace, name)) or {}, kind, what, key)
-        spot = (kind, client.config.namespace, name)
+            shown = live if client is None else client.get_object(kind.path(namespace, name))
+            _check_key(shown or {}, kind, what, key)
+        spot = (kind, namespace, name)
         own = [seen for seen in snapshot.maps if (seen.holder.kind, seen.holder.namespace, seen.holder.name) == spot]
         lines = [f"nothing is wrong with {what}{f' {key}' if key else ''}"]
-        lines += _account_lines(what, key, snapshot, own, links, where.words(namespace=True))
+        words = where.words(namespace=True) + "".join(f" --from {shlex.quote(path)}" for path in paths)
+        lines += _account_lines(what, key, snapshot, own, links, words)
         for line in dict.fromkeys(lines):
             click.echo(safe(line))
     for gap in snapshot.gaps[:5]:

@@ -2,39 +2,36 @@
 
 What it reads
     Files and folders whose names begin with, or hold, a date (`2026-11-02`, `20261102T1014`), each a dump as `scan --from`
-    takes it; or the commits of a Git work tree, each as the files were then.
+    takes it; or the commits of a Git work tree, or of a folder in one (`git_tree`).
 Coverage
     Moments, not spans: between two dumps a key may have come and gone unseen, and that is a gap.
 When it is wrong
     When a dump holds only some of the objects that the one before it held: what is missing looks deleted.
 Source
-    git-log(1), git-archive(1)
+    docs/adr/0006-history.md
 """
 
 from __future__ import annotations
 
 import datetime
-import io
 import itertools
 import re
 import subprocess
-import tarfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from ghostkey.model.errors import SourceDamaged, place_of
-from ghostkey.model.history import DELETED, SEEN, Covered, HistoryEvent, SubjectEvent, Writer
+from ghostkey.model.history import DELETED, NOBODY, SEEN, Covered, HistoryEvent, SubjectEvent, Writer
 from ghostkey.model.refs import Kind
 from ghostkey.sources._written import kind_of_manifest
 from ghostkey.sources.history.common import entries_at, paths_for, revision_of
 from ghostkey.sources.history.states import KeyedHash, MapStates, decoded
 from ghostkey.sources.live_cluster import Scope
 from ghostkey.sources.manifests import Manifests
-from ghostkey.store.scratch import scratch_directory
 
 ORIGIN = "dumps"
-GIT_SECONDS = 600
+GIT_SECONDS = 60
 _DATED = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})(?:[T_ -]?(\d{2})[:h-]?(\d{2})(?:[:m-]?(\d{2}))?)?")
 
 
@@ -51,31 +48,35 @@ class DatedDumps:
         progress: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._path, self._progress = Path(path), progress
-        self._fields = list(fields)
+        self._fields, self._digest = list(fields), digest
         self._states = MapStates(ORIGIN, digest)
         self._gaps: list[Covered] = []
 
     def events(self) -> Iterator[HistoryEvent]:
         """Events in the order of the dumps, then Covered. Raises SourceDamaged when there is no dated dump."""
+        if (top := work_tree(self._path)) is not None and not self._dated():
+            from ghostkey.sources.history.git_tree import GitTree
+
+            yield from GitTree(self._path, top, self._digest, self._fields, self._progress).events()
+            return
         before: dict[tuple[str, str, str], str] | None = None
         moments: list[int] = []
-        for at, path, author in self._dumps():
+        for at, path in self._dumps():
             self._progress(f"read {path.name}")
             now: dict[tuple[str, str, str], str] = {}
             known: dict[tuple[str, str], Kind] = {}
-            writer = Writer(user=author, agent="git" if author else "")
             for item in self._objects(path, at):
                 try:
-                    events = list(self._object(item, at, known, now, writer))
+                    events = list(self._object(item, at, known, now))
                 except Exception as error:  # noqa: BLE001 (a stranger's object is behind it, and all others wait)
                     why = f"an object was not looked into: this is a bug in ghostkey: {place_of(error)}"
                     self._gaps.append(Covered(ORIGIN, "*", "*", at, at, None, None, True, why))
                     continue
                 yield from events
             for holder in sorted((before or {}).keys() - now.keys()):
-                yield SubjectEvent(at, None, *holder, (before or {})[holder], DELETED, *writer, ORIGIN, False)
+                yield SubjectEvent(at, None, *holder, (before or {})[holder], DELETED, *NOBODY, ORIGIN, False)
                 if holder[0] in ("configmaps", "secrets"):
-                    yield from self._states.gone(holder, at, None, writer)
+                    yield from self._states.gone(holder, at, None)
             before = now
             moments.append(at)
         if not moments:
@@ -93,7 +94,6 @@ class DatedDumps:
         at: int,
         known: dict[tuple[str, str], Kind],
         now: dict[tuple[str, str, str], str],
-        writer: Writer,
     ) -> Iterator[HistoryEvent]:
         try:
             kind = kind_of_manifest(item, known)
@@ -105,15 +105,8 @@ class DatedDumps:
             return
         revision = revision_of(metadata.get("resourceVersion"))
         now[holder] = str(metadata.get("uid") or "")
-        yield SubjectEvent(at, revision, *holder, now[holder], SEEN, *writer, ORIGIN, False)
-        if kind.qualified in ("configmaps", "secrets"):
-            is_secret = kind.qualified == "secrets"
-            data = decoded(_mapping(item, "data"), is_base64=is_secret)
-            data |= decoded(_mapping(item, "stringData"), is_base64=False)
-            content = {"data": data, "binaryData": decoded(_mapping(item, "binaryData"), is_base64=True)}
-            yield from self._states.changes(holder, content, at, revision, writer)
-        for path in paths_for(self._fields, kind.qualified):
-            yield from self._states.field_entries(holder, path, entries_at(item, path) or {}, at, revision, writer)
+        yield SubjectEvent(at, revision, *holder, now[holder], SEEN, *NOBODY, ORIGIN, False)
+        yield from map_events(item, holder, self._states, self._fields, at, revision)
 
     def _objects(self, path: Path, at: int) -> Iterator[dict[str, Any]]:
         source = Manifests([str(path)], Scope())
@@ -124,41 +117,50 @@ class DatedDumps:
 
     # dumps
 
-    def _dumps(self) -> Iterator[tuple[int, Path, str]]:
-        """(time, path, author) of each dump, oldest first."""
+    def _dated(self) -> list[tuple[int, Path]]:
+        """(time, path) of each dump, oldest first."""
+        return sorted((at, path) for path in self._path.iterdir() if (at := dated_name(path.name)) is not None)
+
+    def _dumps(self) -> Iterator[tuple[int, Path]]:
         if not self._path.is_dir():
             raise SourceDamaged(f"{self._path} is no folder", "give a folder of dated dumps, or a Git work tree")
-        if (self._path / ".git").exists():
-            yield from self._commits()
-            return
-        dated = [(at, path) for path in self._path.iterdir() if (at := dated_name(path.name)) is not None]
-        for at, path in sorted(dated):
-            yield at, path, ""
+        yield from self._dated()
 
-    def _commits(self) -> Iterator[tuple[int, Path, str]]:
-        """The files as they were at each commit of the current branch, first parents only, in a folder of their own."""
-        log = self._git("log", "--first-parent", "--reverse", "--format=%H %ct %ae").decode("utf-8", "replace")
-        for line in log.splitlines():
-            commit, seconds, author = line.split(" ", 2)
-            with scratch_directory("git") as folder:
-                packed = io.BytesIO(self._git("archive", "--format=tar", commit))
-                try:
-                    with tarfile.open(fileobj=packed) as archive:
-                        archive.extractall(folder, filter=_only_files)  # noqa: S202 (the filter is stricter than `data`)
-                except (tarfile.TarError, OSError, ValueError) as error:
-                    raise SourceDamaged(f"commit {commit[:12]} of {self._path} could not be unpacked: {error}") from None
-                yield int(seconds) * 1_000_000, folder, author
 
-    def _git(self, *words: str) -> bytes:
-        try:
-            done = subprocess.run(
-                ["git", "-C", str(self._path), *words], capture_output=True, timeout=GIT_SECONDS, check=False
-            )  # fmt: skip
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise SourceDamaged(f"git {words[0]} failed: {error}", "install git, or give a folder of dated dumps") from None
-        if done.returncode:
-            raise SourceDamaged(f"git {words[0]} failed on {self._path}: {done.stderr.decode(errors='replace').strip()[-300:]}")
-        return done.stdout
+def map_events(
+    item: dict[str, Any],
+    holder: tuple[str, str, str],
+    states: MapStates,
+    fields: Iterable[tuple[str, str]],
+    at: int,
+    revision: int | None,
+    writer: Writer = NOBODY,
+) -> Iterator[HistoryEvent]:
+    """What an object as it was at a time says of the keys in it."""
+    kind = holder[0]
+    if kind in ("configmaps", "secrets"):
+        data = decoded(_mapping(item, "data"), is_base64=kind == "secrets")
+        data |= decoded(_mapping(item, "stringData"), is_base64=False)
+        content = {"data": data, "binaryData": decoded(_mapping(item, "binaryData"), is_base64=True)}
+        yield from states.changes(holder, content, at, revision, writer)
+    for path in paths_for(fields, kind):
+        yield from states.field_entries(holder, path, entries_at(item, path) or {}, at, revision, writer)
+
+
+def work_tree(path: Path) -> Path | None:
+    """The top of the Git work tree in which a folder lies; None when it lies in none."""
+    folder = path.resolve()
+    return next((parent for parent in (folder, *folder.parents) if (parent / ".git").exists()), None)
+
+
+def has_commits(path: Path) -> bool:
+    """Whether at least two commits are about a folder of a work tree: one is no history."""
+    words = ["git", "-C", str(path), "log", "-2", "--format=%h", "--first-parent", "--", "."]
+    try:
+        found = subprocess.run(words, capture_output=True, timeout=GIT_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return len(found.stdout.split()) > 1
 
 
 def dated_name(name: str) -> int | None:
@@ -171,11 +173,6 @@ def dated_name(name: str) -> int | None:
     except ValueError:
         return None
     return int(moment.timestamp()) * 1_000_000
-
-
-def _only_files(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo | None:
-    """Files and folders; a link is no manifest, and may lead out of the folder."""
-    return tarfile.data_filter(member, folder) if member.isreg() or member.isdir() else None
 
 
 def _mapping(item: dict[str, Any], name: str) -> dict[str, Any]:

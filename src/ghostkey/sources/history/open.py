@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import gzip
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
 from ghostkey.model.errors import NoSuchPath, SourceDamaged, UsageError
 from ghostkey.model.history import HistoryEvent
+from ghostkey.sources._archives import UNPACKING, is_readable_name, open_packed
+from ghostkey.sources.history.audit.envelopes import is_worth
 from ghostkey.sources.history.states import KeyedHash
 
 SORTS = ("audit", "snapshot", "wal", "dumps")
+DUMP = "dump"  # manifests without a date: no history, and what `scan --from` takes
 BBOLT_MAGIC = b"\xed\xda\x0c\xed"
-_AUDIT = b"audit.k8s.io/"
-_HEAD = 4096
+_HEAD = 1 << 16
+_FILES = 64  # of a folder, and members of an archive, that are looked at
 
 
 class PastSource(Protocol):
@@ -28,46 +31,78 @@ class PastSource(Protocol):
 
 
 def sort_of(path: Path) -> str:
-    """audit, snapshot, wal or dumps; raises SourceDamaged when it is none of them."""
+    """audit, snapshot, wal, dumps or DUMP; raises SourceDamaged when it is none of them."""
     if str(path) == "-":
         return "audit"
     if not path.exists():
         raise NoSuchPath(f"{path} does not exist", "name an audit log, an etcd snapshot or WAL, or a folder of dated dumps")
-    if path.is_dir():
-        if (path / ".git").exists():
-            return "dumps"
-        if any(path.glob("*.wal")) or (path / "wal").is_dir() or (path / "member" / "wal").is_dir():
-            return "wal"
-        from ghostkey.sources.history.dated_dumps import dated_name
+    found = _sort_of_folder(path) if path.is_dir() else _sort_of_file(path)
+    if not found:
+        what = "holds nothing that is known" if path.is_dir() else "is no audit log, etcd snapshot or WAL, and no dump"
+        raise SourceDamaged(f"{path} {what}", "say what it is with --source audit, snapshot, wal or dumps")
+    return found
 
-        files = [file for file in sorted(path.iterdir()) if not file.name.startswith(".")]
-        if any(file.is_file() and _AUDIT in _head(file) for file in files[:16]):
-            return "audit"
-        if any(dated_name(file.name) is not None for file in files):
-            return "dumps"
-        raise SourceDamaged(f"{path} holds nothing that is known", "say what it is with --source audit, snapshot, wal or dumps")
+
+def _sort_of_folder(path: Path) -> str:
+    from ghostkey.sources.history.dated_dumps import dated_name, has_commits, work_tree
+
+    if (path / ".git").exists():
+        return "dumps"
+    if any(path.glob("*.wal")) or (path / "wal").is_dir() or (path / "member" / "wal").is_dir():
+        return "wal"
+    names = [file.name for file in path.iterdir() if not file.name.startswith(".")]
+    dated = sum(dated_name(name) is not None for name in names)
+    files = list(itertools.islice(_files(path), 4 * _FILES))
+    # files whose names say so first: a must-gather has thousands of others
+    files.sort(key=lambda file: "audit" not in str(file.relative_to(path)).lower())
+    if any(_sort_of_file(file) == "audit" for file in files[:_FILES]):
+        return "audit"
+    if dated or (work_tree(path) is not None and has_commits(path)):
+        return "dumps"
+    return DUMP if any(is_readable_name(file.name) for file in files) else ""
+
+
+def _files(path: Path) -> Iterator[Path]:
+    return (file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
+
+
+def _sort_of_file(path: Path) -> str:
     if path.suffix == ".wal":
         return "wal"
     head = _head(path)
     if BBOLT_MAGIC in head[:64]:
         return "snapshot"
-    if _AUDIT in head:
+    if (sort := _sort_of_archive(path)) is not None:
+        return sort
+    if is_worth(head):
         return "audit"
-    raise SourceDamaged(
-        f"{path} is no audit log, etcd snapshot or WAL", "say what it is with --source audit, snapshot, wal or dumps"
-    )
+    return DUMP if is_readable_name(path.name) or b"apiVersion" in head else ""
+
+
+def _sort_of_archive(path: Path) -> str | None:
+    """What the members of an archive are; None when it is none."""
+    from ghostkey.sources.history.audit.archives import members
+
+    found = DUMP
+    try:
+        names = members(path)
+        if names is None:
+            return None
+        for number, (name, head) in enumerate(names):
+            if is_worth(head()) if number < _FILES or "audit" in name.lower() else False:
+                return "audit"
+    except UNPACKING:
+        pass
+    return found
 
 
 def _head(path: Path) -> bytes:
     try:
-        with path.open("rb") as handle:
-            head = handle.read(_HEAD)
-        if head[:2] == b"\x1f\x8b":
-            with gzip.open(path) as unzipped:
-                return unzipped.read(_HEAD)
-    except (OSError, EOFError):
+        with path.open("rb", buffering=_HEAD) as handle:
+            unpacked = open_packed(handle)
+            return unpacked.read(_HEAD) if unpacked is not None else handle.read(_HEAD)
+    except UNPACKING:
         return b""
-    return head
 
 
 def open_source(
@@ -99,4 +134,7 @@ def open_source(
         from ghostkey.sources.history.dated_dumps import DatedDumps
 
         return DatedDumps(paths[0], digest, fields, progress)
+    if sort == DUMP:
+        hint = "name it by its date, as 2026-11-02.yaml, in a folder of its own; ghostkey scan --from looks at it alone"
+        raise UsageError(f"{paths[0]} is a dump without a date: it has no history", hint)
     raise UsageError(f"no source is of the sort {sort!r}", f"use one of {', '.join(SORTS)}")

@@ -6,10 +6,13 @@ made from ends, as in `_archives`.
 
 from __future__ import annotations
 
+import io
+import itertools
 import shutil
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,13 +20,12 @@ from ghostkey.model.errors import SourceDamaged
 from ghostkey.sources._archives import ARCHIVE_MEMBERS, BOMB_BYTES, BOMB_RATIO, UNPACKING, is_tar, open_packed, tar_headers
 
 MEMBER_BYTES = 16 << 30  # of one log
-_BLOCK = 1 << 20
+_BLOCK, _HEAD = 1 << 20, 1 << 16
+_AUDIT = "audit"
 
 
-def unpacked(
-    paths: Iterable[Path], scratch: Path, note: Callable[[str, str], None], keep: Callable[[str], bool] = lambda _: True
-) -> Iterator[tuple[Path, str]]:
-    """(path, name for people) of each file, and of each file in an archive among them whose name is worth keeping."""
+def unpacked(paths: Iterable[Path], scratch: Path, note: Callable[[str, str], None]) -> Iterator[tuple[Path, str]]:
+    """(path, name for people) of each file, and of each file in an archive among them that may be a log."""
     for number, path in enumerate(paths):
         if str(path) == "-":
             yield path, ""
@@ -31,13 +33,58 @@ def unpacked(
         folder = scratch / f"archive-{number}"
         try:
             if zipfile.is_zipfile(path) and _head(path)[:2] == b"PK":
-                yield from _zip(path, folder, note, keep)
+                yield from _zip(path, folder, note, names_of_logs(path))
             elif _is_tar(path):
-                yield from _tar(path, folder, note, keep)
+                yield from _tar(path, folder, note, names_of_logs(path))
             else:
                 yield path, ""
         except UNPACKING as error:
             note(f"{path} is damaged; what came before was read", str(error) or type(error).__name__)
+
+
+def members(path: Path) -> Iterator[tuple[str, Callable[[], bytes]]] | None:
+    """(name, what gives its first bytes, unpacked) of each file in an archive; None when it is none."""
+    if zipfile.is_zipfile(path) and _head(path)[:2] == b"PK":
+        return _zip_members(path)
+    return _tar_members(path) if _is_tar(path) else None
+
+
+def _zip_members(path: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            if not member.is_dir():
+                with archive.open(member) as content:
+                    yield member.filename, partial(_beginning, content)
+
+
+def _tar_members(path: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    with path.open("rb", buffering=_BLOCK) as handle:
+        stream = open_packed(handle) or handle
+        with tarfile.open(fileobj=cast(Any, stream), mode="r|", tarinfo=tar_headers()) as archive:
+            for member in itertools.islice(archive, ARCHIVE_MEMBERS):
+                archive.members = []  # type: ignore[attr-defined]
+                content = archive.extractfile(member) if member.isfile() and not member.issparse() else None
+                if content is not None:
+                    yield member.name, partial(_beginning, content)
+
+
+def _beginning(content: Any) -> bytes:
+    buffered = io.BufferedReader(content, _BLOCK) if not hasattr(content, "peek") else content
+    unpacked = open_packed(buffered)
+    return unpacked.read(_HEAD) if unpacked is not None else bytes(buffered.read(_HEAD))
+
+
+def names_of_logs(path: Path) -> Callable[[str], bool]:
+    """Which members of an archive may be logs: those whose name says so, else all that are no manifests by their name."""
+    try:
+        names = [name for name, _ in members(path) or ()]
+    except UNPACKING:
+        names = []
+    if any(_AUDIT in name.lower() for name in names):
+        return lambda name: _AUDIT in name.lower()
+    if any(not name.lower().endswith((".yaml", ".yml")) for name in names):
+        return lambda name: not name.lower().endswith((".yaml", ".yml"))
+    return lambda _: True
 
 
 def _head(path: Path) -> bytes:
