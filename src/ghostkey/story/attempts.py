@@ -8,7 +8,6 @@ several that are equally near the one whose subject went last before the attempt
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -26,6 +25,7 @@ SQL = """
 """
 LEAST = 0.6  # how much a wrong key and the right one must have in common
 CANDIDATES = 2_000  # keys of a map that are compared letter by letter
+TOGETHER = 60_000_000  # microseconds within which subjects of one name may have gone together
 WORDS = 12  # pieces of a key that are looked at
 _PIECES = re.compile(r"[A-Za-z0-9]+")
 Row = Mapping[str, Any]
@@ -95,10 +95,13 @@ class _Map:
             found = self._cache[wrong] = self._nearest(wrong)
         if len(found) < 2 or at is None:
             return found
-        # of equals the one whose subject went last before the attempt
-        ended = sorted((one.ended_at, place) for place, (one, _) in enumerate(found) if one.ended_at is not None)
-        before = bisect_right(ended, (at + SKEW, len(found)))
-        return [found[ended[before - 1][1]]] if before else []
+        # of equals those whose subjects went last before the attempt, which may be several of one name
+        ended = [one.ended_at for one, _ in found if one.ended_at is not None and one.ended_at <= at + SKEW]
+        return [
+            (one, score)
+            for one, score in found
+            if one.ended_at is not None and max(ended, default=0) - TOGETHER <= one.ended_at <= at + SKEW
+        ]
 
     def _nearest(self, wrong: str) -> list[tuple[Linked, float]]:
         if wrong in self._by_uid:

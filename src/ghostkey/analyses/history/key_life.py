@@ -30,6 +30,7 @@ _IS_PRESENT = """
         ELSE COALESCE(last_set_revision, -1) > COALESCE(last_delete_revision, -1)
     END
 """
+_BY_TIME = "last_set_revision IS NULL OR COALESCE(timed_set_at, 0) > COALESCE(numbered_set_at, 0)"
 
 QUERY = Query(
     f"""
@@ -49,15 +50,19 @@ QUERY = Query(
             MAX(CASE WHEN op = 'delete' AND revision IS NOT NULL THEN at_us END) AS numbered_delete_at,
             SUM(CASE WHEN {_WRITTEN} THEN 1 ELSE 0 END) AS writes,
             SUM(CASE WHEN op = 'delete' THEN 1 ELSE 0 END) AS deletes,
-            MAX_BY(value_bytes, CASE WHEN {_WRITTEN} THEN COALESCE(at_us, revision) END) AS value_bytes,
-            MAX_BY(shape, CASE WHEN {_WRITTEN} THEN COALESCE(at_us, revision) END) AS shape,
+            MAX_BY(value_bytes, CASE WHEN {_WRITTEN} THEN revision END) AS numbered_bytes,
+            MAX_BY(shape, CASE WHEN {_WRITTEN} THEN revision END) AS numbered_shape,
+            MAX_BY(value_bytes, CASE WHEN {_WRITTEN} AND revision IS NULL THEN at_us END) AS timed_bytes,
+            MAX_BY(shape, CASE WHEN {_WRITTEN} AND revision IS NULL THEN at_us END) AS timed_shape,
             MAX(CASE WHEN is_recovered THEN 1 ELSE 0 END) AS is_recovered
         FROM key_events
         WHERE op IN ('set', 'seen', 'delete')
         GROUP BY map_code, field, path, key
     )
     SELECT {MAP}, field, path, key, first_set_at, first_seen_at, last_set_at, last_known_set_at, last_set_revision, last_delete_at,
-        last_delete_revision, writes, deletes, value_bytes, shape, is_recovered, {_IS_PRESENT} AS is_present
+        last_delete_revision, writes, deletes,
+        CASE WHEN {_BY_TIME} THEN timed_bytes ELSE numbered_bytes END AS value_bytes,
+        CASE WHEN {_BY_TIME} THEN timed_shape ELSE numbered_shape END AS shape, is_recovered, {_IS_PRESENT} AS is_present
     FROM life JOIN maps ON maps.map_code = life.map_code
     """  # noqa: S608 (the names are our own)
 )

@@ -13,7 +13,19 @@ from dataclasses import dataclass, field
 
 from ghostkey.foreign import UnreadableError, decode_json
 from ghostkey.model.errors import place_of
-from ghostkey.model.history import CREATED, DELETED, DELETING, SEEN, Covered, HistoryEvent, SubjectEvent, Writer, microseconds
+from ghostkey.model.history import (
+    CREATED,
+    DELETE,
+    DELETED,
+    DELETING,
+    SEEN,
+    Covered,
+    HistoryEvent,
+    KeyEvent,
+    SubjectEvent,
+    Writer,
+    microseconds,
+)
 from ghostkey.sources.history.common import common_beginning, common_end, entries_at, paths_for
 from ghostkey.sources.history.states import KeyedHash, MapStates, content_of_object
 
@@ -59,6 +71,8 @@ class Stored:
     end: int = 0
     type_meta: tuple[int, int] = (0, 0)  # where it lies in `data`
     document: dict[str, object] | None = None  # of a value stored as JSON
+    # of each entry of managedFields: where its manager lies, its time, and where the fields lie that it owns
+    managed: list[tuple[int, int, int | None, int, int]] = field(default_factory=list)
 
     @property
     def group(self) -> str:
@@ -209,7 +223,8 @@ def _managed(data: bytes, begin: int, end: int, found: Stored) -> None:
             at = _seconds(data, a, b)
             if at is not None and (found.time is None or at >= found.time):
                 found.time, found.manager = at, _text(data, *manager)
-            return  # what follows is long and of no use here
+            found.managed.append((*manager, at, b, end))
+            return  # what follows is long, and seldom of use
 
 
 def _seconds(data: bytes, begin: int, end: int) -> int | None:
@@ -301,6 +316,30 @@ def _next(body: bytes, begin: int, end: int) -> int:
     return place + length
 
 
+class _Managers:
+    """Who wrote a key of a map that several managers write: whose entry in managedFields changed, and owns it."""
+
+    def __init__(self, found: Stored, before: frozenset[tuple[bytes, int | None, int]]) -> None:
+        self._data, self._entries = found.data, found.managed
+        signed = [(found.data[a:b], at, hash(found.data[c:d])) for a, b, at, c, d in found.managed]
+        self.signatures = frozenset(signed)
+        self._changed = [entry for entry, mark in zip(found.managed, signed, strict=True) if mark not in before]
+
+    def of(self, key: str, *, is_gone: bool) -> str:
+        """The manager that set a key, or removed it; empty when managedFields do not tell."""
+        name = b'"f:' + key.encode("utf-8", "surrogatepass") + b'":'
+        owns = [entry for entry in self._entries if self._data.find(name, entry[3], entry[4]) >= 0]
+        if is_gone:
+            # its entry has lost the key, or went with its last one: that which changed, if it is but one
+            lost = [entry for entry in self._changed if entry not in owns]
+            return self._name(lost[0]) if len(lost) == 1 else ""
+        chosen = [entry for entry in owns if entry in self._changed] or owns
+        return self._name(max(chosen, key=lambda entry: entry[2] or 0)) if chosen else ""
+
+    def _name(self, entry: tuple[int, int, int | None, int, int]) -> str:
+        return _text(self._data, entry[0], entry[1])
+
+
 @dataclass(slots=True)
 class Reader:
     """Turns puts and deletes of etcd keys, in the order of revisions, into events. One for each source."""
@@ -318,6 +357,8 @@ class Reader:
     _raw_bytes: int = 0
     _kinds: dict[str, str] = field(default_factory=dict)  # place in etcd → qualified resource
     _spots: dict[bytes, tuple[str, str, str] | None] = field(default_factory=dict)
+    # of maps with several managers, what each owned last
+    _managers: dict[tuple[str, str, str], frozenset[tuple[bytes, int | None, int]]] = field(default_factory=dict)
     _versions: dict[bytes, int] = field(default_factory=dict)  # etcd key → version last seen
     _alive: dict[bytes, str] = field(default_factory=dict)  # etcd key → UID
 
@@ -455,6 +496,18 @@ class Reader:
         yield SubjectEvent(at, revision, *holder, found.uid, op, *Writer(manager=found.manager), self.origin, is_recovered)
 
     def _map(self, holder: tuple[str, str, str], found: Stored, revision: int | None, *, is_new: bool) -> Iterator[HistoryEvent]:
+        if len(found.managed) < 2:
+            yield from self._changes(holder, found, revision, is_new=is_new)
+            return
+        writes = _Managers(found, self._managers.get(holder, frozenset()))
+        if len(self._managers) > SPOTS_KEPT:
+            self._managers.clear()
+        self._managers[holder] = writes.signatures
+        for event in self._changes(holder, found, revision, is_new=is_new):
+            key = event.path.partition("/")[0] or event.key
+            yield event._replace(manager=writes.of(key, is_gone=event.op == DELETE and not event.path))
+
+    def _changes(self, holder: tuple[str, str, str], found: Stored, revision: int | None, *, is_new: bool) -> Iterator[KeyEvent]:
         writer = Writer(manager=found.manager)
         if found.document is not None:
             content = content_of_object(found.document, is_secret=holder[0] == "secrets")
@@ -473,7 +526,7 @@ class Reader:
 
     def _large_change(
         self, holder: tuple[str, str, str], found: Stored, revision: int | None, writer: Writer
-    ) -> Iterator[HistoryEvent] | None:
+    ) -> Iterator[KeyEvent] | None:
         """What changed in a large map; None when it is not all `data`, or not known from before."""
         known = self._large.get(holder)
         where = (found.data, found.body, found.end)

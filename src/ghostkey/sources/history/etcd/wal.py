@@ -34,6 +34,7 @@ FRAME_BYTES = 64 << 20
 Bytes = bytes | mmap.mmap
 _U64 = struct.Struct("<Q")
 _NAME = re.compile(r"[0-9a-f]{16}-[0-9a-f]{16}\.wal")
+_V2_METHODS = {b"PUT", b"POST", b"DELETE", b"GET", b"QGET", b"HEAD", b"SYNC"}
 EQUAL, GREATER, LESS, NOT_EQUAL = range(4)
 VERSION, CREATE, MOD = range(3)
 
@@ -223,6 +224,8 @@ Write = tuple[bytes, tuple[int, int] | None, bool]  # key, where its value lies 
 def _apply(data: bytes, replay: _Replay) -> list[Write]:
     """Carries out one InternalRaftRequest; what it wrote, all at `replay.revision`."""
     writes: list[Write] = []
+    if _is_of_v2(data):
+        return writes
     for number, wire, a, b in fields(data, 0, len(data)):
         if wire != 2:
             continue
@@ -237,6 +240,21 @@ def _apply(data: bytes, replay: _Replay) -> list[Write]:
     if writes:
         replay.revision += 1
     return writes
+
+
+def _is_of_v2(data: bytes) -> bool:
+    """Whether an entry is a request of etcd's second API, in which members up to 3.5 publish their addresses; it has no keys of ours.
+
+    Its field 2 is a method as text, where an InternalRaftRequest has a message.
+    Source: etcd 3.5 server/etcdserver/server.go applyEntryNormal, api/etcdserverpb/etcdserver.proto Request
+    """
+    if data[:1] != b"\x08":
+        return False
+    try:
+        found = last_fields(data, 0, len(data)).get
+    except DamagedValueError:
+        return False
+    return data[slice(*found((2, 2), NOTHING))] in _V2_METHODS
 
 
 def _transaction(data: bytes, begin: int, end: int, replay: _Replay, writes: list[Write]) -> None:
