@@ -9,6 +9,7 @@ from collections.abc import Container, Iterator, Mapping
 from hashlib import blake2b
 from typing import Any
 
+from ghostkey.foreign import UnreadableError, load_yaml
 from ghostkey.model.history import DELETE, NOBODY, SEEN, SET, KeyEvent, Writer
 from ghostkey.sources import _values
 
@@ -17,6 +18,7 @@ Place = tuple[str, str]  # field and path
 States = dict[Place, dict[str, Facts]]
 Holder = tuple[str, str, str]  # kind, namespace, name
 KEYS_KEPT = 500_000  # of maps whose last state is remembered: about 100 MB; an empty map counts as one
+YAML_BYTES = 16 << 20  # of all YAML documents of one source: about 10 s of parsing
 FIELDS = ("data", "binaryData")
 NO_FACTS: Facts = (0, -1, "")  # of a key that is gone
 _new = tuple.__new__  # a named tuple's own constructor takes four times as long
@@ -50,6 +52,8 @@ class MapStates:
         self.is_recovered = False  # marks events from now on: what they are told from was freed already
         self._kept = 0
         self.forgotten = 0
+        self._yaml_left = YAML_BYTES
+        self.yaml_skipped = 0  # documents that were not looked into
         self._partial: set[Holder] = set()  # maps of which only some keys are known
 
     def keys(self, holder: tuple[str, str, str], field: str) -> Mapping[str, Facts]:
@@ -185,13 +189,29 @@ class MapStates:
             )
         return events
 
-    @staticmethod
-    def _shape(raw: bytes, *, is_secret: bool) -> tuple[str, Any]:
+    def _shape(self, raw: bytes, *, is_secret: bool) -> tuple[str, Any]:
         """The name of a value's shape, and the document it holds; what a Secret's value is made of is part of the secret."""
         shape, _, document = _values.look_at_bytes(raw, identify=False)
+        if shape is _values.TEXT and not is_secret:
+            document = self._yaml(raw)
         if shape.doubled:
             return f"doubled:{shape.doubled}", document
         return shape.name.partition(":")[0] if is_secret else shape.name, document
+
+    def _yaml(self, raw: bytes) -> Any:
+        """The mapping that a text holds as YAML, when it looks like one with siblings; None otherwise."""
+        text = raw.decode("utf-8", "replace")
+        if not _values.looks_like_yaml(text):
+            return None
+        if len(raw) > self._yaml_left:
+            self.yaml_skipped += 1
+            return None
+        self._yaml_left -= len(raw)
+        try:
+            document = load_yaml(text)
+        except UnreadableError:
+            return None
+        return document if isinstance(document, dict) and all(isinstance(key, str) for key in document) else None
 
     def facts(self, raw: bytes, *, is_secret: bool) -> Facts:
         """Hash, bytes and shape of a value."""
@@ -268,12 +288,13 @@ class MapStates:
             top = after.setdefault((field, ""), {})
         documents: list[tuple[str, object]] = []
         digest = self._digest
+        nested = {place[1].partition("/")[0] for place in before if place[0] == field and place[1]} if before else ()
         for key, raw in values.items():
             known = held.get(key)
             code = digest(raw)
             if known is not None and known[0] == code and known[1] == len(raw):
                 top[key] = known
-                if before and known[2].startswith("json:"):
+                if before and key in nested:
                     # the entries of a document that did not change
                     after.update(
                         {place: facts for place, facts in before.items() if place[0] == field and place[1].split("/")[0] == key}
@@ -285,8 +306,8 @@ class MapStates:
                 documents.append((key, document))
         for key, document in documents:
             least = _values.NESTED_ENTRIES if len(values) <= 16 else _values.NESTED_ENTRIES_AMONG_MANY
-            for path, nested in _values.nested_maps(document, 1 if self._was_map(before, field, key) else least):
-                after[field, "/".join((key, *path))] = {name: self._entry_facts(entry) for name, entry in nested.items()}
+            for path, found in _values.nested_maps(document, 1 if key in nested else least):
+                after[field, "/".join((key, *path))] = {name: self._entry_facts(entry) for name, entry in found.items()}
 
     @staticmethod
     def _was_map(before: States | None, field: str, key: str) -> bool:

@@ -15,7 +15,7 @@ import msgspec
 from ghostkey.foreign import decode_json
 from ghostkey.model.errors import place_of
 from ghostkey.model.history import SET, UNCHANGED, HistoryEvent, KeyEvent, Writer, microseconds
-from ghostkey.sources._values import look, may_hold_maps
+from ghostkey.sources._values import TEXT, look, looks_like_yaml, may_hold_maps
 from ghostkey.sources.history.audit.envelopes import unwrap
 from ghostkey.sources.history.audit.event import (
     RECEIVED,
@@ -386,6 +386,8 @@ class LineReader(Reader):
             at = self._seconds[second] = microseconds(second.decode("ascii", "replace") + "Z")
         shape, _, document = look(value, identify=False)
         if at is None or line[place + 26] != Z or shape.doubled or (document and may_hold_maps(document)):
+            return None
+        if shape is TEXT and looks_like_yaml(value):
             return None
         at += fraction
         self.blind.cover(at)

@@ -28,6 +28,7 @@ BEGINNINGS = 8  # places in a line at which an event may begin
 PARTIAL_BYTES = 64 << 20  # of a line that comes in parts
 WORTH = (b"auditID", b"audit.k8s.io", b"AuditId", b"auditId", b"protoPayload")
 _CRI = re.compile(rb"\S{20,40} (?:stdout|stderr) ([PF])(?::\S*)? ")
+_NUMBERS = re.compile(rb'"MESSAGE"\s*:\s*\[')  # journald's way to write what is no plain text
 _DOCKER = re.compile(rb'\{"log":"')
 _encode = msgspec.json.encode
 Path = tuple[str, ...]  # of fields that lead to an event; `*` for each item of a list
@@ -44,7 +45,7 @@ class Found(NamedTuple):
 
 def is_worth(text: bytes) -> bool:
     """Whether a record may have an audit event in it."""
-    return any(word in text for word in WORTH)
+    return any(word in text for word in WORTH) or (b'"MESSAGE"' in text and _NUMBERS.search(text) is not None)
 
 
 def unwrap(line: bytes, depth: int = 0) -> Found:
@@ -207,10 +208,11 @@ class Envelope:
         if found.is_damaged:
             self._note_damage()
         if found.events:
-            self._count(found.words, len(found.events))
+            words = found.words or ("" if whole is line else "text before it")
+            self._count(words, len(found.events))
             if found.path:
                 self._way = _way(found.path)
-            self._is_text = found.words == "text before it"
+            self._is_text = words == "text before it"
         return found.events
 
     def _count(self, words: str, count: int) -> None:

@@ -101,12 +101,15 @@ def probe(path: Path, name: str = "") -> LogFile | None:
     if not times:
         return None
     steps = [later - earlier for earlier, later in itertools.pairwise(times)]
-    backwards = sum(step < -2_000_000 for step in steps)
+    # the newest first, or in no order at all
+    is_ordered = sum(step < 0 for step in steps) * 10 <= 6 * len(steps) and sum(
+        step < -1_000_000 for step in steps
+    ) * 10 <= 3 * len(steps)
     ordered = sorted(times)
     gaps = sorted(later - earlier for earlier, later in itertools.pairwise(ordered))
     return file._replace(
         first=min(times), spacing=gaps[len(gaps) * 9 // 10] if gaps else 0, is_wrapped=is_wrapped,
-        is_ordered=backwards * 10 <= 3 * len(steps),
+        is_ordered=is_ordered,
         last=_last_time(path) if not file.is_packed and not is_wrapped else None,
         can_divide=not file.is_packed and not file.is_document and not is_partial,
     )  # fmt: skip

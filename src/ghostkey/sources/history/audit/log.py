@@ -169,6 +169,8 @@ class AuditLog(LineReader):
         said = [f"{count:,} events {words}" for words, count in sorted(self._words.items()) if words]
         said += [f"{self._twice:,} events that came twice counted once"] if self._twice else []
         said += [f"{self._other} files without audit events passed over"] if self._other else []
+        skipped = self.states.yaml_skipped
+        said += [f"{skipped} YAML documents in values, of too many bytes in all, not looked into"] if skipped else []
         return ", ".join(said)
 
     def note_bytes(self, count: int) -> None:
