@@ -276,7 +276,11 @@ def test_several_processes_read_what_one_does(
         history.add("log", "audit", "log", partial(AuditLog([folder / "audit.log"], DIGEST).events, processes=processes))
         assert len(history.files("key_events")) == processes
         return {
-            table: sorted((row for file in history.files(table) for row in pq.read_table(file).to_pylist()), key=repr)
+            table: sorted(
+                # how often a size is told depends on which lines were decoded
+                (row for file in history.files(table) for row in pq.read_table(file).to_pylist() if row.get("op") != "sized"),
+                key=repr,
+            )
             for table in TABLES
         }
 

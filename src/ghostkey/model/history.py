@@ -14,6 +14,9 @@ MISSED_DELETE = "missed-delete"  # somebody removed a key that was not there
 REFUSED_SET, REFUSED_DELETE = "refused-set", "refused-delete"  # the API server said no
 HIDDEN_WRITE = "hidden-write"  # somebody wrote the map, and the level of the log hides which keys; the key is empty
 UNCHANGED = "unchanged"  # somebody wrote the map, and nothing in it changed; the key is empty
+# how large a map is beside its data: `value_bytes` are those of managedFields (-1: not shown), `bytes_delta` those of
+# annotations, `shape` says the rest in words
+SIZED = "sized"
 SEALED = "sealed"  # somebody made the map immutable; the key is empty
 RELEASED = "released"  # its manager gave a key up by server-side apply, and it stays: somebody else owns it too
 

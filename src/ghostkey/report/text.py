@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from ghostkey.story import CLASSES, DAY, Moment, Story, gap_line, kind_name, when
+from ghostkey.story import CLASSES, DAY, Forecast, Moment, Story, gap_line, kind_name, when
 
 BARS = "▁▂▃▄▅▆▇█"
 SHOWN = 5
@@ -165,10 +165,23 @@ def _growth(story: Story) -> Iterator[str]:
     if law.keys_per_day:
         unit, share = rate_unit(story.growth)
         low, middle, high, size = (number / share for number in (law.low, law.keys_per_day, law.high, law.bytes_per_day))
-        estimates = f"(half of all estimates: {rounded(low)} to {rounded(high)})"
-        yield f"  {rounded(middle)} keys a {unit} {estimates}, {rounded(size)} bytes a {unit}"
+        yield f"  {rounded(middle)} keys a {unit} (80 %: {rounded(low)} to {rounded(high)}), {rounded(size)} bytes a {unit}, since {when(law.since)}"
+    said = shape_words(law)
+    if said:
+        yield f"  {said}"
     if law.full_at is not None:
-        yield f"  binds first: {law.binding}; full {when(law.full_at)} at this rate"
+        yield f"  binds first: {law.binding}; full {when(law.full_at)} at this rate (80 %: {when(law.full_low)} to {when(law.full_high)})"
+
+
+def shape_words(law: Forecast) -> str:
+    """What growth is that has no rate; empty where it has one."""
+    return {
+        "short": "too little was seen to tell a rate",
+        "ended": f"its growth ended {when(law.since)}",
+        "import": "it grew by one import, and not since",
+        "flat": "it does not grow",
+        "shrinking": "it shrinks",
+    }.get(law.shape, "")
 
 
 def rounded(number: float) -> str:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ghostkey.kube.sizes import OBJECT_LIMIT, VALUES_LIMIT
-from ghostkey.story.words import DAY
+from ghostkey.story.limits import limits
+from ghostkey.story.rates import Law, law_of
 
 if TYPE_CHECKING:
     from ghostkey.story.story import Story
 
+MOSTLY = 0.95  # of the keys of a map whose subjects are known
+
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """How a map grows. Slopes are per day, robust (Theil–Sen over troughs), with their quartiles; `full_at` is when the
-    limit that binds first is met, None when it is not growing. `follows_subjects`: it grows as its subjects do."""
+    """How a map grows now, per day, with the bounds of the 80 % interval of that rate; `shape` says what its growth is.
+
+    `full_at` is when the limit that binds first is met, None when it is not growing, or too little was seen to say; `full_low`
+    and `full_high` are the bounds of its 80 % interval. `since`: when the growth became what it is. `follows_subjects`: it
+    grows as its subjects do, all of which are known.
+    """
 
     keys: int
     bytes: int
@@ -28,6 +33,10 @@ class Forecast:
     full_at: int | None = None
     keys_per_subject: float | None = None
     follows_subjects: bool = False
+    full_low: int | None = None
+    full_high: int | None = None
+    since: int | None = None
+    shape: str = "short"
 
 
 def forecast(story: Story) -> Forecast | None:
@@ -37,59 +46,35 @@ def forecast(story: Story) -> Forecast | None:
         return None
     last = points[-1]
     keys, size = int(last["keys"]), int(last["bytes"])
-    if len(points) < 3 or points[-1]["at_us"] - points[0]["at_us"] < 3_000_000:
-        return Forecast(keys, size, 0.0, 0.0, 0.0, 0.0)
-    bottoms = _troughs(points)
-    low, slope, high = _theil_sen([(p["at_us"], float(p["keys"])) for p in bottoms])
-    _, bytes_slope, _ = _theil_sen([(p["at_us"], float(p["bytes"])) for p in bottoms])
+    ends = [row["until"] for row in story.coverage if not row["is_gap"] and row["until"] is not None]
+    end = max([last["at_us"], *ends])
+    present = [row for row in story.keys if row["is_present"] and not row["path"]]
+    names, sizes = [str(row["key"]) for row in present], [max(0, row["value_bytes"] or 0) for row in present]
+    rooms = limits(names, sizes, story.size) if names else {}
+    binding = min(rooms, key=rooms.__getitem__) if rooms else ""
+    # what is known of the keys one by one, and what their growth says, may differ by those that were never written
+    scale = size / max(1, sum(map(len, names)) + sum(sizes)) if size > 0 and names else 1.0
+    law = law_of([(p["at_us"], float(p["bytes"])) for p in points], end, rooms[binding] * scale) if rooms else Law("short")
+    by_keys = law_of([(p["at_us"], float(p["keys"])) for p in points], end, float("inf"))
     created = sum(int(p["added"]) for p in points)
-    living = sum(bool(row["is_alive"]) for row in story.subjects.values())
-    follows = bool(story.subjects) and not story.ghosts and living >= 0.8 * keys
-    known = Forecast(
-        keys, size, slope * DAY, low * DAY, high * DAY, bytes_slope * DAY,
-        keys_per_subject=keys / max(1, len(story.subjects)) if story.subjects and created else None, follows_subjects=follows,
+    return Forecast(
+        keys, size, by_keys.rate, by_keys.low, by_keys.high, law.rate, binding if law.full_at is not None else "", law.full_at,
+        keys / max(1, len(story.subjects)) if story.subjects and created else None, _follows(story, keys), law.full_low,
+        law.full_high, law.since or None, law.shape,
     )  # fmt: skip
-    if bytes_slope <= 0:
-        return known
-    # values, and key names with protobuf around them, and managedFields, which hold each key once more
-    names = story.names_bytes
-    overhead = 6 * keys
-    stored = size + overhead
-    with_fields = stored + names + 8 * keys
-    grown = max(1.0, bytes_slope * DAY)
-    limits = {
-        "values/1 MiB": (size - names, VALUES_LIMIT, 1.0),
-        "stored object/1.5 MiB": (stored, OBJECT_LIMIT, stored / max(1, size)),
-        "stored object with managedFields/1.5 MiB": (with_fields, OBJECT_LIMIT, with_fields / max(1, size)),
-    }
-    days = {limit: (allowed - used) / (grown * factor) for limit, (used, allowed, factor) in limits.items()}
-    binding = min(days, key=days.__getitem__)
-    full_at = last["at_us"] + int(max(0.0, days[binding]) * DAY)
-    return dataclasses.replace(known, binding=binding, full_at=full_at)
 
 
-def _troughs(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The lower edge of a saw: points not above all that follow within the next eighth of the span."""
-    reach = (points[-1]["at_us"] - points[0]["at_us"]) / 8
-    kept = []
-    for place, point in enumerate(points):
-        later = [p["keys"] for p in points[place + 1 :] if p["at_us"] - point["at_us"] <= reach]
-        if not later or point["keys"] <= min(later):
-            kept.append(point)
-    return kept if len(kept) >= 3 else points
-
-
-def _theil_sen(points: list[tuple[int, float]]) -> tuple[float, float, float]:
-    """Lower quartile, median and upper quartile of the slopes between all pairs of points."""
-    import statistics
-
-    slopes = [
-        (right[1] - left[1]) / (right[0] - left[0])
-        for place, left in enumerate(points)
-        for right in points[place + 1 :]
-        if right[0] > left[0]
-    ]
-    if len(slopes) < 2:
-        return (slopes[0],) * 3 if slopes else (0.0, 0.0, 0.0)
-    low, middle, high = statistics.quantiles(slopes, n=4)
-    return low, middle, high
+def _follows(story: Story, keys: int) -> bool:
+    """Whether nearly each key has a subject that lives: what is not known may be a leak."""
+    if story.ghosts or not story.subjects or not keys:
+        return False
+    places = {(kind, namespace) for kind, namespace, _ in story.subjects}
+    if any(row["is_gap"] and any(row["kind"] in ("*", kind) and row["namespace"] in ("*", namespace) for kind, namespace in places)
+           for row in story.coverage if row["origin"] != "dumps"):  # fmt: skip
+        return False
+    alive = sum(
+        bool(story.links[spot]["is_alive"])
+        for row in story.keys
+        if row["is_present"] and not row["path"] and (spot := (row["field"], row["path"], row["key"])) in story.links
+    )
+    return alive >= MOSTLY * keys - 1

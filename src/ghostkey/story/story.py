@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ghostkey.analyses import history as queries
 from ghostkey.store.engines import Engine
 from ghostkey.story import blind
 from ghostkey.story.forecast import Forecast, forecast
-from ghostkey.story.prepare import IS
+from ghostkey.story.limits import Size, size_of
+from ghostkey.story.prepare import IS, focus_on
 
 _EVENTS = ("key_events", "subject_events")
 IDLE = 60_000_000  # microseconds within which a write that changed nothing is told as perhaps meant for a key
@@ -32,6 +34,7 @@ class Story:
     encoded_twice: list[dict[str, Any]] = field(default_factory=list)
     coverage: list[dict[str, Any]] = field(default_factory=list)
     forecast: Forecast | None = None
+    size: Size = field(default_factory=Size)
 
     @property
     def names_bytes(self) -> int:
@@ -90,8 +93,29 @@ def story_of(engine: Engine, kind: str, namespace: str, name: str, key: str = ""
         story.links[row["field"], row["path"], row["key"]] = row
         story.subjects[row["subject_kind"], row["subject_namespace"], row["subject_name"]] = row
     _note_idle(engine, story)
+    story.size = _size(engine, holder)
     story.forecast = forecast(story)
     return story
+
+
+def growth_of(engine: Engine, holder: tuple[str, str, str]) -> Forecast | None:
+    """How one map grows, without the rest of its story; the bytes are those of its values."""
+    focus_on(engine, holder)
+    for name in ("key_life", "growth"):
+        queries.define_one(engine, name)
+    told = Story(*holder)
+    told.growth = engine.rows("SELECT * FROM growth ORDER BY at_us")
+    told.keys = engine.rows("SELECT field, path, key, is_present, value_bytes FROM key_life")
+    told.coverage = blind.coverage(engine)
+    told.size = _size(engine, holder)
+    law = forecast(told)
+    # the history counts names and values
+    return replace(law, bytes=law.bytes - told.names_bytes) if law else None
+
+
+def _size(engine: Engine, holder: Sequence[str]) -> Size:
+    sized = engine.rows(f"SELECT * FROM key_events WHERE {IS} AND op = 'sized' ORDER BY at_us DESC LIMIT 1", holder)  # noqa: S608
+    return size_of(sized[0] if sized else None)
 
 
 def _note_idle(engine: Engine, story: Story) -> None:

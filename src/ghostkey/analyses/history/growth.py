@@ -1,8 +1,8 @@
 """How many keys and bytes each map had over time.
 
 What it finds
-    A row for each map and slice of time in which it changed, with keys and bytes at its end. A slice is a 256th of the
-    whole span, and a second at least.
+    A row for each map and slice of time in which it changed, with keys and bytes at its end. A slice is a
+    1024th of the whole span, and a second at least; its row has the time of the last change in it.
 Why it matters
     The slope says when the limit that binds first will be met; whether it follows the living says whether it leaks. An audit
     log, a snapshot and the log of etcd that overlap show the same write three times: each counts once, and so does a key that
@@ -43,11 +43,11 @@ QUERY = Query(
         FROM counted
     ),
     span AS (
-        SELECT MIN(at_us) AS begin_at, CAST(GREATEST((MAX(at_us) - MIN(at_us)) / 256, 1000000) AS BIGINT) AS slice
+        SELECT MIN(at_us) AS begin_at, CAST(GREATEST((MAX(at_us) - MIN(at_us)) / 1024, 1000000) AS BIGINT) AS slice
         FROM key_events WHERE op IN ('set', 'delete', 'seen')
     ),
     sliced AS (
-        SELECT map_code, k.at_us - (k.at_us - span.begin_at) % span.slice AS at_us,
+        SELECT map_code, MAX(k.at_us) AS at_us,
             SUM(key_delta) AS keys_delta, SUM(bytes_delta) AS bytes_delta,
             SUM(CASE WHEN op = 'set' AND key_delta = 1 THEN 1 ELSE 0 END) AS added,
             SUM(CASE WHEN key_delta = -1 THEN 1 ELSE 0 END) AS removed

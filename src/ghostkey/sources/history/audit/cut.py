@@ -72,11 +72,12 @@ class UndecidedError(Exception):
 class _Map:
     """A ConfigMap as last seen: the JSON of its data, None when that is not known, and the facts of its keys."""
 
-    __slots__ = ("holder", "keys", "mark", "raw")
+    __slots__ = ("holder", "keys", "mark", "meta", "raw")
 
     def __init__(self, holder: Holder) -> None:
         self.holder = holder
         self.mark = f'"name":"{holder[2]}","namespace":"{holder[1]}"'.encode()  # as its metadata begin
+        self.meta = 0  # bytes of its metadata when they were decoded last
         self.raw: bytes | None = None
         self.keys: dict[str, Facts] | None = None  # None when there are maps within its values
 
@@ -233,6 +234,9 @@ class LineReader(Reader):
             or line.find(known.mark, response, version) < 0 or _holds_head(line, version, start)
         ):  # fmt: skip
             return None
+        if abs(start - version - known.meta) > known.meta >> 4:
+            known.meta = start - version
+            return None  # managedFields or annotations have grown: how far is told by decoding them
         start += len(_DATA) - 1
         data = line[start : tail - 1]
         version += len(_VERSION)

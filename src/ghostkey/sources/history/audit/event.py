@@ -68,6 +68,7 @@ class Meta(msgspec.Struct, rename="camel"):
     deletion_timestamp: str | None = None
     deletion_grace_period_seconds: int | None = None
     finalizers: list[str] | None = None
+    annotations: dict[str, str] | None = None
     managed_fields: msgspec.Raw = msgspec.Raw()
 
 

@@ -14,24 +14,28 @@ import msgspec
 
 from ghostkey.foreign import decode_json
 from ghostkey.kube.fields import field_owners, writer_of
+from ghostkey.kube.sizes import FIELD_ENTRY_BYTES
 from ghostkey.model.events import FieldOwner
 from ghostkey.model.history import (
     DELETE,
     DELETED,
     HIDDEN_WRITE,
     MISSED_DELETE,
+    NOBODY,
     REFUSED_DELETE,
     REFUSED_SET,
     RELEASED,
     SEALED,
     SEEN,
     SET,
+    SIZED,
     UNCHANGED,
     HistoryEvent,
     KeyEvent,
     SubjectEvent,
     Writer,
 )
+from ghostkey.model.managers import LAST_APPLIED
 from ghostkey.sources.history.audit.blind import Blind
 from ghostkey.sources.history.audit.event import (
     UNREADABLE,
@@ -87,6 +91,7 @@ class Reader:
         self.blind = Blind()
         self.revisions: dict[Holder, int] = {}  # of the last write of each map that was shown
         self.applied: dict[tuple[str, str, str, str], set[tuple[str, str]]] = {}  # what each manager applied last
+        self._sizes: dict[Holder, tuple[int, int]] = {}  # bytes of managedFields and of annotations as told last
         self._immutable: set[Holder] = set()
         # keys of each map that changed without being named, between two revisions, when that happened last
         self._unnamed: dict[Holder, tuple[set[tuple[str, str, str]], int | None, int | None]] = {}
@@ -221,12 +226,28 @@ class Reader:
         events += self.missed(absent, holder, content, at, revision, writer)
         if named.is_apply:
             events += self.released(bytes(event.request_object), holder, content, at, revision, writer)
+        yield from self._sized(holder, found, at, revision)
         events += self._sealed(event, holder, found, at, revision, writer)
         if revision is not None:
             self.revisions[holder] = revision
         yield from events
         if not events and not is_new:
             yield self.of_map(holder, UNCHANGED, at, revision, writer)
+
+    def _sized(self, holder: Holder, found: Object, at: int | None, revision: int | None) -> Iterator[KeyEvent]:
+        """How large the map is beside its data, when that is not about as it was told before."""
+        managed, annotations = len(bytes(found.metadata.managed_fields)), found.metadata.annotations or {}
+        noted = sum(len(key) + len(value.encode("utf-8", "surrogatepass")) for key, value in annotations.items())
+        held = self._sizes.get(holder, (-1, -1))
+        if abs(managed - held[0]) <= held[0] // 20 and abs(noted - held[1]) <= held[1] // 20:
+            return
+        self._sizes[holder] = (managed, noted)
+        if not managed and not noted:
+            return
+        shape = size_words(bytes(found.metadata.managed_fields), annotations, content_of(holder[0], found))
+        yield self.of_map(holder, SIZED, at, revision, NOBODY)._replace(
+            value_bytes=managed if managed else -1, bytes_delta=noted, shape=shape
+        )
 
     def _sealed(
         self, event: Event, holder: Holder, found: Object, at: int | None, revision: int | None, writer: Writer
@@ -494,6 +515,19 @@ def unsigned(event: KeyEvent, manager: str = "") -> KeyEvent:
     """What is only seen: it was there, or gone, before that time, and by whom is not known, save for what managedFields say."""
     op = DELETE if event.op == DELETE else SEEN
     return event._replace(op=op, user="", manager=manager, agent="", source_ip="", audit_id="", verb="")
+
+
+def size_words(managed: bytes, annotations: Mapping[str, str], content: Mapping[str, Mapping[str, bytes]]) -> str:
+    """What `story.limits` wants to know of a map beside the bytes that are counted, as `name=number` words."""
+    owners = [owner for field in FIELDS for owner in field_owners(managed, field) if owner.keys]
+    pairs = [(key, value) for values in content.values() for key, value in values.items()]
+    names = sum(len(key) for key, _ in pairs)
+    numbers = {
+        "managers": len({owner.manager for owner in owners}), "applies": sum(owner.operation == "Apply" for owner in owners),
+        "applied": len(annotations.get(LAST_APPLIED, "").encode("utf-8", "surrogatepass")),
+        "bytes": names + sum(len(value) for _, value in pairs), "names": names + FIELD_ENTRY_BYTES * len(pairs),
+    }  # fmt: skip
+    return " ".join(f"{name}={number}" for name, number in numbers.items())
 
 
 def _spot(event: KeyEvent) -> tuple[str, str, str]:
