@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import time
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -123,7 +124,9 @@ def _tell(what: str, key: str, where: Where, past: tuple[Any, ...], page_file: s
             )
         moments = stories.timeline(asked, told, key, path) if key else []
     if page_file:
-        _write_page(Path(page_file), page.page(told))
+        names = [*paths, *([store] if store else [])]
+        options = "".join(f" --from {shlex.quote(path)}" for path in paths) + (f" --store {shlex.quote(store)}" if store else "")
+        _write_page(Path(page_file), page.page(told, made_at=time.time_ns() // 1000, sources=names, options=options))
         click.echo(f"wrote {page_file}", err=True)
     if form == "json":
         import dataclasses

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ghostkey.story.limits import limits
@@ -37,6 +37,7 @@ class Forecast:
     full_high: int | None = None
     since: int | None = None
     shape: str = "short"
+    limits: dict[str, float] = field(default_factory=dict)  # limit → bytes of names and values at which it is met
 
 
 def forecast(story: Story) -> Forecast | None:
@@ -60,7 +61,7 @@ def forecast(story: Story) -> Forecast | None:
     return Forecast(
         keys, size, by_keys.rate, by_keys.low, by_keys.high, law.rate, binding if law.full_at is not None else "", law.full_at,
         keys / max(1, len(story.subjects)) if story.subjects and created else None, _follows(story, keys), law.full_low,
-        law.full_high, law.since or None, law.shape,
+        law.full_high, law.since or None, law.shape, {name: room * scale for name, room in rooms.items()},
     )  # fmt: skip
 
 

@@ -168,7 +168,7 @@ def _last_regime(nets: Sequence[float]) -> int:
         return 0
     steps = [right - left for left, right in itertools.pairwise(nets)]
     noise = sum(step * step for step in steps) / (2 * len(steps))
-    least = (0.02 * (max(nets) - min(nets))) ** 2
+    least = (0.02 * max(map(abs, nets))) ** 2
     price = 4 * max(noise, least, 1e-12) * math.log(count)
     sums, squares = [0.0], [0.0]
     for net in nets:
