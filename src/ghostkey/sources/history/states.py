@@ -118,6 +118,9 @@ class MapStates:
         """
         before = self._states.get(holder)
         after: States = {}
+        if before is None and (events := self.first(holder, content, SET if is_new else SEEN, at, revision, writer)) is not None:
+            yield from events
+            return
         for field in FIELDS:
             values = content.get(field)
             if values:
@@ -126,6 +129,48 @@ class MapStates:
         yield from self._diff(holder, before or {}, after, op, at, revision, writer)
         self._keep(holder, after)
         self._partial.discard(holder)
+
+    def first(
+        self,
+        holder: Holder,
+        content: Mapping[str, Mapping[str, bytes]],
+        op: str,
+        at: int | None,
+        revision: int | None,
+        writer: Writer,
+    ) -> list[KeyEvent] | None:
+        """The events of a map of which nothing was known, in one loop; None when a value may hold a map, which `changes` looks into."""
+        kind, namespace, name = holder
+        if kind == "secrets":
+            return None
+        after: States = {}
+        user, manager, agent, source_ip, audit_id, verb = writer
+        copy, origin, is_recovered, shape_of = self._digest.copy, self.origin, self.is_recovered, self._shape
+        events: list[KeyEvent] = []
+        for field in FIELDS:
+            values = content.get(field)
+            if not values:
+                continue
+            top = after[field, ""] = {}
+            for key, raw in values.items():
+                hashing = copy()
+                hashing.update(raw)
+                code, size = int.from_bytes(hashing.digest(), "big") >> 1, len(raw)
+                shape, document = shape_of(raw, is_secret=False)
+                if document and _values.may_hold_maps(document):
+                    return None
+                top[key] = (code, size, shape)
+                events.append(
+                    _new(
+                        KeyEvent,
+                        (
+                            at, revision, kind, namespace, name, field, "", key, op, size, code, shape, 1, size + len(key), user,
+                            manager, agent, source_ip, audit_id, verb, "", origin, is_recovered,
+                        ),
+                    )
+                )  # fmt: skip
+        self._keep(holder, after)
+        return events
 
     def patch(
         self,

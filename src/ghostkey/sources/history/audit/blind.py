@@ -29,13 +29,13 @@ class Blind:
         self.quiet: list[Covered] = []  # times at which a log that is seldom quiet was
         self.longest = QUIET  # how long it may be
         self.recent: Callable[[], int | None] = nothing  # when the last line came in that was passed over
-        self._open = 0  # lines of damage since the last time that was read
+        self.is_open = 0  # lines of damage since the last time that was read
 
     def cover(self, at: int | None) -> None:
         """An event of this time was read."""
         if at is None:
             return
-        if self._open:
+        if self.is_open:
             self._damage_ends(at)
         if self.first is None or at < self.first:
             self.first = at
@@ -77,12 +77,12 @@ class Blind:
     def damage(self) -> None:
         """A line is no audit event."""
         self.damaged += 1
-        self._open += 1
+        self.is_open += 1
 
     def _damage_ends(self, at: int | None) -> None:
-        lines = "a line is no audit event" if self._open == 1 else f"{self._open} lines are no audit events"
+        lines = "a line is no audit event" if self.is_open == 1 else f"{self.is_open} lines are no audit events"
         self._tell(Covered(ORIGIN, "*", "*", self.last, at, None, None, True, f"{lines}: cut, or something else"))
-        self._open = 0
+        self.is_open = 0
 
     def _tell(self, row: Covered) -> None:
         if len(self.rows) < TOLD:
@@ -94,7 +94,7 @@ class Blind:
 
     def join(self, other: Blind) -> None:
         """Takes what another saw after this."""
-        if self._open and other.first is not None:
+        if self.is_open and other.first is not None:
             self._damage_ends(other.first)
         self.cover(other.first)
         self.cover(other.last)
@@ -105,11 +105,11 @@ class Blind:
             self._tell(row)
         self.quiet += other.quiet
         self.damaged += other.damaged
-        self._open += other._open
+        self.is_open += other.is_open
 
     def covered(self) -> Iterator[Covered]:
         """Every gap, once all is read."""
-        if self._open:
+        if self.is_open:
             self._damage_ends(None)
         for (kind, namespace, why), (since, until) in self.gaps.items():
             yield Covered(ORIGIN, kind, namespace, since, until, None, None, True, why)

@@ -342,7 +342,8 @@ class LineReader(Reader):
         if (
             before is None or keys is None or not is_patch or response < 0 or version < 0 or start < version
             or line[tail - 2 : tail] != b"}}" or line.find(_DELETION, version, start) >= 0
-            or line.find(known.mark, response, version) < 0 or _holds_head(line, version, start)
+            or line.find(known.mark, response, version) < 0
+            or (line.find(b"/", version, start) >= 0 and _holds_head(line, version, start))
         ):  # fmt: skip
             return None
         body = line[request + TO_REQUEST : response]
@@ -361,7 +362,8 @@ class LineReader(Reader):
         colon = entry.find(b'":"') + 3
         if value is None or colon < 3 or entry[-1] != QUOTE or len(digits) > REVISION_DIGITS:
             return None
-        if revision < self.revisions.get(known.holder, 0):
+        holder, revisions = known.holder, self.revisions
+        if revision < revisions.get(holder, 0):
             return None
         # around the entry all must be as it was, and in its place nothing but the key as it was
         begin = after.find(entry)
@@ -394,8 +396,12 @@ class LineReader(Reader):
         if shape is TEXT and looks_like_yaml(value):
             return None
         at += fraction
-        self.blind.cover(at)
-        self.revisions[known.holder] = revision
+        blind = self.blind
+        if blind.last is not None and blind.last <= at <= blind.last + blind.longest and not blind.is_open:
+            blind.last = at
+        else:
+            blind.cover(at)
+        revisions[holder] = revision
         known.raw = after
         self._raw_bytes += len(after) - len(before)
         raw = value.encode()

@@ -16,6 +16,7 @@ Source
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -107,10 +108,9 @@ class AuditLog(LineReader):
 
     def read(self, pieces: Iterable[Piece]) -> Iterator[HistoryEvent]:
         """The events of some pieces of the log."""
-        line = self.line
         for piece in pieces:
-            for one in events(piece, self.blind.damage, self.note_bytes, self._words):
-                yield from line(one)
+            found = events(piece, self.blind.damage, self.note_bytes, self._words)
+            yield from itertools.chain.from_iterable(map(self.line, found))
         self.note_passed()
 
     def can_join(self, handover: Handover) -> bool:
