@@ -104,11 +104,11 @@ def findings_in_dump(
     kind: Kind,
     namespace: str,
     name: str,
-    kinds: Sequence[str],
-    subjects: Sequence[str],
+    about: tuple[Sequence[str], Sequence[str]],
     progress: ProgressLine,
 ) -> tuple[list[Finding], api.Snapshot, Sequence[api.Link | api.ObjectLink], dict[str, Any]]:
-    """As `findings_of_map`, from the manifests of a dump; and the map's keys by field."""
+    """As `findings_of_map`, from the manifests of a dump; and the map's keys by field. `about`: kinds and declared subjects."""
+    kinds, subjects = about
     scope = api.Scope(holders=(kind,), subject_kinds=tuple(kinds), known_by=api.known_by(subjects))
     snapshot = api.missing(api.collect(api.manifests(paths, scope, progress)), scope)
     parts = [snapshot, *snapshot.parts]

@@ -6,12 +6,13 @@ import contextlib
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from ghostkey.sources.history.open import open_source, sort_of
+from ghostkey.sources.history.remote import fetch, is_remote
 from ghostkey.sources.history.states import KeyedHash
 from ghostkey.store.history import SCHEMA_VERSION, History, Imported, begin_with, content_id, contents_of
 from ghostkey.store.scratch import scratch_directory
@@ -36,8 +37,35 @@ def import_paths(
     another one in its place does not hold stays.
     A large audit log is read by so many processes, 0 for one a processor. Raises SourceDamaged when one cannot be read at all.
     """
+    with contextlib.ExitStack() as stack:
+        return _import_all(
+            history, _local(paths, stack, progress), sort, fields, carve=carve, progress=progress, processes=processes
+        )
+
+
+def _local(paths: Sequence[str | Path], stack: contextlib.ExitStack, progress: Callable[[str], None]) -> dict[Path, str]:
+    """Each path with what people call it; what lies elsewhere is copied here first, for as long as the import takes."""
+    found: dict[Path, str] = {}
+    for path in map(str, paths):
+        if is_remote(path):
+            found[fetch(path, stack.enter_context(scratch_directory("remote")), progress)] = path
+        else:
+            found[Path(path)] = path
+    return found
+
+
+def _import_all(
+    history: History,
+    paths: Mapping[Path, str],
+    sort: str,
+    fields: Sequence[tuple[str, str]],
+    *,
+    carve: bool,
+    progress: Callable[[str], None],
+    processes: int,
+) -> list[Imported]:
     sorts: dict[str, list[Path]] = {}
-    for path in map(Path, paths):
+    for path in paths:
         sorts.setdefault(sort or sort_of(path), []).append(path)
     digest = KeyedHash(history.secret)
     salt = repr((sorted(fields), carve, SCHEMA_VERSION))

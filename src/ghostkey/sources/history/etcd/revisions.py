@@ -575,10 +575,7 @@ class Reader:
                 self._raw_bytes += len(found.data)
                 while self._raw_bytes > RAW_BYTES:
                     self._drop_raw(next(iter(self._large)))
-                if not self.states.known(holder):
-                    return None
-                content = {"data": entries(*where, DATA)}
-                return self.states.changes(holder, content, self.last_time, revision, writer)
+                return None
             self._raw_bytes += len(found.data) - len(known.data)
             before, after = known.change(*where)
         except DamagedValueError:
