@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,7 +70,20 @@ def timeline(engine: Engine, story: Story, key: str, path: str = "") -> list[Mom
             # the revision of a deletion differs between an audit log and etcd: the object's last one, and the deletion's own
             moments.append((None if row["op"] == "deleted" else row["revision"], about + row["op"], row["at_us"], what,
                             row["audit_id"] or row["origin"], row["op"]))  # fmt: skip
-    return [Moment(*moment[2:]) for moment in _once(moments)]
+    return list(_noticed_first([Moment(*moment[2:]) for moment in _once(moments)]))
+
+
+def _noticed_first(moments: list[Moment]) -> Iterator[Moment]:
+    """Without removals that were only noticed, of a key of which the removal was seen."""
+    is_gone = False
+    for moment in moments:
+        if moment.kind == "delete":
+            if is_gone and moment.what == _KEY_WORDS["delete"]:
+                continue
+            is_gone = True
+        elif moment.kind in ("set", "seen"):
+            is_gone = False
+        yield moment
 
 
 def _once(moments: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:

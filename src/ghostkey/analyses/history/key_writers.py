@@ -23,8 +23,10 @@ _NUMBER = """2 * revision + CASE WHEN "user" <> '' THEN 1 ELSE 0 END"""
 _WRITE = f"CASE WHEN {KNOWN} AND revision IS NOT NULL THEN {_NUMBER} END"
 _TIMED = f"CASE WHEN {KNOWN} AND revision IS NULL THEN at_us END"
 _SEEN = f"CASE WHEN op IN ('set', 'seen') AND NOT ({KNOWN}) THEN at_us END"
-_REMOVAL = f"CASE WHEN op = 'delete' AND revision IS NOT NULL THEN {_NUMBER} END"
-_TIMED_REMOVAL = "CASE WHEN op = 'delete' AND revision IS NULL THEN at_us END"
+# a removal that was only noticed beats none that was seen; neither counts when the key was written since
+_REMOVED = """op = 'delete' AND ("user" <> '' OR manager <> '')"""
+_REMOVAL = f"CASE WHEN {_REMOVED} AND revision IS NOT NULL THEN {_NUMBER} END"
+_TIMED_REMOVAL = f"CASE WHEN {_REMOVED} AND revision IS NULL THEN at_us END"
 # what was only seen beats no known write, unless it is another value, which somebody wrote unseen
 _WHICH = """
     CASE
@@ -52,7 +54,8 @@ QUERY = Query(
             MAX_BY(audit_id, {_WRITE}) AS numbered_id, MAX_BY(audit_id, {_TIMED}) AS timed_id,
             MAX_BY(writer_code, {_REMOVAL}) AS removed_by, MAX_BY(writer_code, {_TIMED_REMOVAL}) AS timed_removed_by,
             MAX({_REMOVAL}) AS removal, MAX({_TIMED_REMOVAL}) AS timed_removal,
-            MAX(CASE WHEN op = 'delete' AND revision IS NOT NULL THEN at_us END) AS removed_at
+            MAX(CASE WHEN {_REMOVED} AND revision IS NOT NULL THEN at_us END) AS removed_at,
+            MAX(CASE WHEN op = 'delete' THEN revision END) AS noticed
         FROM key_events
         WHERE op IN ('set', 'seen', 'delete')
         GROUP BY map_code, field, path, key
@@ -68,7 +71,10 @@ QUERY = Query(
     LEFT JOIN people w
         ON w.writer_code = CASE which WHEN 'seen' THEN seen_by WHEN 'timed' THEN timed_by ELSE numbered_by END
     LEFT JOIN people r
-        ON r.writer_code = CASE WHEN removal IS NULL OR COALESCE(timed_removal, 0) > COALESCE(removed_at, 0)
+        ON r.writer_code = CASE
+            -- written after the last removal that was seen, and gone again: by whom nobody knows
+            WHEN removal < numbered AND 2 * noticed > numbered THEN NULL
+            WHEN removal IS NULL OR COALESCE(timed_removal, 0) > COALESCE(removed_at, 0)
             THEN timed_removed_by ELSE removed_by END
     """  # noqa: S608 (the names are our own)
 )

@@ -29,6 +29,10 @@ _SAME_KEY = _SAME_MAP + " AND {0}.field = g.field AND {0}.path = g.path AND {0}.
 _ALIKE = "kept.longest - kept.shortest <= 0.5 * kept.mean"
 # microseconds: a map of which a request says that it is too large takes no write of anybody
 _TOO_LARGE = "(error LIKE '413%' OR error LIKE '%too large%' OR error LIKE '%Too long%' OR error LIKE '%must have at most%')"
+# whether at some time from the subject's end on nobody would have seen a request
+_IS_BLIND = """
+    GREATEST(COALESCE(h1.until, 0), COALESCE(h2.until, 0), COALESCE(h3.until, 0), COALESCE(h4.until, 0)) >= g.ended_at
+"""
 
 QUERY = Query(
     f"""
@@ -103,13 +107,13 @@ QUERY = Query(
                 WHEN m.key IS NOT NULL THEN 'wrong-key-name'
                 WHEN rm.attempt_at >= g.ended_at - {SKEW} THEN 'delete-failed'
                 WHEN o.attempt_at >= g.ended_at - {SKEW} THEN 'ownership-stuck'
-                WHEN kept.removed_late >= 3 AND {_ALIKE} AND seen.until - g.subject_deleted_at <= kept.longest THEN 'retention'
                 WHEN g.deletes > 0 AND g.last_known_set_at >= g.ended_at THEN 'written-again'
+                WHEN {_IS_BLIND} THEN 'unknown'
+                WHEN kept.removed_late >= 3 AND {_ALIKE} AND seen.until - g.subject_deleted_at <= kept.longest THEN 'retention'
                 WHEN seen.has_audit = 0 OR g.is_audited = 0 OR shown.kind IS NULL THEN 'unknown'
-                WHEN GREATEST(COALESCE(h1.until, 0), COALESCE(h2.until, 0), COALESCE(h3.until, 0), COALESCE(h4.until, 0))
-                    >= g.ended_at THEN 'unknown'
                 ELSE 'no-delete'
-            END AS class
+            END AS class,
+            CASE WHEN {_IS_BLIND} THEN 1 ELSE 0 END AS is_blind
         FROM gone g
         JOIN key_writers w ON {_SAME_KEY.format("w")}
         CROSS JOIN seen
@@ -129,8 +133,8 @@ QUERY = Query(
         CASE
             WHEN class = 'unknown' THEN 'none'
             WHEN class = 'retention' THEN 'medium'
-            WHEN class = 'wrong-key-name' THEN CASE WHEN score >= 0.9 THEN 'high' WHEN score >= 0.75 THEN 'medium' ELSE 'low' END
-            WHEN class = 'delete-failed' AND attempt_at IS NULL THEN 'medium'
+            WHEN class = 'wrong-key-name' THEN CASE WHEN score >= 0.9 AND is_blind = 0 THEN 'high' WHEN score >= 0.75 THEN 'medium' ELSE 'low' END
+            WHEN is_blind = 1 THEN 'medium'
             ELSE 'high'
         END AS confidence
     FROM told
