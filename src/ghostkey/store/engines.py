@@ -217,7 +217,7 @@ def _codes(table: str) -> list[tuple[str, str]]:
     """(code, columns that it stands for) of a table of events."""
     if table not in CODED:
         return []
-    codes = {"map_code": "kind, namespace, name", "writer_code": '"user", manager, agent'}
+    codes = {"map_code": "kind, namespace, name", "writer_code": 'origin, "user", manager, agent'}
     if table == "key_events":
         codes["key_code"] = "kind, namespace, name, field, path, key"
     return list(codes.items())
