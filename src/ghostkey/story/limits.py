@@ -9,7 +9,7 @@ from typing import Any
 from ghostkey.kube.sizes import ANNOTATIONS_LIMIT, FIELD_ENTRY_BYTES, OBJECT_LIMIT, VALUES_LIMIT, stored_bytes
 
 REQUEST_BYTES = 512  # around the object in etcd's request
-ANNOTATION_ENTRY_BYTES = 6  # `"key":"value",` around each pair in the copy that kubectl apply keeps
+COPIED = 0.6  # of its bytes a map has in kubectl's copy, if that is how it grows
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +54,13 @@ def limits(keys: Sequence[str], sizes: Sequence[int], shown: Size) -> dict[str, 
         managed = shown.managed * own / max(1, shown.names)
     else:
         managed = float(own * max(1, shown.managers))
-    copy = names + values + ANNOTATION_ENTRY_BYTES * per_key if shown.applied > 0 else 0
-    if shown.applied > 0 and shown.keys > 0:
-        copy = int(shown.applied * grown / shown.keys)
+    # an annotation that holds but some of the keys belongs to somebody who does not write the others: it does not grow with them
+    is_copied = shown.applied > COPIED * max(1, shown.keys)
+    copy = int(shown.applied * grown / max(1, shown.keys)) if is_copied else 0
     found: dict[str, float] = {}
     if values:
         found["values/1 MiB"] = grown * VALUES_LIMIT / values
-    others = max(0, shown.annotations - shown.applied)
+    others = max(0, shown.annotations - (shown.applied if is_copied else 0))
     room = OBJECT_LIMIT - REQUEST_BYTES - others
     found["stored object/1.5 MiB"] = grown * room / (stored + copy)
     if shown.applies:

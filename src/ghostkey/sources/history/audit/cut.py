@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-import msgspec
-
 from ghostkey.foreign import decode_json
 from ghostkey.model.errors import place_of
 from ghostkey.model.history import SET, UNCHANGED, HistoryEvent, KeyEvent, Writer, microseconds
 from ghostkey.sources._values import TEXT, look, looks_like_yaml, may_hold_maps
+from ghostkey.sources.history.audit.credit import writer_of_event
 from ghostkey.sources.history.audit.envelopes import unwrap
 from ghostkey.sources.history.audit.event import (
     RECEIVED,
@@ -28,8 +27,9 @@ from ghostkey.sources.history.audit.event import (
     patched_by,
     received,
 )
-from ghostkey.sources.history.audit.reader import MAPS, ORIGIN, Holder, Reader, writer_of_event
-from ghostkey.sources.history.common import REVISION_DIGITS, common_beginning, common_end
+from ghostkey.sources.history.audit.reader import MAPS, ORIGIN, Holder, Reader
+from ghostkey.sources.history.audit.windows import differing, holds_head, predicted
+from ghostkey.sources.history.common import REVISION_DIGITS
 from ghostkey.sources.history.states import Facts, KeyedHash, is_nested
 
 HEAD_BYTES = 4_000  # from the beginning to the end of objectRef: user, groups and agent lie between
@@ -231,7 +231,7 @@ class LineReader(Reader):
         if (
             response < 0 or version < 0 or start < 0 or line[tail - 2 : tail] != b"}}"
             or line.find(_DELETION, version, response + META_BYTES) >= 0
-            or line.find(known.mark, response, version) < 0 or _holds_head(line, version, start)
+            or line.find(known.mark, response, version) < 0 or holds_head(line, version, start)
         ):  # fmt: skip
             return None
         if abs(start - version - known.meta) > known.meta >> 4:
@@ -258,9 +258,9 @@ class LineReader(Reader):
                     document = decode_json(body)
                 except UNREADABLE:
                     return None
-        changed = _predicted(before, data, asked) if len(asked) == 1 else None
+        changed = predicted(before, data, asked) if len(asked) == 1 else None
         if changed is None:
-            changed = _differing(before, data)
+            changed = differing(before, data)
             if changed is None:
                 return None
         removals = {"data": asked} if document is None else patched_by(document, holder[0]) or {}
@@ -290,7 +290,7 @@ class LineReader(Reader):
         # the request has the data of the response, byte for byte, unless something else wrote into it on its way
         before_data = response - 1 - len(data)
         is_same = before_data > request and line.startswith(data, before_data)
-        if _holds_head(line, request + TO_REQUEST, before_data if is_same else response):
+        if holds_head(line, request + TO_REQUEST, before_data if is_same else response):
             return False
         place = line.find(_VERSION, request, min(response, request + META_BYTES))
         if place < 0:
@@ -343,7 +343,7 @@ class LineReader(Reader):
             before is None or keys is None or not is_patch or response < 0 or version < 0 or start < version
             or line[tail - 2 : tail] != b"}}" or line.find(_DELETION, version, start) >= 0
             or line.find(known.mark, response, version) < 0
-            or (line.find(b"/", version, start) >= 0 and _holds_head(line, version, start))
+            or (line.find(b"/", version, start) >= 0 and holds_head(line, version, start))
         ):  # fmt: skip
             return None
         body = line[request + TO_REQUEST : response]
@@ -426,79 +426,3 @@ class LineReader(Reader):
                 ),
             )
         ]  # fmt: skip
-
-
-def _holds_head(line: bytes, begin: int, end: int) -> bool:
-    """Whether another line begins between two places: one that was cut, with the next one behind it.
-
-    Every beginning has a path in it, and a slash is found many times as fast as anything longer.
-    """
-    for _ in range(32):
-        begin = line.find(b"/", begin, end) + 1
-        if not begin:
-            return False
-        if line[begin - 1 - len(_URI) : begin - 1] == _URI:
-            return True
-    return line.find(_URI, begin, end) >= 0
-
-
-def _predicted(before: bytes, after: bytes, asked: Mapping[str, str | None]) -> dict[str, bytes | None] | None:
-    """What changed, when it is just the one key that was asked for; None when it is not, or when that cannot be told."""
-    ((key, value),) = asked.items()
-    name = b'"' + key.encode("utf-8", "surrogatepass") + b'":'
-    if value is None:
-        begin = before.find(name)
-        if begin < 0:
-            return {} if before == after else None
-        stop, end = begin + len(before) - len(after), begin
-        # an entry goes with the comma after it, the last one with the comma before it
-        if before[stop - 1 : stop] != b",":
-            begin, stop, end = begin - 1, stop - 1, end - 1
-    else:
-        entry = name + msgspec.json.encode(value)
-        begin = after.find(entry)
-        end = begin + len(entry)
-        if after[end : end + 1] == b",":
-            end += 1
-        elif after[begin - 1 : begin] == b",":
-            begin -= 1
-        stop = len(before) - (len(after) - end)
-    if begin < 1 or stop < begin or not before.startswith(after[:begin]) or not before.endswith(after[end:]):
-        return None
-    # between what is the same on both sides there may be nothing but the key as it was, if it was there
-    there = before[begin:stop]
-    if there or value is None:
-        try:
-            if decode_pairs(b"{" + there.strip(b",") + b"}").keys() != asked.keys():
-                return None
-        except UNREADABLE:
-            return None
-    return {key: None if value is None else value.encode("utf-8", "surrogatepass")}
-
-
-def _differing(before: bytes, after: bytes) -> dict[str, bytes | None] | None:
-    """What changed from one JSON object of strings to the next: values, None for keys that went; None when it cannot be cut out.
-
-    A cut falls between `"` and `,"`. Inside a string those bytes can stand as well, but then what is cut out begins in the
-    middle of a string, a bare key follows, and it does not decode.
-    """
-    if before == after:
-        return {}
-    least = min(len(before), len(after))
-    prefix = common_beginning(before, after, least)
-    cut = before.rfind(b'","', 0, prefix)
-    begin = cut + 2 if cut >= 0 else 1
-    # the suffix may not reach into what is taken for the prefix
-    suffix = common_end(before, after, least - begin, len(before), len(after))
-    found = before.find(b'","', len(before) - suffix) if suffix else -1
-    rest = len(before) - (found + 1) if found >= 0 else 1
-    pieces = (before[begin : len(before) - rest], after[begin : len(after) - rest])
-    try:
-        old, new = (decode_pairs(b"{" + piece.strip(b",") + b"}") for piece in pieces)
-    except UNREADABLE:
-        return None
-    changed: dict[str, bytes | None] = {key: None for key in old if key not in new}
-    for key, value in new.items():
-        if old.get(key) != value:
-            changed[key] = value.encode("utf-8", "surrogatepass")
-    return changed

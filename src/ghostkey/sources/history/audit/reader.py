@@ -6,16 +6,12 @@ A key is credited to whoever named it in a request. What an answer shows beyond 
 
 from __future__ import annotations
 
-import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
 
 import msgspec
 
 from ghostkey.foreign import decode_json
-from ghostkey.kube.fields import field_owners, writer_of
-from ghostkey.kube.sizes import FIELD_ENTRY_BYTES
-from ghostkey.model.events import FieldOwner
+from ghostkey.kube.fields import writer_of
 from ghostkey.model.history import (
     DELETE,
     DELETED,
@@ -35,8 +31,18 @@ from ghostkey.model.history import (
     SubjectEvent,
     Writer,
 )
-from ghostkey.model.managers import LAST_APPLIED
 from ghostkey.sources.history.audit.blind import Blind
+from ghostkey.sources.history.audit.credit import (
+    EVERYTHING,
+    NOTHING,
+    Named,
+    base_of,
+    owners_of,
+    size_words,
+    spot_of,
+    unsigned,
+    writer_of_event,
+)
 from ghostkey.sources.history.audit.event import (
     UNREADABLE,
     WHOLE,
@@ -63,22 +69,6 @@ IGNORED = {"events", "leases", "endpoints", "endpointslices", "tokenreviews", "s
            "selfsubjectaccessreviews", "selfsubjectreviews", "localsubjectaccessreviews", "selfsubjectrulesreviews"}  # fmt: skip
 IGNORED_SUBRESOURCES = {"scale", "token", "log", "exec", "attach", "portforward", "proxy", "binding"}
 VERBS = {"create", "update", "patch", "delete", "deletecollection"}
-
-
-class Named(NamedTuple):
-    """What a request asked for: all keys, or these by field; `is_apply` removes also what it leaves out."""
-
-    everything: bool
-    keys: Mapping[str, Mapping[str, object]]
-    is_apply: bool = False
-
-    def names(self, field: str, key: str) -> bool:
-        """Whether it named a key."""
-        return self.everything or key in self.keys.get(field, ())
-
-
-NOTHING = Named(False, {})
-EVERYTHING = Named(True, {})
 
 
 class Reader:
@@ -264,7 +254,7 @@ class Reader:
         if event.verb == "create":
             return EVERYTHING
         if event.verb == "update":
-            return EVERYTHING if body and self.is_next(holder, _base(body)) else NOTHING
+            return EVERYTHING if body and self.is_next(holder, base_of(body)) else NOTHING
         if not body:
             return NOTHING
         changed = patched(body, holder[0])
@@ -300,11 +290,11 @@ class Reader:
             if not named.names(event.field, event.path.partition("/")[0] or event.key)
         }
         # an apply takes away what it leaves out, unless there is more that it cannot have done
-        if named.is_apply and is_known and all(event.op == DELETE for event in changes if _spot(event) in others):
+        if named.is_apply and is_known and all(event.op == DELETE for event in changes if spot_of(event) in others):
             others.clear()
-        owners = _owners(found) if found is not None and others and not is_known else {}
+        owners = owners_of(found) if found is not None and others and not is_known else {}
         for event in changes:
-            if _spot(event) not in others:
+            if spot_of(event) not in others:
                 yield event._replace(op=SET) if event.op == SEEN else event
                 continue
             owner = writer_of(owners.get(event.field, ()), event.path.partition("/")[0] or event.key)
@@ -487,53 +477,3 @@ class Reader:
             is_new = event.verb == "create"
             for made in self.states.field_entries(holder, path, entries or {}, at, revision, writer, is_new=is_new):
                 yield unsigned(made) if made.op == SEEN else made
-
-
-def writer_of_event(event: Event, query: str) -> Writer:
-    """Who made a request."""
-    manager = ""
-    if "fieldManager=" in query:
-        manager = urllib.parse.parse_qs(query).get("fieldManager", [""])[0]
-    user = event.impersonated_user or event.user
-    return Writer(
-        user.username,
-        manager or event.user_agent.partition("/")[0],
-        event.user_agent,
-        event.source_ips[0] if event.source_ips else "",
-        event.audit_id,
-        event.verb,
-    )
-
-
-def _base(body: bytes) -> int | None:
-    """The revision that a write was made from; None when it names none."""
-    found = object_of(msgspec.Raw(body))
-    return revision_of(found.metadata.resource_version) if found else None
-
-
-def unsigned(event: KeyEvent, manager: str = "") -> KeyEvent:
-    """What is only seen: it was there, or gone, before that time, and by whom is not known, save for what managedFields say."""
-    op = DELETE if event.op == DELETE else SEEN
-    return event._replace(op=op, user="", manager=manager, agent="", source_ip="", audit_id="", verb="")
-
-
-def size_words(managed: bytes, annotations: Mapping[str, str], content: Mapping[str, Mapping[str, bytes]]) -> str:
-    """What `story.limits` wants to know of a map beside the bytes that are counted, as `name=number` words."""
-    owners = [owner for field in FIELDS for owner in field_owners(managed, field) if owner.keys]
-    pairs = [(key, value) for values in content.values() for key, value in values.items()]
-    names = sum(len(key) for key, _ in pairs)
-    numbers = {
-        "managers": len({owner.manager for owner in owners}), "applies": sum(owner.operation == "Apply" for owner in owners),
-        "applied": len(annotations.get(LAST_APPLIED, "").encode("utf-8", "surrogatepass")),
-        "bytes": names + sum(len(value) for _, value in pairs), "names": names + FIELD_ENTRY_BYTES * len(pairs),
-    }  # fmt: skip
-    return " ".join(f"{name}={number}" for name, number in numbers.items())
-
-
-def _spot(event: KeyEvent) -> tuple[str, str, str]:
-    return event.field, event.path, event.key
-
-
-def _owners(found: Object) -> dict[str, tuple[FieldOwner, ...]]:
-    managed = bytes(found.metadata.managed_fields)
-    return {field: field_owners(managed, field) for field in FIELDS} if managed else {}
