@@ -263,6 +263,8 @@ class LineReader(Reader):
             changed = differing(before, data)
             if changed is None:
                 return None
+        if not changed and holder in self.unnamed:
+            return None  # perhaps what it did was shown before it came
         removals = {"data": asked} if document is None else patched_by(document, holder[0]) or {}
         applies = isinstance(document, dict) and is_apply(body)
         if is_patch and removals is not WHOLE:
@@ -412,6 +414,8 @@ class LineReader(Reader):
             appeared, grown = 1, size + len(key)
             self.states.grown()
         elif held[0] == code and held[1] == size:
+            if holder in self.unnamed:
+                return None  # perhaps what it set was shown before it came
             return [self.of_map(known.holder, UNCHANGED, at, revision, Writer(user, manager, agent, source_ip, audit_id, verb))]
         else:
             appeared, grown = 0, size - held[1]

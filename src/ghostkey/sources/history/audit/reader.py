@@ -84,7 +84,7 @@ class Reader:
         self._sizes: dict[Holder, tuple[int, int]] = {}  # bytes of managedFields and of annotations as told last
         self._immutable: set[Holder] = set()
         # keys of each map that changed without being named, between two revisions, when that happened last
-        self._unnamed: dict[Holder, tuple[set[tuple[str, str, str]], int | None, int | None]] = {}
+        self.unnamed: dict[Holder, tuple[set[tuple[str, str, str]], int | None, int | None]] = {}
         self.told: tuple[Holder, bool] | None = None  # the map of the last event, and whether all of it is known now
 
     def event(self, event: Event) -> Iterator[HistoryEvent]:
@@ -203,9 +203,8 @@ class Reader:
         """The whole map after the write, as the response shows it."""
         is_new, is_known = event.verb == "create", self.states.is_whole(holder)
         named = self._named(event, holder)
-        last = self.revisions.get(holder)
-        if not is_new and is_known and revision is not None and last is not None and revision < last:
-            yield from self._late(named, holder, found, at, revision, writer)
+        if not is_new and is_known and revision is not None and self._is_late(holder, revision):
+            yield from self._late(event, named, holder, found, at, revision, writer)
             return
         absent = self.not_there(holder, named.keys)
         content = content_of(holder[0], found)
@@ -301,30 +300,39 @@ class Reader:
             yield unsigned(event, owner.manager if owner else "")
         if others and is_known:
             since = self.revisions.get(holder)
-            self._unnamed[holder] = (others, since, revision)
+            self.unnamed[holder] = (others, since, revision)
             self.blind.jump(holder, since, revision, changes[0].at)
 
+    def _is_late(self, holder: Holder, revision: int) -> bool:
+        """Whether a write comes after one that was made later, or after one that changed nothing and showed what this one did."""
+        last, pending = self.revisions.get(holder), self.unnamed.get(holder)
+        return last is not None and (revision < last or (pending is not None and revision == last == pending[2]))
+
     def _late(
-        self, named: Named, holder: Holder, found: Object, at: int | None, revision: int, writer: Writer
+        self, event: Event, named: Named, holder: Holder, found: Object, at: int | None, revision: int, writer: Writer
     ) -> Iterator[KeyEvent]:
-        """A write that comes after one that was made later, as two at the same time may: what it named was not credited yet."""
-        others, since, until = self._unnamed.get(holder, (set(), None, None))
+        """What a late write named and was not credited yet."""
+        others, since, until = self.unnamed.get(holder, (set(), None, None))
         content = content_of(holder[0], found)
-        for field, values in named.keys.items():
-            for key, value in values.items():
-                shown = content.get(field, {}).get(key)
-                is_open = (field, "", key) in others
-                others.discard((field, "", key))
-                if value is None and is_open:
-                    yield KeyEvent(at, revision, *holder, field, "", key, DELETE, -1, 0, "", 0, 0, *writer, "", ORIGIN, False)
-                elif value is not None and shown is not None:
-                    facts = self.states.facts(shown, is_secret=holder[0] == "secrets")
-                    yield KeyEvent(
-                        at, revision, *holder, field, "", key, SET, facts[1], facts[0], facts[2], 0, 0, *writer, "", ORIGIN, False
-                    )
-        if not others and since is not None and since < revision < (until or 0):
+        made_whole = event.verb == "update" and base_of(bytes(event.request_object)) in (since, None)
+        for field, path, key in sorted(others):
+            shown = content.get(field, {}).get(path.partition("/")[0] or key)
+            took_away = shown is None and named.is_apply
+            if not (made_whole or took_away or named.names(field, path.partition("/")[0] or key)):
+                continue
+            others.discard((field, path, key))
+            if path:
+                continue  # an entry of a document, which is credited with the key that holds it
+            if shown is None:
+                yield KeyEvent(at, revision, *holder, field, "", key, DELETE, -1, 0, "", 0, 0, *writer, "", ORIGIN, False)
+            else:
+                code, size, shape = self.states.facts(shown, is_secret=holder[0] == "secrets")
+                yield KeyEvent(
+                    at, revision, *holder, field, "", key, SET, size, code, shape, 1, size + len(key), *writer, "", ORIGIN, False
+                )
+        if not others and since is not None and since < revision <= (until or 0):
             self.blind.no_jump(holder, since, until)
-            self._unnamed.pop(holder, None)
+            self.unnamed.pop(holder, None)
 
     def _asked(self, event: Event, holder: Holder, at: int | None, writer: Writer) -> Iterator[HistoryEvent]:
         """What the request alone shows, at level Request; at Metadata nothing but that there was a write."""
