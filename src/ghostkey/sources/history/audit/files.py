@@ -16,7 +16,7 @@ from ghostkey.model.errors import NoSuchPath, SourceDamaged
 from ghostkey.sources._archives import UNPACKING, open_packed
 from ghostkey.sources.history.audit.documents import split_values
 from ghostkey.sources.history.audit.envelopes import BARE, Envelope, unwrap
-from ghostkey.sources.history.audit.event import done_at, received
+from ghostkey.sources.history.audit.event import done_at
 
 BLOCK_BYTES = 1 << 20
 LINE_BYTES = 64 << 20  # an object is at most 1.5 MiB, and stands in an event twice, escaped
@@ -24,6 +24,7 @@ SHARE_BYTES = 16 << 20  # less is not worth a process
 PROBE_EVENTS, PROBE_BYTES = 200, 16 << 20  # what is looked at to tell what a file is
 TAIL_BYTES, TAIL_BYTES_MOST = 1 << 16, 64 << 20
 SPACING, LEAST_HOLE = 3, 5_000_000  # a hole is three times as long as most of the time between two events; microseconds
+OVERLAP = 100_000  # microseconds by which the files of one server may overlap: requests that end at the same time
 _NEWLINE = re.compile(rb"\n")
 _PARTIAL = re.compile(rb"\S{20,40} (?:stdout|stderr) P ")
 Note = Callable[[], None]
@@ -128,7 +129,7 @@ def _is_document(head: bytes) -> bool:
 
 
 def _last_time(path: Path) -> int | None:
-    """When the last event of a plain file came in, among its last few."""
+    """When the last event of a plain file was written, among its last few."""
     size = path.stat().st_size
     reach = TAIL_BYTES
     with path.open("rb") as handle:
@@ -136,7 +137,7 @@ def _last_time(path: Path) -> int | None:
             handle.seek(max(0, size - reach))
             tail = handle.read(reach)
             lines = tail.splitlines()[1 if size > reach else 0 :]
-            times = [at for line in lines[-20:] if (at := received(line)) is not None]
+            times = [at for line in lines[-20:] if (at := done_at(line)) is not None]
             if times:
                 return max(times)
             if reach >= min(size, TAIL_BYTES_MOST):
@@ -152,7 +153,7 @@ def hole_from(files: Sequence[LogFile]) -> int:
 def follow_each_other(files: Sequence[LogFile]) -> bool:
     """Whether the files, in the order of their beginnings, are one server's log: none begins before the last one ends."""
     return all(file.is_ordered for file in files) and all(
-        left.last is not None and right.first is not None and left.last <= right.first + LEAST_HOLE
+        left.last is not None and right.first is not None and left.last <= right.first + OVERLAP
         for left, right in itertools.pairwise(files)
     )
 
