@@ -20,6 +20,8 @@ from pathlib import Path
 from ghostkey.analyses import history as queries
 from ghostkey.store.engines import DuckEngine
 from ghostkey.store.history import TABLES, History, schema
+from ghostkey.story import blind
+from ghostkey.story.attempts import ATTEMPTS
 
 GOAL_SECONDS = 8.0
 GOAL_EVENTS = 20_000_000
@@ -107,6 +109,8 @@ def ask(folder: Path, name: str, memory: str) -> None:
     query = queries.all_queries()[name]
     if query.needs:
         engine.define("links", _LINKS, keep=True)  # as inference would have loaded them
+        blind.load(engine)
+        engine.load("attempts", ATTEMPTS, [])
     for needed in query.needs:
         engine.define(needed, queries.all_queries()[needed].sql, keep=True)
     engine.define(name, query.sql)

@@ -143,9 +143,9 @@ def read(sort: str, path: str) -> None:
     """Reads one source as an import does, and prints how long that took and what came out."""
     import gc
 
-    from ghostkey.sources._open import open_source
-    from ghostkey.sources._states import KeyedHash
-    from ghostkey.sources.audit_log import AuditLog
+    from ghostkey.sources.history.audit.log import AuditLog
+    from ghostkey.sources.history.open import open_source
+    from ghostkey.sources.history.states import KeyedHash
 
     gc.disable()
     source = open_source([Path(path)], sort, KeyedHash(b"bench"))

@@ -17,8 +17,8 @@ from ghostkey.kube.client import ApiClient
 from ghostkey.kube.config import load_config
 from ghostkey.model.history import Covered, HistoryEvent, KeyEvent
 from ghostkey.model.refs import CONFIG_MAPS
-from ghostkey.sources._states import KeyedHash
-from ghostkey.sources.recorder import Recorder
+from ghostkey.sources.history.recorder import Recorder
+from ghostkey.sources.history.states import KeyedHash
 from ghostkey.store.engines import DuckEngine
 from ghostkey.store.history import History
 from ghostkey.testing import ControlPlane

@@ -10,8 +10,10 @@ import pytest
 
 from ghostkey import story
 from ghostkey.model.history import SET
+from ghostkey.report.charts import chosen_keys, ticks
 from ghostkey.report.page import page
 from ghostkey.store.engines import DuckEngine
+from ghostkey.story import DAY
 from tests.history.stories import MAP, StoryTeller, stored, wrong_key_name
 from tests.report import browser
 
@@ -95,7 +97,7 @@ def test_screen_reader_hears_headings_pictures_and_tables(opened: browser.Browse
 
 def test_keyboard_reaches_and_opens_everything(opened: browser.Browser) -> None:
     reached = []
-    for _ in range(6):
+    for _ in range(9):
         opened.press("Tab")
         reached.append(
             opened.value("document.activeElement.tagName + ' ' + (document.activeElement.getAttribute('aria-label') || '')")
@@ -120,10 +122,14 @@ def test_text_stands_out_in_light_and_dark(opened: browser.Browser, scheme: str)
 
 
 def test_lifelines_and_growth_are_drawn(opened: browser.Browser) -> None:
-    keys, subjects = (opened.value(f"document.querySelectorAll('rect.{name}').length") for name in ("key", "subject"))
+    keys, subjects = (
+        opened.value(f"document.querySelectorAll('svg[role=img] rect.{name}').length") for name in ("key", "subject")
+    )
     assert keys == subjects == 5
-    assert opened.value("document.querySelector('polyline.area').getAttribute('points').split(' ').length") >= 3
-    widths = opened.value("[...document.querySelectorAll('rect.key')].every(r => r.getBoundingClientRect().width > 1)")
+    assert opened.value("document.querySelector('.scroll path.area').getAttribute('d').split('V').length") >= 4
+    widths = opened.value(
+        "[...document.querySelectorAll('svg[role=img] rect.key')].every(r => r.getBoundingClientRect().width > 1)"
+    )
     assert widths is True
 
 
@@ -147,3 +153,61 @@ def contrast(one: str, other: str) -> float:
     """Contrast ratio of two colours."""
     dark, light = sorted((luminance(one), luminance(other)))
     return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("width", [390, 820, 1400])
+def test_nothing_is_wider_than_the_screen(opened: browser.Browser, width: int) -> None:
+    opened.ask("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 500)
+    assert opened.value("document.documentElement.scrollWidth") <= width
+    # what is wider scrolls in its own frame, and its letters are as large as on a desk
+    least = opened.value(
+        "Math.min(...[...document.querySelectorAll('svg[role=img] text')].map(t => t.getBoundingClientRect().height))"
+    )
+    assert least >= 10
+    overlaps = opened.value(
+        """[...document.querySelectorAll('svg[role=img]')].some(svg => {
+            const boxes = [...svg.querySelectorAll('.tick')].map(t => t.getBoundingClientRect());
+            return boxes.some((a, i) => boxes.slice(i + 1).some(b => a.left < b.right && b.left < a.right));
+        })"""
+    )
+    assert overlaps is False
+
+
+def test_on_paper_all_is_there_in_black_on_white(opened: browser.Browser) -> None:
+    opened.ask("Emulation.setEmulatedMedia", media="print")
+    try:
+        colors = [opened.value(f"getComputedStyle(document.body).{name}") for name in ("color", "backgroundColor")]
+        assert colors == ["rgb(0, 0, 0)", "rgb(255, 255, 255)"]
+        assert opened.value("[...document.querySelectorAll('.scroll')].every(d => getComputedStyle(d).overflowX === 'visible')")
+        assert opened.ask("Page.printToPDF")["data"]
+    finally:
+        opened.ask("Emulation.setEmulatedMedia", media="")
+
+
+@pytest.mark.parametrize("span", [1, 900, 3_000_000, 40_000_000, 5_400_000_000, 86_400_000_000, 40 * DAY, 900 * DAY])
+def test_ticks_differ_at_any_span(span: int) -> None:
+    found = ticks(1_795_000_000_123_456, 1_795_000_000_123_456 + span)
+    labels = [label for _, label in found]
+    assert len(set(labels)) == len(labels)
+    assert 1 <= len(labels) <= 7
+    assert [at for at, _ in found] == sorted({at for at, _ in found})
+
+
+def test_one_bar_of_each_class_comes_before_many_of_one(tmp_path: Path) -> None:
+    made = story.Story(*MAP)
+    made.ghosts = [{"key": f"a-{n}", "class": "no-delete"} for n in range(100)] + [{"key": "b", "class": "tombstone"}]
+    assert chosen_keys(made)[:3] == ["a-0", "b", "a-1"]
+
+
+def test_page_says_what_it_was_made_from_what_is_unknown_and_what_to_run(tmp_path: Path) -> None:
+    teller = StoryTeller()
+    teller.live("acorn-1", "birch-2", "cedar-3", "dune-4", "onyx-9")
+    teller.key("settings", SET)
+    teller.subject("prod/onyx-9", "deleted")
+    text = page(told(tmp_path, teller.done()), made_at=1_795_000_100_000_000, sources=["audit.log"], options=" --from audit.log")  # type: ignore[arg-type]
+    assert "Read from audit.log. Made 2026-11-18T" in text
+    assert "All times are UTC." in text
+    assert "<h2 id=unknown>" in text
+    assert "<li><code>settings</code></li>" in text
+    assert "ghostkey trim cm/registry -n system --ghosts" in text
+    assert "ghostkey explain cm/registry -n system prod.onyx-9 --from audit.log" in text

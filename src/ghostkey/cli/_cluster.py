@@ -6,6 +6,7 @@ import itertools
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ghostkey import api
 from ghostkey.cli.options import ProgressLine, parse_holder
@@ -96,6 +97,33 @@ def findings_of_map(
     links = api.declared_links(subjects, snapshot, [ObjectRef(kind, namespace, name)])
     found = [finding for finding in api.analyse(snapshot, links) if _is(finding.key.holder, kind, namespace, name)]
     return api.confirm(source, found), snapshot, links
+
+
+def findings_in_dump(
+    paths: Sequence[str],
+    kind: Kind,
+    namespace: str,
+    name: str,
+    about: tuple[Sequence[str], Sequence[str]],
+    progress: ProgressLine,
+) -> tuple[list[Finding], api.Snapshot, Sequence[api.Link | api.ObjectLink], dict[str, Any]]:
+    """As `findings_of_map`, from the manifests of a dump; and the map's keys by field. `about`: kinds and declared subjects."""
+    kinds, subjects = about
+    scope = api.Scope(holders=(kind,), subject_kinds=tuple(kinds), known_by=api.known_by(subjects))
+    snapshot = api.missing(api.collect(api.manifests(paths, scope, progress)), scope)
+    parts = [snapshot, *snapshot.parts]
+    own = [seen for part in parts for seen in part.maps if _is(seen.holder, kind, namespace, name)]
+    if not own:
+        others = sorted({seen.holder.namespace for part in parts for seen in part.maps if seen.holder.name == name})
+        hint = f"it has one in {', '.join(others[:5])}: name it with -n" if others else "ghostkey scan --from lists what is in it"
+        raise NotFound(f"the dump has no {kind.kind} {name} in namespace {namespace!r}", hint)
+    progress("looking for ghosts")
+    links = api.declared_links(subjects, snapshot, [ObjectRef(kind, namespace, name)])
+    found = [finding for finding in api.analyse(snapshot, links) if _is(finding.key.holder, kind, namespace, name)]
+    fields: dict[str, Any] = {}
+    for seen in own:
+        fields.setdefault(seen.field, {}).update({"/".join([*seen.path, key]): "" for key in seen.keys})
+    return api.with_writers(snapshot, found), snapshot, links, fields
 
 
 def _is(holder: ObjectRef, kind: Kind, namespace: str, name: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,7 +49,7 @@ def _dated(near: Sequence[Finding], store: str | None) -> Iterator[tuple[str, Fi
         law = _law(history, finding)
         if law is None or law.full_at is None or abs(law.bytes - _size(finding)) > AGREES * _size(finding):
             continue
-        said = f"full {when(law.full_at)} at the rate of its history"
+        said = f"full {days_words(law, time.time_ns() // 1000)} at the rate of its history, {when(law.full_at)}"
         evidence = f"{law.bytes_per_day:,.0f} bytes and {law.keys_per_day:,.1f} keys a day; binds first: {law.binding}"
         yield (
             finding.fingerprint,
@@ -58,24 +59,24 @@ def _dated(near: Sequence[Finding], store: str | None) -> Iterator[tuple[str, Fi
         )
 
 
+def days_words(law: Forecast, now: int) -> str:
+    """`in 9 days (6–14)`: from now to the day on which a map is full, and the bounds of the 80 % interval of that."""
+    from ghostkey.story import DAY
+
+    middle, low, high = (
+        max(0, round((at - now) / DAY)) if at is not None else 0 for at in (law.full_at, law.full_low, law.full_high)
+    )
+    return f"in {middle} {'day' if middle == 1 else 'days'} ({low}–{high})"
+
+
 def _size(finding: Finding) -> int:
     return max(1, finding.value_bytes)
 
 
 def _law(history: History, finding: Finding) -> Forecast | None:
     """How the map of a finding grows; None when the history does not know it."""
-    from ghostkey.analyses.history import all_queries
     from ghostkey.store.engines import DuckEngine
-    from ghostkey.story import Story, focus_on, forecast
+    from ghostkey.story import growth_of
 
     holder = finding.key.holder
-    engine = DuckEngine(history)
-    focus_on(engine, (holder.kind.qualified, holder.namespace, holder.name))
-    for name in ("key_life", "growth"):
-        engine.define(name, all_queries()[name].sql)
-    story = Story(holder.kind.qualified, holder.namespace, holder.name)
-    story.growth = engine.rows("SELECT * FROM growth ORDER BY at_us")
-    story.keys = engine.rows("SELECT path, key, is_present FROM key_life")
-    law = forecast(story)
-    # the history counts names and values, the finding values
-    return dataclasses.replace(law, bytes=law.bytes - story.names_bytes) if law else None
+    return growth_of(DuckEngine(history), (holder.kind.qualified, holder.namespace, holder.name))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,6 +10,9 @@ from ghostkey.cli import CONTEXT
 from ghostkey.cli._history import past_options
 from ghostkey.cli.options import cluster_options, complete_map, local_option
 from ghostkey.cli.where import Where
+
+if TYPE_CHECKING:
+    from ghostkey.story.opening import Past
 
 
 @click.command("blame", context_settings=CONTEXT)
@@ -21,11 +24,7 @@ from ghostkey.cli.where import Where
 def command(
     map_words: tuple[str, ...],
     where: Where,
-    paths: tuple[str, ...],
-    sort: str | None,
-    store: str | None,
-    carve: bool,
-    engine: str,
+    past: Past,
     form: str,
     is_local: bool,
 ) -> int:
@@ -40,11 +39,15 @@ def command(
     from ghostkey.report.times import in_table
     from ghostkey.story import is_known, present_keys, when
 
-    if paths or store:
-        from ghostkey.cli._history import one_holder, opened
+    if past:
+        from ghostkey.cli._history import one_holder
+        from ghostkey.cli.options import ProgressLine
+        from ghostkey.story.opening import opened
 
         holder = one_holder(map_words, where.namespace)
-        with opened(holder, paths, sort, store, engine, carve=carve, where=where) as asked:
+        progress = ProgressLine()
+        with opened(holder, past, where.client, progress) as asked:
+            progress.done()
             found = present_keys(asked, *holder)
             if not found and not is_known(asked, *holder):
                 raise NotFound(f"the history has no {map_words[0]} in namespace {holder[1]!r}", "name the namespace with -n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import time
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from ghostkey.model.events import KeysSeen
     from ghostkey.model.refs import Kind
     from ghostkey.store.snapshot import Snapshot
+    from ghostkey.story.opening import Past
 
 
 def _complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
@@ -47,14 +49,8 @@ def command(
     key: str,
     where: Where,
     kinds: tuple[str, ...],
-    subjects: tuple[str, ...],
-    paths: tuple[str, ...],
-    sort: str | None,
-    store: str | None,
-    carve: bool,
-    engine: str,
+    past: Past,
     page_file: str | None,
-    fields: tuple[str, ...],
     form: str,
     is_local: bool,
 ) -> int:
@@ -63,11 +59,12 @@ def command(
     FINDING is an id of the last scan, or its beginning. With cm/NAME [KEY] the map is looked at anew; with --from or --store
     its history is told: who wrote a key, when its subject went, and why the key is still there.
     """
-    if paths or store:
-        past = (paths, sort, store, engine, carve, fields, subjects)
+    if past.paths and not past.store and "/" in what and _are_dumps(past):
+        return _explain_map(what, key, where, kinds, past, is_local=is_local)
+    if past:
         return _tell(what, key, where, past, page_file, form, is_local=is_local)
     if "/" in what:
-        return _explain_map(what, key, where, kinds, subjects, is_local=is_local)
+        return _explain_map(what, key, where, kinds, past, is_local=is_local)
     from ghostkey.analyses import all_analyses, page
     from ghostkey.cli.findings_file import find
 
@@ -87,22 +84,34 @@ def command(
     raise UsageError(f"no finding {what!r} in the last scans, and no analysis of that name", f"analyses: {known}")
 
 
-def _tell(what: str, key: str, where: Where, past: tuple[Any, ...], page_file: str | None, form: str, *, is_local: bool) -> int:
+def _are_dumps(past: Past) -> bool:
+    """Whether all paths are dumps without a date, from which a map is explained as `scan --from` looks at it."""
+    from pathlib import Path
+
+    from ghostkey.sources.history.open import DUMP, sort_of
+    from ghostkey.sources.history.remote import is_remote
+    from ghostkey.story.opening import LIVE
+
+    return not past.sort and all(path != LIVE and not is_remote(path) and sort_of(Path(path)) == DUMP for path in past.paths)
+
+
+def _tell(what: str, key: str, where: Where, past: Past, page_file: str | None, form: str, *, is_local: bool) -> int:
     """The story of a map, or of one key, from its history; 1 when keys outlive their subject."""
     from pathlib import Path
 
     from ghostkey import story as stories
-    from ghostkey.cli._history import one_holder, opened
+    from ghostkey.cli._history import one_holder
     from ghostkey.cli.terminal import safe
     from ghostkey.report import page, text
     from ghostkey.report.times import localised
+    from ghostkey.story.opening import opened
 
-    paths, sort, store, engine, carve, fields, subjects = past
-    holder, named = one_holder((what,), where.namespace), key
-    with opened(holder, paths, sort, store, engine, carve=carve, fields=fields, subjects=subjects, where=where) as asked:
+    holder, named, progress = one_holder((what,), where.namespace), key, ProgressLine()
+    with opened(holder, past, where.client, progress) as asked:
         path, key = stories.key_named(asked, *holder, key)
         told = stories.story_of(asked, *holder, key, path)
-        if not told.keys:
+        progress.done()
+        if not told.keys and (named or not told.writers):
             raise UsageError(
                 f"the history has no key {named!r} of {what} in namespace {holder[1]!r}"
                 if named
@@ -111,7 +120,10 @@ def _tell(what: str, key: str, where: Where, past: tuple[Any, ...], page_file: s
             )
         moments = stories.timeline(asked, told, key, path) if key else []
     if page_file:
-        _write_page(Path(page_file), page.page(told))
+        names = [*past.paths, *([past.store] if past.store else [])]
+        options = "".join(f" --from {shlex.quote(path)}" for path in past.paths)
+        options += f" --store {shlex.quote(past.store)}" if past.store else ""
+        _write_page(Path(page_file), page.page(told, made_at=time.time_ns() // 1000, sources=names, options=options))
         click.echo(f"wrote {page_file}", err=True)
     if form == "json":
         import dataclasses
@@ -163,15 +175,21 @@ def _print_chain(record: dict[str, Any], where: str, *, is_local: bool = False) 
         click.echo(safe(f"  next: ghostkey trim {shlex.quote(short)}{space}{where} --ghosts"))
 
 
-def _explain_map(what: str, key: str, where: Where, kinds: tuple[str, ...], subjects: tuple[str, ...], *, is_local: bool) -> int:
-    from ghostkey.cli._cluster import findings_of_map, one_map
+def _explain_map(what: str, key: str, where: Where, kinds: tuple[str, ...], past: Past, *, is_local: bool) -> int:
+    """The findings of a map and why its other keys are none; from the dump that `past` names, else from the cluster."""
+    from ghostkey.cli._cluster import findings_in_dump, findings_of_map, one_map
     from ghostkey.cli.output import finding_record
     from ghostkey.cli.terminal import safe
 
-    client = where.client()
+    client = None if past.paths else where.client()
+    namespace = client.config.namespace if client else where.namespace or "default"
     kind, name = one_map((what,))
     progress = ProgressLine()
-    findings, snapshot, links = findings_of_map(client, kind, name, kinds, subjects, progress)
+    if client is None:
+        findings, snapshot, links, live = findings_in_dump(past.paths, kind, namespace, name, (kinds, past.subjects), progress)
+    else:
+        findings, snapshot, links = findings_of_map(client, kind, name, kinds, past.subjects, progress)
+        live = None
     progress.done()
     chosen = [finding for finding in findings if not key or str(finding.key) == key or finding.key.key == key]
     for finding in chosen[:20]:
@@ -180,11 +198,13 @@ def _explain_map(what: str, key: str, where: Where, kinds: tuple[str, ...], subj
         click.echo(f"… and {len(chosen) - 20} more; name a KEY")
     if not chosen:
         if key:
-            _check_key(client.get_object(kind.path(client.config.namespace, name)) or {}, kind, what, key)
-        spot = (kind, client.config.namespace, name)
+            shown = live if client is None else client.get_object(kind.path(namespace, name))
+            _check_key(shown or {}, kind, what, key)
+        spot = (kind, namespace, name)
         own = [seen for seen in snapshot.maps if (seen.holder.kind, seen.holder.namespace, seen.holder.name) == spot]
         lines = [f"nothing is wrong with {what}{f' {key}' if key else ''}"]
-        lines += _account_lines(what, key, snapshot, own, links, where.words(namespace=True))
+        words = where.words(namespace=True) + "".join(f" --from {shlex.quote(path)}" for path in past.paths)
+        lines += _account_lines(what, key, snapshot, own, links, words)
         for line in dict.fromkeys(lines):
             click.echo(safe(line))
     for gap in snapshot.gaps[:5]:

@@ -91,10 +91,9 @@ def gaps(store: str | None) -> int:
     from ghostkey.cli.terminal import safe
     from ghostkey.store.engines import open_engine
     from ghostkey.store.history import History
-    from ghostkey.story import gap_line
+    from ghostkey.story import coverage, gap_line
 
-    engine = open_engine("duckdb", History(Path(store) if store else None))
-    rows = engine.rows("SELECT * FROM coverage ORDER BY is_gap, origin, kind, namespace, since")
+    rows = coverage(open_engine("duckdb", History(Path(store) if store else None)))
     for row in rows:
         click.echo(safe(gap_line(row)))
     return 3 if any(row["is_gap"] for row in rows) else 0

@@ -12,6 +12,12 @@ from typing import NamedTuple
 SET, DELETE, SEEN = "set", "delete", "seen"
 MISSED_DELETE = "missed-delete"  # somebody removed a key that was not there
 REFUSED_SET, REFUSED_DELETE = "refused-set", "refused-delete"  # the API server said no
+HIDDEN_WRITE = "hidden-write"  # somebody wrote the map, and the level of the log hides which keys; the key is empty
+UNCHANGED = "unchanged"  # somebody wrote the map, and nothing in it changed; the key is empty
+# how large a map is beside its data: `value_bytes` are those of managedFields (-1: not shown), `bytes_delta` those of
+# annotations, `shape` says the rest in words
+SIZED = "sized"
+SEALED = "sealed"  # somebody made the map immutable; the key is empty
 RELEASED = "released"  # its manager gave a key up by server-side apply, and it stays: somebody else owns it too
 
 CREATED, DELETING, DELETED = "created", "deleting", "deleted"
@@ -85,7 +91,8 @@ class SubjectEvent(NamedTuple):
 
 
 class Covered(NamedTuple):
-    """Where and when a source would have noticed: `kind` and `namespace` are `*` for all. `why` is empty unless it is a gap."""
+    """Where and when a source would have noticed: `kind` and `namespace` are `*` for all. `why` says why it is a gap, and
+    of what is none, what it was recognised as, where that is worth saying."""
 
     origin: str
     kind: str

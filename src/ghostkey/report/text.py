@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from ghostkey.story import CLASSES, DAY, Moment, Story, gap_line, kind_name, when
+from ghostkey.story import CLASSES, DAY, Forecast, Moment, Story, gap_line, kind_name, when
 
 BARS = "▁▂▃▄▅▆▇█"
 SHOWN = 5
@@ -14,14 +14,19 @@ SHOWN = 5
 
 def map_lines(story: Story) -> Iterator[str]:
     """What is wrong with a map, who writes it, how it grows, and what is not known."""
-    present = sum(bool(row["is_present"]) for row in story.keys)
-    yield f"{story.kind}/{story.name} in {story.namespace}: {present:,} keys, {len(story.ghosts):,} of them outlive their subject"
+    if story.keys:
+        present = sum(bool(row["is_present"]) for row in story.keys)
+        yield f"{story.kind}/{story.name} in {story.namespace}: {present:,} keys, {len(story.ghosts):,} of them outlive their subject"
+    else:
+        yield f"{story.kind}/{story.name} in {story.namespace}: none of its keys was seen"
+    yield from hidden_lines(story)
     classes = Counter(row["class"] for row in story.ghosts)
     for name, count in classes.most_common():
         members = [row for row in story.ghosts if row["class"] == name]
         first = members[0]
         yield ""
         yield f"{name}: {count:,} keys: {CLASSES[name]}"
+        yield f"  confidence: {confidence_words(members)}"
         for line in proof_lines(first):
             yield f"  {line}"
         shown = ", ".join(key_name(row) for row in members[:SHOWN])
@@ -43,6 +48,28 @@ def map_lines(story: Story) -> Iterator[str]:
     yield from coverage_lines(story)
 
 
+def hidden_lines(story: Story) -> Iterator[str]:
+    """Writes of which the log's level hides the keys, and who made the map immutable."""
+    hidden = [row for row in story.writers if row["op"] == "hidden-write"]
+    if hidden:
+        count = sum(row["events"] for row in hidden)
+        who = ", ".join(f"{_user(row)} {row['events']:,}" for row in hidden[:SHOWN])
+        yield f"  {count:,} {'write was' if count == 1 else 'writes were'} seen, the level hides their keys: {who}"
+    for row in story.writers:
+        if row["op"] == "sealed":
+            yield f"  made immutable {when(row['first_at'])} by {_user(row)}: no key of it can be removed since"
+
+
+def confidence_words(members: list[dict[str, Any]]) -> str:
+    """How sure a class is of its members: one word, or how many have which."""
+    counts = Counter(row["confidence"] for row in members)
+    return ", ".join(f"{name} ({count:,})" for name, count in counts.most_common()) if len(counts) > 1 else next(iter(counts))
+
+
+def _user(row: dict[str, Any]) -> str:
+    return " as ".join(filter(None, dict.fromkeys([row["user"], row["manager"]]))) or "?"
+
+
 def key_lines(story: Story, key: str, moments: list[Moment]) -> Iterator[str]:
     """The life of one key against that of its subject, and why it is still there."""
     life = next((row for row in story.keys if row["key"] == key), None)
@@ -53,7 +80,8 @@ def key_lines(story: Story, key: str, moments: list[Moment]) -> Iterator[str]:
     if ghost is not None:
         outliving = _span(ghost["outliving"])
         yield f"  still there at the end of what was seen, {outliving} after its subject went"
-        yield f"why: {ghost['class']}: {CLASSES[ghost['class']]}"
+        yield f"why: {ghost['class']}: {CLASSES[ghost['class']]} (confidence: {ghost['confidence']})"
+        yield from _attempt_lines(ghost)
         yield f"link: template {ghost['template']}"
     elif life is None:
         yield "  no source saw this key"
@@ -67,32 +95,59 @@ def key_lines(story: Story, key: str, moments: list[Moment]) -> Iterator[str]:
 
 
 def coverage_lines(story: Story) -> Iterator[str]:
-    """Where the sources looked and where they were blind, as far as it touches this map."""
+    """Where the sources looked and where they were blind, as far as it touches this map or the subjects of its keys."""
     begins = [row["since"] for row in story.coverage if not row["is_gap"] and row["since"] is not None]
     if begins:
         first = next(row for row in story.coverage if row["since"] == min(begins) and not row["is_gap"])
         yield f"unknown before {when(min(begins))}: {first['origin']} begins"
     for row in story.coverage:
-        if row["is_gap"] and row["kind"] in ("*", story.kind) and row["namespace"] in ("*", story.namespace):
-            yield f"unknown: {gap_line(row)}"
+        if not row["is_gap"] and row["why"]:
+            yield f"read: {row['origin']}: {row['why']}"
+    for row in gaps_of(story):
+        yield f"unknown: {gap_line(row)}"
+
+
+def gaps_of(story: Story) -> list[dict[str, Any]]:
+    """The rows of the coverage that touch a map, or a kind of which its subjects are."""
+    places: dict[str, set[str]] = {story.kind: {story.namespace}}
+    for kind, namespace, _ in story.subjects:
+        places.setdefault(kind, set()).add(namespace)
+
+    def touches(row: dict[str, Any]) -> bool:
+        kinds = [row["kind"]] if row["kind"] != "*" else list(places)
+        return any(row["namespace"] == "*" or row["namespace"] in places.get(kind, ()) for kind in kinds)
+
+    return [row for row in story.coverage if row["is_gap"] and touches(row)]
 
 
 def proof_lines(row: dict[str, Any]) -> Iterator[str]:
     """The chain for one key of a class."""
     subject = f"{kind_name(row['subject_kind'])} {row['subject_namespace'] + '/' if row['subject_namespace'] else ''}{row['subject_name']}"
     yield f"for example {key_name(row)}, written for {subject} (template {row['template']})"
-    yield f"written {when(row['first_set_at'] or row['first_seen_at'])} by {_who(row, 'writer', 'manager')}"
+    if row["first_set_at"] is not None:
+        yield f"written {when(row['first_set_at'])} by {_who(row, 'writer', 'manager')}"
+    else:
+        yield f"there before {when(row['first_seen_at'])}, written by {_who(row, 'writer', 'manager')}"
     asked = f" (asked by {row['subject_deleter']})" if row["subject_deleter"] else ""
-    yield f"{subject} went {when(row['subject_deleted_at'])}{asked}"
+    went = {"namespace": " with its namespace", "kind": " with its kind"}.get(row["went_with"], "")
+    yield f"{subject} went{went} {when(row['subject_deleted_at'])}{asked}"
+    yield from _attempt_lines(row)
+    yield f"outlives it by {_span(row['outliving'])} so far"
+
+
+def _attempt_lines(row: dict[str, Any]) -> Iterator[str]:
+    """What was done about a key after its subject went, as far as it says why it is there."""
     if row["class"] == "wrong-key-name":
-        yield f"{when(row['attempt_at'])} {row['attempt_by'] or '?'} ({row['attempt_agent'] or '?'}) removed `{row['wrong_key']}`, which is not there"
+        refused = f": {row['error']}" if row["error"] else ""
+        yield f"{when(row['attempt_at'])} {row['attempt_by'] or '?'} ({row['attempt_agent'] or '?'}) removed `{row['wrong_key']}`, which is not there{refused}"
     elif row["class"] == "delete-failed":
         yield f"{when(row['attempt_at'])} {row['attempt_by'] or '?'}: {row['error']}"
     elif row["class"] == "written-again":
         yield f"removed {when(row['last_delete_at'])} by {row['key_deleter'] or '?'}, written again {when(row['last_set_at'])} by {_who(row, 'writer', 'manager')}"
     elif row["class"] == "ownership-stuck":
         yield f"{when(row['attempt_at'])} {row['attempt_by'] or '?'} applied without it"
-    yield f"outlives it by {_span(row['outliving'])} so far"
+    if row.get("idle_at") is not None and row["class"] in ("no-delete", "unknown"):
+        yield f"{row['idle_by'] or '?'} wrote the map {_span(row['idle_at'] - row['ended_at'])} later and changed nothing"
 
 
 def _growth(story: Story) -> Iterator[str]:
@@ -110,10 +165,23 @@ def _growth(story: Story) -> Iterator[str]:
     if law.keys_per_day:
         unit, share = rate_unit(story.growth)
         low, middle, high, size = (number / share for number in (law.low, law.keys_per_day, law.high, law.bytes_per_day))
-        estimates = f"(half of all estimates: {rounded(low)} to {rounded(high)})"
-        yield f"  {rounded(middle)} keys a {unit} {estimates}, {rounded(size)} bytes a {unit}"
+        yield f"  {rounded(middle)} keys a {unit} (80 %: {rounded(low)} to {rounded(high)}), {rounded(size)} bytes a {unit}, since {when(law.since)}"
+    said = shape_words(law)
+    if said:
+        yield f"  {said}"
     if law.full_at is not None:
-        yield f"  binds first: {law.binding}; full {when(law.full_at)} at this rate"
+        yield f"  binds first: {law.binding}; full {when(law.full_at)} at this rate (80 %: {when(law.full_low)} to {when(law.full_high)})"
+
+
+def shape_words(law: Forecast) -> str:
+    """What growth is that has no rate; empty where it has one."""
+    return {
+        "short": "too little was seen to tell a rate",
+        "ended": f"its growth ended {when(law.since)}",
+        "import": "it grew by one import, and not since",
+        "flat": "it does not grow",
+        "shrinking": "it shrinks",
+    }.get(law.shape, "")
 
 
 def rounded(number: float) -> str:
@@ -139,6 +207,8 @@ def _span(microseconds: int | None) -> str:
     if microseconds is None:
         return "an unknown time"
     seconds = microseconds / 1e6
+    if 0 <= seconds < 1:
+        return f"{microseconds / 1e3:,.0f} ms"
     for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
         if seconds >= 2 * length:
             return f"{seconds / length:,.0f} {unit}"

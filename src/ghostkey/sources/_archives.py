@@ -59,6 +59,22 @@ def is_unread_archive(name: str) -> bool:
     return name.lower().endswith(UNREAD)
 
 
+def open_packed(handle: Any) -> SupportsRead | None:
+    """What a packed file unpacks to, as a stream; None when it is not packed, and `handle` still at its beginning.
+
+    Reading it raises one of UNPACKING where it is damaged, or unpacks to far more than it was made from.
+    """
+    head = handle.peek(_HEAD)[:_HEAD]
+    if head[:2] != b"\x1f\x8b" and head[:6] != b"\xfd7zXZ\x00" and head[:3] != b"BZh" and head[:4] != b"\x28\xb5\x2f\xfd":
+        return None
+    return _unpacked(head, _Guarded(b"", handle))
+
+
+def is_tar(head: bytes) -> bool:
+    """Whether a tar archive begins so."""
+    return head[257:262] == b"ustar"
+
+
 def unpack(where: str, handle: SupportsRead, note: Note, depth: int = 0) -> Iterator[Member]:
     """(where, content) of every file in a stream. What cannot be unpacked is told to `note`.
 
@@ -69,7 +85,7 @@ def unpack(where: str, handle: SupportsRead, note: Note, depth: int = 0) -> Iter
     try:
         if (unpacked := _unpacked(head, source)) is not None and depth < NESTED:
             yield from unpack(where, unpacked, note, depth + 1)
-        elif head[257:262] == b"ustar" and depth < NESTED:
+        elif is_tar(head) and depth < NESTED:
             yield from _tar(where, source, note, depth)
         elif head[:4] in (b"PK\x03\x04", b"PK\x05\x06") and depth < NESTED:
             yield from _zip(where, source, handle, note, depth)
@@ -164,7 +180,7 @@ class _Unpacking:
 def _tar(where: str, source: SupportsRead, note: Note, depth: int) -> Iterator[Member]:
     try:
         # as a stream: a must-gather may be larger than memory
-        with tarfile.open(fileobj=cast(Any, source), mode="r|", tarinfo=_headers()) as archive:
+        with tarfile.open(fileobj=cast(Any, source), mode="r|", tarinfo=tar_headers()) as archive:
             for number, member in enumerate(archive):
                 if number >= ARCHIVE_MEMBERS:
                     raise SourceDamaged(f"it has more than {ARCHIVE_MEMBERS:,} members")
@@ -274,7 +290,7 @@ class _Guarded(io.RawIOBase):
         return content
 
 
-def _headers() -> type[tarfile.TarInfo]:
+def tar_headers() -> type[tarfile.TarInfo]:
     """The headers of one archive; raises ReadError for names that are too long, before tarfile reads them."""
 
     class Header(tarfile.TarInfo):

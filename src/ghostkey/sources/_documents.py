@@ -7,6 +7,7 @@ Kubernetes is passed over and counted; a file of which a thousand pieces are no 
 from __future__ import annotations
 
 import codecs
+import io
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -108,6 +109,14 @@ class Documents:
                 yield from self._text(where, content)
             except SourceDamaged as error:
                 self.note(f"{where} could not be read", str(error))
+
+    def text_objects(self, where: str, content: bytes) -> Iterator[dict[str, Any]]:
+        """Everything that decodes of a file whose content is at hand, as it was packed."""
+        for name, text in unpack(where, io.BytesIO(content), self.note):
+            try:
+                yield from (item for _, _, item in self._text(name, text) if item is not None)
+            except SourceDamaged as error:
+                self.note(f"{name} could not be read", str(error))
 
     # bytes
 

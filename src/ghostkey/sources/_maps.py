@@ -20,7 +20,6 @@ from ghostkey.sources import _values
 YAML_BYTES = 4 << 20  # all YAML documents of one scan: about 3 s of parsing
 TOLD_VALUES = 5  # values that could not be read are named so often, and then counted
 PLAIN_NAMES = 10_000  # values kept because they could be names, all maps together: about 2 MB
-_YAML_MAPPING = re.compile(r"^( *)[\w\"'][^\n:{}]*:(?: |$)", re.MULTILINE)
 
 
 class MapReader:
@@ -116,8 +115,7 @@ class MapReader:
 
     def _yaml(self, text: str, holder: ObjectRef, key: str) -> Any:
         """The mapping that a text holds as YAML, when it looks like one with siblings; None otherwise."""
-        indents = [len(indent) for indent in _YAML_MAPPING.findall(text[:65536])]
-        if len(indents) < _values.NESTED_ENTRIES or max(map(indents.count, set(indents))) < _values.NESTED_ENTRIES:
+        if not _values.looks_like_yaml(text):
             return None
         if len(text) > self._yaml_left:
             self._yaml_skipped += 1

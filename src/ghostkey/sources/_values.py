@@ -14,7 +14,8 @@ from ghostkey.foreign import TooMuchError, UnreadableError, decode_json
 from ghostkey.model.events import WORD, Identity, Shape
 
 EMPTY = Shape("empty")
-EMPTY_TEXTS = {"null", '""'}  # what encoders make of nothing
+_YAML_MAPPING = re.compile(r"^( *)[\w\"'][^\n:{}]*:(?: |$)", re.MULTILINE)
+EMPTY_TEXTS = {"null", '""', "{}", "[]"}  # what encoders make of nothing
 PHRASE = Shape("phrase")
 NUMBER = Shape("number")
 BOOLEAN = Shape("boolean")
@@ -95,6 +96,12 @@ def look(value: str, *, identify: bool = True) -> tuple[Shape, Identity | None, 
     return (PHRASE if " " in value else WORD), None, None
 
 
+def looks_like_yaml(text: str) -> bool:
+    """Whether a text looks like a mapping with enough siblings to be a map."""
+    indents = [len(indent) for indent in _YAML_MAPPING.findall(text[:65536])]
+    return len(indents) >= NESTED_ENTRIES and max(map(indents.count, set(indents))) >= NESTED_ENTRIES
+
+
 def all_words(values: Collection[str]) -> list[int] | None:
     """The sizes of values that are all plain words, or None when one is not; nothing here runs in Python for each value."""
     joined = "\n".join(values)
@@ -167,7 +174,7 @@ def _look_at_json(value: str, *, identify: bool) -> tuple[Shape, Identity | None
     except UnreadableError:
         return TEXT, None, None
     if not isinstance(document, dict):
-        return LIST, None, None
+        return (EMPTY if document == [] else LIST), None, None
     if not document:
         return EMPTY, None, document
     return shape_of_fields(document), _identity(document) if identify else None, document
@@ -253,4 +260,4 @@ def look_at_entry(entry: Any) -> tuple[Shape, Identity | None, int]:
         return BOOLEAN, None, 5
     if isinstance(entry, int | float):
         return NUMBER, None, len(str(entry))
-    return LIST, None, len(encoded(entry))
+    return (LIST if entry else EMPTY), None, len(encoded(entry))

@@ -23,16 +23,19 @@ class Engine(Protocol):
         """Makes the result of a query known under a name to the queries after it; `keep` works it out but once."""
         ...
 
-    def focus(self, table: str, condition: str) -> None:
-        """From now on a table of events has only the rows that meet a condition; what was defined over it must be again."""
+    def focus(self, table: str, condition: str, values: Sequence[str] = (), once: str = "") -> None:
+        """From now on a table of events has only the rows that meet a condition; what was defined over it must be again.
+
+        `values` stand for the question marks in it. Of rows with an audit id that are alike in the columns `once`, one is left.
+        """
         ...
 
     def load(self, name: str, columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> None:
         """Makes rows known under a name; columns are name → SQL type (VARCHAR, BIGINT, BOOLEAN, DOUBLE)."""
         ...
 
-    def rows(self, sql: str) -> Rows:
-        """The result, a dict for each row."""
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> Rows:
+        """The result, a dict for each row; `values` stand for the question marks."""
         ...
 
     def columns(self, sql: str) -> dict[str, list[Any]]:
@@ -59,6 +62,7 @@ class DuckEngine:
         if threads:
             self._connection.execute(f"SET threads = {threads}")
         self._tables: dict[str, str] = {}
+        self._is: dict[str, str] = {}  # name → TABLE or VIEW
         for table in TABLES:
             files = [str(path) for path in history.files(table)]
             columns = [
@@ -79,12 +83,15 @@ class DuckEngine:
 
     def define(self, name: str, sql: str, *, keep: bool = False) -> None:
         """Makes a view, or a table of what is kept."""
-        self._connection.execute(f"DROP {'TABLE' if keep else 'VIEW'} IF EXISTS {name}")
+        self._connection.execute(f"DROP {self._is.get(name, 'VIEW')} IF EXISTS {name}")
+        self._is[name] = "TABLE" if keep else "VIEW"
         self._connection.execute(f"CREATE {'TABLE' if keep else 'VIEW'} {name} AS {sql}")
 
-    def focus(self, table: str, condition: str) -> None:
-        """Makes the view of a table anew."""
-        self.define(table, f"SELECT * FROM ({self._tables[table]}) t WHERE {condition}")
+    def focus(self, table: str, condition: str, values: Sequence[str] = (), once: str = "") -> None:
+        """Makes a table of those rows in place of the view."""
+        self._connection.execute(f"DROP {self._is.get(table, 'VIEW')} IF EXISTS {table}")
+        self._connection.execute(f"CREATE TABLE {table} AS {_focused(self._tables[table], condition, once)}", list(values))
+        self._is[table] = "TABLE"
 
     def load(self, name: str, columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> None:
         """Makes a table."""
@@ -94,9 +101,9 @@ class DuckEngine:
         self._connection.register(f"{name}_rows", table)
         self._connection.execute(f"CREATE OR REPLACE TABLE {name} AS SELECT * FROM {name}_rows")
 
-    def rows(self, sql: str) -> Rows:
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> Rows:
         """The result of one query."""
-        cursor = self._connection.execute(sql)
+        cursor = self._connection.execute(sql, list(values)) if values else self._connection.execute(sql)
         names = [column[0] for column in cursor.description or ()]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
@@ -159,18 +166,20 @@ class SparkEngine:
         if keep:
             self._spark.catalog.cacheTable(name)
 
-    def focus(self, table: str, condition: str) -> None:
+    def focus(self, table: str, condition: str, values: Sequence[str] = (), once: str = "") -> None:
         """Makes the view of a table anew."""
-        self.define(table, f"SELECT * FROM ({self._tables[table]}) t WHERE {condition}")
+        found = self._spark.sql(_for_spark(_focused(self._tables[table], condition, once)), args=list(values))
+        found.createOrReplaceTempView(table)
 
     def load(self, name: str, columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> None:
         """Makes a temporary view of rows."""
         typed = ", ".join(f"`{column}` {_SPARK_TYPES[kind]}" for column, kind in columns.items())
         self._spark.createDataFrame([tuple(row) for row in rows], typed).createOrReplaceTempView(name)
 
-    def rows(self, sql: str) -> Rows:
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> Rows:
         """The result of one query."""
-        return [row.asDict() for row in self._spark.sql(_for_spark(sql)).collect()]
+        asked = self._spark.sql(_for_spark(sql), args=list(values)) if values else self._spark.sql(_for_spark(sql))
+        return [row.asDict() for row in asked.collect()]
 
     def columns(self, sql: str) -> dict[str, list[Any]]:
         """The result of one query."""
@@ -186,6 +195,19 @@ class SparkEngine:
 _SPARK_TYPES = {"VARCHAR": "STRING", "BIGINT": "BIGINT", "BOOLEAN": "BOOLEAN", "DOUBLE": "DOUBLE"}
 
 
+def _focused(table: str, condition: str, once: str) -> str:
+    """The rows of a table that meet a condition; of those that are alike in some columns, the first one to be told."""
+    found = f"SELECT * FROM ({table}) t WHERE {condition}"
+    if not once:
+        return found
+    numbered = f"""
+        SELECT f.*, CASE WHEN audit_id = '' THEN 1
+            ELSE ROW_NUMBER() OVER (PARTITION BY {once} ORDER BY at_us, revision) END AS time_told
+        FROM ({found}) f
+    """
+    return f"SELECT * FROM ({numbered}) n WHERE time_told = 1"
+
+
 def _for_spark(sql: str) -> str:
     """Spark quotes names by backticks."""
     return sql.replace('"', "`")
@@ -195,7 +217,7 @@ def _codes(table: str) -> list[tuple[str, str]]:
     """(code, columns that it stands for) of a table of events."""
     if table not in CODED:
         return []
-    codes = {"map_code": "kind, namespace, name", "writer_code": '"user", manager, agent'}
+    codes = {"map_code": "kind, namespace, name", "writer_code": 'origin, "user", manager, agent'}
     if table == "key_events":
         codes["key_code"] = "kind, namespace, name, field, path, key"
     return list(codes.items())

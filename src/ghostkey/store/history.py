@@ -45,6 +45,7 @@ class Imported:
     since: int | None = None
     until: int | None = None
     is_new: bool = True
+    contents: tuple[tuple[int, str], ...] = ()  # bytes and hash of each file
 
 
 class History:
@@ -74,6 +75,7 @@ class History:
         origin: str,
         source: str,
         events: Iterable[HistoryEvent] | Callable[[Parts], Iterable[HistoryEvent]],
+        contents: tuple[tuple[int, str], ...] = (),
     ) -> Imported:
         """Imports events; does nothing when their content was imported already. Raises what the source raises.
 
@@ -99,7 +101,7 @@ class History:
                         since, until = event.since, event.until
             now = datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
             counts = parts_made.count("key_events"), parts_made.count("subject_events")
-            made = Imported(import_id, origin, source, *counts, now, since, until)
+            made = Imported(import_id, origin, source, *counts, now, since, until, contents=contents)
             record = {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(made)}
             write_private(unfinished / "import.json", json.dumps(record, indent=1).encode())
             claim.close()
@@ -213,23 +215,48 @@ def _need(module: str) -> None:
         raise GhostkeyError(f"history needs {module}, which is not installed", "pip install 'ghostkey[history]'")
 
 
-def content_id(paths: Iterable[Path], *, salt: str = "") -> str:
-    """The id of what these files hold: the same content has the same id, wherever it lies and whatever it is called."""
+def contents_of(paths: Iterable[Path]) -> tuple[tuple[int, str], ...]:
+    """Bytes and hash of each file, folders opened, in no order that names would make. Raises SourceDamaged for one that is not there."""
+    files = [file for path in paths for file in _files(path)]
+    return tuple(sorted((file.stat().st_size, _hash(file)) for file in files))
+
+
+def content_id(contents: Iterable[tuple[int, str]], *, salt: str = "") -> str:
+    """The id of what files hold: the same content has the same id, wherever it lies and whatever it is called."""
     from hashlib import blake2b
 
     sha = blake2b(salt.encode(), digest_size=12)
-    parts = []
-    for path in paths:
-        files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
-        for file in files:
-            inner = blake2b(digest_size=16)
-            try:
-                with file.open("rb") as handle:
-                    while block := handle.read(1 << 22):
-                        inner.update(block)
-            except OSError as error:
-                raise SourceDamaged(f"cannot read {file}: {error.strerror}", "name a file that is there") from None
-            parts.append(inner.digest())
-    for part in sorted(parts):
-        sha.update(part)
+    for _, digest in contents:
+        sha.update(bytes.fromhex(digest))
     return sha.hexdigest()
+
+
+def begin_with(paths: Iterable[Path], contents: Iterable[tuple[int, str]]) -> bool:
+    """Whether each of some contents is the beginning of one of these files, which lacks nothing of it."""
+    files = [file for path in paths for file in _files(path)]
+    sizes = [file.stat().st_size for file in files]
+    known = list(contents)
+    return bool(known) and all(
+        any(size >= least and _hash(file, least) == digest for file, size in zip(files, sizes, strict=True))
+        for least, digest in known
+    )
+
+
+def _files(path: Path) -> list[Path]:
+    return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+
+
+def _hash(file: Path, most: int | None = None) -> str:
+    """The hash of a file, or of so many bytes of its beginning."""
+    from hashlib import blake2b
+
+    found = blake2b(digest_size=16)
+    left = most if most is not None else 1 << 62
+    try:
+        with file.open("rb") as handle:
+            while left and (block := handle.read(min(left, 1 << 22))):
+                found.update(block)
+                left -= len(block)
+    except OSError as error:
+        raise SourceDamaged(f"cannot read {file}: {error.strerror}", "name a file that is there") from None
+    return found.hexdigest()

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ghostkey.model.history import Covered
-from ghostkey.sources._states import KeyedHash
-from ghostkey.sources.audit_log import AuditLog
+from ghostkey.sources.history.audit.log import AuditLog
+from ghostkey.sources.history.states import KeyedHash
 from tests.fuzz.engine import no_bug
 
 

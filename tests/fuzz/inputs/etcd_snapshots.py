@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ghostkey.model.history import Covered
-from ghostkey.sources._states import KeyedHash
-from ghostkey.sources.etcd_snapshot import EtcdSnapshot
+from ghostkey.sources.history.etcd.snapshot import EtcdSnapshot
+from ghostkey.sources.history.states import KeyedHash
 from tests.fuzz.engine import no_bug
 from tests.fuzz.etcd_files import config_map, key_value, snapshot
 

@@ -17,9 +17,9 @@ from ghostkey.kube.discovery import discover
 from ghostkey.model.errors import GhostkeyError
 from ghostkey.model.history import Covered
 from ghostkey.model.refs import CONFIG_MAPS, SECRETS, Kind
-from ghostkey.sources._states import KeyedHash
+from ghostkey.sources.history.recorder import Recorder
+from ghostkey.sources.history.states import KeyedHash
 from ghostkey.sources.live_cluster import LiveCluster, Scope
-from ghostkey.sources.recorder import Recorder
 from tests.fuzz.engine import no_bug
 
 TENANTS = Kind("x.dev", "v1", "Tenant", "tenants", True)

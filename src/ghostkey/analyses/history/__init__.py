@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+from collections.abc import Sequence
 
 from ghostkey.analyses.history._base import Query
 from ghostkey.model.registry import plugins
@@ -26,6 +27,16 @@ def page(name: str) -> str:
 
 def define(engine: Engine) -> None:
     """Makes every query's result known to the engine under its name, each after those it needs."""
+    queries = all_queries()
+    _define(engine, sorted(queries))
+
+
+def define_one(engine: Engine, name: str) -> None:
+    """Makes one query's result known to the engine, and those it needs."""
+    _define(engine, [name])
+
+
+def _define(engine: Engine, names: Sequence[str]) -> None:
     queries, done = all_queries(), set[str]()
     kept = {needed for query in queries.values() for needed in query.needs}
 
@@ -37,5 +48,5 @@ def define(engine: Engine) -> None:
             one(needed)
         engine.define(name, queries[name].sql, keep=name in kept)
 
-    for name in sorted(queries):
+    for name in names:
         one(name)

@@ -14,42 +14,59 @@ Source
 
 from __future__ import annotations
 
-from ghostkey.analyses.history._base import MAP, MAPS, Query
+from ghostkey.analyses.history._base import KNOWN, MAP, MAPS, Query
 
 _WRITTEN = "op IN ('set', 'seen')"
-# etcd's order where both are known; a snapshot has times to the second only
+# etcd's order where it is known, and time for what has none: dumps, and logs that hide the answers. The later of the two
+# counts; a snapshot has times to the second only, so that what is told by revisions has that much more weight.
 _IS_PRESENT = """
     CASE
         WHEN writes = 0 THEN FALSE
         WHEN deletes = 0 THEN TRUE
-        WHEN last_set_revision IS NOT NULL AND last_delete_revision IS NOT NULL
-            THEN last_set_revision > last_delete_revision
-        ELSE last_set_at > last_delete_at
+        WHEN GREATEST(COALESCE(timed_set_at, 0), COALESCE(timed_delete_at, 0))
+            > GREATEST(COALESCE(numbered_set_at, 0), COALESCE(numbered_delete_at, 0))
+            THEN COALESCE(timed_set_at, 0) >= COALESCE(timed_delete_at, 0)
+        WHEN last_set_revision IS NULL AND last_delete_revision IS NULL THEN COALESCE(last_set_at, 0) > COALESCE(last_delete_at, 0)
+        ELSE COALESCE(last_set_revision, -1) > COALESCE(last_delete_revision, -1)
     END
 """
+_BY_TIME = "last_set_revision IS NULL OR COALESCE(timed_set_at, 0) > COALESCE(numbered_set_at, 0)"
 
 QUERY = Query(
     f"""
     WITH maps AS ({MAPS}),
     life AS (
-        SELECT map_code, field, path, key,
+        SELECT map_code, field, path, key, MIN(key_code) AS key_code,
             MIN(CASE WHEN op = 'set' AND key_delta = 1 THEN at_us END) AS first_set_at,
             MIN(at_us) AS first_seen_at,
             MAX(CASE WHEN {_WRITTEN} THEN at_us END) AS last_set_at,
+            MAX(CASE WHEN {KNOWN} THEN at_us END) AS last_known_set_at,
             MAX(CASE WHEN {_WRITTEN} THEN revision END) AS last_set_revision,
             MAX(CASE WHEN op = 'delete' THEN at_us END) AS last_delete_at,
             MAX(CASE WHEN op = 'delete' THEN revision END) AS last_delete_revision,
+            MAX(CASE WHEN {_WRITTEN} AND revision IS NOT NULL THEN at_us END) AS numbered_set_at,
+            MAX(CASE WHEN op = 'delete' AND revision IS NOT NULL THEN at_us END) AS numbered_delete_at,
             SUM(CASE WHEN {_WRITTEN} THEN 1 ELSE 0 END) AS writes,
             SUM(CASE WHEN op = 'delete' THEN 1 ELSE 0 END) AS deletes,
-            MAX_BY(value_bytes, CASE WHEN {_WRITTEN} THEN COALESCE(revision, at_us) END) AS value_bytes,
-            MAX_BY(shape, CASE WHEN {_WRITTEN} THEN COALESCE(revision, at_us) END) AS shape,
+            MAX_BY(value_bytes, CASE WHEN {_WRITTEN} THEN revision END) AS numbered_bytes,
+            MAX_BY(shape, CASE WHEN {_WRITTEN} THEN revision END) AS numbered_shape,
             MAX(CASE WHEN is_recovered THEN 1 ELSE 0 END) AS is_recovered
         FROM key_events
         WHERE op IN ('set', 'seen', 'delete')
         GROUP BY map_code, field, path, key
+    ),
+    timed AS (
+        SELECT key_code, MAX(CASE WHEN {_WRITTEN} THEN at_us END) AS timed_set_at,
+            MAX(CASE WHEN op = 'delete' THEN at_us END) AS timed_delete_at,
+            MAX_BY(value_bytes, CASE WHEN {_WRITTEN} THEN at_us END) AS timed_bytes,
+            MAX_BY(shape, CASE WHEN {_WRITTEN} THEN at_us END) AS timed_shape
+        FROM key_events WHERE revision IS NULL AND op IN ('set', 'seen', 'delete') GROUP BY key_code
     )
-    SELECT {MAP}, field, path, key, first_set_at, first_seen_at, last_set_at, last_set_revision, last_delete_at,
-        last_delete_revision, writes, deletes, value_bytes, shape, is_recovered, {_IS_PRESENT} AS is_present
+    SELECT {MAP}, field, path, key, first_set_at, first_seen_at, last_set_at, last_known_set_at, last_set_revision, last_delete_at,
+        last_delete_revision, writes, deletes,
+        CASE WHEN {_BY_TIME} THEN timed_bytes ELSE numbered_bytes END AS value_bytes,
+        CASE WHEN {_BY_TIME} THEN timed_shape ELSE numbered_shape END AS shape, is_recovered, {_IS_PRESENT} AS is_present
     FROM life JOIN maps ON maps.map_code = life.map_code
+    LEFT JOIN timed ON timed.key_code = life.key_code
     """  # noqa: S608 (the names are our own)
 )

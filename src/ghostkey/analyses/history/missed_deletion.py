@@ -5,12 +5,14 @@ What it finds
     `no-delete` nobody tried · `wrong-key-name` somebody removed a key of another spelling, which was not there ·
     `delete-failed` the API server refused (its words are kept) · `written-again` it was removed and came back ·
     `ownership-stuck` its manager gave it up, another still owns it · `tombstone` its value was emptied ·
-    `retention` keys of this map are removed some time after their subject, and this one's time has not come ·
-    `unknown` the source would not have shown it.
+    `retention` keys of this map are removed some time after their subject, all after about the same, and this one's time has not
+    come · `unknown` the sources would not have shown it. Each with its confidence.
 Why it matters
     Each class is another mistake in the operator, and another line of code to mend.
 When it is wrong
-    `no-delete` says that no request was seen, so it needs an audit log that shows requests; from etcd alone it is unknown.
+    `no-delete` says that no request was seen, so it needs an audit log that shows requests, and every moment from the subject's
+    end to the end of what was seen within it; else it is unknown. Which of several keys a wrong name was meant for is told by
+    what the two have in common.
 Example
     Tenant prod/bakery went at 10:14; at 10:14 tenant-operator removed `bakery`, but the key is `prod.bakery`.
 Source
@@ -19,32 +21,27 @@ Source
 
 from __future__ import annotations
 
-from ghostkey.analyses.history._base import Query
+from ghostkey.analyses.history._base import SKEW, Query
 
-# the spellings by which an operator may try to remove the key of a subject
-_SPELLINGS = (
-    "s.name", "CONCAT(s.namespace, '.', s.name)", "CONCAT(s.namespace, '-', s.name)", "CONCAT(s.namespace, '_', s.name)",
-    "CONCAT(s.namespace, '/', s.name)", "CONCAT(s.name, '.', s.namespace)", "CONCAT(s.namespace, '--', s.name)", "s.uid",
-)  # fmt: skip
-_SPELT = "\n        UNION ALL\n".join(
-    f"        SELECT kind, namespace, name, field, path, key, {text} AS spelling, ended_at FROM present s2".replace(  # noqa: S608
-        "s.name", "subject_name"
-    )
-    .replace("s.namespace", "subject_namespace")
-    .replace("s.uid", "subject_uid")
-    for text in _SPELLINGS
-)
 _SAME_MAP = "{0}.kind = g.kind AND {0}.namespace = g.namespace AND {0}.name = g.name"
 _SAME_KEY = _SAME_MAP + " AND {0}.field = g.field AND {0}.path = g.path AND {0}.key = g.key"
+# when the removals of a map are so alike that they follow a rule: the longest wait, and how much it may differ from the mean
+_ALIKE = "kept.longest - kept.shortest <= 0.5 * kept.mean"
+# microseconds: a map of which a request says that it is too large takes no write of anybody
+_TOO_LARGE = "(error LIKE '413%' OR error LIKE '%too large%' OR error LIKE '%Too long%' OR error LIKE '%must have at most%')"
+# whether at some time from the subject's end on nobody would have seen a request
+_IS_BLIND = """
+    GREATEST(COALESCE(h1.until, 0), COALESCE(h2.until, 0), COALESCE(h3.until, 0), COALESCE(h4.until, 0)) >= g.ended_at
+"""
 
 QUERY = Query(
     f"""
     WITH gone AS (
         SELECT k.kind, k.namespace, k.name, k.field, k.path, k.key, k.shape, k.value_bytes, k.first_set_at, k.first_seen_at,
-            k.last_set_at, k.last_set_revision, k.deletes, k.last_delete_at, k.is_present,
+            k.last_set_at, k.last_known_set_at, k.last_set_revision, k.deletes, k.last_delete_at, k.is_present,
             l.subject_kind, l.subject_namespace, l.subject_name, l.template, s.uid AS subject_uid,
             s.created_at AS subject_created_at, s.deleted_at AS subject_deleted_at, s.deleted_revision,
-            s.deleter AS subject_deleter, s.deleting_agent, s.delete_audit_id, s.is_audited,
+            s.deleter AS subject_deleter, s.deleting_agent, s.delete_audit_id, s.is_audited, s.went_with,
             COALESCE(s.deleting_at, s.deleted_at) AS ended_at
         FROM key_life k
         JOIN links l ON l.kind = k.kind AND l.namespace = k.namespace AND l.name = k.name AND l.field = k.field
@@ -52,32 +49,22 @@ QUERY = Query(
         JOIN subject_life s ON s.kind = l.subject_kind AND s.namespace = l.subject_namespace AND s.name = l.subject_name
         WHERE NOT s.is_alive
     ),
-    mistaken AS (
-        SELECT DISTINCT kind, namespace, name FROM key_events WHERE op = 'missed-delete'
-    ),
-    present AS (
-        SELECT gone.* FROM gone
-        JOIN mistaken m ON m.kind = gone.kind AND m.namespace = gone.namespace AND m.name = gone.name
-        WHERE gone.is_present
-    ),
-    spelt AS (
-{_SPELT}
-    ),
     missed AS (
-        SELECT s.kind, s.namespace, s.name, s.field, s.path, s.key,
-            MAX_BY(e.key, e.at_us) AS wrong_key, MAX_BY(e."user", e.at_us) AS attempt_by, MAX_BY(e.agent, e.at_us) AS attempt_agent,
-            MAX(e.at_us) AS attempt_at, MAX_BY(e.audit_id, e.at_us) AS attempt_audit_id
-        FROM spelt s
-        JOIN key_events e ON e.op = 'missed-delete' AND e.kind = s.kind AND e.namespace = s.namespace AND e.name = s.name
-            AND e.key = s.spelling AND e.at_us >= s.ended_at
-        WHERE e.key <> s.key
-        GROUP BY s.kind, s.namespace, s.name, s.field, s.path, s.key
+        SELECT g.kind, g.namespace, g.name, g.field, g.path, g.key,
+            MAX_BY(a.wrong_key, a.at_us) AS wrong_key, MAX_BY(a."user", a.at_us) AS attempt_by,
+            MAX_BY(a.agent, a.at_us) AS attempt_agent, MAX(a.at_us) AS attempt_at, MAX_BY(a.audit_id, a.at_us) AS attempt_audit_id,
+            MAX_BY(a.error, a.at_us) AS error, MAX_BY(a.score, a.at_us) AS score
+        FROM gone g
+        JOIN attempts a ON {_SAME_KEY.format("a")} AND a.at_us >= g.ended_at - {SKEW}
+        WHERE g.is_present
+        GROUP BY g.kind, g.namespace, g.name, g.field, g.path, g.key
     ),
     refused AS (
         SELECT kind, namespace, name, key, MAX_BY(error, at_us) AS error, MAX_BY("user", at_us) AS attempt_by,
             MAX_BY(agent, at_us) AS attempt_agent, MAX(at_us) AS attempt_at, MAX_BY(audit_id, at_us) AS attempt_audit_id
         FROM key_events
-        WHERE op = 'refused-delete' OR (op = 'refused-set' AND key = '' AND verb IN ('update', 'patch'))
+        WHERE (op = 'refused-delete' AND key <> '')
+            OR (op IN ('refused-set', 'refused-delete') AND key = '' AND verb IN ('update', 'patch') AND {_TOO_LARGE})
         GROUP BY kind, namespace, name, key
     ),
     released AS (
@@ -86,44 +73,71 @@ QUERY = Query(
         FROM key_events WHERE op = 'released' GROUP BY kind, namespace, name, key
     ),
     kept AS (
-        SELECT kind, namespace, name, COUNT(*) AS removed_late, MAX(last_delete_at - subject_deleted_at) AS longest
+        SELECT kind, namespace, name, COUNT(*) AS removed_late, MAX(last_delete_at - subject_deleted_at) AS longest,
+            MIN(last_delete_at - subject_deleted_at) AS shortest, AVG(last_delete_at - subject_deleted_at) AS mean
         FROM gone
         WHERE NOT is_present AND last_delete_at > subject_deleted_at + 1000000
         GROUP BY kind, namespace, name
     ),
+    shown AS (
+        SELECT DISTINCT kind, namespace, name FROM key_events WHERE origin = 'audit' AND op <> 'hidden-write'
+    ),
+    hidden AS (
+        SELECT kind, namespace, MAX(COALESCE(until, 9000000000000000)) AS until FROM blind GROUP BY kind, namespace
+    ),
     seen AS (
-        SELECT MAX(until) AS until, MAX(CASE WHEN origin IN ('audit') THEN 1 ELSE 0 END) AS has_audit
+        SELECT MAX(until) AS until, MAX(CASE WHEN origin = 'audit' THEN 1 ELSE 0 END) AS has_audit
         FROM coverage WHERE NOT is_gap
+    ),
+    told AS (
+        SELECT g.kind, g.namespace, g.name, g.field, g.path, g.key, g.subject_kind, g.subject_namespace, g.subject_name,
+            g.subject_uid, g.template, g.shape, g.value_bytes, w.writer, w.manager, w.agent, w.audit_id, w.is_written,
+            g.first_set_at, g.first_seen_at, g.last_set_at, g.subject_created_at, g.ended_at, g.subject_deleted_at,
+            g.subject_deleter, g.deleting_agent, g.delete_audit_id, g.went_with,
+            seen.until - g.subject_deleted_at AS outliving, m.wrong_key,
+            COALESCE(m.attempt_by, r.attempt_by, rm.attempt_by, o.attempt_by) AS attempt_by,
+            COALESCE(m.attempt_agent, r.attempt_agent, rm.attempt_agent, o.attempt_agent) AS attempt_agent,
+            COALESCE(m.attempt_at, r.attempt_at, rm.attempt_at, o.attempt_at) AS attempt_at,
+            COALESCE(m.attempt_audit_id, r.attempt_audit_id, rm.attempt_audit_id, o.attempt_audit_id) AS attempt_audit_id,
+            COALESCE(m.error, r.error, rm.error) AS error, m.score, w.deleter AS key_deleter, g.last_delete_at,
+            CASE
+                WHEN g.shape = 'empty' AND g.last_set_at >= g.ended_at - {SKEW} THEN 'tombstone'
+                WHEN g.deletes > 0 AND g.last_delete_at >= g.ended_at - {SKEW} THEN 'written-again'
+                WHEN r.attempt_at >= g.ended_at - {SKEW} AND r.attempt_at >= COALESCE(m.attempt_at, 0) THEN 'delete-failed'
+                WHEN m.key IS NOT NULL THEN 'wrong-key-name'
+                WHEN rm.attempt_at >= g.ended_at - {SKEW} THEN 'delete-failed'
+                WHEN o.attempt_at >= g.ended_at - {SKEW} THEN 'ownership-stuck'
+                WHEN g.deletes > 0 AND g.last_known_set_at >= g.ended_at THEN 'written-again'
+                WHEN {_IS_BLIND} THEN 'unknown'
+                WHEN kept.removed_late >= 3 AND {_ALIKE} AND seen.until - g.subject_deleted_at <= kept.longest THEN 'retention'
+                WHEN seen.has_audit = 0 OR g.is_audited = 0 OR shown.kind IS NULL THEN 'unknown'
+                ELSE 'no-delete'
+            END AS class,
+            CASE WHEN {_IS_BLIND} THEN 1 ELSE 0 END AS is_blind
+        FROM gone g
+        JOIN key_writers w ON {_SAME_KEY.format("w")}
+        CROSS JOIN seen
+        LEFT JOIN missed m ON {_SAME_KEY.format("m")}
+        LEFT JOIN refused r ON {_SAME_MAP.format("r")} AND r.key = g.key AND g.path = ''
+        LEFT JOIN refused rm ON {_SAME_MAP.format("rm")} AND rm.key = ''
+        LEFT JOIN released o ON {_SAME_MAP.format("o")} AND o.key = g.key AND g.path = ''
+        LEFT JOIN kept ON {_SAME_MAP.format("kept")}
+        LEFT JOIN shown ON {_SAME_MAP.format("shown")}
+        LEFT JOIN hidden h1 ON h1.kind = '*' AND h1.namespace = '*'
+        LEFT JOIN hidden h2 ON h2.kind = g.kind AND h2.namespace = g.namespace
+        LEFT JOIN hidden h3 ON h3.kind = g.kind AND h3.namespace = '*'
+        LEFT JOIN hidden h4 ON h4.kind = '*' AND h4.namespace = g.namespace
+        WHERE g.is_present
     )
-    SELECT g.kind, g.namespace, g.name, g.field, g.path, g.key, g.subject_kind, g.subject_namespace, g.subject_name, g.subject_uid,
-        g.template, g.shape, g.value_bytes, w.writer, w.manager, w.agent, w.audit_id, g.first_set_at, g.first_seen_at,
-        g.last_set_at, g.subject_created_at, g.ended_at, g.subject_deleted_at, g.subject_deleter, g.deleting_agent,
-        g.delete_audit_id, seen.until - g.subject_deleted_at AS outliving, m.wrong_key,
-        COALESCE(m.attempt_by, r.attempt_by, rm.attempt_by, o.attempt_by) AS attempt_by,
-        COALESCE(m.attempt_agent, r.attempt_agent, rm.attempt_agent, o.attempt_agent) AS attempt_agent,
-        COALESCE(m.attempt_at, r.attempt_at, rm.attempt_at, o.attempt_at) AS attempt_at,
-        COALESCE(m.attempt_audit_id, r.attempt_audit_id, rm.attempt_audit_id, o.attempt_audit_id) AS attempt_audit_id,
-        COALESCE(r.error, rm.error) AS error, w.deleter AS key_deleter, g.last_delete_at,
+    SELECT told.*,
         CASE
-            WHEN g.shape = 'empty' AND g.last_set_at >= g.ended_at THEN 'tombstone'
-            WHEN g.deletes > 0 AND g.last_delete_at >= g.ended_at THEN 'written-again'
-            WHEN m.key IS NOT NULL THEN 'wrong-key-name'
-            WHEN r.attempt_at >= g.ended_at OR rm.attempt_at >= g.ended_at THEN 'delete-failed'
-            WHEN o.attempt_at >= g.ended_at THEN 'ownership-stuck'
-            WHEN kept.removed_late >= 3 AND seen.until - g.subject_deleted_at <= kept.longest THEN 'retention'
-            WHEN g.deletes > 0 AND g.last_set_at >= g.ended_at THEN 'written-again'
-            WHEN seen.has_audit = 0 OR g.is_audited = 0 THEN 'unknown'
-            ELSE 'no-delete'
-        END AS class
-    FROM gone g
-    JOIN key_writers w ON {_SAME_KEY.format("w")}
-    CROSS JOIN seen
-    LEFT JOIN missed m ON {_SAME_KEY.format("m")}
-    LEFT JOIN refused r ON {_SAME_MAP.format("r")} AND r.key = g.key AND g.path = ''
-    LEFT JOIN refused rm ON {_SAME_MAP.format("rm")} AND rm.key = ''
-    LEFT JOIN released o ON {_SAME_MAP.format("o")} AND o.key = g.key AND g.path = ''
-    LEFT JOIN kept ON {_SAME_MAP.format("kept")}
-    WHERE g.is_present
+            WHEN class = 'unknown' THEN 'none'
+            WHEN class = 'retention' THEN 'medium'
+            WHEN class = 'wrong-key-name' THEN CASE WHEN score >= 0.9 AND is_blind = 0 THEN 'high' WHEN score >= 0.75 THEN 'medium' ELSE 'low' END
+            WHEN is_blind = 1 THEN 'medium'
+            ELSE 'high'
+        END AS confidence
+    FROM told
     """,  # noqa: S608 (the names are our own)
     needs=("key_life", "key_writers", "subject_life"),
 )

@@ -22,6 +22,15 @@ _BEGAN = "op IN ('created', 'seen')"
 _ASKED = """
     CASE WHEN audit_id <> '' AND op = 'deleting' THEN 1000000000000000000 + at_us WHEN audit_id <> '' AND op = 'deleted' THEN at_us END
 """
+# recreated after the last deletion, by etcd's order where it is known
+_IS_ALIVE = """
+    CASE
+        WHEN deleted = 0 THEN TRUE
+        WHEN last_created_revision IS NOT NULL AND deleted_revision IS NOT NULL THEN last_created_revision > deleted_revision
+        WHEN last_created_at IS NOT NULL AND deleted_at IS NOT NULL THEN last_created_at > deleted_at
+        ELSE FALSE
+    END
+"""
 
 QUERY = Query(
     f"""
@@ -40,17 +49,42 @@ QUERY = Query(
             MAX_BY(audit_id, {_ASKED}) AS delete_audit_id
         FROM subject_events
         GROUP BY {MAP}
+    ),
+    ends AS (
+        SELECT 'namespace' AS what, name, MAX(at_us) AS at_us, MAX_BY(writer_code, {_ASKED}) AS by, MAX_BY(audit_id, {_ASKED}) AS id
+        FROM subject_events
+        WHERE kind = 'namespaces' AND op IN ('deleting', 'deleted')
+        GROUP BY name HAVING SUM(CASE WHEN op = 'deleted' THEN 1 ELSE 0 END) > 0
+        UNION ALL
+        SELECT 'kind' AS what, name, MAX(at_us) AS at_us, MAX_BY(writer_code, {_ASKED}) AS by, MAX_BY(audit_id, {_ASKED}) AS id
+        FROM subject_events
+        WHERE kind = 'customresourcedefinitions.apiextensions.k8s.io' AND op IN ('deleting', 'deleted')
+        GROUP BY name HAVING SUM(CASE WHEN op = 'deleted' THEN 1 ELSE 0 END) > 0
+    ),
+    own AS (
+        SELECT life.*, {_IS_ALIVE} AS lives FROM life
+    ),
+    whole AS (
+        SELECT o.*, n.at_us AS namespace_at, k.at_us AS kind_at,
+            CASE WHEN o.lives AND n.at_us > COALESCE(o.last_created_at, 0) THEN 'namespace'
+                WHEN o.lives AND k.at_us > COALESCE(o.last_created_at, 0) THEN 'kind' ELSE '' END AS went_with,
+            n.by AS namespace_by, k.by AS kind_by, n.id AS namespace_id, k.id AS kind_id
+        FROM own o
+        LEFT JOIN ends n ON n.what = 'namespace' AND n.name = o.namespace AND o.namespace <> ''
+        LEFT JOIN ends k ON k.what = 'kind' AND k.name = o.kind
+    ),
+    told AS (
+        SELECT {MAP}, created_at, last_created_at, last_created_revision, deleted, uid, lives, went_with,
+            CASE went_with WHEN 'namespace' THEN namespace_at WHEN 'kind' THEN kind_at ELSE deleting_at END AS deleting_at,
+            CASE went_with WHEN 'namespace' THEN namespace_at WHEN 'kind' THEN kind_at ELSE deleted_at END AS deleted_at,
+            CASE went_with WHEN '' THEN deleted_revision END AS deleted_revision,
+            CASE went_with WHEN 'namespace' THEN namespace_by WHEN 'kind' THEN kind_by ELSE deleted_by END AS deleted_by,
+            CASE went_with WHEN 'namespace' THEN namespace_id WHEN 'kind' THEN kind_id ELSE delete_audit_id END AS delete_audit_id
+        FROM whole
     )
     SELECT {MAP}, created_at, last_created_at, last_created_revision, deleting_at, deleted_at, deleted_revision, deleted, uid,
-        people."user" AS deleter, people.agent AS deleting_agent, delete_audit_id,
-        CASE WHEN delete_audit_id IS NULL THEN 0 ELSE 1 END AS is_audited,
-        CASE
-            WHEN deleted = 0 THEN TRUE
-            WHEN last_created_revision IS NOT NULL AND deleted_revision IS NOT NULL
-                THEN last_created_revision > deleted_revision
-            WHEN last_created_at IS NOT NULL AND deleted_at IS NOT NULL THEN last_created_at > deleted_at
-            ELSE FALSE
-        END AS is_alive
-    FROM life LEFT JOIN people ON people.writer_code = life.deleted_by
+        people."user" AS deleter, people.agent AS deleting_agent, delete_audit_id, went_with,
+        CASE WHEN delete_audit_id IS NULL THEN 0 ELSE 1 END AS is_audited, lives AND went_with = '' AS is_alive
+    FROM told LEFT JOIN people ON people.writer_code = told.deleted_by
     """  # noqa: S608 (the names are our own)
 )

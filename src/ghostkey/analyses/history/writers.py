@@ -20,7 +20,7 @@ QUERY = Query(
     f"""
     SELECT {MAP}, "user", manager, op, COUNT(*) AS events, MIN(at_us) AS first_at, MAX(at_us) AS last_at, MAX(agent) AS agent
     FROM key_events
-    WHERE op <> 'seen'
+    WHERE op NOT IN ('seen', 'sized')
     GROUP BY {MAP}, "user", manager, op
     """  # noqa: S608 (the names are our own)
 )

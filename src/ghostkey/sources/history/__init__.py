@@ -1,0 +1,1 @@
+"""What happened, from logs, snapshots and dumps of the past."""

@@ -1,0 +1,307 @@
+"""Audit events out of what they come wrapped in: text before them, fields of other records, arrays, and several at once.
+
+What it reads
+    Lines with text before the event (CRI, journald, syslog, `oc adm node-logs`, CloudWatch's export to S3, CSV); records with the
+    event as a string or an object in some field (AKS, EKS, Loki, Splunk, Filebeat, Elastic, Fluent Bit, Vector, journald's
+    JSON, docker), one in the other; EventLists and arrays; Google's protoPayload; Azure's table AKSAudit. All are told by
+    their shape: an event is what has an `auditID` and a request. Where it was found in one record, it is looked for first in
+    the next one, without decoding the rest.
+Source
+    k8s.io/apiserver v0.37 pkg/apis/audit/v1; CRI: kubelet's log format; docker's json-file driver; journald's export format
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from ghostkey.foreign import UnreadableError, decode_json, split_json
+from ghostkey.sources.history.audit.google import event_of_google
+
+BARE = b'{"kind":"Event"'
+DEPTH = 12  # of records in records
+PREFIX_BYTES = 4_096
+BEGINNINGS = 8  # places in a line at which an event may begin
+PARTIAL_BYTES = 64 << 20  # of a line that comes in parts
+WORTH = (b"auditID", b"audit.k8s.io", b"AuditId", b"auditId", b"protoPayload")
+_CRI = re.compile(rb"\S{20,40} (?:stdout|stderr) ([PF])(?::\S*)? ")
+_NUMBERS = re.compile(rb'"MESSAGE"\s*:\s*\[')  # journald's way to write what is no plain text
+_DOCKER = re.compile(rb'\{"log":"')
+_encode = msgspec.json.encode
+Path = tuple[str, ...]  # of fields that lead to an event; `*` for each item of a list
+
+
+class Found(NamedTuple):
+    """Events as bare lines; how they were wrapped, in words; whether there was something like an event that is none."""
+
+    events: Sequence[bytes]
+    words: str = ""
+    is_damaged: bool = False
+    path: Path | None = None
+
+
+def is_worth(text: bytes) -> bool:
+    """Whether a record may have an audit event in it."""
+    return any(word in text for word in WORTH) or (b'"MESSAGE"' in text and _NUMBERS.search(text) is not None)
+
+
+def unwrap(line: bytes, depth: int = 0) -> Found:
+    """The events of one record, whatever they are wrapped in; a budget bounds depth and nodes."""
+    text = line.strip()
+    if not is_worth(text) or depth > DEPTH:
+        return Found((), is_damaged=text.startswith(BARE))
+    if b'""auditID""' in text:
+        begin, end = text.find(b"{"), text.rfind(b"}")
+        found = unwrap(text[begin : end + 1].replace(b'""', b'"'), depth + 1)
+        return found._replace(words="in quotes of CSV", path=None)
+    begin = text.find(BARE, 0, PREFIX_BYTES) if text[:1] not in b"{[" else 0
+    begin = begin if begin >= 0 else text.find(b"{")
+    # of a line that begins as an event and is none, what stands further on may be part of anything
+    for _ in range(BEGINNINGS if text[:1] not in b"{[" else 1):
+        if begin < 0:
+            break
+        found = _records(text[begin:], depth)
+        if found.events:
+            return found._replace(words=found.words or "text before it", path=None) if begin else found
+        begin = text.find(b"{", begin + 1, PREFIX_BYTES)
+    return Found((), is_damaged=True)
+
+
+def _records(text: bytes, depth: int) -> Found:
+    try:
+        document = decode_json(text)
+    except UnreadableError:
+        return _several(text, depth)
+    events: list[bytes] = []
+    paths: list[Path] = []
+    for found, path in _search(document, (), depth):
+        events.append(found)
+        paths.append(path)
+    words = ".".join(part for part in paths[0] if part != "*") if paths else ""
+    return Found(
+        events, f"in {words}" if words else "in an array" if paths and paths[0] else "", not events, paths[0] if paths else None
+    )
+
+
+def _several(text: bytes, depth: int) -> Found:
+    """Records one after the other without anything in between, as Firehose writes them."""
+    events: list[bytes] = []
+    is_damaged, count = False, 0
+    try:
+        for one in split_json(text):
+            count += 1
+            if len(one) == len(text):
+                break
+            events += unwrap(bytes(one), depth + 1).events
+    except UnreadableError:
+        is_damaged = True
+    # an event with half of another behind it is a line that was cut: which half is whose nobody knows
+    if is_damaged and count < 2:
+        return Found((), is_damaged=True)
+    return Found(events, "several in a line", is_damaged)
+
+
+def _search(node: Any, path: Path, depth: int) -> Iterator[tuple[bytes, Path]]:
+    """(event, path to it) in a decoded record."""
+    if depth > DEPTH:
+        return
+    if isinstance(node, dict):
+        if is_event(node):
+            yield _encode(node), path
+        elif "protoPayload" in node:
+            if (made := event_of_google(node)) is not None:
+                yield _encode(made), (*path, "protoPayload")
+        elif (made := _of_table(node)) is not None:
+            yield _encode(made), (*path, "AKSAudit")
+        else:
+            for name, child in node.items():
+                yield from _search(child, (*path, str(name)), depth + 1)
+    elif isinstance(node, list):
+        if node and all(isinstance(byte, int) and 0 <= byte < 256 for byte in node[:64]):
+            raw = _as_bytes(node)
+            for event in unwrap(raw, depth + 1).events:
+                yield event, (*path, "*")
+            return
+        for child in node:
+            yield from _search(child, (*path, "*"), depth + 1)
+    elif isinstance(node, str) and "{" in node:
+        raw = node.encode("utf-8", "surrogatepass")
+        if is_worth(raw):
+            for event in unwrap(raw, depth + 1).events:
+                yield event, path
+
+
+def _as_bytes(numbers: list[Any]) -> bytes:
+    """journald writes what is no plain text as numbers."""
+    try:
+        return bytes(numbers)
+    except (ValueError, TypeError):
+        return b""
+
+
+def is_event(node: dict[Any, Any]) -> bool:
+    """Whether a decoded object is an audit event."""
+    return isinstance(node.get("auditID"), str) and ("verb" in node or "requestURI" in node) and "stage" in node
+
+
+_TABLE = {
+    "level": "level", "auditid": "auditID", "stage": "stage", "requesturi": "requestURI", "verb": "verb", "user": "user",
+    "impersonateduser": "impersonatedUser", "sourceips": "sourceIPs", "useragent": "userAgent", "objectref": "objectRef",
+    "responsestatus": "responseStatus", "requestobject": "requestObject", "responseobject": "responseObject",
+    "requestreceivedtime": "requestReceivedTimestamp", "requestreceivedtimestamp": "requestReceivedTimestamp",
+    "stagereceivedtime": "stageTimestamp", "stagetimestamp": "stageTimestamp", "annotations": "annotations",
+}  # fmt: skip
+
+
+def _of_table(node: dict[Any, Any]) -> dict[str, Any] | None:
+    """An event whose fields are the columns of a table, with names in another case and objects as text; None when it is none."""
+    names = {name.lower() for name in node if isinstance(name, str)}
+    if not {"auditid", "verb", "stage", "objectref"} <= names:
+        return None
+    event: dict[str, Any] = {"kind": "Event", "apiVersion": "audit.k8s.io/v1"}
+    for name, value in node.items():
+        known = _TABLE.get(str(name).lower())
+        if known is None or value in ("", None):
+            continue
+        if isinstance(value, str) and value[:1] in ("{", "["):
+            try:
+                event[known] = decode_json(value)
+            except UnreadableError:
+                return None
+        else:
+            event[known] = value
+    return event
+
+
+class Envelope:
+    """How the events of one file are wrapped; `feed` gives those of each line."""
+
+    def __init__(self, note_damage: Callable[[], None] = lambda: None) -> None:
+        self._note_damage = note_damage
+        self._parts = bytearray()
+        self._is_text = False
+        self._way: Callable[[bytes], list[bytes]] | None = None
+        self.words: dict[str, int] = {}  # how events were wrapped → how many
+
+    def feed(self, line: bytes) -> Sequence[bytes]:
+        """The events of a line of a file, each a bare line."""
+        if line.startswith(BARE) and not self._parts:
+            self._count("", 1)
+            return (line,)
+        if self._is_text and not self._parts:
+            begin = line.find(BARE, 0, PREFIX_BYTES)
+            if begin > 0 and line.find(b" P ", 0, begin) < 0:
+                self._count("text before it", 1)
+                return (line[begin:],)
+        whole = self._joined(line)
+        if whole is None:
+            return ()
+        if self._way is not None:
+            events = self._way(whole)
+            if events:
+                self._count(next(iter(self.words), ""), len(events))
+                return events
+        found = unwrap(whole)
+        if found.is_damaged:
+            self._note_damage()
+        if found.events:
+            words = found.words or ("" if whole is line else "text before it")
+            self._count(words, len(found.events))
+            if found.path:
+                self._way = _way(found.path)
+            self._is_text = words == "text before it"
+        return found.events
+
+    def _count(self, words: str, count: int) -> None:
+        self.words[words] = self.words.get(words, 0) + count
+
+    def _joined(self, line: bytes) -> bytes | None:
+        """A line that came in parts, once its last one is there; None before."""
+        if (tag := _CRI.match(line)) is not None:
+            text = line[tag.end() :].rstrip(b"\r\n")
+            if tag[1] == b"P" or self._parts:
+                self._parts += text
+                if len(self._parts) > PARTIAL_BYTES:
+                    self._parts.clear()
+                    self._note_damage()
+                if tag[1] == b"P":
+                    return None
+                text = bytes(self._parts)
+                self._parts.clear()
+            return text if tag[1] == b"F" and not is_worth(line[: tag.end()]) and text.startswith(b"{") else line
+        if _DOCKER.match(line) is not None:
+            return self._docker(line)
+        return line
+
+    def _docker(self, line: bytes) -> bytes | None:
+        try:
+            record = decode_json(line)
+        except UnreadableError:
+            return line
+        text = record.get("log") if isinstance(record, dict) else None
+        if not isinstance(text, str) or (text.endswith("\n") and not self._parts):
+            return line
+        self._parts += text.encode("utf-8", "surrogatepass")
+        if not text.endswith("\n") and len(self._parts) < PARTIAL_BYTES:
+            # whether more comes the next line says; one that is whole needs no more
+            if not self._parts.rstrip().endswith(b"}"):
+                return None
+            try:
+                decode_json(bytes(self._parts))
+            except UnreadableError:
+                return None
+        whole = bytes(self._parts)
+        self._parts.clear()
+        return whole
+
+    def close(self) -> None:
+        """Says that no line follows."""
+        if self._parts:
+            self._note_damage()
+            self._parts.clear()
+
+
+def _way(path: Path) -> Callable[[bytes], list[bytes]] | None:
+    """What cuts the events out of a record that is made as another one, in which this path led to them."""
+    if "protoPayload" in path or "AKSAudit" in path:
+        return None
+
+    def typed(rest: Path, leaf: Any) -> Any:
+        if not rest:
+            return leaf
+        if rest[0] == "*":
+            return list[typed(rest[1:], leaf)]  # type: ignore[misc]
+        return msgspec.defstruct("Record", [("f", typed(rest[1:], leaf))], rename={"f": rest[0]})
+
+    try:
+        decode = msgspec.json.Decoder(typed(path, msgspec.Raw)).decode
+        decode_text = msgspec.json.Decoder(str).decode
+    except (TypeError, ValueError):
+        return None
+
+    def leaves(node: Any, rest: Path) -> Iterator[bytes]:
+        if not rest:
+            yield bytes(node)
+        elif rest[0] == "*":
+            for child in node:
+                yield from leaves(child, rest[1:])
+        else:
+            yield from leaves(node.f, rest[1:])
+
+    def cut(line: bytes) -> list[bytes]:
+        events: list[bytes] = []
+        try:
+            for leaf in leaves(decode(line), path):
+                raw = decode_text(leaf).encode("utf-8", "surrogatepass") if leaf[:1] == b'"' else leaf
+                if raw.startswith(BARE) and raw.rstrip().endswith(b"}"):
+                    events.append(raw)
+                else:
+                    events += unwrap(raw).events
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return []
+        return events
+
+    return cut

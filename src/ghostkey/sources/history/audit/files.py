@@ -1,0 +1,296 @@
+"""The files of an audit log: what each is, their order, their lines, and how to divide them."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import itertools
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ghostkey.foreign import SupportsRead
+from ghostkey.model.errors import NoSuchPath, SourceDamaged
+from ghostkey.sources._archives import UNPACKING, open_packed
+from ghostkey.sources.history.audit.documents import split_values
+from ghostkey.sources.history.audit.envelopes import BARE, Envelope, unwrap
+from ghostkey.sources.history.audit.event import done_at
+
+BLOCK_BYTES = 1 << 20
+LINE_BYTES = 64 << 20  # an object is at most 1.5 MiB, and stands in an event twice, escaped
+SHARE_BYTES = 16 << 20  # less is not worth a process
+PROBE_EVENTS, PROBE_BYTES = 200, 16 << 20  # what is looked at to tell what a file is
+TAIL_BYTES, TAIL_BYTES_MOST = 1 << 16, 64 << 20
+SPACING, LEAST_HOLE = 3, 5_000_000  # a hole is three times as long as most of the time between two events; microseconds
+OVERLAP = 100_000  # microseconds by which the files of one server may overlap: requests that end at the same time
+_NEWLINE = re.compile(rb"\n")
+_PARTIAL = re.compile(rb"\S{20,40} (?:stdout|stderr) P ")
+Note = Callable[[], None]
+
+
+class LogFile(NamedTuple):
+    """A file of an audit log, as its beginning tells: times are microseconds, None when not known."""
+
+    path: Path
+    name: str = ""  # what people call it, where it is a member of an archive
+    first: int | None = None
+    last: int | None = None
+    spacing: int = 0  # nine in ten events come within so many microseconds of the one before
+    is_packed: bool = False
+    is_wrapped: bool = False
+    is_document: bool = False  # JSON over several lines, or an array
+    is_ordered: bool = True
+    can_divide: bool = False
+
+    @property
+    def said(self) -> str:
+        """Its name for people."""
+        return self.name or str(self.path)
+
+
+class Piece(NamedTuple):
+    """The lines of a file from one byte to another; to its end when there is no other."""
+
+    file: LogFile
+    begin: int = 0
+    end: int | None = None
+
+
+def paths_in(paths: Iterable[Path]) -> list[Path]:
+    """The files of all paths, folders opened. Raises NoSuchPath for one that does not exist."""
+    files: list[Path] = []
+    for path in paths:
+        if str(path) == "-":
+            files.append(path)
+        elif path.is_dir():
+            files += [file for file in sorted(path.rglob("*")) if file.is_file() and not file.name.startswith(".")]
+        elif path.is_file():
+            files.append(path)
+        else:
+            raise NoSuchPath(f"{path} does not exist", "name an audit log, or a folder of them")
+    return files
+
+
+def probe(path: Path, name: str = "") -> LogFile | None:
+    """What a file is; None when no audit event is in its first 16 MiB."""
+    if str(path) == "-":
+        return LogFile(path, is_wrapped=True, is_packed=True)
+    times: list[int] = []
+    seen = 0
+    file = LogFile(path, name)
+    try:
+        with _open(path) as (handle, is_packed):
+            head = handle.peek(BLOCK_BYTES) if isinstance(handle, io.BufferedReader) else b""
+            file = file._replace(is_packed=is_packed, is_document=_is_document(head))
+            firsts: Iterable[bytes] = iter(handle)
+            if file.is_document:
+                firsts = split_values(handle, lambda: None, LINE_BYTES)
+            envelope, is_partial = Envelope(), False
+            for line in firsts:
+                seen += len(line)
+                is_partial = is_partial or _PARTIAL.match(line) is not None
+                for event in envelope.feed(line) if not file.is_document else unwrap(line).events:
+                    if (at := done_at(event)) is not None:
+                        times.append(at)
+                if len(times) >= PROBE_EVENTS or seen > PROBE_BYTES:
+                    break
+            is_wrapped = file.is_document or set(envelope.words) != {""}
+    except UNPACKING:
+        is_wrapped, is_partial = True, True
+    if not times:
+        return None
+    steps = [later - earlier for earlier, later in itertools.pairwise(times)]
+    # the newest first, or in no order at all
+    is_ordered = sum(step < 0 for step in steps) * 10 <= 6 * len(steps) and sum(
+        step < -1_000_000 for step in steps
+    ) * 10 <= 3 * len(steps)
+    ordered = sorted(times)
+    gaps = sorted(later - earlier for earlier, later in itertools.pairwise(ordered))
+    return file._replace(
+        first=min(times), spacing=gaps[len(gaps) * 9 // 10] if gaps else 0, is_wrapped=is_wrapped,
+        is_ordered=is_ordered,
+        last=_last_time(path) if not file.is_packed and not is_wrapped else None,
+        can_divide=not file.is_packed and not file.is_document and not is_partial,
+    )  # fmt: skip
+
+
+def _is_document(head: bytes) -> bool:
+    """Whether JSON begins that goes on over several lines, or an array of objects."""
+    text = head.lstrip()
+    if text[:1] == b"[":
+        return text[1:].lstrip()[:1] in (b"{", b"[")
+    line, newline, rest = text.partition(b"\n")
+    if text[:1] != b"{" or not newline or line.rstrip().endswith(b"}"):
+        return False
+    # the line after one that was cut begins as each does
+    return not rest.startswith(b'{"') and not line.startswith(BARE)
+
+
+def _last_time(path: Path) -> int | None:
+    """When the last event of a plain file was written, among its last few."""
+    size = path.stat().st_size
+    reach = TAIL_BYTES
+    with path.open("rb") as handle:
+        while True:
+            handle.seek(max(0, size - reach))
+            tail = handle.read(reach)
+            lines = tail.splitlines()[1 if size > reach else 0 :]
+            times = [at for line in lines[-20:] if (at := done_at(line)) is not None]
+            if times:
+                return max(times)
+            if reach >= min(size, TAIL_BYTES_MOST):
+                return None
+            reach *= 8
+
+
+def hole_from(files: Sequence[LogFile]) -> int:
+    """How long nothing may be seen between two of these files before it is a hole, in microseconds."""
+    return max(LEAST_HOLE, SPACING * max((file.spacing for file in files), default=0))
+
+
+def follow_each_other(files: Sequence[LogFile]) -> bool:
+    """Whether the files, in the order of their beginnings, are one server's log: none begins before the last one ends."""
+    return all(file.is_ordered for file in files) and all(
+        left.last is not None and right.first is not None and left.last <= right.first + OVERLAP
+        for left, right in itertools.pairwise(files)
+    )
+
+
+def divided(files: Sequence[LogFile], most: int) -> list[list[Piece]]:
+    """The files, in their order, in at most so many shares of about the same work. Those that cannot be divided stay whole."""
+    if any(str(file.path) == "-" for file in files):
+        return [[Piece(file) for file in files]]
+    weights = [file.path.stat().st_size for file in files]
+    count = max(1, min(most, sum(weights) // SHARE_BYTES))
+    shares: list[list[Piece]] = [[]]
+    full = left = sum(weights) / count
+    for file, weight in zip(files, weights, strict=True):
+        begin = 0
+        while weight - begin > left and len(shares) < count and file.can_divide:
+            cut = _line_start(file.path, begin + int(left))
+            if cut >= weight:
+                break
+            shares[-1].append(Piece(file, begin, cut))
+            shares.append([])
+            begin, left = cut, full
+        shares[-1].append(Piece(file, begin))
+        left -= weight - begin
+        if left <= 0 and len(shares) < count:
+            shares.append([])
+            left = full
+    return [share for share in shares if share]
+
+
+def _line_start(path: Path, place: int) -> int:
+    """Where the next line begins."""
+    with path.open("rb") as handle:
+        handle.seek(place)
+        while block := handle.read(BLOCK_BYTES):
+            found = block.find(b"\n")
+            if found >= 0:
+                return place + found + 1
+            place += len(block)
+    return place
+
+
+class _Feed(io.RawIOBase):
+    """Bytes of a file for a BufferedReader; a line longer than any event is cut, so that it does not fill the memory."""
+
+    def __init__(self, handle: Any, size: int | None, note_bytes: Callable[[int], None]) -> None:
+        self._handle, self._size, self._note_bytes = handle, size, note_bytes
+        self._fed = self._run = 0  # bytes given, and about how many of them since the last line ended
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if self._size is not None:
+            buffer = buffer[: max(0, self._size - self._fed)]
+        count: int = self._handle.readinto1(buffer)
+        self._fed += count
+        self._note_bytes(count)
+        self._run = 0 if _NEWLINE.search(buffer, 0, count) else self._run + count
+        if self._run > LINE_BYTES:
+            buffer[0] = 10
+            self._run = 0
+        return count
+
+
+class _Stream(io.RawIOBase):
+    """What a packed stream unpacks to, for a BufferedReader."""
+
+    def __init__(self, stream: SupportsRead) -> None:
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        found = self._stream.read(len(buffer))
+        buffer[: len(found)] = found
+        return len(found)
+
+
+@contextlib.contextmanager
+def _open(path: Path) -> Iterator[tuple[Any, bool]]:
+    """The bytes of a file, unpacked, and whether it was packed."""
+    with contextlib.ExitStack() as stack:
+        handle: Any = sys.stdin.buffer if str(path) == "-" else stack.enter_context(path.open("rb", buffering=BLOCK_BYTES))
+        unpacked = open_packed(handle)
+        if unpacked is None:
+            yield handle, False
+        else:
+            yield io.BufferedReader(_Stream(unpacked), BLOCK_BYTES), True
+
+
+def lines(piece: Piece, note_damage: Note, note_bytes: Callable[[int], None] = lambda _: None) -> Iterator[bytes]:
+    """Lines of one piece of a file. What a cut packed file holds before its end is read; the cut is damage."""
+    path = piece.file.path
+    try:
+        with _open(path) as (handle, _):
+            if piece.begin:
+                handle.seek(piece.begin)
+            feed = _Feed(handle, None if piece.end is None else piece.end - piece.begin, note_bytes)
+            reader = io.BufferedReader(feed, BLOCK_BYTES)
+            yield from split_values(reader, note_damage, LINE_BYTES) if piece.file.is_document else reader
+    except FileNotFoundError:
+        raise SourceDamaged(f"cannot read {path}: it is not there any more") from None
+    except UNPACKING as error:
+        if isinstance(error, OSError) and error.errno and not piece.file.is_packed:
+            raise SourceDamaged(f"cannot read {path}: {error.strerror or error}") from None
+        note_damage()
+
+
+def events(
+    piece: Piece, note_damage: Note, note_bytes: Callable[[int], None] = lambda _: None, words: dict[str, int] | None = None
+) -> Iterator[bytes]:
+    """The events of a piece as bare lines; `words` counts how they were wrapped."""
+    found = lines(piece, note_damage, note_bytes)
+    if not piece.file.is_wrapped:
+        yield from found
+        return
+    if piece.file.is_document:
+        for value in found:
+            one = unwrap(value)
+            if one.is_damaged:
+                note_damage()
+            for event in one.events:
+                if words is not None:
+                    words["in an array or over several lines"] = words.get("in an array or over several lines", 0) + 1
+                yield _one_line(event)
+        return
+    envelope = Envelope(note_damage)
+    for line in found:
+        for event in envelope.feed(line):
+            yield event if event is line else _one_line(event)
+    envelope.close()
+    if words is not None:
+        for word, count in envelope.words.items():
+            words[word] = words.get(word, 0) + count
+
+
+def _one_line(event: bytes) -> bytes:
+    """JSON has newlines only between its parts, where a space does as well."""
+    return event if b"\n" not in event else event.replace(b"\n", b" ")

@@ -1,0 +1,184 @@
+"""Dumps of manifests over time: a folder of dated dumps, or the Git history of a folder of manifests.
+
+What it reads
+    Files and folders whose names begin with, or hold, a date (`2026-11-02`, `20261102T1014`), each a dump as `scan --from`
+    takes it; or the commits of a Git work tree, or of a folder in one (`git_tree`).
+Coverage
+    Moments, not spans: between two dumps a key may have come and gone unseen, and that is a gap.
+When it is wrong
+    When a dump holds only some of the objects that the one before it held: what is missing looks deleted.
+Source
+    docs/adr/0006-history.md
+"""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+import re
+import subprocess
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from ghostkey.model.errors import SourceDamaged, place_of
+from ghostkey.model.history import DELETED, NOBODY, SEEN, Covered, HistoryEvent, SubjectEvent, Writer
+from ghostkey.model.refs import Kind
+from ghostkey.sources._written import kind_of_manifest
+from ghostkey.sources.history.common import entries_at, paths_for, revision_of
+from ghostkey.sources.history.states import KeyedHash, MapStates, decoded
+from ghostkey.sources.live_cluster import Scope
+from ghostkey.sources.manifests import Manifests
+
+ORIGIN = "dumps"
+GIT_SECONDS = 60
+_DATED = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})(?:[T_ -]?(\d{2})[:h-]?(\d{2})(?:[:m-]?(\d{2}))?)?")
+
+
+class DatedDumps:
+    """Source of the events that a sequence of dumps shows."""
+
+    origin = ORIGIN
+
+    def __init__(
+        self,
+        path: str | Path,
+        digest: KeyedHash,
+        fields: Iterable[tuple[str, str]] = (),
+        progress: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._path, self._progress = Path(path), progress
+        self._fields, self._digest = list(fields), digest
+        self._states = MapStates(ORIGIN, digest)
+        self._gaps: list[Covered] = []
+
+    def events(self) -> Iterator[HistoryEvent]:
+        """Events in the order of the dumps, then Covered. Raises SourceDamaged when there is no dated dump."""
+        if (top := work_tree(self._path)) is not None and not self._dated():
+            from ghostkey.sources.history.git_tree import GitTree
+
+            yield from GitTree(self._path, top, self._digest, self._fields, self._progress).events()
+            return
+        before: dict[tuple[str, str, str], str] | None = None
+        moments: list[int] = []
+        for at, path in self._dumps():
+            self._progress(f"read {path.name}")
+            now: dict[tuple[str, str, str], str] = {}
+            known: dict[tuple[str, str], Kind] = {}
+            for item in self._objects(path, at):
+                try:
+                    events = list(self._object(item, at, known, now))
+                except Exception as error:  # noqa: BLE001 (a stranger's object is behind it, and all others wait)
+                    why = f"an object was not looked into: this is a bug in ghostkey: {place_of(error)}"
+                    self._gaps.append(Covered(ORIGIN, "*", "*", at, at, None, None, True, why))
+                    continue
+                yield from events
+            for holder in sorted((before or {}).keys() - now.keys()):
+                yield SubjectEvent(at, None, *holder, (before or {})[holder], DELETED, *NOBODY, ORIGIN, False)
+                if holder[0] in ("configmaps", "secrets"):
+                    yield from self._states.gone(holder, at, None)
+            before = now
+            moments.append(at)
+        if not moments:
+            raise SourceDamaged(
+                f"no dated dumps in {self._path}", "name them by date, as 2026-11-02.yaml, or give a Git work tree"
+            )
+        yield Covered(ORIGIN, "*", "*", moments[0], moments[-1], None, None, False, "")
+        for left, right in itertools.pairwise(moments):
+            yield Covered(ORIGIN, "*", "*", left, right, None, None, True, "between two dumps")
+        yield from self._gaps
+
+    def _object(
+        self,
+        item: dict[str, Any],
+        at: int,
+        known: dict[tuple[str, str], Kind],
+        now: dict[tuple[str, str, str], str],
+    ) -> Iterator[HistoryEvent]:
+        try:
+            kind = kind_of_manifest(item, known)
+        except ValueError:
+            return
+        metadata = item["metadata"]
+        holder = (kind.qualified, str(metadata.get("namespace") or ""), str(metadata["name"]))
+        if holder in now:
+            return
+        revision = revision_of(metadata.get("resourceVersion"))
+        now[holder] = str(metadata.get("uid") or "")
+        yield SubjectEvent(at, revision, *holder, now[holder], SEEN, *NOBODY, ORIGIN, False)
+        yield from map_events(item, holder, self._states, self._fields, at, revision)
+
+    def _objects(self, path: Path, at: int) -> Iterator[dict[str, Any]]:
+        source = Manifests([str(path)], Scope())
+        for _, item in source.objects():
+            yield item
+        for gap in source.gaps:
+            self._gaps.append(Covered(ORIGIN, "*", "*", at, at, None, None, True, f"{gap.what}: {gap.why}"[:300]))
+
+    # dumps
+
+    def _dated(self) -> list[tuple[int, Path]]:
+        """(time, path) of each dump, oldest first."""
+        return sorted((at, path) for path in self._path.iterdir() if (at := dated_name(path.name)) is not None)
+
+    def _dumps(self) -> Iterator[tuple[int, Path]]:
+        if not self._path.is_dir():
+            raise SourceDamaged(f"{self._path} is no folder", "give a folder of dated dumps, or a Git work tree")
+        yield from self._dated()
+
+
+def map_events(
+    item: dict[str, Any],
+    holder: tuple[str, str, str],
+    states: MapStates,
+    fields: Iterable[tuple[str, str]],
+    at: int,
+    revision: int | None,
+    writer: Writer = NOBODY,
+) -> Iterator[HistoryEvent]:
+    """What an object as it was at a time says of the keys in it."""
+    kind = holder[0]
+    if kind in ("configmaps", "secrets"):
+        data = decoded(_mapping(item, "data"), is_base64=kind == "secrets")
+        data |= decoded(_mapping(item, "stringData"), is_base64=False)
+        content = {"data": data, "binaryData": decoded(_mapping(item, "binaryData"), is_base64=True)}
+        yield from states.changes(holder, content, at, revision, writer)
+    for path in paths_for(fields, kind):
+        yield from states.field_entries(holder, path, entries_at(item, path) or {}, at, revision, writer)
+
+
+def work_tree(path: Path) -> Path | None:
+    """The top of the Git work tree in which a folder lies; None when it lies in none."""
+    folder = path.resolve()
+    return next((parent for parent in (folder, *folder.parents) if (parent / ".git").exists()), None)
+
+
+def has_commits(path: Path) -> bool:
+    """Whether at least two commits are about a folder of a work tree: one is no history."""
+    words = ["git", "-C", str(path), "log", "-2", "--format=%h", "--first-parent", "--", "."]
+    try:
+        found = subprocess.run(words, capture_output=True, timeout=GIT_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return len(found.stdout.split()) > 1
+
+
+def dated_name(name: str) -> int | None:
+    """The date in a name, as microseconds in UTC; None when there is none."""
+    found = _DATED.search(name)
+    if found is None:
+        return None
+    try:
+        moment = datetime.datetime(*(int(part or 0) for part in found.groups()), tzinfo=datetime.UTC)  # type: ignore[misc,arg-type]
+    except ValueError:
+        return None
+    return int(moment.timestamp()) * 1_000_000
+
+
+def _mapping(item: dict[str, Any], name: str) -> dict[str, Any]:
+    found = item.get(name)
+    return (
+        {str(key): value if isinstance(value, str) else str(value) for key, value in found.items()}
+        if isinstance(found, dict)
+        else {}
+    )

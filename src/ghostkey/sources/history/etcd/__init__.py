@@ -1,0 +1,1 @@
+"""The files of etcd: snapshots and write-ahead logs."""

@@ -1,0 +1,271 @@
+"""A live cluster, recorded as it changes: LIST, then WATCH, and again when the server has forgotten where we were.
+
+What it reads
+    ConfigMaps and Secrets, and as subjects the kinds that were asked for: by default every custom resource, Namespaces,
+    Nodes and Pods.
+Coverage
+    From the LIST on, for as long as the watch holds. What happened between a watch that broke and the next LIST is a gap:
+    its outcome is seen, its order and its writers are not.
+When it is wrong
+    A watch does not say who deleted an object, and managedFields keep one time for each manager.
+Source
+    Kubernetes API concepts: efficient detection of changes; bookmarks; 410 Gone
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+
+from ghostkey.foreign import UnreadableError, decode_json
+from ghostkey.kube.answers import decode_list, not_asked
+from ghostkey.kube.client import ApiClient
+from ghostkey.kube.objects import ListMetadata, decode_raw_list
+from ghostkey.model.errors import AccessDenied, ApiFailed, GhostkeyError, NotAsked, place_of
+from ghostkey.model.history import CREATED, DELETED, DELETING, SEEN, Covered, HistoryEvent, SubjectEvent, Writer, microseconds
+from ghostkey.model.refs import Kind
+from ghostkey.sources.history.common import entries_at, paths_for, revision_of
+from ghostkey.sources.history.states import KeyedHash, MapStates, content_of_object
+
+ORIGIN = "watch"
+WATCH_SECONDS = 240.0
+PAUSE_SECONDS = 0.5
+TICK_SECONDS = 0.2
+ODD_ANSWERS = 3  # one after the other that are not what was asked: then it is not the API server who answers
+Item = tuple[str, Kind, dict[str, Any], int]  # what happened, kind, object, when
+
+
+class Recorder:
+    """Source of the events of a running cluster; `events` ends when the time is over or `stop` is called."""
+
+    origin = ORIGIN
+
+    def __init__(
+        self,
+        client: ApiClient,
+        kinds: Sequence[Kind],
+        digest: KeyedHash,
+        fields: Iterable[tuple[str, str]] = (),
+        namespace: str = "",
+        on_ready: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._client, self._kinds, self._namespace = client, list(kinds), namespace
+        self._fields = list(fields)
+        self._states = MapStates(ORIGIN, digest)
+        self._queue: queue.Queue[Item | Covered] = queue.Queue(maxsize=10_000)
+        self._ends = threading.Event()
+        self._alive: dict[str, dict[tuple[str, str], tuple[str, bool]]] = {}  # kind → (namespace, name) → UID, is being deleted
+        self._ready: set[Kind] = set()
+        self._on_ready = on_ready
+        self._since: dict[Kind, int] = {}
+        self.failed: list[GhostkeyError] = []
+
+    def stop(self) -> None:
+        """Lets `events` end."""
+        self._ends.set()
+
+    def events(self, seconds: float) -> Iterator[HistoryEvent]:
+        """Events as they come, for so long; Covered at the end. Raises AccessDenied when a kind may not be watched."""
+        threads = [threading.Thread(target=self._follow, args=(kind,), daemon=True) for kind in self._kinds]
+        began = time.monotonic()
+        for thread in threads:
+            thread.start()
+        while not self._ends.is_set() and time.monotonic() - began < seconds:
+            yield from self._drain(TICK_SECONDS)
+            if self.failed:
+                self._ends.set()
+        self._ends.set()
+        yield from self._drain(0)
+        if self.failed:
+            raise self.failed[0]
+        until = _now()
+        for kind, since in self._since.items():
+            yield Covered(ORIGIN, kind.qualified, self._namespace or "*", since, until, None, None, False, "")
+
+    def _drain(self, wait: float) -> Iterator[HistoryEvent]:
+        while True:
+            try:
+                item = self._queue.get(timeout=wait) if wait else self._queue.get_nowait()
+            except queue.Empty:
+                return
+            if isinstance(item, Covered):
+                yield item
+            else:
+                yield from self._safely(item)
+            wait = 0.0
+
+    def _safely(self, item: Item) -> Iterator[HistoryEvent]:
+        what, kind, found, at = item
+        try:
+            if what == "LISTED":
+                yield from self._listed(kind, found, at)
+            else:
+                yield from self._changed(what, kind, found, at)
+        except Exception as error:  # noqa: BLE001 (a stranger's object is behind it, and all others wait)
+            why = f"an object was not looked into: this is a bug in ghostkey: {place_of(error)}"
+            yield Covered(ORIGIN, kind.qualified, self._namespace or "*", at, _now(), None, None, True, why)
+
+    # one kind
+
+    def _follow(self, kind: Kind) -> None:
+        version, broke_at, odd = "", None, 0
+        while not self._ends.is_set():
+            try:
+                if not version:
+                    version = self._list(kind, broke_at)
+                    broke_at = None
+                params = {"resourceVersion": version}
+                for event in self._client.watch(kind.path(self._namespace), params, WATCH_SECONDS):
+                    odd, live = 0, event["object"]
+                    if event["type"] == "ERROR":
+                        version, broke_at = "", broke_at or _now()
+                        break
+                    version = live["metadata"]["resourceVersion"]
+                    if event["type"] != "BOOKMARK":
+                        self._queue.put((event["type"], kind, live, _now()))
+                    if self._ends.is_set():
+                        return
+            except AccessDenied as error:
+                self.failed.append(error)
+                return
+            except ApiFailed as error:
+                odd = odd + 1 if isinstance(error, NotAsked) else 0
+                if odd >= ODD_ANSWERS:
+                    self.failed.append(error)
+                    return
+                # an API server that restarts; the watch goes on from where it was unless that is forgotten
+                if error.status == HTTPStatus.GONE:
+                    version = ""
+                broke_at = broke_at or _now()
+                self._ends.wait(PAUSE_SECONDS)
+            except Exception as error:  # noqa: BLE001 (a thread that dies in silence would look like a quiet cluster)
+                self.failed.append(
+                    GhostkeyError(f"this is a bug in ghostkey: {place_of(error)}, while recording {kind.qualified}")
+                )
+                return
+
+    def _note_gap(self, kind: Kind, why: str) -> None:
+        now = _now()
+        self._queue.put(Covered(ORIGIN, kind.qualified, self._namespace or "*", now, now, None, None, True, why))
+
+    def _list(self, kind: Kind, broke_at: int | None) -> str:
+        began = _now()
+        items: list[dict[str, Any]] = []
+        version = ""
+        for body in self._client.list_pages(kind.path(self._namespace)):
+            for raw in decode_list(kind.path(self._namespace), body, decode_raw_list):
+                try:
+                    item = decode_json(raw)
+                except UnreadableError as error:
+                    self._note_gap(kind, f"an object was not looked into: {error}")
+                    continue
+                if isinstance(item, dict) and isinstance(item.get("metadata"), dict) and "name" in item["metadata"]:
+                    items.append(item)
+            if not version:
+                version = _version_of(kind.path(self._namespace), body)
+        if broke_at is not None:
+            why = "the watch broke and the server had forgotten where it was"
+            self._queue.put(Covered(ORIGIN, kind.qualified, self._namespace or "*", broke_at, began, None, None, True, why))
+        self._queue.put(("LISTED", kind, {"items": items}, began))
+        return version
+
+    # events
+
+    def _listed(self, kind: Kind, found: dict[str, Any], at: int) -> Iterator[HistoryEvent]:
+        """All objects at one moment: those that were not known are seen, those that are missing went unseen."""
+        self._since.setdefault(kind, at)
+        alive = self._alive.setdefault(kind.qualified, {})
+        present: set[tuple[str, str]] = set()
+        for item in found["items"]:
+            metadata = item["metadata"]
+            place = (str(metadata.get("namespace") or ""), str(metadata["name"]))
+            present.add(place)
+            known = alive.get(place)
+            if known is None or known[0] != metadata.get("uid"):
+                yield from self._subject(SEEN, kind, item, at)
+            yield from self._contents(kind, item, at, is_new=False)
+        for place in sorted(alive.keys() - present):
+            uid, _ = alive.pop(place)
+            yield SubjectEvent(at, None, kind.qualified, *place, uid, DELETED, *Writer(), ORIGIN, False)
+            yield from self._states.gone((kind.qualified, *place), at, None)
+        self._ready.add(kind)
+        if len(self._ready) == len(self._kinds):
+            self._on_ready()
+            self._on_ready = lambda: None
+
+    def _changed(self, what: str, kind: Kind, item: dict[str, Any], at: int) -> Iterator[HistoryEvent]:
+        metadata = item["metadata"]
+        place = (str(metadata.get("namespace") or ""), str(metadata["name"]))
+        alive = self._alive.setdefault(kind.qualified, {})
+        revision = revision_of(metadata.get("resourceVersion"))
+        if what == "DELETED":
+            uid, _ = alive.pop(place, (str(metadata.get("uid") or ""), False))
+            yield SubjectEvent(at, revision, kind.qualified, *place, uid, DELETED, *Writer(), ORIGIN, False)
+            yield from self._states.gone((kind.qualified, *place), at, revision)
+            return
+        known = alive.get(place)
+        waits = bool(metadata.get("deletionTimestamp") and metadata.get("finalizers"))
+        if known is None or known[0] != metadata.get("uid"):
+            yield from self._subject(CREATED if what == "ADDED" else SEEN, kind, item, at)
+        if waits and not (known and known[1]):
+            yield from self._subject(DELETING, kind, item, at)
+        yield from self._contents(kind, item, at, is_new=what == "ADDED" and known is None)
+
+    def _subject(self, op: str, kind: Kind, item: dict[str, Any], at: int) -> Iterator[SubjectEvent]:
+        metadata = item["metadata"]
+        place = (str(metadata.get("namespace") or ""), str(metadata["name"]))
+        uid = str(metadata.get("uid") or "")
+        self._alive.setdefault(kind.qualified, {})[place] = (uid, op == DELETING)
+        when = microseconds(str(metadata.get("creationTimestamp") or "")) if op == SEEN else at
+        writer = Writer(manager=_newest(metadata)[0])
+        yield SubjectEvent(
+            when, revision_of(metadata.get("resourceVersion")), kind.qualified, *place, uid, op, *writer, ORIGIN, False
+        )
+
+    def _contents(self, kind: Kind, item: dict[str, Any], at: int, *, is_new: bool) -> Iterator[HistoryEvent]:
+        metadata = item["metadata"]
+        holder = (kind.qualified, str(metadata.get("namespace") or ""), str(metadata["name"]))
+        revision, writer = revision_of(metadata.get("resourceVersion")), Writer(manager=_newest(metadata)[0])
+        if kind.qualified in ("configmaps", "secrets"):
+            content = content_of_object(item, is_secret=kind.qualified == "secrets")
+            yield from self._states.changes(holder, content, at, revision, writer, is_new=is_new)
+        for path in paths_for(self._fields, kind.qualified):
+            entries = entries_at(item, path) or {}
+            yield from self._states.field_entries(holder, path, entries, at, revision, writer, is_new=is_new)
+
+
+def _version_of(path: str, body: bytes) -> str:
+    """The resourceVersion of a list. Raises NotAsked when it has none."""
+    try:
+        version = msgspec.json.decode(body, type=_Listed).metadata.resource_version
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        version = None
+    if not version:
+        raise not_asked(path, body, "a list with a resourceVersion")
+    return version
+
+
+class _Listed(msgspec.Struct):
+    metadata: ListMetadata
+
+
+def _newest(metadata: dict[str, Any]) -> tuple[str, str]:
+    """Manager and time of the newest entry of managedFields."""
+    managed = metadata.get("managedFields")
+    entries = [
+        (str(e.get("time") or ""), str(e.get("manager") or ""))
+        for e in (managed if isinstance(managed, list) else ())
+        if isinstance(e, dict)
+    ]
+    newest = max(entries, default=("", ""))
+    return newest[1], newest[0]
+
+
+def _now() -> int:
+    return time.time_ns() // 1000

@@ -1,0 +1,143 @@
+"""Makes every query's result known to an engine: links keys to subjects, and says where nobody looked."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from ghostkey.analyses import history as queries
+from ghostkey.inference.links import declared_links, link_keys
+from ghostkey.model.events import Coverage, KeysSeen, Shape, SubjectsSeen
+from ghostkey.model.refs import Kind, ObjectRef
+from ghostkey.store.engines import Engine
+from ghostkey.store.snapshot import Snapshot
+from ghostkey.story import blind
+from ghostkey.story.attempts import ATTEMPTS, SQL, Linked, Names, attempts
+from ghostkey.story.words import kind_of
+
+LINKS = {
+    "kind": "VARCHAR", "namespace": "VARCHAR", "name": "VARCHAR", "field": "VARCHAR", "path": "VARCHAR", "key": "VARCHAR",
+    "subject_kind": "VARCHAR", "subject_namespace": "VARCHAR", "subject_name": "VARCHAR", "template": "VARCHAR",
+}  # fmt: skip
+IS = "kind = ? AND namespace = ? AND name = ?"  # the condition for one object
+# the subjects of keys, and what objects go with
+_LINKED = """
+    EXISTS (SELECT 1 FROM links l WHERE l.subject_kind = t.kind AND l.subject_namespace = t.namespace AND l.subject_name = t.name)
+    OR t.kind IN ('namespaces', 'customresourcedefinitions.apiextensions.k8s.io')
+"""
+# records of happenings and makers of other objects, which no registry is about
+NO_SUBJECTS = {
+    "configmaps",
+    "secrets",
+    "serviceaccounts",
+    "controllerrevisions.apps",
+    "customresourcedefinitions.apiextensions.k8s.io",
+}
+
+
+def prepare(engine: Engine, subjects: Sequence[str] = (), only: tuple[str, str, str] | None = None) -> int:
+    """Makes every query's result known to the engine; how many keys have a subject. `subjects` are declared links.
+
+    With `only` (kind, namespace, name) all is about that one map, in a store of however many.
+    """
+    if only is not None:
+        focus_on(engine, only)
+    snapshot = _snapshot(engine)
+    rows = []
+    found: Iterable[tuple[KeysSeen, int, int, str]] = (
+        (link for text in subjects for link in declared_links(snapshot, text)) if subjects else link_keys(snapshot)
+    )
+    for seen, i, row, template in found:
+        kind, holder = snapshot.subjects.kind(row), seen.holder
+        rows.append(
+            (
+                holder.kind.qualified, holder.namespace, holder.name, seen.field, "/".join(seen.path), seen.keys[i],
+                kind.qualified, snapshot.subjects.namespaces[row], snapshot.subjects.names[row], template,
+            )
+        )  # fmt: skip
+    engine.load("links", LINKS, rows)
+    if only is not None:
+        engine.focus("subject_events", _LINKED)
+    blind.load(engine)
+    queries.define_one(engine, "subject_life")
+    engine.load("attempts", ATTEMPTS, list(_attempts(engine, rows)))
+    queries.define(engine)
+    return len(rows)
+
+
+def _attempts(engine: Engine, links: Sequence[tuple[str, ...]]) -> Iterator[tuple[Any, ...]]:
+    missed = engine.rows(SQL)
+    if not missed:
+        return
+    about = {(row["kind"], row["namespace"], row["name"]) for row in missed}
+    lives = engine.rows(
+        "SELECT kind, namespace, name, uid, is_alive, COALESCE(deleting_at, deleted_at) AS ended_at FROM subject_life"
+    )
+    life = {(row["kind"], row["namespace"], row["name"]): row for row in lives}
+    linked: dict[tuple[str, str, str], list[Linked]] = {}
+    kinds = set()
+    for kind, namespace, name, field, path, key, subject_kind, subject_namespace, subject, _ in links:
+        if (kind, namespace, name) not in about:
+            continue
+        row = life.get((subject_kind, subject_namespace, subject))
+        ended = None if row is None or row["is_alive"] else row["ended_at"]
+        uid = (row["uid"] or "") if row else ""
+        kinds.add(subject_kind)
+        linked.setdefault((kind, namespace, name), []).append(
+            Linked(field, path, key, subject_kind, subject_namespace, subject, uid, ended)
+        )
+    names = Names((namespace, name) for kind, namespace, name in life if kind in kinds)
+    yield from attempts(missed, linked, names)
+
+
+def focus_on(engine: Engine, holder: tuple[str, str, str]) -> None:
+    """Makes the engine's key events those of one map: kind, namespace and name."""
+    # an event that two imports hold counts once
+    engine.focus("key_events", IS, holder, once="audit_id, field, path, key, op")
+
+
+def keys_there(engine: Engine, holder: tuple[str, str, str]) -> dict[tuple[str, str, str], int]:
+    """(field, path, key) → bytes of the value, of what a map has as far as the history tells."""
+    focus_on(engine, holder)
+    engine.define("key_life", queries.all_queries()["key_life"].sql)
+    present = engine.rows("SELECT field, path, key, value_bytes FROM key_life WHERE is_present")
+    return {(row["field"], row["path"], row["key"]): row["value_bytes"] for row in present}
+
+
+def _snapshot(engine: Engine) -> Snapshot:
+    """Every key and object that was ever there, as if all lived at once."""
+    snapshot = Snapshot("history")
+    kinds: dict[str, Kind] = {}
+    columns: dict[str, SubjectsSeen] = {}
+    sql = "SELECT kind, namespace, name, MAX(uid) AS uid FROM subject_events GROUP BY kind, namespace, name ORDER BY kind"
+    found = engine.columns(sql)
+    begin = 0
+    for qualified, members in itertools.groupby(found["kind"]):
+        end = begin + sum(1 for _ in members)
+        if qualified not in NO_SUBJECTS:
+            kind = kinds[qualified] = kind_of(qualified, namespaced=bool(found["namespace"][begin]))
+            namespaces, names, uids = (found[name][begin:end] for name in ("namespace", "name", "uid"))
+            columns[qualified] = SubjectsSeen(kind, namespaces, names, uids)
+        begin = end
+    snapshot.absorb(columns.values())
+    snapshot.absorb(Coverage(known) for known in kinds.values())
+    sql = """
+        SELECT kind, namespace, name, field, path, key, MAX(shape) AS shape FROM key_events
+        WHERE op IN ('set', 'seen') GROUP BY kind, namespace, name, field, path, key
+        ORDER BY kind, namespace, name, field, path, key
+    """
+    maps: dict[tuple[str, ...], KeysSeen] = {}
+    shapes: dict[str, Shape] = {}
+    for row in engine.rows(sql):
+        spot = (row["kind"], row["namespace"], row["name"], row["field"], row["path"])
+        seen = maps.get(spot)
+        if seen is None:
+            holder = ObjectRef(kind_of(row["kind"], namespaced=True), row["namespace"], row["name"])
+            path = tuple(row["path"].split("/")) if row["path"] else ()
+            seen = maps[spot] = KeysSeen(holder, row["field"], path, [], [], [])
+        seen.keys.append(row["key"])
+        seen.sizes.append(0)
+        seen.shapes.append(shapes.setdefault(row["shape"], Shape(row["shape"])))
+    snapshot.absorb(maps.values())
+    return snapshot

@@ -1,0 +1,131 @@
+"""The story of one map: its keys and their subjects, why ghosts are there, who wrote it, how it grows, and what is not known."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ghostkey.analyses import history as queries
+from ghostkey.store.engines import Engine
+from ghostkey.story import blind
+from ghostkey.story.forecast import Forecast, forecast
+from ghostkey.story.limits import Size, size_of
+from ghostkey.story.prepare import IS, focus_on
+
+_EVENTS = ("key_events", "subject_events")
+IDLE = 60_000_000  # microseconds within which a write that changed nothing is told as perhaps meant for a key
+
+
+@dataclass(slots=True)
+class Story:
+    """What is known of one map: points of growth, its keys, ghosts with their class, writers, gaps."""
+
+    kind: str
+    namespace: str
+    name: str
+    growth: list[dict[str, Any]] = field(default_factory=list)
+    keys: list[dict[str, Any]] = field(default_factory=list)
+    subjects: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
+    links: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
+    ghosts: list[dict[str, Any]] = field(default_factory=list)
+    writers: list[dict[str, Any]] = field(default_factory=list)
+    encoded_twice: list[dict[str, Any]] = field(default_factory=list)
+    coverage: list[dict[str, Any]] = field(default_factory=list)
+    forecast: Forecast | None = None
+    size: Size = field(default_factory=Size)
+
+    @property
+    def names_bytes(self) -> int:
+        """Bytes of the names of the keys that are there, which a limit on values does not count."""
+        return sum(len(row["key"]) for row in self.keys if row["is_present"] and not row["path"])
+
+
+def present_keys(engine: Engine, kind: str, namespace: str, name: str) -> list[dict[str, Any]]:
+    """The lives of the keys that a map has now, by path and key."""
+    return _lives(engine, f"{IS} AND is_present", [kind, namespace, name])
+
+
+def is_known(engine: Engine, kind: str, namespace: str, name: str) -> bool:
+    """Whether anything is known of one map, gone or empty as it may be."""
+    asked = f"SELECT 1 AS one FROM {{}} WHERE {IS} LIMIT 1"  # noqa: S608 (names of our own)
+    return any(engine.rows(asked.format(table), [kind, namespace, name]) for table in _EVENTS)
+
+
+def _lives(engine: Engine, where: str, values: Sequence[str]) -> list[dict[str, Any]]:
+    """Rows of key_life, each with the rest of what key_writers tells."""
+    return engine.rows(
+        f"SELECT * FROM (SELECT * FROM key_life WHERE {where}) k "  # noqa: S608
+        "JOIN key_writers w USING (kind, namespace, name, field, path, key) ORDER BY field, path, key",
+        values,
+    )
+
+
+def key_named(engine: Engine, kind: str, namespace: str, name: str, words: str) -> tuple[str, str]:
+    """Path and key that a person means: a key of the map, else an entry of a document, `DOCUMENT/PATH/ENTRY`."""
+    if "/" in words:
+        where = f"{IS} AND path || '/' || key = ? AND path <> ''"
+        for row in engine.rows(f"SELECT DISTINCT path, key FROM key_life WHERE {where}", [kind, namespace, name, words]):  # noqa: S608
+            return str(row["path"]), str(row["key"])
+    return "", words
+
+
+def story_of(engine: Engine, kind: str, namespace: str, name: str, key: str = "", path: str = "") -> Story:
+    """The story of one map (of one key of it, when `key` is given); `prepare` has to be called before."""
+    where = " AND ".join([IS, *(["key = ?"] if key else []), *(["path = ?"] if path else [])])
+    holder = [kind, namespace, name]
+    values = [*holder, *filter(None, (key, path))]
+    story = Story(kind, namespace, name)
+    story.keys = _lives(engine, where, values)
+    story.ghosts = engine.rows(f"SELECT * FROM missed_deletion WHERE {where} ORDER BY ended_at, path, key", values)  # noqa: S608
+    story.growth = engine.rows(f"SELECT * FROM growth WHERE {IS} ORDER BY at_us", holder)  # noqa: S608
+    story.writers = engine.rows(f'SELECT * FROM writers WHERE {IS} ORDER BY events DESC, "user", manager, op', holder)  # noqa: S608
+    story.encoded_twice = engine.rows(f"SELECT * FROM encoded_twice WHERE {IS} ORDER BY since", holder)  # noqa: S608
+    story.coverage = blind.coverage(engine)
+    linked = engine.rows(
+        f"SELECT l.*, s.uid, s.created_at, s.deleting_at, s.deleted_at, s.deleter, s.is_alive "  # noqa: S608
+        f"FROM (SELECT * FROM links WHERE {where}) l JOIN subject_life s "
+        "ON s.kind = l.subject_kind AND s.namespace = l.subject_namespace AND s.name = l.subject_name",
+        values,
+    )
+    for row in linked:
+        story.links[row["field"], row["path"], row["key"]] = row
+        story.subjects[row["subject_kind"], row["subject_namespace"], row["subject_name"]] = row
+    _note_idle(engine, story)
+    story.size = _size(engine, holder)
+    story.forecast = forecast(story)
+    return story
+
+
+def growth_of(engine: Engine, holder: tuple[str, str, str]) -> Forecast | None:
+    """How one map grows, without the rest of its story; the bytes are those of its values."""
+    focus_on(engine, holder)
+    for name in ("key_life", "growth"):
+        queries.define_one(engine, name)
+    told = Story(*holder)
+    told.growth = engine.rows("SELECT * FROM growth ORDER BY at_us")
+    told.keys = engine.rows("SELECT field, path, key, is_present, value_bytes FROM key_life")
+    told.coverage = blind.coverage(engine)
+    told.size = _size(engine, holder)
+    law = forecast(told)
+    # the history counts names and values
+    return replace(law, bytes=law.bytes - told.names_bytes) if law else None
+
+
+def _size(engine: Engine, holder: Sequence[str]) -> Size:
+    sized = engine.rows(f"SELECT * FROM key_events WHERE {IS} AND op = 'sized' ORDER BY at_us DESC LIMIT 1", holder)  # noqa: S608
+    return size_of(sized[0] if sized else None)
+
+
+def _note_idle(engine: Engine, story: Story) -> None:
+    """Says of each ghost who wrote the map soon after its subject went, and changed nothing."""
+    sql = f"""SELECT at_us, "user", agent, audit_id FROM key_events WHERE {IS} AND op = 'unchanged' ORDER BY at_us"""  # noqa: S608
+    idle = [row for row in engine.rows(sql, [story.kind, story.namespace, story.name]) if row["at_us"] is not None]
+    times = [row["at_us"] for row in idle]
+    for ghost in story.ghosts:
+        ended = ghost["ended_at"]
+        place = bisect_left(times, ended) if ended is not None else len(times)
+        found = idle[place] if place < len(times) and times[place] - ended <= IDLE else None
+        ghost["idle_by"], ghost["idle_agent"] = (found["user"], found["agent"]) if found else (None, None)
+        ghost["idle_at"], ghost["idle_audit_id"] = (found["at_us"], found["audit_id"]) if found else (None, None)
