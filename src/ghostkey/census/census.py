@@ -11,11 +11,16 @@ from ghostkey.census import classic, layouts, swiss
 from ghostkey.census.core import CoreMemory
 from ghostkey.census.elf import Executable, executable_of, name_of
 from ghostkey.census.errors import MemoryFault, UnknownRuntime
+from ghostkey.census.functions import Functions
 from ghostkey.census.gomap import GoMap
 from ghostkey.census.goroutines import Goroutine, goroutines
 from ghostkey.census.headers import Header, heap_headers, stack_headers
+from ghostkey.census.holders import Holders
+from ghostkey.census.keys import KeyReader
 from ghostkey.census.map_types import MapTypes
 from ghostkey.census.memory import LiveMemory, Memory
+from ghostkey.census.paths import SECONDS, find_paths
+from ghostkey.census.references import References
 from ghostkey.census.runtime import Runtime
 from ghostkey.census.trie import tries
 from ghostkey.census.types import Types
@@ -42,6 +47,8 @@ class Process:
         self.runtime = Runtime(memory, executable)
         self.types = Types(self.runtime)
         self.map_types = MapTypes(self.runtime, self.types)
+        self.functions = Functions(self.runtime)
+        self.keys = KeyReader(self.runtime, self.types)
         self.goroutines: list[Goroutine] = []
 
     @property
@@ -130,6 +137,27 @@ class Process:
                 if one.tombstones >= 0 or (one.groups == 1 and classic.has_sound_bucket(self.runtime, one)):
                     one.is_consistent = True
                     yield one
+
+    def find_holders(self, maps: Sequence[GoMap], every: Sequence[GoMap], seconds: float = SECONDS) -> None:
+        """Says of each of these maps who holds it; `every` are all maps of the census. A map may be held in many ways: one is told.
+
+        Cost: a look through all pointers of the process for each hop of the longest path, however many maps are asked about.
+        """
+        wanted = [found for found in maps if not found.holder]
+        heap = [found for found in wanted if found.place == "heap"]
+        references = References(self.runtime, self.map_types, self.types, self.goroutines)
+        sizes = {found.address: (self.runtime.object_at(found.address) or (0, layouts.HEADER_BYTES))[1] for found in heap}
+        paths = find_paths(self.runtime, references, sorted(sizes.items()), seconds)
+        known = {found.address: found for found in every}
+        holders = Holders(self.runtime, self.types, self.map_types, self.functions, self.goroutines, known)
+        holders.prepare([(found, paths[found.address]) for found in heap if found.address in paths])
+        for found in wanted:
+            if found.place == "stack":
+                found.holder, found.root = holders.stack_place(found.address), "stack"
+            elif found.address in paths:
+                holders.tell(found, paths[found.address])
+            else:
+                found.holder, found.root = "no root found", "none"
 
     def again(self, found: GoMap) -> GoMap | None:
         """The same map as it is now, with what is known of its type and holder; None when it is gone.

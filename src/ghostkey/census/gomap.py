@@ -30,6 +30,7 @@ class GoMap:
     type_address: int = 0  # of the map's type descriptor, where it is known
     certainty: str = ""  # how the type is known: `allocator`, `mask`, `size`, `content`, `holder`
     candidates: tuple[str, ...] = ()  # where several types look alike
+    alike: tuple[int, ...] = ()  # their descriptors
     holder: str = ""  # the path from a root; empty: not looked for
     root: str = ""  # `global`, `stack`, or `none` when nothing leads to it
     mirror: str = ""  # why it mirrors live objects, as an informer's store does; empty: it does not

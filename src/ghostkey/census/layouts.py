@@ -127,4 +127,5 @@ HEADER_BYTES = 48
 SPAN_HEAP, SPAN_STACK = 1, 2  # layout: runtime.mSpanInUse, mSpanManual
 BITMAP_MOST = 512  # bytes of objects whose pointer bitmap is at the end of their span: runtime.heapBitsInSpan
 INLINE_MARKS = 128  # layout: runtime.spanInlineMarkBits, behind that bitmap with the Green Tea collector
+INLINE_MARKS_LEAST = 16  # bytes of objects that have them: runtime.gcUsesSpanInlineMarkBits
 MALLOC_HEADER = 8  # layout: runtime.mallocHeaderSize

@@ -65,7 +65,7 @@ class MapTypes:
         if len(names) == 1:
             found.type, found.type_address, found.certainty, found.candidates = names[0], kinds[0].address, certainty, ()
         else:
-            found.candidates = tuple(names[:NAMED])
+            found.candidates, found.alike = tuple(names[:NAMED]), tuple(kind.address for kind in kinds)
 
     def _name(self, kind: GoType) -> str:
         group = self._types.at(kind.group)
@@ -163,7 +163,7 @@ class MapTypes:
         if found.type_address:
             kind = self._types.at(found.type_address)
             return [kind] if kind is not None else []
-        return [kind for kind in self.by_group.values() if self._name(kind) in (*found.candidates, found.type)]
+        return [kind for address in found.alike if (kind := self._types.at(address)) is not None]
 
 
 def rounded(size: int) -> int:

@@ -293,9 +293,9 @@ class Runtime:
 
     def bitmap_range(self, span: Span) -> Range:
         """Where the pointer bitmap of a span of small objects is: one bit a word, at its end."""
-        size = span.end - span.start
-        bits = size // 64
-        return span.end - bits - (layouts.INLINE_MARKS if self.has_inline_marks else 0), bits
+        bits = (span.end - span.start) // 64
+        has_marks = span.elemsize >= layouts.INLINE_MARKS_LEAST and self.has_inline_marks
+        return span.end - bits - (layouts.INLINE_MARKS if has_marks else 0), bits
 
     @property
     def has_inline_marks(self) -> bool:
@@ -303,7 +303,7 @@ class Runtime:
         if self._inline_marks is None:
             self._inline_marks = False
             for span in self.spans:
-                is_small = span.state == SPAN_HEAP and not span.is_noscan and 16 <= span.elemsize <= layouts.BITMAP_MOST
+                is_small = span.state == SPAN_HEAP and not span.is_noscan and layouts.INLINE_MARKS_LEAST <= span.elemsize <= layouts.BITMAP_MOST
                 if is_small and span.end - span.start == PAGE:
                     room = PAGE - PAGE // 64
                     with_marks = (room - layouts.INLINE_MARKS) // span.elemsize

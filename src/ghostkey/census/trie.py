@@ -48,8 +48,26 @@ def _children(runtime: Runtime, words: tuple[int, ...]) -> tuple[int, ...]:
     return children if all(runtime.heap_span_at(child) is not None for child in children) else ()
 
 
+def entries_of(runtime: Runtime, root: int) -> list[int]:
+    """The entries of a tree, as it is now; those in a list behind one of the same hash are left out."""
+    raw = runtime.memory.read_many([(root, TRIE_CLASS)])[0]
+    children = _children(runtime, _NODE.unpack(raw)) if raw is not None else ()
+    walked = _walk(runtime, root, children)
+    return walked[1] if walked is not None else []
+
+
 def _trie(runtime: Runtime, root: int, children: tuple[int, ...]) -> GoMap | None:
-    """The tree below a root: each child is an entry, or a node whose parent is the one above it; None when one is neither."""
+    walked = _walk(runtime, root, children)
+    if walked is None or not walked[1]:
+        return None
+    nodes, entries = walked
+    size = TRIE_CLASS * nodes + sum(span.elemsize for entry in entries if (span := runtime.heap_span_at(entry)) is not None)
+    length = len(entries) + _overflow(runtime, entries)
+    return GoMap(root, "sync", length, TRIE_FANOUT * nodes, 0, size, 0, data=entries[0], type="sync.Map")
+
+
+def _walk(runtime: Runtime, root: int, children: tuple[int, ...]) -> tuple[int, list[int]] | None:
+    """(nodes, entries) below a root: each child is an entry, or a node whose parent is the one above; None when one is neither."""
     nodes = 1
     entries: list[int] = []
     level = [(root, child) for child in children]
@@ -70,10 +88,7 @@ def _trie(runtime: Runtime, root: int, children: tuple[int, ...]) -> GoMap | Non
         level = below
         if not level or len(entries) > ENTRIES_MOST:
             break
-    if not entries:
-        return None
-    size = TRIE_CLASS * nodes + sum(span.elemsize for entry in entries if (span := runtime.heap_span_at(entry)) is not None)
-    return GoMap(root, "sync", len(entries) + _overflow(runtime, entries), TRIE_FANOUT * nodes, -1, size, 0, data=entries[0])
+    return nodes, entries
 
 
 def _is_node_sized(runtime: Runtime, address: int) -> bool:

@@ -20,6 +20,7 @@ COMMANDS = {
     "undo": "Put back what a trim removed.",
     "verify": "Watch that trimmed keys stay gone.",
     "blame": "Show who wrote each key of a map last.",
+    "maps": "Show the maps of a running Go process, and who holds them.",
     "history": "Import audit logs, etcd snapshots and more, and look at what is known.",
     "record": "Record a cluster's keys and objects as they change.",
     "rbac": "Print the rights that a command needs.",
