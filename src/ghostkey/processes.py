@@ -168,7 +168,7 @@ def named(process: Process, census: Census, word: str) -> list[GoMap]:
     else:
         ordered = sorted(census.maps, key=lambda one: -one.bytes)
         process.find_holders([one for one in ordered if one.length or one.slots], census.maps)
-        found = [one for one in ordered if one.holder == word or one.type == word]
+        found = [one for one in ordered if word in {one.holder, one.type}]
         found = found or [one for one in ordered if _is_like(one.holder, word) or (one.type and _is_like(one.type, word))]
         found = [one for one in found if one.root != "none"] or found
     if not found:
@@ -208,9 +208,7 @@ class Before:
                 row.growth = Growth(found.length, found.slots, found.bytes, seconds, is_new=True)
                 continue
             seen.add(found.address)
-            row.growth = Growth(
-                found.length - known["len"], found.slots - known["slots"], found.bytes - known["bytes"], seconds
-            )
+            row.growth = Growth(found.length - known["len"], found.slots - known["slots"], found.bytes - known["bytes"], seconds)
         return [known for address, known in self._maps.items() if address not in seen]
 
 

@@ -82,8 +82,7 @@ class Process:
         if self.runtime.build.minor >= 24:
             # noswissmap: clearSeq makes the header 56 bytes, and moves its last pointer
             return [
-                (address, (*words[:5], words[6]))
-                for address, words in heap_headers(self.runtime, layouts.CLASSIC_MASK_24, 64)
+                (address, (*words[:5], words[6])) for address, words in heap_headers(self.runtime, layouts.CLASSIC_MASK_24, 64)
             ]
         return list(heap_headers(self.runtime, layouts.CLASSIC_MASK))
 

@@ -42,7 +42,9 @@ class CoreMemory:
 
     def _read(self) -> None:
         if self._bytes[:6] != b"\x7fELF\x02\x01" or struct.unpack_from("<H", self._bytes, 16)[0] != 4:
-            raise CoreDamaged(f"{self.path} is no core dump of a 64-bit process", "gcore PID writes one; a Go program needs GOTRACEBACK=crash")
+            raise CoreDamaged(
+                f"{self.path} is no core dump of a 64-bit process", "gcore PID writes one; a Go program needs GOTRACEBACK=crash"
+            )
         program_at = struct.unpack_from("<Q", self._bytes, 32)[0]
         size, count = struct.unpack_from("<HH", self._bytes, 54)
         if count == 0xFFFF:  # PN_XNUM: more than 65,534, counted in the first section header
@@ -52,7 +54,9 @@ class CoreMemory:
         ranges: list[tuple[int, int, str]] = []
         self._files: list[tuple[int, int, int, str]] = []
         for i in range(min(count, SEGMENTS)):
-            kind, flags, offset, address, _, file_size, memory_size = struct.unpack_from("<IIQQQQQ", self._bytes, program_at + i * size)
+            kind, flags, offset, address, _, file_size, memory_size = struct.unpack_from(
+                "<IIQQQQQ", self._bytes, program_at + i * size
+            )
             if kind == LOAD:
                 there = max(0, min(file_size, len(self._bytes) - offset))
                 segments.append((address, there, offset))
@@ -97,7 +101,9 @@ class CoreMemory:
             raise CoreDamaged(f"core dump {self.path} does not name its executable", "name it with --exe FILE")
         named = named.removesuffix(" (deleted)")
         if not os.path.exists(named):
-            raise CoreDamaged(f"the executable of core dump {self.path}, {named}, is not here", "name a copy of it with --exe FILE")
+            raise CoreDamaged(
+                f"the executable of core dump {self.path}, {named}, is not here", "name a copy of it with --exe FILE"
+            )
         return named
 
     def lend(self, program: Executable) -> None:

@@ -82,13 +82,13 @@ class Executable:
         program_size, programs, section_size, sections, names = struct.unpack_from("<HHHHH", head, 54)
         self.segments: list[tuple[int, int, int, int]] = []  # address, offset, size in the file, size in memory
         for i in range(min(programs, SEGMENTS)):
-            kind, _, offset, address, _, file_size, size = struct.unpack_from("<IIQQQQQ", self._bytes, program_at + i * program_size)
+            kind, _, offset, address, _, file_size, size = struct.unpack_from(
+                "<IIQQQQQ", self._bytes, program_at + i * program_size
+            )
             if kind == LOAD:
                 self.segments.append((address, offset, file_size, size))
         self.sections: dict[str, Section] = {}
-        raw = [
-            struct.unpack_from("<IIQQQQ", self._bytes, section_at + i * section_size) for i in range(min(sections, SECTIONS))
-        ]
+        raw = [struct.unpack_from("<IIQQQQ", self._bytes, section_at + i * section_size) for i in range(min(sections, SECTIONS))]
         table = raw[names] if names < len(raw) else (0,) * 6
         for name_at, kind, _, address, offset, size in raw:
             name = self._text(table[4] + name_at)
@@ -139,7 +139,11 @@ class Executable:
             raise NotGo(f"{self.path} was built by a Go that calls itself {name!r}", "Go 1.19 and newer can be read")
         lines = [line.split("\t") for line in text.splitlines()]
         main = next((parts[1] for parts in lines if parts[0] == "path" and len(parts) > 1), "")
-        said = [parts[1].partition("=")[2] for parts in lines if parts[0] == "build" and parts[1:] and parts[1].startswith("GOEXPERIMENT=")]
+        said = [
+            parts[1].partition("=")[2]
+            for parts in lines
+            if parts[0] == "build" and parts[1:] and parts[1].startswith("GOEXPERIMENT=")
+        ]
         _, _, marked = name.partition(" X:")
         experiments = frozenset(word for text in (*said, marked) for word in text.strip().split(",") if word)
         return BuildInfo(name, int(numbers[1]), int(numbers[2]), main, experiments)

@@ -114,12 +114,14 @@ class Functions:
         pcsp, pcfile, pcline, pcdata, unit = struct.unpack_from("<IIIII", raw, 16)
         funcdata = raw[head - 1]
         inline_index = inline_tree = 0
-        if INL_TREE_INDEX < pcdata < 64 and INL_TREE < funcdata:
+        if INL_TREE_INDEX < pcdata < 64 and funcdata > INL_TREE:
             tail = self._read(address + head, 4 * (pcdata + funcdata))
             words = struct.unpack(f"<{pcdata + funcdata}I", tail)
             inline_index, tree = words[INL_TREE_INDEX], words[pcdata + INL_TREE]
             inline_tree = module.gofunc + tree if tree != NO_DATA else 0
-        return Function(self._text(module.names + name), module.text + entry, pcsp, pcfile, pcline, unit, inline_index, inline_tree)
+        return Function(
+            self._text(module.names + name), module.text + entry, pcsp, pcfile, pcline, unit, inline_index, inline_tree
+        )
 
     def _frames_at(self, pc: int) -> tuple[Frame, ...]:
         module, function = self._module_of(pc), self.function_at(pc)

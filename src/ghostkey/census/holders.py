@@ -19,7 +19,7 @@ from ghostkey.census.types import GoType, Types, map_name
 
 NESTED_MOST = 32  # structs in structs
 TEXT_MOST = 64 << 20
-USERS = 3  # functions that are named for a global without a symbol
+USERS = 2  # functions that are named for a global without a symbol
 ARROW = " → "
 UNTOLD = ARROW + "…"  # objects whose types nothing tells
 _DIRECT = frozenset({"map", "func", "chan", "unsafe.Pointer"})  # an interface holds these as they are, and points to all else
@@ -87,8 +87,9 @@ class Holders:
             named = self._symbols.get(address)
             if named is not None:
                 return named[0] + (f"+{named[1]:#x}" if named[1] else "")
-            users = self._users.get(address, [])
-            return f"global {address:#x}" + (f" (used by {', '.join(users[:USERS])})" if users else "")
+            # a path before the package's own name is long, and says less
+            users = dict.fromkeys(name.rpartition("/")[2] for name in self._users.get(address, []))
+            return f"global {address:#x}" + (f" (used by {', '.join([*users][:USERS])})" if users else "")
         return self.stack_place(path.edges[0].location)
 
     def stack_place(self, location: int) -> str:
@@ -98,7 +99,7 @@ class Holders:
                 if routine.status != RUNNING:
                     for i, (pc, start, end) in enumerate(self._functions.stack(routine)):
                         if start <= location < end and (frames := self._functions.frames(pc - bool(i))):
-                            return f"goroutine {routine.id} in {frames[-1].function}"
+                            return f"goroutine {routine.id} in {frames[-1].function.rpartition('/')[2]}"
                 return f"goroutine {routine.id}"
         return "a stack"
 
@@ -114,20 +115,26 @@ class Holders:
         inside = self._maps.get(owner[0]) if self._maps.get(owner[0]) is not found else None
         if inside is not None:
             return self._through_map(spot, inside, edges, place)
-        kind = self._map_types.element_type(*owner) or spot.kind or self._dynamic(before.location)
+        is_last = place == len(edges) - 1
+        kind = self._map_types.element_type(*owner) or spot.kind
         has_header = owner[1] > layouts.BITMAP_MOST and self._runtime.layout.has_malloc_headers
         span = self._runtime.heap_span_at(owner[0])
         offset = edge.location - owner[0]
         if has_header and span is not None and not span.is_large:
             offset -= layouts.MALLOC_HEADER
         if kind is None or not kind.size or offset < 0 or kind.kind in {"func", "map"}:
-            kind = self._alike(owner, offset, found if place == len(edges) - 1 else None)
+            guessed = self._dynamic(before.location)  # if the word before is a type, which nobody promises
+            is_likely = (
+                guessed is not None and self._is_as_big(guessed, owner) and self._has_map_at(guessed, offset, found, is_last)
+            )
+            kind = guessed if is_likely else self._alike(owner, offset, found, is_last)
+        elif is_last and not self._has_map_at(kind, offset % kind.size, found, is_last):
+            kind = None
         if kind is None:
-            is_last = place == len(edges) - 1
             spot.words, spot.kind, spot.leaf = self._untyped(spot, owner[0], offset, is_last=is_last), None, None
             return place + 1
         index, rest = divmod(offset, kind.size)
-        label, leaf, _ = self.descend(kind, rest, is_sync=found.design == "sync" and place == len(edges) - 1)
+        label, leaf, _ = self.descend(kind, rest, is_sync=found.design == "sync" and is_last)
         if spot.is_array and kind.kind != "struct":
             spot.words += f"[{index}]{label}"
         elif spot.is_array:
@@ -183,7 +190,9 @@ class Holders:
         target = self._runtime.object_at(edge.value)
         if owner[1] == layouts.TABLE_BYTES and edge.location - owner[0] == 16:
             return target is not None and edge.value - target[0] in (0, layouts.MALLOC_HEADER)
-        return target is not None and target[1] == layouts.TABLE_BYTES and edge.value == target[0] and self._is_table_at(edge.value)
+        return (
+            target is not None and target[1] == layouts.TABLE_BYTES and edge.value == target[0] and self._is_table_at(edge.value)
+        )
 
     def _is_table_at(self, address: int) -> bool:
         raw = self._runtime.memory.read_many([(address, layouts.TABLE_BYTES)])[0]
@@ -249,8 +258,15 @@ class Holders:
             kind = inner
         return label, kind, offset
 
-    def _alike(self, owner: tuple[int, int], offset: int, found: GoMap | None) -> GoType | None:
-        """The one struct of the program that has this size, its pointers in these places, and a map of that type just there."""
+    def _is_as_big(self, kind: GoType, owner: tuple[int, int]) -> bool:
+        """Whether the allocator would have made such an object for the type, and the collector knows of the same pointers."""
+        if rounded(kind.size) != owner[1]:
+            return False
+        mask = self._mask_of(owner)
+        return mask is None or self._types.mask(kind) in (None, mask)
+
+    def _mask_of(self, owner: tuple[int, int]) -> int | None:
+        """Where the pointers of a small object are, a bit a word; None where no bitmap says so."""
         span = self._runtime.heap_span_at(owner[0])
         if span is None or not self._runtime.layout.has_malloc_headers or owner[1] > layouts.BITMAP_MOST or span.is_noscan:
             return None
@@ -258,25 +274,37 @@ class Holders:
         raw = self._runtime.memory.read_many([(start, size)])[0]
         if raw is None:
             return None
-        words = owner[1] // 8
-        mask = int.from_bytes(raw, "little") >> (owner[0] - span.start) // 8 & ((1 << words) - 1)
+        return int.from_bytes(raw, "little") >> (owner[0] - span.start) // 8 & ((1 << owner[1] // 8) - 1)
+
+    def _alike(self, owner: tuple[int, int], offset: int, found: GoMap, is_last: bool) -> GoType | None:
+        """The one struct of the program that has this size, its pointers in these places, and a map of that type just there."""
+        mask = self._mask_of(owner)
+        if mask is None:
+            return None
         kinds = [
             kind
             for kind in self._structs_of(owner[1])
-            if self._types.mask(kind) == mask and self._has_map_at(kind, offset, found)
+            if self._types.mask(kind) == mask and self._has_map_at(kind, offset, found, is_last)
         ]
         return kinds[0] if len({kind.name for kind in kinds}) == 1 else None
 
-    def _has_map_at(self, kind: GoType, offset: int, found: GoMap | None) -> bool:
-        _, leaf, rest = self.descend(kind, offset)
+    def _has_map_at(self, kind: GoType, offset: int, found: GoMap, is_last: bool) -> bool:
+        """Whether a type has a pointer at an offset, and if it is the last on the way, one to such a map."""
+        _, leaf, rest = self.descend(kind, offset, is_sync=is_last and found.design == "sync")
         if leaf is None or offset >= kind.size:
             return False
-        if found is None:
-            return leaf.kind in {"ptr", "map", "unsafe.Pointer", "chan", "func"} or (leaf.kind in {"slice"} and rest == 0) or (
-                leaf.kind == "interface" and rest == 8
+        if not is_last:
+            return (
+                leaf.kind in {"ptr", "map", "unsafe.Pointer", "chan", "func"}
+                or (leaf.kind in {"slice"} and rest == 0)
+                or (leaf.kind == "interface" and rest == 8)
             )
         if found.design == "sync":
             return leaf.kind != "map"
+        if leaf.kind == "interface":
+            return rest == 8  # a map as it is
+        if leaf.kind in {"unsafe.Pointer", "ptr"}:
+            return True
         name = self._map_type(leaf) if leaf.kind == "map" else ""
         return bool(name) and (name == found.type if found.type else not found.candidates or name in found.candidates)
 

@@ -96,9 +96,11 @@ class KeyReader:
                     for i in range(several)
                     for slot in swiss.live_slots(raw[i * group.size : i * group.size + 8])
                 ]
-                yield from self._direct([bytes(raw[place : place + size]) for place in places], key, size != key.size or bool(
-                    kind.flags & layouts.KEY_INDIRECT
-                ))
+                yield from self._direct(
+                    [bytes(raw[place : place + size]) for place in places],
+                    key,
+                    size != key.size or bool(kind.flags & layouts.KEY_INDIRECT),
+                )
 
     def _of_classic(self, found: GoMap, kind: GoType, key: GoType) -> Iterator[bytes]:
         header = classic.header_at(self._runtime, found.address)
@@ -161,7 +163,11 @@ class KeyReader:
             case "ptr" | "chan" | "unsafe.Pointer":
                 return [f"{int.from_bytes(raw[:8], 'little'):#x}"]
         form = _NUMBERS.get(kind.kind)
-        return [f"{struct.unpack_from(form, raw)[0]:g}" if "float" in kind.kind else str(struct.unpack_from(form, raw)[0])] if form else ["?"]
+        return (
+            [f"{struct.unpack_from(form, raw)[0]:g}" if "float" in kind.kind else str(struct.unpack_from(form, raw)[0])]
+            if form
+            else ["?"]
+        )
 
     def _struct(self, kind: GoType, raw: bytes, depth: int) -> list[_Part]:
         """A struct of strings as `namespace/name`, without those that are empty; any other as Go prints it."""
@@ -184,7 +190,9 @@ class KeyReader:
         if kind.kind != "struct" or depth > DEPTH_MOST:
             return False
         inner = [self._types.at(field.type) for field in self._types.fields(kind)]
-        return bool(inner) and all(one is not None and (one.kind == "string" or self._is_of_strings(one, depth + 1)) for one in inner)
+        return bool(inner) and all(
+            one is not None and (one.kind == "string" or self._is_of_strings(one, depth + 1)) for one in inner
+        )
 
     def _array(self, kind: GoType, raw: bytes, depth: int) -> list[_Part]:
         inner = self._types.at(kind.elem)

@@ -22,6 +22,8 @@ SIZES = (
 )  # fmt: skip
 _Looks = tuple[int, bool, int, int | None]
 """(size of the object, whether it has no pointers, groups in it, where its pointers are)."""
+_Told = tuple[tuple[str, ...], tuple[int, ...], bool]
+"""(names of types, addresses of their descriptors, whether they are one)."""
 
 
 class MapTypes:
@@ -30,7 +32,7 @@ class MapTypes:
     def __init__(self, runtime: Runtime, types: Types) -> None:
         self._runtime, self._types = runtime, types
         self._by_group: dict[int, GoType] | None = None
-        self._looks: dict[_Looks, list[GoType]] = {}
+        self._looks: dict[_Looks, _Told] = {}
 
     @property
     def by_group(self) -> dict[int, GoType]:
@@ -54,18 +56,23 @@ class MapTypes:
             if found.design == "sync":
                 continue
             looks = (span.elemsize, span.is_noscan, found.groups, mask)
-            kinds = self._looks.get(looks)
-            if kinds is None:
-                kinds = self._looks[looks] = self._alike(found.design, looks, span)
-            self.settle(found, kinds, "size" if mask is None else "mask")
+            told = self._looks.get(looks)
+            if told is None:
+                told = self._looks[looks] = self._told(self._alike(found.design, looks, span))
+            self._settle(found, told, "size" if mask is None else "mask")
 
-    def settle(self, found: GoMap, kinds: Sequence[GoType], certainty: str) -> None:
-        """Keeps what a map may be: one type, or several to choose from."""
+    def _told(self, kinds: Sequence[GoType]) -> _Told:
         names = sorted({self._name(kind) for kind in kinds})
-        if len(names) == 1:
-            found.type, found.type_address, found.certainty, found.candidates = names[0], kinds[0].address, certainty, ()
+        return tuple(names[:NAMED]), tuple(kind.address for kind in kinds), len(names) == 1
+
+    @staticmethod
+    def _settle(found: GoMap, told: _Told, certainty: str) -> None:
+        """Keeps what a map may be: one type, or several to choose from."""
+        names, addresses, is_one = told
+        if is_one:
+            found.type, found.type_address, found.certainty, found.candidates = names[0], addresses[0], certainty, ()
         else:
-            found.candidates, found.alike = tuple(names[:NAMED]), tuple(kind.address for kind in kinds)
+            found.candidates, found.alike = names, addresses
 
     def _name(self, kind: GoType) -> str:
         group = self._types.at(kind.group)
@@ -154,7 +161,7 @@ class MapTypes:
                 if live == found.length:
                     found.tombstones, found.slots = ones, 8 * buckets
                     if not found.type:
-                        self.settle(found, [kind for kind in kinds if kind.bucket_bytes == size], "content")
+                        self._settle(found, self._told([kind for kind in kinds if kind.bucket_bytes == size]), "content")
                     break
             else:
                 found.is_consistent = not kinds  # it changed while it was read, or none of the types is its own

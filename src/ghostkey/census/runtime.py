@@ -179,7 +179,11 @@ class Runtime:
                 place = content.find(wanted)
                 while place >= 0:
                     # its first function begins where its text does
-                    if place % 8 == 0 and place + 192 <= len(content) and _word(content, place + 160) == _word(content, place + 176):
+                    if (
+                        place % 8 == 0
+                        and place + 192 <= len(content)
+                        and _word(content, place + 160) == _word(content, place + 176)
+                    ):
                         return section.address + self.bias + place
                     place = content.find(wanted, place + 1)
         raise UnknownRuntime(
@@ -303,7 +307,11 @@ class Runtime:
         if self._inline_marks is None:
             self._inline_marks = False
             for span in self.spans:
-                is_small = span.state == SPAN_HEAP and not span.is_noscan and layouts.INLINE_MARKS_LEAST <= span.elemsize <= layouts.BITMAP_MOST
+                is_small = (
+                    span.state == SPAN_HEAP
+                    and not span.is_noscan
+                    and layouts.INLINE_MARKS_LEAST <= span.elemsize <= layouts.BITMAP_MOST
+                )
                 if is_small and span.end - span.start == PAGE:
                     room = PAGE - PAGE // 64
                     with_marks = (room - layouts.INLINE_MARKS) // span.elemsize

@@ -189,6 +189,3 @@ def group_arrays(runtime: Runtime, address: int) -> list[tuple[int, int]]:
 def live_slots(control: bytes | memoryview) -> list[int]:
     """The slots of one group that hold an entry."""
     return [slot for slot, byte in enumerate(control[:GROUP_SLOTS]) if byte < CTRL_EMPTY]
-
-
-

@@ -32,7 +32,9 @@ def _roots(runtime: Runtime) -> dict[int, tuple[int, ...]]:
     pages = runtime.memory.read_many([(span.start, span.end - span.start) for span in spans])
     found: dict[int, tuple[int, ...]] = {}
     for span, bits, page in zip(spans, alive, pages, strict=True):
-        for i in set_bits(bits) if page is not None else ():
+        if page is None:
+            continue
+        for i in set_bits(bits):
             words = _NODE.unpack_from(page, i * TRIE_CLASS)
             children = _children(runtime, words)
             if children and not words[2]:

@@ -114,7 +114,10 @@ class Types:
         name = self.name(module.types + name_at)
         if flags & layouts.TFLAG_EXTRA_STAR:
             name = name[1:]
-        word = lambda offset: _word(blob, place + offset)  # noqa: E731 (six of these in a row are read at a glance)
+
+        def word(offset: int) -> int:
+            return _word(blob, place + offset)
+
         base = (address, name, KINDS[number], size, pointer_bytes)
         match KINDS[number]:
             case "ptr" | "slice" | "chan":
@@ -130,7 +133,10 @@ class Types:
         layout = self._runtime.layout
         if place + layout.map_type_size > len(blob):
             return None
-        word = lambda offset: _word(blob, place + offset)  # noqa: E731
+
+        def word(offset: int) -> int:
+            return _word(blob, place + offset)
+
         key, elem, group = word(48), word(56), word(64)
         if not self._runtime.is_swiss:
             # layout: internal/abi.OldMapType: KeySize, ValueSize, BucketSize, Flags
@@ -203,7 +209,9 @@ class Types:
             return None
         blob, place = self._blob(module), kind.address - module.types
         is_program = bool(blob[place + layouts.TYPE_KIND] & layouts.KIND_GC_PROG) and self._runtime.build.minor < 24
-        is_on_demand = bool(blob[place + layouts.TYPE_TFLAG] & layouts.TFLAG_GC_MASK_ON_DEMAND) and self._runtime.build.minor >= 24
+        is_on_demand = (
+            bool(blob[place + layouts.TYPE_TFLAG] & layouts.TFLAG_GC_MASK_ON_DEMAND) and self._runtime.build.minor >= 24
+        )
         if is_program or is_on_demand:
             return None
         try:

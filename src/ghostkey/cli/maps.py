@@ -9,14 +9,20 @@ from typing import TYPE_CHECKING
 import click
 
 from ghostkey.cli import CONTEXT
-from ghostkey.cli.options import ProgressLine, color_option, parse_duration, use_color
+from ghostkey.cli._memory import process_number
+from ghostkey.cli.options import ProgressLine, cluster_options, color_option, parse_duration, use_color
+from ghostkey.cli.output import FORMATS
+from ghostkey.cli.where import Where
 from ghostkey.model.errors import UsageError
 
 if TYPE_CHECKING:
     from ghostkey.census.census import Process
     from ghostkey.processes import Before, Taken, Wanted
+    from ghostkey.report.findings import Report
 
 TOP = 20  # rows of a table, unless --top says otherwise
+SORTS = ("bytes", "len", "vacancy", "growth")
+OWN_FORMS = ("table", "wide", "json")  # of maps; the others are for findings
 SAMPLE = 20  # keys of each map, unless --keys says how many
 
 
@@ -24,10 +30,10 @@ SAMPLE = 20  # keys of each map, unless --keys says how many
 @click.argument("process_word", metavar="[PID]", required=False)
 @click.option("--core", metavar="FILE", help="Look into a core dump instead of a running process.")
 @click.option("--exe", metavar="FILE", help="With --core: the executable, where it is not at the path that the dump names.")
+@click.option("--sort", type=click.Choice(SORTS), default="bytes", show_default=True, help="What comes first.")
 @click.option(
-    "--sort", type=click.Choice(["bytes", "len", "vacancy", "growth"]), default="bytes", show_default=True, help="What comes first."
+    "--top", type=click.IntRange(0), metavar="N", help=f"Show so many maps; 0 is all (the default: {TOP}, all in JSON)."
 )
-@click.option("--top", type=click.IntRange(0), metavar="N", help=f"Show so many maps; 0 is all (the default: {TOP}, all in JSON).")
 @click.option("--min-len", type=click.IntRange(0), default=0, metavar="N", help="Only maps with so many entries.")
 @click.option("--type", "type_word", default="", metavar="TEXT", help="Only maps whose type has this in it: 'map[string]string'.")
 @click.option("--holder", default="", metavar="TEXT", help="Only maps whose holder has this in it: Reconciler, or 'main.*'.")
@@ -35,11 +41,20 @@ SAMPLE = 20  # keys of each map, unless --keys says how many
     "--keys", "key_count", type=click.IntRange(1), is_flag=False, flag_value=SAMPLE, metavar="[N]",
     help=f"Show keys of each map, {SAMPLE} unless N says how many; values never.",
 )  # fmt: skip
+@click.option(
+    "--ghosts/--no-ghosts",
+    "ghosts",
+    default=None,
+    help="Find entries whose subject is gone (the default where a cluster is at hand).",
+)
+@cluster_options
+@click.option("--kinds", multiple=True, metavar="KIND", help="With ghosts: consider only these kinds as subjects.")
+@click.option("--subject", "subjects", multiple=True, metavar="KIND=TEMPLATE", help="With ghosts: declare what keys are for.")
 @click.option("--save", metavar="FILE", help="Keep the whole census in a file, for --diff.")
 @click.option("--diff", metavar="FILE", help="Say how each map grew since the census in this file.")
 @click.option("--every", metavar="TIME", help="Look again and again, and say what grew: 5s.")
 @click.option("--for", "duration", metavar="TIME", help="With --every: for how long (the default: until Ctrl-C).")
-@click.option("-o", "--output", "form", type=click.Choice(["table", "wide", "json"]), default="table", help="How to print maps.")
+@click.option("-o", "--output", "form", type=click.Choice(FORMATS), default="table", help="How to print maps, or ghosts alone.")
 @color_option
 def command(
     process_word: str | None,
@@ -51,6 +66,10 @@ def command(
     type_word: str,
     holder: str,
     key_count: int | None,
+    ghosts: bool | None,
+    where: Where,
+    kinds: tuple[str, ...],
+    subjects: tuple[str, ...],
     save: str | None,
     diff: str | None,
     every: str | None,
@@ -58,12 +77,15 @@ def command(
     form: str,
     color: str,
 ) -> int:
-    """Show the maps of a running Go process, without stopping it: how long, how big, and who holds them.
+    """Show the maps of a running Go process, without stopping it: how long, how big, who holds them, and their ghosts.
 
     The process may be stripped: no symbols, no debugger, no signal, nothing is written. PID is its number on this machine;
     it has to be of your own user, or you root. Slots and bytes do not come back on delete: a drained map says what it keeps.
+    Where a cluster is at hand, entries about objects that are gone are findings (exit code 1), as those of scan.
     """
     from ghostkey import processes
+    from ghostkey.cli._memory import ghosts_of
+    from ghostkey.cli.output import print_report, screen
 
     pid = _pid(process_word, core)
     interval = parse_duration(every) if every else 0.0
@@ -72,22 +94,34 @@ def command(
         raise UsageError("--exe names the executable of a core dump", "add --core FILE")
     if interval and core:
         raise UsageError("a core dump does not change: --every is for running processes")
+    if interval and (save or ghosts or form not in OWN_FORMS):
+        raise UsageError("--every shows how maps grow: no ghosts, no --save, and in table, wide or json alone")
     shown = TOP if top is None and form != "json" else top or 0
     wanted = processes.Wanted(sort, shown, min_len, type_word, holder, key_count or 0)
     if sort == "growth" and not (diff or interval):
         raise UsageError("--sort growth needs something to compare with", "add --diff FILE or --every 5s")
     before = processes.load(Path(diff)) if diff else None
-    progress = ProgressLine()
+    progress, shows = ProgressLine(), screen(is_colored=use_color(color), is_local=False)
     with processes.opened(pid, core, exe) as process:
         progress("reading the process")
         if interval:
             return _again_and_again(process, wanted, before, interval, seconds, form, color)
-        taken = processes.take(process, wanted, before)
+        taken = processes.take(process, wanted, before) if form in OWN_FORMS or save else None
+        report = None
+        if ghosts is not False and (ghosts or not core or kinds or subjects):
+            progress("looking for ghosts")
+            is_asked = bool(ghosts or form not in OWN_FORMS or kinds or subjects)
+            report = ghosts_of(process, where, kinds, subjects, shows, is_asked=is_asked)
         progress.done()
-    if save:
+    if save and taken is not None:
         _keep(taken, save)
-    _print(taken, form, color)
-    return 0
+    if form in OWN_FORMS and taken is not None:
+        _print(taken, form, color, report)
+    elif report is None:
+        raise UsageError(f"-o {form} is for ghosts", "leave --no-ghosts out")
+    else:
+        print_report(report, form)
+    return _ended(report, where)
 
 
 def _pid(word: str | None, core: str | None) -> int | None:
@@ -97,9 +131,7 @@ def _pid(word: str | None, core: str | None) -> int | None:
         return None
     if word is None:
         raise UsageError("no process is named", "ghostkey maps PID, or --core FILE; pgrep -a NAME lists processes by name")
-    if not word.isascii() or not word.isdecimal() or not 0 < int(word) < 1 << 31:
-        raise UsageError(f"{word!r} is no process", "write its number: ghostkey maps 4711; pgrep -a NAME lists processes by name")
-    return int(word)
+    return process_number(word)
 
 
 def _seconds(duration: str | None, interval: float) -> float | None:
@@ -154,23 +186,46 @@ def _first(wanted: Wanted) -> Wanted:
     return dataclasses.replace(wanted, sort="bytes" if wanted.sort == "growth" else wanted.sort, keys=0)
 
 
-def _print(taken: Taken, form: str, color: str) -> None:
-    from ghostkey.cli.output import echo_json, screen
+def _ended(report: Report | None, where: Where) -> int:
+    """Keeps the findings for `explain`, tells what was not seen, and gives the exit code."""
+    from ghostkey.cli import findings_file
     from ghostkey.cli.terminal import safe
-    from ghostkey.report import maps as report
+
+    if report is None:
+        return 0
+    findings_file.save(report.heard.spoken, where.words(namespace=False))
+    for gap in report.snapshot.gaps:
+        click.echo(safe(f"not seen: {gap.what}: {gap.why}"), err=True)
+    return 3 if report.snapshot.gaps else 1 if any(map(report.is_failure, report.findings)) else 0
+
+
+def _print(taken: Taken, form: str, color: str, report: Report | None = None) -> None:
+    from ghostkey.cli.output import echo_json, print_report, screen
+    from ghostkey.cli.terminal import safe
+    from ghostkey.report import maps as tables
+    from ghostkey.report.findings import finding_record, gap_record
 
     if form == "json":
-        echo_json(report.document(taken))
+        document = tables.document(taken)
+        if report is not None:
+            document["findings"] = [finding_record(finding) for finding in report.findings]
+            document["gaps"] = [gap_record(gap) for gap in report.snapshot.gaps]
+            document["notes"] += report.snapshot.notes
+        echo_json(document)
         return
-    for line in report.map_table(
-        taken.rows, screen(is_colored=use_color(color), is_local=False), is_wide=form == "wide"
-    ):
-        click.echo(line, color=use_color(color))
-    for line in report.key_lines(taken.rows):
+    shows = screen(is_colored=use_color(color), is_local=False)
+    for line in tables.map_table(taken.rows, shows, is_wide=form == "wide"):
+        click.echo(line, color=shows.is_colored)
+    for line in tables.key_lines(taken.rows):
         click.echo(safe(line))
-    for note in taken.notes:
+    if report is not None and report.findings:
+        click.echo("")
+        print_report(report, form)
+    for note in [*taken.notes, *(report.snapshot.notes if report is not None else ())]:
         click.echo(safe(f"note: {note}"), err=True)
     maps = taken.census.maps
     total = f"{len(maps):,} maps, {sum(found.length for found in maps):,} entries, {sum(found.bytes for found in maps):,} bytes"
     of = f"{taken.name} ({f'pid {taken.pid}, ' if taken.pid else ''}{taken.version})"
-    click.echo(safe(f"{len(taken.rows)} of {total} in {of}"), err=True)
+    ghosts = "" if report is None else f"; {len(report.findings)} ghost entries"
+    ghosts += f"; ghostkey explain {report.findings[0].fingerprint} shows why" if report is not None and report.findings else ""
+    click.echo(safe(f"{len(taken.rows)} of {total} in {of}{ghosts}"), err=True)

@@ -60,7 +60,8 @@ def key_lines(rows: Sequence[Row]) -> Iterator[str]:
     for row in rows:
         if row.keys is None:
             continue
-        shown, used = [], 0
+        shown: list[str] = []
+        used = 0
         for text in row.keys.texts:
             used += len(text) + 2
             if used > KEYS_SHOWN and shown:
