@@ -82,7 +82,8 @@ class Process:
         if self.runtime.build.minor >= 24:
             # noswissmap: clearSeq makes the header 56 bytes, and moves its last pointer
             return [
-                (address, (*words[:5], words[6])) for address, words in heap_headers(self.runtime, layouts.CLASSIC_MASK_24, 64)
+                (address, classic.without_clear_seq(self.runtime, words))
+                for address, words in heap_headers(self.runtime, layouts.CLASSIC_MASK_24, 64)
             ]
         return list(heap_headers(self.runtime, layouts.CLASSIC_MASK))
 
@@ -121,9 +122,9 @@ class Process:
         if not sound:
             return
         for found in swiss.decode(self.runtime, sound, "stack")[0]:
-            if found.groups > 1 or found.slots > 8 or swiss.has_sound_group(self.runtime, found):
-                if found.is_consistent:
-                    yield found
+            is_sound = found.slots > layouts.GROUP_SLOTS or swiss.has_sound_group(self.runtime, found)
+            if is_sound and found.is_consistent:
+                yield found
 
     def _sound_classic(self, candidates: Sequence[Header]) -> Iterator[GoMap]:
         if self.runtime.build.minor >= 24:

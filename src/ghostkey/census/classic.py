@@ -54,6 +54,11 @@ def header_of(address: int, words: Sequence[int]) -> Hmap:
     )
 
 
+def without_clear_seq(runtime: Runtime, words: Sequence[int]) -> tuple[int, ...]:
+    """The six words that all versions have, of seven: Go 1.24 and 1.25 without Swiss maps have another before the last."""
+    return (*words[:5], words[6] if runtime.build.minor >= 24 else words[5])
+
+
 def is_header(runtime: Runtime, words: Sequence[int], *, has_mask: bool) -> bool:
     """Whether words are a map's header. `has_mask`: the collector says so too, so that an empty one can be told."""
     found = header_of(0, words)
@@ -97,11 +102,8 @@ def decode(runtime: Runtime, headers: Sequence[Header], place: str = "heap") -> 
 
 def again(runtime: Runtime, address: int, place: str = "heap") -> GoMap | None:
     """One map read anew; None when no map is there any more."""
-    raw = runtime.memory.read_many([(address, HEADER_BYTES)])[0]
-    if raw is None:
-        return None
-    words = struct.unpack("<6Q", raw)
-    return _map(runtime, header_of(address, words), place) if is_header(runtime, words, has_mask=True) else None
+    found = header_at(runtime, address)
+    return _map(runtime, found, place) if found is not None else None
 
 
 def _map(runtime: Runtime, found: Hmap, place: str) -> GoMap:
@@ -122,10 +124,10 @@ def _size_at(runtime: Runtime, address: int) -> int:
 
 def header_at(runtime: Runtime, address: int) -> Hmap | None:
     """The header at an address as it is now; None when it cannot be read or is none."""
-    raw = runtime.memory.read_many([(address, HEADER_BYTES)])[0]
+    raw = runtime.memory.read_many([(address, HEADER_BYTES + 8)])[0]
     if raw is None:
         return None
-    words = struct.unpack("<6Q", raw)
+    words = without_clear_seq(runtime, struct.unpack("<7Q", raw))
     return header_of(address, words) if is_header(runtime, words, has_mask=True) else None
 
 

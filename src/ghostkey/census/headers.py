@@ -27,9 +27,8 @@ def heap_headers(runtime: Runtime, mask: int, size: int = layouts.HEADER_BYTES) 
     for span, bits, page in zip(spans, alive, pages, strict=True):
         if page is None:
             continue
-        if runtime.layout.has_malloc_headers:
-            bits &= _of_mask(runtime, span, page, mask, count)
-        for i in set_bits(bits):
+        fit = _of_mask(runtime, span, page, mask, count) if runtime.layout.has_malloc_headers else bits
+        for i in set_bits(bits & fit):
             yield span.start + i * size, parse(page, i * size)
 
 
