@@ -117,6 +117,7 @@ def take(process: Process, wanted: Wanted, before: Before | None = None) -> Take
     if before is not None:
         gone = before.compare(rows, at)
     rows = _chosen(process, census, rows, wanted)
+    process.contents.settle(row.map for row in rows)
     process.map_types.count_classic(row.map for row in rows)
     if wanted.keys:
         for row in rows:

@@ -20,6 +20,7 @@ from ghostkey.census.keys import KeyReader
 from ghostkey.census.map_types import MapTypes
 from ghostkey.census.memory import LiveMemory, Memory
 from ghostkey.census.paths import SECONDS, find_paths
+from ghostkey.census.plausible import Contents
 from ghostkey.census.references import References
 from ghostkey.census.runtime import Runtime
 from ghostkey.census.trie import tries
@@ -47,6 +48,7 @@ class Process:
         self.runtime = Runtime(memory, executable)
         self.types = Types(self.runtime)
         self.map_types = MapTypes(self.runtime, self.types)
+        self.contents = Contents(self.runtime, self.types, self.map_types)
         self.functions = Functions(self.runtime)
         self.keys = KeyReader(self.runtime, self.types)
         self.goroutines: list[Goroutine] = []

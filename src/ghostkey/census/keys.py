@@ -51,8 +51,15 @@ class KeyReader:
         if found.type_address:
             return self._types.at(found.type_address)
         kinds = [kind for address in found.alike if (kind := self._types.at(address)) is not None]
-        layouts_of = {(kind.key, kind.slot_bytes, kind.bucket_bytes, kind.key_bytes, kind.flags & 5) for kind in kinds}
+        layouts_of = {
+            (self._sort_of_key(kind.key), kind.slot_bytes, kind.bucket_bytes, kind.key_bytes, kind.flags & 5) for kind in kinds
+        }
         return kinds[0] if len(layouts_of) == 1 else None
+
+    def _sort_of_key(self, address: int) -> object:
+        """The same for keys that read the same: `int` and `int64` do."""
+        kind = self._types.at(address)
+        return _NUMBERS[kind.kind] if kind is not None and kind.kind in _NUMBERS else address
 
     def read(self, found: GoMap, most: int = KEYS_MOST) -> Keys:
         """The first keys of a map, in the order they lie in memory; entries that a writer is moving may be missed."""

@@ -61,6 +61,10 @@ class MapTypes:
                 told = self._looks[looks] = self._told(self._alike(found.design, looks, span))
             self._settle(found, told, "size" if mask is None else "mask")
 
+    def keep(self, found: GoMap, kinds: Sequence[GoType], certainty: str) -> None:
+        """Keeps what a map may be: one type, or several to choose from."""
+        self._settle(found, self._told(kinds), certainty)
+
     def _told(self, kinds: Sequence[GoType]) -> _Told:
         names = sorted({self._name(kind) for kind in kinds})
         return tuple(names[:NAMED]), tuple(kind.address for kind in kinds), len(names) == 1
@@ -161,7 +165,7 @@ class MapTypes:
                 if live == found.length:
                     found.tombstones, found.slots = ones, 8 * buckets
                     if not found.type:
-                        self._settle(found, self._told([kind for kind in kinds if kind.bucket_bytes == size]), "content")
+                        self.keep(found, [kind for kind in kinds if kind.bucket_bytes == size], "content")
                     break
             else:
                 found.is_consistent = not kinds  # it changed while it was read, or none of the types is its own

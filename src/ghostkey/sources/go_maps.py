@@ -64,6 +64,7 @@ class GoMaps:
 
     def _read(self) -> Iterator[tuple[GoMap, Keys]]:
         maps = sorted((found for found in self._census.maps if found.length), key=lambda found: -found.length)
+        self._process.contents.settle(maps[:MAPS_MOST])
         room = KEYS_TOTAL
         self._left_out = 0
         for found in maps[:MAPS_MOST]:
