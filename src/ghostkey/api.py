@@ -85,6 +85,7 @@ __all__ = [
     "dry_run",
     "go_maps",
     "known_by",
+    "linked_entries",
     "list_receipts",
     "load_config",
     "load_plan",
@@ -164,6 +165,12 @@ def collect_with(source: EventSource, maps: Sequence[GoMaps], name: str = "") ->
     for several in maps:
         snapshot.absorb(several.events(index.may_stand_in if index is not None else lambda _: True))
     return snapshot
+
+
+def linked_entries(snapshot: Snapshot, links: Sequence[Link | ObjectLink] = ()) -> set[str]:
+    """Holders of the maps in memory whose keys are linked to objects: of others nobody can say whether an entry is a ghost."""
+    keyed = [link for link in links if isinstance(link, Link)]
+    return {result.seen.holder.name for result in View(snapshot, keyed).entries}
 
 
 def missing(snapshot: Snapshot, scope: Scope, client: ApiClient | None = None) -> Snapshot:

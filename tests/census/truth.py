@@ -15,7 +15,7 @@ from ghostkey.testing import go_program, testbed_directory
 
 # the newest of each; the first is the testbed's own, which every machine has or fetches
 VERSIONS = ("", "1.19.13", "1.20.14", "1.21.13", "1.22.12", "1.23.12", "1.24.11", "1.25.5", "1.27.3")
-EXPERIMENTS = (("1.24.11", "noswissmap"), ("1.25.5", "noswissmap"), ("1.27.3", "mapsplitgroup"))
+EXPERIMENTS = (("", "nogreenteagc"), ("1.24.11", "noswissmap"), ("1.25.5", "noswissmap"), ("1.27.3", "mapsplitgroup"))
 
 
 def built(

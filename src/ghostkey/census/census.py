@@ -140,6 +140,11 @@ class Process:
                     one.is_consistent = True
                     yield one
 
+    def refresh(self) -> None:
+        """Reads anew which spans and goroutines there are; a census does so by itself."""
+        self.runtime.read_spans()
+        self.goroutines = goroutines(self.runtime)
+
     def find_holders(self, maps: Sequence[GoMap], every: Sequence[GoMap], seconds: float = SECONDS) -> None:
         """Says of each of these maps who holds it; `every` are all maps of the census. A map may be held in many ways: one is told.
 

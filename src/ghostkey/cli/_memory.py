@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
@@ -11,10 +12,30 @@ import click
 from ghostkey.model.errors import GhostkeyError, UsageError
 
 if TYPE_CHECKING:
+    from ghostkey.api import Link, ObjectLink
     from ghostkey.census.census import Process
     from ghostkey.cli.where import Where
     from ghostkey.report.findings import Report, Screen
     from ghostkey.sources.go_maps import GoMaps
+
+
+@dataclass(frozen=True, slots=True)
+class Ghosts:
+    """The findings in the memory of a process, the maps that were looked into, and what was declared of them."""
+
+    report: Report
+    maps: GoMaps
+    links: Sequence[Link | ObjectLink]
+
+    def count(self, address: int) -> int | None:
+        """How many ghosts the map at an address has; None where that is not known: its keys are about nothing, or are hidden."""
+        from ghostkey import api
+
+        name = self.maps.name_of(address)
+        own = [finding for finding in self.report.heard.spoken if finding.key.holder.name == name]
+        if any(finding.state == "unknown" for finding in own) or name not in api.linked_entries(self.report.snapshot, self.links):
+            return None
+        return sum(finding.state == "found" for finding in own)
 
 
 def process_number(word: str) -> int:
@@ -36,8 +57,8 @@ def maps_of(words: Sequence[str]) -> Iterator[list[GoMaps]]:
 
 def ghosts_of(
     process: Process, where: Where, kinds: Sequence[str], subjects: Sequence[str], screen: Screen, *, is_asked: bool
-) -> Report | None:
-    """The ghost entries of a process, by the cluster at hand; None where there is none, unless ghosts were asked for.
+) -> Ghosts | None:
+    """The ghost entries of a process by the cluster at hand; None where there is no cluster, unless ghosts were asked for.
 
     Raises what the cluster raises when they were asked for; else that is a line on stderr.
     """
@@ -66,4 +87,4 @@ def ghosts_of(
         return None
     found = maps.confirm(api.analyse(snapshot, links, ["ghost-entry"]))
     shown = [finding for finding in found if finding.severity >= Severity.WARNING]
-    return Report(snapshot, shown, Heard(found, [], []), Severity.WARNING, screen)
+    return Ghosts(Report(snapshot, shown, Heard(found, [], []), Severity.WARNING, screen), maps, links)

@@ -111,7 +111,8 @@ def command(
         if ghosts is not False and (ghosts or not core or kinds or subjects):
             progress("looking for ghosts")
             is_asked = bool(ghosts or form not in OWN_FORMS or kinds or subjects)
-            report = ghosts_of(process, where, kinds, subjects, shows, is_asked=is_asked)
+            told = ghosts_of(process, where, kinds, subjects, shows, is_asked=is_asked)
+            report = told.report if told is not None else None
         progress.done()
     if save and taken is not None:
         _keep(taken, save)

@@ -104,7 +104,7 @@ class GoMaps:
         for found, keys in chosen:
             found.mirror = mirror_of(found.holder)
             mirrors += bool(found.mirror)
-            if found.mirror or found.root == "none":
+            if found.mirror or not is_long_lived(found):
                 continue
             yield self._event(found, keys)
         if mirrors:
@@ -126,6 +126,10 @@ class GoMaps:
         holder = ObjectRef(GO_MAPS, "", name, cluster=self._process.name)
         return KeysSeen(holder, FIELD, (), texts, [0] * len(texts), [ENTRY] * len(texts), meta=meta)
 
+    def name_of(self, address: int) -> str:
+        """The holder by which findings name the map at an address; empty when none of them can be about it."""
+        return next((name for name, found in self._maps.items() if found.address == address), "")
+
     def confirm(self, findings: Sequence[Finding], wait: Callable[[float], None] = time.sleep) -> list[Finding]:
         """The findings whose entries are still there, at least SETTLE_SECONDS after they were seen first; those of others pass."""
         own = {finding.key.holder.name for finding in findings if self._is_own(finding)}
@@ -133,10 +137,18 @@ class GoMaps:
             return list(findings)
         wait(max(0.0, SETTLE_SECONDS - (time.monotonic() - self._at)))
         again: dict[str, set[str]] = {}
+        self._process.refresh()
         for name in own:
             found = self._process.again(self._maps[name])
-            again[name] = set(self._process.keys.read(found).texts) if found is not None else set()
+            is_held = found is not None and self._is_still_held(found)
+            again[name] = set(self._process.keys.read(found).texts) if found is not None and is_held else set()
         return [f for f in findings if not self._is_own(f) or f.key.key in again[f.key.holder.name]]
+
+    def _is_still_held(self, found: GoMap) -> bool:
+        """Whether the same holder leads to it as before: what passes by on a stack is another after seconds."""
+        before, found.holder = place_of(found), ""
+        self._process.find_holders([found], self._census.maps)
+        return is_long_lived(found) and (found.root == "global" or place_of(found) == before)
 
     def _is_own(self, finding: Finding) -> bool:
         return finding.key.holder.kind == GO_MAPS and finding.key.holder.name in self._maps
@@ -146,6 +158,11 @@ def place_of(found: GoMap) -> str:
     """By what a map is known from one run to the next: the field that holds it, else the path without a goroutine's number."""
     place = found.holder.rfind(" → (")
     return found.holder[place + 3 :] if place >= 0 else _GOROUTINE.sub("stack of ", found.holder).strip()
+
+
+def is_long_lived(found: GoMap) -> bool:
+    """Whether something holds a map that may outlive a call: not what an unknown object on a stack leads to, nor garbage."""
+    return found.root == "global" or (found.root == "stack" and "→ ?" not in found.holder)
 
 
 def mirror_of(holder: str) -> str:
