@@ -39,3 +39,7 @@ class CannotWatch(GhostkeyError):
     """The kernel refuses to tell who changes a map; the hint says what would work."""
 
     exit_code = 3
+
+
+class ProfileDamaged(GhostkeyError):
+    """A profile could not be read as what it claims to be."""
