@@ -131,6 +131,7 @@ def _chosen(process: Process, census: Census, rows: list[Row], wanted: Wanted) -
     if wanted.holder or wanted.type:
         # the holder may tell the type of a map that nothing else tells
         asked = [row.map for row in rows if wanted.holder or not row.map.type]
+        process.contents.settle(asked)
         process.find_holders(asked, census.maps)
         rows = [row for row in rows if _is_like(row.map.holder, wanted.holder) and _is_of_type(row.map, wanted.type)]
     rows = rows[: wanted.top] if wanted.top else rows

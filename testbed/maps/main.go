@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/pprof"
 	"strconv"
 	"strings"
 	"sync"
@@ -183,6 +184,7 @@ func fill(scale int) {
 }
 
 func main() {
+	runtime.MemProfileRate = 4096
 	scale := 1
 	if len(os.Args) > 1 {
 		scale, _ = strconv.Atoi(os.Args[1])
@@ -203,7 +205,7 @@ func main() {
 
 var mu sync.Mutex
 
-// obey does what each line says: `insert N`, `delete N`, `clear`, `churn`, `beat RATE SECONDS`.
+// obey does what each line says: `insert N`, `delete N`, `clear`, `churn`, `beat RATE SECONDS`, `profile heap|goroutine FILE`.
 func obey(r *reconciler) {
 	next := 0
 	lines := bufio.NewScanner(os.Stdin)
@@ -227,6 +229,8 @@ func obey(r *reconciler) {
 			for k := range r.seen {
 				delete(r.seen, k)
 			}
+		case "profile":
+			profile(words[1], words[2])
 		case "churn":
 			for g := 0; g < 2; g++ {
 				go churn()
@@ -266,6 +270,22 @@ func forget(r *reconciler, i int) {
 	mu.Lock()
 	delete(r.seen, namespacedName{"new", strconv.Itoa(i)})
 	mu.Unlock()
+}
+
+// profile writes one as net/http/pprof would, the heap's after a collection.
+func profile(name, path string) {
+	runtime.GC()
+	file, err := os.Create(path)
+	if err == nil {
+		err = pprof.Lookup(name).WriteTo(file, 0)
+	}
+	if err == nil {
+		err = file.Close()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "maps:", err)
+		os.Exit(1)
+	}
 }
 
 func churn() {

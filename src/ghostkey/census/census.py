@@ -171,17 +171,21 @@ class Process:
 
         A map that was emptied gets another seed: then it is the same only while its type and holder are.
         """
-        if found.design == "sync":
-            now = next((one for one in tries(self.runtime) if one.address == found.address), None)
-        elif found.design == "swiss":
-            now = swiss.again(self.runtime, found.address, found.place)
-        else:
-            now = classic.again(self.runtime, found.address, found.place)
+        now = self._read_again(found)
+        if now is None:
+            self.runtime.read_spans()  # it may have grown into memory that is new to us
+            now = self._read_again(found)
         if now is None or (now.seed != found.seed and now.length > found.length):
             return None
         now.type, now.type_address, now.certainty = found.type, found.type_address, found.certainty
         now.candidates, now.holder, now.root, now.mirror = found.candidates, found.holder, found.root, found.mirror
         return now
+
+    def _read_again(self, found: GoMap) -> GoMap | None:
+        if found.design == "sync":
+            return next((one for one in tries(self.runtime) if one.address == found.address), None)
+        read = swiss.again if found.design == "swiss" else classic.again
+        return read(self.runtime, found.address, found.place)
 
     def close(self) -> None:
         """Lets go of the process, or of the files."""

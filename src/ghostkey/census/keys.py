@@ -10,7 +10,7 @@ from ghostkey.census import classic, layouts, swiss, trie
 from ghostkey.census.gomap import GoMap
 from ghostkey.census.memory import Range, read_near
 from ghostkey.census.runtime import Runtime
-from ghostkey.census.types import GoType, Types
+from ghostkey.census.types import EMPTY_INTERFACES, GoType, Types
 
 KEYS_MOST = 1_000_000
 TEXT_MOST = 4096  # bytes of one key that are read
@@ -52,14 +52,9 @@ class KeyReader:
             return self._types.at(found.type_address)
         kinds = [kind for address in found.alike if (kind := self._types.at(address)) is not None]
         layouts_of = {
-            (self._sort_of_key(kind.key), kind.slot_bytes, kind.bucket_bytes, kind.key_bytes, kind.flags & 5) for kind in kinds
+            (self._types.shape(kind.key), kind.slot_bytes, kind.bucket_bytes, kind.key_bytes, kind.flags & 5) for kind in kinds
         }
         return kinds[0] if len(layouts_of) == 1 else None
-
-    def _sort_of_key(self, address: int) -> object:
-        """The same for keys that read the same: `int` and `int64` do."""
-        kind = self._types.at(address)
-        return _NUMBERS[kind.kind] if kind is not None and kind.kind in _NUMBERS else address
 
     def read(self, found: GoMap, most: int = KEYS_MOST) -> Keys:
         """The first keys of a map, in the order they lie in memory; entries that a writer is moving may be missed."""
@@ -162,7 +157,7 @@ class KeyReader:
             case "bool":
                 return ["true" if raw[0] else "false"]
             case "interface":
-                return self._interface(raw, depth, is_empty=kind.name in {"interface {}", "any"})
+                return self._interface(raw, depth, is_empty=kind.name in EMPTY_INTERFACES)
             case "struct":
                 return self._struct(kind, raw, depth)
             case "array":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 
 from ghostkey.census import layouts, swiss
@@ -10,6 +11,7 @@ from ghostkey.census.map_types import MapTypes
 from ghostkey.census.runtime import Runtime
 from ghostkey.census.types import GoType, Types
 
+SECONDS = 3.0
 GROUPS = 4  # of a map that are looked at
 TEXT_MOST = 1 << 32
 DEPTH_MOST = 6
@@ -21,16 +23,36 @@ class Contents:
 
     def __init__(self, runtime: Runtime, types: Types, map_types: MapTypes) -> None:
         self._runtime, self._types, self._map_types = runtime, types, map_types
+        self._grouped: dict[tuple[int, ...], list[list[GoType]]] = {}
 
-    def settle(self, maps: Iterable[GoMap]) -> None:
-        """Says which type a map has where only one of its candidates can be, and leaves out those that cannot."""
+    def settle(self, maps: Iterable[GoMap], seconds: float = SECONDS) -> None:
+        """Says which type a map has where only one of its candidates can be, and leaves out those that cannot; the first maps first."""
+        deadline = time.monotonic() + seconds
         for found in maps:
             if found.type or not found.length or len(found.alike) < 2:
                 continue
-            kinds = [kind for address in found.alike if (kind := self._types.at(address)) is not None]
-            left = [kind for kind in kinds if self._may_be(found, kind)]
-            if left and len(left) < len(kinds):
-                self._map_types.keep(found, left, "content")
+            if time.monotonic() > deadline:
+                break
+            several = self._by_shape(found.alike)
+            left = [kinds for kinds in several if self._may_be(found, kinds[0])]
+            if left and len(left) < len(several):
+                self._map_types.keep(found, [kind for kinds in left for kind in kinds], "content")
+
+    def _by_shape(self, alike: tuple[int, ...]) -> list[list[GoType]]:
+        """Candidates whose keys and values are made alike come together: what one can be, all can."""
+        if alike not in self._grouped:
+            groups: dict[object, list[GoType]] = {}
+            for kind in filter(None, map(self._types.at, alike)):
+                shape = (
+                    self._types.shape(kind.key),
+                    self._types.shape(kind.elem),
+                    kind.slot_bytes,
+                    kind.bucket_bytes,
+                    kind.flags,
+                )
+                groups.setdefault(shape, []).append(kind)
+            self._grouped[alike] = list(groups.values())
+        return self._grouped[alike]
 
     def _may_be(self, found: GoMap, kind: GoType) -> bool:
         key, elem = self._types.at(kind.key), self._types.at(kind.elem)

@@ -236,18 +236,23 @@ _ASSIGN = (
 _RUNTIME = ("runtime.", "internal/runtime/", "internal/abi.", "reflect.")
 
 
-def growth(before: Profile | None, after: Profile, column: str = "inuse_space") -> dict[tuple[Frame, ...], int]:
-    """For each stack that assigns to a map, from the program's own call on: how much more its tables hold than before."""
+def growth(before: Profile | None, after: Profile, column: str = "inuse_space") -> tuple[dict[tuple[Frame, ...], int], bool]:
+    """For each stack, from the program's own call on, how much more is in use than before; and whether these are maps alone.
+
+    Where a profile keeps the runtime's own calls, only stacks that assign to a map are taken. Heap profiles of Go leave them out:
+    then all are, for nothing in them tells a map from the rest.
+    """
     grown: dict[tuple[Frame, ...], int] = {}
+    is_of_maps = any(assigning(stack) for stack in after.stacks)
     for profile, sign in ((after, 1), (before, -1)):
         if profile is None:
             continue
         place = profile.column(column)
         for stack, values in profile.stacks.items():
-            own = assigning(stack)
+            own = assigning(stack) if is_of_maps else stack
             if own:
                 grown[own] = grown.get(own, 0) + sign * values[place]
-    return {stack: value for stack, value in grown.items() if value}
+    return {stack: value for stack, value in grown.items() if value}, is_of_maps
 
 
 def assigning(stack: Sequence[Frame]) -> tuple[Frame, ...]:

@@ -19,6 +19,9 @@ KINDS = (
     "float32", "float64", "complex64", "complex128", "array", "chan", "func", "interface", "map", "ptr", "slice", "string",
     "struct", "unsafe.Pointer",
 )  # fmt: skip
+EMPTY_INTERFACES = frozenset({"interface {}", "any"})
+SHAPE_DEPTH = 8  # structs in structs
+_WIDE = {"int": "int64", "uint": "uint64", "uintptr": "uint64"}
 _GROUP = re.compile(r"^(?:noalg\.)?map\.(?:group|bucket)(?=\[)")
 
 
@@ -72,6 +75,7 @@ class Types:
         self._fields: dict[int, tuple[Field, ...]] = {}
         self._masks: dict[int, int | None] = {}
         self._known: dict[int, GoType | None] = {0: None}
+        self._shapes: dict[int, object] = {}
         self._all: dict[str, list[GoType]] | None = None
 
     def module_of(self, address: int) -> Module | None:
@@ -193,6 +197,24 @@ class Types:
         for i in range(start, start + 24 * count, 24):
             fields.append(Field(self.name(_word(blob, i)), _word(blob, i + 8), _word(blob, i + 16)))
         return fields
+
+    def shape(self, address: int, depth: int = 0) -> object:
+        """The same for types whose values are made alike, whatever they are called: `string` and `types.UID`, `int` and `int64`."""
+        if address not in self._shapes or depth:
+            self._shapes[address] = self._shape(self.at(address), depth)
+        return self._shapes[address]
+
+    def _shape(self, kind: GoType | None, depth: int) -> object:
+        if kind is None or depth > SHAPE_DEPTH:
+            return kind
+        match kind.kind:
+            case "struct":
+                return tuple((field.name, field.offset, self.shape(field.type, depth + 1)) for field in self.fields(kind))
+            case "array":
+                return kind.length, self.shape(kind.elem, depth + 1)
+            case "interface":
+                return kind.name in EMPTY_INTERFACES
+        return _WIDE.get(kind.kind, kind.kind)
 
     def mask(self, kind: GoType) -> int | None:
         """Which words of a type are pointers, as bits; None when only a program in the runtime could tell."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -29,8 +30,12 @@ def calls(stack: Sequence[Frame], most: int = CALLS_SHOWN) -> str:
     return " ← ".join(told[:most]) + (" ← …" if len(told) > most else "")
 
 
+_TYPE_ARGUMENTS = re.compile(r"\[.*\]")
+
+
 def _short(function: str) -> str:
-    return function.rpartition("/")[2]
+    """A function without the path of its package and the types it was made for."""
+    return _TYPE_ARGUMENTS.sub("[…]", function).rpartition("/")[2]
 
 
 def text(seen: Watched) -> Iterator[str]:
