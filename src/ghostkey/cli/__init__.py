@@ -23,6 +23,7 @@ COMMANDS = {
     "maps": "Show the maps of a running Go process, and who holds them.",
     "stacks": "Say which lines of code insert into a map of a Go process, and which delete.",
     "pprof": "Say which calls made maps grow, from the heap profiles of a Go program.",
+    "lab": "Show on your own Go what is true of its maps.",
     "history": "Import audit logs, etcd snapshots and more, and look at what is known.",
     "record": "Record a cluster's keys and objects as they change.",
     "rbac": "Print the rights that a command needs.",

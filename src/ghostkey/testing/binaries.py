@@ -106,6 +106,16 @@ def go_program(
     return target
 
 
+def build_go(version: str = "") -> str:
+    """What the Go that `go_program` builds with calls itself: `go1.26.8`."""
+    toolchain = f"go{version}" if version else "local"
+    said = subprocess.run(
+        [_go(), "env", "GOVERSION"], check=False, capture_output=True, text=True, timeout=BUILD_SECONDS,
+        env={**os.environ, "GOTOOLCHAIN": toolchain},
+    )  # fmt: skip
+    return said.stdout.strip() or f"go{version}"
+
+
 def _digest(source: Path) -> str:
     sha = hashlib.sha256(repr(os.uname().machine).encode())
     for path in sorted([*source.glob("go.*"), *source.glob("*.go")]):

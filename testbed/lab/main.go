@@ -1,0 +1,129 @@
+// Command lab does to maps what people say of them, a step for each line on stdin, and prints what it measured as JSON.
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+)
+
+const entries = 200_000
+
+type value [2]int
+
+var m map[string]*value
+
+func heap() uint64 {
+	runtime.GC()
+	runtime.GC()
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return stats.HeapAlloc
+}
+
+func fill(from, to int) {
+	for i := from; i < to; i++ {
+		m["key-"+strconv.Itoa(i)] = &value{i}
+	}
+}
+
+func say(facts map[string]interface{}) {
+	facts["len"], facts["heap"] = len(m), heap()
+	text, _ := json.Marshal(facts)
+	fmt.Println(string(text))
+}
+
+var steps = map[string]func() map[string]interface{}{
+	"make": func() map[string]interface{} {
+		m = map[string]*value{}
+		return map[string]interface{}{}
+	},
+	"fill": func() map[string]interface{} {
+		fill(0, entries)
+		return map[string]interface{}{}
+	},
+	"delete-half": func() map[string]interface{} {
+		for i := 0; i < entries/2; i++ {
+			delete(m, "key-"+strconv.Itoa(i))
+		}
+		return map[string]interface{}{}
+	},
+	"fill-half": func() map[string]interface{} {
+		fill(0, entries/2)
+		return map[string]interface{}{}
+	},
+	"delete-all": func() map[string]interface{} {
+		for k := range m {
+			delete(m, k)
+		}
+		return map[string]interface{}{}
+	},
+	"drop": func() map[string]interface{} {
+		m = nil
+		return map[string]interface{}{}
+	},
+	"range": deleteInRange,
+	"comma": func() map[string]interface{} {
+		few := map[string]string{"empty": ""}
+		empty, isThere := few["empty"]
+		absent, isAbsent := few["absent"]
+		return map[string]interface{}{"empty": empty, "empty_ok": isThere, "absent": absent, "absent_ok": isAbsent}
+	},
+	"nil": writeToNil,
+}
+
+// deleteInRange deletes, while it visits half of the keys, every other one that was not visited yet.
+func deleteInRange() map[string]interface{} {
+	few := map[int]bool{}
+	for i := 0; i < 1000; i++ {
+		few[i] = true
+	}
+	seen, gone, ghosts := map[int]bool{}, map[int]bool{}, 0
+	for k := range few {
+		if gone[k] {
+			ghosts++
+		}
+		seen[k] = true
+		if other := (k + 500) % 1000; len(gone) < 400 && !seen[other] {
+			delete(few, other)
+			gone[other] = true
+		}
+	}
+	return map[string]interface{}{"visited": len(seen), "deleted": len(gone), "visited_after_delete": ghosts, "left": len(few)}
+}
+
+func writeToNil() (facts map[string]interface{}) {
+	var none map[string]int
+	delete(none, "x")
+	facts = map[string]interface{}{"nil_len": len(none), "nil_read": none["x"]}
+	defer func() { facts["panic"] = fmt.Sprint(recover()) }()
+	none["x"] = 1
+	return facts
+}
+
+// concurrent writes one map from two goroutines until the runtime notices.
+func concurrent() {
+	shared := map[int]int{}
+	for g := 0; g < 2; g++ {
+		go func() {
+			for i := 0; ; i++ {
+				shared[i%1000] = i
+			}
+		}()
+	}
+	select {}
+}
+
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == "concurrent" {
+		runtime.GOMAXPROCS(2)
+		concurrent()
+	}
+	lines := bufio.NewScanner(os.Stdin)
+	for lines.Scan() {
+		say(steps[lines.Text()]())
+	}
+}
