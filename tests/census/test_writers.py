@@ -18,11 +18,10 @@ from ghostkey.census.census import Process, open_process
 from ghostkey.census.errors import CannotWatch
 from ghostkey.census.gomap import GoMap
 from ghostkey.census.watchpoints import Watchpoints, _refused
-from ghostkey.testing import testbed_directory
-from tests.census.truth import Truth, built, running
+from tests.census.truth import MODULES, Truth, built, running
 from tests.helpers import Program
 
-SOURCE = (testbed_directory() / "maps" / "main.go").read_text().splitlines()
+SOURCE = (MODULES / "maps" / "main.go").read_text().splitlines()
 
 
 def line_of(text: str) -> int:

@@ -13,6 +13,7 @@ import pytest
 
 from ghostkey.testing import go_program, testbed_directory
 
+MODULES = testbed_directory()
 # the newest of each; the first is the testbed's own, which every machine has or fetches
 VERSIONS = ("", "1.19.13", "1.20.14", "1.21.13", "1.22.12", "1.23.12", "1.24.11", "1.25.5", "1.27.3")
 EXPERIMENTS = (("", "nogreenteagc"), ("1.24.11", "noswissmap"), ("1.25.5", "noswissmap"), ("1.27.3", "mapsplitgroup"))
@@ -23,7 +24,7 @@ def built(
 ) -> Path:
     """The program, built by that Go; skips the test where the toolchain cannot be had."""
     try:
-        return go_program(testbed_directory() / module, version=version, stripped=stripped, flags=flags, experiment=experiment)
+        return go_program(MODULES / module, version=version, stripped=stripped, flags=flags, experiment=experiment)
     except RuntimeError as error:
         if version and "toolchain" in str(error):
             pytest.skip(f"Go {version} cannot be had here: {str(error).splitlines()[-1]}")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from ghostkey.testing import testbed_directory
+from tests.census.truth import MODULES
 from tests.helpers import Program
 
 ALL = ("", "1.21.13", "1.24.11", "1.27.3")  # classic maps, the first Swiss ones, the newest
-PAGE = testbed_directory().parent / "docs" / "go-maps.md"
+PAGE = MODULES.parent / "docs" / "go-maps.md"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

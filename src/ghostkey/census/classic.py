@@ -136,13 +136,20 @@ def buckets(runtime: Runtime, found: Hmap, size: int) -> Iterator[memoryview]:
 
     Those that were moved already are left out. Nothing for a size that cannot be.
     """
-    if not 16 <= size <= 1 << 16 or size % 8 or found.bucket_count > BUCKETS_MOST:
-        return
-    yield from _array(runtime, found.buckets, found.bucket_count, size)
-    if found.old_buckets:
-        for bucket in _array(runtime, found.old_buckets, found.old_count, size):
-            if bucket[0] not in TOPHASH_MOVED:
-                yield bucket
+    if is_bucket_size(found, size):
+        yield from _array(runtime, found.buckets, found.bucket_count, size)
+        yield from _old(runtime, found, size)
+
+
+def is_bucket_size(found: Hmap, size: int) -> bool:
+    """Whether buckets can have this size, and are not too many to be looked at."""
+    return 16 <= size <= 1 << 16 and size % 8 == 0 and found.bucket_count <= BUCKETS_MOST
+
+
+def _old(runtime: Runtime, found: Hmap, size: int) -> Iterator[memoryview]:
+    for bucket in _array(runtime, found.old_buckets, found.old_count, size) if found.old_buckets else ():
+        if bucket[0] not in TOPHASH_MOVED:
+            yield bucket
 
 
 def _array(runtime: Runtime, start: int, count: int, size: int) -> Iterator[memoryview]:
@@ -162,13 +169,22 @@ def _array(runtime: Runtime, start: int, count: int, size: int) -> Iterator[memo
 
 
 def count_slots(runtime: Runtime, found: Hmap, size: int) -> tuple[int, int, int]:
-    """(live entries, tombstones, buckets) of a map with buckets of this size: wrong, unless live is what the header counts."""
+    """(live entries, tombstones, buckets without the old ones) of a map with buckets of this size.
+
+    The size is wrong unless live is what the header counts.
+    """
     live = ones = many = 0
-    for bucket in buckets(runtime, found, size):
-        tops = bytes(bucket[:GROUP_SLOTS])
-        live += sum(top >= TOPHASH_LIVE for top in tops)
-        ones += tops.count(TOPHASH_ONE)
-        many += 1
+    if not is_bucket_size(found, size):
+        return live, ones, many
+    for is_old, several in (
+        (False, _array(runtime, found.buckets, found.bucket_count, size)),
+        (True, _old(runtime, found, size)),
+    ):
+        for bucket in several:
+            tops = bytes(bucket[:GROUP_SLOTS])
+            live += sum(top >= TOPHASH_LIVE for top in tops)
+            ones += tops.count(TOPHASH_ONE)
+            many += not is_old
     return live, ones, many
 
 
