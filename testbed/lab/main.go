@@ -53,6 +53,16 @@ var steps = map[string]func() map[string]interface{}{
 		settle()
 		return map[string]interface{}{}
 	},
+	"fill-few": func() map[string]interface{} {
+		fill(0, 3000)
+		return map[string]interface{}{}
+	},
+	"delete-few": func() map[string]interface{} {
+		for i := 0; i < 2000; i++ {
+			delete(m, "key-"+strconv.Itoa(i))
+		}
+		return map[string]interface{}{}
+	},
 	"delete-half": func() map[string]interface{} {
 		for i := 0; i < entries/2; i++ {
 			delete(m, "key-"+strconv.Itoa(i))

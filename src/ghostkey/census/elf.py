@@ -100,8 +100,10 @@ class Executable:
             self._bytes.close()
 
     def _text(self, offset: int) -> str:
+        if not 0 <= offset < len(self._bytes):
+            return ""
         end = self._bytes.find(b"\0", offset, offset + NAME_BYTES)
-        return self._bytes[offset:end].decode("utf-8", "replace") if 0 <= offset <= end else ""
+        return self._bytes[offset:end].decode("utf-8", "replace") if offset <= end else ""
 
     def data(self, address: int, size: int) -> bytes:
         """Bytes of the file that are loaded at an address (before relocation). Raises MemoryFault when it holds none there."""
@@ -121,7 +123,9 @@ class Executable:
         section = self.sections.get(name)
         if section is None or section.kind == NOBITS:
             return b""
-        return self._bytes[section.offset : section.offset + min(section.size, most)]
+        if section.offset >= len(self._bytes):
+            return b""
+        return self._bytes[section.offset : section.offset + min(section.size, most, len(self._bytes))]
 
     def build_info(self) -> BuildInfo:
         """What Go wrote about the build. Raises NotGo for a program that is not Go's, or older than Go 1.18."""

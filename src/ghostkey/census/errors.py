@@ -5,8 +5,8 @@ from __future__ import annotations
 from ghostkey.model.errors import GhostkeyError
 
 
-class MemoryFault(Exception):
-    """Memory that was to be read is not there (any more). Raised and caught inside this room: it costs a map, not a census."""
+class MemoryFault(GhostkeyError):
+    """Memory that was to be read is not there (any more). Inside this room it costs a map, not a census."""
 
 
 class NoSuchProcess(GhostkeyError):
