@@ -78,7 +78,7 @@ def watch(process: Process, found: GoMap, seconds: float, tell: Callable[[Conver
             if now is None:
                 seen.ended = "gone"
                 break
-            process.map_types.count_classic([now])
+            process.describe([now])
             seen.len_last, seen.slots_last = now.length, now.slots
             seen.len_most = max(seen.len_most, now.length)
             seen.seconds = time.monotonic() - began

@@ -109,7 +109,7 @@ def take(process: Process, wanted: Wanted, before: Before | None = None) -> Take
         raise UsageError("--sort growth needs something to compare with", "add --diff FILE or --every 5s")
     at = datetime.datetime.now(datetime.UTC)
     census = process.census()
-    process.map_types.name(census.maps)
+    process.name_types(census.maps)
     if before is not None:
         before.remind(census.maps)
     rows = [Row(found) for found in census.maps]
@@ -117,11 +117,10 @@ def take(process: Process, wanted: Wanted, before: Before | None = None) -> Take
     if before is not None:
         gone = before.compare(rows, at)
     rows = _chosen(process, census, rows, wanted)
-    process.contents.settle(row.map for row in rows)
-    process.map_types.count_classic(row.map for row in rows)
+    process.describe([row.map for row in rows])
     if wanted.keys:
         for row in rows:
-            row.keys = process.keys.read(row.map, wanted.keys)
+            row.keys = process.read_keys(row.map, wanted.keys)
     return Taken(at, process.name, process.pid, process.version, census, rows, gone)
 
 
@@ -131,7 +130,7 @@ def _chosen(process: Process, census: Census, rows: list[Row], wanted: Wanted) -
     if wanted.holder or wanted.type:
         # the holder may tell the type of a map that nothing else tells
         asked = [row.map for row in rows if wanted.holder or not row.map.type]
-        process.contents.settle(asked)
+        process.describe(asked)
         process.find_holders(asked, census.maps)
         rows = [row for row in rows if _is_like(row.map.holder, wanted.holder) and _is_of_type(row.map, wanted.type)]
     rows = rows[: wanted.top] if wanted.top else rows

@@ -16,7 +16,7 @@ from ghostkey.census.gomap import GoMap
 from ghostkey.census.goroutines import Goroutine, goroutines
 from ghostkey.census.headers import Header, heap_headers, stack_headers
 from ghostkey.census.holders import Holders
-from ghostkey.census.keys import KeyReader
+from ghostkey.census.keys import KEYS_MOST, KeyReader, Keys
 from ghostkey.census.map_types import MapTypes
 from ghostkey.census.memory import LiveMemory, Memory
 from ghostkey.census.paths import SECONDS, find_paths
@@ -139,6 +139,41 @@ class Process:
                 if one.tombstones >= 0 or (one.groups == 1 and classic.has_sound_bucket(self.runtime, one)):
                     one.is_consistent = True
                     yield one
+
+    def name_types(self, maps: Sequence[GoMap]) -> None:
+        """Says of each map which type it has, or may have, as far as sizes and pointers tell."""
+        self.map_types.name(maps)
+
+    def describe(self, maps: Sequence[GoMap]) -> None:
+        """Looks into these maps: types that entries tell, tombstones that buckets tell."""
+        self.contents.settle(maps)
+        self.map_types.count_classic(maps)
+
+    def read_keys(self, found: GoMap, most: int = KEYS_MOST) -> Keys:
+        """The keys of a map."""
+        return self.keys.read(found, most)
+
+    def text_keys(self, maps: Sequence[GoMap], most: int, total: int) -> tuple[list[tuple[int, Keys]], int]:
+        """(address, keys) of those of the maps whose keys can be names, and how many were left out since `total` was reached."""
+        self.contents.settle(maps)
+        found: list[tuple[int, Keys]] = []
+        left_out = 0
+        for one in maps:
+            kind = self.keys.key_type(one)
+            if one.design != "sync" and (kind is None or not self.keys.is_text(kind)):
+                continue
+            if total <= 0:
+                left_out += 1
+                continue
+            keys = self.keys.read(one, min(most, total))
+            total -= len(keys.texts)
+            if keys.texts:
+                found.append((one.address, keys))
+        return found, left_out
+
+    def word(self, address: int) -> int:
+        """The 8 bytes at an address, as a number. Raises MemoryFault."""
+        return self.runtime.word(address)
 
     def refresh(self) -> None:
         """Reads anew which spans and goroutines there are; a census does so by itself."""

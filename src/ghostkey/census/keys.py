@@ -56,6 +56,15 @@ class KeyReader:
         }
         return kinds[0] if len(layouts_of) == 1 else None
 
+    def is_text(self, kind: GoType, depth: int = 0) -> bool:
+        """Whether keys of a type can be names: strings, interfaces, UIDs in bytes, and structs with one of those."""
+        if kind.kind in {"string", "interface"} or (kind.kind == "array" and kind.size == 16):
+            return True
+        if kind.kind != "struct" or depth > DEPTH_MOST:
+            return False
+        inner = (self._types.at(field.type) for field in self._types.fields(kind))
+        return any(one is not None and self.is_text(one, depth + 1) for one in inner)
+
     def read(self, found: GoMap, most: int = KEYS_MOST) -> Keys:
         """The first keys of a map, in the order they lie in memory; entries that a writer is moving may be missed."""
         texts: list[str] = []

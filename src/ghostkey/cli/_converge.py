@@ -31,7 +31,7 @@ def converge(process_word: str, map_word: str | None, where: Where, seconds: flo
     with processes.opened(process_number(process_word)) as process:
         progress("looking for the map")
         census = process.census()
-        process.map_types.name(census.maps)
+        process.name_types(census.maps)
         chosen = processes.named(process, census, map_word)
         found = chosen[0]
         before = _ghosts(process, found, where, kinds)

@@ -46,7 +46,7 @@ def command(process_word: str, map_words: tuple[str, ...], duration: str, way: s
     with processes.opened(process_number(process_word)) as process:
         progress("looking for the maps")
         census = process.census()
-        process.map_types.name(census.maps)
+        process.name_types(census.maps)
         chosen = [processes.named(process, census, word)[0] for word in map_words]
         chosen = list({found.address: found for found in chosen}.values())
         if len(chosen) > watchpoints.MAPS_MOST:

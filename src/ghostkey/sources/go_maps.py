@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterator, Sequence
 from ghostkey.census.census import Census, Process
 from ghostkey.census.gomap import GoMap
 from ghostkey.census.keys import Keys
-from ghostkey.census.types import GoType
 from ghostkey.model.events import Event, Gap, HolderMeta, KeysSeen, Note, Shape
 from ghostkey.model.findings import Finding
 from ghostkey.model.refs import GO_MAPS, ObjectRef
@@ -43,7 +42,6 @@ _API_OBJECTS = re.compile(
     r"\.ObjectMeta\.|\((?:v\d\w*|core)\.(?:ConfigMap|Secret)\)\.(?:\w*Data)\b|\(unstructured\.Unstructured\)"
 )
 _GOROUTINE = re.compile(r"^goroutine \d+(?: in )?")
-_TEXTS = {"string", "interface"}
 
 
 class GoMaps:
@@ -54,7 +52,7 @@ class GoMaps:
         self._census: Census = process.census()
         self._at = time.monotonic()
         self._maps: dict[str, GoMap] = {}
-        process.map_types.name(self._census.maps)
+        process.name_types(self._census.maps)
         self._seen = list(self._read())
 
     @property
@@ -63,30 +61,10 @@ class GoMaps:
         return self._census
 
     def _read(self) -> Iterator[tuple[GoMap, Keys]]:
-        maps = sorted((found for found in self._census.maps if found.length), key=lambda found: -found.length)
-        self._process.contents.settle(maps[:MAPS_MOST])
-        room = KEYS_TOTAL
-        self._left_out = 0
-        for found in maps[:MAPS_MOST]:
-            kind = self._process.keys.key_type(found)
-            if found.design != "sync" and (kind is None or not self._is_text(kind)):
-                continue
-            if room <= 0:
-                self._left_out += 1
-                continue
-            keys = self._process.keys.read(found, min(KEYS_MOST, room))
-            room -= len(keys.texts)
-            if keys.texts:
-                yield found, keys
-
-    def _is_text(self, kind: GoType, depth: int = 0) -> bool:
-        """Whether keys of a type can be names: strings, interfaces, UIDs in bytes, and structs with one of those."""
-        if kind.kind in _TEXTS or (kind.kind == "array" and kind.size == 16):
-            return True
-        if kind.kind != "struct" or depth > 4:
-            return False
-        inner = (self._process.types.at(field.type) for field in self._process.types.fields(kind))
-        return any(one is not None and self._is_text(one, depth + 1) for one in inner)
+        maps = sorted((found for found in self._census.maps if found.length), key=lambda found: -found.length)[:MAPS_MOST]
+        read, self._left_out = self._process.text_keys(maps, KEYS_MOST, KEYS_TOTAL)
+        by_address = {found.address: found for found in maps}
+        yield from ((by_address[address], keys) for address, keys in read)
 
     def events(self, may_be_about: Callable[[list[str]], bool] = lambda _: True) -> Iterator[Event]:
         """The keys of each map that may be about objects: `may_be_about` is asked for a sample of them, and knows what lives."""
@@ -141,7 +119,7 @@ class GoMaps:
         for name in own:
             found = self._process.again(self._maps[name])
             is_held = found is not None and self._is_still_held(found)
-            again[name] = set(self._process.keys.read(found).texts) if found is not None and is_held else set()
+            again[name] = set(self._process.read_keys(found).texts) if found is not None and is_held else set()
         return [f for f in findings if not self._is_own(f) or f.key.key in again[f.key.holder.name]]
 
     def _is_still_held(self, found: GoMap) -> bool:
