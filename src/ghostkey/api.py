@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from ghostkey.actions.verify import Readded, Watched
     from ghostkey.actions.verify import watch_keys as verify
     from ghostkey.census.census import Process
+    from ghostkey.census.remote import RemoteProcess
     from ghostkey.sources.go_maps import GoMaps
     from ghostkey.sources.manifests import Manifests
 
@@ -151,7 +152,7 @@ def collect(source: EventSource, name: str = "") -> Snapshot:
     return snapshot
 
 
-def go_maps(process: Process) -> GoMaps:
+def go_maps(process: Process | RemoteProcess) -> GoMaps:
     """The source of the maps in the memory of a process; their keys are read now, before a cluster is asked what lives."""
     from ghostkey.sources.go_maps import GoMaps
 

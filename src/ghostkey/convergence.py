@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from ghostkey.census.census import Process
 from ghostkey.census.errors import MemoryFault, NoSuchProcess
 from ghostkey.census.gomap import GoMap
+from ghostkey.census.remote import RemoteProcess
 
 LOOK_SECONDS = 0.5  # between two looks at the header: some microseconds each
 
@@ -67,7 +68,9 @@ class Convergence:
         return reasons
 
 
-def watch(process: Process, found: GoMap, seconds: float, tell: Callable[[Convergence], None] = lambda _: None) -> Convergence:
+def watch(
+    process: Process | RemoteProcess, found: GoMap, seconds: float, tell: Callable[[Convergence], None] = lambda _: None
+) -> Convergence:
     """What the map did in this time. Ctrl-C ends it early; so does the end of the process, or of the map."""
     seen = Convergence(found.length, found.length, found.length, found.slots, found.slots)
     began = time.monotonic()

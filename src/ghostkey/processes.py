@@ -18,6 +18,7 @@ from typing import Any
 from ghostkey.census.census import Census, Process, open_core, open_process
 from ghostkey.census.gomap import GoMap
 from ghostkey.census.keys import Keys
+from ghostkey.census.remote import RemoteProcess
 from ghostkey.foreign import UnreadableError, decode_json
 from ghostkey.model.errors import SourceDamaged, UsageError
 
@@ -93,6 +94,10 @@ class Taken:
         return [*self.census.notes, *said]
 
 
+AnyProcess = Process | RemoteProcess
+"""A process that is read here, or by a helper in a Pod: the same can be asked of both."""
+
+
 @contextlib.contextmanager
 def opened(pid: int | None = None, core: str | None = None, executable: str | None = None) -> Iterator[Process]:
     """A running process by its number, or what a core dump holds of one. Raises what `open_process` and `open_core` raise."""
@@ -103,7 +108,7 @@ def opened(pid: int | None = None, core: str | None = None, executable: str | No
         process.close()
 
 
-def take(process: Process, wanted: Wanted, before: Before | None = None) -> Taken:
+def take(process: AnyProcess, wanted: Wanted, before: Before | None = None) -> Taken:
     """A census of the process, and of it the maps that are wanted. Raises UsageError, UnknownRuntime, NoSuchProcess."""
     if wanted.sort == "growth" and before is None:
         raise UsageError("--sort growth needs something to compare with", "add --diff FILE or --every 5s")
@@ -124,7 +129,7 @@ def take(process: Process, wanted: Wanted, before: Before | None = None) -> Take
     return Taken(at, process.name, process.pid, process.version, census, rows, gone)
 
 
-def _chosen(process: Process, census: Census, rows: list[Row], wanted: Wanted) -> list[Row]:
+def _chosen(process: AnyProcess, census: Census, rows: list[Row], wanted: Wanted) -> list[Row]:
     rows = [row for row in rows if row.map.length >= wanted.min_len]
     rows.sort(key=_ORDERS[wanted.sort], reverse=True)
     if wanted.holder or wanted.type:
@@ -155,7 +160,7 @@ def _is_of_type(found: GoMap, wanted: str) -> bool:
     return not wanted or any(_is_like(name, wanted) for name in ((found.type,) if found.type else found.candidates))
 
 
-def named(process: Process, census: Census, word: str) -> list[GoMap]:
+def named(process: AnyProcess, census: Census, word: str) -> list[GoMap]:
     """The maps that a word means: an address (`0xc000…`), a holder, or a type; those of one type biggest first.
 
     Raises UsageError when it means none.

@@ -175,6 +175,10 @@ class Process:
         """The 8 bytes at an address, as a number. Raises MemoryFault."""
         return self.runtime.word(address)
 
+    def forget_holder(self, found: GoMap) -> None:
+        """Has the holder of a map be looked for anew."""
+        found.holder = ""
+
     def refresh(self) -> None:
         """Reads anew which spans and goroutines there are; a census does so by itself."""
         self.runtime.read_spans()

@@ -29,7 +29,11 @@ def pack(maps: Iterable[GoMap]) -> list[list[Any]]:
 def unpack(rows: Iterable[list[Any]]) -> list[GoMap]:
     """The maps that `pack` made rows of."""
     names = [field.name for field in dataclasses.fields(GoMap)]
-    return [GoMap(**{n: tuple(v) if n in _TUPLES else v for n, v in zip(names, row, strict=True)}) for row in rows]
+    found = []
+    for row in rows:
+        values: dict[str, Any] = {n: tuple(v) if n in _TUPLES else v for n, v in zip(names, row, strict=True)}
+        found.append(GoMap(**values))
+    return found
 
 
 def processes_of_go() -> list[int]:

@@ -131,6 +131,11 @@ class RemoteProcess:
         now = unpack(self._ask({"do": "again", "address": found.address}))
         return now[0] if now else None
 
+    def forget_holder(self, found: GoMap) -> None:
+        """Has the holder of a map be looked for anew."""
+        found.holder = ""
+        self._ask({"do": "forget_holder", "address": found.address})
+
     def refresh(self) -> None:
         """Reads anew which spans and goroutines there are."""
         self._ask({"do": "refresh"})

@@ -10,17 +10,20 @@ import click
 from ghostkey.model.errors import UsageError
 
 if TYPE_CHECKING:
-    from ghostkey.census.census import Process
     from ghostkey.census.gomap import GoMap
+    from ghostkey.cli._memory import InPod
     from ghostkey.cli.where import Where
     from ghostkey.convergence import Convergence
+    from ghostkey.processes import AnyProcess
 
 
-def converge(process_word: str, map_word: str | None, where: Where, seconds: float, kinds: Sequence[str], form: str) -> int:
+def converge(
+    process_word: str, map_word: str | None, where: Where, in_pod: InPod, seconds: float, kinds: Sequence[str], form: str
+) -> int:
     """Watches one map of a process and tells whether it converged: 0, or 1 when not; 130 by Ctrl-C, 4 when it is gone."""
     from ghostkey import convergence, processes
     from ghostkey.census.errors import NoSuchProcess
-    from ghostkey.cli._memory import process_number
+    from ghostkey.cli._memory import opened
     from ghostkey.cli.countdown import Countdown
     from ghostkey.cli.options import ProgressLine
     from ghostkey.cli.terminal import safe
@@ -28,7 +31,7 @@ def converge(process_word: str, map_word: str | None, where: Where, seconds: flo
     if not map_word:
         raise UsageError("no map of the process is named", "add --map HOLDER, TYPE or ADDRESS; ghostkey maps PID lists them")
     progress = ProgressLine()
-    with processes.opened(process_number(process_word)) as process:
+    with opened(process_word, where, in_pod) as process:
         progress("looking for the map")
         census = process.census()
         process.name_types(census.maps)
@@ -59,7 +62,7 @@ def converge(process_word: str, map_word: str | None, where: Where, seconds: flo
     return {"converged": 0, "not converged": 1, "interrupted": 130}.get(result, 4)
 
 
-def _ghosts(process: Process, found: GoMap, where: Where, kinds: Sequence[str]) -> int | None:
+def _ghosts(process: AnyProcess, found: GoMap, where: Where, kinds: Sequence[str]) -> int | None:
     """How many entries of the map are ghosts; None where no cluster says so, its keys are about no objects, or some are hidden."""
     from ghostkey.cli._memory import ghosts_of
     from ghostkey.report.findings import Screen

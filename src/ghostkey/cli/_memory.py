@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+import functools
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from ghostkey.cli.terminal import safe
 from ghostkey.model.errors import GhostkeyError, UsageError
 
 if TYPE_CHECKING:
     from ghostkey.api import Link, ObjectLink
-    from ghostkey.census.census import Process
     from ghostkey.cli.where import Where
+    from ghostkey.processes import AnyProcess
     from ghostkey.report.findings import Report, Screen
     from ghostkey.sources.go_maps import GoMaps
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +50,75 @@ def process_number(word: str) -> int:
     return int(word)
 
 
+@dataclass(frozen=True, slots=True)
+class InPod:
+    """The options that say how to get to a process in a Pod, as they were given."""
+
+    container: str | None = None
+    image: str | None = None
+    uid: int | None = None
+    is_agreed: bool = False
+
+
+def pod_options(function: F) -> F:
+    """What commands take that read a process; they get it as one `in_pod`."""
+
+    @functools.wraps(function)
+    def command(*args: object, container: str | None, image: str | None, uid: int | None, yes: bool, **rest: object) -> object:
+        return function(*args, in_pod=InPod(container, image, uid, yes), **rest)
+
+    click.option("--yes", is_flag=True, help="With pod/NAME: agree to the ephemeral container that it takes.")(command)
+    click.option(
+        "--uid", type=click.IntRange(0), metavar="UID", help="With pod/NAME: the user of the process, where no spec says it."
+    )(command)
+    click.option("--image", metavar="IMAGE", help="With pod/NAME: an image with python3 for the helper (python:3-slim).")(command)
+    click.option("-c", "--container", metavar="NAME", help="With pod/NAME: the container whose process it is.")(command)
+    return cast(F, command)
+
+
 @contextlib.contextmanager
-def maps_of(words: Sequence[str]) -> Iterator[list[GoMaps]]:
-    """The maps of the processes of these numbers, whose keys are read now."""
-    from ghostkey import api, processes
+def opened(word: str, where: Where, in_pod: InPod) -> Iterator[AnyProcess]:
+    """The process that a word names: a number on this machine, or `pod/NAME`."""
+    from ghostkey import processes
+
+    kind, slash, name = word.partition("/")
+    if not slash:
+        with processes.opened(process_number(word)) as process:
+            yield process
+        return
+    if kind not in {"pod", "pods", "po"} or not name:
+        raise UsageError(f"{word!r} is no process", "write its number, or pod/NAME")
+    from ghostkey import pods
+
+    client = where.client()
+    remote = pods.open_in_pod(
+        client, client.config.namespace, name, container=in_pod.container or "", image=in_pod.image or "", uid=in_pod.uid,
+        agreed=lambda text: _agrees(text, is_agreed=in_pod.is_agreed),
+    )  # fmt: skip
+    try:
+        yield remote
+    finally:
+        remote.close()
+
+
+def _agrees(text: str, *, is_agreed: bool) -> bool:
+    click.echo(safe(text), err=True)
+    if is_agreed or not sys.stdin.isatty():
+        return is_agreed
+    return click.confirm("add it?", err=True)
+
+
+@contextlib.contextmanager
+def maps_of(words: Sequence[str], where: Where, in_pod: InPod) -> Iterator[list[GoMaps]]:
+    """The maps of these processes, whose keys are read now."""
+    from ghostkey import api
 
     with contextlib.ExitStack() as stack:
-        opened = [stack.enter_context(processes.opened(process_number(word))) for word in words]
-        yield [api.go_maps(process) for process in opened]
+        yield [api.go_maps(stack.enter_context(opened(word, where, in_pod))) for word in words]
 
 
 def ghosts_of(
-    process: Process, where: Where, kinds: Sequence[str], subjects: Sequence[str], screen: Screen, *, is_asked: bool
+    process: AnyProcess, where: Where, kinds: Sequence[str], subjects: Sequence[str], screen: Screen, *, is_asked: bool
 ) -> Ghosts | None:
     """The ghost entries of a process by the cluster at hand; None where there is no cluster, unless ghosts were asked for.
 

@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING
 import click
 
 from ghostkey.cli import CONTEXT
-from ghostkey.cli._memory import process_number
+from ghostkey.cli._memory import InPod, opened, pod_options
 from ghostkey.cli.options import ProgressLine, cluster_options, color_option, parse_duration, use_color
 from ghostkey.cli.output import FORMATS
 from ghostkey.cli.where import Where
 from ghostkey.model.errors import UsageError
 
 if TYPE_CHECKING:
-    from ghostkey.census.census import Process
-    from ghostkey.processes import Before, Taken, Wanted
+    from ghostkey.processes import AnyProcess, Before, Taken, Wanted
     from ghostkey.report.findings import Report
 
 TOP = 20  # rows of a table, unless --top says otherwise
@@ -27,7 +26,7 @@ SAMPLE = 20  # keys of each map, unless --keys says how many
 
 
 @click.command("maps", context_settings=CONTEXT)
-@click.argument("process_word", metavar="[PID]", required=False)
+@click.argument("process_word", metavar="[PID|pod/NAME]", required=False)
 @click.option("--core", metavar="FILE", help="Look into a core dump instead of a running process.")
 @click.option("--exe", metavar="FILE", help="With --core: the executable, where it is not at the path that the dump names.")
 @click.option("--sort", type=click.Choice(SORTS), default="bytes", show_default=True, help="What comes first.")
@@ -48,6 +47,7 @@ SAMPLE = 20  # keys of each map, unless --keys says how many
     help="Find entries whose subject is gone (the default where a cluster is at hand).",
 )
 @cluster_options
+@pod_options
 @click.option("--kinds", multiple=True, metavar="KIND", help="With ghosts: consider only these kinds as subjects.")
 @click.option("--subject", "subjects", multiple=True, metavar="KIND=TEMPLATE", help="With ghosts: declare what keys are for.")
 @click.option("--save", metavar="FILE", help="Keep the whole census in a file, for --diff.")
@@ -68,6 +68,7 @@ def command(
     key_count: int | None,
     ghosts: bool | None,
     where: Where,
+    in_pod: InPod,
     kinds: tuple[str, ...],
     subjects: tuple[str, ...],
     save: str | None,
@@ -79,15 +80,15 @@ def command(
 ) -> int:
     """Show the maps of a running Go process, without stopping it: how long, how big, who holds them, and their ghosts.
 
-    The process may be stripped: no symbols, no debugger, no signal, nothing is written. PID is its number on this machine;
-    it has to be of your own user, or you root. Slots and bytes do not come back on delete: a drained map says what it keeps.
+    The process may be stripped: no symbols, no debugger, no signal, nothing is written. PID is its number on this machine
+    (of your own user, or you root); pod/NAME is read by a helper in an ephemeral container, which is shown and asked for first. Slots and bytes do not come back on delete: a drained map says what it keeps.
     Where a cluster is at hand, entries about objects that are gone are findings (exit code 1), as those of scan.
     """
     from ghostkey import processes
     from ghostkey.cli._memory import ghosts_of
     from ghostkey.cli.output import print_report, screen
 
-    pid = _pid(process_word, core)
+    word = _word(process_word, core)
     interval = parse_duration(every) if every else 0.0
     seconds = _seconds(duration, interval)
     if exe and not core:
@@ -102,7 +103,7 @@ def command(
         raise UsageError("--sort growth needs something to compare with", "add --diff FILE or --every 5s")
     before = processes.load(Path(diff)) if diff else None
     progress, shows = ProgressLine(), screen(is_colored=use_color(color), is_local=False)
-    with processes.opened(pid, core, exe) as process:
+    with processes.opened(None, core, exe) if core else opened(word, where, in_pod) as process:
         progress("reading the process")
         if interval:
             return _again_and_again(process, wanted, before, interval, seconds, form, color)
@@ -125,14 +126,16 @@ def command(
     return _ended(report, where)
 
 
-def _pid(word: str | None, core: str | None) -> int | None:
+def _word(word: str | None, core: str | None) -> str:
     if core is not None:
         if word is not None:
             raise UsageError("a process and a core dump are named", "leave one of them out")
-        return None
+        return ""
     if word is None:
-        raise UsageError("no process is named", "ghostkey maps PID, or --core FILE; pgrep -a NAME lists processes by name")
-    return process_number(word)
+        raise UsageError(
+            "no process is named", "ghostkey maps PID, pod/NAME, or --core FILE; pgrep -a NAME lists processes by name"
+        )
+    return word
 
 
 def _seconds(duration: str | None, interval: float) -> float | None:
@@ -154,7 +157,7 @@ def _keep(taken: Taken, path: str) -> None:
 
 
 def _again_and_again(
-    process: Process, wanted: Wanted, before: Before | None, interval: float, seconds: float | None, form: str, color: str
+    process: AnyProcess, wanted: Wanted, before: Before | None, interval: float, seconds: float | None, form: str, color: str
 ) -> int:
     """A census each interval, compared with the first; Ctrl-C ends it as the time does."""
     from ghostkey import processes

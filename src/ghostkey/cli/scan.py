@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ghostkey.cli import CONTEXT
-from ghostkey.cli._memory import maps_of
+from ghostkey.cli._memory import InPod, maps_of, pod_options
 from ghostkey.cli.known import Known, baseline_options
 from ghostkey.cli.options import (
     ProgressLine,
@@ -38,6 +38,7 @@ SEVERITIES = ("info", "warning", "critical")
 @click.command("scan", context_settings=CONTEXT)
 @click.argument("maps", nargs=-1, metavar="[cm/NAME | secret/NAME]…")
 @cluster_options
+@pod_options
 @click.option("-A", "--all-namespaces", is_flag=True, help="Maps of all namespaces (the default without -n).")
 @click.option("-l", "--selector", default="", metavar="LABELS", help="Maps with these labels only.")
 @click.option("-o", "--output", "form", type=click.Choice(FORMATS), default="table", help="How to print findings.")
@@ -64,7 +65,11 @@ SEVERITIES = ("info", "warning", "critical")
 @click.option("--severity", type=click.Choice(SEVERITIES), default="warning", help="Show findings from this severity on.")
 @click.option("--fail-on", type=click.Choice((*SEVERITIES, "never")), default="warning", help="Exit 1 from this severity on.")
 @click.option(
-    "--process", "process_words", multiple=True, metavar="PID", help="Look into the maps of this Go process, too: an operator's."
+    "--process",
+    "process_words",
+    multiple=True,
+    metavar="PID|pod/NAME",
+    help="Look into the maps of this Go process, too: an operator's.",
 )
 @baseline_options
 @click.option("--store", metavar="DIR", help="Say when maps near a limit will be full, by this store of history (your own).")
@@ -73,6 +78,7 @@ SEVERITIES = ("info", "warning", "critical")
 def command(
     maps: tuple[str, ...],
     where: Where,
+    in_pod: InPod,
     all_namespaces: bool,
     selector: str,
     form: str,
@@ -131,7 +137,7 @@ def command(
     progress = ProgressLine()
     source = None
     opened = contextlib.ExitStack()
-    memories = opened.enter_context(maps_of(process_words)) if process_words else []
+    memories = opened.enter_context(maps_of(process_words, where, in_pod)) if process_words else []
     if client is None:
         snapshot = api.missing(api.collect_with(api.manifests(paths, scope, progress), memories), scope)
     else:

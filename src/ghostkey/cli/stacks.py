@@ -7,14 +7,15 @@ import sys
 import click
 
 from ghostkey.cli import CONTEXT
-from ghostkey.cli._memory import process_number
+from ghostkey.cli._memory import InPod, opened, pod_options
 from ghostkey.cli.countdown import Countdown
-from ghostkey.cli.options import ProgressLine, parse_duration
+from ghostkey.cli.options import ProgressLine, cluster_options, parse_duration
+from ghostkey.cli.where import Where
 from ghostkey.model.errors import UsageError
 
 
 @click.command("stacks", context_settings=CONTEXT)
-@click.argument("process_word", metavar="PID")
+@click.argument("process_word", metavar="PID|pod/NAME")
 @click.option(
     "--map", "map_words", multiple=True, required=True, metavar="HOLDER|TYPE|ADDRESS", help="Which map; up to four may be named."
 )
@@ -27,7 +28,11 @@ from ghostkey.model.errors import UsageError
     "-o", "--output", "form", type=click.Choice(["text", "json", "folded", "pprof"]), default="text",
     help="How to print stacks: folded is for flame graphs, pprof for go tool pprof.",
 )  # fmt: skip
-def command(process_word: str, map_words: tuple[str, ...], duration: str, way: str, form: str) -> int:
+@cluster_options
+@pod_options
+def command(
+    process_word: str, map_words: tuple[str, ...], where: Where, in_pod: InPod, duration: str, way: str, form: str
+) -> int:
     """Say which lines of code insert into a map of a running Go process, and which delete from it.
 
     Every change of the map's length comes with its whole stack, also from a stripped program. Nobody is stopped: the processor
@@ -35,6 +40,7 @@ def command(process_word: str, map_words: tuple[str, ...], duration: str, way: s
     """
     from ghostkey import processes
     from ghostkey.census import profiles, watchpoints, writers
+    from ghostkey.census.remote import RemoteProcess
     from ghostkey.cli.output import echo_json
     from ghostkey.cli.terminal import safe
     from ghostkey.report import stacks as report
@@ -43,7 +49,7 @@ def command(process_word: str, map_words: tuple[str, ...], duration: str, way: s
     if form == "pprof" and sys.stdout.isatty():
         raise UsageError("a profile is no text", "write it to a file: … -o pprof > map.pb.gz; go tool pprof -http=: map.pb.gz")
     progress = ProgressLine()
-    with processes.opened(process_number(process_word)) as process:
+    with opened(process_word, where, in_pod) as process:
         progress("looking for the maps")
         census = process.census()
         process.name_types(census.maps)
@@ -57,8 +63,10 @@ def command(process_word: str, map_words: tuple[str, ...], duration: str, way: s
         for found in chosen:
             click.echo(safe(f"watching {found.holder} ({found.type or 'map'}, len {found.length:,}) for {duration}"), err=True)
         with Countdown(seconds, lambda: "watching", progress):
-            look = writers.watch if way == "perf" else writers.poll
-            seen = look(process, chosen, seconds)
+            if isinstance(process, RemoteProcess):
+                seen = process.watch(chosen, seconds, way)
+            else:
+                seen = (writers.watch if way == "perf" else writers.poll)(process, chosen, seconds)
         progress.done()
         name, pid, version = process.name, process.pid, process.version
     if seen.ended:

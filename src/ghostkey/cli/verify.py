@@ -8,6 +8,7 @@ import click
 
 from ghostkey.cli import CONTEXT
 from ghostkey.cli._converge import converge
+from ghostkey.cli._memory import InPod, pod_options
 from ghostkey.cli.countdown import Countdown
 from ghostkey.cli.options import ProgressLine, cluster_options, complete_map, parse_duration
 from ghostkey.cli.where import Where
@@ -24,6 +25,7 @@ TOLD_KEYS = 5  # keys that come back are named as they come; a map written anew 
 @click.command("verify", context_settings=CONTEXT)
 @click.argument("map_words", nargs=-1, metavar="[cm/NAME|secret/NAME]", shell_complete=complete_map)
 @cluster_options
+@pod_options
 @click.option("--for", "duration", default="10m", show_default=True, metavar="TIME", help="How long to watch.")
 @click.option(
     "--from-receipt",
@@ -32,7 +34,7 @@ TOLD_KEYS = 5  # keys that come back are named as they come; a map written anew 
     help="Trimmed keys: those of this receipt (by default the newest one, of the map when one is named).",
 )
 @click.option("--receipts", metavar="DIR|cluster", help="Where the receipt is.")
-@click.option("--process", "process_word", metavar="PID", help="Watch a map in the memory of this Go process instead.")
+@click.option("--process", "process_word", metavar="PID|pod/NAME", help="Watch a map in the memory of this Go process instead.")
 @click.option("--map", "map_word", metavar="HOLDER|TYPE|ADDRESS", help="With --process: which map.")
 @click.option("--fail-fast", is_flag=True, help="End at the first key that is back.")
 @click.option("--kinds", multiple=True, metavar="KIND", help="Consider only these kinds as subjects when counting ghosts.")
@@ -40,6 +42,7 @@ TOLD_KEYS = 5  # keys that come back are named as they come; a map written anew 
 def command(
     map_words: tuple[str, ...],
     where: Where,
+    in_pod: InPod,
     duration: str,
     receipt: str | None,
     receipts: str | None,
@@ -68,7 +71,7 @@ def command(
     if process_word is not None:
         if map_words or receipt or receipts or fail_fast:
             raise UsageError("--process watches a map in memory, not keys of a map in the cluster", "name it with --map")
-        return converge(process_word, map_word, where, seconds, kinds, form)
+        return converge(process_word, map_word, where, in_pod, seconds, kinds, form)
     if map_word is not None:
         raise UsageError("--map names a map in the memory of a process", "add --process PID")
     client = where.client()

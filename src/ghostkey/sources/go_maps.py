@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from ghostkey.census.census import Census, Process
 from ghostkey.census.gomap import GoMap
 from ghostkey.census.keys import Keys
+from ghostkey.census.remote import RemoteProcess
 from ghostkey.model.events import Event, Gap, HolderMeta, KeysSeen, Note, Shape
 from ghostkey.model.findings import Finding
 from ghostkey.model.refs import GO_MAPS, ObjectRef
@@ -47,7 +48,7 @@ _GOROUTINE = re.compile(r"^goroutine \d+(?: in )?")
 class GoMaps:
     """Source of the maps of one process. `seen` are their keys, read when this is made."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Process | RemoteProcess) -> None:
         self._process = process
         self._census: Census = process.census()
         self._at = time.monotonic()
@@ -96,9 +97,9 @@ class GoMaps:
             name = f"{name} {found.type}"
             while self._maps.setdefault(name, found) is not found:
                 name += "'"
-        process = (
-            f"{self._process.name} (pid {self._process.pid})" if self._process.pid else f"a core dump of {self._process.name}"
-        )
+        place = getattr(self._process, "place", "")
+        number = f"pid {self._process.pid}" + (f", {place}" if place else "")
+        process = f"{self._process.name} ({number})" if self._process.pid else f"a core dump of {self._process.name}"
         meta = HolderMeta({}, {"type": found.type or "map", "process": process, "holder": found.holder})
         texts = list(dict.fromkeys(keys.texts))
         holder = ObjectRef(GO_MAPS, "", name, cluster=self._process.name)
@@ -124,7 +125,8 @@ class GoMaps:
 
     def _is_still_held(self, found: GoMap) -> bool:
         """Whether the same holder leads to it as before: what passes by on a stack is another after seconds."""
-        before, found.holder = place_of(found), ""
+        before = place_of(found)
+        self._process.forget_holder(found)
         self._process.find_holders([found], self._census.maps)
         return is_long_lived(found) and (found.root == "global" or place_of(found) == before)
 
