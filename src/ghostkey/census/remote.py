@@ -59,11 +59,8 @@ def program() -> tuple[str, bytes]:
 
 
 def _source(name: str) -> str:
-    import importlib.util
-
-    found = importlib.util.find_spec(name)
-    loader: Any = found.loader if found is not None else None
-    return str(loader.get_source(name))
+    path = f"{name.removeprefix('ghostkey.').replace('.', '/')}.py"
+    return (pkgutil.get_data("ghostkey", path) or b"").decode()
 
 
 def asked(send: Callable[[bytes], None], receive: Callable[[], bytes]) -> Ask:

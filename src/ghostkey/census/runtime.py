@@ -196,18 +196,21 @@ class Runtime:
         for module in self.modules[:1]:
             for start, size in (module.noptrbss, module.bss):
                 try:
-                    words = memoryview(self.memory.read(start, size & ~7)).cast("Q") if size >= 64 else None
+                    content = self.memory.read(start, size & ~7) if size >= 64 else b""
                 except MemoryFault:
                     continue
-                if words is not None and (found := self._look_for_spans(start, words)):
+                if content and (found := self._look_for_spans(start, content)):
                     return found
         raise UnknownRuntime(
             f"{self.build.version}: the list of the heap's spans was not found",
             "a newer ghostkey may know this version; ghostkey pprof reads its heap profiles",
         )
 
-    def _look_for_spans(self, start: int, words: Sequence[int]) -> int:
-        for i in range(len(words) - 2):
+    def _look_for_spans(self, start: int, content: bytes) -> int:
+        words = memoryview(content).cast("Q")
+        for i in _page_pointers(content):
+            if i + 2 >= len(words):
+                break
             pointer, count, capacity = words[i], words[i + 1], words[i + 2]
             if pointer & 0xFFF or not 4 <= count <= capacity < SPANS_MOST or pointer < 1 << 16:
                 continue
@@ -319,6 +322,25 @@ class Runtime:
                         self._inline_marks = span.nelems == with_marks
                         break
         return self._inline_marks
+
+
+_ZERO, _LOW_ZERO = bytes([1]) + bytes(255), bytes(int(not value & 0x0F) for value in range(256))
+_SOME = bytes([0]) + bytes([1]) * 255
+
+
+def _page_pointers(content: bytes) -> Iterator[int]:
+    """The words that may point to the beginning of a page, by their places: all words at once, a byte of each at a time."""
+
+    def plane(place: int, table: bytes) -> int:
+        return int.from_bytes(content[place::8].translate(table), "little")
+
+    high = plane(3, _SOME) | plane(4, _SOME) | plane(5, _SOME)
+    marks = plane(0, _ZERO) & plane(1, _LOW_ZERO) & plane(6, _ZERO) & plane(7, _ZERO) & high
+    found = marks.to_bytes(len(content) // 8, "little")
+    place = found.find(1)
+    while place >= 0:
+        yield place
+        place = found.find(1, place + 1)
 
 
 def _word(content: bytes, place: int) -> int:
