@@ -8,6 +8,8 @@ import (
 	"os"
 	"runtime"
 	"strconv"
+	"sync/atomic"
+	"time"
 )
 
 const entries = 200_000
@@ -63,6 +65,11 @@ var steps = map[string]func() map[string]interface{}{
 		}
 		return map[string]interface{}{}
 	},
+	"big": big,
+	"gap": func() map[string]interface{} {
+		gap := time.Duration(atomic.SwapInt64(&longest, 0))
+		return map[string]interface{}{"gap_us": gap.Microseconds()}
+	},
 	"delete-half": func() map[string]interface{} {
 		for i := 0; i < entries/2; i++ {
 			delete(m, "key-"+strconv.Itoa(i))
@@ -91,6 +98,30 @@ var steps = map[string]func() map[string]interface{}{
 		return map[string]interface{}{"empty": empty, "empty_ok": isThere, "absent": absent, "absent_ok": isAbsent}
 	},
 	"nil": writeToNil,
+}
+
+var (
+	many    []map[string]int
+	longest int64
+)
+
+// big makes a million entries and 50,000 small maps, and a goroutine that wants to run every millisecond and says how late it was.
+func big() map[string]interface{} {
+	m = map[string]*value{}
+	fill(0, 1_000_000)
+	for i := 0; i < 50_000; i++ {
+		many = append(many, map[string]int{"a": i, "b": i})
+	}
+	go func() {
+		for {
+			before := time.Now()
+			time.Sleep(time.Millisecond)
+			if gap := int64(time.Since(before)); gap > atomic.LoadInt64(&longest) {
+				atomic.StoreInt64(&longest, gap)
+			}
+		}
+	}()
+	return map[string]interface{}{"many": len(many)}
 }
 
 // deleteInRange deletes, while it visits half of the keys, every other one that was not visited yet.
@@ -142,6 +173,11 @@ func main() {
 	}
 	lines := bufio.NewScanner(os.Stdin)
 	for lines.Scan() {
-		say(steps[lines.Text()]())
+		facts := steps[lines.Text()]()
+		if lines.Text() == "gap" {
+			fmt.Println(`{"gap_us":` + fmt.Sprint(facts["gap_us"]) + `}`)
+			continue
+		}
+		say(facts)
 	}
 }

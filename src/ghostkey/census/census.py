@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from array import array
 from collections.abc import Iterator, Sequence
@@ -61,8 +62,17 @@ class Process:
     def census(self) -> Census:
         """Every map of the heap, and those whose header is on a goroutine's stack. Raises UnknownRuntime, MemoryFault.
 
-        Cost: 50,000 maps in a third of a second; nothing of what the maps hold is read.
+        Cost: 50,000 maps in a fifth of a second; nothing of what the maps hold is read.
         """
+        is_collecting = gc.isenabled()
+        gc.disable()  # of some hundred thousand objects that all stay; looking through them for cycles would only take time
+        try:
+            return self._census()
+        finally:
+            if is_collecting:
+                gc.enable()
+
+    def _census(self) -> Census:
         self.runtime.read_spans()
         found = Census([])
         headers = self._heap_headers(found)
