@@ -16,6 +16,7 @@ FIELDS = {
     "text": ("runtime.moduledata", "text"),
     "bss": ("runtime.moduledata", "bss"),
     "allspans": ("runtime.mheap", "allspans"),
+    "arenas": ("runtime.mheap", "arenas"),
     "span_start": ("runtime.mspan", "startAddr"),
     "span_pages": ("runtime.mspan", "npages"),
     "span_freeindex": ("runtime.mspan", "freeindex"),

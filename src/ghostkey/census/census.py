@@ -84,7 +84,7 @@ class Process:
         self._prove(headers, found)
         self.goroutines = goroutines(self.runtime)
         found.maps += self._stack_maps(found)
-        if not self.runtime.layout.has_malloc_headers:
+        if not self.runtime.has_bitmaps:
             found.notes.append(f"{self.version} does not tell empty maps from other objects: they are not counted")
         return found
 

@@ -92,7 +92,7 @@ def _fits(runtime: Runtime, pointer: int, buckets: int) -> bool:
 
 def decode(runtime: Runtime, headers: Sequence[Header], place: str = "heap") -> list[GoMap]:
     """The maps of these headers, from the headers alone: tombstones are counted when the size of a bucket is known."""
-    has_mask = runtime.layout.has_malloc_headers and place == "heap"
+    has_mask = runtime.has_bitmaps and place == "heap"
     return [
         _map(runtime, header_of(address, words), place)
         for address, words in headers

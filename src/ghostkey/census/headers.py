@@ -23,19 +23,26 @@ def heap_headers(runtime: Runtime, mask: int, size: int = layouts.HEADER_BYTES) 
     alive = runtime.read_alive(spans)
     pages = read_near(runtime.memory, [(span.start, span.end - span.start) for span in spans])
     count = size // 8
+    has_bitmaps = runtime.has_bitmaps
     parse = struct.Struct(f"<{count}Q").unpack_from
     for span, bits, page in zip(spans, alive, pages, strict=True):
         if page is None:
             continue
-        fit = _of_mask(runtime, span, page, mask, count) if runtime.layout.has_malloc_headers else bits
+        fit = _of_mask(runtime, span, page, mask, count) if has_bitmaps else bits
         for i in set_bits(bits & fit):
             yield span.start + i * size, parse(page, i * size)
 
 
 def _of_mask(runtime: Runtime, span: Span, page: memoryview, mask: int, words: int) -> int:
     """The objects of a span whose words are pointers exactly where the mask says, a bit each."""
-    start, size = runtime.bitmap_range(span)
-    found = int.from_bytes(page[start - span.start : start - span.start + size], "little")
+    if runtime.layout.has_malloc_headers:
+        start, size = runtime.bitmap_range(span)
+        found = int.from_bytes(page[start - span.start : start - span.start + size], "little")
+    else:
+        told = runtime.pointer_bits(span.start, (span.end - span.start) // 8)
+        if told is None:
+            return (1 << span.nelems) - 1
+        found = told
     ones = _every(words, span.nelems)
     wrong = found ^ (mask * ones)
     differs = wrong

@@ -268,8 +268,10 @@ class Holders:
     def _mask_of(self, owner: tuple[int, int]) -> int | None:
         """Where the pointers of a small object are, a bit a word; None where no bitmap says so."""
         span = self._runtime.heap_span_at(owner[0])
-        if span is None or not self._runtime.layout.has_malloc_headers or owner[1] > layouts.BITMAP_MOST or span.is_noscan:
+        if span is None or owner[1] > layouts.BITMAP_MOST or span.is_noscan:
             return None
+        if not self._runtime.layout.has_malloc_headers:
+            return self._runtime.pointer_bits(owner[0], owner[1] // 8)
         start, size = self._runtime.bitmap_range(span)
         raw = self._runtime.memory.read_many([(start, size)])[0]
         if raw is None:

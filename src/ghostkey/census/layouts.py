@@ -50,6 +50,9 @@ class Layout:
     g_status: int = 144
     g_id: int = 152
     g_start_pc: int = 296
+    # layout: runtime.mheap.arenas, and how many bits runtime.heapArena.bitmap has a word: 1, or 2 until Go 1.19
+    arenas: int = 0
+    arena_bits: int = 1
     # Go 1.22 moved pointer bitmaps and types of big objects into the spans; before, they are in heapArena
     has_malloc_headers: bool = True
     # layout: internal/abi.MapType (Swiss), keys and elems of a group; 0 for the classic one
@@ -67,15 +70,15 @@ class Layout:
 _COMMON = Layout()
 LAYOUTS: dict[int, Layout] = {
     19: dataclasses.replace(
-        _COMMON, types=280, etypes=288, gofunc=304, next_module=544, allspans=65856, span_size=144, span_nelems=56,
+        _COMMON, arenas=65936, arena_bits=2, types=280, etypes=288, gofunc=304, next_module=544, allspans=65856, span_size=144, span_nelems=56,
         has_short_counts=False, span_alloc_bits=72, span_large_type=0, has_malloc_headers=False, g_start_pc=312,
     ),
     20: dataclasses.replace(
-        _COMMON, next_module=560, allspans=65824, span_nelems=56, has_short_counts=False, span_alloc_bits=72,
+        _COMMON, arenas=65904, next_module=560, allspans=65824, span_nelems=56, has_short_counts=False, span_alloc_bits=72,
         span_large_type=0, has_malloc_headers=False, g_start_pc=312,
     ),
     21: dataclasses.replace(
-        _COMMON, next_module=584, span_size=168, span_nelems=56, has_short_counts=False, span_alloc_bits=72,
+        _COMMON, arenas=65944, next_module=584, span_size=168, span_nelems=56, has_short_counts=False, span_alloc_bits=72,
         span_class=106, span_state=107, span_elemsize=112, span_large_type=0, has_malloc_headers=False,
     ),
     22: dataclasses.replace(_COMMON, next_module=584),
@@ -129,3 +132,5 @@ BITMAP_MOST = 512  # bytes of objects whose pointer bitmap is at the end of thei
 INLINE_MARKS = 128  # layout: runtime.spanInlineMarkBits, behind that bitmap with the Green Tea collector
 INLINE_MARKS_LEAST = 16  # bytes of objects that have them: runtime.gcUsesSpanInlineMarkBits
 MALLOC_HEADER = 8  # layout: runtime.mallocHeaderSize
+ARENA_BYTES = 64 << 20  # layout: runtime.heapArenaBytes of linux on 64 bits
+ARENA_BASE = {"amd64": 0xFFFF_8000_0000_0000}  # layout: runtime.arenaBaseOffset; 0 elsewhere

@@ -122,7 +122,7 @@ class MapTypes:
     def _masks(self, places: Sequence[tuple[int, Span]]) -> list[int | None]:
         """Where the pointers of each object are, a bit a word; None where no bitmap says so."""
         if not self._runtime.layout.has_malloc_headers:
-            return [None] * len(places)
+            return [self._mask_in_arena(address, span) for address, span in places]
         small = {span.start: span for _, span in places if not span.is_noscan and span.elemsize <= BITMAP_MOST}
         raw = read_near(self._runtime.memory, [self._runtime.bitmap_range(span) for span in small.values()])
         bits = {start: int.from_bytes(found, "little") for start, found in zip(small, raw, strict=True) if found is not None}
@@ -133,6 +133,12 @@ class MapTypes:
             index = (address - span.start) // span.elemsize
             masks.append(None if held is None else held >> index * words & ((1 << words) - 1))
         return masks
+
+    def _mask_in_arena(self, address: int, span: Span) -> int | None:
+        if span.is_noscan or span.elemsize > BITMAP_MOST:
+            return None
+        start = span.start + (address - span.start) // span.elemsize * span.elemsize
+        return self._runtime.pointer_bits(start, span.elemsize // 8)
 
     def _alike(self, design: str, looks: _Looks, span: Span) -> list[GoType]:
         """The map types whose groups or buckets would make an object that looks so."""

@@ -84,7 +84,7 @@ class References:
         if index >= span.nelems or not self._alive_in(span) >> index & 1:
             return False
         if not self._runtime.layout.has_malloc_headers:
-            return True
+            return self._runtime.pointer_bits(location, 1) != 0
         if span.elemsize <= layouts.BITMAP_MOST and not span.is_large:
             start, _ = self._runtime.bitmap_range(span)
             if location >= start:

@@ -91,6 +91,7 @@ class Runtime:
         self._starts: list[int] = []
         self._allspans = self._find_allspans()
         self._inline_marks: bool | None = None
+        self._arenas: dict[int, int] = {}
         self.read_spans()
 
     @property
@@ -303,6 +304,47 @@ class Runtime:
         bits = (span.end - span.start) // 64
         has_marks = span.elemsize >= layouts.INLINE_MARKS_LEAST and self.has_inline_marks
         return span.end - bits - (layouts.INLINE_MARKS if has_marks else 0), bits
+
+    def pointer_bits(self, address: int, words: int) -> int | None:
+        """Which of some words of the heap the collector takes for pointers, a bit each, by the bitmaps of Go 1.21 and older.
+
+        None where they are not to be had. Source: Go 1.21 src/runtime/mbitmap.go; Go 1.19 has a second bit, "scan", for each word.
+        """
+        arena = self._arena(address)
+        if not arena:
+            return None
+        first = address % layouts.ARENA_BYTES // 8
+        width = self.layout.arena_bits
+        start = first * width // 8
+        raw = self.memory.read_many([(arena + start, (first + words) * width // 8 - start + 1)])[0]
+        if raw is None:
+            return None
+        found = int.from_bytes(raw, "little")
+        if width == 1:
+            return found >> (first - 8 * start) & ((1 << words) - 1)
+        # four words a byte: their pointer bits, and above them their scan bits
+        both = "".join(f"{byte & byte >> 4 & 0x0F:04b}"[::-1] for byte in raw)[first % 4 : first % 4 + words]
+        return int(both[::-1] or "0", 2)
+
+    def _arena(self, address: int) -> int:
+        """The address of the heapArena of an address; 0 where it is not known."""
+        number = (address - layouts.ARENA_BASE.get(self.executable.machine, 0)) % (1 << 64) // layouts.ARENA_BYTES
+        if not self.layout.arenas or number >= 1 << 22:
+            return 0
+        if number not in self._arenas:
+            try:
+                table = self.word(self._allspans - self.layout.allspans + self.layout.arenas)
+                self._arenas[number] = self.word(table + 8 * number)
+            except MemoryFault:
+                self._arenas[number] = 0
+        return self._arenas[number]
+
+    @property
+    def has_bitmaps(self) -> bool:
+        """Whether it can be told where objects have pointers: in their spans, or in the arenas of older versions."""
+        if self.layout.has_malloc_headers:
+            return True
+        return any(self._arena(span.start) for span in self.spans[:1])
 
     @property
     def has_inline_marks(self) -> bool:
