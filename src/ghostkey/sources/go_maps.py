@@ -36,7 +36,7 @@ ENTRY = Shape("entry")  # what a value in memory is, of which nothing is read
 _MIRRORS = re.compile(
     r"\((?:cache\.(?:threadSafeMap|storeIndex|DeltaFIFO|RealFIFO|FIFO|cache|ExpirationCache|sharedProcessor|sharedIndexInformer"
     r"|watchCache|watchCacheHistory)"
-    r"|cacher\.\w+|store\.\w*[sS]tore\w*|(?:workqueue|priorityqueue)\.[^)]+|controller\.(?:UIDTrackingControllerExpectations|ControllerExpectations))\b"
+    r"|cacher\.\w+|etcd3\.\w+|store\.\w*[sS]tore\w*|(?:workqueue|priorityqueue)\.[^)]+|controller\.(?:UIDTrackingControllerExpectations|ControllerExpectations))\b"
 )
 # an API object within a cache: its labels, and the data of a ConfigMap, are as the cluster has them
 _API_OBJECTS = re.compile(
