@@ -20,6 +20,7 @@ NAMESPACES = ("alpha", "beta", "gamma")
 TENANTS, KEPT = 300, 90
 REGISTRY = ("cm/tenant-registry", "-n", "tenant-system")
 PATH = "/api/v1/namespaces/tenant-system/configmaps/tenant-registry"
+MEMORY = "(main.reconciler).memory"  # the map in the operator that the registry is written from
 
 
 class Demo:
@@ -116,6 +117,19 @@ class Demo:
         print((said + verdict).decode().rstrip(), flush=True)
         self.check(child.returncode == expected, f"verify ended with {child.returncode}, expected {expected}")
 
+    def stacks(self, operator: Process) -> None:
+        """Who inserts into the operator's map, while Tenants come; where the machine has breakpoints for it."""
+        line = ("stacks", str(operator.pid), "--map", MEMORY, "--for", "4s")
+        self.show(line)
+        child = subprocess.Popen([sys.executable, "-m", "ghostkey", *line], env=self.environment, stderr=subprocess.PIPE)
+        assert child.stderr is not None
+        for text in child.stderr:
+            print(text.decode().rstrip(), flush=True)
+            if text.startswith(b"watching"):
+                time.sleep(1)  # it is armed some milliseconds later, and nothing outside shows when
+                self.create(3)
+        self.check(child.wait() in (0, 3), f"stacks ended with {child.returncode}")
+
     # the story
 
     def leak(self, *mistakes: str) -> Process:
@@ -152,7 +166,10 @@ class Demo:
         watching = self.verify("30s", "--fail-fast")
         self.create(1)
         self.finish(watching, 1)
-        self.say("They do not: they live on in the operator's memory, and verify names it. The operator that deletes takes over.")
+        self.say("They do not: they live on in the operator's memory. Which map is it, and which line puts them there?")
+        self.ghostkey("maps", str(leaking.pid), "--holder", MEMORY, expected=1)
+        self.stacks(leaking)
+        self.say("Nothing deletes from it. The operator that does takes over.")
         leaking.stop()
         fixed = self.control_plane.start_operator(name="fixed-operator")
         self.create(1)
@@ -163,6 +180,9 @@ class Demo:
         self.restart(fixed)
         self.create(5)
         self.finish(watching, 0)
+        self.say("And in its memory?")
+        pid = str(self.control_plane.processes["fixed-operator"].pid)
+        self.ghostkey("verify", "--process", pid, "--map", MEMORY, "--for", "2s", expected=0)
 
         self.say("And a trim that was wrong? The expression takes living Tenants too.")
         before = self.data()

@@ -33,7 +33,7 @@ from ghostkey.model.errors import GhostkeyError, NotFound, UsageError
 from ghostkey.model.events import Event, Gap, KeysSeen
 from ghostkey.model.expressions import declared
 from ghostkey.model.findings import Finding, Severity
-from ghostkey.model.refs import CONFIG_MAPS, SECRETS, Kind, ObjectRef
+from ghostkey.model.refs import CONFIG_MAPS, GO_MAPS, SECRETS, Kind, ObjectRef
 from ghostkey.sources._asked import not_there
 from ghostkey.sources.live_cluster import LiveCluster, Progress, Scope
 from ghostkey.store.snapshot import Snapshot
@@ -51,6 +51,9 @@ if TYPE_CHECKING:
     from ghostkey.actions.undo import apply_undo as undo
     from ghostkey.actions.verify import Readded, Watched
     from ghostkey.actions.verify import watch_keys as verify
+    from ghostkey.census.census import Process
+    from ghostkey.census.remote import RemoteProcess
+    from ghostkey.sources.go_maps import GoMaps
     from ghostkey.sources.manifests import Manifests
 
 __all__ = [
@@ -77,10 +80,13 @@ __all__ = [
     "check_limits",
     "cluster",
     "collect",
+    "collect_with",
     "confirm",
     "declared_links",
     "dry_run",
+    "go_maps",
     "known_by",
+    "linked_entries",
     "list_receipts",
     "load_config",
     "load_plan",
@@ -146,6 +152,28 @@ def collect(source: EventSource, name: str = "") -> Snapshot:
     return snapshot
 
 
+def go_maps(process: Process | RemoteProcess) -> GoMaps:
+    """The source of the maps in the memory of a process; their keys are read now, before a cluster is asked what lives."""
+    from ghostkey.sources.go_maps import GoMaps
+
+    return GoMaps(process)
+
+
+def collect_with(source: EventSource, maps: Sequence[GoMaps], name: str = "") -> Snapshot:
+    """The snapshot of a cluster or a dump, and of those maps of processes that may be about its objects."""
+    snapshot = collect(source, name)
+    index = SubjectIndex(snapshot.subjects) if maps else None
+    for several in maps:
+        snapshot.absorb(several.events(index.may_stand_in if index is not None else lambda _: True))
+    return snapshot
+
+
+def linked_entries(snapshot: Snapshot, links: Sequence[Link | ObjectLink] = ()) -> set[str]:
+    """Holders of the maps in memory whose keys are linked to objects: of others nobody can say whether an entry is a ghost."""
+    keyed = [link for link in links if isinstance(link, Link)]
+    return {result.seen.holder.name for result in View(snapshot, keyed).entries}
+
+
 def missing(snapshot: Snapshot, scope: Scope, client: ApiClient | None = None) -> Snapshot:
     """The snapshot, with a gap for everything that the scope names and that is not there; `client` is None for a dump."""
     snapshot.gaps += not_there(snapshot, scope, client)
@@ -200,7 +228,7 @@ def confirm(source: LiveCluster, findings: Sequence[Finding], wait: Callable[[fl
     A map that was written within BUSY_SECONDS gets SETTLE_SECONDS before the second look: its operator may be at work.
     Only keys of maps are looked at; findings about whole objects pass through.
     """
-    holders = list(dict.fromkeys(f.key.holder for f in findings if f.key.field != "children"))[:CONFIRM_HOLDERS]
+    holders = list(dict.fromkeys(f.key.holder for f in findings if _is_of_map(f)))[:CONFIRM_HOLDERS]
     if not holders:
         return list(findings)
     again = _by_place(source.reread(holders))
@@ -209,6 +237,11 @@ def confirm(source: LiveCluster, findings: Sequence[Finding], wait: Callable[[fl
         again = _by_place(source.reread(holders))
     asked = set(holders)
     return [confirmed for finding in findings if (confirmed := _confirmed(finding, asked, again)) is not None]
+
+
+def _is_of_map(finding: Finding) -> bool:
+    """Whether it is about a key of a map in the cluster: not of a whole object, nor of a process."""
+    return finding.key.field != "children" and finding.key.holder.kind != GO_MAPS
 
 
 def _by_place(batches: Iterable[KeysSeen]) -> dict[tuple[object, ...], KeysSeen]:
@@ -254,7 +287,7 @@ def with_writers(snapshot: Snapshot, findings: Sequence[Finding]) -> list[Findin
     for finding in findings:
         holder = finding.key.holder
         places = parts.get("" if holder.cluster else finding.origin, parts[""])
-        is_key = finding.key.field != "children"
+        is_key = _is_of_map(finding)
         confirmed = _confirmed(finding, {holder}, places) if is_key else finding
         if confirmed is not None:
             named.append(confirmed)

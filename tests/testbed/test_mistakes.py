@@ -6,6 +6,7 @@ import hashlib
 import json
 import signal
 from pathlib import Path
+from typing import Any
 
 from ghostkey.testing import ControlPlane, Process
 from tests.helpers import Found, Program, found
@@ -104,17 +105,38 @@ EXPECTED: dict[str, Found] = {
 }
 
 
+def in_memory(keys: set[str], field: str = "memory") -> Found:
+    return {("ghost-entry", "", f"(main.reconciler).{field}", key) for key in keys}
+
+
+# the others delete from memory as they should, and forget about the map in the cluster
+IN_MEMORY = {"no-delete-on-notfound", "return-on-deletion-timestamp", "owner-reference-stripped"}
+
+
 def check_scan(workload: Workload, mistake: str, state: Path) -> None:
     """What `scan` has to say of a mistake; tests/history runs it for each, on the workload whose history it explains."""
-    report = Program(state, workload.control_plane.kubeconfig).scan()
+    report = Program(state, workload.control_plane.kubeconfig).scan("--process", str(workload.operator.pid))
     if mistake == "key-by-uid":
         gone = {workload.uids[namespace, name] for namespace in NAMESPACES for name in GONE}
-        assert found(report) == registry("ghost-key", gone) | children(GONE)
+        assert found(report) == registry("ghost-key", gone) | children(GONE) | in_memory(gone)
         return
-    assert found(report) == EXPECTED[mistake]
+    assert found(report) == EXPECTED[mistake] | (in_memory(dotted()) if mistake in IN_MEMORY else set())
     assert not report["gaps"]
+    if mistake in IN_MEMORY:
+        check_cause(report)
     writers = {f["writer"].split()[0] for f in report["findings"] if f["name"] == "tenant-registry"}
     assert writers == {"tenant-operator"}
+
+
+def check_cause(report: Any) -> None:
+    """Where the same subjects are ghosts in the cluster and in memory, each finding names the other."""
+    for finding in report["findings"]:
+        said = "\n".join(finding["evidence"])
+        if finding["analysis"] == "ghost-key":
+            assert "map/(main.reconciler).memory of tenant-operator: that map in memory is the cause" in said
+        if finding["analysis"] == "ghost-entry":
+            assert "cm/tenant-registry -n tenant-system: this map in memory is its cause" in said
+            assert "map[string]string in tenant-operator (pid " in said
 
 
 def test_cleanup_lost_on_restart_is_found(own_control_plane: ControlPlane, tmp_path: Path) -> None:
@@ -126,8 +148,8 @@ def test_cleanup_lost_on_restart_is_found(own_control_plane: ControlPlane, tmp_p
     workload.operator = workload.start()
     workload.create("beta", "tenant-9998")
     workload.wait(lambda: workload.has_child("beta", "tenant-9998"), "the restarted operator serves")
-    report = Program(tmp_path, own_control_plane.kubeconfig).scan()
-    assert found(report) == registry("ghost-key", dotted())
+    report = Program(tmp_path, own_control_plane.kubeconfig).scan("--process", str(workload.operator.pid))
+    assert found(report) == registry("ghost-key", dotted()), "what the memory of the first one held is gone with it"
 
 
 def test_double_encoding_is_found(own_control_plane: ControlPlane, tmp_path: Path) -> None:
@@ -143,7 +165,8 @@ def test_correct_operator_gives_no_finding(tmp_path: Path) -> None:
     with ControlPlane(controller_manager=True) as control_plane:
         workload = Workload(control_plane, None)
         workload.come_and_go()
-        done = Program(tmp_path, control_plane.kubeconfig)("scan", "-o", "json", "--severity", "info")
+        process = ("--process", str(workload.operator.pid))
+        done = Program(tmp_path, control_plane.kubeconfig)("scan", "-o", "json", "--severity", "info", *process)
         assert done.json["findings"] == []
         assert done.code == 0
         data = control_plane.request("GET", "/api/v1/namespaces/tenant-system/configmaps/tenant-registry")["data"]

@@ -11,8 +11,8 @@ from ghostkey.inference.index import SubjectIndex
 from ghostkey.inference.infer import infer
 from ghostkey.inference.results import Link, Lost, MapResult
 from ghostkey.model.events import KeysSeen
-from ghostkey.model.findings import Finding, Severity
-from ghostkey.model.refs import KeyRef
+from ghostkey.model.findings import Finding, Severity, Subject
+from ghostkey.model.refs import GO_MAPS, KeyRef, ObjectRef
 from ghostkey.store.coverage import Sight
 from ghostkey.store.snapshot import Snapshot
 
@@ -51,6 +51,21 @@ class View:
         """The same for documents in values of Secrets: to be counted, never to be named."""
         return infer(self.snapshot, self.links, self.index, self.snapshot.veiled) if self.snapshot.veiled else []
 
+    @functools.cached_property
+    def entries(self) -> list[MapResult]:
+        """The same for maps in the memory of processes."""
+        return infer(self.snapshot, self.links, self.index, self.snapshot.entries) if self.snapshot.entries else []
+
+    @functools.cached_property
+    def lost_in_memory(self) -> dict[Subject, list[ObjectRef]]:
+        """Subjects that are gone and have an entry in a map of a process, and these maps."""
+        return _by_subject((result, item) for result in self.entries for item in result.lost)
+
+    @functools.cached_property
+    def lost_in_maps(self) -> dict[Subject, list[ObjectRef]]:
+        """The same for keys of maps in the cluster; asked for only where there are entries."""
+        return _by_subject(self.lost())
+
     def lost(self) -> Iterable[tuple[MapResult, Lost]]:
         """Every key that lost its subject and that no Pod names."""
         for result in self.inferred:
@@ -61,12 +76,36 @@ class View:
                     yield result, item
 
 
+def _by_subject(lost: Iterable[tuple[MapResult, Lost]]) -> dict[Subject, list[ObjectRef]]:
+    found: dict[Subject, list[ObjectRef]] = {}
+    for result, item in lost:
+        for subject in item.subjects:
+            holders = found.setdefault(subject, [])
+            if result.seen.holder not in holders:
+                holders.append(result.seen.holder)
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Analysis:
     """One analysis: how loud its findings are unless they say otherwise, and how to find them."""
 
     severity: Severity
     run: Callable[[View], Iterable[Finding]]
+
+
+def _elsewhere(view: View, seen: KeysSeen, item: Lost) -> list[str]:
+    """Where else the same subjects left something: a map in memory is what a map in the cluster is written from."""
+    if not view.snapshot.entries:
+        return []
+    is_entry = seen.holder.kind == GO_MAPS
+    known = view.lost_in_maps if is_entry else view.lost_in_memory
+    holders = list(dict.fromkeys(holder for subject in item.subjects for holder in known.get(subject, ())))
+    if is_entry:
+        return [f"the same subject has a ghost in {holder}: this map in memory is its cause" for holder in holders]
+    return [
+        f"the same subject has an entry in {holder} of {holder.cluster}: that map in memory is the cause" for holder in holders
+    ]
 
 
 def key_ref(seen: KeysSeen, index: int) -> KeyRef:
@@ -96,6 +135,7 @@ def lost_finding(view: View, analysis: str, severity: Severity, result: MapResul
     evidence = [f"key {key_ref(seen, item.index)!s}, {seen.field}, value of {size:,} bytes", shared]
     evidence += [text for text in attribution.evidence if attribution.certainty != "declared"]
     evidence += searched
+    evidence += _elsewhere(view, seen, item)
     if item.note:
         evidence.append(item.note)
     if item.why_unknown:

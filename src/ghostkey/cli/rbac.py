@@ -24,7 +24,7 @@ SHORT_GROUPS = {
 _PLURAL = re.compile(r"[a-z][-a-z0-9]*")
 _GROUP = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+")
 
-COMMANDS = ("scan", "explain", "trim", "undo", "verify", "record", "blame")
+COMMANDS = ("scan", "explain", "trim", "undo", "verify", "record", "blame", "maps")
 
 
 @click.command("rbac", context_settings=CONTEXT)
@@ -113,6 +113,11 @@ def _rules(
             maps.append(_rule("", unlisted, ["list", "watch"]))
         # without --kinds every custom resource is recorded, and nobody can say which there will be
         cluster += [_rule(group, name, ["list", "watch"]) for group, name in subjects or [("*", "*")]]
+    if purpose == "maps":
+        # a process in a Pod: the Pod, one container beside it, and a command in that
+        local.append(_rule("", "pods", ["get"]))
+        local.append(_rule("", "pods/ephemeralcontainers", ["patch"]))
+        local.append(_rule("", "pods/exec", ["create", "get"]))
     if purpose == "blame":
         maps.append({**_rule("", resources, ["get"]), **only})
     return {"": cluster, namespace or "-": local}

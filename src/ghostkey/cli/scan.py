@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ghostkey.cli import CONTEXT
+from ghostkey.cli._memory import InPod, maps_of, pod_options
 from ghostkey.cli.known import Known, baseline_options
 from ghostkey.cli.options import (
     ProgressLine,
@@ -20,6 +21,7 @@ from ghostkey.cli.options import (
 from ghostkey.cli.output import FORMATS
 from ghostkey.cli.where import Where
 from ghostkey.model.errors import UsageError
+from ghostkey.model.refs import GO_MAPS
 
 if TYPE_CHECKING:
     from ghostkey.model.events import Gap
@@ -36,6 +38,7 @@ SEVERITIES = ("info", "warning", "critical")
 @click.command("scan", context_settings=CONTEXT)
 @click.argument("maps", nargs=-1, metavar="[cm/NAME | secret/NAME]…")
 @cluster_options
+@pod_options
 @click.option("-A", "--all-namespaces", is_flag=True, help="Maps of all namespaces (the default without -n).")
 @click.option("-l", "--selector", default="", metavar="LABELS", help="Maps with these labels only.")
 @click.option("-o", "--output", "form", type=click.Choice(FORMATS), default="table", help="How to print findings.")
@@ -61,6 +64,13 @@ SEVERITIES = ("info", "warning", "critical")
 @click.option("--only", multiple=True, metavar="ANALYSIS", help="Run only these analyses.")
 @click.option("--severity", type=click.Choice(SEVERITIES), default="warning", help="Show findings from this severity on.")
 @click.option("--fail-on", type=click.Choice((*SEVERITIES, "never")), default="warning", help="Exit 1 from this severity on.")
+@click.option(
+    "--process",
+    "process_words",
+    multiple=True,
+    metavar="PID|pod/NAME",
+    help="Look into the maps of this Go process, too: an operator's.",
+)
 @baseline_options
 @click.option("--store", metavar="DIR", help="Say when maps near a limit will be full, by this store of history (your own).")
 @local_option
@@ -68,6 +78,7 @@ SEVERITIES = ("info", "warning", "critical")
 def command(
     maps: tuple[str, ...],
     where: Where,
+    in_pod: InPod,
     all_namespaces: bool,
     selector: str,
     form: str,
@@ -79,6 +90,7 @@ def command(
     only: tuple[str, ...],
     severity: str,
     fail_on: str,
+    process_words: tuple[str, ...],
     known: Known,
     store: str | None,
     is_local: bool,
@@ -88,6 +100,7 @@ def command(
 
     Reads; changes nothing. Exit code: 0 nothing found, 1 findings, 3 something could not be seen.
     """
+    import contextlib
     import gc
     import sys
 
@@ -123,17 +136,22 @@ def command(
     )
     progress = ProgressLine()
     source = None
+    opened = contextlib.ExitStack()
+    memories = opened.enter_context(maps_of(process_words, where, in_pod)) if process_words else []
     if client is None:
-        snapshot = api.missing(api.collect(api.manifests(paths, scope, progress)), scope)
+        snapshot = api.missing(api.collect_with(api.manifests(paths, scope, progress), memories), scope)
     else:
         source = api.cluster(client, scope, progress)
-        snapshot = api.missing(api.collect(source, client.config.server), scope, client)
+        snapshot = api.missing(api.collect_with(source, memories, client.config.server), scope, client)
         progress("looking for ghosts")
     links = api.declared_links(subjects, snapshot, [ObjectRef(kind, namespace, name) for kind, name in names])
     # objects elsewhere were read as subjects only; what is wrong with them is for a scan of their namespace
     found = [finding for finding in api.analyse(snapshot, links, only) if _is_wanted(finding, namespace, names)]
     heard = listen(found, [*silences, *annotated_silences(snapshot)])
     heard = _spoken(heard, api.confirm(source, heard.spoken) if source else api.with_writers(snapshot, heard.spoken))
+    for memory in memories:
+        heard = _spoken(heard, memory.confirm(heard.spoken))
+    opened.close()
     if any(finding.analysis in ANALYSES for finding in heard.spoken):
         heard = _spoken(heard, with_dates(heard.spoken, store))
     progress.done()
@@ -156,6 +174,8 @@ def command(
 
 def _is_wanted(finding: Finding, namespace: str, names: list[tuple[Kind, str]]) -> bool:
     holder = finding.key.holder
+    if holder.kind == GO_MAPS:
+        return True  # a process was named as well
     return (not namespace or holder.namespace == namespace) and (not names or (holder.kind, holder.name) in names)
 
 

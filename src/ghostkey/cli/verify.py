@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 import click
 
 from ghostkey.cli import CONTEXT
+from ghostkey.cli._converge import converge
+from ghostkey.cli._memory import InPod, pod_options
 from ghostkey.cli.countdown import Countdown
 from ghostkey.cli.options import ProgressLine, cluster_options, complete_map, parse_duration
 from ghostkey.cli.where import Where
+from ghostkey.model.errors import UsageError
 
 if TYPE_CHECKING:
     from ghostkey.kube.client import ApiClient
@@ -22,6 +25,7 @@ TOLD_KEYS = 5  # keys that come back are named as they come; a map written anew 
 @click.command("verify", context_settings=CONTEXT)
 @click.argument("map_words", nargs=-1, metavar="[cm/NAME|secret/NAME]", shell_complete=complete_map)
 @cluster_options
+@pod_options
 @click.option("--for", "duration", default="10m", show_default=True, metavar="TIME", help="How long to watch.")
 @click.option(
     "--from-receipt",
@@ -30,15 +34,20 @@ TOLD_KEYS = 5  # keys that come back are named as they come; a map written anew 
     help="Trimmed keys: those of this receipt (by default the newest one, of the map when one is named).",
 )
 @click.option("--receipts", metavar="DIR|cluster", help="Where the receipt is.")
+@click.option("--process", "process_word", metavar="PID|pod/NAME", help="Watch a map in the memory of this Go process instead.")
+@click.option("--map", "map_word", metavar="HOLDER|TYPE|ADDRESS", help="With --process: which map.")
 @click.option("--fail-fast", is_flag=True, help="End at the first key that is back.")
 @click.option("--kinds", multiple=True, metavar="KIND", help="Consider only these kinds as subjects when counting ghosts.")
 @click.option("-o", "--output", "form", type=click.Choice(["table", "json"]), default="table", help="How to print the result.")
 def command(
     map_words: tuple[str, ...],
     where: Where,
+    in_pod: InPod,
     duration: str,
     receipt: str | None,
     receipts: str | None,
+    process_word: str | None,
+    map_word: str | None,
     fail_fast: bool,
     kinds: tuple[str, ...],
     form: str,
@@ -47,6 +56,8 @@ def command(
 
     Restart the operator while it runs: what lives in its memory comes back then. Result: converged (exit 0), re-added
     (exit 1, with the manager that did it) or still growing (exit 1). Ctrl-C tells what was seen so far (exit 130 or 1).
+
+    With --process a map in memory is watched: converged (as long as what lives, exit 0) or not (exit 1, and by how much a minute).
     """
     import msgspec
 
@@ -57,6 +68,12 @@ def command(
     from ghostkey.cli.words import count
 
     seconds = parse_duration(duration)
+    if process_word is not None:
+        if map_words or receipt or receipts or fail_fast:
+            raise UsageError("--process watches a map in memory, not keys of a map in the cluster", "name it with --map")
+        return converge(process_word, map_word, where, in_pod, seconds, kinds, form)
+    if map_word is not None:
+        raise UsageError("--map names a map in the memory of a process", "add --process PID")
     client = where.client()
     kept = trim_of(receipts_at(receipts, client, client.config.namespace), receipt, map_words, client)
     holder = kept.holder

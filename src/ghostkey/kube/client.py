@@ -9,10 +9,10 @@ import ssl
 import threading
 import time
 import urllib.parse
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 
@@ -194,6 +194,23 @@ class ApiClient:
             raise self._failures.unreachable("watch", path, error) from None
         finally:
             connection.close()
+
+    def upgrade(self, path: str, query: Sequence[tuple[str, str]], headers: Mapping[str, str]) -> tuple[Any, BinaryIO]:
+        """A connection that speaks another protocol from here on, and where to read from it. Raises AccessDenied or ApiFailed."""
+        url = f"{self._prefix}{path}?{urllib.parse.urlencode(query)}"
+        try:
+            with self._waiting:
+                connection = self._open()
+            with self._waiting, self._limited(connection.sock, time.monotonic()):
+                connection.request("GET", url, headers=self._headers(headers))
+                response = connection.getresponse()
+        except (OSError, http.client.HTTPException) as error:
+            raise self._unreachable("GET", path, error) from None
+        if response.status != HTTPStatus.SWITCHING_PROTOCOLS:
+            failure = self._failure("GET", path, response.status, _answer(response))
+            connection.close()
+            raise failure
+        return connection, response.fp
 
     def close(self) -> None:
         """Closes this thread's connection."""

@@ -84,6 +84,8 @@ class Kind:
 CONFIG_MAPS = Kind("", "v1", "ConfigMap", "configmaps", True, ("cm",), "configmap")
 SECRETS = Kind("", "v1", "Secret", "secrets", True, (), "secret")
 NAMESPACES = Kind("", "v1", "Namespace", "namespaces", False, ("ns",), "namespace")
+GO_MAPS = Kind("", "v1", "GoMap", "gomaps", False)
+"""Maps in the memory of a process: `name` is the path by which it is held, `cluster` the name of the program."""
 PODS = Kind("", "v1", "Pod", "pods", True, ("po",), "pod")
 
 
@@ -98,7 +100,7 @@ class ObjectRef:
     cluster: str = ""
 
     def __str__(self) -> str:
-        word = {"ConfigMap": "cm", "Secret": "secret"}.get(self.kind.kind, self.kind.qualified)
+        word = {"ConfigMap": "cm", "Secret": "secret", "GoMap": "map"}.get(self.kind.kind, self.kind.qualified)
         return f"{word}/{self.name}" + (f" -n {self.namespace}" if self.namespace else "")
 
 
@@ -106,8 +108,8 @@ class ObjectRef:
 class KeyRef:
     """Which key in which holder.
 
-    `field` is `data`, `binaryData`, `children` (the key is the name of a dependent object) or the path of a map-valued
-    field. `path` leads from a key's value into the JSON or YAML document it holds, and `key` is then the entry's name:
+    `field` is `data`, `binaryData`, `children` (the key is the name of a dependent object), `entries` (of a map in a process)
+    or the path of a map-valued field. `path` leads from a key's value into the JSON or YAML document it holds, and `key` is then the entry's name:
     `field="data", path=("tenants.json", "tenants"), key="acme"`.
     """
 

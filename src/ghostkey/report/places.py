@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from ghostkey.foreign._lines import ObjectLines, object_lines
 from ghostkey.model.findings import Finding
-from ghostkey.model.refs import ObjectRef
+from ghostkey.model.refs import GO_MAPS, ObjectRef
 from ghostkey.store.snapshot import Snapshot
 
 FILE_BYTES = 4 << 20  # of files whose lines are counted: manifests that people write; a dump of a cluster is only named
@@ -46,6 +46,8 @@ class Places:
         """The place of one finding."""
         holder = finding.key.holder
         origin = self._origins.get(_spot(holder)) or self._origins.get(_spot(holder)[:3], "")
+        if holder.kind == GO_MAPS:
+            return Place(f"process/{holder.cluster}", 1, False)
         file = "" if self._is_live else _file_of(origin)
         if not file:
             return Place(

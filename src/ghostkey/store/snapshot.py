@@ -19,7 +19,7 @@ from ghostkey.model.events import (
     SubjectsSeen,
     merge_carried,
 )
-from ghostkey.model.refs import NAMESPACES, Kind, ObjectRef
+from ghostkey.model.refs import GO_MAPS, NAMESPACES, Kind, ObjectRef
 
 
 @dataclass(slots=True)
@@ -113,6 +113,7 @@ class Snapshot:
         # Documents in values of Secrets stand apart: what their entries are called is part of the secret. They may be
         # counted; no name in them goes into a finding.
         self.veiled: list[KeysSeen] = []
+        self.entries: list[KeysSeen] = []  # of maps in the memory of processes
         self.subjects = Subjects()
         self.kinds: tuple[Kind, ...] = ()
         self.coverage: dict[Kind, Coverage] = {}
@@ -141,7 +142,7 @@ class Snapshot:
     def _take(self, event: Event) -> None:
         match event:
             case KeysSeen():
-                (self.veiled if event.is_veiled else self.maps).append(event)
+                self._list_of(event).append(event)
             case SubjectsSeen():
                 self.subjects.add(event)
             case KeyUse():
@@ -158,6 +159,11 @@ class Snapshot:
                 self.notes.append(event.text)
             case KindsKnown():
                 self.kinds = tuple(dict.fromkeys((*self.kinds, *event.kinds)))
+
+    def _list_of(self, seen: KeysSeen) -> list[KeysSeen]:
+        if seen.holder.kind == GO_MAPS:
+            return self.entries
+        return self.veiled if seen.is_veiled else self.maps
 
     def uses_of(self, seen: KeysSeen) -> Uses:
         """How Pods use the map that these keys are in."""

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,9 +78,47 @@ def binary(name: str) -> Path:
     return target
 
 
+def go_program(
+    source: Path, *, version: str = "", stripped: bool = True, flags: Sequence[str] = (), experiment: str = ""
+) -> Path:
+    """Path of the program of a Go module, built by Go `version` (`1.24.11`; empty: the testbed's own), cached by all of that.
+
+    The toolchain of another version comes as a Go module. Raises RuntimeError with its words when it cannot be had, or the build fails.
+    """
+    go, ldflags = _go(), ["-ldflags", "-s -w"] if stripped else []
+    toolchain = f"go{version}" if version else "local"
+    key = repr((_digest(source), version or _go_version(go), stripped, tuple(flags), experiment))
+    target = cache_directory() / "programs" / f"{source.name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}" / source.name
+    if target.is_file():
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    environment = {**os.environ, "GOTOOLCHAIN": toolchain, "GOFLAGS": "-mod=mod", "CGO_ENABLED": "0", "GOEXPERIMENT": experiment}
+    with _locked(target.parent / ".lock"):
+        if not target.is_file():
+            unfinished = target.with_suffix(".building")
+            done = subprocess.run(
+                [go, "build", "-trimpath", "-buildvcs=false", *flags, *ldflags, "-o", str(unfinished), "."],
+                cwd=source, env=environment, capture_output=True, text=True, timeout=BUILD_SECONDS, check=False,
+            )  # fmt: skip
+            if done.returncode:
+                raise RuntimeError(f"go{version} build failed in {source}:\n{done.stderr.strip()}")
+            unfinished.rename(target)
+    return target
+
+
+def build_go(version: str = "") -> str:
+    """What the Go that `go_program` builds with calls itself: `go1.26.8`."""
+    toolchain = f"go{version}" if version else "local"
+    said = subprocess.run(
+        [_go(), "env", "GOVERSION"], check=False, capture_output=True, text=True, timeout=BUILD_SECONDS,
+        env={**os.environ, "GOTOOLCHAIN": toolchain},
+    )  # fmt: skip
+    return said.stdout.strip() or f"go{version}"
+
+
 def _digest(source: Path) -> str:
     sha = hashlib.sha256(repr(os.uname().machine).encode())
-    for path in sorted([source / "go.mod", source / "go.sum", *source.glob("*.go")]):
+    for path in sorted([*source.glob("go.*"), *source.glob("*.go")]):
         sha.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return sha.hexdigest()[:16]
 

@@ -1,0 +1,77 @@
+"""A census of a process with a million entries and 50,000 small maps: how long it takes, and what the process notices.
+
+python -m bench.memory
+Goals: 150 ms for the census, 1 s for the paths to the twenty largest, no gap of a 1 ms ticker above the idle noise; every length right.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from typing import Any
+
+from ghostkey.census.census import open_process
+from ghostkey.testing import go_program, testbed_directory
+
+RUNS = 7
+IDLE_SECONDS = 3.0
+NOISE = 2.0  # times the longest idle gap: one census is as likely to meet a hiccup of the machine as the same time without
+GOALS = {"census_seconds": 0.150, "paths_seconds": 1.0}
+
+
+class Target:
+    """The program, told what to do by lines."""
+
+    def __init__(self) -> None:
+        program = go_program(testbed_directory() / "lab")
+        self.process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def do(self, step: str) -> dict[str, Any]:
+        """What it says after a step."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(step + "\n")
+        self.process.stdin.flush()
+        return dict(json.loads(self.process.stdout.readline()))
+
+
+def main() -> int:
+    """Prints one JSON line; 1 when a goal is missed."""
+    target = Target()
+    try:
+        told = target.do("big")
+        target.do("gap")
+        time.sleep(IDLE_SECONDS)
+        idle = target.do("gap")["gap_us"]
+        censuses, paths, right = [], [], True
+        for _ in range(RUNS):
+            process = open_process(target.process.pid)
+            began = time.perf_counter()
+            census = process.census()
+            censuses.append(time.perf_counter() - began)
+            process.name_types(census.maps)
+            top = sorted(census.maps, key=lambda found: -found.bytes)[:20]
+            began = time.perf_counter()
+            process.find_holders(top, census.maps)
+            paths.append(time.perf_counter() - began)
+            right &= top[0].length == told["len"] and sum(found.length == 2 for found in census.maps) >= told["many"]
+            process.close()
+        busy = target.do("gap")["gap_us"]
+    finally:
+        target.process.kill()
+        target.process.wait()
+    measured = {"census_seconds": round(min(censuses), 3), "paths_seconds": round(min(paths), 3)}
+    print(
+        json.dumps(
+            {"bench": "memory", "what": "census of 1,000,000 entries and 50,000 small maps", **measured, "gap_idle_us": idle,
+             "gap_censuses_us": busy, "lengths_right": right, **{f"goal_{name}": goal for name, goal in GOALS.items()}}
+        )
+    )  # fmt: skip
+    met = all(measured[name] <= goal for name, goal in GOALS.items())
+    return 0 if met and right and busy <= NOISE * max(idle, 1000) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,142 @@
+"""Which words of a process point into some objects: everything that may hold a pointer is looked through, a level at a time."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from ghostkey.census import layouts
+from ghostkey.census.goroutines import Goroutine
+from ghostkey.census.map_types import MapTypes
+from ghostkey.census.memory import Range
+from ghostkey.census.runtime import Runtime, Span
+from ghostkey.census.types import Types
+
+CHUNK = 4 << 20
+GLOBAL, STACK, HEAP = "global", "stack", "heap"
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A word that points into an object: where the word is, what it holds, and which object (by its place in what was asked)."""
+
+    kind: str
+    location: int
+    value: int
+    target: int
+
+
+class References:
+    """The words of a process that may be pointers: globals, the stacks in use, and heap objects that the collector scans."""
+
+    def __init__(self, runtime: Runtime, map_types: MapTypes, types: Types, routines: Sequence[Goroutine]) -> None:
+        self._runtime, self._map_types, self._types = runtime, map_types, types
+        self._alive: dict[int, int] = {}
+        self._regions = list(self._find_regions(routines))
+
+    @property
+    def size(self) -> int:
+        """Bytes that one look goes through."""
+        return sum(size for _, (_, size) in self._regions)
+
+    def _find_regions(self, routines: Sequence[Goroutine]) -> Iterator[tuple[str, Range]]:
+        for module in self._runtime.modules:
+            for start, size in (module.data, module.bss):
+                yield from ((GLOBAL, piece) for piece in _pieces(start, start + size))
+        for routine in routines:
+            yield from ((STACK, piece) for piece in _pieces(routine.low_used, routine.high))
+        start = end = 0
+        for span in self._runtime.spans:
+            if span.state != layouts.SPAN_HEAP or span.is_noscan:
+                continue
+            if span.start != end:
+                yield from ((HEAP, piece) for piece in _pieces(start, end))
+                start = span.start
+            end = span.end
+        yield from ((HEAP, piece) for piece in _pieces(start, end))
+
+    def to(self, objects: Sequence[Range]) -> Iterator[Reference]:
+        """Words that point into these objects (sorted, disjoint). Those of the heap are in live objects, where a pointer can be."""
+        if not objects:
+            return
+        starts = [start for start, _ in objects]
+        ends = [start + size for start, size in objects]
+        sieve = _sieve(objects)
+        for first in range(0, len(self._regions), 8):
+            several = self._regions[first : first + 8]
+            contents = self._runtime.memory.read_many([piece for _, piece in several])
+            for (kind, (start, _)), content in zip(several, contents, strict=True):
+                if content is None:
+                    continue
+                for offset in _sifted(bytes(content), sieve):
+                    value = int.from_bytes(content[offset : offset + 8], "little")
+                    place = bisect.bisect_right(starts, value) - 1
+                    if place >= 0 and value < ends[place] and (kind != HEAP or self._is_pointer(start + offset)):
+                        yield Reference(kind, start + offset, value, place)
+
+    def _is_pointer(self, location: int) -> bool:
+        """Whether a word of the heap is in a live object, where the collector knows of a pointer."""
+        span = self._runtime.heap_span_at(location)
+        if span is None:
+            return False
+        index, offset = divmod(location - span.start, span.elemsize)
+        if index >= span.nelems or not self._alive_in(span) >> index & 1:
+            return False
+        if not self._runtime.layout.has_malloc_headers:
+            return self._runtime.pointer_bits(location, 1) != 0
+        if span.elemsize <= layouts.BITMAP_MOST and not span.is_large:
+            start, _ = self._runtime.bitmap_range(span)
+            if location >= start:
+                return False
+            word = (location - span.start) // 8
+            raw = self._runtime.memory.read_many([(start + word // 8, 1)])[0]
+            return raw is not None and bool(raw[0] >> word % 8 & 1)
+        kind = self._map_types.element_type(location - offset, span.elemsize)
+        if kind is None or not kind.size:
+            return True
+        within = offset if span.is_large else offset - layouts.MALLOC_HEADER
+        if within < 0 or kind.name in _RUNTIME_OWN:
+            return False
+        mask = self._types.mask(kind)
+        return mask is None or bool(mask >> within % kind.size // 8 & 1)
+
+    def _alive_in(self, span: Span) -> int:
+        if span.start not in self._alive:
+            self._alive[span.start] = self._runtime.read_alive([span])[0]
+        return self._alive[span.start]
+
+
+# their words point anywhere, and own nothing: buffers of the write barrier, caches of a processor
+_RUNTIME_OWN = frozenset({"runtime.p", "runtime.m", "runtime.mcache", "runtime.traceBuf", "runtime.g"})
+
+
+def _pieces(start: int, end: int) -> Iterator[Range]:
+    for first in range(start, end - 7, CHUNK):
+        yield first, min(CHUNK, end - first) & ~7
+
+
+def _sieve(objects: Iterable[Range]) -> list[bytes]:
+    """For bytes 1, 2 and 3 of a word a table of the values that a pointer into one of the objects can have."""
+    tables = [bytearray(256) for _ in range(3)]
+    for start, size in objects:
+        for table, shift in zip(tables, (8, 16, 24), strict=True):
+            first, last = start >> shift, (start + size - 1) >> shift
+            for value in range(first, min(last, first + 255) + 1):
+                table[value & 0xFF] = 1
+    return [bytes(table) for table in tables]
+
+
+def _sifted(content: bytes, sieve: Sequence[bytes]) -> Iterator[int]:
+    """Offsets of the words that may be such pointers: all words at once, a byte of each at a time."""
+    marks = -1
+    count = len(content) // 8
+    for place, table in enumerate(sieve, 1):
+        marks &= int.from_bytes(content[place : 8 * count : 8].translate(table), "little")
+        if not marks:
+            return
+    found = marks.to_bytes(count, "little")
+    place = found.find(1)
+    while place >= 0:
+        yield 8 * place
+        place = found.find(1, place + 1)

@@ -1,0 +1,112 @@
+"""The front door to heap profiles: fetched or read, compared, and what they say of maps.
+
+>>> told = compare([load("before.pb.gz"), load("http://127.0.0.1:6060")])       # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import time
+import urllib.parse
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from ghostkey.census.functions import Frame
+from ghostkey.census.profiles import Branch, Profile, decode, growth, tree
+from ghostkey.kube.download import fetch
+from ghostkey.model.errors import GhostkeyError, SourceDamaged
+
+BYTES_MOST = 64 << 20  # of a profile, packed
+HEAP, GOROUTINES = "/debug/pprof/heap?gc=1", "/debug/pprof/goroutine"
+# what a heap profile cannot know, told with every answer
+CANNOT_KNOW = (
+    "a heap profile samples allocations: it knows who allocates, never who deletes, nor which of two maps on one line",
+    "Go leaves its own calls out of it, so that a map's growth and any other allocation on a line look alike",
+    "bytes of a map's tables do not shrink on delete; ghostkey maps PID shows len and slots, ghostkey stacks PID who deletes",
+)
+
+
+@dataclass(slots=True)
+class HeapGrowth:
+    """What two profiles tell: bytes by allocating call, and all in use; one profile tells what is, not what grew.
+
+    `is_of_maps`: the calls are assignments to maps; else the profile does not tell these from other allocations.
+    `goroutines`: how many stood in which stack, when the last profile came from an address that gives them too.
+    """
+
+    stacks: dict[tuple[Frame, ...], int]
+    tree: list[Branch]
+    in_use_before: int | None
+    in_use_after: int
+    seconds: float
+    is_of_maps: bool
+    goroutines: Counter[tuple[Frame, ...]] = field(default_factory=Counter)
+
+    @property
+    def total(self) -> int:
+        """Bytes of all these calls, or by how much they grew."""
+        return sum(self.stacks.values())
+
+
+def is_address(place: str) -> bool:
+    """Whether a place is a URL and no file."""
+    return place.startswith(("http://", "https://"))
+
+
+def heap_address(place: str) -> str:
+    """The URL of a heap profile after a collection, for the address of a program or of its pprof pages."""
+    parts = urllib.parse.urlsplit(place)
+    if parts.path.rstrip("/").endswith("/heap"):
+        query = parts.query if "gc=" in parts.query else "&".join(filter(None, (parts.query, "gc=1")))
+        return urllib.parse.urlunsplit((parts.scheme, parts.netloc, parts.path, query, ""))
+    base = parts.path.rstrip("/").removesuffix("/debug/pprof")
+    return urllib.parse.urlunsplit((parts.scheme, parts.netloc, base, "", "")) + HEAP
+
+
+def load(place: str) -> Profile:
+    """The heap profile of a file, or of a URL. Raises SourceDamaged, ProfileDamaged, ApiFailed, UsageError."""
+    if is_address(place):
+        return decode(fetch(heap_address(place), BYTES_MOST))
+    try:
+        with open(place, "rb") as file:
+            content = file.read(BYTES_MOST + 1)
+    except OSError as error:
+        raise SourceDamaged(f"cannot read {place}: {error.strerror}") from None
+    if len(content) > BYTES_MOST:
+        raise SourceDamaged(f"{place} is larger than {BYTES_MOST >> 20} MiB")
+    return decode(content)
+
+
+def load_goroutines(place: str) -> Counter[tuple[Frame, ...]]:
+    """How many goroutines stand in which stack, from the same address; nothing when it does not say."""
+    if not is_address(place):
+        return Counter()
+    address = heap_address(place).partition("?")[0].removesuffix("/heap") + "/goroutine"
+    try:
+        profile = decode(fetch(address, BYTES_MOST))
+    except GhostkeyError:
+        return Counter()
+    return Counter({stack: values[0] for stack, values in profile.stacks.items()})
+
+
+def compare(places: Sequence[str], seconds: float = 0.0, wait: Callable[[float], None] = time.sleep) -> HeapGrowth:
+    """What one profile says of maps, or how they grew from the first to the second.
+
+    One address and a time: it is asked twice, that far apart.
+    """
+    first = load(places[0])
+    last, before = first, None
+    if len(places) > 1:
+        before, last = first, load(places[1])
+    elif seconds:
+        wait(seconds)
+        before, last = first, load(places[0])
+    apart = (last.time_nanoseconds - before.time_nanoseconds) / 1e9 if before is not None else 0.0
+    stacks, is_of_maps = growth(before, last)
+    used = _in_use(before) if before is not None else None
+    return HeapGrowth(stacks, tree(stacks), used, _in_use(last), apart, is_of_maps, load_goroutines(places[-1]))
+
+
+def _in_use(profile: Profile) -> int:
+    place = profile.column("inuse_space")
+    return sum(values[place] for values in profile.stacks.values())

@@ -1,0 +1,3 @@
+module demo.ghostkey.dev/dwarf
+
+go 1.19

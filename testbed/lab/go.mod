@@ -1,0 +1,3 @@
+module demo.ghostkey.dev/lab
+
+go 1.19

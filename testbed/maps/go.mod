@@ -1,0 +1,3 @@
+module demo.ghostkey.dev/maps
+
+go 1.19

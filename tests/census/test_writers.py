@@ -1,0 +1,162 @@
+"""Who inserts and who deletes: every change of a map's length, with the line of code, and nobody the worse for it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ghostkey.census import writers
+from ghostkey.census.census import Process, open_process
+from ghostkey.census.errors import CannotWatch
+from ghostkey.census.gomap import GoMap
+from ghostkey.census.watchpoints import Watchpoints, _refused
+from tests.census.truth import MODULES, Truth, built, running
+from tests.helpers import Program
+
+SOURCE = (MODULES / "maps" / "main.go").read_text().splitlines()
+
+
+def line_of(text: str) -> int:
+    return next(number for number, line in enumerate(SOURCE, 1) if text in line)
+
+
+INSERT_LINE, DELETE_LINE = line_of('r.seen[namespacedName{"new"'), line_of('delete(r.seen, namespacedName{"new"')
+
+
+@pytest.fixture
+def truth() -> Iterator[Truth]:
+    with running(built()) as started:
+        try:
+            Watchpoints(started.pid, [started.address("seen")]).close()
+        except CannotWatch as error:
+            pytest.skip(f"no hardware breakpoints here: {error}")
+        yield started
+
+
+def maps_of(process: Process, truth: Truth, *names: str) -> list[GoMap]:
+    census = process.census()
+    found = {one.address: one for one in census.maps}
+    return [found[truth.address(name)] for name in names]
+
+
+def check_beat(truth: Truth, rate: int, seconds: int) -> writers.Changes:
+    process = open_process(truth.pid)
+    chosen = maps_of(process, truth, "seen")
+    truth.tell(f"beat {rate} {seconds + 2}")
+    seen = writers.watch(process, chosen, seconds)
+    (changes,) = seen.changes
+    assert seen.lost == 0
+    return changes
+
+
+def test_inserts_minus_deletes_is_the_change_of_the_length(truth: Truth, scale: int) -> None:
+    changes = check_beat(truth, 500 if scale == 1 else 1000, scale + 1)
+    assert changes.is_exact, (changes.seen, changes.len_before, changes.len_after)
+    assert changes.count("insert") > 100 * scale
+    assert changes.count("delete") > 10 * scale
+
+
+def test_line_of_code_is_named_in_a_stripped_program(version: str) -> None:
+    with running(built(version)) as truth:
+        changes = check_beat(truth, 300, 1)
+        innermost = {(operation, stack[0].function, stack[0].line) for operation, stack in changes.stacks}
+        assert innermost == {("insert", "main.remember", INSERT_LINE), ("delete", "main.forget", DELETE_LINE)}
+        callers = {stack[1].function for _, stack in changes.stacks}
+        assert callers == {"main.beat"}, "an inlined call or a plain one"
+
+
+def test_clear_is_told_apart_and_counted_once(truth: Truth) -> None:
+    process = open_process(truth.pid)
+    chosen = maps_of(process, truth, "seen")
+    truth.tell("beat 200 2")
+    truth.tell("clear")
+    (changes,) = writers.watch(process, chosen, 3).changes
+    assert changes.count("clear") == 1
+    assert changes.is_exact is None
+    assert changes.len_after == 0
+
+
+def test_busy_map_is_watched_in_windows(truth: Truth) -> None:
+    changes = check_beat(truth, 15_000, 2)
+    assert 0 < changes.share < 1
+    assert changes.is_exact is None
+    assert changes.count("insert") > 5 * changes.count("delete") > 0
+
+
+def test_four_maps_are_watched_at_once_and_a_fifth_breakpoint_is_refused(truth: Truth) -> None:
+    process = open_process(truth.pid)
+    chosen = maps_of(process, truth, "seen", "byUID", "pending", "items")
+    points = Watchpoints(truth.pid, [found.address for found in chosen])
+    try:
+        points.arm()
+        truth.ask("insert 10")
+        assert {hit.address for hit in points.hits()} == {chosen[0].address}
+        with pytest.raises(CannotWatch, match="no hardware breakpoint is left"):
+            Watchpoints(truth.pid, [truth.address("extra")])
+    finally:
+        points.close()
+    Watchpoints(truth.pid, [truth.address("extra")]).close()
+
+
+def test_watcher_that_is_killed_takes_nobody_with_it(truth: Truth, scale: int, tmp_path: Path) -> None:
+    program = Program(tmp_path, None)
+    for number in range(2 * scale):
+        command = ("stacks", str(truth.pid), "--map", hex(truth.address("seen")), "--for", "60s")
+        watcher = program.start(*command)
+        deadline = time.monotonic() + 60
+        while not _is_watching(watcher.pid) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        watcher.send_signal(signal.SIGKILL)
+        watcher.communicate()
+        assert truth.ask("insert 20") >= 20 * (number + 1)
+    assert truth.process.poll() is None
+
+
+def _is_watching(pid: int) -> bool:
+    """Whether a process has perf events open."""
+    try:
+        return any("perf_event" in str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir())
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "hint"),
+    [
+        (errno.ENOSPC, "no hardware breakpoint is left", "end the debugger"),
+        (errno.ENOENT, "offers no hardware breakpoints", "--by poll"),
+        (errno.EOPNOTSUPP, "offers no hardware breakpoints", "--by poll"),
+        (errno.EMFILE, "too many open files", "ulimit"),
+        (errno.EINVAL, "cannot watch process", "--by poll"),
+    ],
+)
+def test_each_refusal_has_its_own_words_and_says_what_works(code: int, words: str, hint: str) -> None:
+    error = _refused(code, 1)
+    assert words in str(error)
+    assert hint in error.hint
+
+
+def test_process_of_another_user_is_refused_with_its_user(truth: Truth, tmp_path: Path) -> None:
+    if os.geteuid():
+        pytest.skip("only root can become somebody else")
+    script = (
+        "import os\n"
+        "from ghostkey.census.watchpoints import Watchpoints\n"
+        "from ghostkey.census.errors import CannotWatch\n"
+        "os.setgid(65534); os.setuid(65534)\n"
+        "try:\n"
+        f"    Watchpoints({truth.pid}, [{truth.address('seen')}])\n"
+        "except CannotWatch as error:\n"
+        "    print(error, '|', error.hint)\n"
+    )
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert "runs as uid 0, this is uid 65534" in said
+    assert "sudo -u '#0'" in said
