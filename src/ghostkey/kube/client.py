@@ -201,13 +201,13 @@ class ApiClient:
         try:
             with self._waiting:
                 connection = self._open()
-            with self._waiting, self._limited(connection.sock, time.monotonic()):
+            with self._waiting, limited(connection.sock, time.monotonic(), self.config.request_timeout):
                 connection.request("GET", url, headers=self._headers(headers))
                 response = connection.getresponse()
         except (OSError, http.client.HTTPException) as error:
-            raise self._unreachable("GET", path, error) from None
+            raise self._failures.unreachable("GET", path, error) from None
         if response.status != HTTPStatus.SWITCHING_PROTOCOLS:
-            failure = self._failure("GET", path, response.status, _answer(response))
+            failure = self._failures.of_answer("GET", path, response.status, _answer(response), self._sent)
             connection.close()
             raise failure
         return connection, response.fp
