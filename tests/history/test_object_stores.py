@@ -1,7 +1,4 @@
-"""Logs and stores in a real S3 server: the Versity S3 Gateway, over a folder.
-
-go install github.com/versity/versitygw/cmd/versitygw@latest
-"""
+"""Logs and stores in a real S3 server: the Versity S3 Gateway, over a folder."""
 
 from __future__ import annotations
 
@@ -14,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from ghostkey.testing import binary
 from tests.helpers import Program
 
 CASES = Path(__file__).parents[1] / "cases" / "history"
@@ -24,9 +22,10 @@ BEGIN_SECONDS = 30
 @pytest.fixture
 def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The folder of a bucket `logs`; the environment leads to its server."""
-    program = shutil.which(SERVER)
-    if program is None:
-        pytest.skip(f"{SERVER} is not on this machine")
+    try:
+        program = str(binary(SERVER))
+    except RuntimeError as error:
+        pytest.skip(f"{SERVER} could not be built: {error}")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"

@@ -12,7 +12,7 @@ def main() -> int:
     """Runs one of the two commands; 2 for another word."""
     match sys.argv[1:]:
         case ["build", *names]:
-            for name in names or PROGRAMS:
+            for name in names or [name for name, program in PROGRAMS.items() if not program.is_rare]:
                 print(f"{name}\t{binary(name)}", flush=True)
         case ["sweep"]:
             sweep_abandoned()
