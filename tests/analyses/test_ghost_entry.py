@@ -11,7 +11,7 @@ import pytest
 from ghostkey import api, processes
 from ghostkey.census.gomap import GoMap
 from ghostkey.model.findings import Finding
-from ghostkey.sources.go_maps import mirror_of, place_of
+from ghostkey.sources.go_maps import is_long_lived, mirror_of, place_of
 from tests.census.truth import Truth, built, running
 from tests.helpers import config_map, keys, thing
 
@@ -103,3 +103,19 @@ def test_place_of_a_map_does_not_depend_on_the_run() -> None:
     for number in (1, 99):
         assert place_of(dataclasses.replace(found, holder=f"goroutine {number} in main.run")) == "stack of main.run"
         assert place_of(dataclasses.replace(found, holder=f"goroutine {number} in main.run → (main.r).seen")) == "(main.r).seen"
+
+
+@pytest.mark.parametrize(
+    ("root", "holder", "is_long"),
+    [
+        ("global", "main.seen", True),
+        ("stack", "goroutine 1 in manager.(*controllerManager).Start → (main.reconciler).memory", True),
+        ("stack", "goroutine 1 in main.main", True),
+        ("stack", "goroutine 71 in cache.(*Reflector).watch[*]", False),
+        ("stack", "goroutine 8 in apply.build", False),
+        ("stack", "goroutine 8 in apply.build → ?+0x8", False),
+        ("", "", False),
+    ],
+)
+def test_only_what_may_outlive_a_call_is_judged(root: str, holder: str, is_long: bool) -> None:
+    assert is_long_lived(GoMap(1, "swiss", 3, 8, 0, 100, 7, root=root, holder=holder)) is is_long

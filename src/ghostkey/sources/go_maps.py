@@ -42,6 +42,7 @@ _MIRRORS = re.compile(
 _API_OBJECTS = re.compile(
     r"\.ObjectMeta\.|\((?:v\d\w*|core)\.(?:ConfigMap|Secret)\)\.(?:\w*Data)\b|\(unstructured\.Unstructured\)"
 )
+_REFLECTOR = re.compile(r"^goroutine \d+ in cache\.\(\*Reflector\)")
 _GOROUTINE = re.compile(r"^goroutine \d+(?: in )?")
 
 
@@ -141,13 +142,20 @@ def place_of(found: GoMap) -> str:
 
 
 def is_long_lived(found: GoMap) -> bool:
-    """Whether something holds a map that may outlive a call: not what an unknown object on a stack leads to, nor garbage."""
-    return found.root == "global" or (found.root == "stack" and "→ ?" not in found.holder)
+    """Whether something holds a map that may outlive a call: no garbage, and no library's own local.
+
+    Of what a stack leads to, an unknown object says nothing; and a map that is itself a local belongs to a call, unless the call is
+    one of package main, whose functions run as long as the program.
+    """
+    if found.root != "stack":
+        return found.root == "global"
+    is_local = "→" not in found.holder
+    return "→ ?" not in found.holder and (not is_local or _GOROUTINE.sub("", found.holder).startswith("main."))
 
 
 def mirror_of(holder: str) -> str:
     """What of a path says that the map mirrors what lives; empty when nothing does."""
-    found = _MIRRORS.search(holder) or _API_OBJECTS.search(holder)
+    found = _MIRRORS.search(holder) or _API_OBJECTS.search(holder) or _REFLECTOR.search(holder)
     return found[0] if found is not None else ""
 
 
