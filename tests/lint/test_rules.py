@@ -184,10 +184,9 @@ func (m *Monitor) onDelete(node string) {
     assert (witness.line, witness.text) == (25, "(Monitor).onDelete deletes from known, and not from health")
 
 
-def test_outer_key_of_a_map_of_maps_stays() -> None:
-    text = (
-        HEAD
-        + """
+NESTED = (
+    HEAD
+    + """
 type Cache struct {
 \tby map[string]map[string]int
 }
@@ -202,7 +201,11 @@ func (c *Cache) Forget(ns, name string) {
 \tdelete(c.by[ns], name)
 }
 """
-    )
+)
+
+
+def test_outer_key_of_a_map_of_maps_stays() -> None:
+    text = NESTED
     check(text, rule="nested-map-left-empty")
     check(
         text.replace("], name)\n", "], name)\n\tif len(c.by[ns]) == 0 {\n\t\tdelete(c.by, ns)\n\t}\n").replace(
@@ -377,27 +380,7 @@ def test_delete_that_nobody_calls() -> None:
 
 
 def test_outer_key_that_stays_on_one_path_is_told_at_level_b() -> None:
-    text = (
-        HEAD
-        + """
-type Cache struct {
-\tby map[string]map[string]int
-}
-
-var cache = &Cache{}
-
-func (c *Cache) SyncOne(ns, name string) {
-\tc.by[ns][name] = 1 // want "is deleted elsewhere alone"
-}
-
-func (c *Cache) Forget(ns, name string) {
-\tdelete(c.by[ns], name)
-}
-
-func (c *Cache) DropNamespace(ns string) {
-\tdelete(c.by, ns)
-}
-"""
-    )
+    text = NESTED.replace("nothing deletes the emptied key", "is deleted elsewhere alone")
+    text += "\nfunc (c *Cache) DropNamespace(ns string) {\n\tdelete(c.by, ns)\n}\n"
     assert not found(text)
     check(text, level="B", rule="nested-map-left-empty")
