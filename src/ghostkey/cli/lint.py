@@ -8,8 +8,7 @@ from pathlib import Path
 import click
 
 from ghostkey.cli import CONTEXT
-
-FORMATS = ("text", "json", "sarif", "github", "gitlab")
+from ghostkey.report.lint import FORMATS
 
 
 @click.command("lint", context_settings=CONTEXT)

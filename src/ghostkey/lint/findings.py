@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ghostkey.lint.module import Module, Symbol
+from ghostkey.lint.judgements.code import is_aside
+from ghostkey.lint.module import Module, Spot, Symbol
 
 if TYPE_CHECKING:
     from ghostkey.lint.held import Held
@@ -52,6 +53,13 @@ class Look:
     module: Module
     held: dict[Symbol, Held]
     lifetimes: Lifetimes
+
+    def spots(self) -> Iterator[Spot]:
+        """The functions of code that runs for long."""
+        for package in self.module.packages.values():
+            for facts in package.files:
+                if not is_aside(facts):
+                    yield from (Spot(package, facts, function) for function in facts.functions)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ghostkey.lint.judgements.bounded import is_bounded
 from ghostkey.lint.judgements.code import is_aside
 from ghostkey.lint.judgements.lifetime import SHORT, Lifetimes
-from ghostkey.lint.judgements.startup import registers, runs_at_start
+from ghostkey.lint.judgements.startup import registers, releases_while_running, runs_at_start
 from ghostkey.lint.module import InsertAt, Module, ReleaseAt, Symbol
 
 DATA = frozenset({"Data", "StringData", "BinaryData"})
@@ -55,9 +55,7 @@ def held_maps(module: Module, lifetimes: Lifetimes) -> dict[Symbol, Held]:
         lifetime = lifetimes.of(package, symbol.owner) if symbol.owner else "long"
         if not kept or lifetime == SHORT:
             continue
-        releases = [*module.releases.get(symbol, ())]
-        if symbol.name[:1].isupper():
-            releases += module.releases.get(Symbol("*", "", symbol.name), ())
+        releases = releases_while_running(module, symbol)
         found[symbol] = Held(
             kept,
             type_name,

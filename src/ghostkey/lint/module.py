@@ -112,9 +112,10 @@ class Module:
             self._link(spot)
         for spot in spots:
             self._link_inserting_helpers(spot)
-        for _ in range(2):  # a helper's helper
-            for spot in spots:
-                self._link_releasing_helpers(spot)
+        for spot in spots:
+            self._note_helpers_of_helpers(spot)
+        for spot in spots:
+            self._link_releasing_helpers(spot)
 
     def spots(self) -> Iterator[Spot]:
         """Every function."""
@@ -297,8 +298,6 @@ class Module:
         return [i for i, (name, kind) in enumerate(function.params) if name == place.root and kind.lstrip("*").startswith("map[")]
 
     def _link_resets(self, spot: Spot) -> None:
-        from ghostkey.lint.judgements.startup import runs_at_start
-
         function = spot.function
         for reset in function.resets:
             place = reset.place
@@ -316,8 +315,6 @@ class Module:
             if any(branch.kind == "if" and made_once.search(branch.text) for branch in reset.branches):
                 continue  # made when it is first needed: that takes nothing out
             if reset.value.startswith("append(") or _CONSTRUCTOR.match(function.name) or function.name == "(package)":
-                continue
-            if place.fields and runs_at_start(self, spot):
                 continue
             for symbol in self.symbols(spot, place):
                 self.releases[symbol].append(ReleaseAt(spot, release))
@@ -341,26 +338,29 @@ class Module:
                     for symbol in self.symbols(spot, place):
                         self.inserts[symbol].append(InsertAt(spot, whole))
 
+    def _note_helpers_of_helpers(self, spot: Spot) -> None:
+        """A function that hands its parameter on to one which deletes from it."""
+        function = spot.function
+        for call in function.calls:
+            for place in self._handed_over(call):
+                if not place.fields and place.root not in spot.package.variables and function.name != call.name:
+                    self._taken[function.name] |= {i for i, (name, _) in enumerate(function.params) if name == place.root}
+
     def _link_releasing_helpers(self, spot: Spot) -> None:
-        """A map that is handed to a function which deletes from its parameter."""
+        """A map that is handed to a function which deletes from its parameter, or whose own method deletes from it."""
         for call in spot.function.calls:
-            if (
-                call.name in self._taken_from_itself
-                and call.receiver
-                and (call.receiver.fields or call.receiver.root in spot.package.variables)
-            ):
-                release = Release(call.receiver, "*", call.line, call.branches, call.name, call.at)
-                for symbol in self.symbols(spot, call.receiver):
-                    self.releases[symbol].append(ReleaseAt(spot, release))
-            for position in self._taken.get(call.name, ()):
-                place = call.arguments[position] if position < len(call.arguments) else None
-                if place is None:
-                    continue
+            places = list(self._handed_over(call))
+            if call.name in self._taken_from_itself and call.receiver is not None:
+                places.append(call.receiver)
+            for place in places:
                 if place.fields or place.root in spot.package.variables:
                     release = Release(place, "*", call.line, call.branches, call.name, call.at)
                     for symbol in self.symbols(spot, place):
                         self.releases[symbol].append(ReleaseAt(spot, release))
-                else:
-                    parameters = {i for i, (name, _) in enumerate(spot.function.params) if name == place.root}
-                    if spot.function.name != call.name:
-                        self._taken[spot.function.name] |= parameters
+
+    def _handed_over(self, call: Call) -> Iterator[Place]:
+        """What is given to a call for parameters that it deletes from."""
+        for position in sorted(self._taken.get(call.name, ())):
+            place = call.arguments[position] if position < len(call.arguments) else None
+            if place is not None:
+                yield place

@@ -73,7 +73,7 @@ def _lint(files: Iterable[tuple[str, bytes]], level: str, rules: Collection[str]
         for finding in rule.find(look):
             if finding.level <= level:
                 found.setdefault((finding.rule, finding.path, finding.line, finding.symbol), finding)
-    ordered = sorted(found.values(), key=lambda finding: (finding.path, finding.line, finding.rule, finding.symbol))
+    ordered = sorted(found.values(), key=_place)
     spoken, silent = _heard(ordered, facts, is_whole=not rules)
     return Linted(
         spoken,
@@ -83,6 +83,10 @@ def _lint(files: Iterable[tuple[str, bytes]], level: str, rules: Collection[str]
         sum(one.has_errors for one in facts),
         {one.path: one.source for one in facts},
     )
+
+
+def _place(finding: Finding) -> tuple[str, int, str, str]:
+    return finding.path, finding.line, finding.rule, finding.symbol
 
 
 def _heard(findings: list[Finding], facts: list[FileFacts], *, is_whole: bool) -> tuple[list[Finding], list[Finding]]:
@@ -104,7 +108,7 @@ def _heard(findings: list[Finding], facts: list[FileFacts], *, is_whole: bool) -
             spoken.append(_about(path, line, "a suppression says why: //nolint:ghostkey // why"))
         elif (path, line) not in used and is_whole:
             spoken.append(_about(path, line, "nothing is found here any more: the suppression can go"))
-    return sorted(spoken, key=lambda finding: (finding.path, finding.line, finding.rule, finding.symbol)), silent
+    return sorted(spoken, key=_place), silent
 
 
 def _about(path: str, line: int, message: str) -> Finding:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ghostkey.lint.module import Module, Spot
+from ghostkey.lint.module import Module, ReleaseAt, Spot, Symbol
 
 CALLERS = 25  # with more of them it is no part of starting
 DEPTH = 3
@@ -24,6 +24,17 @@ _REGISTERS = re.compile(
 def registers(name: str) -> bool:
     """Whether a function is called as those are that a program registers its parts with."""
     return _REGISTERS.match(name) is not None and not re.search("(?i)reconcile|sync", name)
+
+
+def releases_while_running(module: Module, symbol: Symbol) -> list[ReleaseAt]:
+    """Who takes out of a symbol, wherever it is named, but for fields that get their first value at the start."""
+    named = [symbol, Symbol("*", "", symbol.name)] if symbol.name[:1].isupper() else [symbol]
+    return [
+        one
+        for name in named
+        for one in module.releases.get(name, ())
+        if not (one.release.how == "reset" and one.release.place.fields and runs_at_start(module, one.spot))
+    ]
 
 
 def runs_at_start(module: Module, spot: Spot, depth: int = 0, seen: frozenset[int] = frozenset()) -> bool:

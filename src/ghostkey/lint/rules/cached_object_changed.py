@@ -25,17 +25,14 @@ import re
 from collections.abc import Iterator
 
 from ghostkey.lint.findings import Finding, Look, Rule, Witness
-from ghostkey.lint.judgements.code import is_aside
 
 _CACHE = re.compile(r"(?i)lister(?:\(\))?(?:\.\w+\([^)]*\))*\.(?:Get|List)$|(?:indexer|store|informer\w*\(?\)?)\.GetByKey$")
 _OWNED = {"Spec", "Status", "Labels", "Annotations", "Data", "ObjectMeta", "Finalizers"}
 
 
 def _find(look: Look) -> Iterator[Finding]:
-    for spot in look.module.spots():
+    for spot in look.spots():
         function = spot.function
-        if is_aside(spot.file):
-            continue
         for name, local in function.locals.items():
             if local.how != "call" or not _CACHE.search(local.text):
                 continue

@@ -28,7 +28,6 @@ from ghostkey.lint.facts import Function, Insert
 from ghostkey.lint.findings import Finding, Look, Rule, Witness
 from ghostkey.lint.held import DATA
 from ghostkey.lint.judgements.bounded import is_constant
-from ghostkey.lint.judgements.code import is_aside
 from ghostkey.lint.module import Module, Package, Spot
 
 _READS = {"Get", "CreateOrUpdate", "CreateOrPatch"}
@@ -37,9 +36,7 @@ _BUILDS = re.compile(r"(?i)(?:build|new|make|generate|construct|mutate|render)")
 
 
 def _find(look: Look) -> Iterator[Finding]:
-    for spot in look.module.spots():
-        if is_aside(spot.file):
-            continue
+    for spot in look.spots():
         for insert in spot.function.inserts:
             if _is_data(look.module, spot, insert) and not _is_released(spot.package):
                 name, key = insert.place.fields[-1], insert.place.keys[-1]

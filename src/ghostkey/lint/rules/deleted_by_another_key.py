@@ -22,16 +22,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ghostkey.lint.findings import Finding, Look, Rule, Witness
-from ghostkey.lint.judgements.code import is_aside
 
 LEAST = 3  # characters of an expression: `v` is everybody's
 
 
 def _find(look: Look) -> Iterator[Finding]:
-    for spot in look.module.spots():
+    for spot in look.spots():
         function = spot.function
-        if is_aside(spot.file):
-            continue
         for insert in function.inserts:
             if insert.how != "=" or len(insert.value) < LEAST:
                 continue

@@ -27,6 +27,7 @@ from collections.abc import Iterator
 from ghostkey.lint.findings import Finding, Look, Rule, Witness
 from ghostkey.lint.held import METRIC
 from ghostkey.lint.judgements.code import is_aside
+from ghostkey.lint.judgements.startup import releases_while_running
 from ghostkey.lint.module import Module, Symbol
 
 _OBJECT = re.compile(
@@ -51,9 +52,7 @@ def _find(look: Look) -> Iterator[Finding]:
     module = look.module
     for symbol, uses in module.series.items():
         declared = _declared(module, symbol)
-        if not METRIC.search(declared) or module.releases.get(symbol):
-            continue
-        if symbol.name[:1].isupper() and module.releases.get(Symbol("*", "", symbol.name)):
+        if not METRIC.search(declared) or releases_while_running(module, symbol):
             continue
         told = [(spot, series) for spot, series in uses if not is_aside(spot.file)]
         found = _LABELS.search(declared)
