@@ -418,11 +418,8 @@ class Reader:
 
         After a write that is missing, the difference to the last known state is nobody's: the map is only seen then.
         """
-        spot = self._spot(key)
+        spot = self._spot_at(key, revision)
         if spot is None:
-            return
-        if revision is not None and revision > MOST:
-            self.damaged += 1
             return
         self.states.is_recovered = is_recovered
         if version:
@@ -459,11 +456,8 @@ class Reader:
 
     def delete(self, key: bytes, revision: int | None, *, is_recovered: bool = False) -> Iterator[HistoryEvent]:
         """Events of one deletion. Its time is that of the last write before it: etcd keeps none."""
-        spot = self._spot(key)
+        spot = self._spot_at(key, revision)
         if spot is None:
-            return
-        if revision is not None and revision > MOST:
-            self.damaged += 1
             return
         place, namespace, name = spot
         qualified = self._kinds.get(place) or _guess(place)
@@ -482,6 +476,14 @@ class Reader:
         if at is not None:
             self.last_time = at if self.last_time is None else max(at, self.last_time)
             self.first_time = at if self.first_time is None else min(at, self.first_time)
+
+    def _spot_at(self, key: bytes, revision: int | None) -> tuple[str, str, str] | None:
+        """As `_spot`; None, and damage, for a revision that no etcd has."""
+        spot = self._spot(key)
+        if spot is not None and revision is not None and revision > MOST:
+            self.damaged += 1
+            return None
+        return spot
 
     def _spot(self, key: bytes) -> tuple[str, str, str] | None:
         """Place, namespace and name of what kube-apiserver stores under a key; None for what is no subject."""
