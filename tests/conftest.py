@@ -60,9 +60,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leaves what is marked `whole` to `--all`: more of what a slice of it shows in every run."""
     if not config.getoption("--all"):
-        whole = [item for item in items if item.get_closest_marker("whole")]
-        config.hook.pytest_deselected(items=whole)
-        items[:] = [item for item in items if item not in set(whole)]
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("whole")])
+        items[:] = [item for item in items if not item.get_closest_marker("whole")]
 
 
 @pytest.fixture

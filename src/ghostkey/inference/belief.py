@@ -206,7 +206,7 @@ class Beliefs:
             share = max(share, len(live & near) / len(near))
         if said := self._namespaces_in(template, live):
             # a pair is as good as its object: they need not be made, only counted
-            objects = sum(map(self._index.sizes_in(kind).__getitem__, said))
+            objects = sum(len(self._index.rows_in(kind, namespace)) for namespace in said)
             share = max(share, min(1.0, len(live) / max(1, objects)))
         return share
 

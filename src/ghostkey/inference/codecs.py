@@ -107,9 +107,8 @@ CODECS: Final[dict[str, Codec]] = {
 }
 
 
-def may_be_encoded(keys: list[str], lines: str, words: list[str]) -> bool:
-    """Whether any of these keys decodes; `lines` are the keys, canonical, and `words` those of them that are one word."""
-    joined = "\n".join(keys)
+def may_be_encoded(keys: list[str], joined: str, lines: str, words: list[str]) -> bool:
+    """Whether any of these keys decodes. `joined` are the keys as lines, `lines` the same canonical, `words` the keys of one word."""
     texts = {
         "at": joined if "-at-" in lines else "",
         "capitals": joined if joined != joined.lower() else "",  # six and more characters of base64 have one

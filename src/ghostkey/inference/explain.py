@@ -71,36 +71,29 @@ def explain_key(key: str, index: SubjectIndex, but: int = -1) -> Iterator[Explan
             if word[start:end] not in index.by_name:
                 continue
             beside, elsewhere = index.told_apart(word[start:end], word[:start], word[end:])
-            for row in beside:
-                if kind_of[row] != but:
-                    yield from _around(key, start, end, row, index)
-            for row in elsewhere:
-                if kind_of[row] != but:
-                    yield from _alone(key, start, end, row, index)
+            for rows, is_beside in ((beside, True), (elsewhere, False)):
+                for row in rows:
+                    if kind_of[row] != but:
+                        yield from _around(key, start, end, row, index, is_beside=is_beside)
 
 
-def _around(key: str, start: int, end: int, row: int, index: SubjectIndex) -> Iterator[Explanation]:
-    """What the rest of the key could be, given that a piece of it is an object's name."""
+def _around(key: str, start: int, end: int, row: int, index: SubjectIndex, *, is_beside: bool) -> Iterator[Explanation]:
+    """What the rest of the key could be, given that a piece of it is an object's name; `is_beside`: its namespace may be there."""
     subjects = index.subjects
     name, namespace = subjects.names[row], subjects.namespaces[row]
+    transforms = transforms_between(name, key[start:end])
+    if not transforms:
+        return
     before, after = key[:start], key[end:]
-    if namespace and (before or after):
-        transforms = transforms_between(name, key[start:end])
+    if is_beside and namespace and (before or after):
         # the simplest way to write the name may not be how the namespace beside it is written: all of `t1` is one word
         for transform in transforms:
             for pair in _pairs(namespace, before, after, transform):
                 yield from _with_tail(pair, row)
                 return
-    yield from _alone(key, start, end, row, index)
-
-
-def _alone(key: str, start: int, end: int, row: int, index: SubjectIndex) -> Iterator[Explanation]:
-    """The template with the name alone."""
-    name, before, after = index.subjects.names[row], key[:start], key[end:]
     if len(name) < LEAST_WITHIN and (before or after):
         return
-    for transform in transforms_between(name, key[start:end])[:1]:
-        yield from _with_tail(Template("name", before, suffix=after, transform=transform), row)
+    yield from _with_tail(Template("name", before, suffix=after, transform=transforms[0]), row)
 
 
 def _pairs(namespace: str, before: str, after: str, transform: str) -> Iterator[Template]:

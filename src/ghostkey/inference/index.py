@@ -6,7 +6,6 @@ import functools
 import itertools
 import re
 from bisect import bisect_left
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 
 from ghostkey.inference.codecs import may_be_encoded
@@ -24,6 +23,7 @@ LEAST_CUT = 14
 BEGINNING = 8
 LEAST_HASH = 8
 LEAST_SQUASHED = 3  # of a namespace that is looked for in a word
+LEAST_JOINED = 8  # of a word that may be a whole name, or a namespace and a name, without what is between
 FEW_NAMESAKES = 4  # are looked at one by one
 # so many names with one first word, and some of them will stand in any text that has the word
 MANY_NAMES = 32
@@ -89,7 +89,6 @@ class SubjectIndex:
         self._sorted_names: list[str] | None = None
         self._by_squashed: dict[str, list[str]] | None = None
         self._by_namespace: dict[int, dict[str, list[int]]] = {}
-        self._sizes_in: dict[int, Counter[str]] = {}
         self._namesakes: dict[str, Namesakes] = {}
 
     def _build(self) -> None:
@@ -129,11 +128,16 @@ class SubjectIndex:
             return True
         if max(map(len, words)) >= LEAST_HASH and _HASHED.search(joined) is not None:
             return True
-        single = _ONE_WORD.findall("\n".join(keys))
-        if may_be_encoded(keys, lines, single):
+        joined = "\n".join(keys)
+        single = _ONE_WORD.findall(joined)
+        if may_be_encoded(keys, joined, lines, single):
             return True
         # one word of a key may be all words of a name
-        return any(word in self.by_squashed or self._is_squashed_pair(word) for word in map(squashed, single) if len(word) >= 8)
+        return any(
+            word in self.by_squashed or self._is_squashed_pair(word)
+            for word in map(squashed, single)
+            if len(word) >= LEAST_JOINED
+        )
 
     def _is_squashed_pair(self, word: str) -> bool:
         return any(self.squashed_pairs(word))
@@ -166,9 +170,7 @@ class SubjectIndex:
 
         `before` and `after` are what stands around the name, canonical. Few namesakes are all taken for the first.
         """
-        held = self.by_name.get(canonical_name, ())
-        if not isinstance(held, list):
-            return (held,) if isinstance(held, int) else (), ()
+        held = self.all_named(canonical_name)
         if len(held) <= FEW_NAMESAKES:
             return held, ()
         known = self._namesakes.get(canonical_name)
@@ -245,12 +247,6 @@ class SubjectIndex:
             for row in self.rows_of(kind):
                 held.setdefault(self.subjects.namespaces[row], []).append(row)
         return held.get(namespace, [])
-
-    def sizes_in(self, kind: int) -> Counter[str]:
-        """Namespace → how many objects of one kind it has."""
-        if kind not in self._sizes_in:
-            self._sizes_in[kind] = Counter(map(self.subjects.namespaces.__getitem__, self.rows_of(kind)))
-        return self._sizes_in[kind]
 
     def rows_of(self, kind: int) -> list[int]:
         """Rows of one kind."""

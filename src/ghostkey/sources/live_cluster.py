@@ -242,44 +242,39 @@ class LiveCluster:
         return [Gap(f"{kind.qualified} could not be listed", str(denied), kind.qualified, denied.hint)]
 
     def _list_subjects(self, kind: Kind, namespace: str) -> list[Event]:
-        if kind.is_custom:
-            return list(self._list_custom(kind, namespace))
-        events: list[Event] = []
+        try:
+            return list((self._list_custom if kind.is_custom else self._list_built_in)(kind, kind.path(namespace)))
+        except msgspec.DecodeError as error:
+            raise ApiFailed(f"the server's list of {kind.qualified} is not as the API defines it: {error}") from None
+
+    def _list_built_in(self, kind: Kind, path: str) -> Iterator[Event]:
+        """Metadata of objects, and what Pods and workloads use."""
         with_spec = has_pod_spec(kind)
         detailed = kind in (CONFIG_MAPS, SECRETS)
         decode: Callable[[bytes], LooseList | MetadataList] = decode_loose if with_spec else decode_metadata
         kinds = (f"{kind.kind}List",) if with_spec else ()
-        try:
-            for body in self._client.list_pages(kind.path(namespace), accept=JSON if with_spec else METADATA_LIST):
-                batch = SubjectsSeen(kind, [], [], [])
-                for item in decode_list(kind.path(namespace), body, decode, kinds):
-                    _add_subject(batch, item.metadata, detailed=detailed)
-                    if with_spec:
-                        events += key_uses(kind, item.metadata.namespace or "", item.metadata.name, item.spec)
-                events.append(batch)
-        except msgspec.DecodeError as error:
-            raise ApiFailed(f"the server's list of {kind.qualified} is not as the API defines it: {error}") from None
-        return events
+        for body in self._client.list_pages(path, accept=JSON if with_spec else METADATA_LIST):
+            batch = SubjectsSeen(kind, [], [], [])
+            for item in decode_list(path, body, decode, kinds):
+                _add_subject(batch, item.metadata, detailed=detailed)
+                if with_spec:
+                    yield from key_uses(kind, item.metadata.namespace or "", item.metadata.name, item.spec)
+            yield batch
 
-    def _list_custom(self, kind: Kind, namespace: str) -> Iterator[SubjectsSeen]:
+    def _list_custom(self, kind: Kind, path: str) -> Iterator[Event]:
         """Custom resources whole, since keys are made of their fields too; where there are very many, the first of them."""
-        path = kind.path(namespace)
         sizes: list[int] = []
-        try:
-            for body in self._client.list_pages(path, accept=lambda: JSON if sum(sizes) < CUSTOM_BYTES else METADATA_LIST):
-                sizes.append(len(body))
-                batch = SubjectsSeen(kind, [], [], [])
-                try:
-                    items = decode_list(path, body, decode_custom)
-                except (msgspec.ValidationError, NotAsked):
-                    items = decode_list(path, body, decode_metadata)  # an object nested too deep is an object all the same
-                for item in items:
-                    _add_subject(
-                        batch, item.metadata, detailed=False, fields=(getattr(item, "spec", None), getattr(item, "status", None))
-                    )
-                yield batch
-        except msgspec.DecodeError as error:
-            raise ApiFailed(f"the server's list of {kind.qualified} is not as the API defines it: {error}") from None
+        for body in self._client.list_pages(path, accept=lambda: JSON if sum(sizes) < CUSTOM_BYTES else METADATA_LIST):
+            sizes.append(len(body))
+            batch = SubjectsSeen(kind, [], [], [])
+            try:
+                items = decode_list(path, body, decode_custom)
+            except (msgspec.ValidationError, NotAsked):
+                items = decode_list(path, body, decode_metadata)  # an object nested too deep is an object all the same
+            for item in items:
+                fields = (getattr(item, "spec", None), getattr(item, "status", None))
+                _add_subject(batch, item.metadata, detailed=False, fields=fields)
+            yield batch
 
     def _by_fields(self, kind: Kind) -> Iterator[Event]:
         """Objects of a kind under what an expression makes of their fields; what lacks them has no key."""
