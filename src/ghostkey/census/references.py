@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from ghostkey.census.runtime import Runtime, Span
 from ghostkey.census.types import Types
 
 CHUNK = 4 << 20
+CHUNKS_MOST = 1 << 18  # 1 TiB: no heap that a look could go through is larger, whatever a damaged span says
 GLOBAL, STACK, HEAP = "global", "stack", "heap"
 
 
@@ -33,7 +35,7 @@ class References:
     def __init__(self, runtime: Runtime, map_types: MapTypes, types: Types, routines: Sequence[Goroutine]) -> None:
         self._runtime, self._map_types, self._types = runtime, map_types, types
         self._alive: dict[int, int] = {}
-        self._regions = list(self._find_regions(routines))
+        self._regions = list(itertools.islice(self._find_regions(routines), CHUNKS_MOST))
 
     @property
     def size(self) -> int:
@@ -50,10 +52,10 @@ class References:
         for span in self._runtime.spans:
             if span.state != layouts.SPAN_HEAP or span.is_noscan:
                 continue
-            if span.start != end:
+            if span.start > end:
                 yield from ((HEAP, piece) for piece in _pieces(start, end))
                 start = span.start
-            end = span.end
+            end = max(end, span.end)
         yield from ((HEAP, piece) for piece in _pieces(start, end))
 
     def to(self, objects: Sequence[Range]) -> Iterator[Reference]:

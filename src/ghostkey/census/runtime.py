@@ -226,8 +226,9 @@ class Runtime:
 
     @staticmethod
     def _is_span(span: Span) -> bool:
-        is_sound = span.start > 0 and span.start % PAGE == 0 and 0 < span.end - span.start < PAGE << 22
-        return is_sound and span.state <= SPAN_STACK and span.elemsize <= span.end - span.start
+        size = span.end - span.start
+        is_sound = span.start > 0 and span.start % PAGE == 0 and 0 < size < PAGE << 22
+        return is_sound and span.state <= SPAN_STACK and span.elemsize <= size and span.nelems <= size // 8
 
     # spans
 
@@ -242,7 +243,7 @@ class Runtime:
         raw = read_near(self.memory, [(address, size) for address in addresses], near=4096)
         state, parse = self.layout.span_state, self._span
         spans = [parse(found) for found in raw if found is not None and found[state] in (SPAN_HEAP, SPAN_STACK)]
-        self.spans = sorted((span for span in spans if span.start and span.elemsize), key=lambda span: span.start)
+        self.spans = sorted((span for span in spans if span.elemsize and self._is_span(span)), key=lambda span: span.start)
         self._starts = [span.start for span in self.spans]
 
     def _span(self, content: bytes | memoryview) -> Span:
