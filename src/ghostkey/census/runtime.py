@@ -228,7 +228,7 @@ class Runtime:
     def _is_span(span: Span) -> bool:
         size = span.end - span.start
         is_sound = span.start > 0 and span.start % PAGE == 0 and 0 < size < PAGE << 22
-        return is_sound and span.state <= SPAN_STACK and span.elemsize <= size and span.nelems <= size // 8
+        return is_sound and span.state <= SPAN_STACK and span.elemsize <= size and span.nelems * span.elemsize <= size
 
     # spans
 
