@@ -251,9 +251,19 @@ class Beliefs:
                 and all(self._subjects.kinds[kind].kind == "Namespace" for kind in belief.kinds)
             }
         for pair in pairs:
+            # the same from the other side: one of several names in every namespace, `{name}.acme` beside `{namespace}.{name}`
+            names = self._names_of(pair, family) if believed[pair].is_proven else set()
+            if len(names) > 1:
+                parts |= {template for template in believed if _literal_beside(template, _turned(pair)) in names}
             beside = {t: literal for t in believed if (literal := _literal_beside(t, pair)) is not None}
             parts |= {template for template, literal in beside.items() if is_part(template, literal, pair, len(beside))}
         return parts
+
+    @staticmethod
+    def _names_of(pair: Template, family: Family) -> set[str]:
+        """The names of the live objects that have a key by a pair template."""
+        live = {core for _, match in family.matched[pair] for cores in match.kinds.values() for core in cores}
+        return {name for core in live for _, name in pair.splits(core)}
 
     def _verdict(
         self,
@@ -365,6 +375,11 @@ def _union(matches: list[Match]) -> Match:
     alive = set().union(*kinds.values()) if kinds else set()
     cores = {core: i for core, i in cores.items() if core in alive or core not in bare or i not in strict}
     return Match(matches[0].template, kinds, cores, {})
+
+
+def _turned(pair: Template) -> Template:
+    """The pair template with the namespace where the name is."""
+    return dataclasses.replace(pair, order="name-namespace" if pair.order == "namespace-name" else "namespace-name")
 
 
 def _literal_beside(template: Template, pair: Template) -> str | None:
