@@ -1,0 +1,2 @@
+def generated(crd, resource, api):
+    return None
