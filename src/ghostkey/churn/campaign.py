@@ -13,6 +13,7 @@ from ghostkey.churn.lane import Lane, Setting, Trial
 from ghostkey.churn.memory import Memory
 from ghostkey.churn.metrics import Metrics
 from ghostkey.churn.plan import Plan, round_of
+from ghostkey.churn.probing import Probe
 from ghostkey.churn.subjects import Subject
 from ghostkey.churn.traces import Found, Signature
 
@@ -27,6 +28,8 @@ class Wanted:
     subjects: int = 20
     patience: float = 90.0
     allow: tuple[tuple[str, str], ...] = ()
+    faults: tuple[str, ...] | None = None  # None: none; empty: all
+    seconds: float = 600.0  # no new trial is begun after that
 
 
 @dataclass(slots=True)
@@ -39,6 +42,8 @@ class Outcome:
     trials: int = 0
     subjects: int = 0
     seconds: float = 0.0
+    points: tuple[int, int] = (0, 0)  # fault points that were tried, and that struck
+    plans: dict[Signature, Plan] = field(default_factory=dict)  # the least plan known to show it
 
     @property
     def findings(self) -> list[Verdict]:
@@ -105,7 +110,23 @@ class Campaign:
             self.outcome.verdicts.append(self._checked(verdict, unsure))
         self._say_gaps()
 
+    def faults(self, lane: Lane) -> None:
+        """Every fault at every point, judged."""
+        probe = Probe(self.bed, lane, self.metrics, self.account, self.tell)
+        deadline = self.began + self.wanted.seconds
+        probe.learn(self.wanted.faults or ())
+        for strike in (probe.points_at_once, lambda: probe.kills(deadline)):
+            strike()
+            known = {verdict.signature for verdict in self.outcome.findings}
+            for verdict, plan in probe.verdicts(known, self.wanted.patience):
+                self.outcome.verdicts.append(self._checked(verdict, set()))
+                self.outcome.plans[verdict.signature] = plan
+        self.outcome.points = probe.tried, probe.fired
+        self._say_gaps()
+
     def _checked(self, verdict: Verdict, unsure: set[Signature]) -> Verdict:
+        if verdict.kind is Kind.INCONCLUSIVE:
+            self._doubt(f"{verdict.signature}: {verdict.because}")
         if verdict.signature in unsure and verdict.is_finding:
             because = "the garbage collector has not passed, so its dependents say nothing"
             self.outcome.inconclusive.append(f"{verdict.signature}: {because}")
@@ -173,6 +194,8 @@ def run_rounds(bed: Bed, setting: Setting, wanted: Wanted, progress: Progress = 
         campaign.tell("starting the operator")
         lane.start()
         campaign.rounds(lane)
+        if wanted.faults is not None:
+            campaign.faults(lane)
     finally:
         lane.close()
     return campaign.finish()

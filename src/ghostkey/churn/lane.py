@@ -112,9 +112,9 @@ class Lane:
 
     def __init__(self, control_plane: ControlPlane, setting: Setting, number: int) -> None:
         self.number, self._setting = number, setting
-        self.chance = random.Random(f"{setting.seed}/{number}")
-        # subjects follow from the seed; the namespace must not, for another run may have left one of that name
+        # another run may have left subjects of the same seed
         suffix = "".join(secrets.choice(ALPHABET) for _ in range(5))
+        self.chance = random.Random(f"{setting.seed}/{number}/{suffix}")
         self.namespace = f"gk-lane-{number}-{suffix}"
         self.api = Api(control_plane)
         self.api.must("POST", "/api/v1/namespaces", {"metadata": {"name": self.namespace}})
@@ -142,7 +142,11 @@ class Lane:
         self.proxy.ask("forget")
         self.proxy.ask("rules", rules=[])
         self._start()
+        is_first = self.effect < 0
         self._canary()
+        if is_first:
+            # the first one also makes what all share: the second tells what one subject costs
+            self._canary(is_learning=True)
 
     def restart(self) -> None:
         """The same, after an end by SIGKILL."""
@@ -163,18 +167,18 @@ class Lane:
                 )
             time.sleep(0.01)
 
-    def _canary(self) -> None:
+    def _canary(self, *, is_learning: bool = False) -> None:
         # controllers begin to work up to 100 ms after their first events: what has no effect until then is not judged
         subject = self.maker.make(0, self.namespace)
         self._create([subject])
 
         def is_seen() -> bool:
-            return self.touches([subject])[subject.token] >= max(1, self.effect)
+            return self.touches([subject])[subject.token] >= (1 if is_learning else max(1, self.effect))
 
         patience = EFFECT_SECONDS * 3 if self.effect < 0 else EFFECT_SECONDS if self.effect else 0.0
         settle(self.proxy, self.operator, is_seen if self.effect else None, patience=patience)
-        if self.effect < 0:
-            self.effect = self.touches([subject])[subject.token]
+        touched = self.touches([subject])[subject.token]
+        self.effect = touched if self.effect < 0 else min(self.effect, touched or self.effect)
         self._delete([subject])
         settle(self.proxy, self.operator)
 
@@ -222,6 +226,9 @@ class Lane:
             self._create(subjects)
             least = max(0, self.effect)
             self._settle(trial, (lambda: all(n >= least for n in self.touches(subjects).values())) if least and self._is_ready else None)
+            if least and trial.settled and trial.settled[-1].why == "no effect is seen":
+                # what was learnt was too much; waiting for it again would only take time
+                self.effect = min([least, *(n for n in self.touches(subjects).values() if n)])
             trial.reacted += max(self.reacted(subjects), live(subjects) if live is not None else 0)
         elif do == "delete":
             self._delete([subject for subject in subjects if not subject.is_deleted])
@@ -255,7 +262,7 @@ class Lane:
         if not self.operator.pid:
             return
         trial.settled.append(settle(self.proxy, self.operator, done, patience=EFFECT_SECONDS))
-        if not self.operator.is_running():
+        if self.operator.has_ended():
             # killed by a fault, or ended by itself; kubelet would start it again
             if not any(all_faults()[p.fault].ends_operator for p in trial.plan.faults):
                 trial.notes.append(f"the operator ended by itself: {self.operator.tail().strip().splitlines()[-1:]}")

@@ -6,6 +6,7 @@ text they have to name the dead, and where it mirrors API objects, as an informe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -18,6 +19,8 @@ from ghostkey.model.errors import GhostkeyError
 
 ROUNDS_LEAST = 3
 KEYS_MOST = 5_000
+# what waits for its turn, and is no state: Source: controller-runtime/pkg/controller/priorityqueue, client-go/util/workqueue/queue.go
+QUEUES = ("priorityqueue.priorityqueue", "workqueue.Typed[", "delayingType")
 # what forgets by itself when it is full: a plateau that three rounds do not reach. Source: client-go/tools/record/events_cache.go
 BOUNDED = ("EventCorrelator", "eventLogger", "EventAggregator", "EventSourceObjectSpamFilter", "lru.Cache", "groupcache/lru")
 
@@ -83,14 +86,14 @@ class Memory:
 
 
 def _judge(process: Process, one: GoMap, names: list[Named], found: Found, lengths: list[int]) -> None:
-    if one.mirror or any(word in one.holder for word in BOUNDED):
+    if one.mirror or any(word in one.holder for word in (*BOUNDED, *QUEUES)):
         return
     texts = [text for _, keys in process.text_keys([one], KEYS_MOST, KEYS_MOST)[0] for text in keys.texts]
     spellings = Spellings(names)
     hits = {token for text in texts for token in spellings.find(str(text).encode())}
     if texts and not hits:
         return
-    held = f" at {one.holder}" if one.holder else ""
+    held = f" at {re.sub(r'goroutine [0-9]+', 'a goroutine', one.holder)}" if one.holder else ""
     grown = ", ".join(map(str, lengths))
     trace = Trace(hits or {name.token for name in names}, f"{one.type or 'a map'}{held}: {grown} entries", series=1, is_weak=False)
     found[Signature("memory", f"{one.type or 'a map'}{held}")] = trace

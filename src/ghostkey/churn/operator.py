@@ -92,6 +92,13 @@ class Operator:
         path = self._control_plane.directory / f"{self.name}.log"
         return path.read_text(errors="replace")[-TAIL:] if path.exists() else ""
 
+    def has_ended(self) -> bool:
+        """Whether it is no process any more, or one that only waits to be reaped; asks the kernel alone."""
+        try:
+            return Path(f"/proc/{self.pid}/stat").read_bytes().rpartition(b")")[2][1:2] in {b"Z", b"X"}
+        except OSError:
+            return True
+
     def is_busy(self) -> bool:
         """Whether any of its threads runs or waits for a CPU."""
         # Source: proc_pid_stat(5): the state follows the name, which may itself hold parentheses

@@ -41,6 +41,8 @@ def settle(
     calm_since = held_since = None
     why = ""
     while (now := time.monotonic()) - began < limit:
+        if operator.has_ended():
+            return Settled(now - began, is_calm=True, why="the operator has ended")
         state = proxy.ask("state")
         if reason := _reason(state, operator):
             why, calm_since, held_since = reason, None, None

@@ -12,10 +12,9 @@ from typing import Any
 
 import yaml
 
-from ghostkey.churn.tokens import Named, new_token
+from ghostkey.churn.tokens import LONG_TAIL, Named, new_token
 from ghostkey.model.errors import UsageError
 
-LONG_TAIL = "-of-a-subject-with-a-long-name"
 DOCUMENTS_MOST = 200
 Document = dict[str, Any]
 
@@ -104,6 +103,7 @@ class Subject:
     round: int = 0
     is_deleted: bool = False
     traits: frozenset[str] = frozenset()
+    fault: str = ""  # what met it, in words
 
     def named(self) -> list[Named]:
         """Each object's names."""

@@ -13,6 +13,9 @@ ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 TOKEN = re.compile(rb"(?i)gk[a-z2-9]{7}x")
 TOKEN_TEXT = re.compile(r"(?i)gk[a-z2-9]{7}x")
 UID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+LONG_TAIL = "-of-a-subject-with-a-long-name"  # what makes a name long enough to be cut
+# as much of it as somebody left
+_TAIL = re.compile("<S>(?:" + "|".join(LONG_TAIL[:end] for end in range(len(LONG_TAIL), 1, -1)) + ")")
 _HEX = re.compile(rb"(?<![0-9a-f])[0-9a-f]{8}")
 _HASHES = ("sha256", "sha1", "md5")
 
@@ -85,10 +88,9 @@ class Spellings:
 
 def masked(text: str) -> str:
     """The text with everything that is one subject's replaced: what the same mistake leaves of another one is the same text."""
-    text = TOKEN_TEXT.sub("<S>", text)
+    text = _TAIL.sub("<S>", TOKEN_TEXT.sub("<S>", text))
     text = UID.sub("<uid>", text)
-    text = re.sub(r"(?<![0-9a-f])[0-9a-f]{8,64}(?![0-9a-z])", "<hash>", text)
-    return re.sub(r"<S>(-of-a-subject[a-z-]*|-o[a-z-]*)", "<S>", text)
+    return re.sub(r"(?<![0-9a-f])[0-9a-f]{8,64}(?![0-9a-z])", "<hash>", text)
 
 
 def _inner_base64(content: bytes, shift: int) -> bytes:
