@@ -58,6 +58,10 @@ class Bed:
     metrics_url: str = ""
     gaps: list[Gap] = field(default_factory=list)
 
+    def beside(self) -> Bed:
+        """The same bed for another thread."""
+        return Bed(self.control_plane, Api(self.control_plane), self.resources, self.metrics_url, self.gaps)
+
     def resource_of(self, document: Document) -> Resource:
         """Where objects of a document's kind are. Raises UsageError when the API server has no such kind."""
         group, _, version = str(document["apiVersion"]).rpartition("/")

@@ -14,9 +14,11 @@ from ghostkey.churn.memory import Memory
 from ghostkey.churn.metrics import Metrics
 from ghostkey.churn.plan import Plan, round_of
 from ghostkey.churn.probing import Probe
+from ghostkey.churn.reducing import SHRINK_PATIENCE, Reduced, Reducer
 from ghostkey.churn.subjects import Subject
 from ghostkey.churn.traces import Found, Signature
 
+LANES = 3
 Progress = Callable[[str], None]
 
 
@@ -43,6 +45,7 @@ class Outcome:
     subjects: int = 0
     seconds: float = 0.0
     points: tuple[int, int] = (0, 0)  # fault points that were tried, and that struck
+    reduced: dict[Signature, Reduced] = field(default_factory=dict)
     plans: dict[Signature, Plan] = field(default_factory=dict)  # the least plan known to show it
 
     @property
@@ -123,6 +126,43 @@ class Campaign:
                 self.outcome.plans[verdict.signature] = plan
         self.outcome.points = probe.tried, probe.fired
         self._say_gaps()
+
+    def plan(self, lane: Lane, plan: Plan) -> None:
+        """One plan, carried out and judged."""
+        trial = lane.run(plan, 1, self._shown_in_metrics(lane))
+        self.account(trial, plan.name or "the plan")
+        self.judge(lane, trial.subjects, [self.bed.traces(lane, trial.subjects, self.metrics)], len(trial.subjects))
+        for verdict in self.outcome.findings:
+            self.outcome.plans[verdict.signature] = plan
+
+    def reduce(self) -> None:
+        """Makes every finding small; memory is left as it is, for it needs rounds to show."""
+        found = [verdict for verdict in self.outcome.findings if verdict.signature.source != "memory"]
+        if not found or time.monotonic() > self.began + self.wanted.seconds:
+            return
+        lanes = [self.lane() for _ in range(LANES if self.setting.samples[0][0].is_namespaced else 1)]
+        try:
+            for lane in lanes:
+                if len(lanes) > 1:
+                    lane.narrow()
+            reducer = Reducer(self.bed, lanes, self._count, min(self.wanted.patience, SHRINK_PATIENCE))
+            for verdict in found:
+                if time.monotonic() > self.began + self.wanted.seconds:
+                    return
+                self.tell(f"making {verdict.signature} small")
+                plan = self.outcome.plans.get(verdict.signature) or round_of(4)
+                reduced = reducer.reduce(verdict, plan)
+                self.outcome.reduced[verdict.signature] = reduced
+                if reduced.is_confirmed:
+                    self.outcome.plans[verdict.signature] = reduced.plan
+        finally:
+            for lane in lanes:
+                lane.close()
+
+    def _count(self, trial: Trial, what: str) -> None:
+        """Counts a trial of which nobody is acquitted."""
+        self.outcome.trials += 1
+        self.outcome.subjects += len(trial.subjects)
 
     def _checked(self, verdict: Verdict, unsure: set[Signature]) -> Verdict:
         if verdict.kind is Kind.INCONCLUSIVE:

@@ -25,6 +25,7 @@ from ghostkey.model.errors import ApiFailed, GhostkeyError
 if TYPE_CHECKING:
     from ghostkey.testing import ControlPlane
 
+MERGE_PATCH = "application/merge-patch+json"
 START_SECONDS = 60.0
 EFFECT_SECONDS = 3.0  # an operator that has written nothing by then writes nothing for a subject
 
@@ -234,9 +235,7 @@ class Lane:
             self._delete([subject for subject in subjects if not subject.is_deleted])
             self._settle(trial)
         elif do == "patch":
-            for subject in subjects:
-                body = {"metadata": {"annotations": {"ghostkey.dev/churn": str(time.monotonic_ns())}}}
-                self.api.ask("PATCH", subject.objects[0].path, as_json(body), "application/merge-patch+json")
+            self._patch(subjects)
             self._settle(trial)
         elif do in {"stop", "kill"}:
             self.operator.kill() if do == "kill" else self.operator.stop()
@@ -288,6 +287,21 @@ class Lane:
                 versions[made.resource.plural] = int(answer["metadata"]["resourceVersion"])
         if self.operator.pid:
             self.proxy.ask("expect", versions=versions)
+
+    def _patch(self, subjects: Sequence[Subject]) -> None:
+        """Changes a text of the spec where the API server takes the change, and an annotation in any case."""
+        for subject in subjects:
+            made = subject.objects[0]
+            body: Document = {"metadata": {"annotations": {"ghostkey.dev/churn": str(time.monotonic_ns())}}}
+            spec = made.document.get("spec")
+            texts = {k: v for k, v in spec.items() if isinstance(v, str) and subject.token not in v} if isinstance(spec, dict) else {}
+            for name, value in list(texts.items())[:1]:
+                changed = {**body, "spec": {name: f"{value}-2"}}
+                if self.api.ask("PATCH", f"{made.path}?dryRun=All", as_json(changed), MERGE_PATCH)[0] == http.HTTPStatus.OK:
+                    body = changed
+            status, answer = self.api.ask("PATCH", made.path, as_json(body), MERGE_PATCH)
+            if status == http.HTTPStatus.OK and self.operator.pid:
+                self.proxy.ask("expect", versions={made.resource.plural: int(answer["metadata"]["resourceVersion"])})
 
     def _delete(self, subjects: Sequence[Subject]) -> None:
         gone: list[tuple[str, str]] = []

@@ -94,9 +94,11 @@ class Weaver:
 
 
 def round_of(count: int, name: str = "") -> Plan:
-    """So many subjects come, and go again."""
+    """So many subjects come, change once, and go again."""
     weaver = Weaver()
-    weaver.delete(weaver.create(count))
+    numbers = weaver.create(count)
+    weaver.steps += [Step("patch", number) for number in numbers]
+    weaver.delete(numbers)
     return weaver.plan(name)
 
 

@@ -19,7 +19,7 @@ from ghostkey.churn.traces import Found, Signature
 EVENTS_MOST = 3  # of one subject that are spoiled: it comes, it changes, it goes
 POINTS_MOST = 200
 CONFIRMATIONS = 3
-WAYS_MOST = 6  # faults that are tried again for one signature
+WAYS_MOST = 4  # faults that are tried again for one signature
 # convicts every operator that leaves its children to the garbage collector: only when it is asked for
 ONLY_WHEN_ASKED = frozenset({"owner-references-stripped"})
 
