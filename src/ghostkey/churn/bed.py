@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ghostkey.churn.lane import Api, Lane, Setting
+from ghostkey.churn.lane import Api, Lane
 from ghostkey.churn.memory import Memory
 from ghostkey.churn.metrics import Metrics
 from ghostkey.churn.metrics import traces_of as metric_traces
@@ -118,7 +118,12 @@ class Bed:
         subject = lane.maker.make(0, lane.namespace)
         for made in subject.objects[:1]:
             answer = self.api.must("POST", made.resource.path(made.namespace), made.document)
-            owner = {"apiVersion": made.document["apiVersion"], "kind": made.resource.kind, "name": made.name, "uid": answer["metadata"]["uid"]}
+            owner = {
+                "apiVersion": made.document["apiVersion"],
+                "kind": made.resource.kind,
+                "name": made.name,
+                "uid": answer["metadata"]["uid"],
+            }
             name, where = f"gk-collected-{subject.token}", f"/api/v1/namespaces/{lane.namespace}/configmaps"
             self.api.must("POST", where, {"metadata": {"name": name, "ownerReferences": [owner]}})
             self.api.must("DELETE", made.path, allowed=(404,))

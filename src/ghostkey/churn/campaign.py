@@ -103,7 +103,9 @@ class Campaign:
             return self.bed.traces(lane, subjects, self.metrics) | self._in_memory(subjects, per_round)
 
         unsure: set[Signature] = set()
-        if collected := {s for s, trace in first.items() if s.source == "api" and any(map(self.bed.has_owner, sorted(trace.paths)[:1]))}:
+        if collected := {
+            s for s, trace in first.items() if s.source == "api" and any(map(self.bed.has_owner, sorted(trace.paths)[:1]))
+        }:
             self.tell("waiting for the garbage collector")
             if not self.bed.wait_for_collector(lane):
                 unsure = collected
@@ -193,7 +195,9 @@ class Campaign:
         self.outcome.subjects += len(trial.subjects)
         self.outcome.notes += [note for note in trial.notes if note not in self.outcome.notes]
         if trial.is_vacuous:
-            self._doubt(f"{what}: the operator did nothing for {len(trial.subjects) - trial.reacted} of {len(trial.subjects)} subjects")
+            self._doubt(
+                f"{what}: the operator did nothing for {len(trial.subjects) - trial.reacted} of {len(trial.subjects)} subjects"
+            )
         if not trial.is_calm:
             why = next(one.why for one in trial.settled if not one.is_calm)
             self._doubt(f"{what}: the operator was never done ({why})")

@@ -106,7 +106,12 @@ def judge(
 
 
 def _verdict(
-    signature: Signature, curve: Curve, history: Sequence[Found], subjects: Sequence[Subject], rounds: Sequence[int], patience: float
+    signature: Signature,
+    curve: Curve,
+    history: Sequence[Found],
+    subjects: Sequence[Subject],
+    rounds: Sequence[int],
+    patience: float,
 ) -> Verdict:
     dead = [subject for subject in subjects if subject.is_deleted]
     counts = tuple(len(found[signature].tokens) if signature in found else 0 for found in history)

@@ -82,7 +82,9 @@ class Api:
                 answer = self._connection.getresponse()
                 content = answer.read()
                 is_json = "json" in (answer.getheader("Content-Type") or "")
-                return answer.status, json.loads(content) if is_json and content else {"message": content.decode(errors="replace")[:500]}
+                return answer.status, json.loads(content) if is_json and content else {
+                    "message": content.decode(errors="replace")[:500]
+                }
             except (OSError, http.client.HTTPException) as error:
                 self._connection.close()
                 self._connection = None
@@ -164,7 +166,8 @@ class Lane:
             if time.monotonic() > deadline:
                 kinds = ", ".join(sorted(wanted))
                 raise GhostkeyError(
-                    f"within {START_SECONDS:.0f} s the operator did not watch {kinds}", "does it use KUBECONFIG, or need --kubeconfig={kubeconfig}?"
+                    f"within {START_SECONDS:.0f} s the operator did not watch {kinds}",
+                    "does it use KUBECONFIG, or need --kubeconfig={kubeconfig}?",
                 )
             time.sleep(0.01)
 
@@ -219,14 +222,24 @@ class Lane:
                 raise GhostkeyError(f"no fault is named {point.fault!r}", f"known: {', '.join(known)}")
             token = subjects[point.subject].token if point.subject in subjects else ""
             if token or point.subject < 0:
-                rules.append({"fault": point.fault, "verb": point.verb, "place": point.resource, "token": token, "occurrence": point.occurrence})
+                rules.append(
+                    {
+                        "fault": point.fault,
+                        "verb": point.verb,
+                        "place": point.resource,
+                        "token": token,
+                        "occurrence": point.occurrence,
+                    }
+                )
         self.proxy.ask("rules", rules=rules)
 
     def _do(self, do: str, subjects: list[Subject], trial: Trial, live: Callable[[list[Subject]], int] | None) -> None:
         if do == "create":
             self._create(subjects)
             least = max(0, self.effect)
-            self._settle(trial, (lambda: all(n >= least for n in self.touches(subjects).values())) if least and self._is_ready else None)
+            self._settle(
+                trial, (lambda: all(n >= least for n in self.touches(subjects).values())) if least and self._is_ready else None
+            )
             if least and trial.settled and trial.settled[-1].why == "no effect is seen":
                 # what was learnt was too much; waiting for it again would only take time
                 self.effect = min([least, *(n for n in self.touches(subjects).values() if n)])
@@ -294,7 +307,9 @@ class Lane:
             made = subject.objects[0]
             body: Document = {"metadata": {"annotations": {"ghostkey.dev/churn": str(time.monotonic_ns())}}}
             spec = made.document.get("spec")
-            texts = {k: v for k, v in spec.items() if isinstance(v, str) and subject.token not in v} if isinstance(spec, dict) else {}
+            texts = (
+                {k: v for k, v in spec.items() if isinstance(v, str) and subject.token not in v} if isinstance(spec, dict) else {}
+            )
             for name, value in list(texts.items())[:1]:
                 changed = {**body, "spec": {name: f"{value}-2"}}
                 if self.api.ask("PATCH", f"{made.path}?dryRun=All", as_json(changed), MERGE_PATCH)[0] == http.HTTPStatus.OK:

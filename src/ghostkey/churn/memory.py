@@ -95,5 +95,7 @@ def _judge(process: Process, one: GoMap, names: list[Named], found: Found, lengt
         return
     held = f" at {re.sub(r'goroutine [0-9]+', 'a goroutine', one.holder)}" if one.holder else ""
     grown = ", ".join(map(str, lengths))
-    trace = Trace(hits or {name.token for name in names}, f"{one.type or 'a map'}{held}: {grown} entries", series=1, is_weak=False)
+    trace = Trace(
+        hits or {name.token for name in names}, f"{one.type or 'a map'}{held}: {grown} entries", series=1, is_weak=False
+    )
     found[Signature("memory", f"{one.type or 'a map'}{held}")] = trace

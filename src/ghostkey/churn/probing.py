@@ -76,7 +76,9 @@ def many(found: Sequence[FaultPoint], copies: int = 1, controls: int = 0) -> Pla
 class Probe:
     """All faults against one operator, after its rounds. `known`: signatures that need no fault."""
 
-    def __init__(self, bed: Bed, lane: Lane, metrics: Metrics, account: Callable[[Trial, str], None], tell: Callable[[str], None]) -> None:
+    def __init__(
+        self, bed: Bed, lane: Lane, metrics: Metrics, account: Callable[[Trial, str], None], tell: Callable[[str], None]
+    ) -> None:
         self.bed, self.lane, self.metrics, self.account, self.tell = bed, lane, metrics, account, tell
         self.subjects: list[Subject] = []
         self.how: dict[str, Plan] = {}  # token → the least plan that met it with its fault
@@ -159,7 +161,7 @@ class Probe:
         ways = {subject.fault: self.how[subject.token] for subject in sorted(culprits, key=lambda s: " at " in s.fault)}
         hit = total = missed = 0
         fault, plan = next(iter(ways.items()))
-        for fault, plan in list(ways.items())[:WAYS_MOST]:  # noqa: B007 (the last one is what is told)
+        for fault, plan in list(ways.items())[:WAYS_MOST]:
             hit, total, missed = self._once_more(signature, fault, plan, patience)
             if hit == total:
                 break

@@ -215,7 +215,9 @@ def write(folder: Path, case: Case, verdict: Verdict, plan: Plan) -> Path:
     for file, documents in (("crds.yaml", case.crds), ("setup.yaml", case.setup), ("sample.yaml", case.samples)):
         (place / file).write_text(yaml.safe_dump_all(documents, sort_keys=False))
     (place / f"test_churn_{name}.py").write_text(
-        PYTEST.format(story=told, operator=shlex.join(argv), environment=environment, signature=str(verdict.signature), patience=10)
+        PYTEST.format(
+            story=told, operator=shlex.join(argv), environment=environment, signature=str(verdict.signature), patience=10
+        )
     )
     (place / "README.md").write_text(
         f"# {verdict.signature}\n\n{told}\n\n    pytest {place.name}\n    ghostkey churn --operator {shlex.quote(shlex.join(argv))} "
@@ -232,5 +234,10 @@ def write(folder: Path, case: Case, verdict: Verdict, plan: Plan) -> Path:
 
 def _kind_of(place: str) -> tuple[str, str, str]:
     """Group, version and kind of a list of what a signature is in; "" for a kind that this table does not know."""
-    known = {"configmaps": "ConfigMapList", "secrets": "SecretList", "services": "ServiceList", "serviceaccounts": "ServiceAccountList"}
+    known = {
+        "configmaps": "ConfigMapList",
+        "secrets": "SecretList",
+        "services": "ServiceList",
+        "serviceaccounts": "ServiceAccountList",
+    }
     return "", "v1", known.get(place.partition(" ")[0], "")

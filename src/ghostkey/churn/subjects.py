@@ -65,7 +65,9 @@ def crd_resources(crds: Sequence[Document]) -> list[Resource]:
         names = spec.get("names") or {}
         for version in spec.get("versions") or ():
             if version.get("served") and version.get("storage"):
-                found.append(Resource(spec["group"], version["name"], names["plural"], names["kind"], spec.get("scope") != "Cluster"))
+                found.append(
+                    Resource(spec["group"], version["name"], names["plural"], names["kind"], spec.get("scope") != "Cluster")
+                )
     return found
 
 
@@ -138,7 +140,15 @@ class Maker:
         for resource, document in self.documents:
             new = _renamed(copy.deepcopy(document), renamed, {"{{name}}": name, "{{n}}": str(self.made)})
             new["metadata"]["name"] = name
-            for fact in ("namespace", "uid", "resourceVersion", "generation", "creationTimestamp", "ownerReferences", "managedFields"):
+            for fact in (
+                "namespace",
+                "uid",
+                "resourceVersion",
+                "generation",
+                "creationTimestamp",
+                "ownerReferences",
+                "managedFields",
+            ):
                 new["metadata"].pop(fact, None)
             if resource.is_namespaced:
                 new["metadata"]["namespace"] = namespace

@@ -15,7 +15,9 @@ TOKEN_TEXT = re.compile(r"(?i)gk[a-z2-9]{7}x")
 UID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 LONG_TAIL = "-of-a-subject-with-a-long-name"  # what makes a name long enough to be cut
 # as much of it as somebody left
-_TAIL = re.compile("<S>(?:" + "|".join(LONG_TAIL[:end] for end in range(len(LONG_TAIL), 1, -1)) + ")")
+_TAIL = re.compile(
+    "<S>(?:" + "|".join(LONG_TAIL[:end] for end in range(len(LONG_TAIL), 1, -1) if LONG_TAIL[end - 1] != "-") + ")"
+)
 _HEX = re.compile(rb"(?<![0-9a-f])[0-9a-f]{8}")
 _HASHES = ("sha256", "sha1", "md5")
 

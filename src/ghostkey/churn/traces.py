@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -167,10 +168,8 @@ def _texts(document: Mapping[str, Any], is_secret: bool) -> Iterator[tuple[str, 
         elif isinstance(value, str):
             content = value.encode()
             if is_secret and place.startswith("data"):
-                try:
+                with contextlib.suppress(binascii.Error):
                     content = base64.b64decode(value)
-                except binascii.Error:
-                    pass
             yield place, "value", content
 
 

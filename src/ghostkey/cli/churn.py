@@ -14,9 +14,13 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command("churn", context_settings=CONTEXT)
-@click.option("--operator", metavar="'PROGRAM --FLAG …'", help="How to start the operator; {kubeconfig} stands for its kubeconfig.")
+@click.option(
+    "--operator", metavar="'PROGRAM --FLAG …'", help="How to start the operator; {kubeconfig} stands for its kubeconfig."
+)
 @click.option("--crds", multiple=True, metavar="FILE|DIR", help="CRDs of the operator; may be repeated.")
-@click.option("--sample", "samples", multiple=True, metavar="FILE", help="Objects that make one subject; {{n}} is a running number.")
+@click.option(
+    "--sample", "samples", multiple=True, metavar="FILE", help="Objects that make one subject; {{n}} is a running number."
+)
 @click.option("--setup", multiple=True, metavar="FILE", help="Objects that the operator needs to be there.")
 @click.option("--env", "environment", multiple=True, metavar="NAME=VALUE", help="Environment of the operator; may be repeated.")
 @click.option("--rounds", type=click.IntRange(1, 100), default=3, show_default=True, help="How often subjects come and go.")
@@ -28,11 +32,19 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--for", "duration", default="10m", show_default=True, metavar="TIME", help="Begin no new trial after that.")
 @click.option("--plan", "plan_file", type=_FILE, metavar="FILE", help="Carry out this plan, as --reproduction writes it.")
 @click.option("--allow", multiple=True, metavar="'TEXT: WHY'", help="Do not fail on signatures with this text; says why.")
-@click.option("--as-serviceaccount", "account", metavar="NS/NAME", help="Let the operator be this account, whose rights --setup gives.")
-@click.option("--metrics", "metrics_url", default="", metavar="URL", help="Where /metrics is, if not on a port that it listens on.")
+@click.option(
+    "--as-serviceaccount", "account", metavar="NS/NAME", help="Let the operator be this account, whose rights --setup gives."
+)
+@click.option(
+    "--metrics", "metrics_url", default="", metavar="URL", help="Where /metrics is, if not on a port that it listens on."
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of all random choices.")
-@click.option("--reproduction", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Write the least reproductions.")
-@click.option("-o", "--output", type=click.Choice(FORMATS), default="table", show_default=True, help="How to print what is found.")
+@click.option(
+    "--reproduction", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Write the least reproductions."
+)
+@click.option(
+    "-o", "--output", type=click.Choice(FORMATS), default="table", show_default=True, help="How to print what is found."
+)
 def command(
     operator: str | None,
     crds: tuple[str, ...],
@@ -117,5 +129,7 @@ def _allowed(text: str) -> tuple[str, str]:
 
     what, colon, why = text.rpartition(": ")
     if not colon or not what.strip() or not why.strip():
-        raise UsageError(f"--allow {text!r} gives no reason", "write --allow 'secrets <ns>/backup-<S>: backups are kept on purpose'")
+        raise UsageError(
+            f"--allow {text!r} gives no reason", "write --allow 'secrets <ns>/backup-<S>: backups are kept on purpose'"
+        )
     return what.strip(), why.strip()

@@ -108,7 +108,9 @@ def _sarif(outcome: Outcome) -> dict[str, Any]:
         }
         for verdict in outcome.findings
     ]  # fmt: skip
-    rules = [{"id": f"churn/{kind.lower()}", "shortDescription": {"text": f"a trace outlives its subject: {kind}"}} for kind in kinds]
+    rules = [
+        {"id": f"churn/{kind.lower()}", "shortDescription": {"text": f"a trace outlives its subject: {kind}"}} for kind in kinds
+    ]
     said = [{"level": "warning", "message": {"text": why}} for why in outcome.inconclusive]
     run = {
         "tool": {"driver": {"name": "ghostkey churn", "semanticVersion": ghostkey.__version__, "rules": rules}},

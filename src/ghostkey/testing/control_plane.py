@@ -318,7 +318,12 @@ class ControlPlane:
         """Key and value of everything that the API server has stored, as of one revision."""
         start, revision = b"/", 0
         while True:
-            asked = {"key": _base64(start), "range_end": _base64(b"0"), "limit": page, **({"revision": revision} if revision else {})}
+            asked = {
+                "key": _base64(start),
+                "range_end": _base64(b"0"),
+                "limit": page,
+                **({"revision": revision} if revision else {}),
+            }
             answer = self._ask_etcd("/v3/kv/range", asked)
             revision = revision or int(answer["header"]["revision"])
             pairs = [(base64.b64decode(kv["key"]), base64.b64decode(kv.get("value", ""))) for kv in answer.get("kvs", [])]

@@ -13,7 +13,9 @@ from ghostkey.churn.fault import Answer, Exchange, Fault, refusal
 
 async def _refuse(exchange: Exchange) -> Answer:
     call = exchange.call
-    return refusal(409, "Conflict", f'Operation cannot be fulfilled on {call.resource} "{call.name}": the object has been modified')
+    return refusal(
+        409, "Conflict", f'Operation cannot be fulfilled on {call.resource} "{call.name}": the object has been modified'
+    )
 
 
 # a create or delete without preconditions never conflicts in this way

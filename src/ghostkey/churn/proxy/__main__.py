@@ -28,7 +28,7 @@ async def answer(proxy: Proxy, request: dict[str, Any]) -> dict[str, Any]:
             tokens = request["tokens"]
             return {"touched": {t: activity.touched[t] for t in tokens}, "asked": {t: activity.asked[t] for t in tokens}}
         case "rules":
-            proxy.rules.set(request["rules"])
+            proxy.rules.replace(request["rules"])
         case "fired":
             return {"fired": proxy.rules.fired}
         case "expect":

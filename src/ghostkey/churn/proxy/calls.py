@@ -62,7 +62,7 @@ def call_of(method: str, target: str, body: bytes = b"") -> Call:
         verb = "delete" if name else "deletecollection"
     else:
         verb = _VERBS.get(method, "other")
-    tokens = frozenset(tokens_in(target.encode() + b" " + body)) if verb != "list" and verb != "watch" else frozenset()
+    tokens = frozenset(tokens_in(target.encode() + b" " + body)) if verb not in {"list", "watch"} else frozenset()
     return Call(
         verb, match["group"] or "", match["resource"], match["namespace"] or "", name, match["subresource"] or "",
         is_initial="sendInitialEvents" in query, tokens=tokens,

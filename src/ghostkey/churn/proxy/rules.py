@@ -38,7 +38,7 @@ class Rules:
     def __init__(self) -> None:
         self._rules: list[Rule] = []
 
-    def set(self, records: list[dict[str, Any]]) -> None:
+    def replace(self, records: list[dict[str, Any]]) -> None:
         """Replaces the rules. Raises KeyError for a fault that there is not."""
         known = all_faults()
         self._rules = [

@@ -15,7 +15,16 @@ from ghostkey.churn.fault import EXPIRED_EVENT, Answer, HangUpError
 from ghostkey.churn.proxy.activity import Activity
 from ghostkey.churn.proxy.calls import Call, call_of, narrowed
 from ghostkey.churn.proxy.http1 import (
-    LAST_CHUNK, LINE_MOST, Headers, chunk, head, iter_chunks, read_body, read_head, value_of, without,
+    LAST_CHUNK,
+    LINE_MOST,
+    Headers,
+    chunk,
+    head,
+    iter_chunks,
+    read_body,
+    read_head,
+    value_of,
+    without,
 )  # fmt: skip
 from ghostkey.churn.proxy.rules import Rules
 from ghostkey.churn.tokens import tokens_in
@@ -63,9 +72,7 @@ class Upstream:
         reader, writer = await self.connect()
         return await self._exchange(reader, writer, request, method)
 
-    async def _exchange(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes, method: str
-    ) -> Answer:
+    async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes, method: str) -> Answer:
         writer.write(request)
         first, headers = await read_head(reader)
         status = int(first.split(" ")[1])
