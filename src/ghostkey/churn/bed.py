@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ghostkey.churn.lane import Api, Lane
@@ -66,8 +66,8 @@ class Bed:
         """Where objects of a document's kind are. Raises UsageError when the API server has no such kind."""
         group, _, version = str(document["apiVersion"]).rpartition("/")
         for resource in self.resources.values():
-            if (resource.group, resource.version, resource.kind) == (group, version, document["kind"]):
-                return resource
+            if (resource.group, resource.kind) == (group, document["kind"]):
+                return replace(resource, version=version)
         raise UsageError(f"the API server has no kind {document['kind']} of {document['apiVersion']}", "give its CRD with --crds")
 
     def samples(self, documents: Sequence[Document], crds: Sequence[Document]) -> list[tuple[Resource, Document]]:
@@ -165,6 +165,8 @@ def prepare(control_plane: ControlPlane, crds: Sequence[Document], setup: Sequen
     if are_new and "kube-controller-manager" in control_plane.processes:
         # it looks for new kinds every 30 s, and collects nothing of theirs before
         control_plane.restart("kube-controller-manager")
+    wanted = {(resource.group, resource.plural) for resource in crd_resources([c for c in crds if c.get("kind") == "CustomResourceDefinition"])}
+    control_plane.wait_until(lambda: wanted <= set(_discovered(api)), "the new kinds are in the API server's list", SERVED_SECONDS)
     bed = Bed(control_plane, api, _discovered(api))
     for document in setup:
         resource = bed.resource_of(document)
@@ -174,12 +176,13 @@ def prepare(control_plane: ControlPlane, crds: Sequence[Document], setup: Sequen
 
 
 def _discovered(api: Api) -> dict[tuple[str, str], Resource]:
-    """Every kind that the API server has, by group and plural."""
+    """Every kind that the API server has, by group and plural, in the version that it prefers where there are several."""
     found: dict[tuple[str, str], Resource] = {}
     versions = [("", "v1", "/api/v1")]
     for group in api.must("GET", "/apis").get("groups", []):
         preferred = group["preferredVersion"]
-        versions.append((group["name"], preferred["version"], f"/apis/{preferred['groupVersion']}"))
+        ordered = [preferred, *(version for version in group["versions"] if version != preferred)]
+        versions += [(group["name"], version["version"], f"/apis/{version['groupVersion']}") for version in ordered]
     for name, version, path in versions:
         try:
             listed = api.must("GET", path).get("resources", [])
@@ -187,5 +190,7 @@ def _discovered(api: Api) -> dict[tuple[str, str], Resource]:
             continue
         for entry in listed:
             if "/" not in entry["name"]:
-                found[name, entry["name"]] = Resource(name, version, entry["name"], entry["kind"], bool(entry["namespaced"]))
+                found.setdefault(
+                    (name, entry["name"]), Resource(name, version, entry["name"], entry["kind"], bool(entry["namespaced"]))
+                )
     return found

@@ -12,7 +12,7 @@ from ghostkey.churn.faults import all_faults
 from ghostkey.churn.judge import Curve, Kind, Verdict, wait_out
 from ghostkey.churn.lane import Lane, Trial
 from ghostkey.churn.metrics import Metrics
-from ghostkey.churn.plan import FaultPoint, Plan, Step, round_of
+from ghostkey.churn.plan import OF_SUBJECTS, FaultPoint, Plan, Step, round_of
 from ghostkey.churn.subjects import Subject
 from ghostkey.churn.traces import Found, Signature
 
@@ -26,22 +26,25 @@ ONLY_WHEN_ASKED = frozenset({"owner-references-stripped"})
 
 @dataclass(frozen=True, slots=True)
 class Learnt:
-    """The calls that one subject makes an operator do: (verb, place) and how often."""
+    """The calls that one subject makes an operator do: (verb, place, how often)."""
 
     writes: tuple[tuple[str, str, int], ...]
     resource: str
+    shared: frozenset[tuple[str, str]] = frozenset()  # calls that name several subjects at once
 
 
 def learn(lane: Lane, run: Callable[[Plan], Trial]) -> Learnt:
-    """Lets one subject come and go, and looks at what was written about it."""
+    """Lets one subject come and go, then two side by side, and looks at what was written about them."""
     lane.proxy.ask("log")
     token = run(round_of(1)).subjects[0].token
     calls: Counter[tuple[str, str]] = Counter()
     for verb, place, tokens, status in lane.proxy.ask("log")["log"]:
         if token in tokens and verb in {"create", "update", "patch", "delete", "deletecollection"} and status:
             calls[verb, place] += 1
+    pair = {subject.token for subject in run(round_of(2)).subjects}
+    shared = {(verb, place) for verb, place, tokens, _ in lane.proxy.ask("log")["log"] if pair <= set(tokens)}
     resource = lane.maker.documents[0][0].plural
-    return Learnt(tuple((verb, place, count) for (verb, place), count in calls.items()), resource)
+    return Learnt(tuple((verb, place, count) for (verb, place), count in calls.items()), resource, frozenset(shared))
 
 
 def points(learnt: Learnt, chosen: Sequence[str], *, kills: bool) -> list[FaultPoint]:
@@ -65,11 +68,13 @@ def chosen_faults(asked: Sequence[str]) -> list[str]:
     return list(asked) if asked else [name for name in all_faults() if name not in ONLY_WHEN_ASKED]
 
 
-def many(found: Sequence[FaultPoint], copies: int = 1, controls: int = 0) -> Plan:
-    """A plan with a subject (or several) for each point, and some that nothing meets."""
-    faults = tuple(replace(point, subject=index * copies + copy) for index, point in enumerate(found) for copy in range(copies))
-    count = len(faults) + controls
-    steps = [*(Step("create", n) for n in range(count)), *(Step("delete", n) for n in range(count))]
+def many(found: Sequence[FaultPoint], *, one_by_one: bool = False) -> Plan:
+    """A plan with a subject for each point: all side by side, or one after the other where a call names all who are there."""
+    faults = tuple(replace(point, subject=index) for index, point in enumerate(found))
+    if one_by_one:
+        steps = [Step(do, number) for number in range(len(faults)) for do in OF_SUBJECTS]
+    else:
+        steps = [Step(do, number) for do in OF_SUBJECTS for number in range(len(faults))]
     return Plan(tuple(steps), faults)
 
 
@@ -101,12 +106,15 @@ class Probe:
         """Every fault that leaves the operator running, at every call of a subject."""
         self.subjects.clear()
         harmless = points(self.learnt, self.names, kills=False)
-        if harmless:
-            self.tell(f"{len(harmless)} fault points in one trial")
-            trial = self.trial(many(harmless), "faults")
-            self.tried += len(harmless)
+        alone = [point for point in harmless if (point.verb, point.resource) in self.learnt.shared]
+        for some, one_by_one in ((alone, True), ([point for point in harmless if point not in alone], False)):
+            if not some:
+                continue
+            self.tell(f"{len(some)} fault points in one trial")
+            trial = self.trial(many(some, one_by_one=one_by_one), "faults")
+            self.tried += len(some)
             self.fired += len(trial.fired)
-            for index, (subject, point) in enumerate(zip(trial.subjects, harmless, strict=True)):
+            for index, (subject, point) in enumerate(zip(trial.subjects, some, strict=True)):
                 if index in trial.fired:
                     self._remember(subject, str(point), many([point]))
 
@@ -129,6 +137,7 @@ class Probe:
             if weave is not None and time.monotonic() < deadline:
                 self.tell(name)
                 plan = weave(round_of(CONFIRMATIONS))
+                self.tried, self.fired = self.tried + 1, self.fired + 1
                 for subject in self.trial(plan, name).subjects:
                     self._remember(subject, name, plan)
 

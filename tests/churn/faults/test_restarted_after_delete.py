@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.churn.helpers import TenantBed
 from tests.churn.test_mistakes import KEY
 
@@ -12,6 +14,7 @@ def test_restarted_after_delete_convicts_the_leaky(tenants: TenantBed) -> None:
     assert KEY in found
 
 
+@pytest.mark.whole
 def test_restarted_after_delete_acquits_the_clean(tenants: TenantBed) -> None:
     found, struck = tenants.fault("restarted-after-delete", "")
     assert struck
