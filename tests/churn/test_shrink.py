@@ -7,11 +7,18 @@ import itertools
 from ghostkey.churn.plan import FaultPoint, Plan, Step
 from ghostkey.churn.shrink import shrink
 
+LIVES = [step for n in range(6) for step in (Step("create", n), Step("patch", n), Step("delete", n))]
 LONG = Plan(
-    tuple(step for n in range(6) for step in (Step("create", n), Step("patch", n), Step("delete", n)))
-    + (Step("restart"), Step("cut-watches"), Step("expire-watches"), Step("create", 6), Step("create", 7), Step("create", 8), Step("kill")),
+    (
+        *LIVES,
+        *map(Step, ("restart", "cut-watches", "expire-watches")),
+        Step("create", 6),
+        Step("create", 7),
+        Step("create", 8),
+        Step("kill"),
+    ),
     (FaultPoint("delay", "patch", "configmaps", 1, 2), FaultPoint("conflict", "patch", "configmaps", 1, 3)),
-)  # fmt: skip
+)
 
 
 def test_one_subject_is_enough_where_one_is() -> None:

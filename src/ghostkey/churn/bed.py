@@ -165,8 +165,13 @@ def prepare(control_plane: ControlPlane, crds: Sequence[Document], setup: Sequen
     if are_new and "kube-controller-manager" in control_plane.processes:
         # it looks for new kinds every 30 s, and collects nothing of theirs before
         control_plane.restart("kube-controller-manager")
-    wanted = {(resource.group, resource.plural) for resource in crd_resources([c for c in crds if c.get("kind") == "CustomResourceDefinition"])}
-    control_plane.wait_until(lambda: wanted <= set(_discovered(api)), "the new kinds are in the API server's list", SERVED_SECONDS)
+    wanted = {
+        (resource.group, resource.plural)
+        for resource in crd_resources([c for c in crds if c.get("kind") == "CustomResourceDefinition"])
+    }
+    control_plane.wait_until(
+        lambda: wanted <= set(_discovered(api)), "the new kinds are in the API server's list", SERVED_SECONDS
+    )
     bed = Bed(control_plane, api, _discovered(api))
     for document in setup:
         resource = bed.resource_of(document)

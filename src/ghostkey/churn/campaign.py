@@ -73,6 +73,8 @@ class Campaign:
         self.metrics, self.memory = Metrics(bed.metrics_url), Memory()
         self.began = time.monotonic()
         self._lanes = 0
+        # subjects of a cluster, or of the one namespace that an operator looks at, are seen by every lane
+        self._can_be_narrowed = setting.samples[0][0].is_namespaced
 
     def lane(self) -> Lane:
         """A new lane, its operator not started yet."""
@@ -81,6 +83,7 @@ class Campaign:
 
     def rounds(self, lane: Lane) -> list[Subject]:
         """Rounds without faults, judged: subjects that came and went."""
+        self._can_be_narrowed = self._can_be_narrowed and not lane.maker.places
         subjects: list[Subject] = []
         history: list[Found] = []
         per_round = self.wanted.subjects
@@ -142,7 +145,7 @@ class Campaign:
         found = [verdict for verdict in self.outcome.findings if verdict.signature.source != "memory"]
         if not found or time.monotonic() > self.began + self.wanted.seconds:
             return
-        lanes = [self.lane() for _ in range(LANES if self.setting.samples[0][0].is_namespaced else 1)]
+        lanes = [self.lane() for _ in range(LANES if self._can_be_narrowed else 1)]
         try:
             for lane in lanes:
                 if len(lanes) > 1:
@@ -203,7 +206,9 @@ class Campaign:
             self._doubt(f"{what}: the operator was never done ({why})")
 
     def _in_memory(self, subjects: Sequence[Subject], per_round: int) -> Found:
-        return self.bed.memory_traces(self.memory, per_round, subjects)
+        found = self.bed.memory_traces(self.memory, per_round, subjects)
+        # where /metrics is read, it tells of each series what the registry's map in memory tells of none
+        return {s: t for s, t in found.items() if not (self.metrics.is_served and "prometheus.metric" in s.place)}
 
     def _shown_in_metrics(self, lane: Lane) -> Callable[[list[Subject]], int]:
         from ghostkey.churn.metrics import traces_of

@@ -125,7 +125,7 @@ class Lane:
         self.operator = Operator(control_plane, f"operator-{number}", setting.argv, self.proxy.kubeconfig, setting.environment)
         self.maker = Maker(setting.samples, self.chance)
         self.effect = -1  # writes for one subject, as the first one showed; -1: not learnt yet
-        self._is_ready = False
+        self._is_ready = self._is_narrow = False
 
     def close(self) -> None:
         """Ends operator and proxy."""
@@ -136,6 +136,7 @@ class Lane:
         """From now on the operator sees the subjects of this lane alone."""
         resource = self._setting.samples[0][0]
         if resource.is_namespaced:
+            self._is_narrow = True
             self.proxy.ask("narrow", resource=resource.plural, namespace=self.namespace)
 
     # the operator
@@ -170,6 +171,15 @@ class Lane:
                     "does it use KUBECONFIG, or need --kubeconfig={kubeconfig}?",
                 )
             time.sleep(0.01)
+        self._look_where()
+
+    def _look_where(self) -> None:
+        """An operator that watches one namespace is given its subjects there."""
+        if self._is_narrow:
+            return
+        for plural, namespaces in self.proxy.ask("state")["namespaces"].items():
+            if namespaces and "" not in namespaces:
+                self.maker.places[plural] = namespaces[0]
 
     def _canary(self, *, is_learning: bool = False) -> None:
         # controllers begin to work up to 100 ms after their first events: what has no effect until then is not judged

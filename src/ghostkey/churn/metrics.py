@@ -28,6 +28,11 @@ class Metrics:
     def __init__(self, url: str = "") -> None:
         self._given, self._url, self._pid = url, url, 0
 
+    @property
+    def is_served(self) -> bool:
+        """Whether they have been read."""
+        return bool(self._url)
+
     def read(self, pid: int) -> bytes | None:
         """The text, or None where no metrics are served. Raises OSError when they were served before and cannot be read now."""
         if pid != self._pid:

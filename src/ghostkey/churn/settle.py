@@ -19,6 +19,7 @@ POLL_SECONDS = 0.008
 CALM_SECONDS = 0.1
 DEBT_SECONDS = 5.0  # a client that has not come back by then has given up, or waits longer than anybody will
 STUCK_SECONDS = 3.0  # of calm, after which a deletion that nobody sees is held up by a finalizer
+LATE_SECONDS = 10.0  # after which a watch does not deliver what we wrote: it is of something else
 LIMIT_SECONDS = 120.0
 
 
@@ -38,12 +39,15 @@ def settle(
 ) -> Settled:  # fmt: skip
     """Waits until the operator is done; `done` is one more condition, waited for `patience` seconds of calm at most."""
     began = time.monotonic()
-    calm_since = held_since = None
+    calm_since = held_since = late_since = None
     why = ""
     while (now := time.monotonic()) - began < limit:
         if operator.has_ended():
             return Settled(now - began, is_calm=True, why="the operator has ended")
         state = proxy.ask("state")
+        late_since = (late_since or now) if state["late"] and state["calm"] > CALM_SECONDS else None
+        if late_since is not None and now - late_since > LATE_SECONDS:
+            return Settled(now - began, is_calm=False, why=f"a write of {', '.join(state['late'])} is never delivered to it")
         if reason := _reason(state, operator):
             why, calm_since, held_since = reason, None, None
         else:

@@ -123,7 +123,7 @@ class Maker:
     documents: Sequence[tuple[Resource, Document]]
     chance: random.Random
     made: int = 0
-    rejected: list[str] = field(default_factory=list)
+    places: dict[str, str] = field(default_factory=dict)  # plural → the only namespace in which the operator looks for it
 
     def make(self, number: int, namespace: str) -> Subject:
         """A new subject: the sample with every name its own. Every other one has a long name, and every other pair goes in reverse."""
@@ -151,7 +151,7 @@ class Maker:
             ):
                 new["metadata"].pop(fact, None)
             if resource.is_namespaced:
-                new["metadata"]["namespace"] = namespace
+                new["metadata"]["namespace"] = self.places.get(resource.plural, namespace)
             objects.append(Made(resource, new))
         return Subject(token, number, objects, traits=frozenset(traits))
 

@@ -102,13 +102,15 @@ class Activity:
         self._initial.clear()
         self.last = time.monotonic()
 
-    def state(self, watched: set[str]) -> dict[str, Any]:
-        """What `settle` asks for; only what is watched can be lacking."""
+    def state(self, places: set[tuple[str, str]]) -> dict[str, Any]:
+        """What `settle` asks for; only what is watched can be lacking. `places`: (resource, namespace) of the open watches."""
+        watched = {resource for resource, _ in places}
         late = [r for r, version in self._versions.items() if r in watched and self._delivered.get(r, 0) < version]
         gone = [name for name in self._gone if name[0] in watched and name not in self._deleted]
         now = time.monotonic()
         return {
             "in_flight": self.in_flight, "calm": 0.0 if self.in_flight else now - self.last, "late": late, "gone": len(gone),
             "debt": now - max(self._debts.values()) if self._debts else -1.0, "watched": sorted(watched),
+            "namespaces": {r: sorted({namespace for resource, namespace in places if resource == r}) for r in watched},
             "writes": self.writes, "reads": self.reads, "events": self.events,
         }  # fmt: skip

@@ -252,9 +252,9 @@ class Proxy:
         for watch in list(self.watches):
             (watch.thawed.clear if is_frozen else watch.thawed.set)()
 
-    def watched(self) -> set[str]:
-        """Resources that have an open watch."""
-        return {watch.call.resource for watch in self.watches}
+    def watched(self) -> set[tuple[str, str]]:
+        """Resource and namespace ("" for all) of each open watch."""
+        return {(watch.call.resource, watch.call.namespace) for watch in self.watches}
 
 
 def _json_only(accept: str) -> str:
