@@ -94,8 +94,11 @@ class Campaign:
             subjects += trial.subjects
             self.account(trial, f"round {number}")
             self.memory.sample(lane.operator.pid)
+            if not trial.is_calm:
+                break  # what is never done is not judged, and another round would only take time
             history.append(self.bed.traces(lane, subjects, self.metrics) | self._in_memory(subjects, per_round))
-        self.judge(lane, subjects, history, per_round)
+        if history:
+            self.judge(lane, subjects, history, per_round)
         return subjects
 
     def judge(self, lane: Lane, subjects: Sequence[Subject], history: Sequence[Found], per_round: int) -> None:

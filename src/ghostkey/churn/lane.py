@@ -190,11 +190,12 @@ class Lane:
             return self.touches([subject])[subject.token] >= (1 if is_learning else max(1, self.effect))
 
         patience = EFFECT_SECONDS * 3 if self.effect < 0 else EFFECT_SECONDS if self.effect else 0.0
-        settle(self.proxy, self.operator, is_seen if self.effect else None, patience=patience)
+        first = settle(self.proxy, self.operator, is_seen if self.effect else None, patience=patience)
         touched = self.touches([subject])[subject.token]
         self.effect = touched if self.effect < 0 else min(self.effect, touched or self.effect)
         self._delete([subject])
-        settle(self.proxy, self.operator)
+        if first.is_calm:
+            settle(self.proxy, self.operator)
 
     def touches(self, subjects: Sequence[Subject]) -> dict[str, int]:
         """Token → how many of the operator's writes named it."""

@@ -20,7 +20,7 @@ CALM_SECONDS = 0.1
 DEBT_SECONDS = 5.0  # a client that has not come back by then has given up, or waits longer than anybody will
 STUCK_SECONDS = 3.0  # of calm, after which a deletion that nobody sees is held up by a finalizer
 LATE_SECONDS = 10.0  # after which a watch does not deliver what we wrote: it is of something else
-LIMIT_SECONDS = 120.0
+LIMIT_SECONDS = 40.0
 
 
 @dataclass(frozen=True, slots=True)
