@@ -84,7 +84,8 @@ def test_clear_is_told_apart_and_counted_once(truth: Truth) -> None:
     assert changes.len_after == 0
 
 
-def test_busy_map_is_watched_in_windows(truth: Truth) -> None:
+def test_busy_map_is_watched_in_windows(truth: Truth, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writers, "BUSY_HITS", 200)  # a loaded machine writes no more often
     changes = check_beat(truth, 15_000, 2)
     assert 0 < changes.share < 1
     assert changes.is_exact is None

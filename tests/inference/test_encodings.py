@@ -61,3 +61,32 @@ def test_key_that_a_live_object_carries_in_a_field_is_no_ghost(tmp_path: Path) -
     ]
     registry = config_map(dict.fromkeys([*names, "acct-77", "acct-78", "acct-79"], "{}"))
     assert keys(analyse(tmp_path, [*tenants, *moved, registry]), "ghost-key") == {"acct-79"}
+
+
+def _short_hash(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()[:16]
+
+
+def test_digest_that_an_object_of_another_kind_has_is_no_ghost(tmp_path: Path) -> None:
+    """Most keys fit Tenants of the same names; the map is about Databases, two of which live and are called as no Tenant is."""
+    tenants = [thing("Tenant", f"shop-{number}", "prod") for number in range(12)]
+    databases = [thing("Database", name, "prod") for name in ("orders", "carts")]
+    known = [*(f"shop-{number}" for number in range(12)), "orders", "carts", "gone"]
+    registry = config_map({_short_hash(name): "1" for name in known})
+    assert keys(analyse(tmp_path, [*tenants, *databases, registry]), "ghost-key") == {_short_hash("gone")}
+
+
+def test_one_live_digest_is_proof_enough_and_one_short_one_is_not(tmp_path: Path) -> None:
+    tenants = [thing("Tenant", f"shop-{number}", "prod") for number in range(3)]
+    names = ["shop-0", "left", "gone"]
+    long = config_map({_short_hash(name): "1" for name in names}, name="long")
+    short = config_map({_short_hash(name)[:6]: "1" for name in names}, name="short")
+    found = {(finding.key.holder.name, finding.key.key) for finding in analyse(tmp_path, [*tenants, long, short])}
+    assert found == {("long", _short_hash("left")), ("long", _short_hash("gone"))}
+
+
+def test_file_among_keys_with_a_time_before_the_name_is_no_ghost(tmp_path: Path) -> None:
+    tenants = [thing("Tenant", f"shop-{number}", "prod") for number in range(10)]
+    entries = {f"202611{10 + number}-22580{number}.shop-{number}": "1" for number in range(12)}
+    registry = config_map({**entries, "config.yaml": "1"})
+    assert keys(analyse(tmp_path, [*tenants, registry]), "ghost-key") == {key for key in entries if key.endswith(("-10", "-11"))}

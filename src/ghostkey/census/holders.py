@@ -47,7 +47,8 @@ class Holders:
         self._routines, self._maps = routines, maps
         self._symbols: dict[int, tuple[str, int]] = {}
         self._users: dict[int, list[str]] = {}
-        self._structs: dict[int, list[GoType]] | None = None
+        self._structs: dict[tuple[int, int | None], list[GoType]] | None = None
+        self._told_alike: dict[tuple[object, ...], GoType | None] = {}
 
     def prepare(self, paths: Iterable[tuple[GoMap, Path]]) -> None:
         """Looks up the names of all globals at once: symbols, or the functions that use them."""
@@ -283,12 +284,11 @@ class Holders:
         mask = self._mask_of(owner)
         if mask is None:
             return None
-        kinds = [
-            kind
-            for kind in self._structs_of(owner[1])
-            if self._types.mask(kind) == mask and self._has_map_at(kind, offset, found, is_last)
-        ]
-        return kinds[0] if len({kind.name for kind in kinds}) == 1 else None
+        same = (owner[1], mask, offset, found.design, found.type, found.candidates, is_last)
+        if same not in self._told_alike:  # thousands of maps are held by the same few structs
+            kinds = [kind for kind in self._structs_of(owner[1], mask) if self._has_map_at(kind, offset, found, is_last)]
+            self._told_alike[same] = kinds[0] if len({kind.name for kind in kinds}) == 1 else None
+        return self._told_alike[same]
 
     def _has_map_at(self, kind: GoType, offset: int, found: GoMap, is_last: bool) -> bool:
         """Whether a type has a pointer at an offset, and if it is the last on the way, one to such a map."""
@@ -310,13 +310,14 @@ class Holders:
         name = self._map_type(leaf) if leaf.kind == "map" else ""
         return bool(name) and (name == found.type if found.type else not found.candidates or name in found.candidates)
 
-    def _structs_of(self, size: int) -> list[GoType]:
+    def _structs_of(self, size: int, mask: int) -> list[GoType]:
+        """The structs that the allocator gives that many bytes, and whose pointers are there."""
         if self._structs is None:
             self._structs = {}
             for kind in self._types.all_of("struct"):
                 if 0 < kind.size <= layouts.BITMAP_MOST and kind.pointer_bytes:
-                    self._structs.setdefault(rounded(kind.size), []).append(kind)
-        return self._structs.get(size, [])
+                    self._structs.setdefault((rounded(kind.size), self._types.mask(kind)), []).append(kind)
+        return self._structs.get((size, mask), [])
 
 
 # amd64: a modrm byte that says "relative to the next instruction", then 32 bits of distance

@@ -35,10 +35,11 @@ class Path:
 
 @dataclass(slots=True)
 class _Node:
-    """What is known of one object that leads to a target."""
+    """What is known of one object that leads to a target: the roots that hold it, and what it holds of the others."""
 
     roots: list[Reference] = field(default_factory=list)
-    parents: list[tuple[int, Edge]] = field(default_factory=list)
+    children: list[tuple[int, Edge]] = field(default_factory=list)
+    parents: int = 0
 
 
 def find_paths(runtime: Runtime, references: References, targets: Sequence[Range], seconds: float = SECONDS) -> dict[int, Path]:
@@ -60,7 +61,8 @@ def find_paths(runtime: Runtime, references: References, targets: Sequence[Range
             if child in wanted and reference.value != child:
                 continue  # a map is held by a pointer to its beginning
             _add(runtime, nodes, new, child, reference)
-        found = {address: path for address in wanted if (path := _best(nodes, address)) is not None}
+        from_globals, from_stacks = _ways(nodes, GLOBAL), _ways(nodes, STACK)
+        found = {address: path for address in wanted if (path := _best(from_globals, from_stacks, address)) is not None}
         if all(_is_settled(found.get(address), depth) for address in wanted):
             break
         frontier = sorted(new.items())[:FRONTIER_MOST]
@@ -74,37 +76,53 @@ def _add(runtime: Runtime, nodes: dict[int, _Node], new: dict[int, int], child: 
             node.roots.append(reference)
         return
     owner = runtime.object_at(reference.location)
-    if owner is None or owner[0] == child or len(node.parents) >= PARENTS_MOST:
+    if owner is None or owner[0] == child or node.parents >= PARENTS_MOST:
         return
-    node.parents.append((owner[0], Edge(reference.location, reference.value)))
+    node.parents += 1
     if owner[0] not in nodes:
         nodes[owner[0]] = _Node()
         new[owner[0]] = owner[1]
+    nodes[owner[0]].children.append((child, Edge(reference.location, reference.value)))
 
 
 def _is_settled(path: Path | None, depth: int) -> bool:
     return path is not None and (path.kind == GLOBAL or len(path.edges) + NEARER <= depth + 1)
 
 
-def _best(nodes: dict[int, _Node], target: int) -> Path | None:
-    """The shortest path from a global, or from a stack when that is much shorter, or the only one."""
-    paths: dict[str, Path] = {}
-    level: list[tuple[int, tuple[Edge, ...]]] = [(target, ())]
-    seen = {target}
+_Ways = dict[int, tuple[int, Edge]]
+"""How each object is reached: from which other (0: from the root itself), and by which word."""
+
+
+def _ways(nodes: dict[int, _Node], kind: str) -> _Ways:
+    """The nearest way from a root of this kind to each object that one leads to; of all objects at once."""
+    ways: _Ways = {}
+    for address, node in nodes.items():
+        root = next((root for root in node.roots if root.kind == kind), None)
+        if root is not None:
+            ways[address] = (0, Edge(root.location, root.value))
+    level = list(ways)
     for _ in range(DEPTH_MOST):
-        below: list[tuple[int, tuple[Edge, ...]]] = []
-        for address, tail in level:
-            node = nodes[address]
-            for root in node.roots:
-                paths.setdefault(root.kind, Path(root.kind, (Edge(root.location, root.value), *tail)))
-            for parent, edge in node.parents:
-                if parent not in seen:
-                    seen.add(parent)
-                    below.append((parent, (edge, *tail)))
-        if GLOBAL in paths or not below:
-            break
+        below: list[int] = []
+        for address in level:
+            for child, edge in nodes[address].children:
+                if child not in ways:
+                    ways[child] = (address, edge)
+                    below.append(child)
         level = below
-    one, other = paths.get(GLOBAL), paths.get(STACK)
+    return ways
+
+
+def _best(from_globals: _Ways, from_stacks: _Ways, target: int) -> Path | None:
+    """The shortest path from a global, or from a stack when that is much shorter, or the only one."""
+    one, other = _path(GLOBAL, from_globals, target), _path(STACK, from_stacks, target)
     if one is None or other is None:
         return one or other
     return other if len(other.edges) + NEARER < len(one.edges) else one
+
+
+def _path(kind: str, ways: _Ways, target: int) -> Path | None:
+    edges: list[Edge] = []
+    while target and target in ways:
+        target, edge = ways[target]
+        edges.append(edge)
+    return Path(kind, tuple(reversed(edges))) if edges else None

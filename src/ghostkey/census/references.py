@@ -15,6 +15,7 @@ from ghostkey.census.runtime import Runtime, Span
 from ghostkey.census.types import Types
 
 CHUNK = 4 << 20
+BATCH = 8 << 20
 CHUNKS_MOST = 1 << 18  # 1 TiB: no heap that a look could go through is larger, whatever a damaged span says
 GLOBAL, STACK, HEAP = "global", "stack", "heap"
 
@@ -35,6 +36,7 @@ class References:
     def __init__(self, runtime: Runtime, map_types: MapTypes, types: Types, routines: Sequence[Goroutine]) -> None:
         self._runtime, self._map_types, self._types = runtime, map_types, types
         self._alive: dict[int, int] = {}
+        self._bitmaps: dict[int, bytes] = {}
         self._regions = list(itertools.islice(self._find_regions(routines), CHUNKS_MOST))
 
     @property
@@ -65,17 +67,36 @@ class References:
         starts = [start for start, _ in objects]
         ends = [start + size for start, size in objects]
         sieve = _sieve(objects)
-        for first in range(0, len(self._regions), 8):
-            several = self._regions[first : first + 8]
+        for several in self._batches():
             contents = self._runtime.memory.read_many([piece for _, piece in several])
-            for (kind, (start, _)), content in zip(several, contents, strict=True):
-                if content is None:
+            there = [
+                (kind, piece, content) for (kind, piece), content in zip(several, contents, strict=True) if content is not None
+            ]
+            content = b"".join([found for _, _, found in there])
+            begins = list(itertools.accumulate((size for _, (_, size), _ in there), initial=0))
+            for place in _sifted(content, sieve):
+                value = int.from_bytes(content[place : place + 8], "little")
+                target = bisect.bisect_right(starts, value) - 1
+                if target < 0 or value >= ends[target]:
                     continue
-                for offset in _sifted(bytes(content), sieve):
-                    value = int.from_bytes(content[offset : offset + 8], "little")
-                    place = bisect.bisect_right(starts, value) - 1
-                    if place >= 0 and value < ends[place] and (kind != HEAP or self._is_pointer(start + offset)):
-                        yield Reference(kind, start + offset, value, place)
+                region = bisect.bisect_right(begins, place) - 1
+                kind, (start, _), _ = there[region]
+                location = start + place - begins[region]
+                if kind != HEAP or self._is_pointer(location):
+                    yield Reference(kind, location, value, target)
+
+    def _batches(self) -> Iterator[list[tuple[str, Range]]]:
+        """Regions that are looked through as one: most are small, and each call and each look has its price."""
+        several: list[tuple[str, Range]] = []
+        size = 0
+        for region in self._regions:
+            if several and size + region[1][1] > BATCH:
+                yield several
+                several, size = [], 0
+            several.append(region)
+            size += region[1][1]
+        if several:
+            yield several
 
     def _is_pointer(self, location: int) -> bool:
         """Whether a word of the heap is in a live object, where the collector knows of a pointer."""
@@ -92,8 +113,8 @@ class References:
             if location >= start:
                 return False
             word = (location - span.start) // 8
-            raw = self._runtime.memory.read_many([(start + word // 8, 1)])[0]
-            return raw is not None and bool(raw[0] >> word % 8 & 1)
+            bitmap = self._bitmap(span)
+            return word // 8 < len(bitmap) and bool(bitmap[word // 8] >> word % 8 & 1)
         kind = self._map_types.element_type(location - offset, span.elemsize)
         if kind is None or not kind.size:
             return True
@@ -102,6 +123,11 @@ class References:
             return False
         mask = self._types.mask(kind)
         return mask is None or bool(mask >> within % kind.size // 8 & 1)
+
+    def _bitmap(self, span: Span) -> bytes:
+        if span.start not in self._bitmaps:
+            self._bitmaps[span.start] = bytes(self._runtime.memory.read_many([self._runtime.bitmap_range(span)])[0] or b"")
+        return self._bitmaps[span.start]
 
     def _alive_in(self, span: Span) -> int:
         if span.start not in self._alive:

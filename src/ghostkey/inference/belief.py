@@ -13,7 +13,7 @@ from ghostkey.inference.index import SubjectIndex
 from ghostkey.inference.matching import Match
 from ghostkey.inference.naming import name_part
 from ghostkey.inference.style import Shapes, Style, is_telling
-from ghostkey.inference.template import Template
+from ghostkey.inference.template import Template, digests_that_tell
 from ghostkey.model.events import KeysSeen
 from ghostkey.model.refs import canonical
 from ghostkey.store.coverage import Sight
@@ -145,14 +145,17 @@ class Beliefs:
                 live.setdefault(kind, set()).update(cores)
         best = max(map(len, live.values()), default=0)
         made = sum(len(match.cores) for _, match in found)
-        if not best or (best < 2 and not (template.is_unmistakable or (template.has_namespace and made <= SMALL_PAIRS))):
+        is_pair = template.has_namespace and (made <= SMALL_PAIRS or template.codec)
+        if not best or (best < 2 and not (template.is_unmistakable or is_pair)):
             return None  # one object is chance, whatever else is said
         kinds = sorted((kind for kind in live if len(live[kind]) >= max(1, 0.2 * best)), key=lambda kind: -len(live[kind]))
         namespaces = {member.seen.holder.namespace for member, _ in found}
         if self._of_objects:
             enough = any(self._is_enough_of_objects(template, kind, live[kind], namespaces) for kind in kinds)
             return Belief(kinds, None) if enough else None
-        if template.order == "uid" or (template.order == "digest" and best >= 2):
+        if template.order == "uid" or (
+            template.order == "digest" and best >= digests_that_tell(template.hash_length, made, len(self._subjects.names))
+        ):
             return Belief(kinds, None)
         if template.order == "digest" or self._is_chance_cut(template, kinds[0], live[kinds[0]], found):
             return None

@@ -19,6 +19,7 @@ from ghostkey.inference.template import (
     UNDASHED_UUID,
     UUID,
     Template,
+    digests_that_tell,
     looks_hashed,
     transforms_between,
 )
@@ -199,6 +200,7 @@ def _cut_pairs(stem: str, mark: str, hash_length: int, key_length: int, index: S
 def explain_digest(keys: list[str], index: SubjectIndex) -> Iterator[Template]:
     """Templates whose hashes of live objects stand among these keys, which are all hex of one length."""
     length, wanted = len(keys[0]), set(keys)
+    enough = digests_that_tell(length, len(wanted), len(index.subjects.names))
     # of a kind that has keys here, a few thousand objects show it as well as a million; of what is tried less often, a few hundred
     few = _fields(index, DIGEST_OF_A_KIND // 10)
     many = _fields(index, DIGEST_OF_A_KIND)
@@ -216,7 +218,7 @@ def explain_digest(keys: list[str], index: SubjectIndex) -> Iterator[Template]:
                 if "{namespace}" in digested and not fields[0]:
                     continue
                 hits += template.render_core(*fields) in wanted
-                if hits >= 2:
+                if hits >= enough:
                     yield template
                     break
 

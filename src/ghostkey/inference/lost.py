@@ -51,6 +51,7 @@ class _Live:
     is_custom: bool
     is_mainly_live: bool
     is_proven: bool
+    beside: set[frozenset[str]]  # what any text beside the names is made of; nothing where the template has none
 
 
 class LostKeys:
@@ -133,6 +134,9 @@ class LostKeys:
                 found = match.kinds.get(kind, set())
                 alive = alive | found if alive else found  # never in place: the match keeps its sets
         gone = match.cores.keys() - alive
+        if template.is_unmistakable:
+            # no chance makes a digest: an object of whatever kind that has this one lives, and the key may be for it
+            gone = gone.difference(*match.kinds.values())
         examples: Iterable[str] = alive or (
             core for _, other in family.matched[template] for cores in other.kinds.values() for core in cores
         )
@@ -148,6 +152,7 @@ class LostKeys:
             seen, template, kinds, scoped, alive, gone, indexes, style, shapes,
             shares_words=self._words_tell(template, style, gone), is_custom=custom,
             is_mainly_live=custom and len(indexes) >= max(5, 0.5 * len(seen.keys)), is_proven=belief.is_proven,
+            beside={_made_of(seen.keys[i]) for i in indexes} if template.is_open else set(),
         )  # fmt: skip
 
     def _spared(self, core: str, name: str, indexes: list[int], live: _Live) -> str:
@@ -207,6 +212,8 @@ class LostKeys:
 
     def _may_have_been_made(self, core: str, name: str, live: _Live, indexes: list[int]) -> bool:
         """Whether a key without a live object looks as if it had been made for one."""
+        if live.beside and not any(_made_of(live.seen.keys[i]) in live.beside for i in indexes):
+            return False  # `config.yaml` among `20261103-225800.NAME`
         if self._is_alike(core, name, live):
             return True
         # an odd name, but a record of just the fields that live ones have: nobody keeps settings so
@@ -266,6 +273,11 @@ class _WithoutKey:
         if template.is_plain_name:
             return sorted(name for row in rows if (name := subjects.names[row]) not in cores)
         return sorted(subjects.names[row] for row in rows if self._index.render(template, row) not in cores)
+
+
+def _made_of(text: str) -> frozenset[str]:
+    """Which sorts of characters a key has: letters are one, digits another, and each mark is its own."""
+    return frozenset("9" if c.isdigit() else "a" if c.isalpha() else c for c in text)
 
 
 def doubt_single(result: MapResult, matches: list[Match]) -> None:

@@ -81,6 +81,12 @@ _DIGESTED_WORDS: Final = (
 DIGESTED: Final[dict[str, Callable[..., str]]] = {words: words.format for words in _DIGESTED_WORDS}
 """What is digested → a function of its fields: namespace, name, uid, Kind, and kind (in lower case) and resource."""
 _FIELDS = re.compile(r"\{(namespace|name|uid)\}")
+_CHANCE_AT_MOST = 0.001
+
+
+def digests_that_tell(length: int, keys: int, objects: int) -> int:
+    """How many keys have to be digests of live objects before that is no chance: one, or two where digests are short and many."""
+    return 1 if keys * objects * len(DIGESTS) * len(DIGESTED) < _CHANCE_AT_MOST * 16.0**length else 2
 
 
 @dataclass(frozen=True, slots=True)
