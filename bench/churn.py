@@ -102,7 +102,7 @@ def measure(operator: Operator) -> dict[str, object]:
     others = sorted(str(v.signature) for v in outcome.findings if v.signature.source != "metrics")
     return {
         "bench": "churn", "operator": operator.name, "seconds": round(time.monotonic() - began, 1), "families": families,
-        "others": others, "inconclusive": outcome.inconclusive, "as_known": set(families) == set(operator.families),
+        "others": others, "inconclusive": outcome.inconclusive, "as_known": set(families) == set(operator.families) and not outcome.inconclusive,
     }  # fmt: skip
 
 

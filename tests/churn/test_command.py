@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from ghostkey.testing import binary
+from ghostkey.testing.binaries import cache_directory
 from tests.churn.helpers import CRD, SAMPLE, SETUP
 from tests.helpers import HANG_SECONDS, Done, Program
 
@@ -30,7 +31,9 @@ def operator(*mistakes: str) -> str:
 
 
 def churn(program: Program, files: list[str], argv: str, *more: str) -> Done:
-    return program("churn", f"--operator={argv}", *files, "--subjects=5", "--patience=2s", *more)
+    # the program's home is an empty folder here: what is built is where it always is
+    built = {"GHOSTKEY_CACHE": str(cache_directory())}
+    return program("churn", f"--operator={argv}", *files, "--subjects=5", "--patience=2s", *more, env=built)
 
 
 def test_leak_is_one_and_clean_is_zero(files_program: Program, files: list[str], tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 MERGE_PATCH = "application/merge-patch+json"
 START_SECONDS = 60.0
+ALL_WATCHED_SECONDS = 3.0  # between its first watch and its last one
 EFFECT_SECONDS = 3.0  # an operator that has written nothing by then writes nothing for a subject
 
 
@@ -162,7 +163,13 @@ class Lane:
         self.proxy.ask("pid", pid=self.operator.pid)
         deadline = time.monotonic() + START_SECONDS
         wanted = {resource.plural for resource, _ in self._setting.samples}
-        while not wanted & set(self.proxy.ask("state")["watched"]):
+        some_since = None
+        while True:
+            watched = wanted & set(self.proxy.ask("state")["watched"])
+            some_since = (some_since or time.monotonic()) if watched else None
+            # an operator opens its watches one after the other, and need not watch every kind of the sample
+            if watched == wanted or (some_since is not None and time.monotonic() - some_since > ALL_WATCHED_SECONDS):
+                break
             self.operator.check()
             if time.monotonic() > deadline:
                 kinds = ", ".join(sorted(wanted))
