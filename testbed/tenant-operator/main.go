@@ -64,6 +64,8 @@ func run(namespace, name string, delay time.Duration, chosen mistakeSet) error {
 		delay:     delay,
 		memory:    map[string]string{},
 		pending:   map[string]time.Time{},
+		seen:      map[string]time.Time{},
+		shards:    map[string]map[string]bool{},
 	}
 	err = ctrl.NewControllerManagedBy(mgr).
 		Named("tenant").

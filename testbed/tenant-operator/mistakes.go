@@ -20,6 +20,13 @@ var mistakes = map[string]string{
 	"shortened-key":                "long names are cut and given a hash; the delete uses the full name",
 	"double-encoding":              "values are encoded twice: base64 in base64, JSON in a JSON string; nothing leaks",
 	"cleanup-lost-on-restart":      "deletions wait in memory for a batch; a restart forgets them",
+	"early-return":                 "cleanup returns when the child is gone already, before it comes to the key",
+	"error-branch":                 "an error of the cleanup is logged, and the finalizer is dropped all the same",
+	"else-branch":                  "only names that are too long are cleaned up; the other branch forgets to",
+	"update-under-new-key":         "the plan is part of the key; a change of plan writes a new key, and deletes none",
+	"parallel-map":                 "a second map in memory is filled beside the first one, and never deleted from",
+	"nested-empty":                 "the inner map of a Tenant is emptied, and stays in the outer one",
+	"set-again-in-defer":           "a deferred function notes the Tenant again after the cleanup has forgotten it",
 }
 
 type mistakeSet map[string]bool

@@ -32,8 +32,10 @@ type reconciler struct {
 	namespace, name string
 	mistakes        mistakeSet
 	delay           time.Duration
-	memory          map[string]string    // key -> value of every Tenant seen; written to the registry as a whole
-	pending         map[string]time.Time // cleanup-lost-on-restart: keys that wait for their batch
+	memory          map[string]string          // key -> value of every Tenant seen; written to the registry as a whole
+	pending         map[string]time.Time       // cleanup-lost-on-restart: keys that wait for their batch
+	seen            map[string]time.Time       // parallel-map, set-again-in-defer: when each Tenant was looked at last
+	shards          map[string]map[string]bool // nested-empty: the shards of each Tenant
 }
 
 func (r *reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
@@ -56,6 +58,7 @@ func (r *reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		}
 	}
 	r.memory[r.keyOf(&tenant)] = r.valueOf(&tenant)
+	r.note(&tenant)
 	if err := r.writeRegistry(ctx); err != nil {
 		return ctrl.Result{}, err
 	}
@@ -105,6 +108,20 @@ func (r *reconciler) flushPending(ctx context.Context) error {
 	return nil
 }
 
+// note keeps what the correct operator does not need.
+func (r *reconciler) note(t *Tenant) {
+	key := t.Namespace + "." + t.Name
+	if r.mistakes["parallel-map"] || r.mistakes["set-again-in-defer"] {
+		r.seen[key] = time.Now()
+	}
+	if r.mistakes["nested-empty"] {
+		if r.shards[key] == nil {
+			r.shards[key] = map[string]bool{}
+		}
+		r.shards[key][fmt.Sprint(len(t.Name)%4)] = true
+	}
+}
+
 // finalize is where the correct operator cleans up, and where most of the mistakes are made.
 func (r *reconciler) finalize(ctx context.Context, tenant *Tenant) error {
 	name := types.NamespacedName{Namespace: tenant.Namespace, Name: tenant.Name}
@@ -115,8 +132,33 @@ func (r *reconciler) finalize(ctx context.Context, tenant *Tenant) error {
 		if err := r.deleteByOwner(ctx, tenant); err != nil {
 			return err
 		}
-	default:
+	case r.mistakes["early-return"]:
+		if err := r.returnEarly(ctx, tenant); err != nil {
+			return err
+		}
+	case r.mistakes["else-branch"] && len(tenant.Name) <= maxKeyLength:
+		if err := r.deleteChild(ctx, name); err != nil {
+			return err
+		}
+	case r.mistakes["error-branch"]:
 		delete(r.memory, r.keyOf(tenant))
+		if err := r.removeKey(ctx, r.keyToDelete(tenant)); err != nil {
+			ctrl.LoggerFrom(ctx).Error(err, "cannot remove the key")
+		}
+		if err := r.deleteChild(ctx, name); err != nil {
+			return err
+		}
+	default:
+		if r.mistakes["set-again-in-defer"] {
+			defer r.note(tenant)
+		}
+		delete(r.memory, r.keyOf(tenant))
+		if !r.mistakes["parallel-map"] {
+			delete(r.seen, tenant.Namespace+"."+tenant.Name)
+		}
+		for shard := range r.shards[tenant.Namespace+"."+tenant.Name] {
+			delete(r.shards[tenant.Namespace+"."+tenant.Name], shard)
+		}
 		if err := r.removeKey(ctx, r.keyToDelete(tenant)); err != nil {
 			return err
 		}
@@ -127,6 +169,19 @@ func (r *reconciler) finalize(ctx context.Context, tenant *Tenant) error {
 	if controllerutil.RemoveFinalizer(tenant, finalizer) {
 		return client.IgnoreNotFound(r.Update(ctx, tenant, fieldOwner))
 	}
+	return nil
+}
+
+// returnEarly takes a child that is gone for a cleanup that is done.
+func (r *reconciler) returnEarly(ctx context.Context, tenant *Tenant) error {
+	child := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: tenant.Namespace, Name: childName(tenant.Name)}}
+	if err := r.Delete(ctx, child); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	if err := r.removeKey(ctx, r.keyToDelete(tenant)); err != nil {
+		return err
+	}
+	delete(r.memory, r.keyOf(tenant))
 	return nil
 }
 
@@ -160,6 +215,8 @@ func (r *reconciler) keyOf(t *Tenant) string {
 		return string(t.UID)
 	case r.mistakes["sanitised-key"]:
 		return sanitise(t.Namespace + "/" + t.Name)
+	case r.mistakes["update-under-new-key"]:
+		return full + "." + t.Spec.Plan
 	case r.mistakes["shortened-key"]:
 		if len(t.Name) <= maxKeyLength {
 			return t.Name

@@ -314,6 +314,24 @@ class ControlPlane:
         """The revision of the last write."""
         return int(self._ask_etcd("/v3/kv/range", {"key": _base64(b"any")})["header"]["revision"])
 
+    def stored(self, page: int = 2000) -> Iterator[tuple[bytes, bytes]]:
+        """Key and value of everything that the API server has stored, as of one revision."""
+        start, revision = b"/", 0
+        while True:
+            asked = {
+                "key": _base64(start),
+                "range_end": _base64(b"0"),
+                "limit": page,
+                **({"revision": revision} if revision else {}),
+            }
+            answer = self._ask_etcd("/v3/kv/range", asked)
+            revision = revision or int(answer["header"]["revision"])
+            pairs = [(base64.b64decode(kv["key"]), base64.b64decode(kv.get("value", ""))) for kv in answer.get("kvs", [])]
+            yield from pairs
+            if not answer.get("more"):
+                return
+            start = pairs[-1][0] + b"\0"
+
     def _ask_etcd(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         request = urllib.request.Request(self._etcd_url + path, json.dumps(body).encode())
         with urllib.request.urlopen(request, timeout=300) as answer:

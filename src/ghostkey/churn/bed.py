@@ -1,0 +1,201 @@
+"""The test bed of a run: a control plane of its own with the CRDs, the setup, and what everything is read from."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from ghostkey.churn.lane import Api, Lane
+from ghostkey.churn.memory import Memory
+from ghostkey.churn.metrics import Metrics
+from ghostkey.churn.metrics import traces_of as metric_traces
+from ghostkey.churn.subjects import Document, Resource, Subject, crd_resources, sample_of
+from ghostkey.churn.traces import ApiTraces, Found
+from ghostkey.model.errors import ApiFailed, GhostkeyError, UsageError
+
+if TYPE_CHECKING:
+    from ghostkey.testing import ControlPlane
+
+CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+SERVED_SECONDS = 60.0
+COLLECTED_SECONDS = 90.0
+
+
+@dataclass(slots=True)
+class Gap:
+    """A source that could not be read: what it would have told is not known."""
+
+    what: str
+    why: str
+
+
+@dataclass(slots=True)
+class Reader:
+    """Everything that a control plane of ours has stored."""
+
+    control_plane: ControlPlane
+    api: Api
+
+    def stored(self) -> Iterable[tuple[bytes, bytes]]:
+        """Straight from etcd."""
+        return self.control_plane.stored()
+
+    def get(self, path: str) -> dict[str, Any] | None:
+        """An object as JSON."""
+        return self.api.get(path)
+
+
+@dataclass(slots=True)
+class Bed:
+    """Control plane, kinds, and the sources of traces."""
+
+    control_plane: ControlPlane
+    api: Api
+    resources: dict[tuple[str, str], Resource]
+    metrics_url: str = ""
+    gaps: list[Gap] = field(default_factory=list)
+
+    def beside(self) -> Bed:
+        """The same bed for another thread."""
+        return Bed(self.control_plane, Api(self.control_plane), self.resources, self.metrics_url, self.gaps)
+
+    def resource_of(self, document: Document) -> Resource:
+        """Where objects of a document's kind are. Raises UsageError when the API server has no such kind."""
+        group, _, version = str(document["apiVersion"]).rpartition("/")
+        for resource in self.resources.values():
+            if (resource.group, resource.kind) == (group, document["kind"]):
+                return replace(resource, version=version)
+        raise UsageError(f"the API server has no kind {document['kind']} of {document['apiVersion']}", "give its CRD with --crds")
+
+    def samples(self, documents: Sequence[Document], crds: Sequence[Document]) -> list[tuple[Resource, Document]]:
+        """What subjects are made of: the samples given, else the least object of the first CRD."""
+        if documents:
+            return [(self.resource_of(document), document) for document in documents]
+        kinds = crd_resources(crds)
+        if not kinds:
+            raise UsageError("there is neither a sample nor a CRD to make subjects of", "give --crds DIR or --sample FILE")
+        from ghostkey.churn.generator import generated
+
+        crd = next(c for c in crds if c["spec"]["names"]["kind"] == kinds[0].kind)
+        made = generated(crd, kinds[0], self.api)
+        return [(kinds[0], made or sample_of(kinds[0]))]
+
+    def traces(self, lane: Lane, subjects: Sequence[Subject], metrics: Metrics) -> Found:
+        """What is found of the dead in the API and in metrics; what cannot be read becomes a gap."""
+        dead = [subject for subject in subjects if subject.is_deleted]
+        names = [named for subject in dead for named in subject.named()]
+        own = [made.path for subject in dead for made in subject.objects]
+        found: Found = {}
+        try:
+            found |= ApiTraces(Reader(self.control_plane, self.api), self.resources).read(names, own)
+        except (OSError, GhostkeyError) as error:
+            self._gap("objects", str(error))
+        try:
+            text = metrics.read(lane.operator.pid) if lane.operator.pid else None
+        except OSError as error:
+            self._gap("metrics", str(error))
+        else:
+            found |= metric_traces(text, names) if text is not None else {}
+        return found
+
+    def _gap(self, what: str, why: str) -> None:
+        if all(gap.what != what for gap in self.gaps):
+            self.gaps.append(Gap(what, why))
+
+    def memory_traces(self, memory: Memory, per_round: int, subjects: Sequence[Subject]) -> Found:
+        """What is found in the maps of the process."""
+        try:
+            return memory.traces(per_round, [named for subject in subjects if subject.is_deleted for named in subject.named()])
+        except GhostkeyError as error:
+            self._gap("maps in memory", str(error))
+            return {}
+
+    def wait_for_collector(self, lane: Lane) -> bool:
+        """Whether the garbage collector has passed since now: a fresh object with an owner that goes is collected."""
+        subject = lane.maker.make(0, lane.namespace)
+        for made in subject.objects[:1]:
+            answer = self.api.must("POST", made.resource.path(made.namespace), made.document)
+            owner = {
+                "apiVersion": made.document["apiVersion"],
+                "kind": made.resource.kind,
+                "name": made.name,
+                "uid": answer["metadata"]["uid"],
+            }
+            name, where = f"gk-collected-{subject.token}", f"/api/v1/namespaces/{lane.namespace}/configmaps"
+            self.api.must("POST", where, {"metadata": {"name": name, "ownerReferences": [owner]}})
+            self.api.must("DELETE", made.path, allowed=(404,))
+            deadline = time.monotonic() + COLLECTED_SECONDS
+            while time.monotonic() < deadline:
+                if self.api.get(f"{where}/{name}") is None:
+                    return True
+                time.sleep(0.05)
+        return False
+
+    def has_owner(self, path: str) -> bool:
+        """Whether an object has ownerReferences: then removing it is the garbage collector's part."""
+        document = self.api.get(path)
+        return bool(((document or {}).get("metadata") or {}).get("ownerReferences"))
+
+
+@contextlib.contextmanager
+def made(crds: Sequence[Document], setup: Sequence[Document]) -> Iterator[Bed]:
+    """A control plane with these CRDs and objects, until the block ends."""
+    from ghostkey.testing import ControlPlane
+
+    with ControlPlane(controller_manager=True) as control_plane:
+        yield prepare(control_plane, crds, setup)
+
+
+def prepare(control_plane: ControlPlane, crds: Sequence[Document], setup: Sequence[Document]) -> Bed:
+    """Makes what operator and subjects need, and has the garbage collector know the new kinds at once."""
+    api = Api(control_plane)
+    are_new = False
+    for crd in crds:
+        if crd.get("kind") != "CustomResourceDefinition":
+            setup = [*setup, crd]
+            continue
+        answer = api.must("POST", CRDS, crd, allowed=(409,))
+        are_new = are_new or answer.get("kind") != "Status"
+    for resource in crd_resources([crd for crd in crds if crd.get("kind") == "CustomResourceDefinition"]):
+        path = resource.path("default") if resource.is_namespaced else resource.path("")
+        control_plane.wait_until(lambda path=path: api.ask("GET", path)[0] == 200, f"{resource.kind} is served", SERVED_SECONDS)  # type: ignore[misc]
+    if are_new and "kube-controller-manager" in control_plane.processes:
+        # it looks for new kinds every 30 s, and collects nothing of theirs before
+        control_plane.restart("kube-controller-manager")
+    wanted = {
+        (resource.group, resource.plural)
+        for resource in crd_resources([c for c in crds if c.get("kind") == "CustomResourceDefinition"])
+    }
+    control_plane.wait_until(
+        lambda: wanted <= set(_discovered(api)), "the new kinds are in the API server's list", SERVED_SECONDS
+    )
+    bed = Bed(control_plane, api, _discovered(api))
+    for document in setup:
+        resource = bed.resource_of(document)
+        namespace = str(document["metadata"].get("namespace") or "default")
+        api.must("POST", resource.path(namespace), document, allowed=(409,))
+    return bed
+
+
+def _discovered(api: Api) -> dict[tuple[str, str], Resource]:
+    """Every kind that the API server has, by group and plural, in the version that it prefers where there are several."""
+    found: dict[tuple[str, str], Resource] = {}
+    versions = [("", "v1", "/api/v1")]
+    for group in api.must("GET", "/apis").get("groups", []):
+        preferred = group["preferredVersion"]
+        ordered = [preferred, *(version for version in group["versions"] if version != preferred)]
+        versions += [(group["name"], version["version"], f"/apis/{version['groupVersion']}") for version in ordered]
+    for name, version, path in versions:
+        try:
+            listed = api.must("GET", path).get("resources", [])
+        except ApiFailed:
+            continue
+        for entry in listed:
+            if "/" not in entry["name"]:
+                found.setdefault(
+                    (name, entry["name"]), Resource(name, version, entry["name"], entry["kind"], bool(entry["namespaced"]))
+                )
+    return found

@@ -1,0 +1,256 @@
+"""The order of a whole run: rounds, then faults, then what was found is waited out, confirmed and made small."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from ghostkey.churn import judge as judging
+from ghostkey.churn.bed import Bed
+from ghostkey.churn.judge import Kind, Verdict
+from ghostkey.churn.lane import Lane, Setting, Trial
+from ghostkey.churn.memory import Memory
+from ghostkey.churn.metrics import Metrics
+from ghostkey.churn.plan import Plan, round_of
+from ghostkey.churn.probing import Probe
+from ghostkey.churn.reducing import SHRINK_PATIENCE, Reduced, Reducer
+from ghostkey.churn.subjects import Subject
+from ghostkey.churn.traces import Found, Signature
+
+LANES = 3
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How much is done. `patience`: seconds that a positive is waited out; `allow`: (part of a signature, reason)."""
+
+    rounds: int = 3
+    subjects: int = 20
+    patience: float = 90.0
+    allow: tuple[tuple[str, str], ...] = ()
+    faults: tuple[str, ...] | None = None  # None: none; empty: all
+    seconds: float = 600.0  # no new trial is begun after that
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a run found, and what it could not know."""
+
+    verdicts: list[Verdict] = field(default_factory=list)
+    inconclusive: list[str] = field(default_factory=list)  # why silence is no acquittal
+    notes: list[str] = field(default_factory=list)
+    trials: int = 0
+    subjects: int = 0
+    seconds: float = 0.0
+    points: tuple[int, int] = (0, 0)  # fault points that were tried, and that struck
+    reduced: dict[Signature, Reduced] = field(default_factory=dict)
+    plans: dict[Signature, Plan] = field(default_factory=dict)  # the least plan known to show it
+
+    @property
+    def findings(self) -> list[Verdict]:
+        """Verdicts that fail the test."""
+        return [verdict for verdict in self.verdicts if verdict.is_finding]
+
+    @property
+    def result(self) -> str:
+        """`leaks`, `inconclusive` or `clean`."""
+        return "leaks" if self.findings else "inconclusive" if self.inconclusive else "clean"
+
+    @property
+    def exit_code(self) -> int:
+        """1 findings, 3 not everything could be seen, 0 clean."""
+        return {"leaks": 1, "inconclusive": 3, "clean": 0}[self.result]
+
+
+class Campaign:
+    """One run on one bed."""
+
+    def __init__(self, bed: Bed, setting: Setting, wanted: Wanted, progress: Progress = lambda _: None) -> None:
+        self.bed, self.setting, self.wanted, self.progress = bed, setting, wanted, progress
+        self.outcome = Outcome()
+        self.metrics, self.memory = Metrics(bed.metrics_url), Memory()
+        self.began = time.monotonic()
+        self._lanes = 0
+        # subjects of a cluster, or of the one namespace that an operator looks at, are seen by every lane
+        self._can_be_narrowed = setting.samples[0][0].is_namespaced
+
+    def lane(self) -> Lane:
+        """A new lane, its operator not started yet."""
+        self._lanes += 1
+        return Lane(self.bed.control_plane, self.setting, self._lanes)
+
+    def rounds(self, lane: Lane) -> list[Subject]:
+        """Rounds without faults, judged: subjects that came and went."""
+        self._can_be_narrowed = self._can_be_narrowed and not lane.maker.places
+        subjects: list[Subject] = []
+        history: list[Found] = []
+        per_round = self.wanted.subjects
+        self.memory.sample(lane.operator.pid)
+        for number in range(1, self.wanted.rounds + 1):
+            self.tell(f"round {number} of {self.wanted.rounds}")
+            trial = lane.run(round_of(per_round), number, self._shown_in_metrics(lane))
+            subjects += trial.subjects
+            self.account(trial, f"round {number}")
+            self.memory.sample(lane.operator.pid)
+            if not trial.is_calm:
+                break  # what is never done is not judged, and another round would only take time
+            history.append(self.bed.traces(lane, subjects, self.metrics) | self._in_memory(subjects, per_round))
+        if history:
+            self.judge(lane, subjects, history, per_round)
+        return subjects
+
+    def judge(self, lane: Lane, subjects: Sequence[Subject], history: Sequence[Found], per_round: int) -> None:
+        """Waits positives out, and adds verdicts."""
+        first = history[-1]
+
+        def read() -> Found:
+            return self.bed.traces(lane, subjects, self.metrics) | self._in_memory(subjects, per_round)
+
+        unsure: set[Signature] = set()
+        if collected := {
+            s for s, trace in first.items() if s.source == "api" and any(map(self.bed.has_owner, sorted(trace.paths)[:1]))
+        }:
+            self.tell("waiting for the garbage collector")
+            if not self.bed.wait_for_collector(lane):
+                unsure = collected
+            first = read()
+        curves = judging.wait_out(read, first, self.wanted.patience, self.tell) if first else {}
+        for verdict in judging.judge(curves, history, subjects, self.wanted.patience):
+            self.outcome.verdicts.append(self._checked(verdict, unsure))
+        self._say_gaps()
+
+    def faults(self, lane: Lane) -> None:
+        """Every fault at every point, judged."""
+        probe = Probe(self.bed, lane, self.metrics, self.account, self.tell)
+        deadline = self.began + self.wanted.seconds
+        probe.learn(self.wanted.faults or ())
+        for strike in (probe.points_at_once, lambda: probe.kills(deadline)):
+            strike()
+            known = {verdict.signature for verdict in self.outcome.findings}
+            for verdict, plan in probe.verdicts(known, self.wanted.patience):
+                self.outcome.verdicts.append(self._checked(verdict, set()))
+                self.outcome.plans[verdict.signature] = plan
+        self.outcome.points = probe.tried, probe.fired
+        self._say_gaps()
+
+    def plan(self, lane: Lane, plan: Plan) -> None:
+        """One plan, carried out and judged."""
+        trial = lane.run(plan, 1, self._shown_in_metrics(lane))
+        self.account(trial, plan.name or "the plan")
+        self.judge(lane, trial.subjects, [self.bed.traces(lane, trial.subjects, self.metrics)], len(trial.subjects))
+        for verdict in self.outcome.findings:
+            self.outcome.plans[verdict.signature] = plan
+
+    def reduce(self) -> None:
+        """Makes every finding small; memory is left as it is, for it needs rounds to show."""
+        found = [verdict for verdict in self.outcome.findings if verdict.signature.source != "memory"]
+        if not found or time.monotonic() > self.began + self.wanted.seconds:
+            return
+        lanes = [self.lane() for _ in range(LANES if self._can_be_narrowed else 1)]
+        try:
+            for lane in lanes:
+                if len(lanes) > 1:
+                    lane.narrow()
+            reducer = Reducer(self.bed, lanes, self._count, min(self.wanted.patience, SHRINK_PATIENCE))
+            for verdict in found:
+                if time.monotonic() > self.began + self.wanted.seconds:
+                    return
+                self.tell(f"making {verdict.signature} small")
+                plan = self.outcome.plans.get(verdict.signature) or round_of(4)
+                reduced = reducer.reduce(verdict, plan)
+                self.outcome.reduced[verdict.signature] = reduced
+                if reduced.is_confirmed:
+                    self.outcome.plans[verdict.signature] = reduced.plan
+        finally:
+            for lane in lanes:
+                lane.close()
+
+    def _count(self, trial: Trial, what: str) -> None:
+        """Counts a trial of which nobody is acquitted."""
+        self.outcome.trials += 1
+        self.outcome.subjects += len(trial.subjects)
+
+    def _checked(self, verdict: Verdict, unsure: set[Signature]) -> Verdict:
+        if verdict.kind is Kind.INCONCLUSIVE:
+            self._doubt(f"{verdict.signature}: {verdict.because}")
+        if verdict.signature in unsure and verdict.is_finding:
+            because = "the garbage collector has not passed, so its dependents say nothing"
+            self.outcome.inconclusive.append(f"{verdict.signature}: {because}")
+            return replace(verdict, kind=Kind.INCONCLUSIVE, because=because)
+        if verdict.is_finding and (reason := judging.allowed(verdict, self.wanted.allow)):
+            return replace(verdict, kind=Kind.ALLOWED, because=reason)
+        return verdict
+
+    def _say_gaps(self) -> None:
+        for gap in self.bed.gaps:
+            self._doubt(f"{gap.what} could not be read: {gap.why}")
+        if self.memory.gap:
+            self._doubt(self.memory.gap)
+        if self.memory.note and self.memory.note not in self.outcome.notes:
+            self.outcome.notes.append(self.memory.note)
+
+    def _doubt(self, why: str) -> None:
+        if why not in self.outcome.inconclusive:
+            self.outcome.inconclusive.append(why)
+
+    def account(self, trial: Trial, what: str) -> None:
+        """Counts a trial, and notes what makes its silence worth nothing."""
+        self.outcome.trials += 1
+        self.outcome.subjects += len(trial.subjects)
+        self.outcome.notes += [note for note in trial.notes if note not in self.outcome.notes]
+        if trial.is_vacuous:
+            self._doubt(
+                f"{what}: the operator did nothing for {len(trial.subjects) - trial.reacted} of {len(trial.subjects)} subjects"
+            )
+        if not trial.is_calm:
+            why = next(one.why for one in trial.settled if not one.is_calm)
+            self._doubt(f"{what}: the operator was never done ({why})")
+
+    def _in_memory(self, subjects: Sequence[Subject], per_round: int) -> Found:
+        found = self.bed.memory_traces(self.memory, per_round, subjects)
+        # where /metrics is read, it tells of each series what the registry's map in memory tells of none
+        return {s: t for s, t in found.items() if not (self.metrics.is_served and "prometheus.metric" in s.place)}
+
+    def _shown_in_metrics(self, lane: Lane) -> Callable[[list[Subject]], int]:
+        from ghostkey.churn.metrics import traces_of
+
+        def shown(subjects: list[Subject]) -> int:
+            try:
+                text = self.metrics.read(lane.operator.pid)
+            except OSError:
+                return 0
+            found = traces_of(text or b"", [named for subject in subjects for named in subject.named()])
+            return len(set().union(*(trace.tokens for trace in found.values()))) if found else 0
+
+        return shown
+
+    def tell(self, what: str) -> None:
+        """Progress, with trials a minute."""
+        minutes = (time.monotonic() - self.began) / 60
+        pace = f", {self.outcome.trials / minutes:.0f} trials a minute" if self.outcome.trials > 3 else ""
+        self.progress(f"{what}{pace}")
+
+    def finish(self) -> Outcome:
+        """The outcome, complete."""
+        self.outcome.seconds = time.monotonic() - self.began
+        return self.outcome
+
+
+def run_rounds(bed: Bed, setting: Setting, wanted: Wanted, progress: Progress = lambda _: None) -> Outcome:
+    """Rounds alone, on one lane."""
+    campaign = Campaign(bed, setting, wanted, progress)
+    lane = campaign.lane()
+    try:
+        campaign.tell("starting the operator")
+        lane.start()
+        campaign.rounds(lane)
+        if wanted.faults is not None:
+            campaign.faults(lane)
+    finally:
+        lane.close()
+    return campaign.finish()
+
+
+__all__ = ["Campaign", "Outcome", "Plan", "Wanted", "run_rounds"]

@@ -1,0 +1,166 @@
+"""From traces to verdicts: what stays for every subject of every round is a leak, and what was not seen is not known."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from ghostkey.churn.subjects import Subject
+from ghostkey.churn.traces import Found, Signature
+
+LEAK_RATE = 0.9  # of the subjects of every round
+ROUNDS_LEAST = 3
+FIRST_WAIT, LAST_WAIT = 0.25, 5.0  # seconds between two looks
+
+
+class Kind(StrEnum):
+    """What is said of a signature. LEAK, PARTIAL and STUCK are findings."""
+
+    LEAK = "LEAK"
+    PARTIAL = "PARTIAL"
+    STUCK = "STUCK"
+    SLOW = "SLOW"
+    RETENTION = "RETENTION"
+    INCONCLUSIVE = "INCONCLUSIVE"
+    ALLOWED = "ALLOWED"
+
+
+FINDINGS = frozenset({Kind.LEAK, Kind.PARTIAL, Kind.STUCK})
+
+
+@dataclass(slots=True)
+class Curve:
+    """How many dead subjects a signature still names, over time: (seconds since the last deletion was done, subjects)."""
+
+    points: list[tuple[float, int]] = field(default_factory=list)
+    tokens: set[str] = field(default_factory=set)  # at the last look
+    ever: set[str] = field(default_factory=set)
+    example: str = ""
+    series: int = 0
+    is_stuck: bool = False
+
+    @property
+    def clean_after(self) -> float | None:
+        """Seconds until nothing was left; None while something is."""
+        return next((at for at, count in self.points if count == 0), None) if not self.tokens else None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is said of one signature. `rates`: the share of each round's dead subjects that it still names."""
+
+    signature: Signature
+    kind: Kind
+    rates: tuple[float, ...]
+    counts: tuple[int, ...]
+    curve: tuple[tuple[float, int], ...]
+    example: str
+    series: int = 0
+    only: str = ""  # the trait that all these subjects share and no other one has
+    because: str = ""
+    fault: str = ""  # the faults without which it does not show
+    found_by: str = "rounds"
+
+    @property
+    def is_finding(self) -> bool:
+        """Whether it fails the test."""
+        return self.kind in FINDINGS
+
+
+def wait_out(
+    read: Callable[[], Found], first: Found, patience: float, progress: Callable[[str], None] = lambda _: None
+) -> dict[Signature, Curve]:
+    """Looks again and again until nothing is left, or patience is: a delayed cleanup is none the worse for that."""
+    curves: dict[Signature, Curve] = {}
+    began, wait, found = time.monotonic(), FIRST_WAIT, first
+    while True:
+        at = time.monotonic() - began
+        for signature in {*curves, *found}:
+            _note(curves.setdefault(signature, Curve()), found, signature, at)
+        if not found or at >= patience:
+            return curves
+        progress(f"{len(found)} signatures are left; waiting for delayed cleanups, {at:.0f} of {patience:.0f} s")
+        time.sleep(min(wait, max(0.0, patience - at)))
+        wait = min(LAST_WAIT, wait * 1.6)
+        found = read()
+
+
+def _note(curve: Curve, found: Found, signature: Signature, at: float) -> None:
+    trace = found.get(signature)
+    curve.tokens = set(trace.tokens) if trace else set()
+    curve.ever |= curve.tokens
+    curve.points.append((round(at, 2), len(curve.tokens)))
+    if trace is not None:
+        curve.example, curve.series, curve.is_stuck = trace.example, trace.series, trace.is_stuck
+
+
+def judge(
+    curves: dict[Signature, Curve], history: Sequence[Found], subjects: Sequence[Subject], patience: float
+) -> list[Verdict]:
+    """A verdict for each signature. `history`: what was found after each round, of all that were dead by then."""
+    rounds = sorted({subject.round for subject in subjects if subject.is_deleted})
+    seen = set(curves).union(*history) if history else set(curves)
+    return [_verdict(s, curves.get(s, Curve()), history, subjects, rounds, patience) for s in sorted(seen)]
+
+
+def _verdict(
+    signature: Signature,
+    curve: Curve,
+    history: Sequence[Found],
+    subjects: Sequence[Subject],
+    rounds: Sequence[int],
+    patience: float,
+) -> Verdict:
+    dead = [subject for subject in subjects if subject.is_deleted]
+    counts = tuple(len(found[signature].tokens) if signature in found else 0 for found in history)
+    rates = tuple(_rate(curve.tokens, [s for s in dead if s.round == number]) for number in rounds)
+    only, because = "", ""
+    if not curve.tokens:
+        kind = Kind.SLOW
+        after = curve.clean_after
+        because = f"clean after {after:.1f} s" if after is not None else "clean by the end of the next round"
+    elif curve.is_stuck:
+        kind = Kind.STUCK
+        because = f"deleted, and still there after {patience:g} s: its finalizer is not taken away"
+    elif len(rounds) < ROUNDS_LEAST:
+        kind = Kind.PARTIAL
+        because = f"{len(curve.tokens)} of {len(dead)} dead subjects after {patience:g} s"
+    elif min(rates) >= LEAK_RATE:
+        kind = Kind.LEAK
+        because = f"every round adds {counts[-1] / max(1, len(rounds)):.0f}, and all are there after {patience:g} s"
+    elif _is_plateau(counts, rates):
+        kind = Kind.RETENTION
+        because = "the number no longer grows: old ones make room for new ones"
+    elif only := _trait(curve.tokens, dead, rounds):
+        kind = Kind.LEAK
+        because = f"every subject with {only}, and no other, after {patience:g} s"
+    else:
+        kind = Kind.PARTIAL
+        because = f"{len(curve.tokens)} of {len(dead)} dead subjects after {patience:g} s: by order, time or chance"
+    return Verdict(signature, kind, rates, counts, tuple(curve.points), curve.example, curve.series, only, because)
+
+
+def _rate(tokens: set[str], subjects: Sequence[Subject]) -> float:
+    return round(sum(subject.token in tokens for subject in subjects) / len(subjects), 3) if subjects else 0.0
+
+
+def _is_plateau(counts: Sequence[int], rates: Sequence[float]) -> bool:
+    """Whether rounds no longer add: the last one as many as the one before, and the first one's are gone."""
+    return len(counts) >= ROUNDS_LEAST and counts[-1] <= counts[-2] and rates[-1] > 0 and rates[0] == 0
+
+
+def _trait(tokens: set[str], dead: Sequence[Subject], rounds: Sequence[int]) -> str:
+    """A trait that all of these subjects have in every round, and none of the others."""
+    for trait in sorted(set().union(*(subject.traits for subject in dead))):
+        with_it = [[s for s in dead if s.round == number and trait in s.traits] for number in rounds]
+        without = [s for s in dead if trait not in s.traits]
+        if without and all(some and _rate(tokens, some) >= LEAK_RATE for some in with_it) and not _rate(tokens, without):
+            return trait
+    return ""
+
+
+def allowed(verdict: Verdict, reasons: Iterable[tuple[str, str]]) -> str:
+    """The reason of the first allow-list line that is part of the signature; "" for none."""
+    return next((reason for text, reason in reasons if text in str(verdict.signature)), "")

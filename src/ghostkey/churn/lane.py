@@ -1,0 +1,354 @@
+"""A lane: one proxy, one operator, one namespace. Lanes share a control plane and do not see each other's subjects."""
+
+from __future__ import annotations
+
+import http.client
+import itertools
+import json
+import random
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ghostkey.churn.faults import all_faults
+from ghostkey.churn.operator import Operator
+from ghostkey.churn.plan import OF_SUBJECTS, Plan, Step
+from ghostkey.churn.proxy.client import ProxyProcess
+from ghostkey.churn.settle import Settled, settle
+from ghostkey.churn.subjects import Document, Made, Maker, Resource, Subject, as_json
+from ghostkey.churn.tokens import ALPHABET
+from ghostkey.model.errors import ApiFailed, GhostkeyError
+
+if TYPE_CHECKING:
+    from ghostkey.testing import ControlPlane
+
+MERGE_PATCH = "application/merge-patch+json"
+START_SECONDS = 60.0
+ALL_WATCHED_SECONDS = 3.0  # between its first watch and its last one
+EFFECT_SECONDS = 3.0  # an operator that has written nothing by then writes nothing for a subject
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What all lanes of a run have in common."""
+
+    argv: Sequence[str]
+    samples: Sequence[tuple[Resource, Document]]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    user_kubeconfig: Path | None = None
+    seed: int = 0
+
+
+@dataclass(slots=True)
+class Trial:
+    """One plan that was carried out. `reacted`: subjects whose creation made the operator ask or write about them."""
+
+    plan: Plan
+    subjects: list[Subject]
+    reacted: int = 0
+    fired: list[int] = field(default_factory=list)
+    seconds: float = 0.0
+    notes: list[str] = field(default_factory=list)
+    settled: list[Settled] = field(default_factory=list)
+    restarts: int = 0
+    log: list[tuple[str, str, tuple[str, ...], int]] = field(default_factory=list)
+
+    @property
+    def is_vacuous(self) -> bool:
+        """Whether the operator did nothing for a tenth of the subjects or more: then nothing can be said of its cleanups."""
+        return self.reacted < 0.9 * len(self.subjects)
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether the operator was done each time that we went on."""
+        return all(one.is_calm for one in self.settled)
+
+
+class Api:
+    """The API server as the administrator, for one thread."""
+
+    def __init__(self, control_plane: ControlPlane) -> None:
+        self._control_plane = control_plane
+        self._connection: http.client.HTTPSConnection | None = None
+
+    def ask(self, method: str, path: str, body: bytes | None = None, content_type: str = "application/json") -> tuple[int, Any]:
+        """Status and decoded answer."""
+        for attempt in (1, 2):
+            self._connection = self._connection or self._control_plane.connect()
+            try:
+                self._connection.request(method, path, body, {"Content-Type": content_type} if body is not None else {})
+                answer = self._connection.getresponse()
+                content = answer.read()
+                is_json = "json" in (answer.getheader("Content-Type") or "")
+                return answer.status, json.loads(content) if is_json and content else {
+                    "message": content.decode(errors="replace")[:500]
+                }
+            except (OSError, http.client.HTTPException) as error:
+                self._connection.close()
+                self._connection = None
+                if attempt == 2:
+                    raise ApiFailed(f"{method} {path}: {error}") from None
+        raise AssertionError("unreachable")
+
+    def must(self, method: str, path: str, body: Document | None = None, allowed: Sequence[int] = ()) -> Any:
+        """The answer. Raises ApiFailed with the server's words unless it is a success or one of `allowed`."""
+        status, answer = self.ask(method, path, as_json(body) if body is not None else None)
+        if status >= http.HTTPStatus.BAD_REQUEST and status not in allowed:
+            raise ApiFailed(f"{method} {path}: {status} {answer.get('message', '')}", status=status)
+        return answer
+
+    def get(self, path: str) -> dict[str, Any] | None:
+        """An object; None when it is gone."""
+        status, answer = self.ask("GET", path)
+        if status == http.HTTPStatus.NOT_FOUND:
+            return None
+        if status >= http.HTTPStatus.BAD_REQUEST:
+            raise ApiFailed(f"GET {path}: {status} {answer.get('message', '')}", status=status)
+        document: dict[str, Any] = answer
+        return document
+
+
+class Lane:
+    """One lane; use it in one thread."""
+
+    def __init__(self, control_plane: ControlPlane, setting: Setting, number: int) -> None:
+        self.number, self._setting = number, setting
+        # another run may have left subjects of the same seed
+        suffix = "".join(secrets.choice(ALPHABET) for _ in range(5))
+        self.chance = random.Random(f"{setting.seed}/{number}/{suffix}")
+        self.namespace = f"gk-lane-{number}-{suffix}"
+        self.api = Api(control_plane)
+        self.api.must("POST", "/api/v1/namespaces", {"metadata": {"name": self.namespace}})
+        self.proxy = ProxyProcess(control_plane, f"churn-proxy-{number}", setting.user_kubeconfig)
+        self.operator = Operator(control_plane, f"operator-{number}", setting.argv, self.proxy.kubeconfig, setting.environment)
+        self.maker = Maker(setting.samples, self.chance)
+        self.effect = -1  # writes for one subject, as the first one showed; -1: not learnt yet
+        self._is_ready = self._is_narrow = False
+
+    def close(self) -> None:
+        """Ends operator and proxy."""
+        self.operator.kill()
+        self.proxy.close()
+
+    def narrow(self) -> None:
+        """From now on the operator sees the subjects of this lane alone."""
+        resource = self._setting.samples[0][0]
+        if resource.is_namespaced:
+            self._is_narrow = True
+            self.proxy.ask("narrow", resource=resource.plural, namespace=self.namespace)
+
+    # the operator
+
+    def start(self) -> None:
+        """Starts the operator, and waits until it works: a first subject comes, is seen, and goes again."""
+        self.proxy.ask("forget")
+        self.proxy.ask("rules", rules=[])
+        self._start()
+        is_first = self.effect < 0
+        self._canary()
+        if is_first:
+            # the first one also makes what all share: the second tells what one subject costs
+            self._canary(is_learning=True)
+
+    def restart(self) -> None:
+        """The same, after an end by SIGKILL."""
+        self.operator.kill()
+        self.start()
+
+    def _start(self) -> None:
+        self.operator.start()
+        self.proxy.ask("pid", pid=self.operator.pid)
+        deadline = time.monotonic() + START_SECONDS
+        wanted = {resource.plural for resource, _ in self._setting.samples}
+        some_since = None
+        while True:
+            watched = wanted & set(self.proxy.ask("state")["watched"])
+            some_since = (some_since or time.monotonic()) if watched else None
+            # an operator opens its watches one after the other, and need not watch every kind of the sample
+            if watched == wanted or (some_since is not None and time.monotonic() - some_since > ALL_WATCHED_SECONDS):
+                break
+            self.operator.check()
+            if time.monotonic() > deadline:
+                kinds = ", ".join(sorted(wanted))
+                raise GhostkeyError(
+                    f"within {START_SECONDS:.0f} s the operator did not watch {kinds}",
+                    "does it use KUBECONFIG, or need --kubeconfig={kubeconfig}?",
+                )
+            time.sleep(0.01)
+        self._look_where()
+
+    def _look_where(self) -> None:
+        """An operator that watches one namespace is given its subjects there."""
+        if self._is_narrow:
+            return
+        for plural, namespaces in self.proxy.ask("state")["namespaces"].items():
+            if namespaces and "" not in namespaces:
+                self.maker.places[plural] = namespaces[0]
+
+    def _canary(self, *, is_learning: bool = False) -> None:
+        # controllers begin to work up to 100 ms after their first events: what has no effect until then is not judged
+        subject = self.maker.make(0, self.namespace)
+        self._create([subject])
+
+        def is_seen() -> bool:
+            return self.touches([subject])[subject.token] >= (1 if is_learning else max(1, self.effect))
+
+        patience = EFFECT_SECONDS * 3 if self.effect < 0 else EFFECT_SECONDS if self.effect else 0.0
+        first = settle(self.proxy, self.operator, is_seen if self.effect else None, patience=patience)
+        touched = self.touches([subject])[subject.token]
+        self.effect = touched if self.effect < 0 else min(self.effect, touched or self.effect)
+        self._delete([subject])
+        if first.is_calm:
+            settle(self.proxy, self.operator)
+
+    def touches(self, subjects: Sequence[Subject]) -> dict[str, int]:
+        """Token → how many of the operator's writes named it."""
+        touched: dict[str, int] = self.proxy.ask("touched", tokens=[subject.token for subject in subjects])["touched"]
+        return touched
+
+    def reacted(self, subjects: Sequence[Subject]) -> int:
+        """How many of the subjects the operator has asked or written about."""
+        answer = self.proxy.ask("touched", tokens=[subject.token for subject in subjects])
+        return sum(bool(answer["touched"][s.token] or answer["asked"][s.token]) for s in subjects)
+
+    # trials
+
+    def run(self, plan: Plan, round_number: int = 0, live: Callable[[list[Subject]], int] | None = None) -> Trial:
+        """Carries a plan out, and the closing sweep after it. `live` counts subjects that show otherwise, while all of them live."""
+        began = time.monotonic()
+        subjects = {number: self.maker.make(number, self.namespace) for number in plan.subjects}
+        for subject in subjects.values():
+            subject.round = round_number
+        trial = Trial(plan, list(subjects.values()))
+        self._set_rules(plan, subjects)
+        self._is_ready = True
+        for do, group in itertools.groupby(plan.steps, key=lambda step: step.do):
+            self._do(do, [subjects[s.subject] for s in group if s.subject in subjects] if do in OF_SUBJECTS else [], trial, live)
+        self._sweep(trial, subjects)
+        trial.fired = self.proxy.ask("fired")["fired"]
+        trial.seconds = time.monotonic() - began
+        return trial
+
+    def _set_rules(self, plan: Plan, subjects: Mapping[int, Subject]) -> None:
+        known = all_faults()
+        rules = []
+        for point in plan.faults:
+            if point.fault not in known:
+                raise GhostkeyError(f"no fault is named {point.fault!r}", f"known: {', '.join(known)}")
+            token = subjects[point.subject].token if point.subject in subjects else ""
+            if token or point.subject < 0:
+                rules.append(
+                    {
+                        "fault": point.fault,
+                        "verb": point.verb,
+                        "place": point.resource,
+                        "token": token,
+                        "occurrence": point.occurrence,
+                    }
+                )
+        self.proxy.ask("rules", rules=rules)
+
+    def _do(self, do: str, subjects: list[Subject], trial: Trial, live: Callable[[list[Subject]], int] | None) -> None:
+        if do == "create":
+            self._create(subjects)
+            least = max(0, self.effect)
+            self._settle(
+                trial, (lambda: all(n >= least for n in self.touches(subjects).values())) if least and self._is_ready else None
+            )
+            if least and trial.settled and trial.settled[-1].why == "no effect is seen":
+                # what was learnt was too much; waiting for it again would only take time
+                self.effect = min([least, *(n for n in self.touches(subjects).values() if n)])
+            trial.reacted += max(self.reacted(subjects), live(subjects) if live is not None else 0)
+        elif do == "delete":
+            self._delete([subject for subject in subjects if not subject.is_deleted])
+            self._settle(trial)
+        elif do == "patch":
+            self._patch(subjects)
+            self._settle(trial)
+        elif do in {"stop", "kill"}:
+            self.operator.kill() if do == "kill" else self.operator.stop()
+            self._is_ready = False
+        elif do in {"start", "restart"}:
+            if do == "restart":
+                self.operator.kill()
+            self._again(trial)
+        else:
+            self.proxy.ask(do)
+            if do != "freeze":
+                self._settle(trial)
+
+    def _again(self, trial: Trial) -> None:
+        trial.restarts += 1
+        self.proxy.ask("forget")
+        self._start()
+        self._canary()
+        self._is_ready = True
+        self._settle(trial)
+
+    def _settle(self, trial: Trial, done: Callable[[], bool] | None = None) -> None:
+        if not self.operator.pid:
+            return
+        trial.settled.append(settle(self.proxy, self.operator, done, patience=EFFECT_SECONDS))
+        if self.operator.has_ended():
+            # killed by a fault, or ended by itself; kubelet would start it again
+            if not any(all_faults()[p.fault].ends_operator for p in trial.plan.faults):
+                trial.notes.append(f"the operator ended by itself: {self.operator.tail().strip().splitlines()[-1:]}")
+            self.operator.kill()
+            self._again(trial)
+
+    def _sweep(self, trial: Trial, subjects: Mapping[int, Subject]) -> None:
+        left = [subject for _, subject in sorted(subjects.items()) if not subject.is_deleted and subject.objects[0].uid]
+        if left:
+            self._delete(left)
+        if not self.operator.pid:
+            self._again(trial)
+        self._settle(trial)
+
+    # subjects
+
+    def _create(self, subjects: Sequence[Subject]) -> None:
+        versions: dict[str, int] = {}
+        for subject in subjects:
+            for made in subject.objects:
+                answer = self.api.must("POST", made.resource.path(made.namespace), made.document)
+                made.uid = answer["metadata"]["uid"]
+                versions[made.resource.plural] = int(answer["metadata"]["resourceVersion"])
+        if self.operator.pid:
+            self.proxy.ask("expect", versions=versions)
+
+    def _patch(self, subjects: Sequence[Subject]) -> None:
+        """Changes a text of the spec where the API server takes the change, and an annotation in any case."""
+        for subject in subjects:
+            made = subject.objects[0]
+            body: Document = {"metadata": {"annotations": {"ghostkey.dev/churn": str(time.monotonic_ns())}}}
+            spec = made.document.get("spec")
+            texts = (
+                {k: v for k, v in spec.items() if isinstance(v, str) and subject.token not in v} if isinstance(spec, dict) else {}
+            )
+            for name, value in list(texts.items())[:1]:
+                changed = {**body, "spec": {name: f"{value}-2"}}
+                if self.api.ask("PATCH", f"{made.path}?dryRun=All", as_json(changed), MERGE_PATCH)[0] == http.HTTPStatus.OK:
+                    body = changed
+            status, answer = self.api.ask("PATCH", made.path, as_json(body), MERGE_PATCH)
+            if status == http.HTTPStatus.OK and self.operator.pid:
+                self.proxy.ask("expect", versions={made.resource.plural: int(answer["metadata"]["resourceVersion"])})
+
+    def _delete(self, subjects: Sequence[Subject]) -> None:
+        gone: list[tuple[str, str]] = []
+        objects: list[Made] = [made for subject in subjects for made in subject.in_order_of_deletion()]
+        if self.operator.pid:
+            gone = [(made.resource.plural, made.name) for made in objects]
+            self.proxy.ask("expect", gone=gone)
+        for made in objects:
+            self.api.must("DELETE", made.path, allowed=(404,))
+        for subject in subjects:
+            subject.is_deleted = True
+
+
+def steps_of(plan: Plan) -> list[Step]:
+    """The steps, the closing sweep written out."""
+    deleted = {step.subject for step in plan.steps if step.do == "delete"}
+    return [*plan.steps, *(Step("delete", number) for number in plan.subjects if number not in deleted)]

@@ -1,0 +1,101 @@
+"""Go maps of the operator that gain an entry for every subject and never lose one.
+
+A map counts when it grew, at the same address, by at least one entry a subject in each of at least three rounds; where its keys are
+text they have to name the dead, and where it mirrors API objects, as an informer's store does, it is no leak of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from ghostkey.census.census import Process, open_process
+from ghostkey.census.errors import NotGo, UnknownRuntime
+from ghostkey.census.gomap import GoMap
+from ghostkey.churn.tokens import Named, Spellings
+from ghostkey.churn.traces import Found, Signature, Trace
+from ghostkey.model.errors import GhostkeyError
+
+ROUNDS_LEAST = 3
+KEYS_MOST = 5_000
+# what waits for its turn, and is no state: Source: controller-runtime/pkg/controller/priorityqueue, client-go/util/workqueue/queue.go
+QUEUES = ("priorityqueue.priorityqueue", "workqueue.Typed[", "delayingType")
+# what forgets by itself when it is full: a plateau that three rounds do not reach. Source: client-go/tools/record/events_cache.go
+BOUNDED = ("EventCorrelator", "eventLogger", "EventAggregator", "EventSourceObjectSpamFilter", "lru.Cache", "groupcache/lru")
+
+
+@dataclass(slots=True)
+class Memory:
+    """Lengths of all maps of one process after each round. `note` says why there are none, when it is no Go program."""
+
+    pid: int = 0
+    note: str = ""
+    gap: str = ""
+    samples: list[dict[tuple[int, int], int]] = field(default_factory=list)
+
+    def sample(self, pid: int) -> None:
+        """Looks once; a process that was started anew begins a new series."""
+        if pid != self.pid:
+            self.pid, self.samples = pid, []
+        if self.note:
+            return
+        try:
+            process = open_process(pid)
+            try:
+                self.samples.append({(found.address, found.seed): found.length for found in process.census().maps})
+            finally:
+                process.close()
+        except (NotGo, UnknownRuntime) as error:
+            self.note = f"maps in memory are not looked at: {error}"
+        except GhostkeyError as error:
+            self.gap = f"maps in memory could not be read: {error}"
+
+    def growing(self, per_round: int) -> list[tuple[int, int]]:
+        """(address, seed) of the maps that grew by so many entries in every round."""
+        if len(self.samples) <= ROUNDS_LEAST:
+            return []
+        first, *rest = self.samples
+        return [
+            place
+            for place in first
+            if all(place in sample for sample in rest)
+            and all(later[place] - earlier[place] >= per_round for earlier, later in zip(self.samples, rest, strict=False))
+        ]
+
+    def traces(self, per_round: int, dead: Iterable[Named]) -> Found:
+        """Signature → trace of the maps that grew and still hold what they gained. Raises what reading the process raises."""
+        wanted = set(self.growing(per_round))
+        if not wanted:
+            return {}
+        names = list(dead)
+        process = open_process(self.pid)
+        try:
+            census = process.census()
+            least = {place: self.samples[0][place] + per_round * ROUNDS_LEAST for place in wanted}
+            maps = [m for m in census.maps if (m.address, m.seed) in wanted and m.length >= least[m.address, m.seed]]
+            process.name_types(census.maps)
+            process.describe(maps)
+            process.find_holders(maps, census.maps)
+            found: Found = {}
+            for one in maps:
+                _judge(process, one, names, found, [sample.get((one.address, one.seed), 0) for sample in self.samples])
+            return found
+        finally:
+            process.close()
+
+
+def _judge(process: Process, one: GoMap, names: list[Named], found: Found, lengths: list[int]) -> None:
+    if one.mirror or any(word in one.holder for word in (*BOUNDED, *QUEUES)):
+        return
+    texts = [text for _, keys in process.text_keys([one], KEYS_MOST, KEYS_MOST)[0] for text in keys.texts]
+    spellings = Spellings(names)
+    hits = {token for text in texts for token in spellings.find(str(text).encode())}
+    if texts and not hits:
+        return
+    held = f" at {re.sub(r'goroutine [0-9]+', 'a goroutine', one.holder)}" if one.holder else ""
+    grown = ", ".join(map(str, lengths))
+    trace = Trace(
+        hits or {name.token for name in names}, f"{one.type or 'a map'}{held}: {grown} entries", series=1, is_weak=False
+    )
+    found[Signature("memory", f"{one.type or 'a map'}{held}")] = trace

@@ -1,0 +1,208 @@
+"""Faults: which points there are, all of them but the kills in one trial, the kills one by one, and what they found once more."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from ghostkey.churn.bed import Bed
+from ghostkey.churn.faults import all_faults
+from ghostkey.churn.judge import Curve, Kind, Verdict, wait_out
+from ghostkey.churn.lane import Lane, Trial
+from ghostkey.churn.metrics import Metrics
+from ghostkey.churn.plan import OF_SUBJECTS, FaultPoint, Plan, Step, round_of
+from ghostkey.churn.subjects import Subject
+from ghostkey.churn.traces import Found, Signature
+
+EVENTS_MOST = 3  # of one subject that are spoiled: it comes, it changes, it goes
+POINTS_MOST = 200
+CONFIRMATIONS = 3
+WAYS_MOST = 4  # faults that are tried again for one signature
+# convicts every operator that leaves its children to the garbage collector: only when it is asked for
+ONLY_WHEN_ASKED = frozenset({"owner-references-stripped"})
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """The calls that one subject makes an operator do: (verb, place, how often)."""
+
+    writes: tuple[tuple[str, str, int], ...]
+    resource: str
+    shared: frozenset[tuple[str, str]] = frozenset()  # calls that name several subjects at once
+
+
+def learn(lane: Lane, run: Callable[[Plan], Trial]) -> Learnt:
+    """Lets one subject come and go, then two side by side, and looks at what was written about them."""
+    lane.proxy.ask("log")
+    token = run(round_of(1)).subjects[0].token
+    calls: Counter[tuple[str, str]] = Counter()
+    for verb, place, tokens, status in lane.proxy.ask("log")["log"]:
+        if token in tokens and verb in {"create", "update", "patch", "delete", "deletecollection"} and status:
+            calls[verb, place] += 1
+    pair = {subject.token for subject in run(round_of(2)).subjects}
+    shared = {(verb, place) for verb, place, tokens, _ in lane.proxy.ask("log")["log"] if pair <= set(tokens)}
+    resource = lane.maker.documents[0][0].plural
+    return Learnt(tuple((verb, place, count) for (verb, place), count in calls.items()), resource, frozenset(shared))
+
+
+def points(learnt: Learnt, chosen: Sequence[str], *, kills: bool) -> list[FaultPoint]:
+    """Every fault at every call it may meet; those that end the operator, or all others."""
+    known = all_faults()
+    found = []
+    for name in chosen:
+        fault = known[name]
+        if fault.ends_operator is not kills:
+            continue
+        for verb, place, count in learnt.writes if fault.on_request else ():
+            if verb in fault.verbs:
+                found += [FaultPoint(name, verb, place, occurrence) for occurrence in range(1, count + 1)]
+        if fault.on_watch_event:
+            found += [FaultPoint(name, "event", learnt.resource, occurrence) for occurrence in range(1, EVENTS_MOST + 1)]
+    return found[:POINTS_MOST]
+
+
+def chosen_faults(asked: Sequence[str]) -> list[str]:
+    """Names of faults that are tried: those asked for, else all that convict nobody who is right."""
+    return list(asked) if asked else [name for name in all_faults() if name not in ONLY_WHEN_ASKED]
+
+
+def many(found: Sequence[FaultPoint], *, one_by_one: bool = False) -> Plan:
+    """A plan with a subject for each point: all side by side, or one after the other where a call names all who are there."""
+    faults = tuple(replace(point, subject=index) for index, point in enumerate(found))
+    if one_by_one:
+        steps = [Step(do, number) for number in range(len(faults)) for do in OF_SUBJECTS]
+    else:
+        steps = [Step(do, number) for do in OF_SUBJECTS for number in range(len(faults))]
+    return Plan(tuple(steps), faults)
+
+
+class Probe:
+    """All faults against one operator, after its rounds. `known`: signatures that need no fault."""
+
+    def __init__(
+        self, bed: Bed, lane: Lane, metrics: Metrics, account: Callable[[Trial, str], None], tell: Callable[[str], None]
+    ) -> None:
+        self.bed, self.lane, self.metrics, self.account, self.tell = bed, lane, metrics, account, tell
+        self.subjects: list[Subject] = []
+        self.how: dict[str, Plan] = {}  # token → the least plan that met it with its fault
+        self.fired = self.tried = 0
+        self.names: list[str] = []
+        self.learnt = Learnt((), "")
+
+    def trial(self, plan: Plan, what: str) -> Trial:
+        """Carries out a plan, and remembers whom which fault met."""
+        trial = self.lane.run(plan)
+        self.account(trial, what)
+        return trial
+
+    def learn(self, asked: Sequence[str]) -> None:
+        """Has to come first: which calls there are to meet."""
+        self.names = chosen_faults(asked)
+        self.learnt = learn(self.lane, lambda plan: self.trial(plan, "learning"))
+
+    def points_at_once(self) -> None:
+        """Every fault that leaves the operator running, at every call of a subject."""
+        self.subjects.clear()
+        harmless = points(self.learnt, self.names, kills=False)
+        alone = [point for point in harmless if (point.verb, point.resource) in self.learnt.shared]
+        for some, one_by_one in ((alone, True), ([point for point in harmless if point not in alone], False)):
+            if not some:
+                continue
+            self.tell(f"{len(some)} fault points in one trial")
+            trial = self.trial(many(some, one_by_one=one_by_one), "faults")
+            self.tried += len(some)
+            self.fired += len(trial.fired)
+            for index, (subject, point) in enumerate(zip(trial.subjects, some, strict=True)):
+                if index in trial.fired:
+                    self._remember(subject, str(point), many([point]))
+
+    def kills(self, deadline: float) -> None:
+        """Every fault that ends it. Deletions that still wait in its memory are lost, whatever trial they are of."""
+        self.subjects.clear()
+        kills = points(self.learnt, self.names, kills=True)
+        for number, point in enumerate(kills):
+            if time.monotonic() > deadline:
+                return
+            self.tell(f"kill point {number + 1} of {len(kills)}")
+            plan = many([point])
+            trial = self.trial(plan, str(point))
+            self.tried += 1
+            self.fired += bool(trial.fired)
+            if trial.fired:
+                self._remember(trial.subjects[0], str(point), plan)
+        for name in self.names:
+            weave = all_faults()[name].weave
+            if weave is not None and time.monotonic() < deadline:
+                self.tell(name)
+                plan = weave(round_of(CONFIRMATIONS))
+                self.tried, self.fired = self.tried + 1, self.fired + 1
+                for subject in self.trial(plan, name).subjects:
+                    self._remember(subject, name, plan)
+
+    def _remember(self, subject: Subject, fault: str, plan: Plan) -> None:
+        subject.fault = fault
+        self.subjects.append(subject)
+        self.how[subject.token] = plan
+
+    def read(self, subjects: Sequence[Subject]) -> Found:
+        """What is left of these."""
+        return self.bed.traces(self.lane, subjects, self.metrics)
+
+    def verdicts(self, known: set[Signature], patience: float) -> list[tuple[Verdict, Plan]]:
+        """Verdicts on what faults alone bring about, each with the plan that shows it; what does not show twice is inconclusive."""
+        first = {signature: trace for signature, trace in self.read(self.subjects).items() if signature not in known}
+        if not first:
+            return []
+        self.bed.wait_for_collector(self.lane)
+
+        def fresh() -> Found:
+            return {s: t for s, t in self.read(self.subjects).items() if s not in known}
+
+        curves = wait_out(fresh, fresh(), patience, self.tell)
+        return [self._confirmed(signature, curve, patience) for signature, curve in sorted(curves.items()) if curve.tokens]
+
+    def _confirmed(self, signature: Signature, curve: Curve, patience: float) -> tuple[Verdict, Plan]:
+        culprits = [subject for subject in self.subjects if subject.token in curve.tokens]
+        faults = sorted({subject.fault for subject in culprits})
+        # plans that need no exact moment first: a kill between two writes also takes what waited for another reason
+        ways = {subject.fault: self.how[subject.token] for subject in sorted(culprits, key=lambda s: " at " in s.fault)}
+        hit = total = missed = 0
+        fault, plan = next(iter(ways.items()))
+        for fault, plan in list(ways.items())[:WAYS_MOST]:
+            hit, total, missed = self._once_more(signature, fault, plan, patience)
+            if hit == total:
+                break
+        faults = [fault, *(other for other in faults if other != fault)]
+        if curve.is_stuck and hit:
+            kind = Kind.STUCK
+        elif hit == total and not missed:
+            kind = Kind.LEAK
+        else:
+            kind = Kind.PARTIAL if hit else Kind.INCONCLUSIVE
+        said = f"{hit} of {total} subjects that {fault} met again, {missed} of {CONFIRMATIONS} that nothing met, after {patience:g} s"
+        verdict = Verdict(
+            signature, kind, (), (len(curve.tokens),), tuple(curve.points), curve.example, curve.series, because=said,
+            fault="; ".join(faults[:8]) + (f" and {len(faults) - 8} more" if len(faults) > 8 else ""), found_by="faults",
+        )  # fmt: skip
+        return verdict, plan
+
+    def _once_more(self, signature: Signature, fault: str, plan: Plan, patience: float) -> tuple[int, int, int]:
+        """Of fresh subjects that the fault meets: how many show the signature, how many there were; and how many do that it does not."""
+        self.tell(f"once more: {fault}")
+        control = self.trial(round_of(CONFIRMATIONS), "control").subjects
+
+        def left(subjects: Sequence[Subject]) -> Found:
+            return {s: t for s, t in self.read(subjects).items() if s == signature}
+
+        # waited out before the next kill, which would take their delayed cleanups too
+        calm = wait_out(lambda: left(control), left(control), patience, self.tell).get(signature)
+        again: list[Subject] = []
+        for _ in range(CONFIRMATIONS):
+            trial = self.trial(plan, f"once more: {fault}")
+            again += trial.subjects
+        shown = wait_out(lambda: left(again), left(again), patience, self.tell).get(signature)
+        hits = shown.tokens if shown is not None else set()
+        missed = calm.tokens if calm is not None else set()
+        return sum(s.token in hits for s in again), len(again), sum(s.token in missed for s in control)

@@ -1,0 +1,99 @@
+"""`python -m ghostkey.churn.proxy SETTINGS.json`: one proxy, told what to do by JSON lines on stdin, until stdin ends.
+
+The first line on stdout says where it listens: {"port": n}. Requests: {"do": "state"} · {"do": "rules", "rules": […]} · {"do": "pid"}
+· {"do": "expect", "versions": {…}, "gone": […]} · {"do": "touched", "tokens": […]} · {"do": "narrow"} · {"do": "forget"} · {"do": "log"}
+· {"do": "cut-watches"} · {"do": "expire-watches"} · {"do": "freeze"} · {"do": "thaw"}.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+import sys
+from pathlib import Path
+from typing import Any
+
+from ghostkey.churn.proxy.http1 import LINE_MOST
+from ghostkey.churn.proxy.server import Proxy, Upstream
+
+
+async def answer(proxy: Proxy, request: dict[str, Any]) -> dict[str, Any]:
+    """Does one thing, and says what came of it."""
+    activity = proxy.activity
+    match request.get("do"):
+        case "state":
+            return activity.state(proxy.watched())
+        case "touched":
+            tokens = request["tokens"]
+            return {"touched": {t: activity.touched[t] for t in tokens}, "asked": {t: activity.asked[t] for t in tokens}}
+        case "rules":
+            proxy.rules.replace(request["rules"])
+        case "fired":
+            return {"fired": proxy.rules.fired}
+        case "expect":
+            activity.expect(request.get("versions", {}), [(str(r), str(n)) for r, n in request.get("gone", [])])
+        case "pid":
+            proxy.pid = int(request["pid"])
+        case "narrow":
+            proxy.narrow = (request["resource"], request["namespace"]) if request.get("resource") else None
+        case "forget":
+            activity.forget()
+        case "log":
+            lines = list(activity.log)
+            activity.log.clear()
+            return {"log": lines}
+        case "cut-watches":
+            proxy.cut_watches()
+        case "expire-watches":
+            await proxy.expire_watches()
+        case "freeze" | "thaw" as word:
+            proxy.freeze(word == "freeze")
+        case other:
+            return {"error": f"unknown request {other!r}"}
+    return {}
+
+
+async def run(settings: dict[str, Any]) -> None:
+    """Serves until stdin ends."""
+    upward = ssl.create_default_context(cafile=settings["ca"])
+    upward.set_alpn_protocols(["http/1.1"])
+    if settings.get("certificate"):
+        upward.load_cert_chain(settings["certificate"])
+    proxy = Proxy(Upstream(settings["host"], settings["port"], upward, settings.get("token", "")))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_alpn_protocols(["http/1.1"])
+    context.load_cert_chain(settings["server_certificate"], settings["server_key"])
+    server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0, ssl=context, limit=LINE_MOST)
+    print(json.dumps({"port": server.sockets[0].getsockname()[1]}), flush=True)
+    loop = asyncio.get_running_loop()
+    control = asyncio.StreamReader(limit=LINE_MOST)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(control), sys.stdin)
+    while line := await control.readline():
+        try:
+            reply = await answer(proxy, json.loads(line))
+        except (ValueError, KeyError, TypeError) as error:
+            reply = {"error": f"{type(error).__name__}: {error}"}
+        sys.stdout.write(json.dumps(reply) + "\n")
+        sys.stdout.flush()
+    server.close()
+
+
+def main() -> None:
+    """Runs until stdin ends; what is still open then ends with the process."""
+    import os
+
+    asyncio.run(_until_end(json.loads(Path(sys.argv[1]).read_text())))
+    os._exit(0)
+
+
+async def _until_end(settings: dict[str, Any]) -> None:
+    import os
+
+    await run(settings)
+    # connections of the operator are still open: nothing is owed to them
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

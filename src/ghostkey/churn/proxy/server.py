@@ -1,0 +1,267 @@
+"""Hands requests on to the API server, and lets faults meet them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ghostkey.churn.fault import EXPIRED_EVENT, Answer, HangUpError
+from ghostkey.churn.proxy.activity import Activity
+from ghostkey.churn.proxy.calls import Call, call_of, narrowed
+from ghostkey.churn.proxy.http1 import (
+    LAST_CHUNK,
+    LINE_MOST,
+    Headers,
+    chunk,
+    head,
+    iter_chunks,
+    read_body,
+    read_head,
+    value_of,
+    without,
+)  # fmt: skip
+from ghostkey.churn.proxy.rules import Rules
+from ghostkey.churn.tokens import tokens_in
+
+ENDED = (ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ssl.SSLError, TimeoutError, ValueError)
+# an event of a large object is one line
+EVENT_MOST = 16 << 20
+
+
+@dataclass(slots=True)
+class Upstream:
+    """Where the API server is, and as whom."""
+
+    host: str
+    port: int
+    context: ssl.SSLContext
+    token: str = ""
+    _kept: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = field(default_factory=list)
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A new connection."""
+        return await asyncio.open_connection(self.host, self.port, ssl=self.context, limit=LINE_MOST)
+
+    def request(self, method: str, target: str, headers: Headers, body: bytes) -> bytes:
+        """The bytes of a request: as JSON where a choice is given, unpacked, as this proxy's user."""
+        kept = [(name, _json_only(value) if name.lower() == "accept" else value) for name, value in headers]
+        kept = without(kept, "accept-encoding", "authorization")
+        kept += [("Host", f"{self.host}:{self.port}")]
+        kept += [("Authorization", f"Bearer {self.token}")] if self.token else []
+        if body or method in {"POST", "PUT", "PATCH"}:
+            kept.append(("Content-Length", str(len(body))))
+        return head(f"{method} {target} HTTP/1.1", kept) + body
+
+    async def ask(self, method: str, target: str, headers: Headers, body: bytes) -> Answer:
+        """The whole answer, over a kept connection where there is one."""
+        request = self.request(method, target, headers, body)
+        while self._kept:
+            reader, writer = self._kept.pop()
+            if writer.is_closing() or reader.at_eof():
+                writer.close()
+                continue
+            # the server may have closed it in this moment: nothing was carried out then, for nothing was answered at all
+            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+                return await self._exchange(reader, writer, request, method)
+        reader, writer = await self.connect()
+        return await self._exchange(reader, writer, request, method)
+
+    async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes, method: str) -> Answer:
+        writer.write(request)
+        first, headers = await read_head(reader)
+        status = int(first.split(" ")[1])
+        body = b"" if method == "HEAD" or status in {204, 304} else await read_body(reader, headers)
+        if value_of(headers, "connection").lower() == "close":
+            writer.close()
+        else:
+            self._kept.append((reader, writer))
+        return Answer(status, tuple(without(headers)), body)
+
+
+@dataclass(slots=True)
+class _Exchange:
+    call: Call
+    body: bytes
+    _forward: Callable[[bytes], asyncio.Future[Answer]]
+    _kill: Callable[[], None]
+
+    async def forward(self) -> Answer:
+        return await self._forward(self.body)
+
+    def kill(self) -> None:
+        self._kill()
+
+
+class Watch:
+    """One open watch of the operator."""
+
+    def __init__(self, call: Call, writer: asyncio.StreamWriter, activity: Activity) -> None:
+        self.call, self._writer, self._activity = call, writer, activity
+        self.thawed = asyncio.Event()
+        self.thawed.set()
+
+    async def send(self, event: bytes) -> None:
+        """Gives an event to the operator, when the stream is not frozen."""
+        await self.thawed.wait()
+        self._writer.write(chunk(event))
+        await self._writer.drain()
+        self._activity.deliver(self.call, event)
+
+    async def expire(self) -> None:
+        """410 Gone, and the end. Raises HangUpError."""
+        self._writer.write(chunk(EXPIRED_EVENT) + LAST_CHUNK)
+        await self._writer.drain()
+        raise HangUpError
+
+    def cut(self) -> None:
+        """The end, now."""
+        self.thawed.set()
+        self._writer.close()
+
+
+class Proxy:
+    """One proxy of one operator."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        self.upstream = upstream
+        self.activity, self.rules = Activity(), Rules()
+        self.watches: set[Watch] = set()
+        self.narrow: tuple[str, str] | None = None  # (resource, namespace)
+        self.pid = 0
+        self.is_frozen = False
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection of the operator, until either side ends it."""
+        try:
+            while True:
+                first, headers = await read_head(reader)
+                method, target, _ = first.split(" ", 2)
+                body = await read_body(reader, headers)
+                if self.narrow is not None:
+                    target = narrowed(target, *self.narrow)
+                call = call_of(method, target, body)
+                if call.verb == "watch":
+                    await self._watch(call, method, target, headers, writer)
+                    return
+                await self._exchange(call, method, target, headers, body, writer)
+        except ENDED:
+            pass
+        finally:
+            with contextlib.suppress(Exception):
+                writer.close()
+
+    async def _exchange(
+        self, call: Call, method: str, target: str, headers: Headers, body: bytes, writer: asyncio.StreamWriter
+    ) -> None:
+        status = 0
+        # looked up before `begin`, which takes debts away: a fault that strikes makes a new one
+        self.activity.begin(call)
+        try:
+            rule = self.rules.for_call(call)
+            if rule is None or rule.fault.on_request is None:
+                answer = await self.upstream.ask(method, target, headers, body)
+            else:
+                if rule.fault.asks_again:
+                    self.activity.owe(call, rule.token)
+
+                def forward(changed: bytes) -> asyncio.Future[Answer]:
+                    return asyncio.ensure_future(self.upstream.ask(method, target, headers, changed))
+
+                answer = await rule.fault.on_request(_Exchange(call, body, forward, self.kill))
+            status = answer.status
+            if call.verb == "list" and status == 200:
+                self._relisted(call, answer.body)
+            length = [] if method == "HEAD" else [("Content-Length", str(len(answer.body)))]
+            writer.write(head(f"HTTP/1.1 {status} .", [*answer.headers, *length]) + answer.body)
+            await writer.drain()
+        finally:
+            self.activity.end(call, status)
+
+    def _relisted(self, call: Call, body: bytes) -> None:
+        start = body.find(b'"resourceVersion":"', 0, 2000)
+        digits = body[start + 19 : start + 40].partition(b'"')[0]
+        if start >= 0 and digits.isdigit():
+            self.activity.relist(call, int(digits), body)
+
+    def kill(self) -> None:
+        """Ends the operator."""
+        if self.pid > 0:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+
+    async def _watch(self, call: Call, method: str, target: str, headers: Headers, writer: asyncio.StreamWriter) -> None:
+        source, sink = await self.upstream.connect()
+        watch = Watch(call, writer, self.activity)
+        try:
+            sink.write(self.upstream.request(method, target, headers, b""))
+            first, answered = await read_head(source)
+            if " 200 " not in first + " ":
+                body = await read_body(source, answered)
+                writer.write(head(first, [*without(answered), ("Content-Length", str(len(body)))]) + body)
+                await writer.drain()
+                return
+            writer.write(head(first, [*without(answered), ("Transfer-Encoding", "chunked")]))
+            await writer.drain()
+            if self.is_frozen:
+                watch.thawed.clear()
+            self.watches.add(watch)
+            rest = b""
+            async for piece in iter_chunks(source):
+                *events, rest = (rest + piece).split(b"\n")
+                if len(rest) > EVENT_MOST:
+                    return
+                for event in events:
+                    await self._event(watch, event + b"\n")
+            writer.write(LAST_CHUNK)
+            await writer.drain()
+        finally:
+            self.watches.discard(watch)
+            sink.close()
+
+    async def _event(self, watch: Watch, event: bytes) -> None:
+        if b'"BOOKMARK"' not in event[:40]:
+            rule = self.rules.for_event(watch.call, tokens_in(event))
+            if rule is not None and rule.fault.on_watch_event is not None:
+                await rule.fault.on_watch_event(watch, event)
+                return
+        await watch.send(event)
+
+    # what is done to all watches at once
+
+    def cut_watches(self) -> None:
+        """Ends every watch; the operator opens them again where they were."""
+        for watch in list(self.watches):
+            watch.cut()
+
+    async def expire_watches(self) -> None:
+        """Tells every watch that it is too old; the operator lists again."""
+        for watch in list(self.watches):
+            with contextlib.suppress(*ENDED):
+                await watch.expire()
+            watch.cut()
+
+    def freeze(self, is_frozen: bool) -> None:
+        """Holds back all events, or lets them go."""
+        self.is_frozen = is_frozen
+        for watch in list(self.watches):
+            (watch.thawed.clear if is_frozen else watch.thawed.set)()
+
+    def watched(self) -> set[tuple[str, str]]:
+        """Resource and namespace ("" for all) of each open watch."""
+        return {(watch.call.resource, watch.call.namespace) for watch in self.watches}
+
+
+def _json_only(accept: str) -> str:
+    """What a client takes, without the forms in which nobody here could look for names."""
+    return ",".join(part for part in accept.split(",") if "protobuf" not in part and "cbor" not in part) or "application/json"
+
+
+def log_lines(activity: Activity) -> str:
+    """The log of requests as JSON lines."""
+    return "\n".join(json.dumps(line) for line in activity.log)

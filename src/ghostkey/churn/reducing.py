@@ -1,0 +1,95 @@
+"""Makes what was found small, on lanes side by side, and confirms the least steps k times of k."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ghostkey.churn.judge import Verdict, wait_out
+from ghostkey.churn.lane import Lane, Trial
+from ghostkey.churn.metrics import Metrics
+from ghostkey.churn.plan import Plan
+from ghostkey.churn.shrink import shrink
+from ghostkey.churn.subjects import Subject
+from ghostkey.churn.traces import Found
+
+if TYPE_CHECKING:
+    from ghostkey.churn.bed import Bed
+
+SHRINK_PATIENCE = 3.0  # seconds; the least steps are confirmed with ten times that
+CONFIRMATIONS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Reduced:
+    """The least plan, the trials it took, and how often it showed the signature when it was tried again."""
+
+    plan: Plan
+    trials: int
+    shown: int
+    tried: int
+    seconds: float
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether it showed it each time."""
+        return self.shown == self.tried > 0
+
+
+@dataclass(slots=True)
+class Reducer:
+    """Shrinks plans for one signature at a time. `patience` bounds how long each candidate is waited for."""
+
+    bed: Bed
+    lanes: Sequence[Lane]
+    account: Callable[[Trial, str], None]
+    patience: float = SHRINK_PATIENCE
+
+    def reduce(self, verdict: Verdict, plan: Plan) -> Reduced:
+        """The least steps that show the verdict's signature."""
+        began = time.monotonic()
+        tests = [self._test(lane, verdict) for lane in self.lanes]
+        least, trials = shrink(plan, tests)
+        return Reduced(least, trials, self._again(verdict, least), CONFIRMATIONS, round(time.monotonic() - began, 1))
+
+    def _again(self, verdict: Verdict, least: Plan) -> int:
+        """How often of CONFIRMATIONS the least plan shows it, all of them waited out together, ten times as long."""
+        lane, metrics = self.lanes[0], Metrics(self.bed.metrics_url)
+        runs: list[list[Subject]] = []
+        for _ in range(CONFIRMATIONS):
+            lane.restart()
+            trial = lane.run(least)
+            self.account(trial, "confirming")
+            runs.append([] if trial.is_vacuous else trial.subjects)
+        subjects = [subject for run in runs for subject in run]
+
+        def left() -> Found:
+            found = self.bed.traces(lane, subjects, metrics)
+            return {s: t for s, t in found.items() if s == verdict.signature}
+
+        curve = wait_out(left, left(), self.patience * 10).get(verdict.signature)
+        tokens = curve.tokens if curve is not None else set()
+        return sum(any(subject.token in tokens for subject in run) for run in runs)
+
+    def _test(self, lane: Lane, verdict: Verdict) -> Callable[[Plan], bool]:
+        metrics = Metrics(self.bed.metrics_url)
+        bed = self.bed.beside()
+
+        def shows(plan: Plan) -> bool:
+            lane.restart()
+            trial = lane.run(plan)
+            self.account(trial, "shrinking")
+            if trial.is_vacuous:
+                # an operator that did nothing before the deletion leaves nothing behind either: that would be another story
+                return False
+
+            def left() -> Found:
+                found = bed.traces(lane, trial.subjects, metrics)
+                return {s: t for s, t in found.items() if s == verdict.signature}
+
+            curves = wait_out(left, left(), self.patience)
+            return verdict.signature in curves and bool(curves[verdict.signature].tokens)
+
+        return shows

@@ -1,0 +1,104 @@
+"""One run from the words of a command line or a test to an outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ghostkey.churn import bed as beds
+from ghostkey.churn.campaign import Campaign, Outcome, Wanted
+from ghostkey.churn.lane import Lane, Setting
+from ghostkey.churn.operator import command_line
+from ghostkey.churn.plan import read_plan
+from ghostkey.churn.subjects import Document, read_documents
+from ghostkey.model.errors import UsageError
+
+if TYPE_CHECKING:
+    from ghostkey.testing import ControlPlane
+
+RIGHTS_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked for; the command's options, one field each. `faults`: None for none, empty for all."""
+
+    operator: str
+    crds: Sequence[str] = ()
+    samples: Sequence[str] = ()
+    setup: Sequence[str] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    rounds: int = 3
+    subjects: int = 20
+    faults: tuple[str, ...] | None = ()
+    patience: float = 90.0
+    seconds: float = 600.0
+    plan: Path | None = None
+    allow: tuple[tuple[str, str], ...] = ()
+    account: str = ""
+    metrics_url: str = ""
+    seed: int = 0
+    reproduction: Path | None = None
+
+    def wanted(self) -> Wanted:
+        """How much is done."""
+        return Wanted(self.rounds, self.subjects, self.patience, self.allow, self.faults, self.seconds)
+
+
+def run(request: Request, progress: Callable[[str], None] = lambda _: None) -> Outcome:
+    """Tests the operator on a control plane of its own. Raises UsageError, GhostkeyError, OperatorEnded."""
+    argv = command_line(request.operator)
+    crds, setup, samples = (read_documents(paths) for paths in (request.crds, request.setup, request.samples))
+    plan = read_plan(request.plan.read_text(), str(request.plan)) if request.plan is not None else None
+    progress("starting a control plane")
+    with beds.made(crds, setup) as bed:
+        bed.metrics_url = request.metrics_url
+        user = account_kubeconfig(bed.control_plane, request.account)
+        setting = Setting(argv, bed.samples(samples, crds), request.environment, user, request.seed)
+        campaign = Campaign(bed, setting, request.wanted(), progress)
+        lane = campaign.lane()
+        try:
+            campaign.tell("starting the operator")
+            lane.start()
+            if plan is not None:
+                campaign.plan(lane, plan)
+            else:
+                _explore(campaign, lane, request)
+        finally:
+            lane.close()
+        if request.reproduction is not None:
+            campaign.reduce()
+        return _reproduced(campaign, request, crds, setup, samples)
+
+
+def _explore(campaign: Campaign, lane: Lane, request: Request) -> None:
+    campaign.rounds(lane)
+    if request.faults is not None:
+        campaign.faults(lane)
+
+
+def _reproduced(
+    campaign: Campaign, request: Request, crds: Sequence[Document], setup: Sequence[Document], samples: Sequence[Document]
+) -> Outcome:
+    outcome = campaign.finish()
+    if request.reproduction is not None and outcome.findings:
+        from ghostkey.churn.reproduce import Case, write
+
+        case = Case(request.operator, dict(request.environment), list(crds), list(setup), list(samples))
+        for verdict in outcome.findings:
+            if (plan := outcome.plans.get(verdict.signature)) is not None:
+                write(request.reproduction, case, verdict, plan)
+    return outcome
+
+
+def account_kubeconfig(control_plane: ControlPlane, account: str) -> Path | None:
+    """A kubeconfig of a service account, by certificate: rights come from RBAC alone. None for the administrator."""
+    if not account:
+        return None
+    namespace, slash, name = account.partition("/")
+    if not slash or not namespace or not name or "/" in name:
+        raise UsageError(f"--as-serviceaccount {account!r} is no account", "write NAMESPACE/NAME")
+    groups = ["system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated"]
+    return control_plane.kubeconfig_for(f"system:serviceaccount:{namespace}:{name}", groups=groups)

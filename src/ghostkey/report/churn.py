@@ -1,0 +1,137 @@
+"""What a churn run found: as a table, JSON, SARIF and JUnit."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Any
+from xml.sax.saxutils import escape, quoteattr
+
+import ghostkey
+from ghostkey.churn.campaign import Outcome
+from ghostkey.churn.judge import Verdict
+from ghostkey.report.visible import safe
+
+SCHEMA_VERSION = 1
+FORMATS = ("table", "json", "sarif", "junit")
+EXPECTED = ("LEAK", "PARTIAL", "STUCK")
+CURVE_SHOWN = 6
+
+
+def fingerprint(verdict: Verdict) -> str:
+    """Twelve hex digits of a signature: the same from run to run."""
+    return hashlib.sha256(str(verdict.signature).encode()).hexdigest()[:12]
+
+
+def render(outcome: Outcome, form: str) -> str:
+    """All of it in one of FORMATS."""
+    if form == "table":
+        return "\n".join(_table(outcome))
+    if form == "junit":
+        return "\n".join(_junit(outcome))
+    return json.dumps(document(outcome) if form == "json" else _sarif(outcome), indent=2)
+
+
+def _table(outcome: Outcome) -> Iterator[str]:
+    for verdict in outcome.verdicts:
+        rounds = "/".join(map(str, verdict.counts))
+        yield f"{verdict.kind:<12} {safe(str(verdict.signature))}"
+        yield f"{'':<12} {rounds} dead subjects; {safe(verdict.because)}"
+        if verdict.only:
+            yield f"{'':<12} only subjects with {safe(verdict.only)}"
+        if verdict.fault:
+            yield f"{'':<12} only with {safe(verdict.fault)}"
+        if verdict.is_finding and len(verdict.curve) > 1:
+            yield f"{'':<12} after the last deletion: {curve_words(verdict)}"
+        if verdict.is_finding and verdict.example:
+            yield f"{'':<12} for instance {safe(verdict.example[:300])}"
+        if (plan := outcome.plans.get(verdict.signature)) is not None:
+            words = [*map(str, plan.steps), *map(str, plan.faults)]
+            yield f"{'':<12} least steps: {', '.join(words[:12])}{' …' if len(words) > 12 else ''}"
+    for why in outcome.inconclusive:
+        yield f"inconclusive: {safe(why)}"
+    yield summary(outcome)
+
+
+def curve_words(verdict: Verdict) -> str:
+    """The decay curve in words: `20 at 0 s, 20 at 5 s`."""
+    points = list(verdict.curve)
+    step = max(1, len(points) // CURVE_SHOWN)
+    shown = points[::step] if points[-1] in points[::step] else [*points[::step], points[-1]]
+    return ", ".join(f"{count} at {at:.1f} s" for at, count in shown)
+
+
+def summary(outcome: Outcome) -> str:
+    """One line: the result, and how much it rests on."""
+    tried, fired = outcome.points
+    faults = f", {fired} of {tried} fault points struck" if tried else ""
+    minutes = max(outcome.seconds, 0.001) / 60
+    pace = f" ({outcome.trials / minutes:.0f} a minute)" if outcome.trials > 3 else ""
+    return (
+        f"{outcome.result}: {len(outcome.findings)} findings; {outcome.subjects} subjects in {outcome.trials} trials{pace}{faults}, "
+        f"{outcome.seconds:.1f} s"
+    )
+
+
+def document(outcome: Outcome) -> dict[str, Any]:
+    """The whole for programs."""
+    return {
+        "schema_version": SCHEMA_VERSION, "kind": "GhostkeyChurn", "result": outcome.result,
+        "summary": {"findings": len(outcome.findings), "trials": outcome.trials, "subjects": outcome.subjects,
+                    "fault_points": outcome.points[0], "fault_points_struck": outcome.points[1], "seconds": round(outcome.seconds, 2)},
+        "verdicts": [_record(verdict, outcome) for verdict in outcome.verdicts],
+        "inconclusive": outcome.inconclusive, "notes": outcome.notes,
+    }  # fmt: skip
+
+
+def _record(verdict: Verdict, outcome: Outcome) -> dict[str, Any]:
+    plan = outcome.plans.get(verdict.signature)
+    return {
+        "verdict": str(verdict.kind), "source": verdict.signature.source, "signature": verdict.signature.place,
+        "fingerprint": fingerprint(verdict), "subjects_after_each_round": list(verdict.counts), "rates": list(verdict.rates),
+        "curve": [{"seconds": at, "subjects": count} for at, count in verdict.curve], "because": verdict.because,
+        "only": verdict.only, "fault": verdict.fault, "found_by": verdict.found_by, "example": verdict.example,
+        "series": verdict.series, "plan": plan.as_yaml() if plan is not None else None,
+    }  # fmt: skip
+
+
+def _sarif(outcome: Outcome) -> dict[str, Any]:
+    """Source: SARIF 2.1.0. What leaks is a logical place: no file is known here."""
+    kinds = sorted({str(verdict.kind) for verdict in outcome.findings})
+    results = [
+        {
+            "ruleId": f"churn/{verdict.kind.lower()}", "ruleIndex": kinds.index(str(verdict.kind)), "level": "error",
+            "message": {"text": f"{verdict.signature}: {verdict.because}" + (f"; only with {verdict.fault}" if verdict.fault else "")},
+            "locations": [{"logicalLocations": [{"fullyQualifiedName": str(verdict.signature), "kind": "resource"}]}],
+            "partialFingerprints": {"ghostkeyFingerprint/v1": fingerprint(verdict)},
+        }
+        for verdict in outcome.findings
+    ]  # fmt: skip
+    rules = [
+        {"id": f"churn/{kind.lower()}", "shortDescription": {"text": f"a trace outlives its subject: {kind}"}} for kind in kinds
+    ]
+    said = [{"level": "warning", "message": {"text": why}} for why in outcome.inconclusive]
+    run = {
+        "tool": {"driver": {"name": "ghostkey churn", "semanticVersion": ghostkey.__version__, "rules": rules}},
+        "invocations": [{"executionSuccessful": not said, "toolExecutionNotifications": said}], "results": results,
+    }  # fmt: skip
+    return {"$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0", "runs": [run]}
+
+
+def _junit(outcome: Outcome) -> Iterator[str]:
+    """Source: the schema that Jenkins and GitLab read. That all could be seen is a test of its own."""
+    failures, doubts = len(outcome.findings), outcome.inconclusive
+    tests = len(outcome.verdicts) + 1
+    yield '<?xml version="1.0" encoding="UTF-8"?>'
+    yield f'<testsuite name="ghostkey churn" tests="{tests}" failures="{failures}" errors="{int(bool(doubts))}" time="{outcome.seconds:.1f}">'
+    yield '  <testcase classname="ghostkey.churn" name="everything could be seen">'
+    if doubts:
+        yield f"    <error message={quoteattr(safe(doubts[0]))}>{escape(safe('; '.join(doubts)))}</error>"
+    yield "  </testcase>"
+    for verdict in outcome.verdicts:
+        yield f'  <testcase classname="ghostkey.churn" name={quoteattr(safe(f"{verdict.signature} {fingerprint(verdict)}"))}>'
+        if verdict.is_finding:
+            yield f'    <failure type="{verdict.kind}" message={quoteattr(safe(verdict.because))}>{escape(safe(verdict.example))}</failure>'
+        yield "  </testcase>"
+    yield "</testsuite>"

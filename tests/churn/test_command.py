@@ -1,0 +1,110 @@
+"""The command as a user runs it: exit codes, forms, errors that say what to do, and reproductions that run."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+import yaml
+
+from ghostkey.testing import binary
+from ghostkey.testing.binaries import cache_directory
+from tests.churn.helpers import CRD, SAMPLE, SETUP
+from tests.helpers import HANG_SECONDS, Done, Program
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[str]:
+    for name, documents in (("crd", [CRD]), ("setup", SETUP), ("sample", [SAMPLE])):
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump_all(documents))
+    return [f"--{option}={tmp_path / name}.yaml" for option, name in (("crds", "crd"), ("setup", "setup"), ("sample", "sample"))]
+
+
+def operator(*mistakes: str) -> str:
+    return shlex.join([str(binary("tenant-operator")), *(f"--mistake={mistake}" for mistake in mistakes)])
+
+
+def churn(program: Program, files: list[str], argv: str, *more: str) -> Done:
+    # the program's home is an empty folder here: what is built is where it always is
+    built = {"GHOSTKEY_CACHE": str(cache_directory())}
+    return program("churn", f"--operator={argv}", *files, "--subjects=5", "--patience=2s", *more, env=built)
+
+
+def test_leak_is_one_and_clean_is_zero(files_program: Program, files: list[str], tmp_path: Path) -> None:
+    done = churn(
+        files_program, files, operator("wrong-delete-key"), "--no-faults", "-o", "json", f"--reproduction={tmp_path / 'out'}"
+    )
+    assert done.code == 1, done.err
+    assert [v["signature"] for v in done.json["verdicts"]] == ["configmaps tenant-system/tenant-registry data[<ns>.<S>] (key)"]
+    assert done.json["verdicts"][0]["subjects_after_each_round"] == [5, 10, 15]
+    (folder,) = (tmp_path / "out").iterdir()
+    assert len(yaml.safe_load((folder / "plan.yaml").read_text())["steps"]) == 1, "create; the closing sweep deletes"
+    assert "Steps: create subject" in (folder / "README.md").read_text()
+    assert run_test(folder, operator("wrong-delete-key")) == 1
+    assert run_test(folder, operator()) == 0
+
+
+def run_test(folder: Path, argv: str) -> int:
+    """The generated test's exit code, from its own folder."""
+    environment = {**os.environ, "OPERATOR": argv, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "."]
+    return subprocess.run(words, cwd=folder, env=environment, capture_output=True, timeout=HANG_SECONDS, check=False).returncode
+
+
+def test_operator_that_does_nothing_is_inconclusive_and_not_clean(files_program: Program, files: list[str]) -> None:
+    watcher = shlex.join([str(binary("kubectl")), "get", "tenants", "-A", "--watch"])
+    done = churn(files_program, files, watcher, "--no-faults", "--rounds=1", "-o", "junit")
+    assert done.code == 3, (done.out, done.err)
+    suite = ElementTree.fromstring(done.out)
+    assert suite.get("errors") == "1"
+    assert "did nothing for 5 of 5 subjects" in done.out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "no operator is named"),
+        (["--operator=/no/such/program"], "no program '/no/such/program'"),
+        (["--operator='"], "No closing quotation"),
+        (["--operator=true", "--fault=gremlins"], "no fault is named 'gremlins'"),
+        (["--operator=true", "--crds=/no/such"], "no file /no/such"),
+        (["--operator=true", "--allow=everything"], "gives no reason"),
+        (["--operator=true", "--env=SECRET"], "NAME=VALUE"),
+        (["--operator=true", "--patience=soon"], "'soon' is no duration"),
+    ],
+)
+def test_slips_are_usage_errors(files_program: Program, words: list[str], said: str) -> None:
+    done = files_program("churn", *words)
+    assert done.code == 2
+    assert said in done.err
+
+
+def test_operator_that_ends_is_told_with_its_last_words(files_program: Program, files: list[str]) -> None:
+    done = churn(files_program, files, f"{shlex.quote(sys.executable)} -c 'raise SystemExit(\"no such flag\")'", "--no-faults")
+    assert done.code == 5
+    assert "no such flag" in done.err
+
+
+def test_plan_that_is_none_is_told(files_program: Program, files: list[str], tmp_path: Path) -> None:
+    for text in ("steps: [dance]", "[1]", "steps: [create 0]\nfaults: [1]", "a: [", "steps: 1"):
+        (tmp_path / "plan.yaml").write_text(text)
+        done = churn(files_program, files, "true", f"--plan={tmp_path / 'plan.yaml'}")
+        assert done.code == 2, done.err
+
+
+def test_faults_are_listed(files_program: Program) -> None:
+    done = files_program("churn", "--list-faults")
+    assert done.code == 0
+    assert len(done.out.splitlines()) >= 15
+
+
+def test_sarif_is_what_code_scanning_takes(files_program: Program, files: list[str]) -> None:
+    done = churn(files_program, files, operator("wrong-delete-key"), "--no-faults", "-o", "sarif")
+    (run,) = json.loads(done.out)["runs"]
+    assert [result["ruleId"] for result in run["results"]] == ["churn/leak"]

@@ -1,0 +1,56 @@
+"""Verdicts: what stays for all is a leak, what stays for some is partial, what goes is slow, what no longer grows is kept on purpose."""
+
+from __future__ import annotations
+
+import pytest
+
+from ghostkey.churn.judge import Curve, Kind, judge, wait_out
+from ghostkey.churn.subjects import Subject
+from ghostkey.churn.traces import Found, Signature, Trace
+
+SIGNATURE = Signature("api", "configmaps default/registry data[<S>] (key)")
+
+
+def subjects(rounds: int = 3, each: int = 10) -> list[Subject]:
+    return [
+        Subject(f"t{r}-{n}", n, [], r, True, frozenset({"a long name" if n % 2 else "a short name"}))
+        for r in range(1, rounds + 1) for n in range(each)
+    ]  # fmt: skip
+
+
+def verdict(left: set[str], counts: tuple[int, ...], each: int = 10) -> tuple[Kind, str]:
+    history: list[Found] = [{SIGNATURE: Trace({f"x{n}" for n in range(count)})} for count in counts]
+    curves = {SIGNATURE: Curve([(0.0, counts[-1]), (9.0, len(left))], left, left)}
+    (one,) = judge(curves, history, subjects(len(counts), each), 9.0)
+    return one.kind, one.only
+
+
+def names(*, rounds: tuple[int, ...] = (1, 2, 3), parity: int | None = None, most: int = 10) -> set[str]:
+    return {f"t{r}-{n}" for r in rounds for n in range(most) if parity is None or n % 2 == parity}
+
+
+@pytest.mark.parametrize(
+    ("left", "counts", "expected"),
+    [
+        (names(), (10, 20, 30), (Kind.LEAK, "")),
+        (names(parity=1), (5, 10, 15), (Kind.LEAK, "a long name")),
+        (names(most=3), (3, 6, 9), (Kind.PARTIAL, "")),
+        (set(), (10, 20, 30), (Kind.SLOW, "")),
+        (names(rounds=(3,)), (10, 10, 10), (Kind.RETENTION, "")),
+        (names(rounds=(1,)), (10,), (Kind.PARTIAL, "")),
+        (names(rounds=(1, 2)), (10, 20), (Kind.PARTIAL, "")),
+    ],
+)
+def test_verdict(left: set[str], counts: tuple[int, ...], expected: tuple[Kind, str]) -> None:
+    assert verdict(left, counts) == expected
+
+
+def test_patience_ends_when_nothing_is_left() -> None:
+    looks = iter([{SIGNATURE: Trace({"a"})}, {}])
+    curves = wait_out(lambda: next(looks), {SIGNATURE: Trace({"a", "b"})}, 60.0)
+    assert [count for _, count in curves[SIGNATURE].points] == [2, 1, 0]
+    assert curves[SIGNATURE].clean_after is not None
+
+
+def test_nothing_is_waited_for_when_nothing_was_found() -> None:
+    assert judge({}, [{}, {}, {}], subjects(), 90.0) == []
