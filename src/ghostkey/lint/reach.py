@@ -68,6 +68,7 @@ def reached_when_gone(module: Module, spot: Spot) -> tuple[dict[int, Spot], list
         calls = [call for call in one.function.calls if is_gone(call.branches)]
         found |= reached(module, one, calls)
         if one is spot:
-            lines += [each.line for each in (*calls, *one.function.returns) if is_gone(each.branches)]
+            lines += [call.line for call in calls]
+            lines += [each.line for each in one.function.returns if is_gone(each.branches)]
             lines += [each.line for each in one.function.returns if "IgnoreNotFound" in each.text]
     return found, sorted(lines)

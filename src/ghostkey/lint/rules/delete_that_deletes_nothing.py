@@ -29,7 +29,9 @@ from collections.abc import Iterator
 from ghostkey.lint.facts import Function
 from ghostkey.lint.findings import Finding, Look, Rule, Witness
 
-_REMOVES = re.compile(r"^(?:remove|delete|forget|unregister|drop|cleanup)(?:[A-Z]|$)")  # not exported: no other package's interface
+_REMOVES = re.compile(
+    r"^(?:remove|delete|forget|unregister|drop|cleanup)(?:[A-Z]|$)"
+)  # not exported: no other package's interface
 
 
 def _find(look: Look) -> Iterator[Finding]:
@@ -56,9 +58,7 @@ def _find(look: Look) -> Iterator[Finding]:
 
 
 def _is_empty(function: Function) -> bool:
-    has_effect = (
-        function.calls or function.inserts or function.releases or function.resets or function.made or function.series
-    )
+    has_effect = function.calls or function.inserts or function.releases or function.resets or function.made or function.series
     return not has_effect and all(one.text in {"return", "return nil"} for one in function.returns)
 
 

@@ -1,6 +1,7 @@
 """A key is deleted only where its value is not empty: comma-ok was meant.
 
-*What it finds.* A delete that stands under a test of the value it takes out (`if cm.Data[key] != ""`, `if v := m[key]; v != nil`).
+*What it finds.* A delete from the data of a ConfigMap or Secret that stands under a test of the value it takes out
+(`if cm.Data[key] != ""`, `if v := cm.Data[key]; len(v) > 0`).
 
 *Why it matters.* A key whose value is empty is there all the same, and this code never takes it out.
 
@@ -31,11 +32,10 @@ def _find(look: Look) -> Iterator[Finding]:
     for spot in look.spots():
         for release in spot.function.releases:
             place = release.place
-            if release.how != "delete" or not place.fields or release.key.startswith(('"', "`")):
+            if release.how != "delete" or DATA.isdisjoint(place.fields[-1:]) or release.key.startswith(('"', "`")):
                 continue
-            is_kept = place.fields[-1] in DATA or any(symbol in look.held for symbol in look.module.symbols(spot, place))
             guard = next((branch for branch in release.branches if _tests_value(branch, release)), None)
-            if is_kept and guard is not None:
+            if guard is not None:
                 name = ".".join((place.root, *place.fields))
                 yield Finding.at(
                     ("deleted-by-value-test", "B"), spot, release.line, name, release.key,

@@ -1,7 +1,7 @@
 """What is cleaned up on DeletionTimestamp alone, where nobody adds a finalizer.
 
 *What it finds.* A reconcile function that releases a map, or calls what removes and cleans up, on the branch for DeletionTimestamp
-and on none for NotFound, in a package that removes a finalizer and adds none.
+and on none for NotFound, in a package that removes a finalizer and adds none; no other package of the tree adds it either.
 
 *Why it matters.* Without a finalizer the object is gone before Reconcile sees its DeletionTimestamp: the clean-up never runs.
 
@@ -24,6 +24,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from ghostkey.lint.facts import Call
 from ghostkey.lint.findings import Finding, Look, Rule, Witness
 from ghostkey.lint.module import Package
 from ghostkey.lint.reach import RECONCILES, reached
@@ -39,17 +40,29 @@ def _find(look: Look) -> Iterator[Finding]:
         calls = [call for call in function.calls if any("DeletionTimestamp" in b.text for b in call.branches if b.kind == "if")]
         run = [spot, *reached(look.module, spot, calls).values()]
         removal = next(
-            ((one, c) for one in run for c in one.function.calls if c.name == "RemoveFinalizer" and (one is not spot or c in calls)),
+            (
+                (one, c)
+                for one in run
+                for c in one.function.calls
+                if c.name == "RemoveFinalizer" and (one is not spot or c in calls)
+            ),
             None,
         )
         if removal is None or not calls:
             continue
         where, removed = removal
+        if any(_word(call) == _word(removed) for _, call in look.module.callers.get("AddFinalizer", ())):
+            continue
         yield Finding.at(
-            ("finalizer-never-added", "B"), spot, calls[0].line, function.full_name, removed.texts[-1] if removed.texts else "",
+            ("finalizer-never-added", "B"), spot, calls[0].line, function.full_name, _word(removed),
             f"{function.full_name} cleans up when it sees a DeletionTimestamp, and nobody adds the finalizer that would keep the object",
             Witness.at(where, removed.line, "the finalizer is removed here, and added nowhere in this package"),
         )  # fmt: skip
+
+
+def _word(call: Call) -> str:
+    """The finalizer's name, without its package."""
+    return call.texts[-1].rpartition(".")[2] if call.texts else ""
 
 
 def _adds(package: Package) -> bool:

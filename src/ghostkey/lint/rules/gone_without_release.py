@@ -46,7 +46,8 @@ def _find(look: Look) -> Iterator[Finding]:
             continue
         gone, lines = reached_when_gone(look.module, spot)
         for symbol, held in look.held.items():
-            first = _forgotten(held, run, gone) if lines else None
+            # what another package keeps has ways of its own to forget
+            first = _forgotten(held, run, gone) if lines and symbol.folder == spot.package.folder else None
             if first is not None:
                 key, where = first.insert.place.keys[0], spot.function.full_name
                 yield Finding.at(
@@ -71,7 +72,9 @@ def _is_of_living(one: ReleaseAt, run: dict[int, Spot], gone: dict[int, Spot]) -
     branches = one.release.branches
     if known not in run or known in gone or one.is_whole or one.release.key == "*" or is_gone(branches):
         return False
-    return any(branch.kind in {"if", "else", "case"} for branch in branches) and not any(b.kind in {"for", "defer", "func"} for b in branches)
+    return any(branch.kind in {"if", "else", "case"} for branch in branches) and not any(
+        b.kind in {"for", "defer", "func"} for b in branches
+    )
 
 
 RULE = Rule("A", "a Reconcile that forgets what is gone", _find)

@@ -1,6 +1,6 @@
 """One object, two functions that make its key, and they do not make the same.
 
-*What it finds.* A function that deletes from a map under `f(x)` and beside it removes something else under `g(x)`, where `f` and `g`
+*What it finds.* A function that removes one thing under `f(x)` and beside it another under `g(x)`, where `f` and `g`
 are methods or functions of the package that return different expressions for the same parameter.
 
 *Why it matters.* What is inserted under one and removed under the other stays: cut names, cleaned names, a missing namespace.
@@ -22,39 +22,66 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
+from ghostkey.lint.facts import Branches
 from ghostkey.lint.findings import Finding, Look, Rule, Witness
 from ghostkey.lint.module import Spot
 
+DEPTH = 3  # of functions that ask another one for the key
 _REMOVES = re.compile(r"(?i)^(?:remove|delete|forget|drop|unregister)")
 _MADE = re.compile(r"^(?:\w+\.)?(\w+)\(&?(\w+)\)$")
 
 
 def _find(look: Look) -> Iterator[Finding]:
     for spot in look.spots():
-        for release in spot.function.releases:
-            mine = _key(look, spot, release.key)
-            if release.how != "delete" or mine is None:
-                continue
-            for call in spot.function.calls:
-                theirs = next((k for text in call.texts if _REMOVES.match(call.name) and (k := _key(look, spot, text))), None)
-                if theirs and theirs[0] != mine[0] and theirs[1] == mine[1] and theirs[2] != mine[2] and call.branches == release.branches:
+        removals = sorted(_removals(look, spot), key=lambda one: one.at)
+        for position, theirs in enumerate(removals):
+            for mine in removals[:position]:
+                differs = mine.name != theirs.name and mine.of == theirs.of and mine.makes != theirs.makes
+                if differs and mine.branches == theirs.branches:
                     yield Finding.at(
-                        ("keys-of-one-object-differ", "B"), spot, call.line, call.name, f"{theirs[0]}({theirs[1]})",
-                        f"{call.name} is given another key ({theirs[0]}) than the map beside it ({mine[0]}), for the same {mine[1]}",
-                        Witness.at(spot, release.line, f"deleted under {release.key}"),
-                        Witness.at(theirs[3], theirs[3].function.line, f"{theirs[0]}: {theirs[2]}"),
-                        Witness.at(mine[3], mine[3].function.line, f"{mine[0]}: {mine[2]}"),
+                        ("keys-of-one-object-differ", "B"), spot, theirs.line, theirs.by, f"{theirs.name}({theirs.of})",
+                        f"{theirs.by} is given another key ({theirs.name}) than {mine.by} beside it ({mine.name}), for the same {mine.of}",
+                        Witness.at(spot, mine.line, f"the key of {mine.name}"),
+                        Witness.at(theirs.maker, theirs.maker.function.line, f"{theirs.name}: {theirs.makes}"),
+                        Witness.at(mine.maker, mine.maker.function.line, f"{mine.name}: {mine.makes}"),
                     )  # fmt: skip
 
 
-def _key(look: Look, spot: Spot, text: str) -> tuple[str, str, str, Spot] | None:
+class _Removal(NamedTuple):
+    """Something is removed `by` a call under the key that the function `name` `makes` of a thing."""
+
+    by: str
+    name: str
+    of: str
+    makes: str
+    maker: Spot
+    line: int
+    at: int
+    branches: Branches
+
+
+def _removals(look: Look, spot: Spot) -> Iterator[_Removal]:
+    """The deletes and the calls that remove, of a function, whose key is made by a function of the package."""
+    for one in spot.function.releases:
+        made = _key(look, spot, one.key) if one.how == "delete" else None
+        if made:
+            yield _Removal(".".join((one.place.root, *one.place.fields)), *made, one.line, one.at, one.branches)
+    for call in spot.function.calls:
+        made = next((k for text in call.texts if (k := _key(look, spot, text))), None) if _REMOVES.match(call.name) else None
+        if made and call.name != "delete":
+            yield _Removal(call.name, *made, call.line, call.at, call.branches)
+
+
+def _key(look: Look, spot: Spot, text: str, depth: int = 0) -> tuple[str, str, str, Spot] | None:
     """Function, argument and what it returns, of a key that a function of the package makes of one thing."""
     found = _MADE.match(text)
-    if found is None:
+    if found is None or depth > DEPTH:
         return None
-    made = [one for one in look.module.functions.get(found[1], ()) if one.package is spot.package and len(one.function.params) == 1]
-    if len(made) != 1 or made[0].function.result != "string":
+    named = [one for one in look.module.functions.get(found[1], ()) if one.package is spot.package]
+    made = [one for one in named if len(one.function.params) == 1 and one.function.result == "string"]
+    if len(made) != 1:
         return None
     function = made[0].function
     parameter = function.params[0][0]
@@ -62,7 +89,9 @@ def _key(look: Look, spot: Spot, text: str) -> tuple[str, str, str, Spot] | None
     texts = []
     for one in function.returns:
         words = re.sub(r"\b\w+\b", lambda m: given.get(m[0], m[0]), one.text.removeprefix("return "))
-        texts.append(re.sub(rf"\b{re.escape(parameter)}\b", "it", words))
+        # a function that asks another one for the key makes the same
+        asked = _key(look, made[0], words, depth + 1)
+        texts.append(asked[2] if asked and asked[1] == parameter else re.sub(rf"\b{re.escape(parameter)}\b", "it", words))
     return found[1], found[2], " or ".join(texts), made[0]
 
 
