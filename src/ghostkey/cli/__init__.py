@@ -27,6 +27,7 @@ COMMANDS = {
     "history": "Import audit logs, etcd snapshots and more, and look at what is known.",
     "record": "Record a cluster's keys and objects as they change.",
     "lint": "Find inserts without a delete in Go source.",
+    "guard": "Keep maps from growing past a cap, by an admission policy.",
     "rbac": "Print the rights that a command needs.",
     "completion": "Print the completion script of a shell.",
     "version": "Print the version.",
