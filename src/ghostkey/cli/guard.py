@@ -304,7 +304,7 @@ def _all_caps(client: ApiClient) -> list[dict[str, Any]]:
     from ghostkey.foreign import decode_json
     from ghostkey.guard import objects
 
-    if client.get_object(f"{objects.CRD_PATH}/{objects.PLURAL}.{objects.GROUP}") is None:
+    if client.get_object(f"{objects.CRD_PATH}/{objects.DEFINITION}") is None:
         return []
     pages = client.list_pages(f"/apis/{objects.GROUP}/{objects.VERSION}/{objects.PLURAL}")
     return [item for page in pages for item in decode_json(page)["items"] if item["metadata"]["name"] == objects.NAME]

@@ -128,13 +128,13 @@ def _rules(
 
 def _guard_rules() -> Rules:
     """Caps are in all namespaces; whoever names a kind as a policy's parameter has to be allowed to read it everywhere."""
-    from ghostkey.guard.objects import GROUP, PLURAL, POLICY
+    from ghostkey.guard.objects import DEFINITION, GROUP, PLURAL, POLICY
 
     admission = "admissionregistration.k8s.io"
     policies = ["validatingadmissionpolicies", "validatingadmissionpolicybindings"]
     definition = _rule("apiextensions.k8s.io", "customresourcedefinitions", ["get", "update", "delete"])
     return [
-        {**definition, "resourceNames": [f"{PLURAL}.{GROUP}"]},
+        {**definition, "resourceNames": [DEFINITION]},
         _rule("apiextensions.k8s.io", "customresourcedefinitions", ["create"]),
         {**_rule(admission, policies, ["get", "update", "delete"]), "resourceNames": [POLICY]},
         _rule(admission, policies, ["create"]),

@@ -21,17 +21,23 @@ from ghostkey.model.errors import ApiFailed, GhostkeyError, PlanOutdated
 FIELD_MANAGER = "ghostkey-guard"
 SERVED_SECONDS = 60.0  # for a new kind to be served
 PAUSE_SECONDS = 0.1
+_EARLY = ("of the referenced paramKind", "unable to get policy")
 
 
 def dry_run(client: ApiClient, steps: Sequence[Step]) -> None:
     """Has the API server try each step without storing it. Raises what applying would.
 
-    Caps cannot be tried before their kind is served: they are when the guard is there.
+    Caps cannot be tried before their kind is served, nor by most users what names it: they are when the guard is there.
     """
     is_new = any(step.path == objects.CRD_PATH and step.before is None for step in steps)
     for step in steps:
-        if not (is_new and objects.GROUP in step.path):
+        if is_new and objects.GROUP in step.path:
+            continue
+        try:
             _send(client, step, dry_run=True)
+        except ApiFailed as error:
+            if not (is_new and _is_early(error)):
+                raise
 
 
 def apply_steps(client: ApiClient, steps: Sequence[Step], receipts: GuardReceipts) -> GuardReceipt:
@@ -45,7 +51,7 @@ def apply_steps(client: ApiClient, steps: Sequence[Step], receipts: GuardReceipt
     done: list[Step] = []
     try:
         for step in steps:
-            stored = _send(client, step)
+            stored = _sent_when_known(client, step)
             done.append(dataclasses.replace(step, after=stored))
             receipt = dataclasses.replace(receipt, done=tuple(done))
             receipts.save(receipt)
@@ -95,6 +101,7 @@ def _send(client: ApiClient, step: Step, *, dry_run: bool = False) -> dict[str, 
             metadata = step.before["metadata"]
             if not dry_run:
                 client.delete(f"{step.path}/{step.name}", str(metadata["uid"]), str(metadata["resourceVersion"]))
+                _wait_until_gone(client, step, str(metadata["uid"]))
             return None
         if step.before is None:
             made = copy.deepcopy(step.after)
@@ -108,6 +115,34 @@ def _send(client: ApiClient, step: Step, *, dry_run: bool = False) -> dict[str, 
         if error.status == HTTPStatus.CONFLICT:
             raise PlanOutdated(f"{step}: it was changed meanwhile: {error}", "plan again") from None
         raise
+
+
+def _sent_when_known(client: ApiClient, step: Step) -> dict[str, Any] | None:
+    """As `_send`; again where the API server has not yet heard of the kind, or of the policy, that was written just before.
+
+    Whether a user may name them is then asked for everything there is, which only an administrator may.
+    """
+    deadline = time.monotonic() + SERVED_SECONDS
+    while True:
+        try:
+            return _send(client, step)
+        except ApiFailed as error:
+            if not _is_early(error) or time.monotonic() > deadline:
+                raise
+        time.sleep(PAUSE_SECONDS)
+
+
+def _is_early(error: ApiFailed) -> bool:
+    return error.status == HTTPStatus.UNPROCESSABLE_ENTITY and any(words in str(error) for words in _EARLY)
+
+
+def _wait_until_gone(client: ApiClient, step: Step, uid: str) -> None:
+    """Returns when an object is gone: a kind takes its objects with it, and until then nobody can define it anew."""
+    deadline = time.monotonic() + SERVED_SECONDS
+    while (live := client.get_object(f"{step.path}/{step.name}")) is not None and live["metadata"]["uid"] == uid:
+        if time.monotonic() > deadline:
+            raise ApiFailed(f"{step} was asked for, and after {SERVED_SECONDS:.0f} s it is still there", "ghostkey guard status")
+        time.sleep(PAUSE_SECONDS)
 
 
 def _wait_until_served(client: ApiClient) -> None:

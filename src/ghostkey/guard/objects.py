@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 GROUP, VERSION, KIND, PLURAL = "guard.ghostkey.dev", "v1", "KeyCaps", "keycaps"
+DEFINITION = f"{PLURAL}.{GROUP}"
 NAME = "ghostkey"  # of a namespace's caps
 POLICY = "keycaps.guard.ghostkey.dev"  # of the policy and of its binding
 MODES = {"audit": ["Audit"], "warn": ["Warn", "Audit"], "deny": ["Deny", "Audit"]}
@@ -58,7 +59,7 @@ def definition() -> dict[str, Any]:
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{PLURAL}.{GROUP}", "labels": _LABELS},
+        "metadata": {"name": DEFINITION, "labels": _LABELS},
         "spec": {
             "group": GROUP,
             "scope": "Namespaced",

@@ -53,10 +53,18 @@ def plan_guard(client: ApiClient, caps: Iterable[Cap], kept_out: Iterable[KeptOu
 
     Raises AccessDenied or ApiFailed where the API server does not let it look; Refused where an object of that name is not ours.
     """
-    steps = [_step(client, objects.CRD_PATH, objects.definition()), _step(client, objects.POLICY_PATH, objects.policy())]
-    present = client.get_object(f"{objects.BINDING_PATH}/{objects.POLICY}")
+
+    def live(path: str, name: str) -> dict[str, Any] | None:
+        return client.get_object(f"{path}/{name}")
+
+    defined = live(objects.CRD_PATH, objects.DEFINITION)
+    present = live(objects.BINDING_PATH, objects.POLICY)
+    steps = [
+        _step(objects.CRD_PATH, objects.definition(), defined),
+        _step(objects.POLICY_PATH, objects.policy(), live(objects.POLICY_PATH, objects.POLICY)),
+    ]
     chosen = mode or (mode_of(present) if present else "audit")
-    steps.append(_step(client, objects.BINDING_PATH, objects.binding(chosen)))
+    steps.append(_step(objects.BINDING_PATH, objects.binding(chosen), present))
     wanted: dict[str, tuple[list[Cap], list[KeptOut]]] = {}
     for cap in caps:
         wanted.setdefault(cap.namespace, ([], []))[0].append(cap)
@@ -64,9 +72,10 @@ def plan_guard(client: ApiClient, caps: Iterable[Cap], kept_out: Iterable[KeptOu
         wanted.setdefault(kept.namespace, ([], []))[1].append(kept)
     for namespace, (of_caps, of_kept) in sorted(wanted.items()):
         path = objects.caps_path(namespace)
-        before = client.get_object(f"{path}/{objects.NAME}")
+        # of a kind that is not served yet there is nothing, and a path that is not there has no answer of the API server's own
+        before = live(path, objects.NAME) if defined else None
         spec = _merged((before or {}).get("spec") or {}, of_caps, of_kept)
-        steps.append(_step(client, path, objects.caps_object(namespace, spec), before))
+        steps.append(_step(path, objects.caps_object(namespace, spec), before))
     return [step for step in steps if step.verb != "keep"]
 
 
@@ -77,7 +86,7 @@ def plan_removal(client: ApiClient, namespaces: Iterable[str]) -> list[Step]:
         (objects.BINDING_PATH, objects.POLICY),
         (objects.POLICY_PATH, objects.POLICY),
         *((objects.caps_path(namespace), objects.NAME) for namespace in namespaces),
-        (objects.CRD_PATH, f"{objects.PLURAL}.{objects.GROUP}"),
+        (objects.CRD_PATH, objects.DEFINITION),
     ):
         before = client.get_object(f"{path}/{name}")
         if before is not None:
@@ -109,10 +118,9 @@ def _merged(spec: dict[str, Any], caps: list[Cap], kept_out: list[KeptOut]) -> d
     return made
 
 
-def _step(client: ApiClient, path: str, wanted: dict[str, Any], before: dict[str, Any] | None = None) -> Step:
+def _step(path: str, wanted: dict[str, Any], before: dict[str, Any] | None) -> Step:
     """From what there is to what is wanted; labels and annotations of others stay."""
     name = wanted["metadata"]["name"]
-    before = before or client.get_object(f"{path}/{name}")
     if before is None:
         return Step(path, name, None, wanted)
     _check_ours(before)

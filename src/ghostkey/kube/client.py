@@ -99,7 +99,8 @@ class ApiClient:
         answer = self._request(method, path, params, body, {"Content-Type": content_type, "Accept": JSON})
         try:
             decoded: dict[str, Any] = decode_json(answer)
-            if decoded["metadata"]["uid"] and decoded["metadata"]["resourceVersion"]:
+            # what a dry run would create has no version
+            if decoded["metadata"]["uid"] and (dry_run or decoded["metadata"]["resourceVersion"]):
                 return decoded
         except (UnreadableError, LookupError, TypeError):
             pass
