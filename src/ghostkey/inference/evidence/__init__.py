@@ -2,7 +2,9 @@
 
 Each file of this folder is one piece of evidence: it sorts a case into a level, and has a sentence for people. What a level
 weighs, in bits, is counted over generated clusters (`python -m bench.calibrate` writes `weights.json`): the logarithm of how
-much more often the level is seen where a program wrote the keys. The sum decides. Adding a lesson is adding a file.
+much more often the level is seen where a program wrote the keys. A level of several parts weighs what each part does, and
+what they say together beyond that: combinations that were seldom met, or never, weigh what their parts taught. The sum
+decides. Adding a lesson is adding a file.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from ghostkey.model.refs import Kind
 
 _LEARNT = json.loads((Path(__file__).parent / "weights.json").read_text())
 PROVEN_BITS: float = _LEARNT["proven"]  # hardly any wrong case that the weights were learnt from lies above
+TOGETHER = " & "
 LIKELY_BITS = 0.0  # from here on it is worth telling, and not enough to act on
 
 
@@ -78,10 +81,15 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a piece of evidence saw: the level, and the sentence for people."""
+    """What a piece of evidence saw: the level, which may have several parts, and the sentence for people."""
 
-    level: str
+    level: str | tuple[str, ...]
     sentence: str
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The level's parts: one, where it is plain."""
+        return (self.level,) if isinstance(self.level, str) else self.level
 
 
 class Piece(Protocol):
@@ -137,9 +145,15 @@ def pieces() -> dict[str, Piece]:
     return found
 
 
+def features(name: str, seen: Seen) -> tuple[tuple[str, str], ...]:
+    """What is weighed of a level, as (piece, text): each part, and all of them together where there are several."""
+    parts = [(name, part) for part in seen.parts]
+    return (*parts, (name, TOGETHER.join(seen.parts))) if len(parts) > 1 else (parts[0],)
+
+
 @functools.cache
 def weights() -> tuple[float, dict[str, dict[str, float]]]:
-    """The prior, and bits by piece and level, as the calibration learnt them."""
+    """The prior, and bits by piece and part, or parts together, as the calibration learnt them."""
     return float(_LEARNT["prior"]), _LEARNT["bits"]
 
 
@@ -149,11 +163,14 @@ def look_at(case: Case) -> dict[str, Seen]:
 
 
 def weigh(case: Case) -> Verdict:
-    """The verdict on a case. A level that the calibration has not met weighs nothing."""
+    """The verdict on a case. What the calibration has not met weighs nothing."""
     prior, bits = weights()
-    found = tuple(
-        Weighed(name, seen.level, bits.get(name, {}).get(seen.level, 0.0), seen.sentence) for name, seen in look_at(case).items()
-    )
+
+    def weighed(name: str, seen: Seen) -> Weighed:
+        known = bits.get(name, {})
+        return Weighed(name, ", ".join(seen.parts), sum(known.get(text, 0.0) for _, text in features(name, seen)), seen.sentence)
+
+    found = tuple(weighed(name, seen) for name, seen in look_at(case).items())
     return Verdict(found, prior + sum(piece.bits for piece in found))
 
 

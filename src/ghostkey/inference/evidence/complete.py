@@ -18,10 +18,15 @@ def look(case: Case) -> Seen | None:
     if case.keyed < NEARLY:
         if case.explained >= MOST:
             return None
-        level = f"neither, {bucket(len(case.live), (3, 6, 10))} {bucket(case.keyed, (0.5,))} {case.sort}"
-        return Seen(level, f"many live {kinds} have no key, and most keys no object")
+        parts = _parts("neither", len(case.live), (3, 6, 10), bucket(case.keyed, (0.5,)), case.sort)
+        return Seen(parts, f"many live {kinds} have no key, and most keys no object")
     if case.explained < MOST:
-        level = f"objects, {bucket(len(case.live), (3, 6, 10, 30))} {bucket(case.explained, (0.2,))} {case.sort}"
-        return Seen(level, f"nearly every one of the {case.near:,} live {kinds} has a key, and most keys have no object")
-    level = f"{bucket(len(case.live), (3, 6, 10))} {bucket(case.explained, (0.51, 0.67, 0.8))} {case.sort}"
-    return Seen(level, f"nearly every one of the {case.near:,} live {kinds} has a key, and most keys have one")
+        parts = _parts("objects", len(case.live), (3, 6, 10, 30), bucket(case.explained, (0.2,)), case.sort)
+        return Seen(parts, f"nearly every one of the {case.near:,} live {kinds} has a key, and most keys have no object")
+    parts = _parts("both", len(case.live), (3, 6, 10), bucket(case.explained, (0.51, 0.67, 0.8)), case.sort)
+    return Seen(parts, f"nearly every one of the {case.near:,} live {kinds} has a key, and most keys have one")
+
+
+def _parts(complete: str, live: int, bounds: tuple[float, ...], share: str, sort: str) -> tuple[str, ...]:
+    """What a share or a number says depends on what is complete: each part says that as well."""
+    return (f"{complete}: {bucket(live, bounds)} objects", f"{complete}: {share}", f"{complete}: {sort}")

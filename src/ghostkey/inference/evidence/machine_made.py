@@ -18,5 +18,5 @@ def look(case: Case) -> Seen | None:
     if case.sort not in {"Node", "Pod"} or not case.gone_names:
         return None  # customers have numbers in people's tables too
     made = sum(_MADE.search(name.lower()) is not None for name in case.gone_names) / len(case.gone_names)
-    level = f"{bucket(made, (0.34, 0.67, 1.0))}, {bucket(len(case.gone_names), (3,))}"
-    return Seen(level, f"{made:.0%} of the names without a live object look made by a machine")
+    parts = (bucket(made, (0.34, 0.67, 1.0)), f"{bucket(len(case.gone_names), (3,))} lost")
+    return Seen(parts, f"{made:.0%} of the names without a live object look made by a machine")

@@ -20,4 +20,4 @@ def look(case: Case) -> Seen:
         "like others": f"most of these {case.kind.resource} are called like objects of other kinds",
         "own": f"these {case.kind.resource} have names that no other objects have",
     }.get(sort, f"{case.kind.resource} are not made for one app")
-    return Seen(f"{sort}, {look_of}", said)
+    return Seen((sort, look_of), said)

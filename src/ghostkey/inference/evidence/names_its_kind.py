@@ -21,9 +21,9 @@ def look(case: Case) -> Seen | None:
     around = f"{template.prefix} {template.suffix}".lower()
     sort = "own" if case.is_custom else "built-in"
     if not words.isdisjoint(_WORDS.findall(around)):
-        return Seen(f"key, {sort}", f"the keys say that they are for a {case.kind.kind}: {template}")
+        return Seen(("key", sort), f"the keys say that they are for a {case.kind.kind}: {template}")
     if any(not words.isdisjoint(_WORDS.findall(seen.holder.name)) for seen in case.maps[:50]):
-        return Seen(f"map, {sort}", f"the map is called after {case.kind.resource}")
+        return Seen(("map", sort), f"the map is called after {case.kind.resource}")
     return None
 
 

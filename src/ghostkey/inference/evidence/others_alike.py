@@ -14,5 +14,5 @@ def look(case: Case) -> Seen | None:
     if not case.gone_names:
         return None
     settings = sum(map(is_setting, case.gone_names)) / len(case.gone_names)
-    level = f"alike {bucket(case.gone_alike, (0.34, 0.67, 1.0))}, settings {bucket(settings, (0.01, 0.34))}"
-    return Seen(level, f"{case.gone_alike:.0%} of the keys without a live object look like those with one")
+    parts = (f"alike {bucket(case.gone_alike, (0.34, 0.67, 1.0))}", f"settings {bucket(settings, (0.01, 0.34))}")
+    return Seen(parts, f"{case.gone_alike:.0%} of the keys without a live object look like those with one")

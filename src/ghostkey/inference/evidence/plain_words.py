@@ -14,5 +14,5 @@ def look(case: Case) -> Seen | None:
     telling = sum(map(is_telling, case.live_names)) / max(1, len(case.live_names))
     if telling >= 0.34 or case.template.has_namespace or not case.gone_names:
         return None
-    level = f"{bucket(case.explained, (0.51, 0.67, 0.8))}, {bucket(len(case.live), (4, 8))} {case.sort}"
-    return Seen(level, f"the names are plain words, and {case.explained:.0%} of the keys have an object")
+    parts = (bucket(case.explained, (0.51, 0.67, 0.8)), f"{bucket(len(case.live), (4, 8))} objects", case.sort)
+    return Seen(parts, f"the names are plain words, and {case.explained:.0%} of the keys have an object")
