@@ -87,8 +87,11 @@ _LASTS = (
 
 
 def policy() -> dict[str, Any]:
-    """The ratchet. An expression that fails lets the write pass: a guard must not be what stops a cluster."""
-    added = "object.data.map(k, k).filter(k, oldObject == null || !has(oldObject.data) || !(k in oldObject.data))"
+    """The ratchet. An expression that fails lets the write pass: a guard must not be what stops a cluster.
+
+    Messages are evaluated for every write, whatever becomes of it: what costs stands behind a condition.
+    """
+    added = "object.data.filter(k, oldObject == null || !has(oldObject.data) || !(k in oldObject.data))"
     variables = {
         "map": _MAP,
         "new": _size("object"),
@@ -98,7 +101,7 @@ def policy() -> dict[str, Any]:
         "kept": _OUT,
         "back": "params.spec.keepOut[variables.map].keys.filter(k, has(object.data) && k in object.data && "
         "(oldObject == null || !has(oldObject.data) || !(k in oldObject.data)))",
-        "added": f"has(object.data) && ({_ARE_NAMED}) ? {added} : []",
+        "added": f"variables.exceeds && has(object.data) && ({_ARE_NAMED}) ? {added} : []",
         "names": "size(variables.added) > 0 ? '; new: ' + variables.added.join(',') : ''",
     }
     would = "variables.map + ' would hold ' + string(variables.new) + ' keys, cap ' + string(params.spec.caps[variables.map])"
@@ -117,10 +120,10 @@ def policy() -> dict[str, Any]:
             "matchConditions": [{"name": "grows-or-has-keys-kept-out", "expression": matched}],
             "variables": [{"name": name, "expression": text} for name, text in variables.items()],
             "validations": [
-                {"expression": "!variables.exceeds", "messageExpression": f"{would} + variables.names"},
+                {"expression": "!variables.exceeds", "messageExpression": f"variables.exceeds ? {would} + variables.names : ''"},
                 {
                     "expression": f"!variables.kept || size(variables.back) == 0 || !({_LASTS})",
-                    "messageExpression": "variables.map + ' gets back ' + string(size(variables.back)) + ' trimmed keys that are "
+                    "messageExpression": "!variables.kept ? '' : variables.map + ' gets back ' + string(size(variables.back)) + ' trimmed keys that are "
                     "kept out until ' + params.spec.keepOut[variables.map].until + "
                     "(request.resource.resource == 'configmaps' ? ': ' + variables.back.join(',') : '')",
                 },
