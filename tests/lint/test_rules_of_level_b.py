@@ -35,20 +35,23 @@ func (r *Reconciler) afterNotFound(name string) (ctrl.Result, error) {
 
 
 def test_reconcile_that_forgets_what_is_gone() -> None:
-    check(GONE, rule="gone-without-release")
-    assert found(GONE)[0].witnesses[1].text.startswith("it is deleted here alone")
+    check(GONE, level="B", rule="gone-without-release")
+    assert not found(GONE)
+    assert found(GONE, level="B")[0].witnesses[1].text.startswith("it is deleted here alone")
     silent = unwanted(GONE)
-    check(silent.replace("\tr.log(name)", "\tdelete(r.retries, name)"))
+    check(silent.replace("\tr.log(name)", "\tdelete(r.retries, name)"), level="B")
     check(
         silent.replace("\tr.log(name)", "\tr.forget(name)")
-        + "\nfunc (r *Reconciler) forget(n string) {\n\tdelete(r.retries, n)\n}\n"
+        + "\nfunc (r *Reconciler) forget(n string) {\n\tdelete(r.retries, n)\n}\n",
+        level="B",
     )
     check(
         silent.replace(
             "\tr.retries[req.Name]++", "\tfor n := range r.retries {\n\t\tdelete(r.retries, n)\n\t}\n\tr.retries[req.Name]++"
-        )
+        ),
+        level="B",
     )
-    check(silent.replace("\tvar tenant", "\tdelete(r.retries, req.Name)\n\tvar tenant"))
+    check(silent.replace("\tvar tenant", "\tdelete(r.retries, req.Name)\n\tvar tenant"), level="B")
 
 
 EMPTIED = (

@@ -57,13 +57,25 @@ def _find(look: Look) -> Iterator[Finding]:
 
 def _may_be_called(module: Module, name: str, declared: set[str], seen: frozenset[str] = frozenset()) -> bool:
     """Whether a function is handed on as a value, is called by a framework, or by a function that may be called."""
-    if _CALLED_BY_OTHERS.match(name) or name in declared:
+    if _CALLED_BY_OTHERS.match(name) or name in declared or _is_value(module, name):
         return True
     callers = {spot.function.name for spot, _ in module.callers.get(name, ())} - {name} - seen
-    if len(seen) >= DEPTH or any(_may_be_called(module, caller, declared, seen | {name}) for caller in sorted(callers)):
+    if len(seen) >= DEPTH:
         return bool(callers)
+    return any(_may_be_called(module, caller, declared, seen | {name}) for caller in sorted(callers))
+
+
+def _is_value(module: Module, name: str) -> bool:
+    """Whether a function's name stands anywhere without being called or declared: in an argument, a literal, an assignment."""
+    named = re.compile(rf"\b{re.escape(name)}\b(?!\s*[\[(])")
+    packages = (
+        module.packages.values() if name[:1].isupper() else {id(s.package): s.package for s in module.functions[name]}.values()
+    )
     return any(
-        name in {text.rpartition(".")[2] for text in call.texts} for spot in module.spots() for call in spot.function.calls
+        name in line and named.search(line.partition("//")[0])
+        for package in packages
+        for facts in package.files
+        for line in facts.source
     )
 
 

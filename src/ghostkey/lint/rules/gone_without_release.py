@@ -5,7 +5,7 @@ for long. All deletes of the map are in what the function runs, and none of them
 
 *Why it matters.* The key goes on success, or on the next try; an object that is deleted in between leaves it for ever.
 
-*When it is wrong.* Every path comes by the delete before the object can go.
+*When it is wrong.* Every path comes by the delete before the object can go. This is told with `--level B`.
 
 Bad:
 
@@ -31,7 +31,6 @@ from collections.abc import Iterator
 
 from ghostkey.lint.findings import Finding, Look, Rule, Witness
 from ghostkey.lint.held import Held
-from ghostkey.lint.judgements.lifetime import LONG
 from ghostkey.lint.module import InsertAt, ReleaseAt, Spot
 from ghostkey.lint.reach import RECONCILES, is_gone, reached, reached_when_gone
 
@@ -51,7 +50,7 @@ def _find(look: Look) -> Iterator[Finding]:
             if first is not None:
                 key, where = first.insert.place.keys[0], spot.function.full_name
                 yield Finding.at(
-                    ("gone-without-release", "A" if held.lifetime == LONG else "B"), first.spot, first.insert.line, symbol, key,
+                    ("gone-without-release", "B"), first.spot, first.insert.line, symbol, key,
                     f"{symbol} gets the key {key}; when the object is gone, {where} returns and deletes nothing from it",
                     Witness.at(spot, lines[0], "the branch for what is gone"),
                     Witness.at(held.releases[0].spot, held.releases[0].release.line, "it is deleted here alone, while the object is there"),
@@ -72,9 +71,11 @@ def _is_of_living(one: ReleaseAt, run: dict[int, Spot], gone: dict[int, Spot]) -
     branches = one.release.branches
     if known not in run or known in gone or one.is_whole or one.release.key == "*" or is_gone(branches):
         return False
+    if any(call.name == "RemoveFinalizer" and call.branches[: len(branches)] == branches for call in one.spot.function.calls):
+        return False  # the object cannot go before its finalizer does, and on that way the key goes too
     return any(branch.kind in {"if", "else", "case"} for branch in branches) and not any(
         b.kind in {"for", "defer", "func"} for b in branches
     )
 
 
-RULE = Rule("A", "a Reconcile that forgets what is gone", _find)
+RULE = Rule("B", "a Reconcile that forgets what is gone", _find)
