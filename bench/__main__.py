@@ -5,7 +5,16 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHES = ("bench.ghosts", "bench.inference", "bench.scan", "bench.start", "bench.history", "bench.analyses", "bench.memory")
+BENCHES = (
+    "bench.ghosts",
+    "bench.inference",
+    "bench.scan",
+    "bench.start",
+    "bench.history",
+    "bench.analyses",
+    "bench.memory",
+    "bench.guard",
+)
 
 
 def main() -> int:

@@ -28,6 +28,7 @@ COMMANDS = {
     "record": "Record a cluster's keys and objects as they change.",
     "lint": "Find inserts without a delete in Go source.",
     "churn": "Test an operator for leaks, unmodified, with subjects that come and go, and faults.",
+    "guard": "Keep maps from growing past a cap, by an admission policy.",
     "rbac": "Print the rights that a command needs.",
     "completion": "Print the completion script of a shell.",
     "version": "Print the version.",

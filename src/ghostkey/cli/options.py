@@ -62,16 +62,16 @@ def _names(ctx: click.Context, kind: Kind, namespace: str) -> list[str]:
 
 
 def parse_duration(text: str) -> float:
-    """Seconds of `90s`, `10m`, `1h30m` or a bare number, as kubectl reads them."""
+    """Seconds of `90s`, `10m`, `1h30m` or a bare number, as kubectl reads them; and of `7d`."""
     import re
 
     if re.fullmatch(r"\d+(\.\d+)?", text):
         return float(text)
-    parts = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?", text)
+    parts = re.fullmatch(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?", text)
     if not text or parts is None:
         raise UsageError(f"{text!r} is no duration", "write 90s, 10m or 1h30m")
-    hours, minutes, seconds, milliseconds = (float(part or 0) for part in parts.groups())
-    return hours * 3600 + minutes * 60 + seconds + milliseconds / 1000
+    days, hours, minutes, seconds, milliseconds = (float(part or 0) for part in parts.groups())
+    return days * 86_400 + hours * 3600 + minutes * 60 + seconds + milliseconds / 1000
 
 
 def cluster_options(function: F) -> F:

@@ -24,7 +24,7 @@ SHORT_GROUPS = {
 _PLURAL = re.compile(r"[a-z][-a-z0-9]*")
 _GROUP = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+")
 
-COMMANDS = ("scan", "explain", "trim", "undo", "verify", "record", "blame", "maps")
+COMMANDS = ("scan", "explain", "trim", "undo", "verify", "record", "blame", "maps", "guard")
 
 
 @click.command("rbac", context_settings=CONTEXT)
@@ -118,9 +118,28 @@ def _rules(
         local.append(_rule("", "pods", ["get"]))
         local.append(_rule("", "pods/ephemeralcontainers", ["patch"]))
         local.append(_rule("", "pods/exec", ["create", "get"]))
+    if purpose == "guard":
+        maps.append({**_rule("", resources, ["get"]), **only})
+        cluster += _guard_rules()
     if purpose == "blame":
         maps.append({**_rule("", resources, ["get"]), **only})
     return {"": cluster, namespace or "-": local}
+
+
+def _guard_rules() -> Rules:
+    """Caps are in all namespaces; whoever names a kind as a policy's parameter has to be allowed to read it everywhere."""
+    from ghostkey.guard.objects import DEFINITION, GROUP, PLURAL, POLICY
+
+    admission = "admissionregistration.k8s.io"
+    policies = ["validatingadmissionpolicies", "validatingadmissionpolicybindings"]
+    definition = _rule("apiextensions.k8s.io", "customresourcedefinitions", ["get", "update", "delete"])
+    return [
+        {**definition, "resourceNames": [DEFINITION]},
+        _rule("apiextensions.k8s.io", "customresourcedefinitions", ["create"]),
+        {**_rule(admission, policies, ["get", "update", "delete"]), "resourceNames": [POLICY]},
+        _rule(admission, policies, ["create"]),
+        _rule(GROUP, PLURAL, ["get", "list", "create", "update", "delete"]),
+    ]
 
 
 def _pod_rules() -> Rules:

@@ -79,22 +79,38 @@ class ApiClient:
             raise
         return decode_named(path, body)
 
-    def write(self, method: str, path: str, body: bytes, content_type: str = JSON, *, dry_run: bool = False) -> dict[str, Any]:
+    def write(
+        self,
+        method: str,
+        path: str,
+        body: bytes,
+        content_type: str = JSON,
+        *,
+        dry_run: bool = False,
+        field_manager: str = FIELD_MANAGER,
+    ) -> dict[str, Any]:
         """The object as the server has it after a POST, PUT or PATCH.
 
         Sent again only where the first cannot have arrived: no connection, 429, or 401 and other credentials at hand.
         Raises AccessDenied or ApiFailed where the server says that it refused, and AnswerLost where nothing says what became
         of it: no answer, half of one, one of somebody in between, or an error that may have come after the write.
         """
-        params = {"fieldManager": FIELD_MANAGER} | ({"dryRun": "All"} if dry_run else {})
+        params = {"fieldManager": field_manager} | ({"dryRun": "All"} if dry_run else {})
         answer = self._request(method, path, params, body, {"Content-Type": content_type, "Accept": JSON})
         try:
             decoded: dict[str, Any] = decode_json(answer)
-            if decoded["metadata"]["uid"] and decoded["metadata"]["resourceVersion"]:
+            # what a dry run would create has no version
+            if decoded["metadata"]["uid"] and (dry_run or decoded["metadata"]["resourceVersion"]):
                 return decoded
         except (UnreadableError, LookupError, TypeError):
             pass
         raise answer_lost(method, path, "the answer is not the object that was written")
+
+    def delete(self, path: str, uid: str, resource_version: str) -> None:
+        """Deletes the object of this uid at this version, and no other. Raises as `write` does, and ApiFailed 409 for another."""
+        preconditions = {"uid": uid, "resourceVersion": resource_version}
+        body = msgspec.json.encode({"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": preconditions})
+        self._request("DELETE", path, None, body, {"Content-Type": JSON, "Accept": JSON})
 
     def list_pages(
         self,

@@ -23,6 +23,11 @@ class Witness:
     line: int
     text: str
 
+    @classmethod
+    def at(cls, spot: Spot, line: int, text: str) -> Witness:
+        """A line of a function's file."""
+        return cls(spot.file.path, line, text)
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -37,6 +42,14 @@ class Finding:
     key: str
     message: str
     witnesses: tuple[Witness, ...] = ()
+
+    @classmethod
+    def at(
+        cls, kind: tuple[str, str], spot: Spot, line: int, symbol: object, key: str, message: str, *witnesses: Witness
+    ) -> Finding:
+        """A finding in a function; `kind` is (rule, level)."""
+        rule, level = kind
+        return cls(rule, level, spot.file.path, line, str(symbol), spot.function.full_name, key, message, witnesses)
 
     @property
     def fingerprint(self) -> str:

@@ -144,13 +144,15 @@ def place_of(found: GoMap) -> str:
 def is_long_lived(found: GoMap) -> bool:
     """Whether something holds a map that may outlive a call: no garbage, and no library's own local.
 
-    Of what a stack leads to, an unknown object says nothing; and a map that is itself a local belongs to a call, unless the call is
-    one of package main, whose functions run as long as the program.
+    Of what a stack leads to, an unknown object says nothing. A map that is itself a local belongs to a call, unless its header is in
+    the frame of a function of package main, which runs as long as the program: a mere word of a stack that points to a map may be
+    left over from a call that ended long ago, such as a document that was decoded once.
     """
     if found.root != "stack":
         return found.root == "global"
     is_local = "→" not in found.holder
-    return "→ ?" not in found.holder and (not is_local or _GOROUTINE.sub("", found.holder).startswith("main."))
+    is_own = found.place == "stack" and _GOROUTINE.sub("", found.holder).startswith("main.")
+    return "→ ?" not in found.holder and (not is_local or is_own)
 
 
 def mirror_of(holder: str) -> str:

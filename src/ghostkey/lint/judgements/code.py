@@ -12,7 +12,7 @@ _FOLDER = re.compile(
 )
 _FILE = re.compile(r"fake|mock|_fuzz|conversion|test_?util|testing|^zz_generated")
 _ENDS = re.compile(
-    r"(?:^|/)(?:cli|kubectl[\w-]*|clusterctl|kubeseal|importer|plugin|cmd/[\w-]*ctl|dryrun|conformance|hack|examples?|tools?)(?:/|$)"
+    r"(?:^|/)(?:cli|kubectl[\w-]*|clusterctl|kubeseal|importer|plugin|cmd/[\w-]*ctl|dryrun|conformance|hack|examples?|tools?|flags?|printers?|cmd/util)(?:/|$)"
 )
 
 

@@ -13,6 +13,8 @@ CALLERS = 25
 _RUNS = re.compile(r"^(?:main|init|Setup\w*|setup\w*|Start|start|Run|run|Initialize|Install|AddToManager|Complete|Execute)$")
 _CONSTRUCTS = re.compile(r"(?:New|new|Init|Setup|setup|With|Provide|Must)")
 _KEEPS = {"Store", "LoadOrStore", "Set", "Add", "Insert", "Put", "append", "Register"}
+_RECONCILES = re.compile(r"^[Rr]econcile")
+_PROGRAM = re.compile(r"(?:^|/)(?:cmd|app)/[^/]*$")
 _HELD = ("Reconcile", "SetupWithManager", "NeedLeaderElection", "HandleEvent")
 
 
@@ -101,6 +103,8 @@ class Lifetimes:
             if not symbol.owner:
                 return LONG
             package = self._module.packages.get(symbol.folder)
+            if place.keys and any(one.release.how == "delete" for one in self._module.releases.get(symbol, ())):
+                return UNKNOWN  # it goes with its key, whenever that is
             if package is not None:
                 return self._of(package, symbol.owner, depth + 1, seen)
         return UNKNOWN
@@ -120,11 +124,38 @@ class Lifetimes:
 
     def _in_function(self, spot: Spot, depth: int, seen: frozenset[object]) -> str:
         """Of a value that stays in a function, or is handed on from it."""
-        if _RUNS.match(spot.function.name) or re.search(r"(?:^|/)(?:cmd|main\.go)", spot.file.path):
+        is_program = spot.file.package == "main" or _PROGRAM.search(spot.file.path) is not None
+        if (is_program or _RUNS.match(spot.function.name)) and not self._is_of_reconcile(spot):
             return LONG
         if _CONSTRUCTS.match(spot.function.name):
             return self._returned(spot, depth + 1, seen) if depth < DEPTH else UNKNOWN
         return SHORT
+
+    def _is_of_reconcile(self, spot: Spot) -> bool:
+        """Whether a function that is called Start or Run is a step of reconciling: it ends, and runs again for each object."""
+        near, seen = [spot], {id(spot.function)}
+        if _RECONCILES.match(spot.function.name):
+            return True
+        for _ in range(DEPTH):
+            callers = [
+                caller
+                for one in near
+                for caller, call in self._module.callers.get(one.function.name, ())
+                if id(caller.function) not in seen and self._knows(caller, one) and self._is_call(one, caller, call.qualifier)
+            ]
+            if any(_RECONCILES.match(caller.function.name) for caller in callers):
+                return True
+            if len(callers) > CALLERS:
+                return False
+            seen |= {id(caller.function) for caller in callers}
+            near = callers
+        return False
+
+    @staticmethod
+    def _knows(caller: Spot, spot: Spot) -> bool:
+        """Whether a caller is of the same package, or imports it."""
+        folder = spot.package.folder
+        return caller.package is spot.package or any(path.endswith("/" + folder) for path in caller.file.imports.values())
 
     def _returned(self, spot: Spot, depth: int, seen: frozenset[object]) -> str:
         if depth > DEPTH:

@@ -69,8 +69,12 @@ def _is_data(module: Module, spot: Spot, insert: Insert) -> bool:
 def _is_new(function: Function, insert: Insert) -> bool:
     """Whether the object, or its data, is made in this function and so replaces what was there."""
     root, name = insert.place.root, insert.place.fields[-1]
+    if any(branch.kind == "for" and branch.text == f"range {root}.{name}" for branch in insert.branches):
+        return True  # what is there already gets another value
     local = function.locals.get(root)
     is_made = local is not None and re.search(r"(?:ConfigMap|Secret)\{", local.text + local.whole) is not None
+    # `var secret corev1.Secret`: what is decoded into it is no object of the cluster until somebody says so
+    is_made = is_made or (local is not None and local.how == "type")
     if is_made and not any(call.name in _READS for call in function.calls):
         return True
     return any(

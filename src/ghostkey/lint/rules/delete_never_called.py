@@ -1,7 +1,7 @@
 """A map is deleted from in a method that nobody calls.
 
-*What it finds.* All deletes of a map that is held for long are in methods that no code of the tree calls, names as a value, or
-declares in an interface.
+*What it finds.* All deletes of a map that is held for long are in methods that no code of the tree calls (or that
+are called by such methods alone), names as a value, or declares in an interface.
 
 *Why it matters.* The delete was written, and the call forgotten: the map grows.
 
@@ -28,6 +28,7 @@ from collections.abc import Iterator
 from ghostkey.lint.findings import Finding, Look, Rule, Witness
 from ghostkey.lint.module import Module
 
+DEPTH = 3  # of callers: above it, some framework calls
 _CALLED_BY_OTHERS = re.compile(
     r"(?i)^(?:reconcile|on[A-Z]|delete$|update$|create$|generic$|handle|sync|ServeHTTP|Close|Stop|run|start|main$|init$|\(package\)|.*ForTest)"
 )
@@ -54,14 +55,27 @@ def _find(look: Look) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _may_be_called(module: Module, name: str, declared: set[str]) -> bool:
-    """Whether a function has a caller, is handed on as a value, or is called by a framework."""
-    if _CALLED_BY_OTHERS.match(name) or name in declared:
+def _may_be_called(module: Module, name: str, declared: set[str], seen: frozenset[str] = frozenset()) -> bool:
+    """Whether a function is handed on as a value, is called by a framework, or by a function that may be called."""
+    if _CALLED_BY_OTHERS.match(name) or name in declared or _is_value(module, name):
         return True
-    if any(spot.function.name != name for spot, _ in module.callers.get(name, ())):
-        return True
+    callers = {spot.function.name for spot, _ in module.callers.get(name, ())} - {name} - seen
+    if len(seen) >= DEPTH:
+        return bool(callers)
+    return any(_may_be_called(module, caller, declared, seen | {name}) for caller in sorted(callers))
+
+
+def _is_value(module: Module, name: str) -> bool:
+    """Whether a function's name stands anywhere without being called or declared: in an argument, a literal, an assignment."""
+    named = re.compile(rf"\b{re.escape(name)}\b(?!\s*[\[(])")
+    packages = (
+        module.packages.values() if name[:1].isupper() else {id(s.package): s.package for s in module.functions[name]}.values()
+    )
     return any(
-        name in {text.rpartition(".")[2] for text in call.texts} for spot in module.spots() for call in spot.function.calls
+        name in line and named.search(line.partition("//")[0])
+        for package in packages
+        for facts in package.files
+        for line in facts.source
     )
 
 

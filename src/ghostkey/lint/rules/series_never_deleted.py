@@ -37,7 +37,7 @@ _OBJECT = re.compile(
     re.IGNORECASE,
 )
 _NO_OBJECT = re.compile(
-    r"(?:controller|method|code|status|type|reason|result|operation|verb|resource_?type|phase|level|version|api|kind|error|action|"
+    r"(?:controller(?:_?name)?|method|code|status|type|reason|result|operation|verb|resource_?type|phase|level|version|api|kind|error|action|"
     r"webhook|handler|state|plugin|driver|family|source|protocol)s?$",
     re.IGNORECASE,
 )
@@ -59,7 +59,10 @@ def _find(look: Look) -> Iterator[Finding]:
         labels = [re.sub(r'^.*\.|["\s]', "", word) for word in found[1].split(",") if word.strip()] if found else None
         naming = [label for label in labels or () if _OBJECT.search(label) and not _NO_OBJECT.search(label)]
         values = [
-            value for _, series in told for value in series.labels if not value.startswith(('"', "`")) and _VALUE.search(value)
+            value
+            for _, series in told
+            for value in series.labels
+            if not value.startswith(('"', "`")) and _VALUE.search(value) and not _NO_OBJECT.search(value)
         ]
         if not told or (labels is not None and (not naming or {label.lower() for label in naming} <= {"name"})):
             continue

@@ -1,0 +1,332 @@
+"""`ghostkey guard`."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ghostkey.cli import CONTEXT
+from ghostkey.cli.options import cluster_options, complete_map, parse_duration, parse_holder
+from ghostkey.cli.where import Where
+from ghostkey.model.errors import Refused, UsageError
+
+if TYPE_CHECKING:
+    from ghostkey.guard.caps import Cap
+    from ghostkey.guard.plan import KeptOut, Step
+    from ghostkey.kube.client import ApiClient
+    from ghostkey.model.refs import Kind
+
+    MapName = tuple[Kind, str, str]
+
+OUTPUT = click.option("-o", "--output", "form", type=click.Choice(["table", "json"]), default="table", help="How to print.")
+APPLY = click.option("--apply", "is_applied", is_flag=True, help="Do it. Without this nothing changes.")
+
+
+@click.group("guard", context_settings=CONTEXT)
+def command() -> None:
+    """Keep maps from growing past a cap: an admission policy that ratchets.
+
+    Shrinking, edits of values, labels, finalizers and other maps always pass, also where a map is past its cap already. It begins
+    as --mode audit, which refuses nothing: `ghostkey guard report` then counts what would have been refused, and to whom.
+    """
+
+
+def _maps_and_caps(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say which maps, and how many keys each may have."""
+    for option in reversed(
+        [
+            click.argument("map_words", nargs=-1, metavar="cm/NAME|secret/NAME…", shell_complete=complete_map),
+            click.option("--from-scan", is_flag=True, help="The maps in which the last scans of this cluster found something."),
+            click.option("--cap", type=click.IntRange(0), metavar="N", help="This cap for the maps named, instead of one worked out."),
+            click.option("--headroom", type=click.FloatRange(0, 10_000), default=20.0, show_default=True, metavar="P", help="Percent above the most keys it had."),
+            click.option("--store", metavar="DIR", help="The store of history that tells how maps grow; by default the user's own."),
+            click.option("--mode", type=click.Choice(["audit", "warn", "deny"]), help="What becomes of a write past a cap; audit at first."),
+            click.option("--keep-out", "receipts", multiple=True, metavar="RECEIPT", help="Keep the keys out that this trim removed."),
+            click.option("--for", "duration", default="7d", show_default=True, metavar="TIME", help="How long keys are kept out."),
+        ]
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+@command.command("plan", context_settings=CONTEXT)
+@_maps_and_caps
+@cluster_options
+@OUTPUT
+def plan(where: Where, form: str, **wanted: Any) -> int:
+    """Show the caps with their reasons, what would change, and what the API server says to it. Exit code 1: something would."""
+    caps, steps = _planned(where, wanted)
+    _print_plan(caps, steps, form)
+    return 1 if _tried(where, steps) else 0
+
+
+@command.command("apply", context_settings=CONTEXT)
+@_maps_and_caps
+@cluster_options
+@APPLY
+@OUTPUT
+def apply(where: Where, is_applied: bool, form: str, **wanted: Any) -> int:
+    """Put the guard into the cluster; without --apply it is only tried.
+
+    Exit code 4: an object was changed by somebody else meanwhile, and what was done is taken back.
+    """
+    caps, steps = _planned(where, wanted)
+    _print_plan(caps, steps, form)
+    if not steps:
+        return 0
+    if not is_applied:
+        _tried(where, steps)
+        click.echo("nothing was changed, add --apply to do it", err=True)
+        return 0
+    if wanted["mode"] == "deny":
+        click.echo(
+            "note: a refused write is answered with 422; an operator that retries it will loop (ghostkey guard report)", err=True
+        )
+    return _carry_out(where, steps)
+
+
+@command.command("remove", context_settings=CONTEXT)
+@cluster_options
+@APPLY
+def remove(where: Where, is_applied: bool) -> int:
+    """Take the guard away as a whole: binding, policy, all caps, and their kind."""
+    from ghostkey.guard.plan import plan_removal
+
+    client = where.client()
+    steps = plan_removal(client, [one["metadata"]["namespace"] for one in _all_caps(client)])
+    for step in steps:
+        click.echo(f"  {step}")
+    if not steps:
+        click.echo("there is no guard in this cluster", err=True)
+        return 0
+    if not is_applied:
+        click.echo("nothing was changed, add --apply to do it", err=True)
+        return 0
+    return _carry_out(where, steps)
+
+
+@command.command("undo", context_settings=CONTEXT)
+@click.argument("receipt", default="", metavar="[RECEIPT]")
+@cluster_options
+def undo(receipt: str, where: Where) -> int:
+    """Put everything back as it was before the latest apply or remove, or that of RECEIPT. Exit code 4: changed since."""
+    from ghostkey.guard.apply import undo as take_back
+    from ghostkey.guard.receipts import GuardReceipts
+
+    client = where.client()
+    kept = GuardReceipts()
+    found = kept.load(receipt)
+    if found.server != client.config.server:
+        raise Refused(f"receipt {found.id} was made at {found.server}, this is {client.config.server}", "choose its --context")
+    click.echo(f"{take_back(client, found, kept)} objects are as they were before {found.id}", err=True)
+    return 0
+
+
+@command.command("status", context_settings=CONTEXT)
+@cluster_options
+@OUTPUT
+def status(where: Where, form: str) -> int:
+    """Show the mode, and for each map its cap, what it has, and why. Exit code 1: a map is past its cap; 3: not all was seen."""
+    from ghostkey.cli.output import echo_json
+    from ghostkey.cli.terminal import safe
+    from ghostkey.guard import objects
+    from ghostkey.guard.plan import mode_of
+
+    client = where.client()
+    binding = client.get_object(f"{objects.BINDING_PATH}/{objects.POLICY}")
+    rows = [row for one in _all_caps(client) for row in _rows(client, one)] if binding else []
+    mode = mode_of(binding) if binding else "none"
+    if form == "json":
+        echo_json({"schema_version": 1, "kind": "GhostkeyGuard", "mode": mode, "maps": rows})
+    else:
+        click.echo(f"mode: {mode}")
+        for row in rows:
+            has = "?" if row["keys"] is None else f"{row['keys']:,}"
+            out = f"; {row['kept_out']} keys are kept out until {row['until']}" if row["kept_out"] else ""
+            click.echo(safe(f"{row['namespace']}  {row['map']}  {has} of {row['cap']:,} keys  {row['reason']}{out}"))
+    if any(row["keys"] is None for row in rows):
+        return 3
+    return 1 if any(row["cap"] is not None and row["keys"] > row["cap"] for row in rows) else 0
+
+
+@command.command("report", context_settings=CONTEXT)
+@click.argument("logs", nargs=-1, required=True, metavar="AUDIT-LOG…", type=click.Path(path_type=Path))
+@OUTPUT
+def report(logs: tuple[Path, ...], form: str) -> int:
+    """Count from audit logs what was refused, or would have been in audit mode, and to whom. Exit code 1: something was."""
+    from ghostkey.cli.output import echo_json
+    from ghostkey.cli.terminal import safe
+    from ghostkey.guard.report import report as read
+
+    found = read(logs)
+    if form == "json":
+        refused = [
+            {"map": one.map, "namespace": one.namespace, "user": one.user, "count": one.count, "first": one.first, "last": one.last,
+             "loops": one.loops, "keys": sorted(one.keys)}
+            for one in found.refused
+        ]  # fmt: skip
+        echo_json(
+            {
+                "schema_version": 1,
+                "kind": "GhostkeyGuardReport",
+                "events": found.events,
+                "unread": found.unread,
+                "refused": refused,
+            }
+        )
+    else:
+        for one in found.refused:
+            loops = "; it tries again and again, and would go on when refused" if one.loops else ""
+            keys = f": {', '.join(sorted(one.keys)[:5])}" if one.keys else ""
+            click.echo(safe(f"{one.count:,}  {one.namespace}/{one.map}  {one.user}  {one.first} to {one.last}{loops}{keys}"))
+    about = f"{found.events:,} events" + (f", {found.unread:,} lines were not understood" if found.unread else "")
+    advice = (
+        "" if found.refused else "; nothing was past a cap: over the time that these logs cover, deny would have refused nothing"
+    )
+    click.echo(f"{about}{advice}", err=True)
+    return 1 if found.refused else 3 if found.unread else 0
+
+
+def _planned(where: Where, wanted: dict[str, Any]) -> tuple[list[Cap], list[Step]]:
+    from ghostkey import api
+    from ghostkey.guard.caps import cap_of
+    from ghostkey.guard.plan import plan_guard
+
+    client = where.client()
+    maps = [(kind, client.config.namespace, name) for kind, name in parse_holder(wanted["map_words"])]
+    if wanted["from_scan"]:
+        maps += _scanned(where)
+    kept_out = [_kept_out(client, name, wanted["duration"]) for name in wanted["receipts"]]
+    if not maps and not kept_out and wanted["mode"] is None:
+        raise UsageError("nothing says which maps to guard", "name cm/NAME, or add --from-scan, --keep-out or --mode")
+    caps = []
+    for kind, namespace, name in dict.fromkeys(maps):
+        live = api.read_map(client, kind, namespace, name)
+        growth = _growth(wanted["store"], (kind, namespace, name))
+        caps.append(cap_of(kind, live, growth, headroom=wanted["headroom"] / 100, wanted=wanted["cap"]))
+    return caps, plan_guard(client, caps, kept_out, wanted["mode"])
+
+
+def _scanned(where: Where) -> list[MapName]:
+    """The maps in which the last scans of this cluster found something."""
+    from ghostkey.cli import findings_file
+    from ghostkey.model.refs import CONFIG_MAPS, SECRETS
+
+    kinds = {kind.kind: kind for kind in (CONFIG_MAPS, SECRETS)}
+    place = where.words(namespace=False)
+    found = {
+        (kinds[holder["kind"]], holder["namespace"], holder["name"]): None
+        for record, said in findings_file.find("")[0]
+        if said == place and (holder := record["holder"])["kind"] in kinds and where.namespace in {None, holder["namespace"]}
+    }
+    if not found:
+        raise UsageError("no scan of this cluster has found anything yet", f"ghostkey scan{where.words()}")
+    return sorted(found, key=lambda one: (one[1], one[0].kind, one[2]))
+
+
+def _growth(store: str | None, name: MapName) -> Any:
+    """What a history says of a map; None without one. Raises what reading a store that was named does."""
+    import contextlib
+
+    from ghostkey.guard.caps import Growth
+    from ghostkey.model.errors import GhostkeyError
+    from ghostkey.store.history import History
+
+    with contextlib.nullcontext() if store else contextlib.suppress(GhostkeyError, OSError):
+        history = History(Path(store) if store else None)
+        if not history.imports():
+            return None
+        from ghostkey.store.engines import DuckEngine
+        from ghostkey.story import growth_of
+
+        law = growth_of(DuckEngine(history), (name[0].qualified, name[1], name[2]))
+        return Growth(law.keys, law.keys_per_day) if law else None
+    return None
+
+
+def _kept_out(client: ApiClient, name: str, duration: str) -> KeptOut:
+    from ghostkey.cli._cluster import named_receipt, receipts_at
+    from ghostkey.guard.plan import KeptOut
+    from ghostkey.model.refs import CONFIG_MAPS
+
+    found = named_receipt(name, receipts_at(None, client, client.config.namespace))
+    if found.holder.kind != CONFIG_MAPS:
+        raise Refused(f"{found.holder} is a Secret, whose keys are named nowhere else", "a cap alone keeps it from growing")
+    keys = tuple(item.key for item in found.removed if not item.path)
+    until = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=parse_duration(duration))
+    stamp = until.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return KeptOut(f"{found.holder.kind.resource}/{found.holder.name}", found.holder.namespace, keys, stamp, found.id)
+
+
+def _print_plan(caps: list[Cap], steps: list[Step], form: str) -> None:
+    from ghostkey.cli.output import echo_json
+    from ghostkey.cli.terminal import safe
+
+    if form == "json":
+        held = [{"map": c.map, "namespace": c.namespace, "keys": c.keys, "cap": c.cap, "reason": c.reason} for c in caps]
+        after = [{"verb": step.verb, "path": f"{step.path}/{step.name}", "after": step.after} for step in steps]
+        echo_json({"schema_version": 1, "kind": "GhostkeyGuardPlan", "caps": held, "steps": after})
+        return
+    for cap in caps:
+        click.echo(safe(f"{cap.namespace}/{cap.map}: cap {cap.cap:,} ({cap.reason})"))
+    for step in steps:
+        click.echo(safe(f"  {step}"))
+    if not steps:
+        click.echo("the guard is as wanted already", err=True)
+
+
+def _tried(where: Where, steps: list[Step]) -> bool:
+    from ghostkey.guard.apply import dry_run
+
+    if steps:
+        dry_run(where.client(), steps)
+        click.echo("server dry run: accepted", err=True)
+    return bool(steps)
+
+
+def _carry_out(where: Where, steps: list[Step]) -> int:
+    from ghostkey.guard.apply import apply_steps
+    from ghostkey.guard.receipts import GuardReceipts
+
+    receipt = apply_steps(where.client(), steps, GuardReceipts())
+    click.echo(
+        f"done: {len(receipt.done)} objects\nundo:    ghostkey guard undo {receipt.id}{where.words(namespace=False)}", err=True
+    )
+    return 0
+
+
+def _all_caps(client: ApiClient) -> list[dict[str, Any]]:
+    """The caps of all namespaces; none where their kind is not there."""
+    from ghostkey.foreign import decode_json
+    from ghostkey.guard import objects
+
+    if client.get_object(f"{objects.CRD_PATH}/{objects.DEFINITION}") is None:
+        return []
+    pages = client.list_pages(f"/apis/{objects.GROUP}/{objects.VERSION}/{objects.PLURAL}")
+    return [item for page in pages for item in decode_json(page)["items"] if item["metadata"]["name"] == objects.NAME]
+
+
+def _rows(client: ApiClient, caps: dict[str, Any]) -> list[dict[str, Any]]:
+    """A row for each map of a namespace's caps; `keys` is None where the map may not be read."""
+    from ghostkey.actions.plan import key_count
+    from ghostkey.model.errors import AccessDenied
+
+    spec, namespace = caps["spec"], caps["metadata"]["namespace"]
+    rows = []
+    for name in sorted({*spec["caps"], *spec.get("keepOut", {})}):
+        try:
+            resource, _, map_name = name.partition("/")
+            live = client.get_object(f"/api/v1/namespaces/{namespace}/{resource}/{map_name}")
+            keys: int | None = key_count(live) if live else 0
+        except AccessDenied:
+            keys = None
+        kept = spec.get("keepOut", {}).get(name, {})
+        rows.append(
+            {"namespace": namespace, "map": name, "keys": keys, "cap": spec["caps"].get(name), "reason": spec.get("reasons", {}).get(name, ""),
+             "kept_out": len(kept.get("keys", ())), "until": kept.get("until", "")}
+        )  # fmt: skip
+    return rows

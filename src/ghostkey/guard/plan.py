@@ -1,0 +1,152 @@
+"""What would change in the cluster for a guard: each object before and after."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ghostkey.guard import objects
+from ghostkey.guard.caps import Cap
+from ghostkey.kube.client import ApiClient
+from ghostkey.model.errors import Refused, UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class KeptOut:
+    """Keys of a map that may not come back until a time, after the trim of a receipt."""
+
+    map: str
+    namespace: str
+    keys: tuple[str, ...]
+    until: str
+    receipt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One object: `path` of its collection, its name, what it is now (None: not there), and what it becomes (None: it goes)."""
+
+    path: str
+    name: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+
+    @property
+    def verb(self) -> str:
+        """create, change or delete; keep where nothing changes."""
+        if self.before is None:
+            return "create" if self.after is not None else "keep"
+        if self.after is None:
+            return "delete"
+        return "keep" if _meaning(self.before) == _meaning(self.after) else "change"
+
+    def __str__(self) -> str:
+        thing = self.after or self.before or {}
+        namespace = thing.get("metadata", {}).get("namespace")
+        return f"{self.verb} {thing.get('kind')} {self.name}" + (f" in {namespace}" if namespace else "")
+
+
+def plan_guard(client: ApiClient, caps: Iterable[Cap], kept_out: Iterable[KeptOut], mode: str | None) -> list[Step]:
+    """The steps to a guard with these caps beside those there are. `mode` None keeps the mode there is, and is audit for a new one.
+
+    Raises AccessDenied or ApiFailed where the API server does not let it look; Refused where an object of that name is not ours.
+    """
+
+    def live(path: str, name: str) -> dict[str, Any] | None:
+        return client.get_object(f"{path}/{name}")
+
+    defined = live(objects.CRD_PATH, objects.DEFINITION)
+    present = live(objects.BINDING_PATH, objects.POLICY)
+    steps = [
+        _step(objects.CRD_PATH, objects.definition(), defined),
+        _step(objects.POLICY_PATH, objects.policy(), live(objects.POLICY_PATH, objects.POLICY)),
+    ]
+    chosen = mode or (mode_of(present) if present else "audit")
+    steps.append(_step(objects.BINDING_PATH, objects.binding(chosen), present))
+    wanted: dict[str, tuple[list[Cap], list[KeptOut]]] = {}
+    for cap in caps:
+        wanted.setdefault(cap.namespace, ([], []))[0].append(cap)
+    for kept in kept_out:
+        wanted.setdefault(kept.namespace, ([], []))[1].append(kept)
+    for namespace, (of_caps, of_kept) in sorted(wanted.items()):
+        path = objects.caps_path(namespace)
+        # of a kind that is not served yet there is nothing, and a path that is not there has no answer of the API server's own
+        before = live(path, objects.NAME) if defined else None
+        spec = _merged((before or {}).get("spec") or {}, of_caps, of_kept)
+        steps.append(_step(path, objects.caps_object(namespace, spec), before))
+    return [step for step in steps if step.verb != "keep"]
+
+
+def plan_removal(client: ApiClient, namespaces: Iterable[str]) -> list[Step]:
+    """The steps that take the guard away as a whole: binding first, so that nothing is refused by half a guard."""
+    found = []
+    for path, name in (
+        (objects.BINDING_PATH, objects.POLICY),
+        (objects.POLICY_PATH, objects.POLICY),
+        *((objects.caps_path(namespace), objects.NAME) for namespace in namespaces),
+        (objects.CRD_PATH, objects.DEFINITION),
+    ):
+        before = client.get_object(f"{path}/{name}")
+        if before is not None:
+            _check_ours(before)
+            found.append(Step(path, name, before, None))
+    return found
+
+
+def mode_of(binding: Mapping[str, Any]) -> str:
+    """audit, warn or deny."""
+    actions = set(binding.get("spec", {}).get("validationActions") or [])
+    return "deny" if "Deny" in actions else "warn" if "Warn" in actions else "audit"
+
+
+def _merged(spec: dict[str, Any], caps: list[Cap], kept_out: list[KeptOut]) -> dict[str, Any]:
+    made = copy.deepcopy(spec)
+    held, reasons = made.setdefault("caps", {}), made.setdefault("reasons", {})
+    for cap in caps:
+        held[cap.map], reasons[cap.map] = cap.cap, cap.reason
+    for kept in kept_out:
+        if len(kept.keys) > objects.KEPT_OUT:
+            raise UsageError(
+                f"{len(kept.keys):,} keys of {kept.map} cannot be kept out: a guard looks for {objects.KEPT_OUT} at most",
+                "the cap alone keeps it from growing: leave out --keep-out",
+            )
+        made.setdefault("keepOut", {})[kept.map] = {"keys": list(kept.keys), "until": kept.until, "receipt": kept.receipt}
+    if len(held) > objects.CAPS:
+        raise UsageError(f"{len(held):,} maps of one namespace would have a cap; {objects.CAPS:,} is the most", "name fewer maps")
+    return made
+
+
+def _step(path: str, wanted: dict[str, Any], before: dict[str, Any] | None) -> Step:
+    """From what there is to what is wanted; labels and annotations of others stay."""
+    name = wanted["metadata"]["name"]
+    if before is None:
+        return Step(path, name, None, wanted)
+    _check_ours(before)
+    after = copy.deepcopy(before)
+    after["spec"] = _overlaid(before["spec"], wanted["spec"])
+    return Step(path, name, before, after)
+
+
+def _overlaid(before: Any, wanted: Any) -> Any:
+    """What is wanted, with the defaults that the API server has put in beside it."""
+    if isinstance(before, dict) and isinstance(wanted, dict):
+        is_map = "caps" in wanted or "keepOut" in wanted
+        defaults = {} if is_map else {key: value for key, value in before.items() if key not in wanted}
+        return defaults | {key: _overlaid(before.get(key), value) for key, value in wanted.items()} if not is_map else wanted
+    if isinstance(before, list) and isinstance(wanted, list) and len(before) == len(wanted):
+        return [_overlaid(old, new) for old, new in zip(before, wanted, strict=True)]
+    return wanted
+
+
+def _check_ours(found: Mapping[str, Any]) -> None:
+    if found["metadata"].get("labels", {}).get("app.kubernetes.io/part-of") != "ghostkey-guard":
+        raise Refused(
+            f"{found.get('kind')} {found['metadata']['name']} is there already, and is not ghostkey's",
+            "rename it, or give it the label app.kubernetes.io/part-of=ghostkey-guard if it is",
+        )
+
+
+def _meaning(thing: Mapping[str, Any]) -> Any:
+    return thing.get("spec")

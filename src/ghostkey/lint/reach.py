@@ -1,0 +1,74 @@
+"""What a function does by itself and by what it calls, as far as names tell; and which of it happens when an object is gone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from ghostkey.lint.facts import Branches, Call
+from ghostkey.lint.module import HELPERS_ALIKE, Module, Spot
+
+DEPTH = 4  # calls that are followed: below it, helpers serve everybody
+MOST = 200  # functions that are reached from one
+RECONCILES = re.compile(r"^(?:[Rr]econcile\w*|[Ss]ync(?:[A-Z]\w*)?|[Pp]rocess(?:[A-Z]\w*)?|handleSync)$")
+_GONE = re.compile(r"DeletionTimestamp|IsNotFound|NotFound\(|IsGone\(|\b[Ii]sDelet(?:ed|ing)|[Bb]eingDeleted|MarkedForDeletion")
+_STAYS = re.compile(r"!\s*(?:\w+\.)?(?:Is)?NotFound|DeletionTimestamp\(?\)?\.IsZero\(\)|DeletionTimestamp\(?\)?\s*==\s*nil")
+
+
+def is_gone(branches: Branches) -> bool:
+    """Whether a statement runs where the code has seen that its object is gone or going."""
+    return any(
+        branch.kind in {"if", "case", "else"} and (branch.kind == "else") is is_of_living(branch.text)
+        for branch in branches
+        if _GONE.search(branch.text)
+    )
+
+
+def is_of_living(condition: str) -> bool:
+    """Whether a condition about deletion holds for what is not being deleted."""
+    found = _STAYS.search(condition)
+    if found is None:
+        return False
+    return found[0].startswith("!") or not re.search(r"!\s*[\w.()]*$", condition[: found.start()])
+
+
+def callees(module: Module, spot: Spot, call: Call) -> list[Spot]:
+    """Which functions a call may mean; none when too many have the name."""
+    found = [other for other in module.functions.get(call.name, ()) if other.function is not spot.function]
+    own = [other for other in found if other.package is spot.package]
+    if call.qualifier and call.qualifier == spot.function.receiver:
+        mine = [other for other in own if other.function.receiver_type == spot.function.receiver_type]
+        return mine or own[:HELPERS_ALIKE]
+    if not call.qualifier:
+        return [other for other in own if not other.function.receiver_type]
+    found = own or found
+    return found if len(found) <= HELPERS_ALIKE else []
+
+
+def reached(module: Module, spot: Spot, calls: Iterable[Call] | None = None) -> dict[int, Spot]:
+    """The functions that are run by a function's calls (all of them, or those given), the function itself not among them."""
+    found: dict[int, Spot] = {}
+    near = [(spot, call) for call in (spot.function.calls if calls is None else calls)]
+    for _ in range(DEPTH):
+        later: list[tuple[Spot, Call]] = []
+        for caller, call in near:
+            for one in callees(module, caller, call):
+                if id(one.function) not in found and len(found) < MOST:
+                    found[id(one.function)] = one
+                    later += [(one, further) for further in one.function.calls]
+        near = later
+    return found
+
+
+def reached_when_gone(module: Module, spot: Spot) -> tuple[dict[int, Spot], list[int]]:
+    """Of a function and all it runs: what runs where the object is gone, and the lines of those branches in the function itself."""
+    found: dict[int, Spot] = {}
+    lines: list[int] = []
+    for one in (spot, *reached(module, spot).values()):
+        calls = [call for call in one.function.calls if is_gone(call.branches)]
+        found |= reached(module, one, calls)
+        if one is spot:
+            lines += [call.line for call in calls]
+            lines += [each.line for each in one.function.returns if is_gone(each.branches)]
+            lines += [each.line for each in one.function.returns if "IgnoreNotFound" in each.text]
+    return found, sorted(lines)

@@ -1,0 +1,70 @@
+"""A function returns early, without an error, before it comes to the only delete of a map.
+
+*What it finds.* A reconcile function that deletes from a map at its end, the map's only delete, and returns nil before it on a
+condition that says nothing of the map.
+
+*Why it matters.* Objects that always take the early way leave their keys.
+
+*When it is wrong.* What returns early was never inserted. This is told with `--level B`.
+
+Bad:
+
+    if wl.IsFinished() {
+        return ctrl.Result{}, nil // want "returns before"
+    }
+    delete(r.deleted, req.NamespacedName)
+
+Good:
+
+    delete(r.deleted, req.NamespacedName)
+    if wl.IsFinished() {
+        return ctrl.Result{}, nil
+    }
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ghostkey.lint.facts import Return
+from ghostkey.lint.findings import Finding, Look, Rule, Witness
+from ghostkey.lint.module import ReleaseAt, Symbol
+from ghostkey.lint.reach import RECONCILES
+
+_NO_ERROR = re.compile(r"^return(?:$|.*\bnil$)")
+_FAILS = re.compile(r"\berr\w*\s*!=\s*nil|ctx\.Err|context\.")
+
+
+def _find(look: Look) -> Iterator[Finding]:
+    for symbol, held in look.held.items():
+        functions = {id(one.spot.function) for one in held.releases}
+        if len(functions) != 1 or held.inner_releases:
+            continue
+        last = held.releases[-1]
+        function = last.spot.function
+        if not RECONCILES.match(function.name) or any(branch.kind != "if" for branch in last.release.branches):
+            continue
+        if any(one.spot.function is function and one.insert.line < last.release.line for one in held.inserts):
+            continue
+        early = next((one for one in function.returns if _is_early(one, held.releases, symbol)), None)
+        if early is not None:
+            first = held.inserts[0]
+            yield Finding.at(
+                ("return-before-delete", "B"), last.spot, early.line, symbol, first.insert.place.keys[0],
+                f"{function.full_name} returns before it comes to the only delete of {symbol}",
+                Witness.at(last.spot, last.release.line, "the only delete"),
+                Witness.at(first.spot, first.insert.line, f"inserted in {first.spot.function.full_name}"),
+            )  # fmt: skip
+
+
+def _is_early(one: Return, releases: tuple[ReleaseAt, ...], symbol: Symbol) -> bool:
+    if one.line >= min(each.release.line for each in releases) or not _NO_ERROR.match(one.text):
+        return False
+    conditions = [branch.text for branch in one.branches if branch.kind in {"if", "case"}]
+    if not conditions or any(branch.kind in {"func", "for"} for branch in one.branches):
+        return False
+    return not any(_FAILS.search(text) or symbol.name in text for text in conditions)
+
+
+RULE = Rule("B", "an early return before the only delete", _find)

@@ -1,0 +1,61 @@
+"""A handler of updates inserts by what the new object says, and never deletes by what the old one said.
+
+*What it finds.* A function with an old and a new object of one type. It inserts under a key that a change can alter (an address, a
+label, a field of the spec), and deletes under no key of the old one.
+
+*Why it matters.* After each change the old key stays: an address that another object has by now.
+
+*When it is wrong.* The field never changes, or a sweep runs. Names, namespaces and UIDs do not change and are left alone. This is
+told with `--level B`.
+
+Bad:
+
+    func (c *Cache) onUpdate(oldPod, newPod *corev1.Pod) {
+        c.byAddress[newPod.Status.PodIP] = newPod.Name // want "never deletes by oldPod"
+    }
+
+Good:
+
+    delete(c.byAddress, oldPod.Status.PodIP)
+    c.byAddress[newPod.Status.PodIP] = newPod.Name
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ghostkey.lint.findings import Finding, Look, Rule, Witness
+from ghostkey.lint.module import Spot
+from ghostkey.lint.reach import reached
+
+_OLD = re.compile(r"^(?:old|prev|previous|before|last)(?:[A-Z_]\w*)?$")
+_NEW = re.compile(r"^(?:new|cur|current|curr|after|updated)(?:[A-Z_]\w*)?$")
+_FIXED = re.compile(r"(?i)\.(?:name|namespace|uid|getname\(\)|getnamespace\(\)|getuid\(\))$|keyfunc|namespacedname|objectkey")
+
+
+def _find(look: Look) -> Iterator[Finding]:
+    for symbol, held in look.held.items():
+        for one in held.inserts:
+            pair = _objects(one.spot)
+            key = one.insert.place.keys[0]
+            if pair is None or not re.match(rf"{re.escape(pair[1])}\.", key) or _FIXED.search(key):
+                continue
+            run = {id(one.spot.function), *reached(look.module, one.spot)}
+            if any(id(r.spot.function) in run for r in (*held.releases, *held.inner_releases)):
+                continue
+            yield Finding.at(
+                ("updated-by-new-alone", "B"), one.spot, one.insert.line, symbol, key,
+                f"{symbol} gets the key {key}, and {one.spot.function.full_name} never deletes by {pair[0]}",
+                Witness.at(one.spot, one.spot.function.line, f"{pair[0]} is at hand here"),
+            )  # fmt: skip
+
+
+def _objects(spot: Spot) -> tuple[str, str] | None:
+    """The names of the old and the new object, of one type."""
+    old = next(((name, kind) for name, kind in spot.function.params if _OLD.match(name)), None)
+    new = next(((name, kind) for name, kind in spot.function.params if _NEW.match(name)), None)
+    return (old[0], new[0]) if old and new and old[1] == new[1] else None
+
+
+RULE = Rule("B", "an update that leaves the old key", _find)

@@ -1,0 +1,390 @@
+"""The rules that are told with `--level B`, and those about what is gone: each on what it finds, and on what it leaves alone."""
+
+from __future__ import annotations
+
+from tests.lint.go import HEAD, check, found, unwanted
+
+GONE = (
+    HEAD
+    + """
+type Reconciler struct {
+\tretries map[string]int
+}
+
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+\tvar tenant Tenant
+\tif err := r.Get(ctx, req.NamespacedName, &tenant); err != nil {
+\t\tif apierrors.IsNotFound(err) {
+\t\t\treturn r.afterNotFound(req.Name)
+\t\t}
+\t\treturn ctrl.Result{}, err
+\t}
+\tr.retries[req.Name]++ // want "when the object is gone"
+\tif tenant.Status.Ready {
+\t\tdelete(r.retries, req.Name)
+\t}
+\treturn ctrl.Result{}, nil
+}
+
+func (r *Reconciler) afterNotFound(name string) (ctrl.Result, error) {
+\tr.log(name)
+\treturn ctrl.Result{}, nil
+}
+"""
+)
+
+
+def test_reconcile_that_forgets_what_is_gone() -> None:
+    check(GONE, level="B", rule="gone-without-release")
+    assert not found(GONE)
+    assert found(GONE, level="B")[0].witnesses[1].text.startswith("it is deleted here alone")
+    silent = unwanted(GONE)
+    check(silent.replace("\tr.log(name)", "\tdelete(r.retries, name)"), level="B")
+    check(
+        silent.replace("\tr.log(name)", "\tr.forget(name)")
+        + "\nfunc (r *Reconciler) forget(n string) {\n\tdelete(r.retries, n)\n}\n",
+        level="B",
+    )
+    check(
+        silent.replace(
+            "\tr.retries[req.Name]++", "\tfor n := range r.retries {\n\t\tdelete(r.retries, n)\n\t}\n\tr.retries[req.Name]++"
+        ),
+        level="B",
+    )
+    check(silent.replace("\tvar tenant", "\tdelete(r.retries, req.Name)\n\tvar tenant"), level="B")
+
+
+EMPTIED = (
+    HEAD
+    + """
+func (r *Reconciler) removeKey(ctx context.Context, key string) error {
+\treturn r.patchRegistry(ctx, map[string]any{key: ""}) // want "empties the key key"
+}
+
+func (r *Reconciler) finalize(cm *corev1.ConfigMap, t *Tenant) {
+\tcm.Data[t.Name] = "" // want "empties the key t.Name"
+}
+"""
+)
+
+
+def test_value_that_is_emptied_instead_of_deleted() -> None:
+    check(EMPTIED, rule="value-emptied-not-deleted")
+    silent = unwanted(EMPTIED)
+    check(silent.replace('""', "nil").replace("cm.Data[t.Name] = nil", "delete(cm.Data, t.Name)"))
+    check(silent.replace("removeKey", "addKey").replace("finalize", "fill"), rule="value-emptied-not-deleted")
+    check(silent.replace("[t.Name]", '["state"]').replace("{key", '{"state"'))
+
+
+FINALIZER = (
+    HEAD
+    + """
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+\tvar tenant Tenant
+\tif !tenant.DeletionTimestamp.IsZero() {
+\t\treturn ctrl.Result{}, r.finalize(ctx, &tenant) // want "nobody adds the finalizer"
+\t}
+\treturn ctrl.Result{}, nil
+}
+
+func (r *Reconciler) finalize(ctx context.Context, t *Tenant) error {
+\tcontrollerutil.RemoveFinalizer(t, finalizer)
+\treturn r.Update(ctx, t)
+}
+"""
+)
+
+
+def test_finalizer_that_nobody_adds() -> None:
+    check(FINALIZER, level="B", rule="finalizer-never-added")
+    check(
+        unwanted(FINALIZER).replace(
+            "\treturn ctrl.Result{}, nil", "\tcontrollerutil.AddFinalizer(&tenant, finalizer)\n\treturn ctrl.Result{}, nil"
+        ),
+        level="B",
+    )
+    check(unwanted(FINALIZER).replace("RemoveFinalizer", "Log"), level="B")
+
+
+NOTHING = (
+    HEAD
+    + """
+func (r *Reconciler) finalize(ctx context.Context, name string) error {
+\treturn r.removeKey(ctx, name)
+}
+
+func (r *Reconciler) removeKey(ctx context.Context, key string) error { // want "does nothing"
+\treturn nil
+}
+"""
+)
+
+
+def test_delete_that_deletes_nothing() -> None:
+    check(NOTHING, level="B", rule="delete-that-deletes-nothing")
+    check(unwanted(NOTHING).replace("\treturn nil", "\treturn r.patch(ctx, key)"), level="B")
+    check(unwanted(NOTHING) + "\ntype remover interface {\n\tremoveKey(ctx context.Context, key string) error\n}\n", level="B")
+
+
+KEYS = (
+    HEAD
+    + """
+func (r *Reconciler) finalize(ctx context.Context, tenant *Tenant) error {
+\tdelete(r.memory, r.keyOf(tenant))
+\treturn r.removeKey(ctx, r.keyToDelete(tenant)) // want "another key"
+}
+
+func (r *Reconciler) keyOf(t *Tenant) string { return t.Namespace + "." + t.Name }
+
+func (r *Reconciler) keyToDelete(tenant *Tenant) string { return tenant.Name }
+"""
+)
+
+
+def test_two_keys_for_one_object() -> None:
+    check(KEYS, level="B", rule="keys-of-one-object-differ")
+    check(unwanted(KEYS).replace("return tenant.Name", 'return tenant.Namespace + "." + tenant.Name'), level="B")
+    check(unwanted(KEYS).replace("r.keyToDelete(", "r.keyOf("), level="B")
+
+
+UPDATE = (
+    HEAD
+    + """
+type Cache struct {
+\tby map[string]string
+}
+
+var cache = &Cache{}
+
+func (c *Cache) onUpdate(oldPod, newPod *corev1.Pod) {
+\tc.by[newPod.Status.PodIP] = newPod.Name // want "never deletes by oldPod"
+}
+
+func (c *Cache) onDelete(pod *corev1.Pod) {
+\tdelete(c.by, pod.Status.PodIP)
+}
+"""
+)
+
+
+def test_update_that_leaves_the_old_key() -> None:
+    check(UPDATE, level="B", rule="updated-by-new-alone")
+    check(unwanted(UPDATE).replace("\tc.by[new", "\tdelete(c.by, oldPod.Status.PodIP)\n\tc.by[new"), level="B")
+    check(unwanted(UPDATE).replace("\tc.by[new", "\tc.onDelete(oldPod)\n\tc.by[new"), level="B")
+    check(unwanted(UPDATE).replace("Status.PodIP", "Name"), level="B")
+
+
+EARLY = (
+    HEAD
+    + """
+type Reconciler struct {
+\tgone map[string]bool
+}
+
+func (r *Reconciler) handleDelete(name string) {
+\tr.gone[name] = true
+}
+
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+\tif !isOurs(req) {
+\t\treturn ctrl.Result{}, nil // want "returns before it comes to the only delete"
+\t}
+\tdelete(r.gone, req.Name)
+\treturn ctrl.Result{}, nil
+}
+"""
+)
+
+
+def test_early_return_before_the_only_delete() -> None:
+    check(EARLY, level="B", rule="return-before-delete")
+    check(unwanted(EARLY).replace("!isOurs(req)", "!r.gone[req.Name]"), level="B")
+    check(unwanted(EARLY).replace("return ctrl.Result{}, nil\n\t}", "return ctrl.Result{}, err\n\t}"), level="B")
+
+
+GUARD = (
+    HEAD
+    + """
+type Handler struct {
+\tloops  map[string]func()
+\tcaches map[string]int
+}
+
+var handler = &Handler{}
+
+func (h *Handler) handleScale(key string) {
+\th.caches[key] = 1
+}
+
+func (h *Handler) handleStart(key string) {
+\th.loops[key] = func() {}
+}
+
+func (h *Handler) handleDelete(key string) {
+\tif cancel, ok := h.loops[key]; ok {
+\t\tcancel()
+\t\tdelete(h.loops, key)
+\t\tdelete(h.caches, key) // want "only where loops has the key"
+\t}
+}
+"""
+)
+
+
+def test_delete_that_hangs_on_another_map() -> None:
+    check(GUARD, level="B", rule="delete-under-foreign-guard")
+    check(unwanted(GUARD).replace("\t\tdelete(h.caches, key)\n\t}", "\t}\n\tdelete(h.caches, key)"), level="B")
+    assert not found(GUARD)
+
+
+SHADOW = (
+    HEAD
+    + """
+type store struct {
+\tobjects map[string]int
+}
+
+func (s *store) Forget(name string) {
+\tdelete(s.objects, name)
+}
+
+type Cache struct {
+\tstore
+}
+
+var cache = &Cache{}
+
+func (c *Cache) handleAdd(name string) {
+\tc.objects[name] = 1
+}
+
+func (c *Cache) Forget(name string) { // want "hides (store).Forget"
+\tc.log(name)
+}
+"""
+)
+
+
+def test_embedded_delete_that_is_hidden() -> None:
+    check(SHADOW, level="B", rule="embedded-delete-shadowed")
+    check(unwanted(SHADOW).replace("\tc.log(name)", "\tc.store.Forget(name)"), level="B", rule="embedded-delete-shadowed")
+
+
+LOCK = (
+    HEAD
+    + """
+type Cache struct {
+\tmu      sync.Mutex
+\tobjects map[string]int
+}
+
+var cache = &Cache{}
+
+func (c *Cache) HandleAdd(name string) {
+\tc.mu.Lock()
+\tdefer c.mu.Unlock()
+\tc.objects[name] = 1
+}
+
+func (c *Cache) HandleUpdate(name string) {
+\tc.mu.Lock()
+\tdefer c.mu.Unlock()
+\tc.objects[name] = 2
+}
+
+func (c *Cache) HandleDelete(name string) {
+\tdelete(c.objects, name) // want "without mu"
+}
+"""
+)
+
+
+def test_map_that_is_written_outside_its_lock() -> None:
+    check(LOCK, level="B", rule="map-outside-lock")
+    silent = unwanted(LOCK)
+    check(silent.replace("HandleDelete", "deleteLocked"), level="B", rule="map-outside-lock")
+    check(silent.replace("\tdelete(c", "\tc.mu.Lock()\n\tdelete(c"), level="B", rule="map-outside-lock")
+    called = silent.replace("HandleDelete", "drop").replace("objects[name] = 2", "objects[name] = 2\n\tc.drop(name)")
+    check(called, level="B", rule="map-outside-lock")
+
+
+VALUE = (
+    HEAD
+    + """
+func (r *Reconciler) forget(cm *corev1.ConfigMap, name string) {
+\tif cm.Data[name] != "" {
+\t\tdelete(cm.Data, name) // want "only where its value"
+\t}
+}
+"""
+)
+
+
+def test_delete_that_leaves_keys_with_empty_values() -> None:
+    check(VALUE, level="B", rule="deleted-by-value-test")
+    check(VALUE.replace('cm.Data[name] != ""', "v := cm.Data[name]; len(v) > 0"), level="B")
+    check(unwanted(VALUE).replace('cm.Data[name] != ""', "_, ok := cm.Data[name]; ok"), level="B")
+    check(unwanted(VALUE).replace('cm.Data[name] != ""', 'cm.Data[name] == ""'), level="B")
+
+
+CHILD = (
+    HEAD
+    + """
+type Reconciler struct {
+\tclient.Client
+}
+
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+\treturn ctrl.Result{}, r.writeChild(ctx, req.Name)
+}
+
+func (r *Reconciler) writeChild(ctx context.Context, name string) error {
+\tchild := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: name + "-credentials"}}
+\treturn r.Create(ctx, child) // want "a Secret is created without an owner"
+}
+"""
+)
+
+
+def test_child_that_nobody_owns() -> None:
+    check(CHILD, level="B", rule="child-without-owner")
+    owned = unwanted(CHILD).replace(
+        "\treturn r.Create", "\tcontrollerutil.SetControllerReference(t, child, r.Scheme())\n\treturn r.Create"
+    )
+    check(owned, level="B")
+    check(unwanted(CHILD).replace("corev1.Secret", "corev1.Event"), level="B")
+    check(
+        unwanted(CHILD) + "\nfunc (r *Reconciler) drop(ctx context.Context) error {\n\treturn r.Delete(ctx, child)\n}\n",
+        level="B",
+    )
+
+
+TYPES = """package thing
+
+type TenantSpec struct {
+\t// Region is where it runs.
+\tRegion string `json:"region,omitempty"` // want "takes an empty region"
+
+\t// Plan is never a key.
+\tPlan string `json:"plan,omitempty"`
+}
+"""
+USE = (
+    HEAD
+    + """
+func (r *Reconciler) write(cm *corev1.ConfigMap, t *Tenant) {
+\tkey := t.Spec.Region + "." + t.Name
+\tcm.Data[key] = "x"
+}
+
+func (r *Reconciler) forget(cm *corev1.ConfigMap, t *Tenant) {
+\tdelete(cm.Data, t.Spec.Region+"."+t.Name)
+}
+"""
+)
+
+
+def test_field_that_becomes_a_key_and_may_be_empty() -> None:
+    check(USE, TYPES, level="B", rule="key-field-unvalidated")
+    check(USE, unwanted(TYPES).replace("// Region is where it runs.", "// +kubebuilder:validation:MinLength=1"), level="B")
+    check(USE.replace("t.Spec.Region", "t.Labels"), unwanted(TYPES), level="B")
