@@ -22,12 +22,23 @@ def operator(mistake: str = "") -> dict[str, str]:
     """File name → Go text of the operator that makes one mistake, or is correct."""
     sources = {path.name: path.read_text() for path in (testbed_directory() / "tenant-operator").glob("*.go")}
     assert sources
-    return {name: _worked_out(source, mistake) for name, source in sources.items()}
+    written = {name: _worked_out(source, mistake) for name, source in sources.items()}
+    # the methods that only another mistake calls go; one that this mistake forgets to call stays
+    for name in _uncalled({name: _worked_out(source, "") for name, source in sources.items()}) & _uncalled(written):
+        whole = re.compile(rf"^func \(r \*reconciler\) {name}\(.*?^}}\n", re.MULTILINE | re.DOTALL)
+        written = {file: whole.sub("", source) for file, source in written.items()}
+    return written
 
 
 def switched() -> dict[str, str]:
     """The operator as it is."""
     return {path.name: path.read_text() for path in (testbed_directory() / "tenant-operator").glob("*.go")}
+
+
+def _uncalled(sources: dict[str, str]) -> set[str]:
+    everything = "\n".join(sources.values())
+    names = set(re.findall(r"^func \(r \*reconciler\) ([a-z]\w*)\(", everything, re.MULTILINE))
+    return {name for name in names if len(re.findall(rf"\b{name}\(", everything)) == 1}
 
 
 def _worked_out(source: str, mistake: str) -> str:

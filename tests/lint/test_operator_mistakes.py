@@ -32,6 +32,14 @@ SHOWN = {
     "tombstone": {("value-emptied-not-deleted", 'return r.patchRegistry(ctx, map[string]any{key: ""})')},
     "nested-document": NOTHING,
     "secret-registry": NOTHING,
+    "parallel-map": {("map-never-deleted", "r.seen[key] = time.Now()")},
+    "nested-empty": {("nested-map-left-empty", "r.shards[key] = map[string]bool{}")},
+    # which way a run takes: no rule tells these yet, and none may say anything else
+    "early-return": set(),
+    "error-branch": set(),
+    "else-branch": set(),
+    "update-under-new-key": set(),
+    "set-again-in-defer": set(),
     # what a webhook of others takes away, and values that are encoded twice, are no matter of who inserts and who deletes
     "owner-reference-stripped": set(),
     "double-encoding": set(),
