@@ -25,7 +25,7 @@ SHOWN = {
     "no-delete-on-notfound": NO_FINALIZER,
     "key-by-uid": NO_FINALIZER,
     "cleanup-lost-on-restart": NO_FINALIZER,
-    "return-on-deletion-timestamp": {("delete-never-called", "r.memory[r.keyOf(&tenant)] = r.valueOf(&tenant)")},
+    "return-on-deletion-timestamp": {("map-never-deleted", "r.memory[r.keyOf(&tenant)] = r.valueOf(&tenant)")},
     "wrong-delete-key": TWO_KEYS,
     "sanitised-key": TWO_KEYS,
     "shortened-key": TWO_KEYS,
