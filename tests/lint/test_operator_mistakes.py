@@ -121,7 +121,8 @@ def wrapped(texts: dict[str, str]) -> dict[str, str]:
     )
     text = text.replace("delete(r.memory, r.keyOf(tenant))", "r.forget(r.keyOf(tenant))")
     text += "\nfunc put(entries map[string]string, key, value string) {\n\tentries[key] = value\n}\n"
-    text += "\nfunc (r *reconciler) forget(key string) {\n\tdelete(r.memory, key)\n}\n"
+    if "r.forget(" in text:
+        text += "\nfunc (r *reconciler) forget(key string) {\n\tdelete(r.memory, key)\n}\n"
     return {**texts, "reconcile.go": text}
 
 
