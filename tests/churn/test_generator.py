@@ -6,6 +6,7 @@ import random
 from typing import Any
 
 from ghostkey.churn.generator import FILLS, accepting_nonsense, candidate, generated, is_valid, schema_of
+from ghostkey.churn.run import nonsense_notes
 from ghostkey.churn.subjects import Resource
 from tests.churn.helpers import CRD, TenantBed
 
@@ -36,6 +37,11 @@ def test_schemas_with_rules_are_met(tenants: TenantBed) -> None:
     api.must("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", GAUGE)
     tenants.bed.control_plane.wait_until(lambda: api.ask("GET", GAUGES.path("default"))[0] == 200, "gauges are served")
     assert all(generated(GAUGE, GAUGES, api, seed=seed, fill=fill) is not None for seed in range(5) for fill in FILLS)
+    sample = generated(GAUGE, GAUGES, api)
+    assert sample is not None
+    assert nonsense_notes(tenants.bed, [GAUGE], [(GAUGES, sample)]) == [
+        'Gauge spec.target.secretName may be "" and " ": the CRD asks for no minLength or pattern'
+    ]
 
 
 def test_nothing_is_stored(tenants: TenantBed) -> None:

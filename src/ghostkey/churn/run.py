@@ -12,7 +12,7 @@ from ghostkey.churn.campaign import Campaign, Outcome, Wanted
 from ghostkey.churn.lane import Lane, Setting
 from ghostkey.churn.operator import command_line
 from ghostkey.churn.plan import read_plan
-from ghostkey.churn.subjects import Document, read_documents
+from ghostkey.churn.subjects import Document, Resource, read_documents
 from ghostkey.model.errors import UsageError
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ def run(request: Request, progress: Callable[[str], None] = lambda _: None) -> O
             lane.close()
         if request.reproduction is not None:
             campaign.reduce()
+        campaign.outcome.notes += [] if plan is not None else nonsense_notes(bed, crds, setting.samples)
         return _reproduced(campaign, request, crds, setup, samples)
 
 
@@ -77,6 +78,22 @@ def _explore(campaign: Campaign, lane: Lane, request: Request) -> None:
     campaign.rounds(lane)
     if request.faults is not None:
         campaign.faults(lane)
+
+
+def nonsense_notes(bed: beds.Bed, crds: Sequence[Document], samples: Sequence[tuple[Resource, Document]]) -> list[str]:
+    """Which names, keys and selectors of the subjects' kinds may be "" or " ", as the API server's dry run says."""
+    from ghostkey.churn.generator import accepting_nonsense
+
+    notes = []
+    for resource, sample in samples:
+        crd = next((c for c in crds if (c["spec"]["names"]["kind"], c["spec"]["group"]) == (resource.kind, resource.group)), None)
+        if crd is None:
+            continue
+        base = {**sample, "metadata": {"name": "nonsense"}}
+        for path, accepted in accepting_nonsense(crd, resource, base, bed.api).items():
+            if blank := [value for value in accepted if value in {'""', '" "'}]:
+                notes.append(f"{resource.kind} {path} may be {' and '.join(blank)}: the CRD asks for no minLength or pattern")
+    return notes
 
 
 def _reproduced(
