@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from ghostkey.testing import ControlPlane, Process
+from ghostkey.testing import ControlPlane, Process, binary, testbed_directory
 
 NAMESPACES = ("alpha", "beta", "gamma")
 TENANTS, KEPT = 300, 90
@@ -191,7 +191,45 @@ class Demo:
         self.ghostkey("undo", expected=0)
         self.check({k: v for k, v in self.data().items() if k in before} == before, "undo did not restore every byte")
         self.ghostkey("scan", expected=0)
-        self.say(f"Every byte is back, and no ghost is left. {time.monotonic() - self.began:.0f} s.")
+        self.say(
+            "Every byte is back, and no ghost is left. And the next time? A guard lets the map shrink and change, and not grow past a cap:"
+        )
+        self.guard(len(self.keys()))
+        self.say("And before a release? The leak test runs the operator as it is, on a control plane of its own.")
+        self.churn("wrong-delete-key")
+        self.say(f"That is all. {time.monotonic() - self.began:.0f} s.")
+
+    def guard(self, cap: int) -> None:
+        """The map may keep what it has; a leak is refused."""
+        self.ghostkey("guard", "apply", *REGISTRY, "--cap", str(cap), "--mode", "deny", "--apply", expected=0)
+
+        def write(patch: dict[str, object]) -> tuple[int, bytes]:
+            return self.control_plane.raw("PATCH", PATH, json.dumps({"data": patch}).encode(), "application/merge-patch+json")
+
+        def is_refused() -> bool:  # an API server needs a moment to take a new policy up
+            self.made += 1
+            code, answer = write({f"beta.leak-{self.made}": "assigned"})
+            if code == 422:
+                print(f"a key more: {json.loads(answer)['message']}", flush=True)
+            return code == 422
+
+        self.control_plane.wait_until(is_refused, "a key more is refused")
+        self.check(write({next(iter(self.keys())): None})[0] == 200, "a key less was refused")
+        print("a key less: done", flush=True)
+
+    def churn(self, mistake: str) -> None:
+        """What outlives its Tenant under an operator with this mistake, and the least steps to it."""
+        sources, here = testbed_directory() / "tenant-operator", self.control_plane.directory
+        sample = {"apiVersion": "demo.ghostkey.dev/v1", "kind": "Tenant", "metadata": {"name": "acme"}, "spec": {"plan": "gold"}}
+        setup = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": REGISTRY[2]}}
+        for name, content in (("sample", sample), ("setup", setup)):
+            (here / f"{name}.json").write_text(json.dumps(content))
+        operator = f"{binary('tenant-operator')} --mistake={mistake}"
+        files = ("--crds", str(sources / "crd.yaml"), "--setup", str(here / "setup.json"), "--sample", str(here / "sample.json"))
+        brief = ("--no-faults", "--subjects", "4", "--patience", "2s", "--reproduction", str(here / "reproduction"))
+        self.ghostkey("churn", "--operator", operator, *files, *brief, expected=1)
+        (case,) = (here / "reproduction").iterdir()
+        print((case / "README.md").read_text(), flush=True)
 
     def restart(self, operator: Process) -> None:
         """The operator goes and comes, as in a rollout."""
