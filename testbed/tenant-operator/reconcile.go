@@ -76,8 +76,13 @@ func (r *reconciler) afterNotFound(ctx context.Context, name types.NamespacedNam
 		return ctrl.Result{}, nil
 	case r.mistakes["cleanup-lost-on-restart"]:
 		key := name.Namespace + "." + name.Name
+		_, known := r.memory[key]
+		_, waits := r.pending[key]
+		if !known && !waits {
+			return ctrl.Result{}, nil // its batch has been carried out
+		}
 		delete(r.memory, key)
-		if _, waits := r.pending[key]; !waits {
+		if !waits {
 			r.pending[key] = time.Now().Add(r.delay)
 		}
 		if err := r.deleteChild(ctx, name); err != nil {
