@@ -16,6 +16,7 @@ from ghostkey.census.gomap import GoMap
 from ghostkey.churn.tokens import Named, Spellings
 from ghostkey.churn.traces import Found, Signature, Trace
 from ghostkey.model.errors import GhostkeyError
+from ghostkey.sources.go_maps import mirror_of
 
 ROUNDS_LEAST = 3
 KEYS_MOST = 5_000
@@ -86,7 +87,7 @@ class Memory:
 
 
 def _judge(process: Process, one: GoMap, names: list[Named], found: Found, lengths: list[int]) -> None:
-    if one.mirror or any(word in one.holder for word in (*BOUNDED, *QUEUES)):
+    if mirror_of(one.holder) or any(word in one.holder for word in (*BOUNDED, *QUEUES)):
         return
     texts = [text for _, keys in process.text_keys([one], KEYS_MOST, KEYS_MOST)[0] for text in keys.texts]
     spellings = Spellings(names)
