@@ -12,7 +12,7 @@ from ghostkey.churn.lane import Api, Lane
 from ghostkey.churn.memory import Memory
 from ghostkey.churn.metrics import Metrics
 from ghostkey.churn.metrics import traces_of as metric_traces
-from ghostkey.churn.subjects import Document, Resource, Subject, crd_resources, sample_of
+from ghostkey.churn.subjects import Document, Resource, Subject, crd_of, crd_resources, sample_of
 from ghostkey.churn.traces import ApiTraces, Found
 from ghostkey.model.errors import ApiFailed, GhostkeyError, UsageError
 
@@ -79,8 +79,8 @@ class Bed:
             raise UsageError("there is neither a sample nor a CRD to make subjects of", "give --crds DIR or --sample FILE")
         from ghostkey.churn.generator import generated
 
-        crd = next(c for c in crds if c["spec"]["names"]["kind"] == kinds[0].kind)
-        made = generated(crd, kinds[0], self.api)
+        crd = crd_of(crds, kinds[0])
+        made = generated(crd, kinds[0], self.api) if crd is not None else None
         return [(kinds[0], made or sample_of(kinds[0]))]
 
     def traces(self, lane: Lane, subjects: Sequence[Subject], metrics: Metrics) -> Found:
@@ -159,16 +159,14 @@ def prepare(control_plane: ControlPlane, crds: Sequence[Document], setup: Sequen
             continue
         answer = api.must("POST", CRDS, crd, allowed=(409,))
         are_new = are_new or answer.get("kind") != "Status"
-    for resource in crd_resources([crd for crd in crds if crd.get("kind") == "CustomResourceDefinition"]):
+    kinds = crd_resources([crd for crd in crds if crd.get("kind") == "CustomResourceDefinition"])
+    for resource in kinds:
         path = resource.path("default") if resource.is_namespaced else resource.path("")
         control_plane.wait_until(lambda path=path: api.ask("GET", path)[0] == 200, f"{resource.kind} is served", SERVED_SECONDS)  # type: ignore[misc]
     if are_new and "kube-controller-manager" in control_plane.processes:
         # it looks for new kinds every 30 s, and collects nothing of theirs before
         control_plane.restart("kube-controller-manager")
-    wanted = {
-        (resource.group, resource.plural)
-        for resource in crd_resources([c for c in crds if c.get("kind") == "CustomResourceDefinition"])
-    }
+    wanted = {(resource.group, resource.plural) for resource in kinds}
     control_plane.wait_until(
         lambda: wanted <= set(_discovered(api)), "the new kinds are in the API server's list", SERVED_SECONDS
     )

@@ -12,7 +12,7 @@ from ghostkey.churn.campaign import Campaign, Outcome, Wanted
 from ghostkey.churn.lane import Lane, Setting
 from ghostkey.churn.operator import command_line
 from ghostkey.churn.plan import read_plan
-from ghostkey.churn.subjects import Document, Resource, read_documents
+from ghostkey.churn.subjects import Document, Resource, crd_of, read_documents
 from ghostkey.model.errors import UsageError
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def nonsense_notes(bed: beds.Bed, crds: Sequence[Document], samples: Sequence[tu
 
     notes = []
     for resource, sample in samples:
-        crd = next((c for c in crds if (c["spec"]["names"]["kind"], c["spec"]["group"]) == (resource.kind, resource.group)), None)
+        crd = crd_of(crds, resource)
         if crd is None:
             continue
         base = {**sample, "metadata": {"name": "nonsense"}}

@@ -71,6 +71,11 @@ def crd_resources(crds: Sequence[Document]) -> list[Resource]:
     return found
 
 
+def crd_of(crds: Sequence[Document], resource: Resource) -> Document | None:
+    """The CustomResourceDefinition of a kind; None where it is none of these."""
+    return next((c for c in crds if (resource.group, resource.kind) in {(r.group, r.kind) for r in crd_resources([c])}), None)
+
+
 @dataclass(slots=True)
 class Made:
     """One object that was created, or is about to be."""

@@ -40,7 +40,7 @@ class Step:
             return "create" if self.after is not None else "keep"
         if self.after is None:
             return "delete"
-        return "keep" if _meaning(self.before) == _meaning(self.after) else "change"
+        return "keep" if self.before.get("spec") == self.after.get("spec") else "change"
 
     def __str__(self) -> str:
         thing = self.after or self.before or {}
@@ -146,7 +146,3 @@ def _check_ours(found: Mapping[str, Any]) -> None:
             f"{found.get('kind')} {found['metadata']['name']} is there already, and is not ghostkey's",
             "rename it, or give it the label app.kubernetes.io/part-of=ghostkey-guard if it is",
         )
-
-
-def _meaning(thing: Mapping[str, Any]) -> Any:
-    return thing.get("spec")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +13,14 @@ from ghostkey.model.errors import NotFound, SourceDamaged
 from ghostkey.store.state import read_private, state_directory, write_private
 
 BYTES = 8 << 20
-STATES = ("pending", "applied", "failed", "undone")
 
 
 @dataclass(frozen=True, slots=True)
 class GuardReceipt:
-    """`steps` were planned, `done` were carried out: their `after` is what the API server stored."""
+    """`steps` were planned, `done` were carried out: their `after` is what the API server stored.
+
+    `state`: pending, applied, failed or undone.
+    """
 
     id: str
     server: str
@@ -55,10 +56,6 @@ class GuardReceipts:
             what = "no receipt of a guard" if not found else f"{len(found)} receipts of guards"
             raise NotFound(f"{what} in {self.directory} is called {name!r}" if name else f"{what} is in force in {self.directory}", "ghostkey guard status lists them")  # fmt: skip
         return self._read(found[0])
-
-    def newest_first(self) -> Iterator[GuardReceipt]:
-        """All of them."""
-        return map(self._read, self._paths())
 
     def _paths(self) -> list[Path]:
         return sorted(self.directory.glob("guard-*.guard"), reverse=True)

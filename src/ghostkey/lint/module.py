@@ -117,6 +117,12 @@ class Module:
         for spot in spots:
             self._link_releasing_helpers(spot)
 
+    @functools.cached_property
+    def interface_methods(self) -> frozenset[str]:
+        """The methods that interfaces of these files name: whoever has them may be called by way of those."""
+        every = (facts.interfaces for package in self.packages.values() for facts in package.files)
+        return frozenset(name for interfaces in every for names in interfaces.values() for name in names)
+
     def spots(self) -> Iterator[Spot]:
         """Every function."""
         for package in self.packages.values():

@@ -35,13 +35,7 @@ _CALLED_BY_OTHERS = re.compile(
 
 
 def _find(look: Look) -> Iterator[Finding]:
-    declared = {
-        name
-        for package in look.module.packages.values()
-        for facts in package.files
-        for names in facts.interfaces.values()
-        for name in names
-    }
+    declared = look.module.interface_methods
     for symbol, held in look.held.items():
         functions = {id(one.spot.function): one for one in held.releases}
         if not functions or any(_may_be_called(look.module, one.spot.function.name, declared) for one in functions.values()):
@@ -55,7 +49,7 @@ def _find(look: Look) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _may_be_called(module: Module, name: str, declared: set[str], seen: frozenset[str] = frozenset()) -> bool:
+def _may_be_called(module: Module, name: str, declared: frozenset[str], seen: frozenset[str] = frozenset()) -> bool:
     """Whether a function is handed on as a value, is called by a framework, or by a function that may be called."""
     if _CALLED_BY_OTHERS.match(name) or name in declared or _is_value(module, name):
         return True

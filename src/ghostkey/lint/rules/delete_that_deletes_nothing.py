@@ -35,13 +35,7 @@ _REMOVES = re.compile(
 
 
 def _find(look: Look) -> Iterator[Finding]:
-    declared = {
-        name
-        for package in look.module.packages.values()
-        for facts in package.files
-        for names in facts.interfaces.values()
-        for name in names
-    }
+    declared = look.module.interface_methods
     for spot in look.spots():
         function = spot.function
         if not _REMOVES.match(function.name) or not function.params or function.name in declared or not _is_empty(function):
