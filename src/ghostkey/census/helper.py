@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 from ghostkey.census.census import Process, open_process
 from ghostkey.census.elf import Executable, executable_of
 from ghostkey.census.gomap import GoMap
-from ghostkey.census.writers import poll, watch
+from ghostkey.census.writers import WAYS
 from ghostkey.model.errors import GhostkeyError
 
 _TUPLES = ("candidates", "alike")
@@ -131,7 +131,7 @@ class Orders:
 
     def watch(self, addresses: list[int], seconds: float, way: str) -> dict[str, Any]:
         """Who changes these maps."""
-        seen = (watch if way == "perf" else poll)(self.process, self._chosen(addresses), seconds)
+        seen = WAYS[way](self.process, self._chosen(addresses), seconds)
         changes = [
             {
                 "address": one.map.address, "len_before": one.len_before, "len_after": one.len_after, "share": one.share,

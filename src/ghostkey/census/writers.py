@@ -269,3 +269,7 @@ def poll(process: Process, maps: Sequence[GoMap], seconds: float, tell: Callable
         seen.ended = "the process ended"
     seen.seconds = time.monotonic() - began
     return seen
+
+
+WAYS = {"perf": watch, "poll": poll}
+"""How it can be found out, by the word for it."""
