@@ -5,7 +5,9 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import re
 import select
+import signal
 import struct
 import subprocess
 import termios
@@ -16,6 +18,8 @@ import pyte
 
 PATIENCE_SECONDS = 120.0
 KEYS = {"enter": "\r", "escape": "\x1b", "down": "\x1b[B", "ctrl-c": "\x03"}
+# private sequences that ask for keyboards that pyte does not have; it takes their ends for text
+_UNKNOWN = re.compile(rb"\x1b\[[<>=][0-9;]*[a-zA-Z]")
 
 
 class Terminal:
@@ -37,7 +41,7 @@ class Terminal:
         fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         self._screen.resize(lines, columns)
         if hasattr(self, "process"):
-            self.process.send_signal(28)  # SIGWINCH
+            self.process.send_signal(signal.SIGWINCH)
 
     def press(self, *keys: str) -> None:
         """Keys by name, or as the characters that they type."""
@@ -54,8 +58,7 @@ class Terminal:
             if not content:
                 return
             self.written += content
-            # pyte knows no private sequences with `=`, `>` or `<`, which ask for keyboards and mice that it does not have
-            self._stream.feed(content)
+            self._stream.feed(_UNKNOWN.sub(b"", content))
             seconds = 0.0
 
     @property
@@ -63,13 +66,17 @@ class Terminal:
         """What is on the screen."""
         return [line.rstrip() for line in self._screen.display]
 
-    def wait_for(self, *words: str, without: str = "") -> list[str]:
-        """The screen, once it shows all these words. Fails with the screen when it never does."""
+    def wait_for(self, *words: str, without: str = "", first_row: str = "") -> list[str]:
+        """The screen, once it shows all these words, and in its third line what the pattern says. Fails with it when it never does."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline:
             self.read()
             shown = "\n".join(self.lines)
-            if all(word in shown for word in words) and not (without and without in shown):
+            if (
+                all(word in shown for word in words)
+                and not (without and without in shown)
+                and re.search(first_row, self.lines[2])
+            ):
                 return self.lines
             if self.process.poll() is not None:
                 self.read()

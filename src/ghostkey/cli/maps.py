@@ -95,7 +95,9 @@ def command(
     interval = parse_duration(every) if every else 0.0
     seconds = _seconds(duration, interval)
     if is_live:
-        refused = [word for word, given in (("--core", core), ("--save", save), ("--for", duration), ("--ghosts", ghosts)) if given]
+        refused = [
+            word for word, given in (("--core", core), ("--save", save), ("--for", duration), ("--ghosts", ghosts)) if given
+        ]
         if refused or form != "table":
             raise UsageError(f"--ui is a live view: {(refused or ['-o'])[0]} does not go with it")
         return _live(word, where, in_pod, interval, diff, sort)

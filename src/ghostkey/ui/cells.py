@@ -7,24 +7,24 @@ from collections.abc import Sequence
 from ghostkey.report.text import BARS
 from ghostkey.report.visible import safe
 
-_UNITS = ("B", "kB", "MB", "GB", "TB")
+_STEPS = ("", "k", "M", "G", "T", "P")
 
 
 def short(number: int) -> str:
-    """A number in at most seven characters: `12,345`, `1,235k`, `12.3M`."""
-    if abs(number) < 100_000:
-        return f"{number:,}"
-    if abs(number) < 10_000_000:
-        return f"{number / 1000:,.0f}k"
-    return f"{number / 1e6:,.0f}M" if abs(number) >= 1e8 else f"{number / 1e6:.1f}M"
+    """A number in at most seven characters: `12,345`, `123k`, `12.3M`."""
+    return f"{number:,}" if abs(number) < 100_000 else _scaled(number, "")
 
 
 def size(count: int) -> str:
-    """Bytes in at most eight characters: `58.5 MB`."""
-    amount, unit = float(count), 0
-    while amount >= 999.5 and unit < len(_UNITS) - 1:
-        amount, unit = amount / 1000, unit + 1
-    return f"{amount:.0f} {_UNITS[unit]}" if unit == 0 or amount >= 99.95 else f"{amount:.1f} {_UNITS[unit]}"
+    """Bytes in at most eight characters: `984 B`, `58.5 MB`."""
+    return f"{count} B" if count < 1000 else f"{_scaled(count, ' ')}B"
+
+
+def _scaled(number: int, between: str) -> str:
+    amount, step = float(number), 0
+    while abs(amount) >= 999.5 and step < len(_STEPS) - 1:
+        amount, step = amount / 1000, step + 1
+    return f"{amount:.{0 if abs(amount) >= 99.95 else 1}f}{between}{_STEPS[step]}"
 
 
 def end_of(text: str, width: int) -> str:

@@ -28,7 +28,7 @@ from ghostkey.ui.rows import Field, Rows
 
 TOP = 200  # rows; the others are found by another order or a filter
 KEYS = 20  # of a map that is looked at closely
-WATCH_SECONDS = 10.0
+WATCH_SECONDS = 5.0
 WIDE = 110  # columns from which on there is room for types
 _SPARK = 12
 _FIELDS = (Field("LEN", 7, is_number=True), Field("SLOTS", 7, is_number=True), Field("GROWN", 7, is_number=True))
@@ -95,17 +95,17 @@ class MapsView(View):
         wanted = self.wanted
         self.said = "looking for holders …"
         self._say()
-        self.hand.do(lambda: self.looks.choose(wanted), self._chosen)
+        self.hand.do(lambda: self.looks.choose(wanted), lambda taken: self._chosen(taken, is_other=True))
 
     def _looked(self, taken: Taken) -> None:
         self.is_looking, self._last = False, time.monotonic()
         self._failures = 0
         self._chosen(taken)
 
-    def _chosen(self, taken: Taken) -> None:
+    def _chosen(self, taken: Taken, *, is_other: bool = False) -> None:
         self.said = "; ".join(taken.notes)
         self.rows = {hex(row.map.address): row for row in taken.rows}
-        self._draw()
+        self._draw(is_other=is_other)
 
     def failed(self, error: GhostkeyError) -> None:
         """Says what went wrong; a process that ended is not looked at any more, and its last rows stay."""
@@ -139,12 +139,12 @@ class MapsView(View):
         words.append(process.version)
         return " · ".join(words)
 
-    def _draw(self) -> None:
+    def _draw(self, *, is_other: bool = False) -> None:
         self._say()
         table = self.screen_stack[0].query_one("#maps", Rows)
         fields = [Field("HOLDER"), *([Field("TYPE")] if self.size.width >= WIDE else []), *_FIELDS, *_LAST]
         widths = table.widths(fields, self.size.width)
-        table.show_rows(fields, widths, [(name, self._cells(row, widths)) for name, row in self.rows.items()])
+        table.show_rows(fields, widths, [(name, self._cells(row, widths)) for name, row in self.rows.items()], is_other=is_other)
 
     def _cells(self, row: Row, widths: list[int]) -> list[str]:
         found, growth = row.map, row.growth

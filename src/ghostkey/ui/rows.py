@@ -32,9 +32,11 @@ class Rows(DataTable[Text]):
         free = sum(not field.width for field in fields)
         return [field.width or max(8, room // max(1, free)) for field in fields]
 
-    def show_rows(self, fields: Sequence[Field], widths: Sequence[int], rows: Sequence[tuple[str, Sequence[str]]]) -> None:
-        """Puts these rows in place of those there are."""
-        chosen, top = self.chosen, self.scroll_offset.y
+    def show_rows(
+        self, fields: Sequence[Field], widths: Sequence[int], rows: Sequence[tuple[str, Sequence[str]]], *, is_other: bool = False
+    ) -> None:
+        """Puts these rows in place of those there are; `is_other`: they were asked for otherwise, and the cursor goes to the first."""
+        chosen, top = "" if is_other else self.chosen, self.scroll_offset.y
         self.clear(columns=True)
         for field, width in zip(fields, widths, strict=True):
             self.add_column(Text(field.title, justify="right" if field.is_number else "left"), width=width)
