@@ -56,16 +56,20 @@ def test_live_view_from_the_first_look_to_the_end_of_the_process(truth: Truth, t
     shown = terminal.wait_for("main.remember", without="watching")
     assert any("inserts:" in line for line in shown)
 
-    terminal.press("escape", " ")
-    terminal.wait_for("PAUSED", "LEN, LATELY")
+    terminal.press("escape")
+    terminal.wait_for("LEN, LATELY")
+    terminal.press(" ")
+    terminal.wait_for("PAUSED")
     terminal.press("/")
     terminal.wait_for("part of a holder or a type")
     terminal.press("byUID", "enter")
     lines = terminal.wait_for("filter 'byUID'", "1 of ")
     assert [line for line in lines if "700" in line]
     assert not [line for line in lines if SEEN in line]
-    terminal.press("escape", "l")
-    terminal.wait_for("by len", SEEN, without="filter")
+    terminal.press("escape")
+    terminal.wait_for(SEEN, without="filter '")
+    terminal.press("l")
+    terminal.wait_for("by len", SEEN)
 
     terminal.resize(130, 30)
     terminal.wait_for("TYPE", "map[main.namespacedName]string")

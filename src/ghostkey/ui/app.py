@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
-from textual import events
 from textual.app import App
 from textual.binding import Binding, BindingType
 
@@ -40,9 +39,6 @@ class View(App[int]):
         """Ends the program."""
         self.hand.end()
         self.exit(0)
-
-    def on_resize(self, _: events.Resize) -> None:
-        """Lays out anew; a view that cuts text to the width overrides this."""
 
     def failed(self, error: GhostkeyError) -> None:
         """Tells of work that failed; each view says where."""

@@ -159,9 +159,9 @@ class MapsView(View):
     # keys
 
     def on_resize(self, _: events.Resize) -> None:
-        """The table is as wide as the screen."""
+        """The table is as wide as the screen, which has its new size after this."""
         if self.rows:
-            self._draw()
+            self.call_after_refresh(self._draw)
 
     def action_sort(self, sort: str) -> None:
         """Another order."""

@@ -36,7 +36,8 @@ class Rows(DataTable[Text]):
         self, fields: Sequence[Field], widths: Sequence[int], rows: Sequence[tuple[str, Sequence[str]]], *, is_other: bool = False
     ) -> None:
         """Puts these rows in place of those there are; `is_other`: they were asked for otherwise, and the cursor goes to the first."""
-        chosen, top = "" if is_other else self.chosen, self.scroll_offset.y
+        # a cursor on the first row stays there: nobody moved it
+        chosen, top = "" if is_other or not self.cursor_row else self.chosen, self.scroll_offset.y
         self.clear(columns=True)
         for field, width in zip(fields, widths, strict=True):
             self.add_column(Text(field.title, justify="right" if field.is_number else "left"), width=width)
