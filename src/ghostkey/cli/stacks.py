@@ -21,8 +21,9 @@ from ghostkey.model.errors import UsageError
 )
 @click.option("--for", "duration", default="30s", show_default=True, metavar="TIME", help="How long to watch.")
 @click.option(
-    "--by", "way", type=click.Choice(["perf", "poll"]), default="perf", show_default=True,
-    help="By hardware breakpoints, or by looking at the length from time to time, which works everywhere and sees less.",
+    "--by", "way", type=click.Choice(["perf", "ptrace", "poll"]), default="perf", show_default=True,
+    help="By the kernel's perf events; by ptrace, where those are forbidden: each write stops its thread for a moment; or by "
+    "looking at the length from time to time, which works everywhere and sees less.",
 )  # fmt: skip
 @click.option(
     "-o", "--output", "form", type=click.Choice(["text", "json", "folded", "pprof"]), default="text",
