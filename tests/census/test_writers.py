@@ -179,6 +179,7 @@ def test_tracer_lets_go_when_the_process_ends_and_when_it_is_stopped(truth: Trut
     truth_ends.start()
     seen = writers.WAYS["ptrace"](process, chosen, 30)
     assert seen.ended == "the process ended"
+    assert {stack[0].function for _, stack in seen.changes[0].stacks} == {"main.remember", "main.forget"}, "from its executable"
 
 
 def test_traced_process_is_refused_with_who_traces_it(truth: Truth) -> None:
