@@ -56,8 +56,8 @@ def cluster() -> Iterator[ControlPlane]:
         yield started
 
 
-def node(cluster: ControlPlane, folder: Path, entering: list[str]) -> None:
-    """A kwok node whose containers are entered by a command, as a runtime would enter them."""
+def node(cluster: ControlPlane, folder: Path, entering: list[str], forwarded: int = 0) -> None:
+    """A kwok node whose containers are entered by a command, as a runtime would enter them, and a port that its Pods have."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     python = folder / "bin" / "python3"
@@ -68,7 +68,11 @@ def node(cluster: ControlPlane, folder: Path, entering: list[str]) -> None:
         "apiVersion": "kwok.x-k8s.io/v1alpha1", "kind": "ClusterExec", "metadata": {"name": "all"},
         "spec": {"execs": [{"local": {"workDir": "/"}}]},
     }  # fmt: skip
-    (folder / "exec.yaml").write_text(yaml.safe_dump(execs))
+    forwards = {
+        "apiVersion": "kwok.x-k8s.io/v1alpha1", "kind": "ClusterPortForward", "metadata": {"name": "all"},
+        "spec": {"forwards": [{"ports": [6060], "target": {"address": "127.0.0.1", "port": forwarded}}]},
+    }  # fmt: skip
+    (folder / "exec.yaml").write_text(yaml.safe_dump_all([execs, *([forwards] if forwarded else [])]))
     stages = Path(testbed.__file__).with_name("kwok-stages.yaml")
     cluster.request("POST", "/api/v1/nodes", {"metadata": {"name": "node-1", "annotations": {"kwok.x-k8s.io/node": "fake"}}})
     words = [
