@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -235,3 +236,33 @@ def test_process_of_another_user_is_refused_with_its_user(truth: Truth, tmp_path
     said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert "runs as uid 0, this is uid 65534" in said
     assert "sudo -u '#0'" in said
+
+
+# what a container runtime does: one system call (by its number on amd64) is answered with EPERM. Source: seccomp(2), linux/filter.h
+_FILTER = """
+import ctypes, struct, sys
+number = int(sys.argv.pop(1))
+steps = [(0x20, 0, 0, 0), (0x15, 0, 1, number), (0x06, 0, 0, 0x00050001), (0x06, 0, 0, 0x7FFF0000)]
+code = ctypes.create_string_buffer(b"".join(struct.pack("<HBBI", *step) for step in steps))
+program = ctypes.create_string_buffer(struct.pack("<H6xQ", len(steps), ctypes.addressof(code)))
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(38, 1, 0, 0, 0) == 0
+assert libc.prctl(22, 2, ctypes.c_void_p(ctypes.addressof(program)), 0, 0) == 0
+sys.argv[0] = "ghostkey"
+from ghostkey.__main__ import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the numbers of system calls are those of amd64")
+@pytest.mark.parametrize(("way", "number", "call"), [("perf", 298, "perf_event_open"), ("ptrace", 101, "ptrace")])
+def test_real_seccomp_filter_has_its_own_words(truth: Truth, tmp_path: Path, way: str, number: int, call: str) -> None:
+    words = ["stacks", str(truth.pid), "--map", hex(truth.address("seen")), "--for", "1s", "--by", way]
+    done = subprocess.run(
+        [sys.executable, "-c", _FILTER, str(number), *words],
+        capture_output=True, text=True, check=False, env=Program(tmp_path, None).environment(),
+    )  # fmt: skip
+    assert done.returncode == 3, done.stderr
+    assert f"a seccomp filter forbids {call} here" in done.stderr
+    assert "--by poll" in done.stderr
+    assert truth.ask("insert 1") == 701
