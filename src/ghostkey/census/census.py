@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from ghostkey.census import classic, layouts, swiss
 from ghostkey.census.core import CoreMemory
+from ghostkey.census.dwarf import Dwarf
 from ghostkey.census.elf import Executable, executable_of, name_of
 from ghostkey.census.errors import MemoryFault, UnknownRuntime
 from ghostkey.census.functions import Functions
@@ -51,6 +52,7 @@ class Process:
         self.map_types = MapTypes(self.runtime, self.types)
         self.contents = Contents(self.runtime, self.types, self.map_types)
         self.functions = Functions(self.runtime)
+        self.dwarf = Dwarf(executable)
         self.keys = KeyReader(self.runtime, self.types)
         self.goroutines: list[Goroutine] = []
 
@@ -205,7 +207,7 @@ class Process:
         sizes = {found.address: (self.runtime.object_at(found.address) or (0, layouts.HEADER_BYTES))[1] for found in heap}
         paths = find_paths(self.runtime, references, sorted(sizes.items()), seconds)
         known = {found.address: found for found in every}
-        holders = Holders(self.runtime, self.types, self.map_types, self.functions, self.goroutines, known)
+        holders = Holders(self.runtime, self.types, self.map_types, self.functions, self.goroutines, known, self.dwarf)
         holders.prepare([(found, paths[found.address]) for found in heap if found.address in paths])
         for found in wanted:
             if found.place == "stack":
