@@ -227,7 +227,7 @@ def _refused(code: int, pid: int) -> CannotWatch:
         if is_filtered():
             return CannotWatch(
                 f"a seccomp filter forbids perf_event_open here: {said}",
-                f"run with seccomp Unconfined, or CAP_PERFMON where the profile knows it; {other_ways(pid)}",
+                f"--by ptrace, where the filter allows that; or seccomp Unconfined, or CAP_PERFMON where the profile knows it; {other_ways(pid)}",
             )
         return CannotWatch(f"the kernel does not let us watch process {pid}: {said}", other_ways(pid))
     if code == errno.ENOSPC:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
+from ghostkey.census.dwarf import Dwarf
 from ghostkey.census.elf import Executable
 from ghostkey.census.errors import MemoryFault
 
@@ -41,6 +42,7 @@ def read(raw: bytes, folder: Path) -> None:
     program = Executable(str(path))
     try:
         program.build_info()
+        Dwarf(program).field("main.table", 0x400000, 8)
         program.symbols({0x400000, 0x400010, 1 << 63})
         program.data(0x400000, 64)
     except MemoryFault:
