@@ -45,7 +45,7 @@ def draw(text: str, label: str) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" aria-label="{label}">'
         f'<rect width="{width}" height="{height}" rx="8" fill="#0d1117"/>'
         f'<g font-family="ui-monospace,SFMono-Regular,Menlo,Consolas,monospace" font-size="{SIZE}" fill="#c9d1d9" '
-        f'xml:space="preserve">{"".join(rows)}</g></svg>\n'
+        f'style="white-space:pre">{"".join(rows)}</g></svg>\n'
     )
 
 

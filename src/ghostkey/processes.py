@@ -43,6 +43,7 @@ class Wanted:
     holder: str = ""
     keys: int = 0
     text: str = ""  # in the type or the holder
+    is_held: bool = True  # whether to look for holders: of a big process that takes seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,13 +156,14 @@ def _chosen(process: AnyProcess, census: Census, rows: list[Row], wanted: Wanted
     rows.sort(key=_ORDERS[wanted.sort], reverse=True)
     if wanted.holder or wanted.type or wanted.text:
         # the holder may tell the type of a map that nothing else tells
-        asked = [row.map for row in rows if wanted.holder or wanted.text or not row.map.type]
+        asked = [row.map for row in rows if wanted.holder or wanted.text or not row.map.type] if wanted.is_held else []
         process.describe(asked)
         process.find_holders(asked, census.maps)
         rows = [row for row in rows if _is_like(row.map.holder, wanted.holder) and _is_of_type(row.map, wanted.type)]
         rows = [row for row in rows if _is_like(row.map.holder, wanted.text) or _is_of_type(row.map, wanted.text)]
     rows = rows[: wanted.top] if wanted.top else rows
-    process.find_holders([row.map for row in rows[:HELD_MOST]], census.maps)
+    if wanted.is_held:
+        process.find_holders([row.map for row in rows[:HELD_MOST]], census.maps)
     return rows
 
 

@@ -51,7 +51,7 @@ def test_live_view_from_the_first_look_to_the_end_of_the_process(truth: Truth, t
     terminal.press("enter")
     shown = terminal.wait_for("keys   ", "type   map[main.namespacedName]string", "a minute", "looks")
     assert f"→ {SEEN}" in "\n".join(shown)
-    assert any("pod-" in line or "new/" in line for line in shown), "keys, and no values"
+    assert any("pod-" in line or "new/" in line for line in shown), "\n".join(shown)
     terminal.press("s")
     shown = terminal.wait_for("main.remember", without="watching")
     assert any("inserts:" in line for line in shown)

@@ -162,8 +162,19 @@ class Process:
         self.map_types.count_classic(maps)
 
     def read_keys(self, found: GoMap, most: int = KEYS_MOST) -> Keys:
-        """The keys of a map."""
-        return self.keys.read(found, most)
+        """The keys of a map; `why` says so when it changes so fast that none could be read."""
+        keys = self.keys.read(found, most)
+        if keys.texts or keys.why or not found.length or found.design == "sync" or not self._length_now(found):
+            return keys
+        self.runtime.read_spans()  # it may have grown into memory that is new to us
+        keys = self.keys.read(found, most)
+        return keys if keys.texts else Keys([], False, "it changed while it was read")
+
+    def _length_now(self, found: GoMap) -> int:
+        try:
+            return self.runtime.word(found.address)
+        except MemoryFault:
+            return 0
 
     def text_keys(self, maps: Sequence[GoMap], most: int, total: int) -> tuple[list[tuple[int, Keys]], int]:
         """(address, keys) of those of the maps whose keys can be names, and how many were left out since `total` was reached."""
@@ -177,7 +188,7 @@ class Process:
             if total <= 0:
                 left_out += 1
                 continue
-            keys = self.keys.read(one, min(most, total))
+            keys = self.read_keys(one, min(most, total))
             total -= len(keys.texts)
             if keys.texts:
                 found.append((one.address, keys))

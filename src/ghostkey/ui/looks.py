@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+import time
 from collections.abc import Sequence
 
 from ghostkey.census.gomap import GoMap
 from ghostkey.processes import AnyProcess, Before, Taken, Wanted, choose, take
 
 LOOKS = 120  # that are remembered
+RESTS = 4  # times as long as holders were looked for, until they are again
 
 
 class Lengths:
@@ -53,24 +56,35 @@ class Looks:
         self.process, self._before = process, before
         self.lengths = Lengths()
         self.taken: Taken | None = None
+        self._rest_until = 0.0
 
     def take(self, wanted: Wanted) -> Taken:
-        """A look now. Raises what `processes.take` raises; then it counts as a gap."""
+        """A look now; holders are those that are known. Raises what `processes.take` raises; then it counts as a gap."""
+        wanted = dataclasses.replace(wanted, is_held=False)
         try:
             if self._before is None:
-                self._before = Before.of(take(self.process, Wanted(top=1)))
+                self._before = Before.of(take(self.process, Wanted(top=1, is_held=False)))
             taken = take(self.process, wanted, self._before)
         except Exception:
             self.lengths.miss()
             raise
         self.lengths.add(taken.census.maps)
-        self._before.learn(taken.census.maps)
         self.taken = taken
         return taken
 
-    def choose(self, wanted: Wanted) -> Taken:
-        """Other maps of the last look."""
+    def choose(self, wanted: Wanted, *, is_held: bool = False) -> Taken:
+        """Other maps of the last look; `is_held`: once their holders were looked for, which takes long and is remembered."""
         if self.taken is None:
-            return self.take(wanted)
-        self.taken = choose(self.process, self.taken, wanted, self._before)
+            self.take(wanted)
+        assert self.taken is not None
+        began = time.monotonic()
+        self.taken = choose(self.process, self.taken, dataclasses.replace(wanted, is_held=is_held), self._before)
+        if is_held and self._before is not None:
+            self._before.learn(self.taken.census.maps)
+            self._rest_until = time.monotonic() + RESTS * (time.monotonic() - began)
         return self.taken
+
+    @property
+    def has_rested(self) -> bool:
+        """Whether holders may be looked for again: most of the time is for looks."""
+        return time.monotonic() >= self._rest_until

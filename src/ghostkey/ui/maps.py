@@ -60,6 +60,7 @@ class MapsView(View):
         self.is_paused, self.is_looking, self.is_over, self.said = False, False, False, "reading the process …"
         self._began = self._last = time.monotonic()
         self._failures = 0
+        self.is_holding = False
         self.rows: dict[str, Row] = {}
 
     def compose(self) -> ComposeResult:
@@ -91,10 +92,8 @@ class MapsView(View):
         self.hand.do(lambda: self.looks.take(wanted), self._looked)
 
     def _choose(self) -> None:
-        """Other rows of the same look: at once, and also while paused or when the process is over."""
+        """Other rows of the same look: at once, and also while paused or when the process is over; then with their holders."""
         wanted = self.wanted
-        self.said = "looking for holders …"
-        self._say()
         self.hand.do(lambda: self.looks.choose(wanted), lambda taken: self._chosen(taken, is_other=True))
 
     def _looked(self, taken: Taken) -> None:
@@ -103,13 +102,27 @@ class MapsView(View):
         self._chosen(taken)
 
     def _chosen(self, taken: Taken, *, is_other: bool = False) -> None:
+        self._show(taken, is_other=is_other)
+        is_unheld = self.text or any(not row.map.holder for row in taken.rows)
+        if is_unheld and not self.is_over and not self.is_holding and (is_other or self.looks.has_rested):
+            self.is_holding = self.is_looking = True
+            wanted = self.wanted
+            self.said = "looking for holders …"
+            self._say()
+            self.hand.do(lambda: self.looks.choose(wanted, is_held=True), self._held)
+
+    def _held(self, taken: Taken) -> None:
+        self.is_holding = self.is_looking = False
+        self._show(taken)
+
+    def _show(self, taken: Taken, *, is_other: bool = False) -> None:
         self.said = "; ".join(taken.notes)
         self.rows = {hex(row.map.address): row for row in taken.rows}
         self._draw(is_other=is_other)
 
     def failed(self, error: GhostkeyError) -> None:
         """Says what went wrong; a process that ended is not looked at any more, and its last rows stay."""
-        self.is_looking = False
+        self.is_looking = self.is_holding = False
         self._failures += 1
         if isinstance(error, NoSuchProcess):
             self.is_over = True
