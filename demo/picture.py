@@ -20,6 +20,7 @@ from demo.__main__ import KEPT, TENANTS, Demo
 from ghostkey.testing import ControlPlane
 
 SIZE, WIDTH, LINE, MARGIN = 13, 7.83, 19, 18  # pixels: font size, advance of one character of it, line height, margin
+NO_BREAK = "\u00a0"  # browsers make one space of several
 COLORS = {"31": "#ff7b72", "33": "#e3b341", "36": "#56d4dd", "1": "#ffffff"}
 ROWS, COLUMNS = 9, 78  # of the live view that are shown: its last columns are a scroll bar
 _STYLED = re.compile(r"\x1b\[([0-9;]*)m")
@@ -39,13 +40,15 @@ def draw(text: str, label: str) -> str:
             elif part:
                 fill = f' fill="{color}"' if color else ""
                 x, y = round(MARGIN + column * WIDTH, 1), MARGIN + number * LINE + SIZE
-                rows.append(f'<text x="{x}" y="{y}" textLength="{len(part) * WIDTH:.1f}"{fill}>{html.escape(part)}</text>')
+                rows.append(
+                    f'<text x="{x}" y="{y}" textLength="{len(part) * WIDTH:.1f}"{fill}>{html.escape(part.replace(" ", NO_BREAK))}</text>'
+                )
                 column += len(part)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" aria-label="{label}">'
         f'<rect width="{width}" height="{height}" rx="8" fill="#0d1117"/>'
-        f'<g font-family="ui-monospace,SFMono-Regular,Menlo,Consolas,monospace" font-size="{SIZE}" fill="#c9d1d9" '
-        f'style="white-space:pre">{"".join(rows)}</g></svg>\n'
+        f'<g font-family="ui-monospace,SFMono-Regular,Menlo,Consolas,monospace" font-size="{SIZE}" fill="#c9d1d9">'
+        f"{''.join(rows)}</g></svg>\n"
     )
 
 
@@ -59,10 +62,10 @@ def live(story: Demo, pid: int) -> str:
         terminal.press("main.", "enter")
         terminal.wait_for("filter 'main.'")
         terminal.press("g")
-        for _ in range(4):
-            story.create(15)
+        for _ in range(8):
+            story.create(8)
             terminal.read(1.0)
-        table = terminal.wait_for("by growth", first_row=r"reconciler\)\.memory .*\+.*█")
+        table = terminal.wait_for("by growth", first_row=r"reconciler\)\.memory .*\+.*[▁▂▃▄▅▆▇█]{6}")
         rows = [*table[:ROWS], table[-1]]
         terminal.press("enter")
         terminal.wait_for("keys   ")

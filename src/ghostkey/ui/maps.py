@@ -109,11 +109,14 @@ class MapsView(View):
             wanted = self.wanted
             self.said = "looking for holders …"
             self._say()
-            self.hand.do(lambda: self.looks.choose(wanted, is_held=True), self._held)
+            self.hand.do(lambda: self.looks.choose(wanted, is_held=True), lambda taken: self._held(taken, wanted))
 
-    def _held(self, taken: Taken) -> None:
+    def _held(self, taken: Taken, wanted: Wanted) -> None:
         self.is_holding = self.is_looking = False
-        self._show(taken)
+        if wanted == self.wanted:
+            self._show(taken)
+        else:
+            self._choose()  # something else was asked for meanwhile
 
     def _show(self, taken: Taken, *, is_other: bool = False) -> None:
         self.said = "; ".join(taken.notes)
