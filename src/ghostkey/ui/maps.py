@@ -61,6 +61,7 @@ class MapsView(View):
         self._began = self._last = time.monotonic()
         self._failures = 0
         self.is_holding = False
+        self.width = 80
         self.rows: dict[str, Row] = {}
 
     def compose(self) -> ComposeResult:
@@ -140,8 +141,8 @@ class MapsView(View):
 
     def _say(self) -> None:
         base = self.screen_stack[0]
-        base.query_one("#head", Static).update(Text(start_of(self._head(), self.size.width)))
-        base.query_one("#says", Static).update(Text(start_of(self.said, self.size.width)))
+        base.query_one("#head", Static).update(Text(start_of(self._head(), self.width)))
+        base.query_one("#says", Static).update(Text(start_of(self.said, self.width)))
 
     def _head(self) -> str:
         process, taken = self.looks.process, self.looks.taken
@@ -158,8 +159,8 @@ class MapsView(View):
     def _draw(self, *, is_other: bool = False) -> None:
         self._say()
         table = self.screen_stack[0].query_one("#maps", Rows)
-        fields = [Field("HOLDER"), *([Field("TYPE")] if self.size.width >= WIDE else []), *_FIELDS, *_LAST]
-        widths = table.widths(fields, self.size.width)
+        fields = [Field("HOLDER"), *([Field("TYPE")] if self.width >= WIDE else []), *_FIELDS, *_LAST]
+        widths = table.widths(fields, self.width)
         table.show_rows(fields, widths, [(name, self._cells(row, widths)) for name, row in self.rows.items()], is_other=is_other)
 
     def _cells(self, row: Row, widths: list[int]) -> list[str]:
@@ -167,17 +168,18 @@ class MapsView(View):
         mark = "" if found.is_consistent else "~"
         grown = "" if growth is None else "new" if growth.is_new else f"{'+' if growth.len > 0 else ''}{short(growth.len)}"
         cells = [end_of(found.holder or "…", widths[0])]
-        if self.size.width >= WIDE:
+        if self.width >= WIDE:
             cells.append(start_of(type_words(row), widths[1]))
         cells += [short(found.length), mark + short(found.slots), grown if grown != "0" else "·", mark + size(found.bytes)]
         return [*cells, sparkline(self.looks.lengths.of(found.address, _SPARK), _SPARK)]
 
     # keys
 
-    def on_resize(self, _: events.Resize) -> None:
-        """The table is as wide as the screen, which has its new size after this."""
+    def on_resize(self, event: events.Resize) -> None:
+        """The table is as wide as the screen, whose own `size` is new only some time after this."""
+        self.width = event.size.width
         if self.rows:
-            self.call_after_refresh(self._draw)
+            self._draw()
 
     def action_sort(self, sort: str) -> None:
         """Another order."""
