@@ -30,9 +30,9 @@ class Terminal:
         self._stream = pyte.ByteStream(self._screen)
         self._master, slave = pty.openpty()
         self.resize(columns, lines)
-        self.process = subprocess.Popen(
-            command, stdin=slave, stdout=slave, stderr=slave, env={**env, "TERM": "xterm-256color"}, start_new_session=True
-        )
+        # a terminal tells its size itself; COLUMNS, as pytest-xdist sets it, would say that it never changes
+        around = {name: value for name, value in env.items() if name not in {"COLUMNS", "LINES"}} | {"TERM": "xterm-256color"}
+        self.process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=around, start_new_session=True)
         os.close(slave)
         self.written = b""
 
