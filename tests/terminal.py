@@ -7,7 +7,6 @@ import os
 import pty
 import re
 import select
-import signal
 import struct
 import subprocess
 import termios
@@ -32,7 +31,15 @@ class Terminal:
         self.resize(columns, lines)
         # a terminal tells its size itself; COLUMNS, as pytest-xdist sets it, would say that it never changes
         around = {name: value for name, value in env.items() if name not in {"COLUMNS", "LINES"}} | {"TERM": "xterm-256color"}
-        self.process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=around, start_new_session=True)
+        self.process = subprocess.Popen(
+            command,
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env=around,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 (one system call: the terminal is the program's own)
+        )
         os.close(slave)
         self.written = b""
 
@@ -40,8 +47,6 @@ class Terminal:
         """Another size, as a person pulls the window."""
         fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         self._screen.resize(lines, columns)
-        if hasattr(self, "process"):
-            self.process.send_signal(signal.SIGWINCH)
 
     def press(self, *keys: str) -> None:
         """Keys by name, or as the characters that they type."""

@@ -117,14 +117,14 @@ class Traced:
     def _listen(self) -> dict[str, Any]:
         """Takes in what was told; hits are kept, the rest is given back."""
         said: dict[str, Any] = {}
+        is_gone = False
         while True:
             try:
                 content = os.read(self._told, PIPE_BYTES)
             except BlockingIOError:
                 break
             if not content:
-                if self._orders >= 0 and not self._has_ended:
-                    raise CannotWatch(f"the supervisor that traces process {self.pid} was ended", other_ways(self.pid))
+                is_gone = self._orders >= 0
                 break
             *lines, self._pending = (self._pending + content).split(b"\n")
             for line in lines:
@@ -138,6 +138,8 @@ class Traced:
                     self._has_ended |= "ended" in record
         if "refused" in said:
             raise _refused(int(said["refused"]), self.pid)
+        if is_gone and not self._has_ended:
+            raise CannotWatch(f"the supervisor that traces process {self.pid} was ended", other_ways(self.pid))
         return said
 
 
