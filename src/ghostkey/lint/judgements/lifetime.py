@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from ghostkey.lint.facts import Made, Place
+from ghostkey.lint.judgements.startup import runs_at_start
 from ghostkey.lint.module import Module, Package, Spot
 
 LONG, SHORT, UNKNOWN, UNCALLED = "long", "short", "unknown", "uncalled"
@@ -44,15 +45,16 @@ class Lifetimes:
         fates = {
             self._fate(spot, self._best(spot, made), depth, seen)
             for spot, made in self._module.made.get(owner, ())
-            if self._is_of(package, spot, made)
+            if self._is_of(package, spot, made) and not _is_assertion(spot, made)
         }
-        for user, holder, _, kind in self._module.users.get(owner, ()):
+        for user, holder, name, kind in self._module.users.get(owner, ()):
             # by value in another struct, or a variable of its package
             is_value = re.fullmatch(rf"(?:\w+\.)?{re.escape(owner)}", kind.strip()) is not None
             if is_value and (user is package or "." in kind) and holder in user.structs:
                 fates.add(self._of(user, holder, depth + 1, seen))
-            elif holder == "var" and user is package:
-                fates.add(LONG)
+            elif holder == "var" and user is package and name != "_":
+                # a pointer to what is made anew is no better than where that is made
+                fates.add(UNKNOWN if kind.startswith("*") and self._is_set_again(package, name) else LONG)
         return _sum(fates, alone=LONG)
 
     @staticmethod
@@ -101,13 +103,36 @@ class Lifetimes:
             return self._local(spot, place.root, depth, seen)
         for symbol in self._module.symbols(spot, place):
             if not symbol.owner:
-                return LONG
+                return UNKNOWN if not place.keys and self._is_replaced(spot, place) else LONG
             package = self._module.packages.get(symbol.folder)
             if place.keys and any(one.release.how == "delete" for one in self._module.releases.get(symbol, ())):
                 return UNKNOWN  # it goes with its key, whenever that is
             if package is not None:
-                return self._of(package, symbol.owner, depth + 1, seen)
+                long = self._of(package, symbol.owner, depth + 1, seen)
+                # what takes the place of the one before it goes with the next one
+                return UNKNOWN if long == LONG and not place.keys and self._is_replaced(spot, place) else long
         return UNKNOWN
+
+    def _is_set_again(self, package: Package, name: str) -> bool:
+        """Whether a variable of a package gets other values while the program runs."""
+        return any(
+            self._is_replaced(Spot(package, facts, function), reset.place)
+            for facts in package.files
+            for function in facts.functions
+            for reset in function.resets
+            if reset.place.root == name and not reset.place.fields and name not in function.locals
+        )
+
+    def _is_replaced(self, spot: Spot, place: Place) -> bool:
+        """Whether a field gets a fresh value again and again: outside of what starts, and not only where it has none."""
+        name = spot.function.name
+        if _RUNS.match(name) or _CONSTRUCTS.match(name) or runs_at_start(self._module, spot):
+            return False
+        resets = [one for one in spot.function.resets if one.place == place]
+        first = re.compile(rf"{re.escape(place.fields[-1] if place.fields else place.root)}\s*==\s*nil|!\w+\b")
+        return bool(resets) and not any(
+            branch.kind == "if" and first.search(branch.text) for one in resets for branch in one.branches
+        )
 
     def _local(self, spot: Spot, name: str, depth: int, seen: frozenset[object]) -> str:
         for stored in spot.function.stored:
@@ -194,6 +219,13 @@ class Lifetimes:
         path = caller.file.imports.get(qualifier)
         folder = spot.package.folder
         return path is not None and (path.endswith((folder, spot.package.name)) or folder.endswith(path.rpartition("/")[2]))
+
+
+def _is_assertion(spot: Spot, made: Made) -> bool:
+    """Whether a value is made for the compiler alone: `var _ Interface = &T{}`."""
+    source = spot.file.source
+    line = source[made.line - 1] if spot.function.name == "(package)" and 0 < made.line <= len(source) else ""
+    return re.match(r"\s*(?:var\s+)?_\s", line) is not None
 
 
 def _sum(fates: set[str], *, alone: str) -> str:

@@ -17,7 +17,7 @@ _LATER = re.compile(
 )
 _REGISTERS = re.compile(
     r"^(?:(?:Must)?[Rr]egister|[Ii]nstall|With[A-Z]|AddFlag|BindFlag|AddHandler|AddCheck|AddHealth|HandleFunc|Handle$|"
-    r"Add\w*(?:Plugin|Provider|Factory|Scheme|Validator|Hook)|Set\w*Factory)"
+    r"Add\w*(?:Plugin|Provider|Factory|Scheme|Validator|Hook|Index|Indexer|Indexers)|Set\w*Factory|index$|Index$)"
 )
 
 

@@ -45,6 +45,7 @@ _VALUE = re.compile(
     r"(?i:\.(?:Name|Namespace|UID|GetName\(\)|GetNamespace\(\)))|"
     r"(?i:\b(?:name|namespace|ns|key|id|pool|cq|lq|node\w*|cluster\w*|cohort|podname|csv|subscription\w*)\b)|Name\b|Namespace\b|ID\b"
 )
+_SAID = re.compile(r"[\"`]|[\w.]+\(\s*[\"`][^\"`]*[\"`]\s*\)$")  # a value in words, or a call of one
 _LABELS = re.compile(r"\[\]string\{([^}]*)\}")
 
 
@@ -62,7 +63,7 @@ def _find(look: Look) -> Iterator[Finding]:
             value
             for _, series in told
             for value in series.labels
-            if not value.startswith(('"', "`")) and _VALUE.search(value) and not _NO_OBJECT.search(value)
+            if not _SAID.match(value) and _VALUE.search(value) and not _NO_OBJECT.search(value)
         ]
         if not told or (labels is not None and (not naming or {label.lower() for label in naming} <= {"name"})):
             continue
