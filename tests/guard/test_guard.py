@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 import shutil
@@ -181,8 +182,19 @@ def test_audit_refuses_nothing_and_the_report_counts_who(
     assert one["count"] >= 1
     assert any(key.startswith("new") for key in one["keys"])
     assert program("guard", "report", str(log)).code == 1
+    told = counted()
+    lines = log.read_bytes().splitlines()
+    wrapped = [json.dumps({"stream": "stdout", "log": line.decode() + "\n"}).encode() for line in lines]
+    folder = tmp_path / "shipped"
+    folder.mkdir()
+    (folder / "audit-1.log.gz").write_bytes(gzip.compress(b"\n".join(wrapped) + b"\n"))
+    (folder / "audit-2.log").write_bytes(log.read_bytes())  # the same events twice, as two shippers give them
+    again = json.loads(program("guard", "report", str(folder), "-o", "json").out)
+    assert [one for one in again["refused"] if one["namespace"] == space] == told
     (tmp_path / "no.log").write_text("")
-    assert program("guard", "report", str(tmp_path / "no.log")).code == 0
+    nothing = program("guard", "report", str(tmp_path / "no.log"))
+    assert nothing.code == 3, "a log without events says nothing"
+    assert "nothing is known" in nothing.err
     assert program("guard", "report", str(tmp_path / "none")).code == 2
 
 
