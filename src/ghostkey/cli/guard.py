@@ -210,7 +210,7 @@ def _planned(where: Where, wanted: dict[str, Any]) -> tuple[list[Cap], list[Step
     caps = []
     for kind, namespace, name in dict.fromkeys(maps):
         live = api.read_map(client, kind, namespace, name)
-        growth = _growth(wanted["store"], (kind, namespace, name))
+        growth = growth_in(wanted["store"], (kind, namespace, name))
         caps.append(cap_of(kind, live, growth, headroom=wanted["headroom"] / 100, wanted=wanted["cap"]))
     return caps, plan_guard(client, caps, kept_out, wanted["mode"])
 
@@ -232,7 +232,7 @@ def _scanned(where: Where) -> list[MapName]:
     return sorted(found, key=lambda one: (one[1], one[0].kind, one[2]))
 
 
-def _growth(store: str | None, name: MapName) -> Any:
+def growth_in(store: str | None, name: MapName) -> Any:
     """What a history says of a map; None without one. Raises what reading a store that was named does."""
     from ghostkey.guard.caps import Growth
     from ghostkey.model.errors import GhostkeyError

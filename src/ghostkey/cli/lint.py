@@ -29,6 +29,12 @@ from ghostkey.report.lint import FORMATS
     metavar="FILE",
     help="Write what is found now as a baseline.",
 )
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Only these rules in these packages, as learn writes them.",
+)
 @click.option("-o", "--output", type=click.Choice(FORMATS), default="text", show_default=True, help="How to print findings.")
 def command(
     path: str,
@@ -39,6 +45,7 @@ def command(
     listed: bool,
     baseline: Path | None,
     write_baseline: Path | None,
+    config: Path | None,
     output: str,
 ) -> None:
     """Find inserts without a delete in Go source: no Go toolchain, no build, no network.
@@ -54,6 +61,7 @@ def command(
     from ghostkey.lint.cache import default_folder
     from ghostkey.lint.rules import all_rules, page
     from ghostkey.lint.run import lint
+    from ghostkey.lint.settings import chosen, read_settings
     from ghostkey.model.errors import UsageError
     from ghostkey.report.lint import render
 
@@ -70,7 +78,13 @@ def command(
         return
     root = Path(path.removesuffix("...").rstrip("/") or ("/" if path.startswith("/") else "."))
     known = read_baseline(baseline) if baseline else frozenset()
+    settings = read_settings(config) if config else []
+    if settings:
+        # a rule that is named is wanted, however sure it is
+        level, rules = "B", tuple(dict.fromkeys(setting.rule for setting in settings if not rules or setting.rule in rules))
     linted = lint(root, revision=revision or "", since=since or "", level=level, rules=rules, cache=default_folder())
+    if settings:
+        linted = dataclasses.replace(linted, findings=chosen(linted.findings, settings))
     if write_baseline:
         write_baseline.write_text(written_baseline(linted.findings))
         click.echo(f"{len(linted.findings)} findings are known from now on: {write_baseline}", err=True)

@@ -19,6 +19,7 @@ LINES = 60  # of evidence, and of a timeline
 _OF_CHURN = re.compile(r"(?P<resource>configmaps|secrets) (?P<namespace>[^/ ]+)/(?P<name>\S+) (?P<where>.*)")
 _KEYED = re.compile(r"\[(?P<template>[^\]]*<[A-Za-z]+>[^\]]*)\]")
 _GAUGES = {"<ns>": "{namespace}", "<S>": "{name}", "<uid>": "{uid}"}
+_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _EXPECTED = "give the JSON of scan, explain, churn or lint (-o json), an id of the last scans, or of a trim's receipt"
 
 
@@ -34,11 +35,18 @@ def read_file(path: Path, pick: str = "") -> Incident:
     try:
         document = decode_json(content)
         read = _READERS[str(document["kind"])]
-        return read(document, pick, path.name)
+        return _checked(read(document, pick, path.name), path)
     except UnreadableError as error:
         raise UsageError(f"{path} is no JSON: {error}", _EXPECTED) from None
     except (LookupError, TypeError, AttributeError, ValueError) as error:
         raise UsageError(f"{path} is nothing that can be learnt from ({type(error).__name__})", _EXPECTED) from None
+
+
+def _checked(incident: Incident, path: Path) -> Incident:
+    """The incident, of which namespace and name go into expressions and paths. Raises UsageError for names that no API server has."""
+    if incident.resource and not (_NAME.fullmatch(incident.namespace) and _NAME.fullmatch(incident.name)):
+        raise UsageError(f"{path} names a map that cannot be: {incident.namespace!r}/{incident.name!r}", _EXPECTED)
+    return incident
 
 
 def of_finding(record: dict[str, Any], others: Sequence[dict[str, Any]], source: str) -> Incident:
@@ -138,19 +146,21 @@ def of_story(told: dict[str, Any], source: str) -> Incident:
         source, now(), f"{len(ghosts):,} keys of {told['kind']}/{told['name']} in {told['namespace']} outlive their subject",
         told["kind"] if told["kind"] in ("configmaps", "secrets") else "", told["namespace"], told["name"], pattern, len(ghosts),
         () if is_secret else keys, tuple((when(at), what) for at, what in shown_moments), proof=tuple(proof),
-        forecast=tuple(_forecast(told.get("forecast"))), unknown=tuple(gaps),
+        forecast=forecast_lines(told), unknown=tuple(gaps),
     )  # fmt: skip
 
 
-def _forecast(law: dict[str, Any] | None) -> list[str]:
+def forecast_lines(told: dict[str, Any]) -> tuple[str, ...]:
+    """How the map of a story goes on; empty where its history says too little."""
+    law = told.get("forecast")
     if not law:
-        return []
+        return ()
     lines = [f"{law['keys']:,} keys, {law['keys_per_day']:,.1f} more a day (80 %: {law['low']:,.1f} to {law['high']:,.1f})"]
     if law["full_at"] is not None:
         lines.append(
             f"full {when(law['full_at'])} (80 %: {when(law['full_low'])} to {when(law['full_high'])}), by {law['binding']}"
         )
-    return lines
+    return tuple(lines)
 
 
 def _of_churn(document: dict[str, Any], pick: str, name: str) -> Incident:
@@ -214,4 +224,4 @@ _READERS = {
     "GhostkeyChurn": _of_churn,
     "GhostkeyLint": _of_lint,
 }
-__all__ = ["of_finding", "of_receipt", "of_story", "read_file"]
+__all__ = ["forecast_lines", "of_finding", "of_receipt", "of_story", "read_file"]

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,6 @@ class Build:
     samples: Sequence[str] = ()
     setup: Sequence[str] = ()
     fixed: str = ""
-    environment: dict[str, str] = field(default_factory=dict)
 
 
 def part(incident: Incident, build: Build | None, progress: Progress = lambda _: None) -> Part:
@@ -98,7 +97,7 @@ def part(incident: Incident, build: Build | None, progress: Progress = lambda _:
 
 
 def _files(incident: Incident, build: Build, plan: str) -> dict[str, str]:
-    """The test's folder. The environment may hold secrets, and is written nowhere."""
+    """The test's folder."""
     documents = {"crds": build.crds, "setup": build.setup, "sample": build.samples}
     how = 'plan=HERE / "plan.yaml"' if plan else f"faults=None,\n    subjects={SUBJECTS}"
     text = PYTEST.format(
@@ -165,9 +164,7 @@ def _explored(incident: Incident, build: Build) -> tuple[str, str]:
     """A plan with a fault under which the incident shows; or "" and why there is none."""
     from ghostkey.churn.run import Request, run
 
-    request = Request(
-        build.operator, build.crds, build.samples, build.setup, build.environment, 3, SUBJECTS, (), 2.0, EXPLORE_SECONDS
-    )
+    request = Request(build.operator, build.crds, build.samples, build.setup, {}, 3, SUBJECTS, (), 2.0, EXPLORE_SECONDS)
     try:
         outcome = run(request)
     except GhostkeyError as error:
