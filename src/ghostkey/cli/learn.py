@@ -31,9 +31,7 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.option("--crds", multiple=True, metavar="FILE|DIR", help="CRDs of the operator; may be repeated.")
 @click.option("--sample", "samples", multiple=True, metavar="FILE", help="Objects that make one subject.")
 @click.option("--setup", multiple=True, metavar="FILE", help="Objects that the operator needs to be there.")
-@click.option(
-    "--source", "source", type=_FOLDER, metavar="DIR", help="Go source of the operator: lint looks for the cause there."
-)
+@click.option("--code", "source", type=_FOLDER, metavar="DIR", help="Go source of the operator: lint looks for the cause there.")
 @click.option("--cap", type=click.IntRange(0), metavar="N", help="The guard's cap, instead of one worked out.")
 @click.option("--out", type=_FOLDER, metavar="DIR", help="Where the folder is made; ./incident-ID by default.")
 @click.option("--force", "is_forced", is_flag=True, help="Replace a folder that is there.")

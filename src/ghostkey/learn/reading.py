@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,7 +35,8 @@ def read_file(path: Path, pick: str = "") -> Incident:
         raise UsageError(f"{path} holds more than {BYTES >> 20} MiB", _EXPECTED)
     try:
         document = decode_json(content)
-        read = _READERS[str(document["kind"])]
+        # a story says what the map is where others say what they are
+        read = _of_story if "ghosts" in document and "growth" in document else _READERS[str(document["kind"])]
         return _checked(read(document, pick, path.name), path)
     except UnreadableError as error:
         raise UsageError(f"{path} is no JSON: {error}", _EXPECTED) from None
@@ -126,16 +128,9 @@ def of_story(told: dict[str, Any], source: str) -> Incident:
         raise UsageError(f"the story of {told['kind']}/{told['name']} knows of no key that outlives its subject")
     first = ghosts[0]
     keys = tuple(f"{row['path']}/{row['key']}" if row["path"] else str(row["key"]) for row in ghosts[:KEYS])
-    pattern = Pattern(str(first["template"]), str(first["subject_kind"]), str(first["manager"] or ""))
-    moments: list[tuple[int, str]] = []
-    for row in ghosts:
-        shown = "a key" if is_secret else keys[0] if row is first else str(row["key"])
-        if row["first_set_at"] is not None:
-            moments.append((row["first_set_at"], f"{row['manager'] or row['writer'] or '?'} wrote {shown}"))
-        if row["subject_deleted_at"] is not None:
-            moments.append((row["subject_deleted_at"], f"the subject of {shown} went, and the key stayed"))
-    moments.sort()
-    shown_moments = moments if len(moments) <= LINES else [*moments[: LINES // 2], *moments[-LINES // 2 :]]
+    managers = collections.Counter(str(row["manager"] or "") for row in ghosts)
+    pattern = Pattern(str(first["template"]), str(first["subject_kind"]), managers.most_common(1)[0][0])
+    shown_moments = _moments(ghosts, is_secret=is_secret)
     classes = list(dict.fromkeys(str(row["class"]) for row in ghosts))
     proof = [f"{name}: {sum(row['class'] == name for row in ghosts):,} keys: {CLASSES.get(name, '')}" for name in classes]
     proof += [
@@ -148,6 +143,26 @@ def of_story(told: dict[str, Any], source: str) -> Incident:
         () if is_secret else keys, tuple((when(at), what) for at, what in shown_moments), proof=tuple(proof),
         forecast=forecast_lines(told), unknown=tuple(gaps),
     )  # fmt: skip
+
+
+def _moments(ghosts: list[dict[str, Any]], *, is_secret: bool) -> list[tuple[int, str]]:
+    """When the keys were written, by whom, and when their subjects went: the first and the last of each."""
+    spans: dict[str, list[tuple[int, str]]] = {}
+    for row in ghosts:
+        key = "a key" if is_secret else str(row["key"])
+        by = f"{row['manager'] or row['writer'] or '?'} wrote "
+        for at, before, behind in (
+            (row["first_set_at"], by, ""),
+            (row["subject_deleted_at"], "the subject of ", " went, and the key stayed"),
+        ):
+            if at is not None:
+                spans.setdefault(before, []).append((at, f"{before}{key}{behind}"))
+    found = []
+    for moments in spans.values():
+        moments.sort()
+        found += moments[:1]
+        found += [(moments[-1][0], f"{moments[-1][1]}: the last of {len(moments):,}")] if len(moments) > 1 else []
+    return sorted(found)
 
 
 def forecast_lines(told: dict[str, Any]) -> tuple[str, ...]:

@@ -35,7 +35,7 @@ def part(incident: Incident, source: Path | None) -> Part:
     """The configuration of the incident's causes; with the source it is run there, and has to find each of them."""
     if not incident.causes:
         why = (
-            "the cause in code is not known: name the source with --source DIR"
+            "the cause in code is not known: name the source with --code DIR"
             if source is None
             else "lint sees no cause in the source"
         )
@@ -48,7 +48,7 @@ def part(incident: Incident, source: Path | None) -> Part:
     }  # fmt: skip
     files = {FILE: f"# ghostkey lint --config {FILE}\n" + yaml.safe_dump(document, sort_keys=False, width=160)}
     if source is None:
-        return Part(NAME, UNTRIED, "the source is not at hand: --source DIR", files)
+        return Part(NAME, UNTRIED, "the source is not at hand: --code DIR", files)
     try:
         said = tried(files[FILE], incident, source)
     except UsageError as error:
