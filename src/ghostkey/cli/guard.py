@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ghostkey.cli import CONTEXT
+from ghostkey.cli import CONTEXT, _schema
 from ghostkey.cli.options import cluster_options, complete_map, parse_duration, parse_holder
 from ghostkey.cli.where import Where
 from ghostkey.model.errors import OutcomeUnknown, Refused, UsageError
@@ -193,6 +193,9 @@ def report(logs: tuple[Path, ...], form: str) -> int:
         about += "; nothing was past a cap: over the time that these logs cover, deny would have refused nothing"
     click.echo(about, err=True)
     return 1 if found else 3 if requests.unread or not requests.events else 0
+
+
+command.add_command(_schema.command)
 
 
 def _planned(where: Where, wanted: dict[str, Any]) -> tuple[list[Cap], list[Step]]:
