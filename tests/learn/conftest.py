@@ -41,9 +41,10 @@ class Case:
             words += [f"--{name}", str(path)]
         return [*words, "--fixed", self.operator()] if fixed else words
 
-    def learn(self, *words: str, out: Path) -> Done:
+    def learn(self, *words: str, out: Path, offline: bool = False) -> Done:
+        program = Program(self.program.state, None) if offline else self.program
         # away from home, programs would be built anew
-        return self.program("learn", *words, "--out", str(out), env={"GHOSTKEY_CACHE": str(cache_directory())})
+        return program("learn", *words, "--out", str(out), env={"GHOSTKEY_CACHE": str(cache_directory())})
 
     def finding(self) -> dict[str, Any]:
         """The first ghost key of the registry."""

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from ghostkey.testing import binary, testbed_directory
@@ -78,15 +79,16 @@ def test_folder_is_never_overwritten_and_parts_without_means_are_said(case: Case
     assert "name the source with --code DIR" in done.out
     assert {"guard.yaml", "alert.rules.yaml", "post-mortem.md"} <= files(out)
     (out / "mine.txt").write_text("mine")
-    again = case.learn(finding["id"], out=out)
+    again = case.learn(finding["id"], out=out, offline=True)
     assert again.code == 5
     assert "is there already" in again.err
     assert (out / "mine.txt").read_text() == "mine"
-    assert case.learn(finding["id"], "--force", out=out).code == 3
+    assert case.learn(finding["id"], "--force", out=out, offline=True).code == 3
     assert "mine.txt" not in files(out)
     assert not [path for path in case.folder.iterdir() if path.name.startswith(".lesson")]
 
 
+@pytest.mark.whole
 def test_test_that_does_not_show_the_incident_is_not_written(case: Case) -> None:
     """The operator that is given does not leak, so that nothing generated can fail on it."""
     out = case.folder / "lesson"
@@ -105,17 +107,17 @@ def test_receipt_and_files_are_incidents_too(case: Case) -> None:
     assert trimmed.code == 0, trimmed.err
     receipt = json.loads(case.program("undo", "--list", "-o", "json").out)["receipts"][0]["id"]
     out = case.folder / "of-receipt"
-    assert case.learn(receipt, out=out).code == 3
+    assert case.learn(receipt, out=out, offline=True).code == 3
     assert "ghostkey undo" in (out / "post-mortem.md").read_text()
     assert case.program("undo").code == 0
     scan = case.folder / "scan.json"
     scan.write_text(json.dumps(case.program.scan("cm/tenant-registry", "-n", "tenant-system")))
-    assert case.learn(str(scan), out=case.folder / "of-scan").code == 3
+    assert case.learn(str(scan), out=case.folder / "of-scan", offline=True).code == 3
     story = case.program(
         "explain", "cm/tenant-registry", "-n", "tenant-system", "--from", str(case.plane.audit_log), "-o", "json"
     )
     (case.folder / "story.json").write_text(story.out)
-    assert case.learn(str(case.folder / "story.json"), out=case.folder / "of-story").code == 3
+    assert case.learn(str(case.folder / "story.json"), out=case.folder / "of-story", offline=True).code == 3
     assert "no-delete" in (case.folder / "of-story" / "post-mortem.md").read_text()
     source = str(testbed_directory() / "tenant-operator")
     linted = case.program("lint", source, "-o", "json")
@@ -144,7 +146,7 @@ def test_what_is_no_incident_is_one_clear_error(case: Case) -> None:
 
 def test_same_pattern_elsewhere_is_recognised(case: Case) -> None:
     finding = case.finding()
-    assert case.learn(finding["id"], out=case.folder / "lesson").code == 3
+    assert case.learn(finding["id"], out=case.folder / "lesson", offline=True).code == 3
     (kept,) = (case.program.state / "incidents").glob("*.json")
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     assert finding["key"] not in kept.read_text()
