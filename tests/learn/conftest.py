@@ -15,6 +15,7 @@ from ghostkey.testing.binaries import cache_directory
 from tests.churn.helpers import SAMPLE, SETUP
 from tests.helpers import Done, Program
 
+SOURCE = str(testbed_directory() / "tenant-operator")
 MISTAKE = "no-delete-on-notfound"
 TENANTS, KEPT = 40, 12
 REGISTRY = "/api/v1/namespaces/tenant-system/configmaps/tenant-registry"
@@ -33,8 +34,7 @@ class Case:
 
     def build(self, mistake: str, *, fixed: bool = True) -> list[str]:
         """Options of `learn` that say how the operator is started."""
-        crd = testbed_directory() / "tenant-operator" / "crd.yaml"
-        words = ["--operator", self.operator(mistake), "--crds", str(crd)]
+        words = ["--operator", self.operator(mistake), "--crds", f"{SOURCE}/crd.yaml"]
         for name, documents in (("sample", [SAMPLE]), ("setup", SETUP)):
             path = self.folder / f"{name}.yaml"
             path.write_text(yaml.safe_dump_all(documents))

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import yaml
 
-from ghostkey.testing import binary, testbed_directory
+from ghostkey.testing import binary
 from tests.helpers import HANG_SECONDS, Done
-from tests.learn.conftest import KEPT, MISTAKE, TENANTS, Case
+from tests.learn.conftest import KEPT, MISTAKE, SOURCE, TENANTS, Case
 
 WHOLE = {
     "README.md", "incident.json", "guard.yaml", "alert.rules.yaml", "alert.test.yaml", "lint.yaml", "post-mortem.md", "post-mortem.html",
@@ -43,9 +43,8 @@ def test_finding_of_a_scan_becomes_a_folder_of_which_every_part_was_run(case: Ca
     finding, out = case.finding(), case.folder / "lesson"
     binary("promtool")
     began = time.monotonic()
-    source = str(testbed_directory() / "tenant-operator")
     done = case.learn(
-        finding["id"], *case.build(MISTAKE), "--code", source, "--from", str(case.plane.audit_log), "-o", "json", out=out
+        finding["id"], *case.build(MISTAKE), "--code", SOURCE, "--from", str(case.plane.audit_log), "-o", "json", out=out
     )
     seconds = time.monotonic() - began
     assert done.code == 0, done.out + done.err
@@ -66,7 +65,7 @@ def test_finding_of_a_scan_becomes_a_folder_of_which_every_part_was_run(case: Ca
     if scale > 1:  # and another time, from the folder alone
         assert pytest_of(out, case.operator(MISTAKE)) == 1
         assert pytest_of(out, case.operator()) == 0
-    linted = case.program("lint", source, "--config", str(out / "lint.yaml"), "-o", "json")
+    linted = case.program("lint", SOURCE, "--config", str(out / "lint.yaml"), "-o", "json")
     assert linted.code == 1
     assert all("incident" in one["message"] for one in linted.json["findings"])
 
@@ -119,11 +118,10 @@ def test_receipt_and_files_are_incidents_too(case: Case) -> None:
     (case.folder / "story.json").write_text(story.out)
     assert case.learn(str(case.folder / "story.json"), out=case.folder / "of-story", offline=True).code == 3
     assert "no-delete" in (case.folder / "of-story" / "post-mortem.md").read_text()
-    source = str(testbed_directory() / "tenant-operator")
-    linted = case.program("lint", source, "-o", "json")
+    linted = case.program("lint", SOURCE, "-o", "json")
     (case.folder / "lint.json").write_text(linted.out)
     pick = linted.json["findings"][0]["fingerprint"]
-    done = case.learn(str(case.folder / "lint.json"), "--pick", pick, "--code", source, "-o", "json", out=case.folder / "of-lint")
+    done = case.learn(str(case.folder / "lint.json"), "--pick", pick, "--code", SOURCE, "-o", "json", out=case.folder / "of-lint")
     assert states(done)["lint"] == "held"
     assert states(done)["guard"] == "none"
 

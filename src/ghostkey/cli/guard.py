@@ -244,12 +244,14 @@ def growth_in(store: str | None, name: MapName) -> Any:
     with contextlib.nullcontext() if store else contextlib.suppress(GhostkeyError, OSError):
         history = History(Path(store) if store else None)
         if not history.imports():
+            if store:
+                raise UsageError(f"the store {history.directory} holds no history", "ghostkey history import --store DIR PATH")
             return None
         from ghostkey.store.engines import DuckEngine
         from ghostkey.story import growth_of
 
         law = growth_of(DuckEngine(history), (name[0].qualified, name[1], name[2]))
-        return Growth(law.keys, law.keys_per_day) if law else None
+        return Growth(law.peak, law.keys_per_day) if law else None
     return None
 
 
