@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -198,3 +199,49 @@ def test_baseline_only_gets_better(case: Case) -> None:
     assert [one["key"] for one in back.json["findings"]] == [finding["key"]]
     assert case.program("scan", "--ratchet").code == 2
     assert case.program("scan", "--ratchet", "--baseline", str(baseline), "--write-baseline", str(baseline)).code == 2
+
+
+def test_names_in_a_secret_are_in_no_file(case: Case) -> None:
+    """The registry of another operator is a Secret: a guard names it, and nobody its keys."""
+    hidden = {f"default.hush-{number}" for number in range(6)}
+    holder = {"kind": "Secret", "namespace": "default", "name": "vault", "group": "", "version": "v1", "uid": ""}
+    attribution = {"template": "{namespace}.{name}", "kinds": ["tenants.demo.ghostkey.dev"]}
+    records = [
+        {
+            "id": f"{number:012x}", "analysis": "ghost-key", "severity": "warning", "state": "found", "holder": holder, "namespace": "default",
+            "name": "vault", "field": "data", "path": [], "key": key, "subjects": [], "attribution": attribution, "origin": "",
+            "writer": "op 2026-11-25T10:00:00Z", "message": f"{key} is gone", "evidence": [f"no Tenant is called {key}"],
+        }
+        for number, key in enumerate(sorted(hidden))
+    ]  # fmt: skip
+    (case.folder / "scan.json").write_text(json.dumps({"kind": "GhostkeyScan", "findings": records}))
+    out = case.folder / "lesson"
+    done = case.learn(str(case.folder / "scan.json"), "--cap", "6", out=out, offline=True)
+    assert done.code == 3, done.err
+    assert "guard.yaml" in files(out)
+    texts = [path.read_text() for path in out.rglob("*") if path.is_file()] + [done.out, done.err]
+    assert not [key for key in hidden for text in texts if key in text]
+    (kept,) = (case.program.state / "incidents").glob("*.json")
+    assert "vault" not in kept.read_text() + kept.name
+
+
+def test_words_of_others_are_no_markup(case: Case) -> None:
+    evil = "<script>alert(1)</script>[x](http://evil.example)\n# y"
+    story: dict[str, Any] = {
+        "kind": "configmaps", "namespace": "default", "name": "m", "growth": [], "writers": [], "coverage": [], "forecast": None,
+        "ghosts": [
+            {"path": "", "key": evil, "template": evil, "subject_kind": evil, "manager": evil, "writer": evil, "first_set_at": 1, "subject_deleted_at": 2,
+             "class": evil}
+        ],
+    }  # fmt: skip
+    (case.folder / "story.json").write_text(json.dumps(story))
+    out = case.folder / "lesson"
+    done = case.learn(str(case.folder / "story.json"), out=out, offline=True)
+    assert done.code == 3, done.err
+    page, text = (out / "post-mortem.html").read_text(), (out / "post-mortem.md").read_text()
+    assert "<script" not in page
+    assert not re.search(r"(?<!\\)(<script|\]\()", text), "each is escaped"
+    assert "\n# y" not in text
+    story["name"] = 'm"} or vector(1) #'
+    (case.folder / "story.json").write_text(json.dumps(story))
+    assert case.learn(str(case.folder / "story.json"), out=case.folder / "other", offline=True).code == 2
