@@ -13,6 +13,7 @@ BENCHES = (
     "bench.history",
     "bench.analyses",
     "bench.memory",
+    "bench.stacks",
     "bench.guard",
 )
 

@@ -24,8 +24,8 @@ GOALS = {"census_seconds": 0.150, "paths_seconds": 1.0}
 class Target:
     """The program, told what to do by lines."""
 
-    def __init__(self) -> None:
-        program = go_program(testbed_directory() / "lab")
+    def __init__(self, *, stripped: bool = True) -> None:
+        program = go_program(testbed_directory() / "lab", stripped=stripped)
         self.process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def do(self, step: str) -> dict[str, Any]:

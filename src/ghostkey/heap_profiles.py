@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import urllib.parse
 from collections import Counter
@@ -13,11 +14,15 @@ from dataclasses import dataclass, field
 
 from ghostkey.census.functions import Frame
 from ghostkey.census.profiles import Branch, Profile, decode, growth, tree
-from ghostkey.kube.download import fetch
-from ghostkey.model.errors import GhostkeyError, SourceDamaged
+from ghostkey.kube.client import ApiClient
+from ghostkey.kube.download import TIMEOUT_SECONDS, answer, fetch
+from ghostkey.kube.port_forward import PodConnection
+from ghostkey.model.errors import AccessDenied, GhostkeyError, SourceDamaged, UsageError
 
 BYTES_MOST = 64 << 20  # of a profile, packed
 HEAP, GOROUTINES = "/debug/pprof/heap?gc=1", "/debug/pprof/goroutine"
+POD = "pod://"
+_POD_PORT = re.compile(r"([a-z0-9](?:[-.a-z0-9]*[a-z0-9])?):(\d{1,5})(/.*)?")
 # what a heap profile cannot know, told with every answer
 CANNOT_KNOW = (
     "a heap profile samples allocations: it knows who allocates, never who deletes, nor which of two maps on one line",
@@ -49,8 +54,42 @@ class HeapGrowth:
 
 
 def is_address(place: str) -> bool:
-    """Whether a place is a URL and no file."""
-    return place.startswith(("http://", "https://"))
+    """Whether a place is a URL, or a port of a Pod (`pod://NAME:PORT`), and no file."""
+    return place.startswith(("http://", "https://", POD))
+
+
+Fetch = Callable[[str, int], bytes]
+"""Gives what is at an address, of so many bytes at most."""
+
+
+def pod_place(word: str) -> str:
+    """`pod://NAME:PORT/path` of `pod/NAME:PORT/path`; any other word as it is. Raises UsageError where no port is named."""
+    kind, slash, rest = word.partition("/")
+    if kind not in {"pod", "pods", "po"} or not slash:
+        return word
+    found = _POD_PORT.fullmatch(rest)
+    if found is None or not 0 < int(found[2]) < 1 << 16:
+        raise UsageError(
+            f"{word!r} names no port of a Pod", "write pod/NAME:PORT, and the path where pprof is not at /debug/pprof"
+        )
+    return f"{POD}{rest}"
+
+
+def through_pods(connect: Callable[[], tuple[ApiClient, str]]) -> Fetch:
+    """A way to fetch that reaches ports of Pods through the API server; `connect` gives a client, and the namespace, when one is."""
+
+    def get(url: str, most: int) -> bytes:
+        if not url.startswith(POD):
+            return fetch(url, most)
+        parts = urllib.parse.urlsplit(url)
+        client, namespace = connect()
+        pod = parts.netloc.rpartition(":")[0]
+        try:
+            return answer(PodConnection(client, namespace, pod, parts.port or 0, TIMEOUT_SECONDS), url, most)
+        except AccessDenied as error:
+            raise AccessDenied(str(error), f"ghostkey rbac --for pprof -n {namespace} prints the rights", error.status) from None
+
+    return get
 
 
 def heap_address(place: str) -> str:
@@ -63,10 +102,10 @@ def heap_address(place: str) -> str:
     return urllib.parse.urlunsplit((parts.scheme, parts.netloc, base, "", "")) + HEAP
 
 
-def load(place: str) -> Profile:
+def load(place: str, get: Fetch = fetch) -> Profile:
     """The heap profile of a file, or of a URL. Raises SourceDamaged, ProfileDamaged, ApiFailed, UsageError."""
     if is_address(place):
-        return decode(fetch(heap_address(place), BYTES_MOST))
+        return decode(get(heap_address(place), BYTES_MOST))
     try:
         with open(place, "rb") as file:
             content = file.read(BYTES_MOST + 1)
@@ -77,34 +116,36 @@ def load(place: str) -> Profile:
     return decode(content)
 
 
-def load_goroutines(place: str) -> Counter[tuple[Frame, ...]]:
+def load_goroutines(place: str, get: Fetch = fetch) -> Counter[tuple[Frame, ...]]:
     """How many goroutines stand in which stack, from the same address; nothing when it does not say."""
     if not is_address(place):
         return Counter()
     address = heap_address(place).partition("?")[0].removesuffix("/heap") + "/goroutine"
     try:
-        profile = decode(fetch(address, BYTES_MOST))
+        profile = decode(get(address, BYTES_MOST))
     except GhostkeyError:
         return Counter()
     return Counter({stack: values[0] for stack, values in profile.stacks.items()})
 
 
-def compare(places: Sequence[str], seconds: float = 0.0, wait: Callable[[float], None] = time.sleep) -> HeapGrowth:
+def compare(
+    places: Sequence[str], seconds: float = 0.0, wait: Callable[[float], None] = time.sleep, get: Fetch = fetch
+) -> HeapGrowth:
     """What one profile says of maps, or how they grew from the first to the second.
 
     One address and a time: it is asked twice, that far apart.
     """
-    first = load(places[0])
+    first = load(places[0], get)
     last, before = first, None
     if len(places) > 1:
-        before, last = first, load(places[1])
+        before, last = first, load(places[1], get)
     elif seconds:
         wait(seconds)
-        before, last = first, load(places[0])
+        before, last = first, load(places[0], get)
     apart = (last.time_nanoseconds - before.time_nanoseconds) / 1e9 if before is not None else 0.0
     stacks, is_of_maps = growth(before, last)
     used = _in_use(before) if before is not None else None
-    return HeapGrowth(stacks, tree(stacks), used, _in_use(last), apart, is_of_maps, load_goroutines(places[-1]))
+    return HeapGrowth(stacks, tree(stacks), used, _in_use(last), apart, is_of_maps, load_goroutines(places[-1], get))
 
 
 def _in_use(profile: Profile) -> int:

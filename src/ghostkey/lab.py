@@ -23,6 +23,9 @@ from ghostkey.testing.binaries import build_go, go_program, testbed_directory
 
 STEP_SECONDS = 120
 MIB = 1 << 20
+# Of its slots. The compiler makes `for k := range m { delete(m, k) }` a clear, and a clear of a classic map keeps the array of buckets and drops
+# what overflowed: half a percent of a map that fills its buckets evenly. Source: Go 1.21 src/runtime/map.go, mapclear
+KEPT = 0.95
 
 
 class LabFailed(GhostkeyError):
@@ -137,9 +140,9 @@ def _slots(lab: _Lab) -> Iterator[Claim]:
     emptied = lab.do("delete-all")
     drained = lab.look()
     yield Claim(
-        "an-empty-map-keeps-its-slots", "a map that was emptied keeps all it ever needed",
+        "an-empty-map-keeps-its-slots", "a map that was emptied keeps its tables",
         f"len {emptied['len']}, slots {drained.slots:,}, {_mib(drained.bytes)}; the program's heap {_mib(full['heap'])} → {_mib(emptied['heap'])}",
-        emptied["len"] == 0 and drained.slots == again.slots and emptied["heap"] > empty + drained.bytes // 2,
+        emptied["len"] == 0 and KEPT * again.slots <= drained.slots <= again.slots and emptied["heap"] > empty + drained.bytes // 2,
         "the garbage collector shrinks maps",
     )  # fmt: skip
     dropped = lab.do("drop")

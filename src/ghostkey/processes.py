@@ -8,8 +8,10 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
 import fnmatch
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +21,7 @@ from ghostkey.census.census import Census, Process, open_core, open_process
 from ghostkey.census.gomap import GoMap
 from ghostkey.census.keys import Keys
 from ghostkey.census.remote import RemoteProcess
+from ghostkey.census.writers import WAYS, Watched
 from ghostkey.foreign import UnreadableError, decode_json
 from ghostkey.model.errors import SourceDamaged, UsageError
 
@@ -39,6 +42,8 @@ class Wanted:
     type: str = ""
     holder: str = ""
     keys: int = 0
+    text: str = ""  # in the type or the holder
+    is_held: bool = True  # whether to look for holders: of a big process that takes seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,29 +122,48 @@ def take(process: AnyProcess, wanted: Wanted, before: Before | None = None) -> T
     process.name_types(census.maps)
     if before is not None:
         before.remind(census.maps)
-    rows = [Row(found) for found in census.maps]
+    return choose(process, Taken(at, process.name, process.pid, process.version, census, []), wanted, before)
+
+
+def choose(process: AnyProcess, taken: Taken, wanted: Wanted, before: Before | None = None) -> Taken:
+    """The maps that are wanted, of a census that was taken already. Raises what `take` raises."""
+    rows = [Row(found) for found in taken.census.maps]
     gone: list[dict[str, Any]] = []
     if before is not None:
-        gone = before.compare(rows, at)
-    rows = _chosen(process, census, rows, wanted)
+        gone = before.compare(rows, taken.at)
+    rows = _chosen(process, taken.census, rows, wanted)
     process.describe([row.map for row in rows])
     if wanted.keys:
         for row in rows:
-            row.keys = process.read_keys(row.map, wanted.keys)
-    return Taken(at, process.name, process.pid, process.version, census, rows, gone)
+            row.keys = sample_keys(process, row.map, wanted.keys)
+    return dataclasses.replace(taken, rows=rows, gone=gone)
+
+
+def sample_keys(process: AnyProcess, found: GoMap, most: int) -> Keys:
+    """Keys of a map to look at; none of a Secret, whose keys are nobody's to read here."""
+    if _SECRET.search(found.holder) or (found.type in _SECRET_TYPES and _UNTOLD.search(found.holder)):
+        return Keys([], False, "they may be those of a Secret, and are not shown")
+    return process.read_keys(found, most)
+
+
+_SECRET = re.compile(r"\(\w+\.Secret")
+# where the holder does not tell what it is: Secret.data has this type
+_UNTOLD, _SECRET_TYPES = re.compile(r"^$|^no root found$|[…?](\+0x\w+)?$"), frozenset({"map[string][]uint8", "map[string][]byte"})
 
 
 def _chosen(process: AnyProcess, census: Census, rows: list[Row], wanted: Wanted) -> list[Row]:
     rows = [row for row in rows if row.map.length >= wanted.min_len]
     rows.sort(key=_ORDERS[wanted.sort], reverse=True)
-    if wanted.holder or wanted.type:
+    if wanted.holder or wanted.type or wanted.text:
         # the holder may tell the type of a map that nothing else tells
-        asked = [row.map for row in rows if wanted.holder or not row.map.type]
+        asked = [row.map for row in rows if wanted.holder or wanted.text or not row.map.type] if wanted.is_held else []
         process.describe(asked)
         process.find_holders(asked, census.maps)
         rows = [row for row in rows if _is_like(row.map.holder, wanted.holder) and _is_of_type(row.map, wanted.type)]
+        rows = [row for row in rows if _is_like(row.map.holder, wanted.text) or _is_of_type(row.map, wanted.text)]
     rows = rows[: wanted.top] if wanted.top else rows
-    process.find_holders([row.map for row in rows[:HELD_MOST]], census.maps)
+    if wanted.is_held:
+        process.find_holders([row.map for row in rows[:HELD_MOST]], census.maps)
     return rows
 
 
@@ -183,6 +207,17 @@ def named(process: AnyProcess, census: Census, word: str) -> list[GoMap]:
     return found
 
 
+def watch(
+    process: AnyProcess, maps: Sequence[GoMap], seconds: float, way: str = "perf", tell: Callable[[float], None] = lambda _: None
+) -> Watched:
+    """Who changes these maps, by one of `WAYS`. Raises CannotWatch; `tell` is called meanwhile, where the process is here."""
+    if any(found.design == "sync" for found in maps):
+        raise UsageError("a sync.Map has no word with its length", "ghostkey maps PID --every 5s shows how it grows")
+    if isinstance(process, RemoteProcess):
+        return process.watch(maps, seconds, way)
+    return WAYS[way](process, maps, seconds, tell)
+
+
 # what was seen before
 
 
@@ -191,6 +226,7 @@ class Before:
 
     def __init__(self, at: datetime.datetime, maps: dict[int, dict[str, Any]]) -> None:
         self.at, self._maps = at, maps
+        self._told: dict[int, GoMap] = {}
 
     @classmethod
     def of(cls, taken: Taken) -> Before:
@@ -203,6 +239,13 @@ class Before:
             known = self._maps.get(found.address)
             if known is not None and known["seed"] == hex(found.seed) and known.get("holder") and not found.holder:
                 found.holder, found.root = str(known["holder"]), str(known.get("root") or "")
+            told = self._told.get(found.address)
+            if told is not None and told.seed == found.seed and not found.holder:
+                found.holder, found.root = told.holder, told.root
+
+    def learn(self, maps: Sequence[GoMap]) -> None:
+        """Keeps whose holders were found meanwhile, for the next reminder."""
+        self._told = {found.address: found for found in maps if found.holder}
 
     def compare(self, rows: Sequence[Row], at: datetime.datetime) -> list[dict[str, Any]]:
         """Says of each row how it grew, and gives the records of maps that are gone."""

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"sort"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -70,6 +71,7 @@ var steps = map[string]func() map[string]interface{}{
 		gap := time.Duration(atomic.SwapInt64(&longest, 0))
 		return map[string]interface{}{"gap_us": gap.Microseconds()}
 	},
+	"beat": beat,
 	"delete-half": func() map[string]interface{} {
 		for i := 0; i < entries/2; i++ {
 			delete(m, "key-"+strconv.Itoa(i))
@@ -103,6 +105,7 @@ var steps = map[string]func() map[string]interface{}{
 var (
 	many    []map[string]int
 	longest int64
+	next    int
 )
 
 // big makes a million entries and 50,000 small maps, and a goroutine that wants to run every millisecond and says how late it was.
@@ -122,6 +125,29 @@ func big() map[string]interface{} {
 		}
 	}()
 	return map[string]interface{}{"many": len(many)}
+}
+
+const writes = 2000
+
+// beat writes a thousand times a second, one in eleven of these a delete, and says how long a write takes, by the clock around it.
+func beat() map[string]interface{} {
+	ticker := time.NewTicker(time.Millisecond)
+	defer ticker.Stop()
+	took := make([]int, 0, writes)
+	for i := 0; i < writes; i++ {
+		<-ticker.C
+		key := "beat-" + strconv.Itoa(next)
+		before := time.Now()
+		if i%11 == 10 {
+			delete(m, "beat-"+strconv.Itoa(next-5))
+		} else {
+			m[key] = nil
+			next++
+		}
+		took = append(took, int(time.Since(before)))
+	}
+	sort.Ints(took)
+	return map[string]interface{}{"p50_ns": took[writes/2], "p99_ns": took[writes*99/100]}
 }
 
 // deleteInRange deletes, while it visits half of the keys, every other one that was not visited yet.

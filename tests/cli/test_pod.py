@@ -18,10 +18,12 @@ import yaml
 
 from ghostkey import testing
 from ghostkey.census.remote import program
+from ghostkey.model.errors import GhostkeyError
 from ghostkey.pods import Place, ephemeral_container
 from ghostkey.testing import ControlPlane
 from ghostkey.testing import control_plane as testbed
 from tests.helpers import Program, bind, make_tenant, make_tenants_kind
+from tests.terminal import Terminal
 
 UID = 65532
 POD = {
@@ -56,8 +58,8 @@ def cluster() -> Iterator[ControlPlane]:
         yield started
 
 
-def node(cluster: ControlPlane, folder: Path, entering: list[str]) -> None:
-    """A kwok node whose containers are entered by a command, as a runtime would enter them."""
+def node(cluster: ControlPlane, folder: Path, entering: list[str], forwarded: int = 0) -> None:
+    """A kwok node whose containers are entered by a command, as a runtime would enter them, and a port that its Pods have."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     python = folder / "bin" / "python3"
@@ -68,7 +70,11 @@ def node(cluster: ControlPlane, folder: Path, entering: list[str]) -> None:
         "apiVersion": "kwok.x-k8s.io/v1alpha1", "kind": "ClusterExec", "metadata": {"name": "all"},
         "spec": {"execs": [{"local": {"workDir": "/"}}]},
     }  # fmt: skip
-    (folder / "exec.yaml").write_text(yaml.safe_dump(execs))
+    forwards = {
+        "apiVersion": "kwok.x-k8s.io/v1alpha1", "kind": "ClusterPortForward", "metadata": {"name": "all"},
+        "spec": {"forwards": [{"ports": [6060], "target": {"address": "127.0.0.1", "port": forwarded}}]},
+    }  # fmt: skip
+    (folder / "exec.yaml").write_text(yaml.safe_dump_all([execs, *([forwards] if forwarded else [])]))
     stages = Path(testbed.__file__).with_name("kwok-stages.yaml")
     cluster.request("POST", "/api/v1/nodes", {"metadata": {"name": "node-1", "annotations": {"kwok.x-k8s.io/node": "fake"}}})
     words = [
@@ -162,8 +168,26 @@ def check(cluster: ControlPlane, ghosts: Program) -> None:
     assert len(ephemeral(cluster)) == 1, "it is used again"
     polled = ghosts("stacks", *where, "--map", "(main.reconciler).memory", "--for", "1s", "--by", "poll", "-o", "json")
     assert polled.json["maps"][0]["len_after"] == 9
+    live(ghosts, where)
     both = ghosts("scan", "--process", "pod/operator-0", "-n", "shop")
     assert "ghost-entry" in both.out
+
+
+def live(ghosts: Program, where: tuple[str, ...]) -> None:
+    """The same on a terminal, by the same container."""
+    terminal = Terminal([sys.executable, "-m", "ghostkey", "maps", *where, "--ui", "--every", "1s"], ghosts.environment())
+    try:
+        terminal.wait_for("operator 1", "LEN, LATELY", "every 1 s")
+        terminal.press("/")
+        terminal.wait_for("part of a holder or a type")
+        terminal.press("reconciler).memory", "enter")
+        terminal.wait_for("filter 'reconciler).memory'", first_row=r"reconciler\)\.memory +9 ")
+        terminal.press("enter")
+        terminal.wait_for("type   map[string]string", "default.tenant-")
+        terminal.press("q")
+        assert terminal.ended() == 0
+    finally:
+        terminal.close()
 
 
 def rights(cluster: ControlPlane, program: Program, folder: Path) -> None:
@@ -211,6 +235,17 @@ def test_helper_answers_what_the_process_itself_says() -> None:
             census = process.census()
             found = {one.address: one.length for one in census.maps}
             assert {a: found[a] for a in truth.maps} == {a: n for a, (_, n) in truth.maps.items()}
+            chosen = [one for one in census.maps if one.address == truth.address("seen")]
+            truth.tell("beat 300 3")
+            (changes,) = process.watch(chosen, 1.0, "ptrace").changes
+            assert changes.is_exact
+            assert changes.count("insert") > 50
+            holds_up = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(65)"])
+            with pytest.raises(GhostkeyError, match="the container that this runs in ends in"):
+                process.watch(chosen, 10.0, "ptrace")
+            holds_up.kill()
+            holds_up.wait()
+            assert truth.done() > 700
         finally:
             helper.kill()
             helper.communicate()

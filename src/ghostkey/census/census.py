@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from ghostkey.census import classic, layouts, swiss
 from ghostkey.census.core import CoreMemory
+from ghostkey.census.dwarf import Dwarf
 from ghostkey.census.elf import Executable, executable_of, name_of
 from ghostkey.census.errors import MemoryFault, UnknownRuntime
 from ghostkey.census.functions import Functions
@@ -51,6 +52,7 @@ class Process:
         self.map_types = MapTypes(self.runtime, self.types)
         self.contents = Contents(self.runtime, self.types, self.map_types)
         self.functions = Functions(self.runtime)
+        self.dwarf = Dwarf(executable)
         self.keys = KeyReader(self.runtime, self.types)
         self.goroutines: list[Goroutine] = []
 
@@ -160,8 +162,19 @@ class Process:
         self.map_types.count_classic(maps)
 
     def read_keys(self, found: GoMap, most: int = KEYS_MOST) -> Keys:
-        """The keys of a map."""
-        return self.keys.read(found, most)
+        """The keys of a map; `why` says so when it changes so fast that none could be read."""
+        keys = self.keys.read(found, most)
+        if keys.texts or keys.why or not found.length or found.design == "sync" or not self._length_now(found):
+            return keys
+        self.runtime.read_spans()  # it may have grown into memory that is new to us
+        keys = self.keys.read(found, most)
+        return keys if keys.texts else Keys([], False, "it changed while it was read")
+
+    def _length_now(self, found: GoMap) -> int:
+        try:
+            return self.runtime.word(found.address)
+        except MemoryFault:
+            return 0
 
     def text_keys(self, maps: Sequence[GoMap], most: int, total: int) -> tuple[list[tuple[int, Keys]], int]:
         """(address, keys) of those of the maps whose keys can be names, and how many were left out since `total` was reached."""
@@ -175,7 +188,7 @@ class Process:
             if total <= 0:
                 left_out += 1
                 continue
-            keys = self.keys.read(one, min(most, total))
+            keys = self.read_keys(one, min(most, total))
             total -= len(keys.texts)
             if keys.texts:
                 found.append((one.address, keys))
@@ -205,7 +218,7 @@ class Process:
         sizes = {found.address: (self.runtime.object_at(found.address) or (0, layouts.HEADER_BYTES))[1] for found in heap}
         paths = find_paths(self.runtime, references, sorted(sizes.items()), seconds)
         known = {found.address: found for found in every}
-        holders = Holders(self.runtime, self.types, self.map_types, self.functions, self.goroutines, known)
+        holders = Holders(self.runtime, self.types, self.map_types, self.functions, self.goroutines, known, self.dwarf)
         holders.prepare([(found, paths[found.address]) for found in heap if found.address in paths])
         for found in wanted:
             if found.place == "stack":

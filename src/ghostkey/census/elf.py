@@ -152,8 +152,8 @@ class Executable:
         experiments = frozenset(word for text in (*said, marked) for word in text.strip().split(",") if word)
         return BuildInfo(name, int(numbers[1]), int(numbers[2]), main, experiments)
 
-    def symbols(self, wanted: set[int]) -> dict[int, tuple[str, int]]:
-        """For each wanted address (before relocation) the object that holds it: its name, and how far in. Stripped: nothing."""
+    def symbols(self, wanted: set[int]) -> dict[int, tuple[str, int, int]]:
+        """For each wanted address (before relocation) the object that holds it: its name, how far in, and its size. Stripped: nothing."""
         table, names = self.section_data(".symtab"), self.sections.get(".strtab")
         if not table or names is None or not wanted:
             return {}
@@ -162,13 +162,14 @@ class Executable:
             for name, info, _, _, value, size in struct.iter_unpack("<IBBHQQ", table[: len(table) // 24 * 24])
             if info & 15 == 1 and size
         )
-        found: dict[int, tuple[str, int]] = {}
+        found: dict[int, tuple[str, int, int]] = {}
         place = 0
         for address in sorted(wanted):
             while place < len(objects) and objects[place][0] + objects[place][1] <= address:
                 place += 1
             if place < len(objects) and objects[place][0] <= address:
-                found[address] = (self._text(names.offset + objects[place][2]), address - objects[place][0])
+                start, size, name = objects[place]
+                found[address] = (self._text(names.offset + name), address - start, size)
         return found
 
 

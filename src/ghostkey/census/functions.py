@@ -11,8 +11,9 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ghostkey.census.errors import MemoryFault
+from ghostkey.census.errors import MemoryFault, NoSuchProcess
 from ghostkey.census.goroutines import RUNNING, Goroutine
+from ghostkey.census.memory import Range
 from ghostkey.census.runtime import Module, Runtime
 
 BLOCK = 1 << 16
@@ -100,8 +101,8 @@ class Functions:
             words = array("I")
             count = min(module.count, FUNCTIONS_MOST)
             try:
-                words.frombytes(self._runtime.memory.read(module.functions, 8 * count))
-            except MemoryFault:
+                words.frombytes(self._kept([(module.functions, 8 * count)])[0] or b"")
+            except ValueError:
                 words = array("I")
             found = self._tables[module.address] = (words[::2], words[1::2])
         return found
@@ -233,10 +234,23 @@ class Functions:
         if number not in self._blocks:
             if len(self._blocks) >= BLOCKS_MOST:
                 self._blocks.clear()
-            pages = self._runtime.memory.read_many([(number * BLOCK + page, 4096) for page in range(0, BLOCK, 4096)])
+            pages = self._kept([(number * BLOCK + page, 4096) for page in range(0, BLOCK, 4096)])
             # the table may begin or end within the block: what is not there reads as nothing
             self._blocks[number] = b"".join(bytes(page) if page is not None else bytes(4096) for page in pages)
         return self._blocks[number]
+
+    def _kept(self, ranges: Sequence[Range]) -> list[memoryview | bytes | None]:
+        """Memory that no program writes: of one that ended meanwhile, what its executable has there."""
+        try:
+            return list(self._runtime.memory.read_many(ranges))
+        except NoSuchProcess:
+            return [self._in_file(address - self._runtime.bias, size) for address, size in ranges]
+
+    def _in_file(self, address: int, size: int) -> bytes | None:
+        try:
+            return self._runtime.executable.data(address, size)
+        except MemoryFault:
+            return None
 
 
 def _varint(block: bytes, place: int) -> tuple[int, int]:

@@ -7,17 +7,22 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
+import re
 from collections.abc import Iterable
 from typing import Any, BinaryIO
 
 from ghostkey.census.census import Process, open_process
 from ghostkey.census.elf import Executable, executable_of
+from ghostkey.census.errors import CannotWatch
 from ghostkey.census.gomap import GoMap
-from ghostkey.census.writers import poll, watch
+from ghostkey.census.writers import WAYS
 from ghostkey.model.errors import GhostkeyError
 
 _TUPLES = ("candidates", "alike")
+_SLEEP = re.compile(rb"import time; time\.sleep\((\d+)\)")  # what holds up a container of ours; see ghostkey.pods
+MARGIN_SECONDS = 60.0  # for the end of a container to be late in the reckoning
 
 
 def pack(maps: Iterable[GoMap]) -> list[list[Any]]:
@@ -50,6 +55,24 @@ def processes_of_go() -> list[int]:
             found.append(int(name))
         program.close()
     return found
+
+
+def seconds_left() -> float:
+    """How long our container goes on at least: what is left of the sleeps beside us that hold one up; infinite where there is none."""
+    left = math.inf
+    with open("/proc/uptime") as file:
+        up = float(file.read().split()[0])
+    for name in filter(str.isdecimal, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{name}/cmdline", "rb") as file:
+                sleep = _SLEEP.search(file.read(4096))
+            with open(f"/proc/{name}/stat") as stat:
+                began = int(stat.read().rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
+        except (OSError, ValueError, IndexError):
+            continue
+        if sleep is not None:
+            left = min(left, int(sleep[1]) - (up - began))
+    return left
 
 
 class Orders:
@@ -131,7 +154,12 @@ class Orders:
 
     def watch(self, addresses: list[int], seconds: float, way: str) -> dict[str, Any]:
         """Who changes these maps."""
-        seen = (watch if way == "perf" else poll)(self.process, self._chosen(addresses), seconds)
+        if way == "ptrace" and seconds_left() < seconds + MARGIN_SECONDS:
+            raise CannotWatch(
+                f"the container that this runs in ends in {seconds_left():.0f} s: what traces would end with it, and take the program along",
+                "watch for a shorter time, or once the container has ended: then another one is made",
+            )
+        seen = WAYS[way](self.process, self._chosen(addresses), seconds)
         changes = [
             {
                 "address": one.map.address, "len_before": one.len_before, "len_after": one.len_after, "share": one.share,

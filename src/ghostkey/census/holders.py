@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ghostkey.census import layouts
+from ghostkey.census.dwarf import Dwarf
 from ghostkey.census.errors import MemoryFault
 from ghostkey.census.functions import Functions
 from ghostkey.census.gomap import GoMap
@@ -19,6 +20,7 @@ from ghostkey.census.types import GoType, Types, map_name
 
 NESTED_MOST = 32  # structs in structs
 TEXT_MOST = 64 << 20
+WORD = 8  # a global that is not larger has no fields
 USERS = 2  # functions that are named for a global without a symbol
 ARROW = " → "
 UNTOLD = ARROW + "…"  # objects whose types nothing tells
@@ -41,11 +43,11 @@ class Holders:
 
     def __init__(
         self, runtime: Runtime, types: Types, map_types: MapTypes, functions: Functions, routines: Sequence[Goroutine],
-        maps: Mapping[int, GoMap],
+        maps: Mapping[int, GoMap], dwarf: Dwarf,
     ) -> None:  # fmt: skip
         self._runtime, self._types, self._map_types, self._functions = runtime, types, map_types, functions
-        self._routines, self._maps = routines, maps
-        self._symbols: dict[int, tuple[str, int]] = {}
+        self._routines, self._maps, self._dwarf = routines, maps, dwarf
+        self._symbols: dict[int, tuple[str, int, int]] = {}
         self._users: dict[int, list[str]] = {}
         self._structs: dict[tuple[int, int | None], list[GoType]] | None = None
         self._told_alike: dict[tuple[object, ...], GoType | None] = {}
@@ -87,11 +89,17 @@ class Holders:
             address = self._global_of(found, path)
             named = self._symbols.get(address)
             if named is not None:
-                return named[0] + (f"+{named[1]:#x}" if named[1] else "")
+                name, offset, size = named
+                inside = self._field(name, address - offset, offset) if size > WORD else ""
+                return name + (inside or (f"+{offset:#x}" if offset else ""))
             # a path before the package's own name is long, and says less
             users = dict.fromkeys(name.rpartition("/")[2] for name in self._users.get(address, []))
             return f"global {address:#x}" + (f" (used by {', '.join([*users][:USERS])})" if users else "")
         return self.stack_place(path.edges[0].location)
+
+    def _field(self, name: str, address: int, offset: int) -> str:
+        """Which field of a global it is, where there is debug information."""
+        return self._dwarf.field(name, address - self._runtime.bias, offset)
 
     def stack_place(self, location: int) -> str:
         """Which goroutine's stack an address is on, and in which function's frame."""

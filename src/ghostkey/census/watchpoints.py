@@ -193,7 +193,7 @@ def now() -> int:
 def _open(pid: int, thread: int, address: int) -> int:
     number = SYSCALLS.get(platform.machine())
     if number is None:
-        raise CannotWatch(f"hardware breakpoints of {platform.machine()} are not known here", _other_ways(pid))
+        raise CannotWatch(f"hardware breakpoints of {platform.machine()} are not known here", other_ways(pid))
     attributes = struct.pack(
         "<IIQQQQQIIQQQQIiQIHHIIQQ", BREAKPOINT, 136, 0, 1, SAMPLE, 0, DISABLED | NO_KERNEL | NO_HYPERVISOR | CLOCK, 1, WRITE,
         address, WORD, 0, 0, 0, time.CLOCK_MONOTONIC, 0, 0, STACK_MOST, 0, 0, 0, 0, 0,
@@ -213,62 +213,60 @@ def _refused(code: int, pid: int) -> CannotWatch:
     """Why the kernel says no, and what works instead: each reason has its own words."""
     said = os.strerror(code)
     if code in (errno.EACCES, errno.EPERM):
-        owner, mine = _owner(pid), os.geteuid()
+        owner, mine = owner_of(pid), os.geteuid()
         if owner not in (-1, mine) and mine:
             return CannotWatch(
                 f"process {pid} runs as uid {owner}, this is uid {mine}: {said}", f"sudo -u '#{owner}' ghostkey stacks {pid} …"
             )
-        paranoid = _number("/proc/sys/kernel/perf_event_paranoid")
+        paranoid = setting("/proc/sys/kernel/perf_event_paranoid")
         if paranoid > 2 and mine:
             return CannotWatch(
                 f"this kernel lets no user watch (kernel.perf_event_paranoid is {paranoid}): {said}",
-                f"sysctl kernel.perf_event_paranoid=2 as root, or CAP_PERFMON; {_other_ways(pid)}",
+                f"sysctl kernel.perf_event_paranoid=2 as root, or CAP_PERFMON; {other_ways(pid)}",
             )
-        if _is_filtered():
+        if is_filtered():
             return CannotWatch(
                 f"a seccomp filter forbids perf_event_open here: {said}",
-                f"run with seccomp Unconfined, or CAP_PERFMON where the profile knows it; {_other_ways(pid)}",
+                f"--by ptrace, where the filter allows that; or seccomp Unconfined, or CAP_PERFMON where the profile knows it; {other_ways(pid)}",
             )
-        return CannotWatch(f"the kernel does not let us watch process {pid}: {said}", _other_ways(pid))
+        return CannotWatch(f"the kernel does not let us watch process {pid}: {said}", other_ways(pid))
     if code == errno.ENOSPC:
         return CannotWatch(
             f"no hardware breakpoint is left in process {pid}: a debugger has them, or had",
-            f"end the debugger, and start the process again if it was there before (its threads keep them); {_other_ways(pid)}",
+            f"end the debugger, and start the process again if it was there before (its threads keep them); {other_ways(pid)}",
         )
     if code in (errno.ENOENT, errno.EOPNOTSUPP, errno.ENODEV, errno.ENOSYS):
         return CannotWatch(
-            f"this machine offers no hardware breakpoints (some virtual machines and gVisor do not): {said}", _other_ways(pid)
+            f"this machine offers no hardware breakpoints (some virtual machines and gVisor do not): {said}", other_ways(pid)
         )
     if code in (errno.EMFILE, errno.ENFILE):
-        return CannotWatch(
-            f"too many open files for the threads of process {pid}: {said}", f"ulimit -n 65536; {_other_ways(pid)}"
-        )
-    return CannotWatch(f"cannot watch process {pid}: {said}", _other_ways(pid))
+        return CannotWatch(f"too many open files for the threads of process {pid}: {said}", f"ulimit -n 65536; {other_ways(pid)}")
+    return CannotWatch(f"cannot watch process {pid}: {said}", other_ways(pid))
 
 
-def _other_ways(pid: int) -> str:
+def other_ways(pid: int) -> str:
+    """What sees less, and needs nobody's leave."""
     return f"ghostkey stacks {pid} --map … --by poll works everywhere, and sees less"
 
 
-def _owner(pid: int) -> int:
+def owner_of(pid: int) -> int:
+    """The user of a process; -1 where that cannot be told."""
     try:
         return os.stat(f"/proc/{pid}").st_uid
     except OSError:
         return -1
 
 
-def _number(path: str) -> int:
+def setting(path: str, name: str = "") -> int:
+    """The number that a file of /proc holds, or says of a name; -1 where it does not."""
     try:
-        with open(path) as file:
-            return int(file.read())
-    except (OSError, ValueError):
+        with open(path) as lines:
+            words = next((line.split() for line in lines if line.startswith(name)), [])
+            return int(words[1 if name else 0])
+    except (OSError, ValueError, IndexError):
         return -1
 
 
-def _is_filtered() -> bool:
+def is_filtered() -> bool:
     """Whether a seccomp filter is on this process."""
-    try:
-        with open("/proc/self/status") as lines:
-            return any(line.split() == ["Seccomp:", "2"] for line in lines)
-    except OSError:
-        return False
+    return setting("/proc/self/status", "Seccomp:") == 2

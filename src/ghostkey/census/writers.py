@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import bisect
+import contextlib
+import functools
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -13,6 +15,7 @@ from ghostkey.census.errors import MemoryFault, NoSuchProcess
 from ghostkey.census.functions import Frame
 from ghostkey.census.gomap import GoMap
 from ghostkey.census.goroutines import goroutines
+from ghostkey.census.traced import Traced
 from ghostkey.census.watchpoints import Hit, Watchpoints, now
 
 LOOK_SECONDS = 0.05  # between two looks for new threads and at the buffers
@@ -83,12 +86,27 @@ class Watched:
     )  # goroutines in Reconcile: (state, calls) → how many
 
 
-def watch(process: Process, maps: Sequence[GoMap], seconds: float, tell: Callable[[float], None] = lambda _: None) -> Watched:
+Points = Watchpoints | Traced
+"""What tells of each write: the same can be asked of both."""
+
+
+def watch(
+    process: Process, maps: Sequence[GoMap], seconds: float, tell: Callable[[float], None] = lambda _: None, way: str = "perf"
+) -> Watched:
     """Watches up to four maps for a time. Raises CannotWatch; Ctrl-C and the end of the process end it early."""
-    seen = Watched([Changes(found, found.length, found.length) for found in maps])
-    points = Watchpoints(process.pid, [found.address for found in maps])
+    seen = Watched([Changes(found, found.length, found.length) for found in maps], way=way)
+    points = (Traced if way == "ptrace" else Watchpoints)(process.pid, [found.address for found in maps])
+    with contextlib.closing(points):
+        hits = _see(process, points, seen, seconds, tell)
+    _add_up(process, seen, hits)
+    seen.busy = reconciling(process)
+    return seen
+
+
+def _see(process: Process, points: Points, seen: Watched, seconds: float, tell: Callable[[float], None]) -> list[Hit]:
     began = time.monotonic()
     hits: list[Hit] = []
+    maps = [changes.map for changes in seen.changes]
     try:
         points.arm()
         firsts = [_reads(process, found) for found in maps]
@@ -109,11 +127,8 @@ def watch(process: Process, maps: Sequence[GoMap], seconds: float, tell: Callabl
     if seen.ended:
         hits += points.hits()
     seen.threads, seen.lost, seen.throttled = points.threads, points.lost, points.throttled
-    points.close()
     seen.seconds = time.monotonic() - began
-    _add_up(process, seen, hits)
-    seen.busy = reconciling(process)
-    return seen
+    return hits
 
 
 _Read = tuple[int, int, int]
@@ -130,14 +145,14 @@ def _reads(process: Process, found: GoMap) -> list[_Read]:
     return reads
 
 
-def _collect(points: Watchpoints, hits: list[Hit], until: float) -> None:
+def _collect(points: Points, hits: list[Hit], until: float) -> None:
     while (left := until - time.monotonic()) > 0:
         time.sleep(min(LOOK_SECONDS, left))
         points.follow()
         hits += points.hits()
 
 
-def _throughout(points: Watchpoints, hits: list[Hit], began: float, seconds: float, tell: Callable[[float], None]) -> None:
+def _throughout(points: Points, hits: list[Hit], began: float, seconds: float, tell: Callable[[float], None]) -> None:
     while time.monotonic() < began + seconds and len(hits) < HITS_MOST:
         _collect(points, hits, min(began + seconds, time.monotonic() + 4 * LOOK_SECONDS))
         tell(time.monotonic() - began)
@@ -145,7 +160,7 @@ def _throughout(points: Watchpoints, hits: list[Hit], began: float, seconds: flo
 
 def _in_windows(
     process: Process,
-    points: Watchpoints,
+    points: Points,
     seen: Watched,
     hits: list[Hit],
     began: float,
@@ -269,3 +284,7 @@ def poll(process: Process, maps: Sequence[GoMap], seconds: float, tell: Callable
         seen.ended = "the process ended"
     seen.seconds = time.monotonic() - began
     return seen
+
+
+WAYS: dict[str, Callable[..., Watched]] = {"perf": watch, "ptrace": functools.partial(watch, way="ptrace"), "poll": poll}
+"""How it can be found out, by the word for it."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 TOP = 20  # rows of a table, unless --top says otherwise
 SORTS = ("bytes", "len", "vacancy", "growth")
 OWN_FORMS = ("table", "wide", "json")  # of maps; the others are for findings
+LIVE_SECONDS = 2.0  # between two looks of --ui, unless --every says otherwise
 SAMPLE = 20  # keys of each map, unless --keys says how many
 
 
@@ -54,6 +55,7 @@ SAMPLE = 20  # keys of each map, unless --keys says how many
 @click.option("--diff", metavar="FILE", help="Say how each map grew since the census in this file.")
 @click.option("--every", metavar="TIME", help="Look again and again, and say what grew: 5s.")
 @click.option("--for", "duration", metavar="TIME", help="With --every: for how long (the default: until Ctrl-C).")
+@click.option("--ui", "is_live", is_flag=True, help="Show all this live in the terminal (pip install 'ghostkey[ui]').")
 @click.option("-o", "--output", "form", type=click.Choice(FORMATS), default="table", help="How to print maps, or ghosts alone.")
 @color_option
 def command(
@@ -75,6 +77,7 @@ def command(
     diff: str | None,
     every: str | None,
     duration: str | None,
+    is_live: bool,
     form: str,
     color: str,
 ) -> int:
@@ -91,6 +94,13 @@ def command(
     word = _word(process_word, core)
     interval = parse_duration(every) if every else 0.0
     seconds = _seconds(duration, interval)
+    if is_live:
+        refused = [
+            word for word, given in (("--core", core), ("--save", save), ("--for", duration), ("--ghosts", ghosts)) if given
+        ]
+        if refused or form != "table":
+            raise UsageError(f"--ui is a live view: {(refused or ['-o'])[0]} does not go with it")
+        return _live(word, where, in_pod, interval, diff, sort)
     if exe and not core:
         raise UsageError("--exe names the executable of a core dump", "add --core FILE")
     if interval and core:
@@ -124,6 +134,26 @@ def command(
     else:
         print_report(report, form)
     return _ended(report, where)
+
+
+def _live(word: str, where: Where, in_pod: InPod, interval: float, diff: str | None, sort: str) -> int:
+    """The view, until it is left."""
+    import sys
+
+    from ghostkey import processes
+
+    try:
+        from ghostkey.ui.maps import MapsView
+    except ModuleNotFoundError as error:
+        raise UsageError(f"--ui needs {error.name}, which is not installed", "pip install 'ghostkey[ui]'") from None
+    if not all(stream is not None and stream.isatty() for stream in (sys.__stdin__, sys.__stderr__)):
+        raise UsageError("--ui needs a terminal", f"ghostkey maps {word} --every 5s prints the same as lines")
+    before = processes.load(Path(diff)) if diff else None
+    with opened(word, where, in_pod) as process:
+        view = MapsView(process, interval or LIVE_SECONDS, before, sort)
+        code = view.run()
+        view.hand.join()
+    return code or 0
 
 
 def _word(word: str | None, core: str | None) -> str:

@@ -24,7 +24,7 @@ SHORT_GROUPS = {
 _PLURAL = re.compile(r"[a-z][-a-z0-9]*")
 _GROUP = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+")
 
-COMMANDS = ("scan", "explain", "trim", "undo", "verify", "record", "blame", "maps", "guard", "learn", "schema")
+COMMANDS = ("scan", "explain", "trim", "undo", "verify", "record", "blame", "maps", "pprof", "guard", "learn", "schema")
 
 
 @click.command("rbac", context_settings=CONTEXT)
@@ -118,6 +118,8 @@ def _rules(
         local.append(_rule("", "pods", ["get"]))
         local.append(_rule("", "pods/ephemeralcontainers", ["patch"]))
         local.append(_rule("", "pods/exec", ["create", "get"]))
+    if purpose == "pprof":
+        local.append(_rule("", "pods/portforward", ["create", "get"]))
     if purpose == "schema":
         # objects of the CRD's own kind, by dry run; Kubernetes knows no right to that alone
         cluster += [_rule(group, name, ["create"]) for group, name in subjects]

@@ -21,8 +21,9 @@ from ghostkey.model.errors import UsageError
 )
 @click.option("--for", "duration", default="30s", show_default=True, metavar="TIME", help="How long to watch.")
 @click.option(
-    "--by", "way", type=click.Choice(["perf", "poll"]), default="perf", show_default=True,
-    help="By hardware breakpoints, or by looking at the length from time to time, which works everywhere and sees less.",
+    "--by", "way", type=click.Choice(["perf", "ptrace", "poll"]), default="perf", show_default=True,
+    help="By the kernel's perf events; by ptrace, where those are forbidden: each write stops its thread for a moment; or by "
+    "looking at the length from time to time, which works everywhere and sees less.",
 )  # fmt: skip
 @click.option(
     "-o", "--output", "form", type=click.Choice(["text", "json", "folded", "pprof"]), default="text",
@@ -39,8 +40,7 @@ def command(
     tells, by breakpoints that are gone with this command, however it ends. Hits are counted against the change of the length.
     """
     from ghostkey import processes
-    from ghostkey.census import profiles, watchpoints, writers
-    from ghostkey.census.remote import RemoteProcess
+    from ghostkey.census import profiles, watchpoints
     from ghostkey.cli.output import echo_json
     from ghostkey.cli.terminal import safe
     from ghostkey.report import stacks as report
@@ -57,16 +57,11 @@ def command(
         chosen = list({found.address: found for found in chosen}.values())
         if len(chosen) > watchpoints.MAPS_MOST:
             raise UsageError(f"{len(chosen)} maps are named", f"a processor has breakpoints for {watchpoints.MAPS_MOST}")
-        if any(found.design == "sync" for found in chosen):
-            raise UsageError("a sync.Map has no word with its length", "ghostkey maps PID --every 5s shows how it grows")
         progress.done()
         for found in chosen:
             click.echo(safe(f"watching {found.holder} ({found.type or 'map'}, len {found.length:,}) for {duration}"), err=True)
         with Countdown(seconds, lambda: "watching", progress):
-            if isinstance(process, RemoteProcess):
-                seen = process.watch(chosen, seconds, way)
-            else:
-                seen = (writers.watch if way == "perf" else writers.poll)(process, chosen, seconds)
+            seen = processes.watch(process, chosen, seconds, way)
         progress.done()
         name, pid, version = process.name, process.pid, process.version
     if seen.ended:

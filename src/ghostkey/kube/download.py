@@ -24,19 +24,26 @@ def fetch(url: str, most_bytes: int, timeout: float = TIMEOUT_SECONDS) -> bytes:
     if parts.scheme not in {"http", "https"} or not host:
         raise UsageError(f"{url!r} is no address", "write http://HOST:PORT/debug/pprof/heap")
     connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = connect(host, port, timeout=timeout)
+    return answer(connect(host, port, timeout=timeout), url, most_bytes)
+
+
+def answer(connection: http.client.HTTPConnection, url: str, most_bytes: int) -> bytes:
+    """What a GET of the URL's path gives over a connection, which is closed. Raises ApiFailed."""
+    parts = urllib.parse.urlsplit(url)
     try:
         connection.request("GET", urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, "")))
-        answer = connection.getresponse()
-        content = answer.read(most_bytes + 1)
+        response = connection.getresponse()
+        content = response.read(most_bytes + 1)
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise ApiFailed(f"no answer from {url}: {error}", "is the port right, and pprof served there?") from None
     finally:
         connection.close()
-    if answer.status != http.client.OK:
+    if response.status != http.client.OK:
         said = content[:QUOTED].decode("utf-8", "replace").strip()
         raise ApiFailed(
-            f"{url}: {answer.status} {answer.reason}: {said}", 'is pprof served there? import _ "net/http/pprof"', answer.status
+            f"{url}: {response.status} {response.reason}: {said}",
+            'is pprof served there? import _ "net/http/pprof"',
+            response.status,
         )
     if len(content) > most_bytes:
         raise ApiFailed(f"{url} gives more than {most_bytes >> 20} MiB")

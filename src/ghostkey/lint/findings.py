@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ghostkey.lint.edits import Edit
 from ghostkey.lint.judgements.code import is_aside
 from ghostkey.lint.module import Module, Spot, Symbol
 
@@ -31,7 +32,7 @@ class Witness:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`level`: A is told by default, B with --level B. `line` is that of the insert; `key` its key expression in Go."""
+    """`level`: A is told by default, B with --level B. `line` is that of the insert; `key` its key expression in Go; `edits` would mend it."""
 
     rule: str
     level: str
@@ -42,14 +43,23 @@ class Finding:
     key: str
     message: str
     witnesses: tuple[Witness, ...] = ()
+    edits: tuple[Edit, ...] = ()
 
     @classmethod
     def at(
-        cls, kind: tuple[str, str], spot: Spot, line: int, symbol: object, key: str, message: str, *witnesses: Witness
+        cls,
+        kind: tuple[str, str],
+        spot: Spot,
+        line: int,
+        symbol: object,
+        key: str,
+        message: str,
+        *witnesses: Witness,
+        edits: tuple[Edit, ...] = (),
     ) -> Finding:
         """A finding in a function; `kind` is (rule, level)."""
         rule, level = kind
-        return cls(rule, level, spot.file.path, line, str(symbol), spot.function.full_name, key, message, witnesses)
+        return cls(rule, level, spot.file.path, line, str(symbol), spot.function.full_name, key, message, witnesses, edits)
 
     @property
     def fingerprint(self) -> str:

@@ -54,26 +54,16 @@ def lint(
     return dataclasses.replace(now, findings=[finding for finding in now.findings if finding.fingerprint not in before])
 
 
-def lint_files(files: Iterable[tuple[str, bytes]], *, level: str = "A", rules: Collection[str] = ()) -> Linted:
+def lint_files(
+    files: Iterable[tuple[str, bytes]], *, level: str = "A", rules: Collection[str] = (), cache: Path | None = None
+) -> Linted:
     """The same of files at hand: path and content."""
-    return _lint(files, level, rules, FactsCache(None))
+    return _lint(files, level, rules, FactsCache(cache))
 
 
 def _lint(files: Iterable[tuple[str, bytes]], level: str, rules: Collection[str], cache: FactsCache) -> Linted:
-    go = parser()
-    # tests are read by rules about tests alone, and there is none
-    facts = [cache.facts_of(go, source, path) for path, source in files if not path.endswith("_test.go")]
-    module = Module(facts)
-    lifetimes = Lifetimes(module)
-    look = Look(module, held_maps(module, lifetimes), lifetimes)
-    found: dict[tuple[str, str, int, str], Finding] = {}
-    for name, rule in all_rules().items():
-        if rules and name not in rules:
-            continue
-        for finding in rule.find(look):
-            if finding.level <= level:
-                found.setdefault((finding.rule, finding.path, finding.line, finding.symbol), finding)
-    ordered = sorted(found.values(), key=_place)
+    look, facts = look_at(files, cache)
+    ordered = judged(look, level, rules)
     spoken, silent = _heard(ordered, facts, is_whole=not rules)
     return Linted(
         spoken,
@@ -83,6 +73,28 @@ def _lint(files: Iterable[tuple[str, bytes]], level: str, rules: Collection[str]
         sum(one.has_errors for one in facts),
         {one.path: one.source for one in facts},
     )
+
+
+def look_at(files: Iterable[tuple[str, bytes]], cache: FactsCache) -> tuple[Look, list[FileFacts]]:
+    """What rules are given, and the facts that it is made of."""
+    go = parser()
+    # tests are read by rules about tests alone, and there is none
+    facts = [cache.facts_of(go, source, path) for path, source in files if not path.endswith("_test.go")]
+    module = Module(facts)
+    lifetimes = Lifetimes(module)
+    return Look(module, held_maps(module, lifetimes), lifetimes), facts
+
+
+def judged(look: Look, level: str, rules: Collection[str] = ()) -> list[Finding]:
+    """What the rules find, by file and line."""
+    found: dict[tuple[str, str, int, str], Finding] = {}
+    for name, rule in all_rules().items():
+        if rules and name not in rules:
+            continue
+        for finding in rule.find(look):
+            if finding.level <= level:
+                found.setdefault((finding.rule, finding.path, finding.line, finding.symbol), finding)
+    return sorted(found.values(), key=_place)
 
 
 def _place(finding: Finding) -> tuple[str, int, str, str]:

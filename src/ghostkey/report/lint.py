@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import urllib.parse
 from collections.abc import Iterator
 from typing import Any
 
 import ghostkey
+from ghostkey.lint.about import About, Clue
 from ghostkey.lint.findings import Finding
 from ghostkey.lint.rules import all_rules, page
 from ghostkey.lint.run import Linted
@@ -28,6 +30,10 @@ def text(linted: Linted) -> Iterator[str]:
         for witness in finding.witnesses:
             if (witness.path, witness.line) != (finding.path, finding.line):
                 yield f"          {safe(witness.path)}:{witness.line}: {safe(witness.text)}"
+        for edit in finding.edits:
+            yield f"          suggested at {safe(edit.path)}:{edit.line} (--fix writes it):"
+            yield f"            - {safe(edit.old[:160])}"
+            yield from (f"            + {safe(new[:160])}".replace("\\t", "    ") for new in edit.new.split("\n"))
     words = f"{len(linted.findings)} findings in {linted.files:,} files, {linted.lines:,} lines"
     words += f"; {len(linted.suppressed)} suppressed" if linted.suppressed else ""
     yield words + (f"; {linted.broken} files have parts that were not understood" if linted.broken else "")
@@ -39,6 +45,7 @@ def record(finding: Finding) -> dict[str, Any]:
         "rule": finding.rule, "level": finding.level, "path": finding.path, "line": finding.line, "symbol": finding.symbol,
         "function": finding.function, "key": finding.key, "message": finding.message, "fingerprint": finding.fingerprint,
         "witnesses": [{"path": w.path, "line": w.line, "text": w.text} for w in finding.witnesses],
+        "edits": [{"path": e.path, "line": e.line, "old": e.old, "new": e.new} for e in finding.edits],
     }  # fmt: skip
 
 
@@ -105,6 +112,7 @@ def _sarif(linted: Linted) -> dict[str, Any]:
                 {**_location(witness.path, witness.line), "message": {"text": witness.text}} for witness in finding.witnesses
             ],
             "partialFingerprints": {"ghostkeyFingerprint/v1": finding.fingerprint},
+            **({"fixes": [_fix(finding, linted)]} if finding.edits else {}),
         }
         for finding in linted.findings[:SARIF_MOST]
     ]  # fmt: skip
@@ -115,5 +123,54 @@ def _sarif(linted: Linted) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _fix(finding: Finding, linted: Linted) -> dict[str, Any]:
+    """Each edit replaces what stands in its line behind the indentation."""
+    changes = []
+    for edit in finding.edits:
+        line = linted.sources[edit.path][edit.line - 1]
+        indent = line[: len(line) - len(line.lstrip())]
+        region = {"startLine": edit.line, "startColumn": len(indent) + 1, "endColumn": len(indent) + len(edit.old) + 1}
+        inserted = {"text": edit.new.replace("\n", f"\n{indent}")}
+        changes.append(
+            {
+                "artifactLocation": {"uri": urllib.parse.quote(edit.path)},
+                "replacements": [{"deletedRegion": region, "insertedContent": inserted}],
+            }
+        )
+    return {"description": {"text": "delete the key too"}, "artifactChanges": changes}
+
+
 def _location(path: str, line: int) -> dict[str, Any]:
     return {"physicalLocation": {"artifactLocation": {"uri": urllib.parse.quote(path)}, "region": {"startLine": line}}}
+
+
+def about_text(told: About) -> Iterator[str]:
+    """The code behind a ghost: lines that insert, lines that delete, and what is found about them."""
+    sought = told.sought
+    what = f"the key {sought.key}" if sought.key else f"({sought.owner}).{sought.field}" if sought.owner else sought.field
+    if sought.line:
+        what = f"the map of {sought.path}:{sought.line}"
+    if not told.inserts:
+        yield f"no line of this code is known to insert {safe(what)}"
+        return
+    yield f"{safe(what)}{f' of {safe(sought.map_name)}' if sought.map_name else ''} is inserted by"
+    yield from map(_clue_line, told.inserts)
+    yield "and deleted by" if told.deletes else "and no line is known to delete it"
+    for clue in told.deletes:
+        yield _clue_line(clue) + (": another key" if clue.same_key is False else "")
+    for finding in told.findings:
+        yield f"{safe(finding.path)}:{finding.line}: {safe(finding.message)} [{finding.rule}]"
+
+
+def _clue_line(clue: Clue) -> str:
+    return f"  {safe(clue.path)}:{clue.line} {safe(clue.function)}: {safe(clue.text)}"
+
+
+def about_record(told: About) -> dict[str, Any]:
+    """The same for programs."""
+    return {
+        "schema_version": SCHEMA_VERSION, "kind": "GhostkeyLintAbout", "sought": dataclasses.asdict(told.sought),
+        "inserts": [dataclasses.asdict(clue) for clue in told.inserts],
+        "deletes": [dataclasses.asdict(clue) for clue in told.deletes],
+        "findings": [record(finding) for finding in told.findings],
+    }  # fmt: skip

@@ -51,7 +51,7 @@ def text(seen: Watched) -> Iterator[str]:
         yield f"  {accounting(changes, seen)}"
     if seen.busy:
         yield from _busy(
-            seen.busy, "goroutines in Reconcile now" if seen.way == "perf" else "goroutines that were seen in Reconcile"
+            seen.busy, "goroutines that were seen in Reconcile" if seen.way == "poll" else "goroutines in Reconcile now"
         )
 
 

@@ -13,7 +13,7 @@ _TYPE = re.compile(
     r"Operation|GVK|GVR)|metav1\.\w+|\w*(?:Kind|Type|Phase|State|Op|Mode|Level|Reason|Status|Verb|Feature)|v1\.ResourceName|"
     r"corev1\.ResourceName)$"
 )
-_CONSTANT = re.compile(r"^(?:\"|`|\d+$|'|reflect\.TypeOf|nil$|true$|false$)|%T")
+_CONSTANT = re.compile(r"^(?:\"(?:[^\"\\]|\\.)*\"$|`[^`]*`$|\d+$|'|reflect\.TypeOf|nil$|true$|false$)|%T")
 _NAME = re.compile(
     r"^(?:gr|action|actionName|gvk|gvr|gk|kind|typ|type|t|scheme|verb|op|operation|phase|level|feature|feat|featureGate|method|"
     r"plugin|pluginName|driver|driverName|driverType|provider|providerName|providerType|ext|path|route|pattern|version|"

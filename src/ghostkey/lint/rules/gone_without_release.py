@@ -29,6 +29,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ghostkey.lint.edits import release_when_gone
 from ghostkey.lint.findings import Finding, Look, Rule, Witness
 from ghostkey.lint.held import Held
 from ghostkey.lint.module import InsertAt, ReleaseAt, Spot
@@ -54,6 +55,7 @@ def _find(look: Look) -> Iterator[Finding]:
                     f"{symbol} gets the key {key}; when the object is gone, {where} returns and deletes nothing from it",
                     Witness.at(spot, lines[0], "the branch for what is gone"),
                     Witness.at(held.releases[0].spot, held.releases[0].release.line, "it is deleted here alone, while the object is there"),
+                    edits=release_when_gone(spot, first.insert.line, first.insert.how) if first.spot.function is spot.function else (),
                 )  # fmt: skip
 
 

@@ -28,6 +28,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from ghostkey.lint.edits import Edit
 from ghostkey.lint.facts import FileFacts
 from ghostkey.lint.findings import Finding, Look, Rule, Witness
 from ghostkey.lint.held import DATA
@@ -48,7 +49,14 @@ def _find(look: Look) -> Iterator[Finding]:
             "key-field-unvalidated", "B", facts.path, declared, name, used.function.full_name, key,
             f"{name} becomes a key, and the API server takes an empty {json_name}",
             (Witness.at(used, line, f"the key {key}"),),
+            _mended(facts, declared),
         )  # fmt: skip
+
+
+def _mended(facts: FileFacts, line: int) -> tuple[Edit, ...]:
+    """The least that a key must be: not empty. What else it must be, nobody but its owner knows."""
+    text = facts.source[line - 1].strip()
+    return (Edit(facts.path, line, text, f"// +kubebuilder:validation:MinLength=1\n{text}"),)
 
 
 def unvalidated_keys(look: Look) -> dict[tuple[str, str], tuple[Spot, int, str, FileFacts, int]]:

@@ -32,6 +32,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ghostkey.lint.edits import release_when_gone
 from ghostkey.lint.findings import Finding, Look, Rule, Witness
 from ghostkey.lint.judgements.lifetime import LONG
 from ghostkey.lint.module import Symbol
@@ -63,6 +64,7 @@ def _find(look: Look) -> Iterator[Finding]:
                 ),
                 *siblings,
             ),
+            release_when_gone(first.spot, first.insert.line, first.insert.how),
         )
 
 

@@ -25,8 +25,10 @@ Good:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
+from ghostkey.lint.edits import Edit, after, deletion, text_of
 from ghostkey.lint.findings import Finding, Look, Rule, Witness
 from ghostkey.lint.held import Held
 from ghostkey.lint.judgements.lifetime import LONG
@@ -63,7 +65,17 @@ def _find(look: Look) -> Iterator[Finding]:
                 Witness(first.spot.file.path, first.insert.line, f"inserted in {first.spot.function.full_name}"),
                 Witness(inner.spot.file.path, inner.release.line, "the inner key goes here, the outer one stays"),
             ),
+            _mended(inner),
         )
+
+
+def _mended(inner: ReleaseAt) -> tuple[Edit, ...]:
+    """`delete(outer[key], …)`, and the outer key after it where nothing is left."""
+    taken = deletion(text_of(inner.spot, inner.release.line))
+    found = re.fullmatch(r"([\w.]+)\[([^\[\]]+)\]", taken[0]) if taken else None
+    if found is None:
+        return ()
+    return (after(inner.spot, inner.release.line, f"if len({found[0]}) == 0 {{\n\tdelete({found[1]}, {found[2]})\n}}"),)
 
 
 def _left_empty(module: Module, held: Held) -> ReleaseAt | None:

@@ -23,11 +23,13 @@ Good:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
+from ghostkey.lint.edits import Edit, after, deletion, text_of
 from ghostkey.lint.findings import Finding, Look, Rule, Witness
 from ghostkey.lint.held import Held
-from ghostkey.lint.module import Module, ReleaseAt
+from ghostkey.lint.module import Module, ReleaseAt, Symbol
 
 CALLERS = 30
 
@@ -47,8 +49,23 @@ def _find(look: Look) -> Iterator[Finding]:
                         first.spot.function.full_name, f"{first.insert.place.keys[0]} beside {other.name}",
                         f"{where} deletes from {other.name}, and not from {symbol.name}, which gets the same keys",
                         (Witness(missed.spot.file.path, missed.release.line, f"{other.name} is cleaned here, {symbol.name} is not"),),
+                        _mended(missed, other.name, symbol.name) if _alike(look.module, symbol, other) else (),
                     )  # fmt: skip
                     break
+
+
+def _alike(module: Module, one: Symbol, other: Symbol) -> bool:
+    """Whether both are plain maps with keys of one type."""
+    types = [re.match(r"map\[([^\[\]]+)\]", module.type_of(symbol)) for symbol in (one, other)]
+    return bool(types[0] and types[1] and types[0][1] == types[1][1])
+
+
+def _mended(missed: ReleaseAt, cleaned: str, forgotten: str) -> tuple[Edit, ...]:
+    """The same delete of the other map."""
+    taken = deletion(text_of(missed.spot, missed.release.line))
+    if taken is None or not re.fullmatch(rf"[\w.]+\.{re.escape(cleaned)}", taken[0]):
+        return ()
+    return (after(missed.spot, missed.release.line, f"delete({taken[0].removesuffix(cleaned)}{forgotten}, {taken[1]})"),)
 
 
 def _missed(module: Module, held: Held, other: Held) -> ReleaseAt | None:

@@ -25,8 +25,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from ghostkey.lint.edits import Edit, before, taking_out
 from ghostkey.lint.findings import Finding, Look, Rule, Witness
-from ghostkey.lint.module import Spot
+from ghostkey.lint.module import InsertAt, Spot
 from ghostkey.lint.reach import reached
 
 _OLD = re.compile(r"^(?:old|prev|previous|before|last)(?:[A-Z_]\w*)?$")
@@ -48,7 +49,17 @@ def _find(look: Look) -> Iterator[Finding]:
                 ("updated-by-new-alone", "B"), one.spot, one.insert.line, symbol, key,
                 f"{symbol} gets the key {key}, and {one.spot.function.full_name} never deletes by {pair[0]}",
                 Witness.at(one.spot, one.spot.function.line, f"{pair[0]} is at hand here"),
+                edits=_mended(one, *pair),
             )  # fmt: skip
+
+
+def _mended(one: InsertAt, old: str, new: str) -> tuple[Edit, ...]:
+    """The key of the old object is taken out first."""
+    taken = taking_out(one.spot, one.insert.line, one.insert.how)
+    if taken is None or not re.match(rf"{re.escape(new)}\.", taken[1]):
+        return ()
+    release = taken[0].replace(taken[1], f"{old}{taken[1].removeprefix(new)}", 1)
+    return (before(one.spot, one.insert.line, release),)
 
 
 def _objects(spot: Spot) -> tuple[str, str] | None:

@@ -25,6 +25,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from ghostkey.lint.edits import instead, taking_out, text_of
 from ghostkey.lint.facts import Insert
 from ghostkey.lint.findings import Finding, Look, Rule
 from ghostkey.lint.held import DATA
@@ -67,7 +68,10 @@ def _level(look: Look, spot: Spot, insert: Insert) -> str:
 
 def _told(spot: Spot, line: int, symbol: str, key: str, level: str) -> Finding:
     message = f"{spot.function.full_name} empties the key {key} of {symbol}, and the key stays"
-    return Finding.at(("value-emptied-not-deleted", level), spot, line, symbol, key, message)
+    taken = taking_out(spot, line, "=")
+    mended = taken[0] if taken else text_of(spot, line).replace(f'{{{key}: ""}}', f"{{{key}: nil}}", 1)
+    edits = (instead(spot, line, mended),) if mended != text_of(spot, line) else ()
+    return Finding.at(("value-emptied-not-deleted", level), spot, line, symbol, key, message, edits=edits)
 
 
 RULE = Rule("A", "a value that is emptied where the key should be deleted", _find)

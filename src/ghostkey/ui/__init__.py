@@ -1,0 +1,1 @@
+"""Live views in the terminal; the only room that knows textual (extra `ui`), which is imported when a view is opened."""

@@ -1,0 +1,3 @@
+module demo.ghostkey.dev/globals
+
+go 1.19

@@ -1,0 +1,62 @@
+"""A map in a field of a global is called by that field, where there is debug information."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ghostkey.census.census import open_process
+from ghostkey.census.dwarf import Dwarf
+from ghostkey.census.elf import Executable
+from tests.census.truth import built
+
+FIELDS = {"table.byName", "table.in.m", "table.shards[2].m", "tables[1].in.m", "named.items", "plain"}
+
+
+def holders(program: Path) -> set[str]:
+    running = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert running.stdout is not None
+        assert running.stdout.readline() == "ready\n"
+        process = open_process(running.pid)
+        census = process.census()
+        process.name_types(census.maps)
+        chosen = [one for one in census.maps if one.length == 100]
+        process.find_holders(chosen, census.maps)
+        return {one.holder for one in chosen}
+    finally:
+        running.kill()
+        running.communicate()
+
+
+def test_fields_of_globals_have_their_names(version: str) -> None:
+    assert holders(built(version, module="globals", stripped=False)) == {f"main.{name}" for name in FIELDS}
+
+
+@pytest.mark.parametrize("flags", [("-ldflags=-compressdwarf=false",), ("-ldflags=-w",), ("-buildmode=pie",)])
+def test_other_ways_to_link(flags: tuple[str, ...]) -> None:
+    found = holders(built(module="globals", stripped=False, flags=flags))
+    if "-ldflags=-w" in flags:
+        assert "main.table+0x18" in found, "a symbol and no debug information"
+        assert "main.plain" in found
+    else:
+        assert found == {f"main.{name}" for name in FIELDS}
+
+
+def test_damage_tells_nothing() -> None:
+    program = Executable(str(built(module="globals", stripped=False)))
+    whole = Dwarf(program)
+    place = whole.info.find(b"main.table\0\x09\x03")
+    address = int.from_bytes(whole.info[place + 13 : place + 21], "little")
+    assert whole.field("main.table", address, 0x18) == ".byName"
+    assert whole.field("main.table", address, 1 << 40) == ""
+    assert whole.field("main.nothing", address, 0) == ""
+    for start in range(place, place + 40):
+        broken = Dwarf(program)
+        content = bytearray(broken.info)
+        content[start] ^= 0xFF
+        broken._info = bytes(content)
+        assert broken.field("main.table", address, 0x18) in {"", ".byName"}
+    program.close()
