@@ -140,6 +140,7 @@ def _carried_out(client: ApiClient, step: Step, sleep: Sleep) -> dict[str, Any] 
             if step.after is None:
                 assert step.before is not None
                 _wait_until_gone(client, step, uid_of(step.before))
+                return None
             return live
         if now is None:
             raise OutcomeUnknown(f"{lost}; and {step.name} was changed by somebody else since")
