@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -216,6 +216,17 @@ def _bytes_of(path: Path, most: int) -> bytes:
 
 def read_baseline(path: Path) -> list[Silence]:
     """The silences of a baseline file, one for each day on which some of its findings expire. Raises UsageError."""
+    ids: dict[str, set[str]] = {}
+    for entry in _entries(path):
+        ids.setdefault(entry["until"], set()).add(entry["id"])
+    origin = f"baseline {path.name}"
+    return [
+        Silence(origin, "", parse_until(until, f"baseline {path}"), until, ids=frozenset(found)) for until, found in ids.items()
+    ]
+
+
+def _entries(path: Path) -> list[dict[str, Any]]:
+    """What stands in a baseline file, each with id and until. Raises UsageError."""
     again = f"write it anew: ghostkey scan --write-baseline {path}"
     try:
         document = decode_json(_bytes_of(path, _BASELINE_BYTES))
@@ -225,15 +236,24 @@ def read_baseline(path: Path) -> list[Silence]:
         raise UsageError(f"{path} is no baseline", again)
     if document.get("schema_version") != 1:
         raise UsageError(f"baseline {path} is of another version of ghostkey", again)
-    ids: dict[str, set[str]] = {}
     for number, entry in enumerate(document["findings"]):
         if not isinstance(entry, dict) or not isinstance(entry.get("id"), str) or not isinstance(entry.get("until"), str):
             raise UsageError(f"baseline {path}: findings[{number}] has no id and until", again)
-        ids.setdefault(entry["until"], set()).add(entry["id"])
-    origin = f"baseline {path.name}"
-    return [
-        Silence(origin, "", parse_until(until, f"baseline {path}"), until, ids=frozenset(found)) for until, found in ids.items()
-    ]
+    return list(document["findings"])
+
+
+def gone_from(path: Path, found: Collection[str]) -> set[str]:
+    """Ids of a baseline that are not among those that were found."""
+    return {entry["id"] for entry in _entries(path)} - set(found)
+
+
+def baseline_without(path: Path, gone: Collection[str]) -> bytes:
+    """The baseline without these ids, the others as they are."""
+    import msgspec
+
+    left = [entry for entry in _entries(path) if entry["id"] not in gone]
+    document = {"schema_version": 1, "kind": BASELINE_KIND, "findings": left}
+    return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
 
 
 def baseline_bytes(findings: Iterable[Finding], until: str, kept: Iterable[Silenced] = ()) -> bytes:

@@ -2,71 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 from ghostkey.guard.objects import NAME, POLICY
 from ghostkey.testing import ControlPlane
 from tests.cli.test_rbac import apply_roles
+from tests.guard.helpers import MERGE, in_force, keys, make, patch
 from tests.helpers import Program
-
-MERGE = "application/merge-patch+json"
-
-
-@pytest.fixture(scope="module")
-def guarded() -> Iterator[ControlPlane]:
-    """A control plane of its own: the guard is one for the whole cluster."""
-    with ControlPlane() as running:
-        yield running
-
-
-@pytest.fixture
-def program(guarded: ControlPlane, tmp_path: Path) -> Iterator[Program]:
-    running = Program(tmp_path / "state", guarded.kubeconfig)
-    yield running
-    done = running("guard", "remove", "--apply")
-    assert done.code == 0, done.err
-
-
-@pytest.fixture
-def space(guarded: ControlPlane, request: pytest.FixtureRequest) -> str:
-    name = f"g-{abs(hash(request.node.name)) % 10**8}"
-    guarded.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
-    return name
-
-
-def make(plane: ControlPlane, space: str, name: str, data: dict[str, str] | None, **more: Any) -> tuple[int, bytes]:
-    body = {"metadata": {"name": name, **more.pop("metadata", {})}, **({"data": data} if data is not None else {}), **more}
-    return plane.raw("POST", f"/api/v1/namespaces/{space}/configmaps", json.dumps(body).encode())[:2]
-
-
-def patch(plane: ControlPlane, space: str, name: str, body: dict[str, Any], kind: str = "configmaps") -> tuple[int, bytes]:
-    return plane.raw("PATCH", f"/api/v1/namespaces/{space}/{kind}/{name}", json.dumps(body).encode(), MERGE)[:2]
-
-
-def in_force(plane: ControlPlane, space: str, name: str, body: dict[str, Any], code: int) -> bytes:
-    """Waits until a dry run of a write gets this answer: a policy is in force a moment after it was written."""
-    last: list[bytes] = []
-
-    def is_so() -> bool:
-        path = f"/api/v1/namespaces/{space}/configmaps/{name}?dryRun=All"
-        found, answer = plane.raw("PATCH", path, json.dumps(body).encode(), MERGE)[:2]
-        last[:] = [answer]
-        return found == code
-
-    plane.wait_until(is_so, f"a write of {name} answered with {code}")
-    return last[0]
-
-
-def keys(count: int, start: int = 0) -> dict[str, str]:
-    return {f"k{number}": "v" for number in range(start, start + count)}
 
 
 def test_growth_is_refused_and_everything_else_passes(guarded: ControlPlane, program: Program, space: str) -> None:
@@ -181,8 +130,19 @@ def test_audit_refuses_nothing_and_the_report_counts_who(
     assert one["count"] >= 1
     assert any(key.startswith("new") for key in one["keys"])
     assert program("guard", "report", str(log)).code == 1
+    told = counted()
+    lines = log.read_bytes().splitlines()
+    wrapped = [json.dumps({"stream": "stdout", "log": line.decode() + "\n"}).encode() for line in lines]
+    folder = tmp_path / "shipped"
+    folder.mkdir()
+    (folder / "audit-1.log.gz").write_bytes(gzip.compress(b"\n".join(wrapped) + b"\n"))
+    (folder / "audit-2.log").write_bytes(log.read_bytes())  # the same events twice, as two shippers give them
+    again = json.loads(program("guard", "report", str(folder), "-o", "json").out)
+    assert [one for one in again["refused"] if one["namespace"] == space] == told
     (tmp_path / "no.log").write_text("")
-    assert program("guard", "report", str(tmp_path / "no.log")).code == 0
+    nothing = program("guard", "report", str(tmp_path / "no.log"))
+    assert nothing.code == 3, "a log without events says nothing"
+    assert "nothing is known" in nothing.err
     assert program("guard", "report", str(tmp_path / "none")).code == 2
 
 

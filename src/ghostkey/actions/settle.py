@@ -10,15 +10,10 @@ from typing import Any
 from ghostkey.actions.patch import documents_around
 from ghostkey.actions.plan import FIELDS, value_of
 from ghostkey.kube.client import ApiClient
-from ghostkey.model.errors import AccessDenied, AnswerLost, OutcomeUnknown
+from ghostkey.kube.settle import CALM_SECONDS, PAUSE_SECONDS, Sleep, read_after, uid_of
+from ghostkey.model.errors import AnswerLost, OutcomeUnknown
 from ghostkey.model.plans import Plan
 from ghostkey.model.refs import ObjectRef
-
-PATIENCE_SECONDS = 20.0  # for an API server that is being restarted to answer again
-CALM_SECONDS = 2.0  # a map that is untouched is looked at again for so long: the request may still be on its way
-PAUSE_SECONDS = 0.25
-
-Sleep = Callable[[float], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,33 +56,13 @@ def compared(plan: Plan, answer: Mapping[str, Any], before: Mapping[str, Any], b
 
 
 def read_again(client: ApiClient, holder: ObjectRef, lost: AnswerLost, sleep: Sleep = time.sleep) -> dict[str, Any]:
-    """The object after a write whose answer was lost; asks for PATIENCE_SECONDS.
-
-    Raises OutcomeUnknown when it cannot be read, or is gone and so tells nothing.
-    """
+    """The map after a write whose answer was lost. Raises OutcomeUnknown when it cannot be read, or is gone and so tells nothing."""
     path = holder.kind.path(holder.namespace, holder.name)
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        try:
-            live = client.get_object(path)
-        except Exception as error:  # noqa: BLE001 (whatever goes wrong here, what became of the write is not known)
-            if isinstance(error, AccessDenied) or time.monotonic() > deadline:
-                raise OutcomeUnknown(f"{lost}; and {holder} could not be read again: {error}") from None
-        else:
-            uid = _uid(live)
-            if uid == holder.uid:
-                return live  # type: ignore[return-value]
-            if live is None or uid:
-                fate = "is gone" if live is None else "was deleted and made again"
-                raise OutcomeUnknown(f"{lost}; and {holder} {fate} since")
-            if time.monotonic() > deadline:
-                raise OutcomeUnknown(f"{lost}; and {holder} could not be read again: the answer is not that object")
-        sleep(PAUSE_SECONDS)
-
-
-def _uid(live: object) -> str:
-    metadata = live.get("metadata") if isinstance(live, dict) else None
-    return str(metadata.get("uid") or "") if isinstance(metadata, dict) else ""
+    live = read_after(lambda: client.get_object(path), str(holder), lost, sleep)
+    if live is None or uid_of(live) != holder.uid:
+        fate = "is gone" if live is None else "was deleted and made again"
+        raise OutcomeUnknown(f"{lost}; and {holder} {fate} since")
+    return live
 
 
 def settled(

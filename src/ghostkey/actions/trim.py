@@ -15,8 +15,9 @@ from ghostkey.actions.ownership import give_back, owners_of
 from ghostkey.actions.patch import Addition, documents_around, inner_changes, removal, restoration
 from ghostkey.actions.plan import key_count, measured, read_map, utc_now, value_of
 from ghostkey.actions.receipts import Receipts
-from ghostkey.actions.settle import Differences, Sleep, compared, settled
+from ghostkey.actions.settle import Differences, compared, settled
 from ghostkey.kube.client import ApiClient
+from ghostkey.kube.settle import Sleep
 from ghostkey.model.errors import (
     AccessDenied,
     AnswerLost,

@@ -17,9 +17,10 @@ from ghostkey.actions.ownership import give_back
 from ghostkey.actions.patch import Addition, restoration
 from ghostkey.actions.plan import check_mutable
 from ghostkey.actions.receipts import Receipts
-from ghostkey.actions.settle import Sleep, settled
+from ghostkey.actions.settle import settled
 from ghostkey.actions.trim import CONFLICT_PAUSE_SECONDS, CONFLICT_TRIES, POLICIES
 from ghostkey.kube.client import ApiClient
+from ghostkey.kube.settle import Sleep
 from ghostkey.model.errors import (
     AnswerLost,
     ApiFailed,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import random
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 from ghostkey.churn.subjects import Document, Resource, as_json
@@ -166,12 +166,13 @@ def string_fields(schema: Schema, path: tuple[str, ...] = (), depth: int = 0) ->
         yield from string_fields(inner, (*path, name), depth + 1)
 
 
-def accepting_nonsense(crd: Document, resource: Resource, base: Document, judge: Judge) -> dict[str, list[str]]:
-    """Field → which of the four inputs ("", " ", null, "CN") the API server accepts there, of names, keys and selectors."""
+def accepting_nonsense(
+    crd: Document, resource: Resource, base: Document, judge: Judge, paths: Iterable[tuple[str, ...]] | None = None
+) -> dict[str, list[str]]:
+    """Field → which of the four inputs ("", " ", null, "CN") the API server accepts there; of names, keys and selectors without `paths`."""
     accepted: dict[str, list[str]] = {}
-    for path in string_fields(schema_of(crd)):
-        if not re.search(r"(?i)(name|namespace|key|selector|ref|id)$", path[-1]):
-            continue
+    named = (path for path in string_fields(schema_of(crd)) if re.search(r"(?i)(name|namespace|key|selector|ref|id)$", path[-1]))
+    for path in named if paths is None else paths:
         for value in ("", " ", None, "CN"):
             document = copy.deepcopy(base)
             place = document

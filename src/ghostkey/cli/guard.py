@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ghostkey.cli import CONTEXT
+from ghostkey.cli import CONTEXT, _schema
 from ghostkey.cli.options import cluster_options, complete_map, parse_duration, parse_holder
 from ghostkey.cli.where import Where
-from ghostkey.model.errors import Refused, UsageError
+from ghostkey.model.errors import OutcomeUnknown, Refused, UsageError
 
 if TYPE_CHECKING:
     from ghostkey.guard.caps import Cap
@@ -122,7 +123,8 @@ def undo(receipt: str, where: Where) -> int:
     found = kept.load(receipt)
     if found.server != client.config.server:
         raise Refused(f"receipt {found.id} was made at {found.server}, this is {client.config.server}", "choose its --context")
-    click.echo(f"{take_back(client, found, kept)} objects are as they were before {found.id}", err=True)
+    with _led_back(where):
+        click.echo(f"{take_back(client, found, kept)} objects are as they were before {found.id}", err=True)
     return 0
 
 
@@ -157,38 +159,43 @@ def status(where: Where, form: str) -> int:
 @click.argument("logs", nargs=-1, required=True, metavar="AUDIT-LOG…", type=click.Path(path_type=Path))
 @OUTPUT
 def report(logs: tuple[Path, ...], form: str) -> int:
-    """Count from audit logs what was refused, or would have been in audit mode, and to whom. Exit code 1: something was."""
+    """Count from audit logs what was refused, or would have been in audit mode, and to whom.
+
+    Logs are what `ghostkey history import` reads: files, folders and archives, packed, or wrapped by whatever shipped them.
+    Exit code 1: something was; 3: not all could be read, or there is no event in it.
+    """
     from ghostkey.cli.output import echo_json
     from ghostkey.cli.terminal import safe
-    from ghostkey.guard.report import report as read
+    from ghostkey.guard.objects import POLICY
+    from ghostkey.guard.report import refused_writes
+    from ghostkey.sources.history.audit.noted import NotedRequests
 
-    found = read(logs)
+    requests = NotedRequests(logs)
+    found = refused_writes(requests.read(POLICY))
     if form == "json":
         refused = [
             {"map": one.map, "namespace": one.namespace, "user": one.user, "count": one.count, "first": one.first, "last": one.last,
              "loops": one.loops, "keys": sorted(one.keys)}
-            for one in found.refused
+            for one in found
         ]  # fmt: skip
-        echo_json(
-            {
-                "schema_version": 1,
-                "kind": "GhostkeyGuardReport",
-                "events": found.events,
-                "unread": found.unread,
-                "refused": refused,
-            }
-        )
+        counts = {"events": requests.events, "unread": requests.unread}
+        echo_json({"schema_version": 1, "kind": "GhostkeyGuardReport", **counts, "refused": refused})
     else:
-        for one in found.refused:
+        for one in found:
             loops = "; it tries again and again, and would go on when refused" if one.loops else ""
             keys = f": {', '.join(sorted(one.keys)[:5])}" if one.keys else ""
             click.echo(safe(f"{one.count:,}  {one.namespace}/{one.map}  {one.user}  {one.first} to {one.last}{loops}{keys}"))
-    about = f"{found.events:,} events" + (f", {found.unread:,} lines were not understood" if found.unread else "")
-    advice = (
-        "" if found.refused else "; nothing was past a cap: over the time that these logs cover, deny would have refused nothing"
-    )
-    click.echo(f"{about}{advice}", err=True)
-    return 1 if found.refused else 3 if found.unread else 0
+    about = f"{requests.events:,} events" + (f", {requests.unread:,} pieces were not understood" if requests.unread else "")
+    about += f", {requests.others:,} files without audit events passed over" if requests.others else ""
+    if not requests.events:
+        about += "; so nothing is known of what deny would have refused"
+    elif not found:
+        about += "; nothing was past a cap: over the time that these logs cover, deny would have refused nothing"
+    click.echo(about, err=True)
+    return 1 if found else 3 if requests.unread or not requests.events else 0
+
+
+command.add_command(_schema.command)
 
 
 def _planned(where: Where, wanted: dict[str, Any]) -> tuple[list[Cap], list[Step]]:
@@ -206,7 +213,7 @@ def _planned(where: Where, wanted: dict[str, Any]) -> tuple[list[Cap], list[Step
     caps = []
     for kind, namespace, name in dict.fromkeys(maps):
         live = api.read_map(client, kind, namespace, name)
-        growth = _growth(wanted["store"], (kind, namespace, name))
+        growth = growth_in(wanted["store"], (kind, namespace, name))
         caps.append(cap_of(kind, live, growth, headroom=wanted["headroom"] / 100, wanted=wanted["cap"]))
     return caps, plan_guard(client, caps, kept_out, wanted["mode"])
 
@@ -228,10 +235,8 @@ def _scanned(where: Where) -> list[MapName]:
     return sorted(found, key=lambda one: (one[1], one[0].kind, one[2]))
 
 
-def _growth(store: str | None, name: MapName) -> Any:
+def growth_in(store: str | None, name: MapName) -> Any:
     """What a history says of a map; None without one. Raises what reading a store that was named does."""
-    import contextlib
-
     from ghostkey.guard.caps import Growth
     from ghostkey.model.errors import GhostkeyError
     from ghostkey.store.history import History
@@ -239,12 +244,14 @@ def _growth(store: str | None, name: MapName) -> Any:
     with contextlib.nullcontext() if store else contextlib.suppress(GhostkeyError, OSError):
         history = History(Path(store) if store else None)
         if not history.imports():
+            if store:
+                raise UsageError(f"the store {history.directory} holds no history", "ghostkey history import --store DIR PATH")
             return None
         from ghostkey.store.engines import DuckEngine
         from ghostkey.story import growth_of
 
         law = growth_of(DuckEngine(history), (name[0].qualified, name[1], name[2]))
-        return Growth(law.keys, law.keys_per_day) if law else None
+        return Growth(law.peak, law.keys_per_day) if law else None
     return None
 
 
@@ -292,11 +299,28 @@ def _carry_out(where: Where, steps: list[Step]) -> int:
     from ghostkey.guard.apply import apply_steps
     from ghostkey.guard.receipts import GuardReceipts
 
-    receipt = apply_steps(where.client(), steps, GuardReceipts())
-    click.echo(
-        f"done: {len(receipt.done)} objects\nundo:    ghostkey guard undo {receipt.id}{where.words(namespace=False)}", err=True
-    )
+    with _led_back(where):
+        receipt = apply_steps(where.client(), steps, GuardReceipts())
+    click.echo(f"done: {len(receipt.done)} objects", err=True)
+    _print_undo(where, receipt.id)
     return 0
+
+
+@contextlib.contextmanager
+def _led_back(where: Where) -> Iterator[None]:
+    """Says how to go back from a write of which nobody knows what became."""
+    try:
+        yield
+    except OutcomeUnknown as unknown:
+        if unknown.receipt_id:
+            click.echo(f"receipt: {unknown.kept_at}", err=True)
+            _print_undo(where, unknown.receipt_id)
+            unknown.hint = unknown.hint or "the undo line puts back what was changed, and may be run again"
+        raise
+
+
+def _print_undo(where: Where, receipt_id: str) -> None:
+    click.echo(f"undo:    ghostkey guard undo {receipt_id}{where.words(namespace=False)}", err=True)
 
 
 def _all_caps(client: ApiClient) -> list[dict[str, Any]]:

@@ -15,7 +15,11 @@ import click
 from ghostkey.model.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ghostkey.model.findings import Finding
     from ghostkey.model.silences import Heard, Silence
+    from ghostkey.store.snapshot import Snapshot
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -29,6 +33,7 @@ class Known:
     excluded: tuple[str, ...] = ()
     write_baseline: str | None = None
     baseline_until: str | None = None
+    is_ratchet: bool = False
 
     def silences(self) -> list[Silence]:
         """Who is silenced, by files and options. Raises UsageError for what is wrong in them."""
@@ -36,6 +41,12 @@ class Known:
 
         if self.baseline_until is not None and self.write_baseline is None:
             raise UsageError("--baseline-until says when what --write-baseline writes expires", "add --write-baseline FILE")
+        if self.is_ratchet and self.write_baseline is not None:
+            raise UsageError("--ratchet never adds to a baseline, and --write-baseline does", "leave out one of them")
+        if self.is_ratchet and self.path() is None:
+            raise UsageError(
+                "--ratchet needs a baseline to tighten", "add --baseline FILE; --write-baseline FILE writes the first one"
+            )
         self.until()  # a day that is none is told before the scan
         path = Path(self.config) if self.config else silences.find_settings(Path.cwd())
         settings = silences.read_settings(path) if path else silences.Settings()
@@ -45,6 +56,42 @@ class Known:
         if baseline is not None and (baseline.exists() or str(baseline) != self.write_baseline):
             found += silences.read_baseline(baseline)
         return found + silences.excluded(self.excluded, "--exclude-namespace")
+
+    def path(self) -> Path | None:
+        """The baseline that is read, by option or settings."""
+        from ghostkey import silences
+
+        if self.baseline:
+            return Path(self.baseline)
+        found = Path(self.config) if self.config else silences.find_settings(Path.cwd())
+        return silences.read_settings(found).baseline if found else None
+
+    def tighten(self, snapshot: Snapshot, findings: Sequence[Finding], *, is_narrowed: bool) -> None:
+        """A baseline only gets better: what is gone leaves it for good with --ratchet, and else it is said that it could.
+
+        Nothing is gone that this scan could not have seen: with a gap, or not over everything, the file stays as it is.
+        """
+        from ghostkey import silences
+
+        path = self.path()
+        if path is None or self.write_baseline is not None or not path.exists():
+            return
+        gone = silences.gone_from(path, {finding.fingerprint for finding in findings})
+        if not gone:
+            return
+        if snapshot.gaps or is_narrowed:
+            why = "not everything was seen" if snapshot.gaps else "the scan was of a part"
+            if self.is_ratchet:
+                click.echo(f"baseline {path} stays as it is: {why}", err=True)
+            return
+        if not self.is_ratchet:
+            click.echo(
+                f"{len(gone):,} findings of baseline {path} are gone: --ratchet takes them out of it, so that none comes back",
+                err=True,
+            )
+            return
+        _replaced(path, silences.baseline_without(path, gone))
+        click.echo(f"baseline {path} is better: {len(gone):,} findings are gone from it for good", err=True)
 
     def until(self) -> str:
         """The day on which a new baseline expires."""
@@ -63,17 +110,21 @@ class Known:
         if self.write_baseline is None:
             return heard
         path = Path(self.write_baseline)
-        text = baseline_bytes(heard.spoken, self.until(), of_baselines(heard))
-        new = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            new.write_bytes(text)
-            new.replace(path)
-        except OSError as error:
-            new.unlink(missing_ok=True)
-            raise UsageError(f"cannot write baseline {path}: {error.strerror}") from None
+        _replaced(path, baseline_bytes(heard.spoken, self.until(), of_baselines(heard)))
         click.echo(f"wrote baseline {path}: {len(heard.spoken):,} findings are known until {self.until()}", err=True)
         silence = Silence(f"baseline {path.name}", until_text=self.until())
         return Heard([], [*heard.silenced, *(Silenced(finding, silence) for finding in heard.spoken)], [])
+
+
+def _replaced(path: Path, text: bytes) -> None:
+    """Writes a baseline whole, or not at all."""
+    new = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        new.write_bytes(text)
+        new.replace(path)
+    except OSError as error:
+        new.unlink(missing_ok=True)
+        raise UsageError(f"cannot write baseline {path}: {error.strerror}") from None
 
 
 def known_options(function: F) -> F:
@@ -92,6 +143,7 @@ _SHARED = (
 )
 _OF_SCANS = (
     ("--write-baseline", {"metavar": "FILE", "help": "Make all findings of this scan known, and keep them in this file."}),
+    ("--ratchet", {"is_flag": True, "help": "Take what is gone out of the baseline for good: it only gets better. For CI."}),
     ("--baseline-until", {"metavar": "DAY", "help": "When what is written to the baseline expires (in 90 days)."}),
     (
         "--exclude-namespace",
@@ -104,7 +156,14 @@ def _with(function: F, *options: tuple[str, dict[str, Any]]) -> F:
     @functools.wraps(function)
     def command(*args: object, config: str | None, baseline: str | None, **rest: Any) -> object:
         excluded = rest.pop("exclude_namespace", ())
-        known = Known(config, baseline, excluded, rest.pop("write_baseline", None), rest.pop("baseline_until", None))
+        known = Known(
+            config,
+            baseline,
+            excluded,
+            rest.pop("write_baseline", None),
+            rest.pop("baseline_until", None),
+            rest.pop("ratchet", False),
+        )
         return function(*args, known=known, **rest)
 
     for name, settings in reversed(options):

@@ -28,6 +28,7 @@ class Scope:
     level: str
     rules: tuple[str, ...]
     baseline: Path | None
+    config: Path | None = None
 
     def linted(self) -> Linted:
         """What is found in it, without what the baseline knows."""
@@ -36,11 +37,18 @@ class Scope:
         from ghostkey.lint.baseline import read_baseline
         from ghostkey.lint.cache import default_folder
         from ghostkey.lint.run import lint
+        from ghostkey.lint.settings import chosen, read_settings
+        from ghostkey.model.errors import UsageError
 
         known = read_baseline(self.baseline) if self.baseline else frozenset()
-        linted = lint(
-            self.root, revision=self.revision, since=self.since, level=self.level, rules=self.rules, cache=default_folder()
-        )
+        settings = [one for one in read_settings(self.config) if not self.rules or one.rule in self.rules] if self.config else []
+        if self.config and not settings:
+            raise UsageError(f"{self.config} has none of the rules that --rule names", "leave out one of them")
+        # a rule that is named is wanted, however sure it is
+        level, rules = ("B", tuple({one.rule: None for one in settings})) if settings else (self.level, self.rules)
+        linted = lint(self.root, revision=self.revision, since=self.since, level=level, rules=rules, cache=default_folder())
+        if settings:
+            linted = dataclasses.replace(linted, findings=chosen(linted.findings, settings))
         return dataclasses.replace(linted, findings=[one for one in linted.findings if one.fingerprint not in known])
 
 
@@ -50,7 +58,7 @@ def _scope(function: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(function)
     def command(path: str, revision: str | None, since: str | None, level: str, rules: tuple[str, ...], **rest: Any) -> None:
         root = Path(path.removesuffix("...").rstrip("/") or ("/" if path.startswith("/") else "."))
-        function(scope=Scope(root, revision or "", since or "", level, rules, rest.pop("baseline")), **rest)
+        function(scope=Scope(root, revision or "", since or "", level, rules, rest.pop("baseline"), rest.pop("config")), **rest)
 
     for decorate in reversed(
         [
@@ -74,6 +82,12 @@ def _scope(function: Callable[..., None]) -> Callable[..., None]:
                 type=click.Path(path_type=Path, dir_okay=False),
                 metavar="FILE",
                 help="Leave out findings in this file.",
+            ),
+            click.option(
+                "--config",
+                type=click.Path(path_type=Path, dir_okay=False),
+                metavar="FILE",
+                help="Only these rules in these packages, as learn writes them.",
             ),
         ]
     ):

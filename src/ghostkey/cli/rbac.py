@@ -24,7 +24,7 @@ SHORT_GROUPS = {
 _PLURAL = re.compile(r"[a-z][-a-z0-9]*")
 _GROUP = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+")
 
-COMMANDS = ("scan", "explain", "trim", "undo", "verify", "record", "blame", "maps", "pprof", "guard")
+COMMANDS = ("scan", "explain", "trim", "undo", "verify", "record", "blame", "maps", "pprof", "guard", "learn", "schema")
 
 
 @click.command("rbac", context_settings=CONTEXT)
@@ -120,7 +120,12 @@ def _rules(
         local.append(_rule("", "pods/exec", ["create", "get"]))
     if purpose == "pprof":
         local.append(_rule("", "pods/portforward", ["create", "get"]))
-    if purpose == "guard":
+    if purpose == "schema":
+        # objects of the CRD's own kind, by dry run; Kubernetes knows no right to that alone
+        cluster += [_rule(group, name, ["create"]) for group, name in subjects]
+        cluster.append(_rule("apiextensions.k8s.io", "customresourcedefinitions", ["get", "update"]))
+    # learn has the cluster try the guard by dry run, which takes the rights of the guard
+    if purpose in {"guard", "learn"}:
         maps.append({**_rule("", resources, ["get"]), **only})
         cluster += _guard_rules()
     if purpose == "blame":

@@ -107,6 +107,7 @@ def command(
     from ghostkey import api
     from ghostkey.cli import findings_file
     from ghostkey.cli._forecast import ANALYSES, with_dates
+    from ghostkey.cli._incidents import recognised
     from ghostkey.cli.output import print_report, screen
     from ghostkey.model.findings import Severity
     from ghostkey.model.refs import ObjectRef
@@ -134,6 +135,7 @@ def command(
         subject_kinds=kinds,
         known_by=api.known_by(subjects),
     )
+    is_narrowed = bool(maps or where.namespace or selector or holders or only or kinds or known.excluded)
     progress = ProgressLine()
     source = None
     opened = contextlib.ExitStack()
@@ -155,6 +157,8 @@ def command(
     if any(finding.analysis in ANALYSES for finding in heard.spoken):
         heard = _spoken(heard, with_dates(heard.spoken, store))
     progress.done()
+    heard = _spoken(heard, recognised(heard.spoken))
+    known.tighten(snapshot, [*heard.spoken, *(item.finding for item in heard.silenced)], is_narrowed=is_narrowed)
     heard = known.write(heard)
     shown = [finding for finding in heard.spoken if finding.severity >= Severity[severity.upper()]]
     threshold = None if fail_on == "never" else Severity[fail_on.upper()]

@@ -13,14 +13,14 @@ from typing import Any
 import msgspec
 
 from ghostkey.guard import objects
-from ghostkey.guard.plan import Step
+from ghostkey.guard.plan import Step, overlaid
 from ghostkey.guard.receipts import GuardReceipt, GuardReceipts
 from ghostkey.kube.client import ApiClient
-from ghostkey.model.errors import ApiFailed, GhostkeyError, PlanOutdated
+from ghostkey.kube.settle import CALM_SECONDS, PAUSE_SECONDS, Sleep, read_after, uid_of
+from ghostkey.model.errors import AnswerLost, ApiFailed, GhostkeyError, OutcomeUnknown, PlanOutdated
 
 FIELD_MANAGER = "ghostkey-guard"
 SERVED_SECONDS = 60.0  # for a new kind to be served
-PAUSE_SECONDS = 0.1
 _EARLY = ("of the referenced paramKind", "unable to get policy")
 
 
@@ -40,57 +40,142 @@ def dry_run(client: ApiClient, steps: Sequence[Step]) -> None:
                 raise
 
 
-def apply_steps(client: ApiClient, steps: Sequence[Step], receipts: GuardReceipts) -> GuardReceipt:
-    """Carries out all steps, or takes back those that were carried out. The receipt is kept before the first one.
+def apply_steps(client: ApiClient, steps: Sequence[Step], receipts: GuardReceipts, sleep: Sleep = time.sleep) -> GuardReceipt:
+    """Carries out all steps, or takes back those that were. The receipt names each step before it is sent.
 
-    Raises PlanOutdated where an object is not any more what was planned on, AccessDenied and ApiFailed as the API server says.
+    Raises PlanOutdated where an object is not any more what was planned on, AccessDenied and ApiFailed as the API server says; then
+    everything is as it was. OutcomeUnknown, with the receipt, where that cannot be said: the receipt then stays pending.
     """
     now = datetime.datetime.now(datetime.UTC).isoformat().replace("+00:00", "Z")
     receipt = GuardReceipt(receipts.new_id(now), client.config.server, now, tuple(steps), ())
-    receipts.save(receipt)
-    done: list[Step] = []
+    kept_at = str(receipts.save(receipt))
     try:
-        for step in steps:
-            stored = _sent_when_known(client, step)
-            done.append(dataclasses.replace(step, after=stored))
-            receipt = dataclasses.replace(receipt, done=tuple(done))
+        for number, step in enumerate(steps):
+            receipt = dataclasses.replace(receipt, begun=number + 1)
+            receipts.save(receipt)
+            stored = _carried_out(client, step, sleep)
+            receipt = dataclasses.replace(receipt, done=(*receipt.done, dataclasses.replace(step, after=stored)))
             receipts.save(receipt)
             if step.path == objects.CRD_PATH and step.after is not None:
                 _wait_until_served(client)
-    except GhostkeyError:
-        undo_steps(client, done)
-        receipts.save(dataclasses.replace(receipt, state="failed"))
-        raise
+    except BaseException as error:
+        if isinstance(error, GhostkeyError) and not isinstance(error, OutcomeUnknown):
+            error = _taken_back(client, receipt, receipts, error, sleep)
+        if isinstance(error, GhostkeyError) and not isinstance(error, OutcomeUnknown):
+            raise error from None
+        raise OutcomeUnknown(_said(error), getattr(error, "hint", ""), receipt.id, kept_at) from error
     receipt = dataclasses.replace(receipt, state="applied")
     receipts.save(receipt)
     return receipt
 
 
-def undo(client: ApiClient, receipt: GuardReceipt, receipts: GuardReceipts) -> int:
-    """Puts every object back as it was before; how many. Raises PlanOutdated where one was changed meanwhile."""
-    for step in receipt.done:
-        live = client.get_object(f"{step.path}/{step.name}")
-        if (live is None) != (step.after is None) or (live and step.after and live["spec"] != step.after["spec"]):
+def _taken_back(
+    client: ApiClient, receipt: GuardReceipt, receipts: GuardReceipts, error: GhostkeyError, sleep: Sleep
+) -> BaseException:
+    """Takes back what was carried out before a step failed; the error to raise, which is another where that failed as well."""
+    try:
+        _put_back(client, receipt.done, sleep)
+        receipts.save(dataclasses.replace(receipt, state="failed"))
+    except BaseException as worse:  # noqa: BLE001 (the receipt stays pending, and its undo says what is there)
+        return OutcomeUnknown(f"{_said(error)}; and what was done before could not be taken back: {_said(worse)}", error.hint)
+    return error
+
+
+def _said(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt | SystemExit):
+        return "interrupted while the guard was being written: how much of it was is not known"
+    return str(error) if isinstance(error, GhostkeyError) else f"the guard was being written when this went wrong: {error!r}"
+
+
+def undo(client: ApiClient, receipt: GuardReceipt, receipts: GuardReceipts, sleep: Sleep = time.sleep) -> int:
+    """Puts every object back as it was before; how many had to be. May be run again: what is as it was already is left alone.
+
+    Raises PlanOutdated where one was changed meanwhile, and then changes nothing; OutcomeUnknown, with the receipt, where it cannot
+    be said what is there.
+    """
+    changed = []
+    for step in receipt.touched:
+        now = _state(_live(client, step), step)
+        if now is None:
             raise PlanOutdated(f"{step} was changed since, nothing was undone", "ghostkey guard status shows what is there now")
-    count = undo_steps(client, receipt.done)
+        if now == "after":
+            changed.append(step)
+    try:
+        _put_back(client, changed, sleep)
+    except OutcomeUnknown as error:
+        kept_at = str(receipts.directory / f"{receipt.id}.guard")
+        raise OutcomeUnknown(str(error), error.hint, receipt.id, kept_at) from None
     receipts.save(dataclasses.replace(receipt, state="undone"))
-    return count
+    return len(changed)
 
 
-def undo_steps(client: ApiClient, done: Sequence[Step]) -> int:
+def _put_back(client: ApiClient, done: Sequence[Step], sleep: Sleep) -> None:
     """Takes back what was carried out, the last step first."""
     for step in reversed(done):
-        live = client.get_object(f"{step.path}/{step.name}")
-        before = step.before
+        live, before = _live(client, step), step.before
         if before is not None and live is not None:
             restored = copy.deepcopy(live)
             restored["spec"] = before["spec"]
-            _send(client, Step(step.path, step.name, live, restored))
+            _carried_out(client, Step(step.path, step.name, live, restored), sleep)
         elif before is not None or live is not None:
-            _send(client, Step(step.path, step.name, live, before))
+            _carried_out(client, Step(step.path, step.name, live, before), sleep)
         if step.path == objects.CRD_PATH and before is not None:
             _wait_until_served(client)
-    return len(done)
+
+
+def _carried_out(client: ApiClient, step: Step, sleep: Sleep) -> dict[str, Any] | None:
+    """Sends a step; the object as it is stored. Where the answer is lost, the object is read again until it tells.
+
+    Raises ApiFailed where it is as it was before, and OutcomeUnknown where it is neither that nor as planned, or cannot be read.
+    """
+    try:
+        return _sent_when_known(client, step)
+    except AnswerLost as error:
+        lost = error
+    calm = time.monotonic() + CALM_SECONDS
+    while True:
+        live = read_after(lambda: _live(client, step), str(step), lost, sleep)
+        now = _state(live, step)
+        if now == "after":
+            if step.after is None:
+                assert step.before is not None
+                _wait_until_gone(client, step, uid_of(step.before))
+                return None
+            return live
+        if now is None:
+            raise OutcomeUnknown(f"{lost}; and {step.name} was changed by somebody else since")
+        if lost.is_final or time.monotonic() > calm:
+            break
+        sleep(PAUSE_SECONDS)
+    raise ApiFailed(
+        f"{lost}; {step.name} was read again and is as it was"
+        + ("" if lost.is_final else " so far, and a request that is held up on its way may still arrive"),
+        "try again" if lost.is_final else "look again before you try again: ghostkey guard status",
+        lost.status,
+    )
+
+
+def _live(client: ApiClient, step: Step) -> dict[str, Any] | None:
+    """The object of a step as it is; caps are not there where their kind is not."""
+    if objects.GROUP in step.path and client.get_object(f"{objects.CRD_PATH}/{objects.DEFINITION}") is None:
+        return None
+    return client.get_object(f"{step.path}/{step.name}")
+
+
+def _state(live: dict[str, Any] | None, step: Step) -> str | None:
+    """Whether an object is as `after` a step or as `before` it; None where it is neither.
+
+    An object that goes may be there still, with the time at which that began: to whoever asks it is gone.
+    """
+    if live is not None and step.after is None and step.before is not None and uid_of(live) == uid_of(step.before):
+        return "after" if live["metadata"].get("deletionTimestamp") else "before"
+    for name, wanted in (("after", step.after), ("before", step.before)):
+        if live is None or wanted is None:
+            if live is wanted:
+                return name
+        elif overlaid(live["spec"], wanted["spec"]) == live["spec"]:
+            return name
+    return None
 
 
 def _send(client: ApiClient, step: Step, *, dry_run: bool = False) -> dict[str, Any] | None:

@@ -125,18 +125,18 @@ def _step(path: str, wanted: dict[str, Any], before: dict[str, Any] | None) -> S
         return Step(path, name, None, wanted)
     _check_ours(before)
     after = copy.deepcopy(before)
-    after["spec"] = _overlaid(before["spec"], wanted["spec"])
+    after["spec"] = overlaid(before["spec"], wanted["spec"])
     return Step(path, name, before, after)
 
 
-def _overlaid(before: Any, wanted: Any) -> Any:
+def overlaid(before: Any, wanted: Any) -> Any:
     """What is wanted, with the defaults that the API server has put in beside it."""
     if isinstance(before, dict) and isinstance(wanted, dict):
         is_map = "caps" in wanted or "keepOut" in wanted
         defaults = {} if is_map else {key: value for key, value in before.items() if key not in wanted}
-        return defaults | {key: _overlaid(before.get(key), value) for key, value in wanted.items()} if not is_map else wanted
+        return defaults | {key: overlaid(before.get(key), value) for key, value in wanted.items()} if not is_map else wanted
     if isinstance(before, list) and isinstance(wanted, list) and len(before) == len(wanted):
-        return [_overlaid(old, new) for old, new in zip(before, wanted, strict=True)]
+        return [overlaid(old, new) for old, new in zip(before, wanted, strict=True)]
     return wanted
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from ghostkey.guard.plan import Step
-from ghostkey.model.errors import NotFound, SourceDamaged
+from ghostkey.model.errors import GhostkeyError, NotFound, SourceDamaged
 from ghostkey.store.state import read_private, state_directory, write_private
 
 BYTES = 8 << 20
@@ -19,7 +19,8 @@ BYTES = 8 << 20
 class GuardReceipt:
     """`steps` were planned, `done` were carried out: their `after` is what the API server stored.
 
-    `state`: pending, applied, failed or undone.
+    `begun` steps were sent, or were about to be when the last word was written down: that of them which is not in `done` may have
+    been carried out. `state`: pending, applied, failed or undone.
     """
 
     id: str
@@ -28,6 +29,12 @@ class GuardReceipt:
     steps: tuple[Step, ...]
     done: tuple[Step, ...]
     state: str = "pending"
+    begun: int = 0
+
+    @property
+    def touched(self) -> tuple[Step, ...]:
+        """The steps that were carried out, and the one that may have been."""
+        return (*self.done, *self.steps[len(self.done) : self.begun])
 
 
 class GuardReceipts:
@@ -44,7 +51,13 @@ class GuardReceipts:
     def save(self, receipt: GuardReceipt) -> Path:
         """Writes and syncs the file in place of the one before; where it is."""
         path = self.directory / f"{receipt.id}.guard"
-        write_private(path, msgspec.json.encode(receipt))
+        try:
+            write_private(path, msgspec.json.encode(receipt))
+        except OSError as error:
+            raise GhostkeyError(
+                f"cannot keep the receipt {path}: {error.strerror or error}",
+                "make room there, or name another folder: GHOSTKEY_STATE",
+            ) from None
         return path
 
     def load(self, name: str = "") -> GuardReceipt:

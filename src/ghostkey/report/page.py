@@ -60,11 +60,7 @@ def page(story: Story, *, made_at: int | None = None, sources: Sequence[str] = (
     title = f"{story.kind}/{story.name} in {story.namespace}"
     present = sum(bool(row["is_present"]) for row in story.keys)
     parts = [
-        f"<!doctype html><html lang=en><head><meta charset=utf-8>"
-        f'<meta http-equiv=Content-Security-Policy content="{_POLICY}"><meta name=referrer content=no-referrer>'
-        f"<meta name=viewport content='width=device-width,initial-scale=1'>"
-        f"<title>{e(title)} · ghostkey</title><style>{_STYLE}</style></head><body><main>",
-        f"<h1>{e(title)}</h1><p>{present:,} keys, <strong>{len(story.ghosts):,}</strong> of them outlive their subject.</p>",
+        f"<p>{present:,} keys, <strong>{len(story.ghosts):,}</strong> of them outlive their subject.</p>",
         *(f"<p>{e(line.strip())}</p>" for line in hidden_lines(story)),
         *_made_from(story, made_at, sources),
         *_classes(story),
@@ -76,9 +72,20 @@ def page(story: Story, *, made_at: int | None = None, sources: Sequence[str] = (
         *_next(story, options),
         "<h2 id=coverage>What is not known</h2><ul>",
         *(f"<li>{e(line)}</li>" for line in coverage_lines(story)),
-        "</ul></main></body></html>\n",
+        "</ul>",
     ]
-    return "".join(parts)
+    return whole_page(title, "".join(parts))
+
+
+def whole_page(title: str, body: str) -> str:
+    """A page of its own around a body of HTML, which may have no script, style or form, and links to nothing outside."""
+    head = (
+        f"<!doctype html><html lang=en><head><meta charset=utf-8>"
+        f'<meta http-equiv=Content-Security-Policy content="{_POLICY}"><meta name=referrer content=no-referrer>'
+        f"<meta name=viewport content='width=device-width,initial-scale=1'>"
+        f"<title>{e(title)} · ghostkey</title><style>{_STYLE}</style></head><body><main>"
+    )
+    return f"{head}<h1>{e(title)}</h1>{body}</main></body></html>\n"
 
 
 def _made_from(story: Story, made_at: int | None, sources: Sequence[str]) -> Iterator[str]:

@@ -38,6 +38,7 @@ class Forecast:
     since: int | None = None
     shape: str = "short"
     limits: dict[str, float] = field(default_factory=dict)  # limit → bytes of names and values at which it is met
+    peak: int = 0  # the most keys it had at once
 
 
 def forecast(story: Story) -> Forecast | None:
@@ -62,6 +63,7 @@ def forecast(story: Story) -> Forecast | None:
         keys, size, by_keys.rate, by_keys.low, by_keys.high, law.rate, binding if law.full_at is not None else "", law.full_at,
         keys / max(1, len(story.subjects)) if story.subjects and created else None, _follows(story, keys), law.full_low,
         law.full_high, law.since or None, law.shape, {name: room * scale for name, room in rooms.items()},
+        max(int(point["keys"]) for point in points),
     )  # fmt: skip
 
 

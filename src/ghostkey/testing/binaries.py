@@ -24,7 +24,7 @@ BUILD_SECONDS = 1800
 class Program:
     """One program of the testbed: which folder's go.mod pins it, and which package it is built from.
 
-    `is_rare`: it is built when it is asked for, and not with the others.
+    `is_rare`: it is built when it is asked for, and not with the others. `tags` are build tags that leave out what is not needed.
     """
 
     name: str
@@ -32,6 +32,7 @@ class Program:
     package: str
     expected_seconds: int
     is_rare: bool = False
+    tags: str = ""
 
 
 PROGRAMS = {
@@ -44,6 +45,10 @@ PROGRAMS = {
         Program("kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok", 90),
         Program("tenant-operator", "tenant-operator", ".", 75),
         Program("versitygw", "s3", "github.com/versity/versitygw/cmd/versitygw", 95, is_rare=True),
+        # without the clients of all clouds, which only service discovery needs
+        Program(
+            "promtool", "prometheus", "github.com/prometheus/prometheus/cmd/promtool", 75, is_rare=True, tags="remove_all_sd"
+        ),
     )
 }
 
@@ -143,6 +148,7 @@ def _build(program: Program, source: Path, target: Path) -> None:
         "build",
         "-trimpath",
         "-buildvcs=false",
+        *(["-tags", program.tags] if program.tags else []),
         "-ldflags",
         f"-s -w {_stamp(source)}",
         "-o",

@@ -1,0 +1,13 @@
+"""Names and labels of the metrics of `ghostkey watch`, one series for each map and never for a key; alerts are written for these."""
+
+from __future__ import annotations
+
+MAP_KEYS = "ghostkey_map_keys"
+GHOST_KEYS = "ghostkey_ghost_keys"
+SUSPECT_KEYS = "ghostkey_suspect_keys"
+BYTES = "ghostkey_bytes"
+LIMIT_BYTES = "ghostkey_limit_bytes"
+SECONDS_UNTIL_FULL = "ghostkey_seconds_until_full"
+GAPS = "ghostkey_gaps"
+# the map's own namespace, and `configmaps/NAME` as caps of a guard name it; a scrape keeps them by honor_labels
+NAMESPACE, MAP = "namespace", "map"
