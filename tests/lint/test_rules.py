@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ghostkey.lint.rules import all_rules, page
-from tests.lint.go import HEAD, check, found
+from tests.lint.go import HEAD, check, found, unwanted
 
 RECONCILER = (
     HEAD
@@ -386,3 +386,48 @@ def test_outer_key_that_stays_on_one_path_is_told_at_level_b() -> None:
     text += "\nfunc (c *Cache) DropNamespace(ns string) {\n\tdelete(c.by, ns)\n}\n"
     assert not found(text)
     check(text, level="B", rule="nested-map-left-empty")
+
+
+SNAPSHOT = (
+    HEAD
+    + """
+type State struct {
+\tnames map[string]bool
+}
+
+func (s *State) add(name string) { s.names[name] = true }
+
+type Server struct {
+\tcurrent *State
+}
+
+func (s *Server) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+\tstate := &State{names: map[string]bool{}}
+\tstate.add(req.Name)
+\ts.current = state
+\treturn ctrl.Result{}, nil
+}
+
+var server = &Server{}
+"""
+)
+
+
+def test_what_takes_the_place_of_the_one_before_it_does_not_live_long() -> None:
+    check(SNAPSHOT)
+    check(SNAPSHOT + "\nvar _ Interface = &State{}\n")
+    kept = SNAPSHOT.replace("\ts.current = state\n", "\tif s.current == nil {\n\t\ts.current = state\n\t}\n")
+    check(kept.replace("{ s.names[name] = true }", '{ s.names[name] = true } // want "nothing deletes"'))
+
+
+def test_key_with_a_fixed_beginning_is_no_constant() -> None:
+    wanted = RECONCILER.replace("r.seen[req.Name]", 'r.seen["tenant-"+req.Name]')
+    assert wanted != RECONCILER
+    check(wanted)
+    check(unwanted(RECONCILER.replace("r.seen[req.Name]", 'r.seen["tenant"]')))
+
+
+def test_label_in_words_is_one_series() -> None:
+    told = GAUGE.replace('[]string{"namespace", "name"}', "labels").replace("t.Namespace, t.Name", "cluster.Value(name)")
+    assert found(told.replace('"has a series for each namespace, name"', '""'), rule="series-never-deleted")
+    check(unwanted(told).replace("cluster.Value(name)", 'cluster.Value("local")'))
