@@ -24,9 +24,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from ghostkey.lint.facts import Series
 from ghostkey.lint.findings import Finding, Look, Rule, Witness
 from ghostkey.lint.held import METRIC
 from ghostkey.lint.judgements.code import is_aside
+from ghostkey.lint.judgements.lifetime import LONG
 from ghostkey.lint.judgements.startup import releases_while_running
 from ghostkey.lint.module import Module, Spot, Symbol
 
@@ -56,6 +58,7 @@ def _find(look: Look) -> Iterator[Finding]:
     for symbol, uses in module.series.items():
         declared = _declared(module, symbol)
         told = [(spot, series) for spot, series in uses if not is_aside(spot.file)]
+        told = [(spot, series) for spot, series in told if not _is_of_itself(look, spot, series)]
         if not told or not METRIC.search(declared) or releases_while_running(module, symbol):
             continue
         naming = _naming(module, symbol, declared)
@@ -83,6 +86,18 @@ def _find(look: Look) -> Iterator[Finding]:
             tuple(Witness(s.file.path, one.line, f"written in {s.function.full_name}") for s, one in told[:5]),
         )
     yield from _handed_over(look)
+
+
+def _is_of_itself(look: Look, spot: Spot, series: Series) -> bool:
+    """Whether what is written about is who writes, and lives as long as the process."""
+    function = spot.function
+    own = re.compile(rf"{re.escape(function.receiver)}\b[.\w()]*$") if function.receiver else None
+    return (
+        own is not None
+        and any(own.match(value) for value in series.labels)
+        and all(own.match(value) or _SAID.match(value) for value in series.labels)
+        and look.lifetimes.of(spot.package, function.receiver_type) == LONG
+    )
 
 
 def _handed_over(look: Look) -> Iterator[Finding]:
