@@ -36,7 +36,7 @@ def churn(program: Program, files: list[str], argv: str, *more: str) -> Done:
     return program("churn", f"--operator={argv}", *files, "--subjects=5", "--patience=2s", *more, env=built)
 
 
-def test_leak_is_one_and_clean_is_zero(files_program: Program, files: list[str], tmp_path: Path) -> None:
+def test_leak_is_one_and_its_test_fails_on_it(files_program: Program, files: list[str], tmp_path: Path) -> None:
     done = churn(
         files_program, files, operator("wrong-delete-key"), "--no-faults", "-o", "json", f"--reproduction={tmp_path / 'out'}"
     )
@@ -47,6 +47,12 @@ def test_leak_is_one_and_clean_is_zero(files_program: Program, files: list[str],
     assert len(yaml.safe_load((folder / "plan.yaml").read_text())["steps"]) == 1, "create; the closing sweep deletes"
     assert "Steps: create subject" in (folder / "README.md").read_text()
     assert run_test(folder, operator("wrong-delete-key")) == 1
+
+
+@pytest.mark.whole
+def test_generated_test_passes_on_the_correct_operator(files_program: Program, files: list[str], tmp_path: Path) -> None:
+    churn(files_program, files, operator("wrong-delete-key"), "--no-faults", f"--reproduction={tmp_path / 'out'}")
+    (folder,) = (tmp_path / "out").iterdir()
     assert run_test(folder, operator()) == 0
 
 
@@ -104,6 +110,7 @@ def test_faults_are_listed(files_program: Program) -> None:
     assert len(done.out.splitlines()) >= 15
 
 
+@pytest.mark.whole
 def test_sarif_is_what_code_scanning_takes(files_program: Program, files: list[str]) -> None:
     done = churn(files_program, files, operator("wrong-delete-key"), "--no-faults", "-o", "sarif")
     (run,) = json.loads(done.out)["runs"]
