@@ -15,7 +15,7 @@ from ghostkey.inference.index import SubjectIndex
 from ghostkey.inference.matching import Match
 from ghostkey.inference.naming import goes_on, is_ordinal, lives_elsewhere, name_part, subject_of
 from ghostkey.inference.results import Lost, MapResult
-from ghostkey.inference.style import Shapes, Style, is_setting, is_telling
+from ghostkey.inference.style import ENOUGH_EXAMPLES, Shapes, Style, is_setting, is_telling
 from ghostkey.inference.template import Template, looks_hashed
 from ghostkey.model.events import ANYWHERE, KeysSeen, Shape
 from ghostkey.model.findings import Attribution, Certainty
@@ -23,6 +23,7 @@ from ghostkey.model.refs import canonical
 from ghostkey.store.coverage import Sight
 
 LENGTH_SAMPLE = 500
+COMPLETE = 0.8  # of the objects have a key, and of the keys an object
 LEAST_CUT_STEM = 5  # characters of a name that are left before the hash
 NAMES_BEGUN_ALIKE = 64
 # why a key is spared
@@ -51,6 +52,7 @@ class _Live:
     is_custom: bool
     is_mainly_live: bool
     is_proven: bool
+    is_complete: bool  # nearly every object has a key, and nearly every key an object
     beside: set[frozenset[str]]  # what any text beside the names is made of; nothing where the template has none
 
 
@@ -152,8 +154,15 @@ class LostKeys:
             seen, template, kinds, scoped, alive, gone, indexes, style, shapes,
             shares_words=self._words_tell(template, style, gone), is_custom=custom,
             is_mainly_live=custom and len(indexes) >= max(5, 0.5 * len(seen.keys)), is_proven=belief.is_proven,
+            is_complete=len(alive) >= ENOUGH_EXAMPLES and len(indexes) >= COMPLETE * len(seen.keys)
+            and len(alive) >= COMPLETE * min(self._objects_of(kind, seen, scoped) for kind in kinds),
             beside={_made_of(seen.keys[i]) for i in indexes} if template.is_open else set(),
         )  # fmt: skip
+
+    def _objects_of(self, kind: int, seen: KeysSeen, scoped: bool) -> int:
+        """How many objects the keys may be for."""
+        in_place = scoped and self._subjects.kinds[kind].namespaced
+        return len(self._index.rows_in(kind, seen.holder.namespace) if in_place else self._index.rows_of(kind))
 
     def _spared(self, core: str, name: str, indexes: list[int], live: _Live) -> str:
         """Why a key without a live object of these kinds is not lost all the same; empty when nothing speaks for it."""
@@ -246,7 +255,12 @@ class LostKeys:
             core = core.lower()  # capitals are where the words of a name were joined
         if not style.fits(core) or not (is_telling(core) or live.is_custom or live.is_proven):
             # text around the name is the operator's, as the value's sort is: such a name may be built in another way
-            is_like_them = bool(template.prefix or template.suffix) and live.is_proven and is_telling(core) and style.is_alike(core)
+            is_like_them = (
+                (template.prefix or template.suffix or live.is_complete)
+                and live.is_proven
+                and is_telling(core)
+                and style.is_alike(core)
+            )
             return is_like_them and not is_setting(core) and all(live.shapes.resembles(live.seen.shapes[i]) for i in indexes)
         return not is_setting(core) or bool(template.cut)
 
