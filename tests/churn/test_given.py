@@ -113,3 +113,18 @@ def test_slips_make_nothing(
     assert done.code == 2
     assert said in done.err
     assert namespaces(cluster) == before
+
+
+def test_run_that_is_killed_leaves_its_note_and_is_cleaned_up(cluster: ControlPlane, files_program: Program, sample: str) -> None:
+    before = namespaces(cluster)
+    running = files_program.start(*RUN, sample, f"--kubeconfig={cluster.kubeconfig}")
+    try:
+        cluster.wait_until(lambda: namespaces(cluster) > before, "its namespace is there")
+    finally:
+        running.kill()
+        running.communicate()
+    assert len(list((files_program.state / "churn").iterdir())) == 1
+    done = files_program("churn", "--clean-up", f"--kubeconfig={cluster.kubeconfig}")
+    assert done.code == 0, done.err
+    assert "1 of 1 runs" in done.err
+    assert namespaces(cluster) == before
