@@ -24,7 +24,7 @@ import yaml
 from ghostkey.churn import bed as beds
 from ghostkey.churn.lane import Lane, Setting
 from ghostkey.churn.metrics import Metrics
-from ghostkey.churn.plan import round_of
+from ghostkey.churn.plan import Weaver
 from ghostkey.churn.run import Request, run
 from ghostkey.testing import binary, testbed_directory
 from ghostkey.testing.binaries import cache_directory
@@ -146,11 +146,13 @@ def pace(subjects: int, lanes: int, least: float) -> dict[str, object]:
 
 
 def _trials(bed: beds.Bed, lane: Lane, subjects: int, until: float) -> tuple[int, int]:
-    """Trials whose verdict was right, and wrong, until a time."""
+    """Trials (subjects come, and go; what is left is read) whose verdict was right, and wrong, until a time."""
     right = wrong = 0
     metrics = Metrics()
     while time.monotonic() < until:
-        trial = lane.run(round_of(subjects))
+        weaver = Weaver()
+        weaver.delete(weaver.create(subjects))
+        trial = lane.run(weaver.plan())
         found = bed.traces(lane, trial.subjects, metrics)
         keys = {token for signature, trace in found.items() if "(key)" in signature.place for token in trace.tokens}
         is_right = keys == {subject.token for subject in trial.subjects}
