@@ -15,12 +15,18 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
+from ghostkey.churn import bed as beds
+from ghostkey.churn.lane import Lane, Setting
+from ghostkey.churn.metrics import Metrics
+from ghostkey.churn.plan import Weaver
 from ghostkey.churn.run import Request, run
+from ghostkey.testing import binary, testbed_directory
 from ghostkey.testing.binaries import cache_directory
 
 POOL = {
@@ -40,6 +46,10 @@ USED, SPLIT = (
     "metallb_allocator_addresses_in_use_total",
     ("ipv4_addresses_in_use", "ipv4_addresses", "ipv6_addresses_in_use", "ipv6_addresses"),
 )
+
+
+PACE_SECONDS = 20.0
+PACES = ((3, 4, 250.0), (50, 3, 45.0))  # subjects, lanes, trials a minute at least
 
 
 @dataclass(frozen=True)
@@ -106,6 +116,50 @@ def measure(operator: Operator) -> dict[str, object]:
     }  # fmt: skip
 
 
+def pace(subjects: int, lanes: int, least: float) -> dict[str, object]:
+    """Trials a minute of the tenant operator with a mistake, side by side; each one has to show every subject's key."""
+    crd = yaml.safe_load((testbed_directory() / "tenant-operator" / "crd.yaml").read_text())
+    system = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "tenant-system"}}
+    sample = {"apiVersion": "demo.ghostkey.dev/v1", "kind": "Tenant", "metadata": {"name": "acme"}, "spec": {"plan": "gold"}}
+    argv = [str(binary("tenant-operator")), "--mistake=wrong-delete-key"]
+    with beds.made([crd], [system]) as bed, ThreadPoolExecutor(lanes) as pool:
+        # each its own registry, or a trial would have to read what all the others have left
+        made = [
+            Lane(bed.control_plane, Setting([*argv, f"--registry-name=lane-{n}"], bed.samples([sample], [crd])), n)
+            for n in range(lanes)
+        ]
+        try:
+            for lane in made:
+                lane.narrow()
+            list(pool.map(Lane.start, made))
+            until = time.monotonic() + PACE_SECONDS
+            counts = list(pool.map(lambda lane: _trials(bed.beside(), lane, subjects, until), made))
+        finally:
+            for lane in made:
+                lane.close()
+    minute = sum(right for right, _ in counts) * 60 / PACE_SECONDS
+    wrong = sum(wrong for _, wrong in counts)
+    return {
+        "bench": "churn-pace", "subjects": subjects, "lanes": lanes, "trials_a_minute": round(minute), "goal": least, "wrong": wrong,
+        "as_known": minute >= least and not wrong,
+    }  # fmt: skip
+
+
+def _trials(bed: beds.Bed, lane: Lane, subjects: int, until: float) -> tuple[int, int]:
+    """Trials (subjects come, and go; what is left is read) whose verdict was right, and wrong, until a time."""
+    right = wrong = 0
+    metrics = Metrics()
+    while time.monotonic() < until:
+        weaver = Weaver()
+        weaver.delete(weaver.create(subjects))
+        trial = lane.run(weaver.plan())
+        found = bed.traces(lane, trial.subjects, metrics)
+        keys = {token for signature, trace in found.items() if "(key)" in signature.place for token in trace.tokens}
+        is_right = keys == {subject.token for subject in trial.subjects}
+        right, wrong = right + is_right, wrong + (not is_right)
+    return right, wrong
+
+
 def main() -> int:
     """Every operator, as often as asked."""
     parser = argparse.ArgumentParser()
@@ -113,6 +167,10 @@ def main() -> int:
     parser.add_argument("--only", default="")
     asked = parser.parse_args()
     is_good = True
+    for subjects, lanes, least in PACES if asked.only in {"", "pace"} else ():
+        row = pace(subjects, lanes, least)
+        print(json.dumps(row), flush=True)
+        is_good = is_good and bool(row["as_known"])
     for operator in OPERATORS:
         if asked.only not in operator.name:
             continue

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from ghostkey.cli import CONTEXT
+from ghostkey.cli._given import Given, given_options, write_outcome_page
 from ghostkey.report.churn import FORMATS
 
 if TYPE_CHECKING:
-    from ghostkey.churn.campaign import Outcome
     from ghostkey.churn.run import Request
     from ghostkey.cli.options import ProgressLine
 
@@ -58,6 +58,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     help="The operator's Go source: name the lines behind a leak.",
 )
 @click.option("--html", "page_file", type=_FILE, metavar="FILE", help="Write a page with the curves.")
+@given_options
 @click.option(
     "-o", "--output", type=click.Choice(FORMATS), default="table", show_default=True, help="How to print what is found."
 )
@@ -83,6 +84,7 @@ def command(
     against: str | None,
     code: Path | None,
     page_file: Path | None,
+    given: Given,
     output: str,
 ) -> None:
     """Test an operator for leaks: unmodified, with a real API server, subjects that come and go, and faults.
@@ -93,6 +95,7 @@ def command(
     Exit codes: 0 clean; 1 leaks; 2 wrong usage; 3 inconclusive; 5 failed.
     """
     from ghostkey.churn.faults import all_faults
+    from ghostkey.cli.options import parse_duration
     from ghostkey.model.errors import UsageError
 
     if listed:
@@ -102,10 +105,20 @@ def command(
     unknown = [name for name in chosen if name not in all_faults()]
     if unknown:
         raise UsageError(f"no fault is named {unknown[0]!r}", f"known: {', '.join(all_faults())}")
+    if given.is_asked:
+        if operator or (faults and chosen) or account or setup or plan_file or against or reproduction:
+            raise UsageError(
+                "in a given cluster the operator runs already, and nothing but subjects is made",
+                "leave out --operator, --setup, --fault, --plan, --reproduction, --against and --as-serviceaccount",
+            )
+        from ghostkey.churn.campaign import Wanted
+
+        wanted = Wanted(rounds, subjects, parse_duration(patience), tuple(map(_allowed, allow)))
+        sys.exit(given.run(samples, wanted, (metrics_url, seed), (output, page_file)))
     if not operator:
         raise UsageError("no operator is named", "write --operator './manager --flag value' --crds DIR")
     from ghostkey.churn.run import Request, run
-    from ghostkey.cli.options import ProgressLine, parse_duration
+    from ghostkey.cli.options import ProgressLine
     from ghostkey.cli.terminal import safe
     from ghostkey.report.churn import render
 
@@ -123,7 +136,7 @@ def command(
         progress.done()
     click.echo(render(outcome, output))
     if page_file is not None:
-        _write_page(page_file, outcome, operator)
+        write_outcome_page(page_file, outcome, operator)
     for note in outcome.notes:
         click.echo(safe(f"note: {note}"), err=True)
     sys.exit(outcome.exit_code)
@@ -142,15 +155,8 @@ def _compared(request: Request, against: str, progress: ProgressLine, output: st
         progress.done()
     click.echo(render_compared(compared, output))
     if page_file is not None:
-        _write_page(page_file, compared.now, request.operator)
+        write_outcome_page(page_file, compared.now, request.operator)
     return compared.exit_code
-
-
-def _write_page(path: Path, outcome: Outcome, operator: str) -> None:
-    from ghostkey.cli.output import write_page
-    from ghostkey.report.churn_page import page
-
-    write_page(path, page(outcome, operator.split(maxsplit=1)[0].rpartition("/")[2]))
 
 
 def fault_title(name: str) -> str:

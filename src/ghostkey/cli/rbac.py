@@ -24,7 +24,7 @@ SHORT_GROUPS = {
 _PLURAL = re.compile(r"[a-z][-a-z0-9]*")
 _GROUP = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+")
 
-COMMANDS = ("scan", "explain", "trim", "undo", "verify", "record", "blame", "maps", "pprof", "guard", "learn", "schema")
+COMMANDS = ("scan", "explain", "trim", "undo", "verify", "record", "blame", "maps", "pprof", "guard", "learn", "schema", "churn")
 
 
 @click.command("rbac", context_settings=CONTEXT)
@@ -57,6 +57,8 @@ def command(
         raise UsageError(f"--holders is for scan, not for {purpose}", "name the one map with --map")
     if receipts == "cluster" and not namespace:
         raise UsageError("receipts in the cluster are in the namespace of their map", "name it with -n")
+    if purpose == "churn" and not kinds:
+        raise UsageError("nobody can say which kinds the samples have", "name them with --kinds PLURAL.GROUP")
     resources, names = _maps(map_name, holders)
     documents = []
     for scope, rules in _rules(purpose, namespace, resources, names, kinds, receipts).items():
@@ -128,6 +130,11 @@ def _rules(
     if purpose in {"guard", "learn"}:
         maps.append({**_rule("", resources, ["get"]), **only})
         cluster += _guard_rules()
+    if purpose == "churn":
+        # a namespace of its own, subjects in it, and a look at everything that may still name them
+        cluster.append(_rule("*", "*", ["list"]))
+        cluster.append(_rule("", "namespaces", ["get", "create", "delete"]))
+        cluster += [_rule(group, name, ["get", "create", "delete"]) for group, name in subjects]
     if purpose == "blame":
         maps.append({**_rule("", resources, ["get"]), **only})
     return {"": cluster, namespace or "-": local}

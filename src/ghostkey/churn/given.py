@@ -1,0 +1,299 @@
+"""A cluster that is given: subjects in a namespace of our own, an operator that runs there already, and no faults.
+
+Nothing is written outside of that namespace. It is noted in a file before it is made, so that a run that was killed can be cleaned up;
+it goes only when it bears the mark of that note, at the version that was looked at.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import secrets
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ghostkey.churn import judge as judging
+from ghostkey.churn.campaign import Outcome, Wanted
+from ghostkey.churn.judge import Kind, Verdict
+from ghostkey.churn.metrics import Metrics
+from ghostkey.churn.metrics import traces_of as metric_traces
+from ghostkey.churn.subjects import Document, Maker, Resource, Subject, as_json
+from ghostkey.churn.tokens import ALPHABET, Spellings
+from ghostkey.churn.traces import EXEMPT, ApiTraces, Found
+from ghostkey.kube.client import ApiClient
+from ghostkey.kube.discovery import discover
+from ghostkey.model.errors import AccessDenied, ApiFailed, GhostkeyError, UsageError
+from ghostkey.store.state import create_private, private_directory
+
+MARK = "ghostkey.dev/churn"
+NAMESPACES = "/api/v1/namespaces"
+CALM_SECONDS, CALM_LIMIT = 1.0, 30.0  # nothing that names a subject changes for so long; waited for at most
+GONE_SECONDS = 60.0
+DELETE_TRIES = 50  # of an object that its operator writes all the time
+_PREFIX = re.compile(r"[a-z0-9][-a-z0-9]{0,29}")
+Progress = Callable[[str], None]
+
+
+def check_prefix(prefix: str) -> None:
+    """Raises UsageError unless names of namespaces may begin so."""
+    if not _PREFIX.fullmatch(prefix):
+        raise UsageError(f"--namespace-prefix {prefix!r} begins no namespace", "up to 30 of a-z, 0-9 and -, such as gk-")
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a run is about to make: written before it does."""
+
+    path: Path
+    server: str
+    namespace: str
+    mark: str
+
+    def write(self) -> None:
+        """Onto the disk, for its owner alone."""
+        record = {"server": self.server, "namespace": self.namespace, "mark": self.mark}
+        create_private(private_directory(self.path.parent) / self.path.name, json.dumps(record).encode())
+
+
+def notes_in(folder: Path, server: str) -> list[Note]:
+    """Notes that runs against this server have left. Raises GhostkeyError for a file that is none."""
+    found = []
+    for path in sorted(folder.glob("*.json")) if folder.is_dir() else []:
+        try:
+            record = json.loads(path.read_text())
+            note = Note(path, str(record["server"]), str(record["namespace"]), str(record["mark"]))
+        except (OSError, ValueError, TypeError, KeyError):
+            raise GhostkeyError(f"{path} is no note of a run", "look at it, and remove it") from None
+        found += [note] if note.server == server else []
+    return found
+
+
+def clean_up(client: ApiClient, note: Note, patience: float = GONE_SECONDS) -> str:
+    """Removes what a run has made, waits until it is gone, and drops the note; "" or why the namespace still stands.
+
+    A namespace without the mark is somebody else's by now, and is left alone.
+    """
+    path, uid, deadline = f"{NAMESPACES}/{note.namespace}", "", time.monotonic() + patience
+    while (live := client.get_object(path)) is not None:
+        metadata = live["metadata"]
+        if (metadata.get("annotations") or {}).get(MARK) != note.mark or uid not in {"", metadata["uid"]}:
+            if uid:
+                break  # ours has gone, and another one of its name has come
+            return f"namespace {note.namespace} does not bear the mark of {note.path}: it is left alone"
+        uid = metadata["uid"]
+        if not metadata.get("deletionTimestamp"):
+            try:
+                client.delete(path, uid, metadata["resourceVersion"])
+            except ApiFailed as error:
+                if error.status not in {404, 409}:
+                    raise
+        if time.monotonic() > deadline:
+            return (
+                f"namespace {note.namespace} is deleted, and still there after {patience:.0f} s: something in it has a finalizer"
+            )
+        time.sleep(0.1)
+    note.path.unlink(missing_ok=True)
+    return ""
+
+
+@dataclass(slots=True)
+class Listing:
+    """Every object that the API lists, as etcd would have it."""
+
+    client: ApiClient
+    resources: Mapping[tuple[str, str], Resource]
+    gaps: dict[str, str] = field(default_factory=dict)
+
+    def stored(self) -> Iterator[tuple[bytes, bytes]]:
+        """Key and JSON of each object, kind by kind. A kind that may not be listed is a gap."""
+        for resource in self.resources.values():
+            if resource.plural in EXEMPT:
+                continue
+            path = Resource(resource.group, resource.version, resource.plural, resource.kind, is_namespaced=False).path("")
+            try:
+                for page in self.client.list_pages(path):
+                    for item in json.loads(page).get("items") or ():
+                        yield _key(resource, item["metadata"]), as_json(item)
+            except ApiFailed as error:
+                if error.status not in {404, 405}:  # a kind that has just gone, or that is no list
+                    self.gaps[resource.plural] = str(error)
+            except AccessDenied as error:
+                self.gaps[resource.plural] = str(error)
+
+    def get(self, path: str) -> dict[str, Any] | None:
+        """An object as JSON."""
+        return self.client.get_object(path)
+
+
+def _key(resource: Resource, metadata: Mapping[str, Any]) -> bytes:
+    parts = [resource.group, resource.plural, metadata.get("namespace") or "", metadata["name"]]
+    return ("/registry/" + "/".join(part for part in parts if part)).encode()
+
+
+@dataclass(slots=True)
+class Given:
+    """One run against a given cluster. `folder`: where notes are kept."""
+
+    client: ApiClient
+    prefix: str
+    wanted: Wanted
+    folder: Path
+    metrics_url: str = ""
+    seed: int = 0
+    progress: Progress = lambda _: None
+    outcome: Outcome = field(default_factory=Outcome)
+
+    def run(self, samples: Sequence[Document]) -> Outcome:
+        """Rounds of subjects made of these samples, judged. Raises UsageError, AccessDenied, ApiFailed."""
+        began = time.monotonic()
+        listing = Listing(self.client, resources_of(self.client))
+        made_of = [(_resource(listing.resources, document), document) for document in samples]
+        note = self._note()
+        note.write()
+        try:
+            body = {"metadata": {"name": note.namespace, "annotations": {MARK: note.mark}}}
+            self.client.write("POST", NAMESPACES, as_json(body))
+            self._rounds(listing, Maker(made_of, random.Random(f"{self.seed}/{note.mark}")), note.namespace)
+        finally:
+            self.progress("removing the namespace")
+            if left := clean_up(self.client, note):
+                self.outcome.notes.append(f"{left}; ghostkey churn --clean-up tries again")
+        self.outcome.notes.append(
+            "a given cluster: no faults, and memory is not looked at; what the operator left is still there"
+        )
+        self.outcome.seconds = time.monotonic() - began
+        return self.outcome
+
+    def _note(self) -> Note:
+        suffix = "".join(secrets.choice(ALPHABET) for _ in range(8))
+        namespace = f"{self.prefix.removesuffix('gk-')}gk-lane-1-{suffix}"
+        return Note(self.folder / f"{namespace}.json", self.client.config.server, namespace, secrets.token_hex(16))
+
+    def _rounds(self, listing: Listing, maker: Maker, namespace: str) -> None:
+        subjects: list[Subject] = []
+        history: list[Found] = []
+        metrics = Metrics(self.metrics_url)
+
+        last: Found = {}
+
+        def read() -> Found:
+            nonlocal last
+            last = self._traces(listing, metrics, subjects)
+            return last
+
+        for number in range(1, self.wanted.rounds + 1):
+            self.progress(f"round {number} of {self.wanted.rounds}")
+            fresh = [maker.make(index, namespace) for index in range(self.wanted.subjects)]
+            self._live(listing, fresh, number)
+            subjects += fresh
+            self.outcome.trials += 1
+            self.outcome.subjects += len(fresh)
+            history.append(read())
+        curves = judging.wait_out(read, history[-1], self.wanted.patience, self.progress) if history[-1] else {}
+        for verdict in judging.judge(curves, history, subjects, self.wanted.patience):
+            self.outcome.verdicts.append(self._checked(verdict, last))
+        self.outcome.inconclusive += [f"{plural} could not be listed: {why}" for plural, why in sorted(listing.gaps.items())]
+
+    def _checked(self, verdict: Verdict, last: Found) -> Verdict:
+        if not verdict.is_finding:
+            return verdict
+        if reason := judging.allowed(verdict, self.wanted.allow):
+            return replace(verdict, kind=Kind.ALLOWED, because=reason)
+        for path in sorted(last[verdict.signature].paths)[:1]:
+            document = self.client.get_object(path) if verdict.kind is not Kind.STUCK else None
+            if ((document or {}).get("metadata") or {}).get("ownerReferences"):
+                because = "it has ownerReferences, and the garbage collector has not taken it yet"
+                self.outcome.inconclusive.append(f"{verdict.signature}: {because}")
+                return replace(verdict, kind=Kind.INCONCLUSIVE, because=because)
+        return verdict
+
+    def _live(self, listing: Listing, subjects: Sequence[Subject], number: int) -> None:
+        """Subjects come, the operator does its work, and they go."""
+        for subject in subjects:
+            subject.round = number
+            for made in subject.objects:
+                answer = self.client.write("POST", made.resource.path(made.namespace), as_json(made.document))
+                made.uid, made.document["metadata"]["resourceVersion"] = (
+                    answer["metadata"]["uid"], answer["metadata"]["resourceVersion"],
+                )  # fmt: skip
+        idle = len(subjects) - len(self._calm(listing, subjects))
+        if idle > 0.1 * len(subjects):
+            self.outcome.inconclusive.append(f"round {number}: the operator did nothing for {idle} of {len(subjects)} subjects")
+        for subject in subjects:
+            for made in subject.in_order_of_deletion():
+                self._delete(made.path, made.uid)
+            subject.is_deleted = True
+        self._calm(listing, subjects)
+
+    def _delete(self, path: str, uid: str) -> None:
+        """Deletes our object, and nobody else's of its name."""
+        for _ in range(DELETE_TRIES):
+            live = self.client.get_object(path)
+            if live is None or live["metadata"]["uid"] != uid or live["metadata"].get("deletionTimestamp"):
+                return
+            try:
+                self.client.delete(path, uid, live["metadata"]["resourceVersion"])
+            except ApiFailed as error:
+                if error.status not in {404, 409}:  # the operator has written it in between
+                    raise
+        self.outcome.inconclusive.append(f"{path} changes all the time: it could not be deleted at a version that was looked at")
+
+    def _calm(self, listing: Listing, subjects: Sequence[Subject]) -> set[str]:
+        """Waits until what names these subjects no longer changes; gives the tokens that the operator has done something about."""
+        spellings = Spellings([named for subject in subjects for named in subject.named()])
+        own = {
+            _key(made.resource, made.document["metadata"]): (subject.token, made.document["metadata"]["resourceVersion"])
+            for subject in subjects
+            for made in subject.objects
+        }
+        seen: set[tuple[bytes, str]] = set()
+        touched: set[str] = set()
+        since = began = time.monotonic()
+        while time.monotonic() - since < CALM_SECONDS and time.monotonic() - began < CALM_LIMIT:
+            now: set[tuple[bytes, str]] = set()
+            for key, value in listing.stored():
+                tokens = {*spellings.find(key), *spellings.find(value)}
+                if not tokens:
+                    continue
+                version = str(json.loads(value)["metadata"].get("resourceVersion"))
+                now.add((key, version))
+                touched |= tokens if key not in own else {own[key][0]} if own[key][1] != version else set()
+            if now != seen:
+                seen, since = now, time.monotonic()
+            time.sleep(0.05)
+        return touched
+
+    def _traces(self, listing: Listing, metrics: Metrics, subjects: Sequence[Subject]) -> Found:
+        names = [named for subject in subjects if subject.is_deleted for named in subject.named()]
+        own = [made.path for subject in subjects if subject.is_deleted for made in subject.objects]
+        found = ApiTraces(listing, listing.resources).read(names, own)
+        if self.metrics_url:
+            try:
+                found |= metric_traces(metrics.read(0) or b"", names)
+            except OSError as error:
+                listing.gaps["metrics"] = str(error)
+        return found
+
+
+def resources_of(client: ApiClient) -> dict[tuple[str, str], Resource]:
+    """Every kind that can be listed, by group and plural."""
+    kinds = discover(client).kinds
+    return {(k.group, k.resource): Resource(k.group, k.version, k.resource, k.kind, k.namespaced) for k in kinds}
+
+
+def _resource(resources: Mapping[tuple[str, str], Resource], document: Document) -> Resource:
+    group = str(document["apiVersion"]).rpartition("/")[0]
+    found: Iterable[Resource] = (r for r in resources.values() if (r.group, r.kind) == (group, document["kind"]))
+    for resource in found:
+        if not resource.is_namespaced:
+            raise UsageError(
+                f"a {resource.kind} is in no namespace", "in a given cluster nothing outside of a namespace of our own is made"
+            )
+        return resource
+    raise UsageError(
+        f"the cluster has no kind {document['kind']} of {document['apiVersion']}", "kubectl api-resources lists them"
+    )

@@ -1,0 +1,126 @@
+"""`ghostkey churn` in a cluster that is given: its options, the question before it, and cleaning up after a run that was killed."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import click
+
+from ghostkey.cli.where import Where
+
+if TYPE_CHECKING:
+    from ghostkey.churn.campaign import Outcome, Wanted
+
+F = TypeVar("F", bound=Callable[..., Any])
+FOLDER = "churn"  # of the state folder: notes of what runs are about to make
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The options as they were given."""
+
+    where: Where
+    prefix: str
+    is_agreed: bool
+    cleans_up: bool
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether a given cluster is meant, rather than a control plane of our own."""
+        return bool(self.where.context or self.where.kubeconfig or self.cleans_up)
+
+    def run(self, samples: Sequence[str], wanted: Wanted, source: tuple[str, int], form: tuple[str, Path | None]) -> int:
+        """The exit code. `source`: URL of /metrics and seed; `form`: how to print, and the page. Raises UsageError and what the API says."""
+        from ghostkey.churn import given
+        from ghostkey.churn.subjects import read_documents
+        from ghostkey.cli.options import ProgressLine
+        from ghostkey.cli.terminal import safe
+        from ghostkey.model.errors import UsageError
+        from ghostkey.report.churn import render
+        from ghostkey.store.state import state_directory
+
+        client, folder = self.where.client(), state_directory() / FOLDER
+        if self.cleans_up:
+            return self._clean_up(folder)
+        documents = read_documents(samples)
+        if not documents:
+            raise UsageError("there is no sample to make subjects of", "give --sample FILE")
+        given.check_prefix(self.prefix)
+        self._ask(client.config.server)
+        progress = ProgressLine()
+        try:
+            outcome = given.Given(client, self.prefix, wanted, folder, *source, progress).run(documents)
+        finally:
+            progress.done()
+        click.echo(render(outcome, form[0]))
+        if form[1] is not None:
+            write_outcome_page(form[1], outcome, client.config.server)
+        for note in outcome.notes:
+            click.echo(safe(f"note: {note}"), err=True)
+        return outcome.exit_code
+
+    def _ask(self, server: str) -> None:
+        from ghostkey.cli.terminal import safe
+        from ghostkey.model.errors import UsageError
+
+        what = f"a namespace {self.prefix}… with subjects is made in {server}, and removed again"
+        if not self.is_agreed and not (sys.stdin.isatty() and click.confirm(safe(f"{what}. Go on?"), err=True)):
+            raise UsageError(f"nobody has agreed that {what}", "add --yes")
+
+    def _clean_up(self, folder: Path) -> int:
+        from ghostkey.churn import given
+        from ghostkey.cli.terminal import safe
+
+        client = self.where.client()
+        notes = given.notes_in(folder, client.config.server)
+        left = [why for note in notes if (why := given.clean_up(client, note))]
+        for why in left:
+            click.echo(safe(why), err=True)
+        click.echo(f"{len(notes) - len(left)} of {len(notes)} runs that were not finished are cleaned up", err=True)
+        return 5 if left else 0
+
+
+def given_options(function: F) -> F:
+    """Which cluster, if one is given; the command gets them as one `given`."""
+
+    @functools.wraps(function)
+    def command(
+        *args: object,
+        context: str | None,
+        kubeconfig: str | None,
+        namespace_prefix: str,
+        yes: bool,
+        clean_up: bool,
+        **rest: object,
+    ) -> object:
+        given = Given(Where(kubeconfig, context), namespace_prefix, yes, clean_up)
+        return function(*args, given=given, **rest)
+
+    for option in reversed(
+        [
+            click.option(
+                "--context", metavar="NAME", help="Test in this cluster, where the operator runs already; without faults."
+            ),
+            click.option("--kubeconfig", metavar="FILE", help="The same, of this kubeconfig."),
+            click.option(
+                "--namespace-prefix", default="gk-", show_default=True, metavar="TEXT", help="Of the namespace made there."
+            ),
+            click.option("--yes", is_flag=True, help="Do not ask before it is made."),
+            click.option("--clean-up", is_flag=True, help="Remove what runs that were killed have left in the cluster, and end."),
+        ]
+    ):
+        option(command)
+    return cast(F, command)
+
+
+def write_outcome_page(path: Path, outcome: Outcome, operator: str) -> None:
+    """The page with the curves."""
+    from ghostkey.cli.output import write_page
+    from ghostkey.report.churn_page import page
+
+    write_page(path, page(outcome, operator.split(maxsplit=1)[0].rpartition("/")[2]))

@@ -1,0 +1,130 @@
+"""A cluster that is given: what is found there, what it takes, and that nothing is left and nothing else is touched."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ghostkey.churn.given import MARK
+from ghostkey.testing import ControlPlane
+from tests.churn.helpers import CRD, SAMPLE, SETUP
+from tests.cli.test_rbac import apply_roles, every_smaller_set
+from tests.helpers import Program
+
+KINDS = "tenants.demo.ghostkey.dev"
+RUN = ("churn", "--yes", "--subjects=3", "--patience=2s", "-o", "json")
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[ControlPlane]:
+    with ControlPlane(controller_manager=True) as running:
+        running.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all([CRD, *SETUP]))
+        running.kubectl("wait", "--for=condition=Established", "crd/tenants.demo.ghostkey.dev")
+        yield running
+
+
+@pytest.fixture
+def sample(tmp_path: Path) -> str:
+    (tmp_path / "sample.yaml").write_text(yaml.safe_dump(SAMPLE))
+    return f"--sample={tmp_path / 'sample.yaml'}"
+
+
+def namespaces(cluster: ControlPlane) -> set[str]:
+    return {item["metadata"]["name"] for item in cluster.request("GET", "/api/v1/namespaces")["items"]}
+
+
+def test_leak_is_found_and_nothing_of_ours_is_left(cluster: ControlPlane, files_program: Program, sample: str) -> None:
+    before = namespaces(cluster)
+    operator = cluster.start_operator("wrong-delete-key")
+    try:
+        done = files_program(*RUN, sample, f"--kubeconfig={cluster.kubeconfig}")
+    finally:
+        operator.stop()
+    assert done.code == 1, (done.out, done.err)
+    assert "LEAK" in {verdict["verdict"] for verdict in done.json["verdicts"] if "data[<ns>.<S>]" in verdict["signature"]}
+    assert "no faults" in done.err
+    assert namespaces(cluster) == before
+    assert not list((files_program.state / "churn").iterdir())
+
+
+def test_nobody_who_writes_nothing_is_acquitted(cluster: ControlPlane, files_program: Program, sample: str) -> None:
+    done = files_program(*RUN, sample, "--rounds=1", f"--kubeconfig={cluster.kubeconfig}")
+    assert done.code == 3, (done.out, done.err)
+    assert "did nothing for 3 of 3 subjects" in done.out
+
+
+def test_run_that_was_killed_is_cleaned_up_and_a_stranger_is_left_alone(cluster: ControlPlane, files_program: Program) -> None:
+    folder = files_program.state / "churn"
+    folder.mkdir(parents=True, mode=0o700)
+    files_program.state.chmod(0o700)
+    server = yaml.safe_load(Path(cluster.kubeconfig).read_text())["clusters"][0]["cluster"]["server"]
+    for name, mark in (("gk-ours", "m1"), ("gk-theirs", "other")):
+        made: dict[str, Any] = {"metadata": {"name": name, "annotations": {MARK: mark}}}
+        cluster.request("POST", "/api/v1/namespaces", made)
+        (folder / f"{name}.json").write_text(json.dumps({"server": server, "namespace": name, "mark": "m1"}))
+    done = files_program("churn", "--clean-up", f"--kubeconfig={cluster.kubeconfig}")
+    assert done.code == 5
+    assert "gk-theirs does not bear the mark" in done.err
+    assert "gk-ours" not in namespaces(cluster)
+    assert "gk-theirs" in namespaces(cluster)
+    assert [path.name for path in folder.iterdir()] == ["gk-theirs.json"]
+
+
+@pytest.mark.parametrize("most", [2, pytest.param(None, marks=pytest.mark.whole)])
+def test_rights_that_are_printed_are_enough_and_none_is_too_many(
+    cluster: ControlPlane, files_program: Program, sample: str, most: int | None
+) -> None:
+    printed = files_program("rbac", "--for", "churn", "--kinds", KINDS, "--user", "USER")
+    documents = list(yaml.safe_load_all(printed.out))
+    operator = cluster.start_operator()
+    try:
+        sets = [("", documents), *every_smaller_set(documents)]
+        for number, (missing, some) in enumerate(sets[:most]):
+            user = f"churner-{most}-{number}"
+            roles = json.loads(json.dumps(some).replace("USER", user).replace('"ghostkey-', f'"{user}-'))
+            apply_roles(cluster, user, roles)
+            kubeconfig = cluster.kubeconfig_for(user)
+            done = files_program(*RUN, sample, "--rounds=1", "--subjects=1", f"--kubeconfig={kubeconfig}")
+            assert done.code == (3 if missing else 0), (missing, done.out, done.err)
+            files_program("churn", "--clean-up", f"--kubeconfig={cluster.kubeconfig}")
+    finally:
+        operator.stop()
+    assert not {name for name in namespaces(cluster) if "gk-lane" in name}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "nobody has agreed"),
+        (("--yes", "--operator=true"), "the operator runs already"),
+        (("--yes", "--namespace-prefix=Kube_"), "begins no namespace"),
+    ],
+)
+def test_slips_make_nothing(
+    cluster: ControlPlane, files_program: Program, sample: str, words: tuple[str, ...], said: str
+) -> None:
+    before = namespaces(cluster)
+    done = files_program("churn", sample, *words, f"--kubeconfig={cluster.kubeconfig}")
+    assert done.code == 2
+    assert said in done.err
+    assert namespaces(cluster) == before
+
+
+def test_run_that_is_killed_leaves_its_note_and_is_cleaned_up(cluster: ControlPlane, files_program: Program, sample: str) -> None:
+    before = namespaces(cluster)
+    running = files_program.start(*RUN, sample, f"--kubeconfig={cluster.kubeconfig}")
+    try:
+        cluster.wait_until(lambda: namespaces(cluster) > before, "its namespace is there")
+    finally:
+        running.kill()
+        running.communicate()
+    assert len(list((files_program.state / "churn").iterdir())) == 1
+    done = files_program("churn", "--clean-up", f"--kubeconfig={cluster.kubeconfig}")
+    assert done.code == 0, done.err
+    assert "1 of 1 runs" in done.err
+    assert namespaces(cluster) == before
