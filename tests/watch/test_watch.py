@@ -51,7 +51,9 @@ def test_metrics_follow_keys_and_subjects_and_are_what_a_scan_finds(
     with watching(program, control_plane) as watcher:
         assert watcher.value("map_keys", namespace, "registry") == 10
         assert watcher.value("ghost_keys", namespace, "registry") == 2
-        assert 0 < (watcher.value("bytes", namespace, "registry") or 0) < (watcher.value("limit_bytes", namespace, "registry") or 0)
+        assert (
+            0 < (watcher.value("bytes", namespace, "registry") or 0) < (watcher.value("limit_bytes", namespace, "registry") or 0)
+        )
 
         control_plane.request("DELETE", f"{TENANTS}/{namespace}/tenants/live-0")
         control_plane.wait_until(lambda: watcher.value("ghost_keys", namespace, "registry") == 3, "the third ghost is seen")
@@ -90,7 +92,9 @@ def test_what_is_new_is_told_once_also_after_a_restart(
         assert told["regarding"]["name"] == "registry"
         assert told["regarding"]["uid"]
         assert f"{namespace}.gone-a" in told["note"]
-        control_plane.wait_until(lambda: [text for text in texts if f"{namespace}/" in text], "the webhook is told, though it refused once")
+        control_plane.wait_until(
+            lambda: [text for text in texts if f"{namespace}/" in text], "the webhook is told, though it refused once"
+        )
         assert watcher.end() == 0
         assert url not in "".join(watcher.said)
     with watching(program, control_plane, *lease) as watcher:
@@ -102,7 +106,9 @@ def test_what_is_new_is_told_once_also_after_a_restart(
         assert watcher.end() == 0
 
 
-def test_of_two_watchers_one_tells_and_the_other_takes_over(program: Program, control_plane: ControlPlane, namespace: str) -> None:
+def test_of_two_watchers_one_tells_and_the_other_takes_over(
+    program: Program, control_plane: ControlPlane, namespace: str
+) -> None:
     make_registry(control_plane, namespace, LIVE, GONE)
     words = ("--events", "--patience", "0.5s", "--lease-namespace", namespace)
     with watching(program, control_plane, *words) as first:
@@ -126,7 +132,9 @@ def test_nothing_is_lost_over_a_restart_of_the_api_server(own_control_plane: Con
         plane.restart("kube-apiserver")
         merge(plane, "prod", "registry", {"prod.gone-c": "{}"})
         plane.request("DELETE", f"{TENANTS}/prod/tenants/live-0")
-        plane.wait_until(lambda: watcher.value("map_keys", "prod", "registry") == 11, "the key that was written meanwhile is seen")
+        plane.wait_until(
+            lambda: watcher.value("map_keys", "prod", "registry") == 11, "the key that was written meanwhile is seen"
+        )
         plane.wait_until(lambda: watcher.value("ghost_keys", "prod", "registry") == 4, "as are both ghosts")
         # what the watches would go on from is forgotten while nobody listens
         plane.compact()
@@ -141,12 +149,23 @@ def test_the_printed_rights_are_enough(program: Program, control_plane: ControlP
 
     make_registry(control_plane, namespace, LIVE, GONE)
     user = f"watcher-{namespace}"
-    printed = program("rbac", "--for", "watch", "--events", "--lease-namespace", namespace, "--secrets", "--kinds", "tenants.demo.ghostkey.dev")
+    printed = program(
+        "rbac", "--for", "watch", "--events", "--lease-namespace", namespace, "--secrets", "--kinds", "tenants.demo.ghostkey.dev"
+    )
     for document in yaml.safe_load_all(printed.out):
         own = document["metadata"].get("namespace", "")
-        bind(control_plane, f"{user}{'-lease' if own else ''}" if False else user, document["rules"], own)
+        bind(control_plane, user, document["rules"], own)
     restricted = program.as_user(control_plane.kubeconfig_for(user))
-    words = ("--events", "--secrets", "--patience", "0.5s", "--lease-namespace", namespace, "--kinds", "tenants.demo.ghostkey.dev")
+    words = (
+        "--events",
+        "--secrets",
+        "--patience",
+        "0.5s",
+        "--lease-namespace",
+        namespace,
+        "--kinds",
+        "tenants.demo.ghostkey.dev",
+    )
     with watching(restricted, control_plane, *words) as watcher:
         control_plane.wait_until(lambda: len(events_on(control_plane, namespace)) == 1, "it tells with these rights alone")
         assert watcher.value("gaps") == 0
