@@ -6,7 +6,7 @@ import threading
 import time
 
 SETTLE_SECONDS = 0.5  # without another change: whoever wrote a key may be about to write the next
-REST = 4.0  # times what a look takes lie between two of them: a fifth of a core at most
+REST = 4.0  # times the computing that a look took lie between two of them: a fifth of a core at most
 LONGEST_SECONDS = 5.0  # changes that never settle are looked at all the same
 
 
@@ -37,7 +37,7 @@ class Changes:
         return self._stopped
 
     def wait(self, took: float, at_most: float) -> bool:
-        """Returns when it is time for a look after one that took so many seconds; whether there is anything to look at.
+        """Returns when it is time for a look after one that took so many seconds of computing; whether there is anything to look at.
 
         After `at_most` seconds without any change it returns all the same, with False.
         """

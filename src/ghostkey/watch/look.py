@@ -42,6 +42,7 @@ class Look:
     seconds: float
     at: float
     began: float
+    cpu_seconds: float
 
 
 def map_label(holder: ObjectRef) -> str:
@@ -65,7 +66,7 @@ class Looker:
 
     def look(self) -> Look:
         """What is there now. Raises GhostkeyError when the API server does not answer."""
-        began = time.monotonic()
+        began, cpu = time.monotonic(), time.thread_time()
         snapshot = Snapshot(self._server)
         # maps first, as in a scan: a subject that is made meanwhile is never missed for a key that was already there
         snapshot.absorb(self._maps.events())
@@ -73,7 +74,7 @@ class Looker:
         snapshot.absorb(self._subjects.events())
         found = api.analyse(snapshot, api.declared_links(self._declared, snapshot))
         heard = listen(found, [*self._silences, *annotated_silences(snapshot)])
-        return Look(_by_map(heard.spoken), list(snapshot.gaps), time.monotonic() - began, time.time(), began)
+        return Look(_by_map(heard.spoken), list(snapshot.gaps), time.monotonic() - began, time.time(), began, time.thread_time() - cpu)
 
 
 def _by_map(findings: Iterable[Finding]) -> dict[str, MapFindings]:

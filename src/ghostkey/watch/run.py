@@ -122,7 +122,7 @@ class Watcher:
                 self._tell_trouble(f"not looked: {error}")
                 wait = FAILED_SECONDS
                 continue
-            took = look.seconds
+            took = look.cpu_seconds
             self._publish(look)
             waits = self._announce(look)
             wait = min(IDLE_SECONDS, waits)
