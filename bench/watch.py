@@ -23,7 +23,8 @@ import yaml
 
 from ghostkey.testing import ControlPlane, testbed_directory
 
-NAMESPACES, MAPS, KEYS = 100, 100, 100  # each namespace has 100 tenants, and 100 maps with a key for each
+NAMESPACES, MAPS, KEYS = 100, 100, 100  # each namespace has 100 tenants
+REGISTRIES = 10  # of a namespace's maps have a key for each of its tenants; in the others no name stands
 CHANGES = 50  # a second
 RSS_GOAL, CORE_GOAL, AGE_GOAL = 300 << 20, 0.3, 1.0
 MERGE = "application/merge-patch+json"
@@ -31,7 +32,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def fill(plane: ControlPlane, namespaces: int) -> None:
-    """Tenants, and maps with a key for each tenant of their namespace."""
+    """Tenants, maps with a key for each tenant of their namespace, and maps of settings."""
     crd = yaml.safe_load((testbed_directory() / "tenant-operator" / "crd.yaml").read_text())
     plane.request("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", crd)
     tenants = "/apis/demo.ghostkey.dev/v1"
@@ -46,19 +47,27 @@ def fill(plane: ControlPlane, namespaces: int) -> None:
             for number in range(KEYS)
         ]
     )
-    plane.create_many(
-        [
-            (
-                f"/api/v1/namespaces/{name}/configmaps",
-                {
-                    "metadata": {"name": f"registry-{number}"},
-                    "data": {f"{name}.tenant-{name}-{key}": "gold" for key in range(KEYS)},
-                },
+    maps = []
+    for name in names:
+        for number in range(MAPS):
+            keys = [f"{name}.tenant-{name}-{key}" for key in range(KEYS)] if number < REGISTRIES else settings(number)
+            maps.append(
+                (
+                    f"/api/v1/namespaces/{name}/configmaps",
+                    {"metadata": {"name": map_name(number)}, "data": dict.fromkeys(keys, "gold")},
+                )
             )
-            for name in names
-            for number in range(MAPS)
-        ]
-    )
+    plane.create_many(maps)
+
+
+def settings(number: int) -> list[str]:
+    """Keys of a map in which no name stands, as most are."""
+    return [f"option-{number}-{key}" for key in range(KEYS)]
+
+
+def map_name(number: int) -> str:
+    """The names of a namespace's maps; the first of them are of registries."""
+    return f"registry-of-{'abcdefghij'[number]}" if number < REGISTRIES else f"settings-{number}"
 
 
 class Watched:
@@ -90,14 +99,14 @@ class Watched:
     def keys(self) -> dict[str, str]:
         return dict(
             re.findall(
-                r'^ghostkey_map_keys\{namespace="([^"]+",map="configmaps/registry-\d+)"\} (\d+)$', self.get("/metrics"), re.M
+                r'^ghostkey_map_keys\{namespace="([^"]+",map="configmaps/[-a-z0-9]+)"\} (\d+)$', self.get("/metrics"), re.M
             )
         )
 
 
 def change(plane: ControlPlane, place: tuple[int, int], key: str, value: str | None) -> None:
     """Sets or takes away one key of a map."""
-    path = f"/api/v1/namespaces/team-{place[0]}/configmaps/registry-{place[1]}"
+    path = f"/api/v1/namespaces/team-{place[0]}/configmaps/{map_name(place[1])}"
     status, answer = plane.raw("PATCH", path, json.dumps({"data": {key: value}}).encode(), MERGE)
     assert status == 200, answer
 
@@ -155,7 +164,7 @@ def main() -> int:
             for place in chosen:
                 change(plane, place, f"burst-{burst}", "gold")
             wrote = time.monotonic()
-            wanted = {f'team-{a}",map="configmaps/registry-{b}' for a, b in chosen}
+            wanted = {f'team-{a}",map="configmaps/{map_name(b)}' for a, b in chosen}
             while True:
                 after = watched.keys()
                 age = time.monotonic() - wrote

@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -70,7 +69,9 @@ def test_dashboard_is_whole_and_its_queries_are_of_metrics_that_there_are(tmp_pa
         assert panel["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
         expressions += [target["expr"] for target in panel["targets"]]
     assert set(re.findall(r"\$\{?(\w+)\}?", json.dumps(panels))) <= variables
-    recorded = [{"record": f"panel:{number}", "expr": text.replace("$namespace", ".*")} for number, text in enumerate(expressions)]
+    recorded = [
+        {"record": f"panel:{number}", "expr": text.replace("$namespace", ".*")} for number, text in enumerate(expressions)
+    ]
     (tmp_path / "panels.yaml").write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": recorded}]}))
     done = promtool(tmp_path, "check", "rules", "panels.yaml")
     assert done.returncode == 0, done.stderr
