@@ -74,7 +74,9 @@ def tests() -> dict[str, Any]:
         return {
             "eval_time": at,
             "alertname": name,
-            "exp_alerts": [{"exp_labels": {**(own if by is None else by), **rule["labels"]}, "exp_annotations": {"summary": summary}}],
+            "exp_alerts": [
+                {"exp_labels": {**(own if by is None else by), **rule["labels"]}, "exp_annotations": {"summary": summary}}
+            ],
         }
 
     def silent(name: str, at: str) -> dict[str, Any]:
