@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from ghostkey.testing import binary
+from ghostkey.testing import testbed_directory as sources
 from ghostkey.testing.binaries import cache_directory
 from tests.churn.helpers import CRD, SAMPLE, SETUP
 from tests.helpers import HANG_SECONDS, Done, Program
@@ -36,17 +37,32 @@ def churn(program: Program, files: list[str], argv: str, *more: str) -> Done:
     return program("churn", f"--operator={argv}", *files, "--subjects=5", "--patience=2s", *more, env=built)
 
 
-def test_leak_is_one_and_clean_is_zero(files_program: Program, files: list[str], tmp_path: Path) -> None:
+def test_leak_is_one_and_its_test_fails_on_it(files_program: Program, files: list[str], tmp_path: Path) -> None:
     done = churn(
-        files_program, files, operator("wrong-delete-key"), "--no-faults", "-o", "json", f"--reproduction={tmp_path / 'out'}"
-    )
+        files_program, files, operator("wrong-delete-key"), "--no-faults", "-o", "json", f"--reproduction={tmp_path / 'out'}",
+        f"--code={sources() / 'tenant-operator'}", f"--html={tmp_path / 'page.html'}",
+    )  # fmt: skip
     assert done.code == 1, done.err
+    code = done.json["verdicts"][0]["code"]
+    assert any(clue["text"].startswith("r.memory[") for clue in code["inserts"])
+    assert "keys-of-one-object-differ" in {finding["rule"] for finding in code["findings"]}
+    page = (tmp_path / "page.html").read_text()
+    assert "after each round: 5, 10, 15" in page
+    assert "reconcile.go:" in page
+    assert "<script" not in page
+    assert (tmp_path / "page.html").stat().st_mode & 0o777 == 0o600
     assert [v["signature"] for v in done.json["verdicts"]] == ["configmaps tenant-system/tenant-registry data[<ns>.<S>] (key)"]
     assert done.json["verdicts"][0]["subjects_after_each_round"] == [5, 10, 15]
     (folder,) = (tmp_path / "out").iterdir()
     assert len(yaml.safe_load((folder / "plan.yaml").read_text())["steps"]) == 1, "create; the closing sweep deletes"
     assert "Steps: create subject" in (folder / "README.md").read_text()
     assert run_test(folder, operator("wrong-delete-key")) == 1
+
+
+@pytest.mark.whole
+def test_generated_test_passes_on_the_correct_operator(files_program: Program, files: list[str], tmp_path: Path) -> None:
+    churn(files_program, files, operator("wrong-delete-key"), "--no-faults", f"--reproduction={tmp_path / 'out'}")
+    (folder,) = (tmp_path / "out").iterdir()
     assert run_test(folder, operator()) == 0
 
 
@@ -104,6 +120,20 @@ def test_faults_are_listed(files_program: Program) -> None:
     assert len(done.out.splitlines()) >= 15
 
 
+@pytest.mark.whole
+def test_build_is_compared_with_an_older_one(files_program: Program, files: list[str]) -> None:
+    leaky, correct = operator("wrong-delete-key"), operator()
+    worse = churn(files_program, files, leaky, "--no-faults", f"--against={correct}", "-o", "json")
+    assert worse.code == 1, worse.err
+    assert [(one["was"], one["now"], one["change"]) for one in worse.json["changes"]] == [("", "LEAK", "new")]
+    better = churn(files_program, files, correct, "--no-faults", f"--against={leaky}")
+    assert better.code == 0
+    assert better.out.startswith("gone     api: configmaps tenant-system/tenant-registry data[<ns>.<S>] (key): LEAK before")
+    same = churn(files_program, files, leaky, "--no-faults", f"--against={leaky}", "-o", "json")
+    assert (same.code, [one["change"] for one in same.json["changes"]]) == (0, ["same"])
+
+
+@pytest.mark.whole
 def test_sarif_is_what_code_scanning_takes(files_program: Program, files: list[str]) -> None:
     done = churn(files_program, files, operator("wrong-delete-key"), "--no-faults", "-o", "sarif")
     (run,) = json.loads(done.out)["runs"]

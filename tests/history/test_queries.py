@@ -118,14 +118,19 @@ def moved(event: HistoryEvent, number: int) -> HistoryEvent:
     return event
 
 
-def test_engines_agree_on_every_query_over_every_story(spark_folder: Path) -> None:
+def test_engines_agree_on_every_query_over_every_story(spark_folder: Path, scale: int) -> None:
+    """Every query with `--all`; each fifth of them in every run, Spark being slow to plan."""
     stories = [[moved(event, number) for event in STORIES[name][0]] for number, name in enumerate(sorted(STORIES))]
     history: History = stored(spark_folder, *stories)
     duck, spark = DuckEngine(history), SparkEngine(history)
     assert story.prepare(duck) == story.prepare(spark) > 50
-    for query in all_queries():
+    for number, query in enumerate(all_queries()):
         found = rows_of(duck, query)
         assert found, query
+        if scale == 1 and number % 5:
+            continue
         assert found == rows_of(spark, query), query
+    if scale == 1:
+        return
     told_by_spark = story.story_of(spark, MAP[0], "system-0", MAP[2])
     assert told_by_spark.keys == story.story_of(duck, MAP[0], "system-0", MAP[2]).keys

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ghostkey.lint.rules import all_rules, page
-from tests.lint.go import HEAD, check, found
+from tests.lint.go import HEAD, check, found, unwanted
 
 RECONCILER = (
     HEAD
@@ -386,3 +386,122 @@ def test_outer_key_that_stays_on_one_path_is_told_at_level_b() -> None:
     text += "\nfunc (c *Cache) DropNamespace(ns string) {\n\tdelete(c.by, ns)\n}\n"
     assert not found(text)
     check(text, level="B", rule="nested-map-left-empty")
+
+
+SNAPSHOT = (
+    HEAD
+    + """
+type State struct {
+\tnames map[string]bool
+}
+
+func (s *State) add(name string) { s.names[name] = true }
+
+type Server struct {
+\tcurrent *State
+}
+
+func (s *Server) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+\tstate := &State{names: map[string]bool{}}
+\tstate.add(req.Name)
+\ts.current = state
+\treturn ctrl.Result{}, nil
+}
+
+var server = &Server{}
+"""
+)
+
+
+def test_what_takes_the_place_of_the_one_before_it_does_not_live_long() -> None:
+    check(SNAPSHOT)
+    check(SNAPSHOT + "\nvar _ Interface = &State{}\n")
+    kept = SNAPSHOT.replace("\ts.current = state\n", "\tif s.current == nil {\n\t\ts.current = state\n\t}\n")
+    check(kept.replace("{ s.names[name] = true }", '{ s.names[name] = true } // want "nothing deletes"'))
+
+
+def test_key_with_a_fixed_beginning_is_no_constant() -> None:
+    wanted = RECONCILER.replace("r.seen[req.Name]", 'r.seen["tenant-"+req.Name]')
+    assert wanted != RECONCILER
+    check(wanted)
+    check(unwanted(RECONCILER.replace("r.seen[req.Name]", 'r.seen["tenant"]')))
+
+
+def test_label_in_words_is_one_series() -> None:
+    told = GAUGE.replace('[]string{"namespace", "name"}', "labels").replace("t.Namespace, t.Name", "cluster.Value(name)")
+    assert found(told.replace('"has a series for each namespace, name"', '""'), rule="series-never-deleted")
+    check(unwanted(told).replace("cluster.Value(name)", 'cluster.Value("local")'))
+
+
+FIELD = (
+    HEAD
+    + """
+type Part struct {
+\tName string
+}
+
+type Reconciler struct {
+\tparts []Part
+\tseen  map[string]bool
+}
+
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+\tfor _, part := range r.parts {
+\t\tr.seen[part.Name] = true
+\t}
+\treturn ctrl.Result{}, nil
+}
+"""
+)
+
+
+def test_keys_of_a_field_that_stays_as_it_was_made_run_out() -> None:
+    check(FIELD)
+    changed = FIELD + "\nfunc (r *Reconciler) add(p Part) {\n\tr.parts = append(r.parts, p)\n}\n"
+    check(changed.replace("r.seen[part.Name] = true", 'r.seen[part.Name] = true // want "nothing deletes"'))
+
+
+def test_local_map_that_a_literal_takes_is_the_field() -> None:
+    made = (
+        RECONCILER
+        + """
+func setup(events chan string) *Reconciler {
+\tseen := map[string]time.Time{}
+\tgo func() {
+\t\tfor name := range events {
+\t\t\tdelete(seen, name)
+\t\t}
+\t}()
+\treturn &Reconciler{seen: seen}
+}
+"""
+    )
+    check(unwanted(made))
+    check(made.replace("\t\t\tdelete(seen, name)\n", ""))
+
+
+def test_object_of_the_api_lives_as_long_as_a_try() -> None:
+    kind = (
+        HEAD
+        + """
+type Rules struct {
+\tHeaders map[string]string `json:"headers"`
+}
+
+type Policy struct {
+\tmetav1.TypeMeta
+\tmetav1.ObjectMeta
+\tSpec Rules
+}
+
+func (p *Policy) merge(rules map[string]string) {
+\tfor id := range rules {
+\t\tp.Spec.Headers[id] = id
+\t}
+}
+
+var known = &Policy{}
+"""
+    )
+    check(kind)
+    check(kind.replace("\tmetav1.TypeMeta\n", "").replace("= id\n", '= id // want "nothing deletes"\n'))

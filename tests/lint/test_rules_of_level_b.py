@@ -388,3 +388,23 @@ def test_field_that_becomes_a_key_and_may_be_empty() -> None:
     check(USE, TYPES, level="B", rule="key-field-unvalidated")
     check(USE, unwanted(TYPES).replace("// Region is where it runs.", "// +kubebuilder:validation:MinLength=1"), level="B")
     check(USE.replace("t.Spec.Region", "t.Labels"), unwanted(TYPES), level="B")
+
+
+def test_vector_that_is_handed_to_another_package_and_never_deleted_from_is_told() -> None:
+    text = (
+        HEAD
+        + """
+var byObject = []string{"namespace", "name"}
+
+var Events = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "events_total"}, append(byObject, "reason")) // want "is handed to"
+
+func Run(reg *prometheus.Registry) {
+\treg.MustRegister(Events)
+\trecord.NewRecorder(client, Events)
+}
+"""
+    )
+    check(text, level="B", rule="series-never-deleted")
+    check(unwanted(text).replace("\trecord.NewRecorder(client, Events)\n", ""), level="B", rule="series-never-deleted")
+    deleted = '\nfunc forget(ns, name string) {\n\tEvents.DeletePartialMatch(prometheus.Labels{"name": name})\n}\n'
+    check(unwanted(text) + deleted, level="B", rule="series-never-deleted")

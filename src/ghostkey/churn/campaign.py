@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from ghostkey.churn import judge as judging
 from ghostkey.churn.bed import Bed
@@ -17,6 +18,9 @@ from ghostkey.churn.probing import Probe
 from ghostkey.churn.reducing import SHRINK_PATIENCE, Reduced, Reducer
 from ghostkey.churn.subjects import Subject
 from ghostkey.churn.traces import Found, Signature
+
+if TYPE_CHECKING:
+    from ghostkey.lint.about import About
 
 LANES = 3
 Progress = Callable[[str], None]
@@ -47,6 +51,7 @@ class Outcome:
     points: tuple[int, int] = (0, 0)  # fault points that were tried, and that struck
     reduced: dict[Signature, Reduced] = field(default_factory=dict)
     plans: dict[Signature, Plan] = field(default_factory=dict)  # the least plan known to show it
+    code: dict[Signature, About] = field(default_factory=dict)  # the lines that write it and forget it, where the source is given
 
     @property
     def findings(self) -> list[Verdict]:

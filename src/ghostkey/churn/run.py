@@ -41,6 +41,7 @@ class Request:
     metrics_url: str = ""
     seed: int = 0
     reproduction: Path | None = None
+    code: Path | None = None
 
     def wanted(self) -> Wanted:
         """How much is done."""
@@ -100,6 +101,10 @@ def _reproduced(
     campaign: Campaign, request: Request, crds: Sequence[Document], setup: Sequence[Document], samples: Sequence[Document]
 ) -> Outcome:
     outcome = campaign.finish()
+    if request.code is not None and outcome.findings:
+        from ghostkey.churn.code import code_of
+
+        outcome.code = code_of(outcome.findings, request.code)
     if request.reproduction is not None and outcome.findings:
         from ghostkey.churn.reproduce import Case, write
 

@@ -160,7 +160,9 @@ def _texts(document: Mapping[str, Any], is_secret: bool) -> Iterator[tuple[str, 
             for key, inner in value.items():
                 if place == "metadata" and key == "managedFields":
                     continue
-                deeper = (f"{place}.{key}" if key.isidentifier() else f"{place}[{key}]") if place else str(key)
+                # a key with a name in it is no field, whatever letters the name has
+                is_field = key.isidentifier() and _masked(key) == key
+                deeper = (f"{place}.{key}" if is_field else f"{place}[{key}]") if place else str(key)
                 yield deeper, "key", str(key).encode()
                 pending.append((deeper, inner, depth + 1))
         elif isinstance(value, list):

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ghostkey.cli import CONTEXT
 from ghostkey.report.churn import FORMATS
+
+if TYPE_CHECKING:
+    from ghostkey.churn.campaign import Outcome
+    from ghostkey.churn.run import Request
+    from ghostkey.cli.options import ProgressLine
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -43,6 +49,16 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     "--reproduction", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Write the least reproductions."
 )
 @click.option(
+    "--against", metavar="'PROGRAM …'", help="How to start an older build: tell what got worse, and fail on that alone."
+)
+@click.option(
+    "--code",
+    type=click.Path(path_type=Path, exists=True),
+    metavar="DIR",
+    help="The operator's Go source: name the lines behind a leak.",
+)
+@click.option("--html", "page_file", type=_FILE, metavar="FILE", help="Write a page with the curves.")
+@click.option(
     "-o", "--output", type=click.Choice(FORMATS), default="table", show_default=True, help="How to print what is found."
 )
 def command(
@@ -64,6 +80,9 @@ def command(
     metrics_url: str,
     seed: int,
     reproduction: Path | None,
+    against: str | None,
+    code: Path | None,
+    page_file: Path | None,
     output: str,
 ) -> None:
     """Test an operator for leaks: unmodified, with a real API server, subjects that come and go, and faults.
@@ -94,16 +113,44 @@ def command(
     request = Request(
         operator, crds, samples, setup, dict(map(_pair, environment)), rounds, subjects, chosen if faults else None,
         parse_duration(patience), parse_duration(duration), plan_file, tuple(map(_allowed, allow)), account or "", metrics_url, seed,
-        reproduction,
+        reproduction, code,
     )  # fmt: skip
+    if against is not None:
+        sys.exit(_compared(request, against, progress, output, page_file))
     try:
         outcome = run(request, progress)
     finally:
         progress.done()
     click.echo(render(outcome, output))
+    if page_file is not None:
+        _write_page(page_file, outcome, operator)
     for note in outcome.notes:
         click.echo(safe(f"note: {note}"), err=True)
     sys.exit(outcome.exit_code)
+
+
+def _compared(request: Request, against: str, progress: ProgressLine, output: str, page_file: Path | None) -> int:
+    from ghostkey.churn.compare import compare
+    from ghostkey.model.errors import UsageError
+    from ghostkey.report.churn import render_compared
+
+    if output not in {"table", "json"}:
+        raise UsageError(f"--against is printed as table or json, not as {output}")
+    try:
+        compared = compare(request, against, progress)
+    finally:
+        progress.done()
+    click.echo(render_compared(compared, output))
+    if page_file is not None:
+        _write_page(page_file, compared.now, request.operator)
+    return compared.exit_code
+
+
+def _write_page(path: Path, outcome: Outcome, operator: str) -> None:
+    from ghostkey.cli.output import write_page
+    from ghostkey.report.churn_page import page
+
+    write_page(path, page(outcome, operator.split(maxsplit=1)[0].rpartition("/")[2]))
 
 
 def fault_title(name: str) -> str:

@@ -16,7 +16,6 @@ from ghostkey.model.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from ghostkey.api import Link, ObjectLink
     from ghostkey.model.events import KeysSeen
@@ -123,7 +122,9 @@ def _tell(what: str, key: str, where: Where, past: Past, page_file: str | None, 
         names = [*past.paths, *([past.store] if past.store else [])]
         options = "".join(f" --from {shlex.quote(path)}" for path in past.paths)
         options += f" --store {shlex.quote(past.store)}" if past.store else ""
-        _write_page(Path(page_file), page.page(told, made_at=time.time_ns() // 1000, sources=names, options=options))
+        from ghostkey.cli.output import write_page
+
+        write_page(Path(page_file), page.page(told, made_at=time.time_ns() // 1000, sources=names, options=options))
         click.echo(f"wrote {page_file}", err=True)
     if form == "json":
         import dataclasses
@@ -140,20 +141,6 @@ def _tell(what: str, key: str, where: Where, past: Past, page_file: str | None, 
         for line in text.key_lines(told, key, moments) if key else text.map_lines(told):
             click.echo(safe(localised(line) if is_local else line))
     return 1 if told.ghosts else 0
-
-
-def _write_page(path: Path, text: str) -> None:
-    """Writes a page that only the user can read, whatever was there; a device or a pipe takes it as it is."""
-    from ghostkey.store.state import write_private
-
-    path = path.resolve()
-    content = text.encode("utf-8", "replace")
-    if path.exists() and not path.is_file():
-        path.write_bytes(content)
-        return
-    if not path.parent.is_dir():
-        raise UsageError(f"cannot write {path}: its folder does not exist", "make it, or name another file with --html")
-    write_private(path, content)
 
 
 def _print_chain(record: dict[str, Any], where: str, *, is_local: bool = False) -> None:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from ghostkey.model.errors import UsageError
 from ghostkey.report.findings import finding_record
 from ghostkey.report.formats import format_names
 
 if TYPE_CHECKING:
     from ghostkey.report.findings import Report, Screen
 
-__all__ = ["FORMATS", "echo_json", "finding_record", "print_report", "screen", "shows"]
+__all__ = ["FORMATS", "echo_json", "finding_record", "print_report", "screen", "shows", "write_page"]
 
 FORMATS = format_names()
 NARROWEST_SCREEN = 40  # columns: a terminal that says less does not know
@@ -53,3 +55,17 @@ def shows(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def write_page(path: Path, text: str) -> None:
+    """Writes a page that only the user can read, whatever was there; a device or a pipe takes it as it is."""
+    from ghostkey.store.state import write_private
+
+    path = path.resolve()
+    content = text.encode("utf-8", "replace")
+    if path.exists() and not path.is_file():
+        path.write_bytes(content)
+        return
+    if not path.parent.is_dir():
+        raise UsageError(f"cannot write {path}: its folder does not exist", "make it, or name another file with --html")
+    write_private(path, content)

@@ -288,6 +288,8 @@ class Module:
                 and function.receiver_type in spot.package.types
             ):
                 self._taken_from_itself.add(function.name)
+            for literal in self._literals(spot, release.place):
+                self.releases[literal].append(ReleaseAt(spot, release))
             if not release.place.fields:
                 self._taken[function.name] |= {i for i, (name, _) in enumerate(function.params) if name == release.place.root}
             for symbol in self.symbols(spot, release.place):
@@ -296,6 +298,18 @@ class Module:
             for symbol in self.symbols(spot, series.place):
                 self.series[symbol].append((spot, series))
         self._link_resets(spot)
+
+    @staticmethod
+    def _literals(spot: Spot, place: Place) -> list[Symbol]:
+        """The fields that a local map is given to in a literal: `seen := map…; r := &Reconciler{seen: seen}`."""
+        if place.fields:
+            return []
+        owners = [
+            (stored.place.root.removeprefix("{}"), stored.place.fields)
+            for stored in spot.function.stored
+            if stored.name == place.root and stored.place.root.startswith("{}")
+        ]
+        return [Symbol(spot.package.folder, owner, fields[-1]) for owner, fields in owners if fields and "." not in owner]
 
     @staticmethod
     def _parameters(function: Function, place: Place) -> list[int]:

@@ -10,7 +10,9 @@ from xml.sax.saxutils import escape, quoteattr
 
 import ghostkey
 from ghostkey.churn.campaign import Outcome
+from ghostkey.churn.compare import Compared
 from ghostkey.churn.judge import Verdict
+from ghostkey.report.lint import about_record, about_text
 from ghostkey.report.visible import safe
 
 SCHEMA_VERSION = 1
@@ -49,6 +51,10 @@ def _table(outcome: Outcome) -> Iterator[str]:
         if (plan := outcome.plans.get(verdict.signature)) is not None:
             words = [*map(str, plan.steps), *map(str, plan.faults)]
             yield f"{'':<12} least steps: {', '.join(words[:12])}{' …' if len(words) > 12 else ''}"
+        if (told := outcome.code.get(verdict.signature)) is not None:
+            _, *lines = about_text(told)  # the first one names what is sought, with fillers for names
+            yield f"{'':<12} written by"
+            yield from (f"{'':<12} {line}" for line in lines)
     for why in outcome.inconclusive:
         yield f"inconclusive: {safe(why)}"
     yield summary(outcome)
@@ -60,6 +66,26 @@ def curve_words(verdict: Verdict) -> str:
     step = max(1, len(points) // CURVE_SHOWN)
     shown = points[::step] if points[-1] in points[::step] else [*points[::step], points[-1]]
     return ", ".join(f"{count} at {at:.1f} s" for at, count in shown)
+
+
+def render_compared(compared: Compared, form: str) -> str:
+    """Both builds, as table or JSON: what changed first, then what the one now leaves behind."""
+    if form == "json":
+        changes = [
+            {"signature": str(one.signature), "was": one.was, "now": one.now, "change": one.change} for one in compared.changes
+        ]
+        return json.dumps({**document(compared.now), "before": document(compared.before), "changes": changes}, indent=2)
+    lines = [
+        f"{one.change:<8} {safe(str(one.signature))}: {one.was or 'nothing'} before, {one.now or 'nothing'} now"
+        for one in compared.changes
+    ]
+    both = [f"before: {summary(compared.before)}", f"now: {summary(compared.now)}"]
+    doubts = [
+        f"inconclusive {when}: {safe(why)}"
+        for when, outcome in (("before", compared.before), ("now", compared.now))
+        for why in outcome.inconclusive
+    ]
+    return "\n".join([*(lines or ["nothing is left behind by either"]), *doubts, *both])
 
 
 def summary(outcome: Outcome) -> str:
@@ -93,6 +119,7 @@ def _record(verdict: Verdict, outcome: Outcome) -> dict[str, Any]:
         "curve": [{"seconds": at, "subjects": count} for at, count in verdict.curve], "because": verdict.because,
         "only": verdict.only, "fault": verdict.fault, "found_by": verdict.found_by, "example": verdict.example,
         "series": verdict.series, "plan": plan.as_yaml() if plan is not None else None,
+        "code": about_record(told) if (told := outcome.code.get(verdict.signature)) is not None else None,
     }  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ghostkey.lint.facts import FileFacts
+from ghostkey.lint.facts import FileFacts, Place
 from ghostkey.lint.module import Module, Spot, Symbol
 
 CALLERS = 30
@@ -55,7 +55,21 @@ def is_bounded(module: Module, spot: Spot, symbol: Symbol, key: str) -> bool:
             return True
         if key in function.ranges and _OF_OPTIONS.search(over.text):
             return True
+        if over.place is not None and over.place.root == function.receiver and _is_as_made(module, spot, over.place):
+            return True
     return _is_constant_of_callers(module, spot, key)
+
+
+def _is_as_made(module: Module, spot: Spot, place: Place) -> bool:
+    """Whether a field of the receiver has what it was made with, for as long as it lives: no code gives it other values."""
+    if (
+        len(place.fields) != 1
+        or not module.symbols(spot, place)
+        or any(module.inserts.get(s) for s in module.symbols(spot, place))
+    ):
+        return False
+    changed = (reset for facts in spot.package.files for function in facts.functions for reset in function.resets)
+    return not any(reset.place.fields[-1:] == place.fields for reset in changed)
 
 
 def _is_bounded_type(module: Module, symbol: Symbol, key: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 from ghostkey.lint.facts import Made, Place
@@ -41,6 +42,8 @@ class Lifetimes:
             return UNKNOWN
         if owner.startswith("var ") or any((owner, name) in package.methods for name in _HELD):
             return LONG
+        if _is_kind(package, owner):
+            return UNKNOWN  # an object of the API is read anew for each try
         seen |= {key}
         fates = {
             self._fate(spot, self._best(spot, made), depth, seen)
@@ -54,7 +57,7 @@ class Lifetimes:
                 fates.add(self._of(user, holder, depth + 1, seen))
             elif holder == "var" and user is package and name != "_":
                 # a pointer to what is made anew is no better than where that is made
-                fates.add(UNKNOWN if kind.startswith("*") and self._is_set_again(package, name) else LONG)
+                fates.add(UNKNOWN if kind.startswith("*") and self._is_set_again(package, (), name) else LONG)
         return _sum(fates, alone=LONG)
 
     @staticmethod
@@ -88,7 +91,9 @@ class Lifetimes:
         if made.goes == "in":
             owner = made.to.root.rpartition(".")[2]
             if owner in spot.package.structs and "." not in made.to.root:
-                return self._of(spot.package, owner, depth + 1, seen)
+                long = self._of(spot.package, owner, depth + 1, seen)
+                is_first = long == LONG and made.to.fields and self._is_set_again(spot.package, made.to.fields[-1:])
+                return UNKNOWN if is_first else long
             return self._in_function(spot, depth, seen)
         if made.goes == "local":
             return self._local(spot, made.to.root, depth, seen)
@@ -113,14 +118,14 @@ class Lifetimes:
                 return UNKNOWN if long == LONG and not place.keys and self._is_replaced(spot, place) else long
         return UNKNOWN
 
-    def _is_set_again(self, package: Package, name: str) -> bool:
-        """Whether a variable of a package gets other values while the program runs."""
+    def _is_set_again(self, package: Package, fields: tuple[str, ...], name: str = "") -> bool:
+        """Whether a field, or a variable of a package, gets other values while the program runs."""
         return any(
             self._is_replaced(Spot(package, facts, function), reset.place)
             for facts in package.files
             for function in facts.functions
             for reset in function.resets
-            if reset.place.root == name and not reset.place.fields and name not in function.locals
+            if reset.place.fields[-1:] == fields and (bool(fields) or (reset.place.root == name and name not in function.locals))
         )
 
     def _is_replaced(self, spot: Spot, place: Place) -> bool:
@@ -205,7 +210,18 @@ class Lifetimes:
                 is_returned = any(r.line <= call.line <= r.last_line and name in r.text for r in caller.function.returns)
                 made = [Made("()" + name, "return" if is_returned else "other", Place(""), call.line, call.at)]
             fates |= {self._fate(caller, one, depth + 1, seen | {key}) for one in made[:2]}
+        if name in self._factories and fates <= {UNCALLED}:
+            return UNKNOWN  # who is given the function calls it when it likes
         return _sum(fates, alone=UNCALLED) if fates else UNCALLED
+
+    @functools.cached_property
+    def _factories(self) -> frozenset[str]:
+        """Functions that are handed over, or kept in a field, rather than called."""
+        words: set[str] = set()
+        for spot in self._module.spots():
+            words |= {stored.name.rpartition(".")[2] for stored in spot.function.stored}
+            words |= {text.rpartition(".")[2] for call in spot.function.calls for text in call.texts}
+        return frozenset(words & self._module.functions.keys())
 
     @staticmethod
     def _is_call(spot: Spot, caller: Spot, qualifier: str) -> bool:
@@ -219,6 +235,12 @@ class Lifetimes:
         path = caller.file.imports.get(qualifier)
         folder = spot.package.folder
         return path is not None and (path.endswith((folder, spot.package.name)) or folder.endswith(path.rpartition("/")[2]))
+
+
+def _is_kind(package: Package, owner: str) -> bool:
+    """Whether a struct is a kind of the API, of which the scheme is given one at the start."""
+    struct = package.structs.get(owner)
+    return struct is not None and any(one.rpartition(".")[2] == "TypeMeta" for one in struct.embedded)
 
 
 def _is_assertion(spot: Spot, made: Made) -> bool:

@@ -73,6 +73,8 @@ def _is_new(function: Function, insert: Insert) -> bool:
         return True  # what is there already gets another value
     local = function.locals.get(root)
     is_made = local is not None and re.search(r"(?:ConfigMap|Secret)\{", local.text + local.whole) is not None
+    # a struct of the function's own, which looks like one
+    is_made = is_made or (local is not None and re.match(r"&?struct\b.*\{", local.text, re.DOTALL) is not None)
     # `var secret corev1.Secret`: what is decoded into it is no object of the cluster until somebody says so
     is_made = is_made or (local is not None and local.how == "type")
     if is_made and not any(call.name in _READS for call in function.calls):
