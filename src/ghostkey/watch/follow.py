@@ -30,6 +30,9 @@ class Sink(Protocol):
     def changed(self, kind: Kind, what: str, found: Mapping[str, Any]) -> None:
         """One was ADDED, MODIFIED or DELETED."""
 
+    def forgotten(self, kind: Kind) -> None:
+        """What has happened since the last event cannot be told any more."""
+
     def broke(self, kind: Kind, why: str) -> None:
         """Nothing is seen of the kind any more; "" when it is again."""
 
@@ -57,22 +60,29 @@ class Follower:
                 self._watch(is_kept)
                 failures = 0
             except AccessDenied as error:
-                self._version = ""
+                self._forget()
                 self._sink.broke(self._kind, str(error))
                 self._wake.wait(DENIED_SECONDS)
             except ApiFailed as error:
                 if error.status == HTTPStatus.GONE:
-                    self._version = ""
+                    self._forget()
                     continue
                 # an API server that restarts; the watch goes on from where it was unless that is forgotten
                 self._sink.broke(self._kind, str(error))
-                self._wake.wait(PAUSES_SECONDS[min(failures, len(PAUSES_SECONDS) - 1)])
+                # no such kind any more, or one that cannot be watched: asked for again as what is denied
+                is_answer = error.status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
+                self._wake.wait(DENIED_SECONDS if is_answer else PAUSES_SECONDS[min(failures, len(PAUSES_SECONDS) - 1)])
                 failures += 1
             except Exception as error:  # noqa: BLE001 (a thread that dies in silence would look like a quiet cluster)
-                self._version = ""
+                self._forget()
                 why = str(error) if isinstance(error, GhostkeyError) else f"this is a bug in ghostkey: {place_of(error)}"
                 self._sink.broke(self._kind, why)
                 self._wake.wait(PAUSES_SECONDS[-1])
+
+    def _forget(self) -> None:
+        if self._version:
+            self._version = ""
+            self._sink.forgotten(self._kind)
 
     def _list(self) -> None:
         version = ""
@@ -94,7 +104,7 @@ class Follower:
             if self._stopped():
                 return
             if event["type"] == "ERROR":
-                self._version = ""
+                self._forget()
                 if event["object"].get("code") != HTTPStatus.GONE:
                     raise ApiFailed(f"the watch of {self._kind.qualified} ended: {event['object'].get('message')}")
                 return

@@ -36,7 +36,7 @@ class Forecasts:
             holder = held.batches[0].holder
             try:
                 law = growth_of(DuckEngine(history), (holder.kind.qualified, holder.namespace, holder.name))
-            except GhostkeyError:
+            except (GhostkeyError, OSError):
                 law = None
             full_at = law.full_at if law else None
             left = None if full_at is None else max(0.0, full_at / 1e6 - time.time())

@@ -33,6 +33,7 @@ class Lease:
         self._held_at = 0.0
         self._seen: tuple[str, float] = ("", 0.0)  # the version that another had it at, and since when it is that
         self._live: dict[str, Any] = {}
+        self._is_over = False
         self._lock = threading.Lock()
 
     @property
@@ -49,6 +50,8 @@ class Lease:
     def renew(self) -> bool:
         """Takes or keeps the Lease, when it is free or one's own; whether it is. Raises GhostkeyError when nobody can say."""
         with self._lock:
+            if self._is_over:
+                return False
             began = time.monotonic()
             live = self._client.get_object(f"{self._path}/{self.name}")
             if live is not None and not self._may_take(live, began):
@@ -65,6 +68,7 @@ class Lease:
     def release(self) -> None:
         """Lets go of it, so that another need not wait. Raises nothing."""
         with self._lock:
+            self._is_over = True
             if self._held_at:
                 with contextlib.suppress(GhostkeyError):
                     self._write(self._live, "", None, time.monotonic())

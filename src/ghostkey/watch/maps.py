@@ -91,6 +91,9 @@ class Maps:
                 self._names += held.names
         self._on_change(place, held)
 
+    def forgotten(self, kind: Kind) -> None:
+        """All maps are listed again, by whoever follows them."""
+
     def broke(self, kind: Kind, why: str) -> None:
         """Notes that nothing is seen of a kind, or is again."""
         with self._lock:

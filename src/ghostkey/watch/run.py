@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ghostkey.analyses._gauges import gauges
 from ghostkey.kube.client import ApiClient
 from ghostkey.model import metrics
-from ghostkey.model.errors import GhostkeyError
+from ghostkey.model.errors import GhostkeyError, place_of
 from ghostkey.model.refs import CONFIG_MAPS, Kind
 from ghostkey.model.silences import Silence
 from ghostkey.sources.live_cluster import Scope
@@ -115,14 +115,18 @@ class Watcher:
             self._beat = time.monotonic()
             if not self._changes.wait(took, wait) and (self._changes.is_stopped or not self._are_listed):
                 wait = 0.2
-                continue
             if not self._are_listed:
+                self._tell_trouble("; ".join(f"{kind.qualified}: {why}" for kind, why in self._maps.broken.items()))
                 continue
             try:
                 look = self._looker.look()
             except GhostkeyError as error:
                 self._tell_trouble(f"not looked: {error}")
                 wait = FAILED_SECONDS
+                continue
+            except Exception as error:  # noqa: BLE001 (a stranger's object is behind it, and metrics go on)
+                self._tell_trouble(f"not looked: this is a bug in ghostkey: {place_of(error)}")
+                wait = IDLE_SECONDS
                 continue
             took = look.cpu_seconds
             _give_back()

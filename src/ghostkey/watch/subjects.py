@@ -21,7 +21,11 @@ from ghostkey.sources.live_cluster import LiveCluster, Scope
 from ghostkey.watch.follow import Follower
 
 CRDS = "customresourcedefinitions.apiextensions.k8s.io"
-AGAIN_SECONDS = 60.0  # until what could not be listed is asked for again
+AGAIN_SECONDS = 60.0  # until a kind that cannot be followed is read anew
+FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 5.0, 300.0  # until what could not be listed is asked for again; each time twice that
+MISSED_SECONDS = (
+    30.0  # an API server that has just started does not tell of all kinds yet: so long a kind is missed before it is gone
+)
 OBJECTS_MOST = 500_000  # whose metadata are compared; beyond that every event of a kind is a change of it
 
 
@@ -37,9 +41,13 @@ class Subjects:
         self._discovered: Discovered | None = None
         self._events: dict[Kind, list[Event]] = {}
         self._dirty: set[Kind] = set()
-        self._failed_at: dict[Kind, float] = {}
+        self._failed: dict[Kind, tuple[float, int]] = {}  # when to ask again, and how often was asked
+        self._missed_since: dict[Kind, float] = {}
+        self._timer: threading.Timer | None = None
         self._marks: dict[Kind, dict[str, int]] = {}  # UID → what matters of its metadata
         self._followed: set[Kind] = set()
+        self._wanted: frozenset[Kind] = frozenset()
+        self._broke_at: dict[Kind, float] = {}
         self._lock = threading.Lock()
 
     # sink
@@ -63,13 +71,21 @@ class Subjects:
                 marks[uid] = mark
         self._mark_dirty(kind)
 
+    def forgotten(self, kind: Kind) -> None:
+        """What has happened meanwhile has to be read anew."""
+        self._marks.pop(kind, None)
+        self._mark_dirty(kind)
+
     def broke(self, kind: Kind, why: str) -> None:
-        """What happens while nothing is seen has to be read anew."""
-        if why:
-            self._marks.pop(kind, None)
+        """Has the kind read anew while it cannot be followed, now and then."""
+        now = time.monotonic()
+        if why and now - self._broke_at.get(kind, -AGAIN_SECONDS) >= AGAIN_SECONDS:
+            self._broke_at[kind] = now
             self._mark_dirty(kind)
 
     def _mark_dirty(self, kind: Kind) -> None:
+        if kind not in self._wanted:
+            return  # its definition is gone
         with self._lock:
             self._dirty.add(kind)
         self._on_change()
@@ -83,12 +99,16 @@ class Subjects:
         with self._lock:
             dirty, self._dirty = self._dirty, set()
         try:
-            if self._discovered is None or self._discovered.gaps or any(kind.qualified == CRDS for kind in dirty):
-                self._discovered = discover(self._client)
-            wanted = [k for k in self._cluster.subject_kinds(self._discovered.kinds) if k not in self._without]
-            for kind in self._events.keys() - set(wanted):
+            found = self._discovered
+            if found is None or found.gaps or self._missed_since or any(kind.qualified == CRDS for kind in dirty):
+                found = self._discovered = discover(self._client)
+            wanted = [k for k in self._cluster.subject_kinds(found.kinds) if k not in self._without]
+            wanted += self._missed(wanted, now)
+            self._wanted = frozenset(wanted)
+            for kind in self._events.keys() - self._wanted:
                 del self._events[kind]
-            again = {kind for kind, at in self._failed_at.items() if now - at > AGAIN_SECONDS}
+                self._failed.pop(kind, None)
+            again = {kind for kind, (due, _) in self._failed.items() if now >= due}
             for kind in wanted:
                 self._follow(kind)
                 if kind in dirty or kind in again or kind not in self._events:
@@ -98,20 +118,42 @@ class Subjects:
                 self._dirty |= dirty
             raise
 
+        finally:
+            self._look_again(now)
+
+    def _missed(self, wanted: list[Kind], now: float) -> list[Kind]:
+        """Kinds that were there and are not told of any more, and may be again in a moment; what they had is kept."""
+        gone = self._events.keys() - set(wanted)
+        self._missed_since = {kind: self._missed_since.get(kind, now) for kind in gone}
+        missed = [kind for kind, since in self._missed_since.items() if now - since < MISSED_SECONDS]
+        self._missed_since = {kind: self._missed_since[kind] for kind in missed}
+        return missed
+
+    def _look_again(self, now: float) -> None:
+        """Has a look taken when there is something to ask for again."""
+        due = [at for at, _ in self._failed.values()] + [now + FIRST_RETRY_SECONDS for _ in self._missed_since]
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if due and not self._stopped():
+            self._timer = threading.Timer(max(0.1, min(due) - now), self._on_change)
+            self._timer.daemon = True
+            self._timer.start()
+
     def _follow(self, kind: Kind) -> None:
         if kind not in self._followed:
             self._followed.add(kind)
             Follower(self._client, kind, self, self._stopped).start(is_kept=False)
 
     def _read(self, kind: Kind, now: float) -> None:
-        self._failed_at.pop(kind, None)
+        _, tries = self._failed.pop(kind, (0.0, 0))
         events = self._cluster.read_subjects(kind)
         for word, expression in self._scope.known_by:
             if kind.answers_to(word) and resolve(word, self._discovered.kinds if self._discovered else ()) == kind:
                 events += self._cluster.read_by_fields(dataclasses.replace(kind, known_by=expression))
         self._events[kind] = events
         if any(isinstance(event, Gap) for event in events):
-            self._failed_at[kind] = now
+            self._failed[kind] = now + min(LAST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2**tries), tries + 1
 
     def events(self) -> Iterator[Event]:
         """What a scan would read of them now. `refresh` comes first."""
