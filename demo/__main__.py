@@ -226,7 +226,7 @@ class Demo:
             (here / f"{name}.json").write_text(json.dumps(content))
         operator = f"{binary('tenant-operator')} --mistake={mistake}"
         files = ("--crds", str(sources / "crd.yaml"), "--setup", str(here / "setup.json"), "--sample", str(here / "sample.json"))
-        brief = ("--no-faults", "--subjects", "2", "--patience", "1s", "--reproduction", str(here / "reproduction"))
+        brief = ("--no-faults", "--subjects", "2", "--patience", "500ms", "--reproduction", str(here / "reproduction"))
         self.ghostkey("churn", "--operator", operator, *files, *brief, expected=1)
         (case,) = (here / "reproduction").iterdir()
         print((case / "README.md").read_text(), flush=True)

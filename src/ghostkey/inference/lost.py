@@ -214,13 +214,13 @@ class LostKeys:
         """Whether a key without a live object looks as if it had been made for one."""
         if live.beside and not any(_made_of(live.seen.keys[i]) in live.beside for i in indexes):
             return False  # `config.yaml` among `20261103-225800.NAME`
-        if self._is_alike(core, name, live):
+        if self._is_alike(core, name, live, indexes):
             return True
         # an odd name, but a record of just the fields that live ones have: nobody keeps settings so
         shapes = live.seen.shapes
         return live.is_custom and all(live.shapes.has_record(shapes[i]) for i in indexes) and not is_setting(name)
 
-    def _is_alike(self, core: str, name: str, live: _Live) -> bool:
+    def _is_alike(self, core: str, name: str, live: _Live, indexes: list[int]) -> bool:
         template = live.template
         if template.is_unmistakable:
             return True
@@ -245,7 +245,9 @@ class LostKeys:
                 return False
             core = core.lower()  # capitals are where the words of a name were joined
         if not style.fits(core) or not (is_telling(core) or live.is_custom or live.is_proven):
-            return False
+            # text around the name is the operator's, as the value's sort is: such a name may be built in another way
+            is_like_them = bool(template.prefix or template.suffix) and live.is_proven and is_telling(core) and style.is_alike(core)
+            return is_like_them and not is_setting(core) and all(live.shapes.resembles(live.seen.shapes[i]) for i in indexes)
         return not is_setting(core) or bool(template.cut)
 
 
