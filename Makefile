@@ -10,7 +10,7 @@ READY := .venv/.ready
 DEMO_READY := .venv/.demo-ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo browser fuzz test test-all test-python lint types contracts docs docs-check testbed bench lock clean
+.PHONY: help demo browser fuzz test test-all test-python lint types contracts docs docs-check testbed bench lock release clean
 
 help:  ## List the commands.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -84,8 +84,12 @@ lock: $(READY)  ## Choose the newest dependencies and lock them with hashes.
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/lock.txt
 	@$(COMPILE) pyproject.toml --upgrade --group dev --all-extras -o requirements/dev.txt
 	@$(COMPILE) pyproject.toml --upgrade --group install --extra history --extra testing -c requirements/dev.txt -o requirements/demo.txt
+	@$(COMPILE) pyproject.toml --upgrade -c requirements/dev.txt -o requirements/image.txt
 	@echo uv | $(COMPILE) - --upgrade -o requirements/lock.txt
 	@sed 's/ .*//' testbed/go.txt | head -n 1 | $(COMPILE) - --no-deps -o testbed/go.txt
+
+release: $(READY)  ## Make wheel, archive for krew, chart and checksums in dist/; BASE_URL says where they will be.
+	@$(BIN)/python -m release $(if $(BASE_URL),--base-url $(BASE_URL))
 
 clean:  ## Remove what was made in the checkout (not the testbed's cache).
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

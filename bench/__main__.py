@@ -15,6 +15,7 @@ BENCHES = (
     "bench.memory",
     "bench.stacks",
     "bench.guard",
+    "bench.watch",
     "bench.churn",
 )
 

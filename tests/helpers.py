@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import os
 import subprocess
@@ -12,8 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import yaml
 
+import ghostkey.report
 from ghostkey import api
 from ghostkey.model.findings import Finding
 from ghostkey.testing import ControlPlane, testbed_directory
@@ -31,7 +34,45 @@ class Done:
 
     @property
     def json(self) -> Any:
-        return json.loads(self.out)
+        document = json.loads(self.out)
+        if len(self.out) < CHECKED_BYTES:
+            check_schema(document)
+        return document
+
+
+CHECKED_BYTES = 100_000  # a schema takes its time
+SCHEMAS = Path(ghostkey.report.__file__).parent / "schemas"
+
+
+def check_schema(document: Any) -> str:
+    """Holds an output of the program against the schema that is shipped for it, which has to know every field; its name."""
+    is_story = isinstance(document, dict) and {"growth", "timeline"} <= document.keys()
+    kind = document.get("kind") if isinstance(document, dict) else None
+    name = "story" if is_story else {"GhostkeyScan": "scan", "GhostkeyLint": "lint", "GhostkeyChurn": "churn"}.get(str(kind), "")
+    if name:
+        _validator(name).validate(document)
+    return name
+
+
+@functools.cache
+def _validator(name: str) -> jsonschema.Draft202012Validator:
+    schema = json.loads((SCHEMAS / f"{name}.schema.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(_strict(schema))
+
+
+def _strict(schema: Any) -> Any:
+    """A schema that takes no field that it does not name."""
+    if isinstance(schema, list):
+        return [_strict(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    inner = {key: _strict(value) for key, value in schema.items()}
+    return (
+        {**inner, "additionalProperties": False}
+        if isinstance(schema.get("properties"), dict) and schema.get("type") == "object"
+        else inner
+    )
 
 
 # the one child of this process is the program: what its children took is what it took

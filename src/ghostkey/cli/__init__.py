@@ -29,6 +29,7 @@ COMMANDS = {
     "lint": "Find inserts without a delete in Go source.",
     "churn": "Test an operator for leaks, unmodified, with subjects that come and go, and faults.",
     "guard": "Keep maps from growing past a cap, by an admission policy.",
+    "watch": "Watch a cluster: metrics of every map, Events for what is new.",
     "learn": "Make of one incident a guard, an alert, a lint configuration, a test and a post-mortem.",
     "rbac": "Print the rights that a command needs.",
     "completion": "Print the completion script of a shell.",

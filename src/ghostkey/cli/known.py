@@ -137,6 +137,11 @@ def baseline_options(function: F) -> F:
     return _with(function, *_SHARED, *_OF_SCANS)
 
 
+def watch_options(function: F) -> F:
+    """The same, with namespaces that are left out."""
+    return _with(function, *_SHARED, _OF_SCANS[-1])
+
+
 _SHARED = (
     ("--config", {"metavar": "FILE", "help": "Settings, instead of the nearest .ghostkey.yaml from the current folder upwards."}),
     ("--baseline", {"metavar": "FILE", "help": "Findings that are known: silent until they expire."}),

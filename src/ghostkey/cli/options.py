@@ -13,6 +13,7 @@ import click
 
 from ghostkey.cli.terminal import CLEAR, safe
 from ghostkey.cli.where import Where
+from ghostkey.kube.flags import Flags
 from ghostkey.model.errors import UsageError
 from ghostkey.model.refs import CONFIG_MAPS, NAMESPACES, SECRETS, Kind
 
@@ -74,6 +75,20 @@ def parse_duration(text: str) -> float:
     return days * 86_400 + hours * 3600 + minutes * 60 + seconds + milliseconds / 1000
 
 
+FLAGS = {
+    "cluster": ("NAME", "Cluster of the kubeconfig."),
+    "user": ("NAME", "User of the kubeconfig."),
+    "server": ("URL", "Address of the API server."),
+    "token": ("TOKEN", "Bearer token; others on this machine can read it."),
+    "as_uid": ("UID", "UID to impersonate."),
+    "certificate_authority": ("FILE", "Certificate of the authority that the API server's is by."),
+    "client_certificate": ("FILE", "Certificate to show."),
+    "client_key": ("FILE", "Its key."),
+    "tls_server_name": ("NAME", "Name that the API server's certificate is to be for."),
+    "insecure_skip_tls_verify": ("", "Take any certificate: whoever is in between can read and change everything."),
+}
+
+
 def cluster_options(function: F) -> F:
     """kubectl's words for which cluster, as whom; the command gets them as one `where`."""
 
@@ -89,9 +104,15 @@ def cluster_options(function: F) -> F:
         **rest: object,
     ) -> object:
         limit = parse_duration(request_timeout) if request_timeout else None
-        where = Where(kubeconfig, context, namespace, as_user, as_group, limit)
+        given = {name: rest.pop(name) for name in FLAGS}
+        flags = Flags(**{name: value for name, value in given.items() if value})  # type: ignore[arg-type]
+        where = Where(kubeconfig, context, namespace, as_user, as_group, limit, flags)
         return function(*args, where=where, **rest)
 
+    for name, (metavar, text) in FLAGS.items():
+        # of every command, and on no help page but the docs': kubectl keeps them on a page of their own, too
+        words = [f"--{name.replace('_', '-')}", *(["-s"] if name == "server" else [])]
+        click.option(*words, name, metavar=metavar or None, is_flag=not metavar, help=text, hidden=True)(command)
     for option in reversed(
         [
             click.option("-n", "--namespace", metavar="NS", help="Namespace to work in.", shell_complete=complete_namespace),

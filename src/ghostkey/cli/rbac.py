@@ -24,7 +24,11 @@ SHORT_GROUPS = {
 _PLURAL = re.compile(r"[a-z][-a-z0-9]*")
 _GROUP = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+")
 
+<<<<<<< HEAD
 COMMANDS = ("scan", "explain", "trim", "undo", "verify", "record", "blame", "maps", "pprof", "guard", "learn", "schema", "churn")
+=======
+COMMANDS = ("scan", "explain", "trim", "undo", "verify", "record", "blame", "maps", "pprof", "guard", "learn", "schema", "watch")
+>>>>>>> issue15w
 
 
 @click.command("rbac", context_settings=CONTEXT)
@@ -36,6 +40,9 @@ COMMANDS = ("scan", "explain", "trim", "undo", "verify", "record", "blame", "map
 )
 @click.option("--holders", multiple=True, metavar="KIND", help="With scan: look into configmaps or secrets only.")
 @click.option("--receipts", type=click.Choice(["disk", "cluster"]), default="disk", help="Where receipts will be kept.")
+@click.option("--secrets", is_flag=True, help="With watch: Secrets too.")
+@click.option("--events", is_flag=True, help="With watch: Events and the Lease, as --events and --notify need.")
+@click.option("--lease-namespace", default="default", show_default=True, metavar="NS", help="With watch --events: of the Lease.")
 @click.option("--user", metavar="USER", help="Print the binding for this user too.")
 def command(
     purpose: str,
@@ -45,11 +52,12 @@ def command(
     holders: tuple[str, ...],
     receipts: str,
     user: str | None,
+    **watching: Any,
 ) -> None:
     """Print the ClusterRole or Roles that a command needs, and no more; pipe it into kubectl apply -f -.
 
     Without --kinds, scan needs to list everything, since any kind may be a subject. Secrets are only ever read where
-    scan looks into them (scan --holders configmaps goes without).
+    scan looks into them (scan --holders configmaps goes without), and watch --secrets.
     """
     from ghostkey.kube.yaml_text import dump_yaml
 
@@ -61,7 +69,10 @@ def command(
         raise UsageError("nobody can say which kinds the samples have", "name them with --kinds PLURAL.GROUP")
     resources, names = _maps(map_name, holders)
     documents = []
-    for scope, rules in _rules(purpose, namespace, resources, names, kinds, receipts).items():
+    found = _rules(purpose, namespace, resources, names, kinds, receipts)
+    if purpose == "watch":
+        found = _watch_rules(namespace, kinds, **watching)
+    for scope, rules in found.items():
         if not rules:
             continue
         role, binding = ("Role", "RoleBinding") if scope else ("ClusterRole", "ClusterRoleBinding")
@@ -138,6 +149,28 @@ def _rules(
     if purpose == "blame":
         maps.append({**_rule("", resources, ["get"]), **only})
     return {"": cluster, namespace or "-": local}
+
+
+def _watch_rules(
+    namespace: str | None, kinds: tuple[str, ...], *, secrets: bool, events: bool, lease_namespace: str
+) -> dict[str, Rules]:
+    """Rules by scope: what a scan lists, followed; Events on maps, and one Lease."""
+    maps = ["configmaps", *(["secrets"] if secrets else [])]
+    subjects = [one for one in dict.fromkeys(map(_placed, kinds)) if one not in POD_SPECS]
+    cluster: Rules = [_rule(group, name, ["list", "watch"]) for group, name in subjects or [("*", "*")]]
+    local: Rules = []
+    scoped = local if namespace else cluster
+    if kinds:
+        cluster += [{**rule, "verbs": ["list", "watch"]} for rule in _pod_rules()]
+        scoped.append(_rule("", maps, ["list", "watch"]))
+    found = {"": cluster, namespace or "-": local}
+    if events:
+        scoped.append(_rule("", maps, ["get"]))  # the second look at what is told
+        scoped.append(_rule("events.k8s.io", "events", ["create"]))
+        leases = found.setdefault(lease_namespace, [])
+        leases.append({**_rule("coordination.k8s.io", "leases", ["get", "update"]), "resourceNames": ["ghostkey-watch"]})
+        leases.append(_rule("coordination.k8s.io", "leases", ["create"]))
+    return found
 
 
 def _guard_rules() -> Rules:

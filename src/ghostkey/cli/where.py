@@ -8,6 +8,8 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ghostkey.kube.flags import NO_FLAGS, Flags
+
 if TYPE_CHECKING:
     from ghostkey.kube.client import ApiClient
     from ghostkey.kube.config import ClientConfig
@@ -26,13 +28,14 @@ class Where:
     as_user: str | None = None
     as_group: tuple[str, ...] = ()
     request_timeout: float | None = None
+    flags: Flags = NO_FLAGS
 
     def config(self, namespace: str | None = None) -> ClientConfig:
         """The configuration that the options choose, with another namespace when one is given. Raises ConfigError."""
         from ghostkey.kube.config import load_config
 
         chosen = namespace or self.namespace
-        config = load_config(self.kubeconfig, self.context, chosen, self.as_user, self.as_group)
+        config = load_config(self.kubeconfig, self.context, chosen, self.as_user, self.as_group, self.flags)
         config.request_timeout = self.request_timeout
         return config
 
@@ -50,8 +53,10 @@ class Where:
         """
         given = [("--context", self.context), ("--kubeconfig", self.kubeconfig), ("--as", self.as_user)]
         given += [("--as-group", group) for group in self.as_group]
+        given += [(option, value) for option, value in self.flags.words() if value]
         given += [("-n", self.namespace)] if namespace else []
-        return "".join(f" {option} {shlex.quote(value)}" for option, value in given if value)
+        bare = "".join(f" {option}" for option, value in self.flags.words() if not value)
+        return bare + "".join(f" {option} {shlex.quote(value)}" for option, value in given if value)
 
 
 def _say_waiting(server: str) -> None:

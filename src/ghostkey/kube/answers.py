@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from ghostkey.foreign import TooMuchError, UnreadableError, decode_json
-from ghostkey.kube.objects import decode_raw_list
+from ghostkey.kube.objects import ListMetadata, decode_raw_list
 from ghostkey.model.errors import NotAsked
 
 BODY_BYTES = 64 << 20  # of one answer; a page of the largest objects is asked for again with fewer of them
@@ -164,3 +164,18 @@ def decode_event(path: str, line: bytes) -> dict[str, Any]:
     if not (is_event and has_version and has_name):
         raise not_asked(path, line, wanted)
     return event
+
+
+def list_version(path: str, body: bytes) -> str:
+    """The resourceVersion of a list, from which a watch goes on. Raises NotAsked when it has none."""
+    try:
+        version = msgspec.json.decode(body, type=_Listed).metadata.resource_version
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        version = None
+    if not version:
+        raise not_asked(path, body, "a list with a resourceVersion")
+    return version
+
+
+class _Listed(msgspec.Struct):
+    metadata: ListMetadata

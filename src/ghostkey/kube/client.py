@@ -38,6 +38,7 @@ JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 # metadata of any kind without its spec and status; Source: Kubernetes API concepts, "Metadata-only fetches"
 METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
+METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
 RETRY_PAUSES_SECONDS = (0.1, 0.4, 1.2)
 RETRIED = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
 # what asking again would not mend: a certificate, a proxy that says no, a limit on time or size
@@ -180,7 +181,7 @@ class ApiClient:
         except UnreadableError:
             return ""
 
-    def watch(self, path: str, params: Mapping[str, str], seconds: float) -> Iterator[dict[str, Any]]:
+    def watch(self, path: str, params: Mapping[str, str], seconds: float, accept: str = JSON) -> Iterator[dict[str, Any]]:
         """Decoded watch events until the server ends the watch or `seconds` have passed."""
         deadline = time.monotonic() + seconds
         whole = max(1, int(seconds) + 1)
@@ -193,7 +194,7 @@ class ApiClient:
         sock = connection.sock
         try:
             with self._waiting, limited(sock, time.monotonic(), self.config.request_timeout):
-                connection.request("GET", self._url(path, query), headers=self._headers({"Accept": JSON}))
+                connection.request("GET", self._url(path, query), headers=self._headers({"Accept": accept}))
                 response = connection.getresponse()
             if response.status >= HTTPStatus.MULTIPLE_CHOICES:
                 raise self._failures.of_answer("GET", path, response.status, _answer(response), self._sent)

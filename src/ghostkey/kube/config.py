@@ -15,6 +15,7 @@ from typing import Any
 
 from ghostkey.kube.credentials import ConfigError, Credentials, is_header_text
 from ghostkey.kube.exec_plugin import Plugin
+from ghostkey.kube.flags import NO_FLAGS, Flags
 from ghostkey.kube.typed import Entry
 from ghostkey.model.errors import GhostkeyError, UsageError
 
@@ -118,29 +119,42 @@ def load_config(
     namespace: str | None = None,
     impersonate: str | None = None,
     impersonate_groups: Sequence[str] = (),
+    flags: Flags = NO_FLAGS,
 ) -> ClientConfig:
     """The configuration kubectl would use: `--kubeconfig`, then $KUBECONFIG, then ~/.kube/config, then in-cluster.
 
+    `flags` go over what it says; with a server among them it needs to say nothing.
     Raises ConfigError naming the file and the entry that is missing or broken.
     """
     paths, explicit = _config_paths(kubeconfig)
     present = [path for path in paths if path.is_file()]
     if explicit and not present:
         raise ConfigError(f"kubeconfig {paths[0]} does not exist", "name another with --kubeconfig or KUBECONFIG")
-    config = _from_files(present, context) if present else _in_cluster(paths)
+    if present:
+        config = _from_files(present, context, flags)
+    elif flags.server:
+        config = _config(
+            Entry(None, "the command line"), Entry(None, "the command line"), (Path(), Path()), "the command line", flags
+        )
+    else:
+        config = _in_cluster(paths)
     if namespace:
         config.namespace = namespace
-    if impersonate or impersonate_groups:
+    if impersonate or impersonate_groups or flags.as_uid:
         # one by one over what the kubeconfig says, as kubectl's flags
         given = {"Impersonate-User"} if impersonate else set()
         given |= {"Impersonate-Group"} if impersonate_groups else set()
+        given |= {"Impersonate-Uid"} if flags.as_uid else set()
         config.headers = [pair for pair in config.headers if pair[0] not in given]
         config.headers += [("Impersonate-User", impersonate)] if impersonate else []
         config.headers += [("Impersonate-Group", group) for group in impersonate_groups]
+        config.headers += [("Impersonate-Uid", flags.as_uid)] if flags.as_uid else []
     if config.headers and not any(name == "Impersonate-User" for name, _ in config.headers):
         # the API server would take such a request for the user's own
         if impersonate_groups:
             raise UsageError("--as-group needs --as")
+        if flags.as_uid:
+            raise UsageError("--as-uid needs --as")
         raise ConfigError(
             f"user {config.user!r} in {config.origin} impersonates groups, a UID or more without a user", "add `as`"
         )
@@ -199,12 +213,12 @@ def _read(path: Path, what: str) -> bytes:
         raise ConfigError(f"cannot read {what} {path}: {error.strerror}") from None
 
 
-def _from_files(paths: Sequence[Path], context: str | None) -> ClientConfig:
+def _from_files(paths: Sequence[Path], context: str | None, flags: Flags) -> ClientConfig:
     parsed = [(path, _parse(path)) for path in paths]
     origin = os.pathsep.join(str(path) for path in paths)
     # kubectl's rule for several files: the first to set a value wins
     wanted = context or next((str(c["current-context"]) for _, c in parsed if c.get("current-context")), "")
-    if not wanted:
+    if not wanted and not (flags.cluster or flags.server):
         raise ConfigError(f"no current-context in {origin}", "choose one with --context")
 
     def entry(section: str, inner: str, name: str) -> tuple[Path, Entry]:
@@ -216,10 +230,22 @@ def _from_files(paths: Sequence[Path], context: str | None) -> ClientConfig:
                 known.add(str(item.fields.get("name")))
         raise ConfigError(f"no {inner} {name!r} in {origin}", f"known: {', '.join(sorted(known)) or 'none'}")
 
-    _, chosen = entry("contexts", "context", wanted)
-    cluster_base, cluster = entry("clusters", "cluster", chosen.text("cluster"))
-    user_name = chosen.text("user")
-    user_base, user = entry("users", "user", user_name) if user_name else (cluster_base, Entry(None, f"nobody in {origin}"))
+    nobody, nowhere = Entry(None, f"nobody in {origin}"), Entry(None, "the command line")
+    chosen = entry("contexts", "context", wanted)[1] if wanted else nowhere
+    cluster_name, user_name = flags.cluster or chosen.text("cluster"), flags.user or chosen.text("user")
+    cluster_base, cluster = (Path(), nowhere)
+    if cluster_name or not flags.server:
+        cluster_base, cluster = entry("clusters", "cluster", cluster_name)
+    user_base, user = entry("users", "user", user_name) if user_name else (cluster_base, nobody)
+    config = _config(cluster, user, (cluster_base, user_base), origin, flags)
+    config.namespace, config.context, config.user = chosen.text("namespace") or "default", wanted, user_name
+    return config
+
+
+def _config(cluster: Entry, user: Entry, bases: tuple[Path, Path], origin: str, flags: Flags) -> ClientConfig:
+    """The configuration of a cluster and a user, with the flags over both; `bases` are the folders of their files."""
+    cluster, user = flags.over_cluster(cluster), flags.over_user(user)
+    cluster_base, user_base = bases
     if not cluster.text("server"):
         raise ConfigError(f"{cluster.whose} has no server")
     server, basic = _without_user(cluster.text("server").rstrip("/"))
@@ -231,10 +257,8 @@ def _from_files(paths: Sequence[Path], context: str | None) -> ClientConfig:
         )
     return ClientConfig(
         server=server,
-        namespace=chosen.text("namespace") or "default",
+        namespace="default",
         origin=origin,
-        context=wanted,
-        user=user_name,
         ca_pem=ca.decode(errors="replace"),
         insecure=insecure,
         tls_server_name=cluster.text("tls-server-name"),

@@ -78,6 +78,10 @@ class KeysSeen:
             self._key_set = frozenset(self.keys)
         return self._key_set
 
+    def forget_key_set(self) -> None:
+        """Lets go of the set, for who keeps the keys for long."""
+        self._key_set = None
+
 
 @dataclass(slots=True)
 class HolderMeta:

@@ -25,14 +25,17 @@ PLAIN_NAMES = 10_000  # values kept because they could be names, all maps togeth
 class MapReader:
     """Reads maps one after the other; holds the limits that count over a whole scan."""
 
-    def __init__(self, cluster: str = "", *, keep_writers: bool = False) -> None:
+    def __init__(
+        self, cluster: str = "", *, keep_writers: bool = False, names: int = PLAIN_NAMES, yaml_bytes: int = YAML_BYTES
+    ) -> None:
+        """`names` and `yaml_bytes` are what is left of the limits, for who reads one map at a time."""
         self._cluster = cluster
         self._keep_writers = keep_writers
-        self._yaml_left = YAML_BYTES
+        self._yaml_left = yaml_bytes
         self._yaml_skipped = 0
         self._opaque = 0
         self._gaps: list[Gap] = []
-        self._names_left = PLAIN_NAMES
+        self._names_left = names
         self._word_lists: dict[int, list[Shape]] = {}
 
     def read(self, kind: Kind, item: MapObject) -> list[KeysSeen]:
@@ -164,6 +167,17 @@ class MapReader:
             field_owners=owners,
             created_at=metadata.creation_timestamp or "",
         )
+
+    @property
+    def yaml_left(self) -> int:
+        """Bytes of YAML that may still be parsed."""
+        return self._yaml_left
+
+    def taken_gaps(self) -> tuple[Gap, ...]:
+        """What could not be read since this was last asked; `gaps` does not tell it again."""
+        taken = tuple(self._gaps)
+        self._gaps.clear()
+        return taken
 
     def gaps(self) -> Iterator[Gap]:
         """What the limits of the scan kept from being looked into, and what could not be read."""

@@ -82,26 +82,26 @@ class LiveCluster:
         self._progress("asking which kinds there are")
         discovered = discover(self._client)
         yield KindsKnown(discovered.kinds)
-        subject_kinds = self._subject_kinds(discovered.kinds)
+        subject_kinds = self.subject_kinds(discovered.kinds)
         if not self._scope.subject_kinds:
             yield from discovered.gaps
         pool = ThreadPoolExecutor(WORKERS)
         try:
             # subjects are on their way while maps are looked into; where maps are listed whole they are subjects as well
             maps = self._scope.holders if self._is_whole else ()
-            asked = {kind: pool.submit(self._subjects, kind) for kind in subject_kinds if kind not in maps}
+            asked = {kind: pool.submit(self.read_subjects, kind) for kind in subject_kinds if kind not in maps}
             already: set[Kind] = set()
             yield from self._all_holders(discovered.kinds, already)
             for kind in subject_kinds:
                 if kind not in already:
-                    events = asked[kind].result() if kind in asked else self._subjects(kind)
+                    events = asked[kind].result() if kind in asked else self.read_subjects(kind)
                     self._progress(f"listed {kind.qualified}")
                     yield from events
         finally:
             pool.shutdown(cancel_futures=True)
         for word, expression in self._scope.known_by:
             with contextlib.suppress(NotFound):
-                yield from self._by_fields(replace(resolve(word, discovered.kinds), known_by=expression))
+                yield from self.read_by_fields(replace(resolve(word, discovered.kinds), known_by=expression))
 
     def reread(self, holders: Sequence[ObjectRef]) -> Iterator[KeysSeen]:
         """The same maps again, now, with the writer of each key; maps that are gone yield nothing."""
@@ -122,7 +122,8 @@ class LiveCluster:
                     if holder.kind.answers_to(word):
                         yield from read_map_field(holder.kind, found, field, self._cluster)
 
-    def _subject_kinds(self, kinds: tuple[Kind, ...]) -> list[Kind]:
+    def subject_kinds(self, kinds: tuple[Kind, ...]) -> list[Kind]:
+        """The kinds, of those served, that the scope has as subjects."""
         if self._scope.subject_kinds:
             # Pods are asked for all the same: what they name is never trimmed
             chosen = []
@@ -159,13 +160,13 @@ class LiveCluster:
         count = 0
         try:
             for body in self._client.list_pages(kind.path(self._scope.namespace), params):
-                items, odd = _maps(kind, body)
+                items, odd = decode_page(kind, body)
                 yield from odd
                 batch = SubjectsSeen(kind, [], [], [])
                 for item in items:
                     yield from reader.read(kind, item)
                     if whole:
-                        _add_subject(batch, item.metadata, detailed=True)
+                        add_subject(batch, item.metadata, detailed=True)
                 count += len(items)
                 self._progress(f"read {count} {kind.qualified}")
                 if whole:
@@ -220,7 +221,8 @@ class LiveCluster:
 
     # subjects
 
-    def _subjects(self, kind: Kind) -> list[Event]:
+    def read_subjects(self, kind: Kind) -> list[Event]:
+        """The objects of one kind as they are now, with what was covered; what could not be listed is a gap."""
         try:
             return [*self._list_subjects(kind, ""), Coverage(kind)]
         except AccessDenied as error:
@@ -256,7 +258,7 @@ class LiveCluster:
         for body in self._client.list_pages(path, accept=JSON if with_spec else METADATA_LIST):
             batch = SubjectsSeen(kind, [], [], [])
             for item in decode_list(path, body, decode, kinds):
-                _add_subject(batch, item.metadata, detailed=detailed)
+                add_subject(batch, item.metadata, detailed=detailed)
                 if with_spec:
                     yield from key_uses(kind, item.metadata.namespace or "", item.metadata.name, item.spec)
             yield batch
@@ -273,10 +275,10 @@ class LiveCluster:
                 items = decode_list(path, body, decode_metadata)  # an object nested too deep is an object all the same
             for item in items:
                 fields = (getattr(item, "spec", None), getattr(item, "status", None))
-                _add_subject(batch, item.metadata, detailed=False, fields=fields)
+                add_subject(batch, item.metadata, detailed=False, fields=fields)
             yield batch
 
-    def _by_fields(self, kind: Kind) -> Iterator[Event]:
+    def read_by_fields(self, kind: Kind) -> Iterator[Event]:
         """Objects of a kind under what an expression makes of their fields; what lacks them has no key."""
         batch = SubjectsSeen(kind, [], [], [])
         try:
@@ -306,7 +308,7 @@ def _one_map(path: str, body: bytes) -> MapObject:
     return found
 
 
-def _maps(kind: Kind, body: bytes) -> tuple[list[MapObject], list[Gap]]:
+def decode_page(kind: Kind, body: bytes) -> tuple[list[MapObject], list[Gap]]:
     """The maps of a page, and those that are not as the API defines them as gaps."""
     path, kinds = kind.path(), (f"{kind.kind}List",)
     try:
@@ -330,7 +332,8 @@ def _maps(kind: Kind, body: bytes) -> tuple[list[MapObject], list[Gap]]:
 _NAMED = re.compile(rb'"name"\s*:\s*"([^"]{1,253})"')
 
 
-def _add_subject(batch: SubjectsSeen, metadata: Metadata, *, detailed: bool, fields: tuple[Any, ...] = ()) -> None:
+def add_subject(batch: SubjectsSeen, metadata: Metadata, *, detailed: bool, fields: tuple[Any, ...] = ()) -> None:
+    """Adds an object to a batch; `detailed` keeps what is asked of possible dependents, `fields` are looked into for words."""
     row = len(batch.names)
     batch.names.append(metadata.name)
     batch.namespaces.append(metadata.namespace or "")

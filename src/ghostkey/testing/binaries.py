@@ -45,6 +45,7 @@ PROGRAMS = {
         Program("kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok", 90),
         Program("tenant-operator", "tenant-operator", ".", 75),
         Program("versitygw", "s3", "github.com/versity/versitygw/cmd/versitygw", 95, is_rare=True),
+        Program("helm", "helm", "helm.sh/helm/v3/cmd/helm", 80, is_rare=True),
         # without the clients of all clouds, which only service discovery needs
         Program(
             "promtool", "prometheus", "github.com/prometheus/prometheus/cmd/promtool", 75, is_rare=True, tags="remove_all_sd"

@@ -21,12 +21,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from http import HTTPStatus
 from typing import Any
 
-import msgspec
-
 from ghostkey.foreign import UnreadableError, decode_json
-from ghostkey.kube.answers import decode_list, not_asked
+from ghostkey.kube.answers import decode_list, list_version
 from ghostkey.kube.client import ApiClient
-from ghostkey.kube.objects import ListMetadata, decode_raw_list
+from ghostkey.kube.objects import decode_raw_list
 from ghostkey.model.errors import AccessDenied, ApiFailed, GhostkeyError, NotAsked, place_of
 from ghostkey.model.history import CREATED, DELETED, DELETING, SEEN, Covered, HistoryEvent, SubjectEvent, Writer, microseconds
 from ghostkey.model.refs import Kind
@@ -168,7 +166,7 @@ class Recorder:
                 if isinstance(item, dict) and isinstance(item.get("metadata"), dict) and "name" in item["metadata"]:
                     items.append(item)
             if not version:
-                version = _version_of(kind.path(self._namespace), body)
+                version = list_version(kind.path(self._namespace), body)
         if broke_at is not None:
             why = "the watch broke and the server had forgotten where it was"
             self._queue.put(Covered(ORIGIN, kind.qualified, self._namespace or "*", broke_at, began, None, None, True, why))
@@ -238,21 +236,6 @@ class Recorder:
         for path in paths_for(self._fields, kind.qualified):
             entries = entries_at(item, path) or {}
             yield from self._states.field_entries(holder, path, entries, at, revision, writer, is_new=is_new)
-
-
-def _version_of(path: str, body: bytes) -> str:
-    """The resourceVersion of a list. Raises NotAsked when it has none."""
-    try:
-        version = msgspec.json.decode(body, type=_Listed).metadata.resource_version
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        version = None
-    if not version:
-        raise not_asked(path, body, "a list with a resourceVersion")
-    return version
-
-
-class _Listed(msgspec.Struct):
-    metadata: ListMetadata
 
 
 def _newest(metadata: dict[str, Any]) -> tuple[str, str]:

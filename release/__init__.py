@@ -1,0 +1,1 @@
+"""Makes everything that is released, from this checkout and package registries alone."""

@@ -1,0 +1,87 @@
+"""`ghostkey watch`."""
+
+from __future__ import annotations
+
+import click
+
+from ghostkey.cli import CONTEXT
+from ghostkey.cli.known import Known, watch_options
+from ghostkey.cli.options import cluster_options, parse_duration
+from ghostkey.cli.where import Where
+
+
+@click.command("watch", context_settings=CONTEXT)
+@cluster_options
+@click.option("--listen", default="127.0.0.1:9464", show_default=True, metavar="HOST:PORT", help="Serve metrics here.")
+@click.option("--secrets", is_flag=True, help="Secrets too: their keys are counted, their values never kept.")
+@click.option("--kinds", multiple=True, metavar="KIND", help="Consider only these kinds as subjects (needs fewer rights).")
+@click.option("--subject", "subjects", multiple=True, metavar="KIND=TEMPLATE", help="Declare what keys are for, as with scan.")
+@click.option("--events", is_flag=True, help="Write a Kubernetes Event on a map for what is new of it.")
+@click.option(
+    "--notify",
+    envvar="GHOSTKEY_NOTIFY",
+    metavar="URL",
+    help="Post what is new to this webhook (Slack's JSON); better given as GHOSTKEY_NOTIFY, as it is a secret.",
+)
+@click.option("--notify-insecure", is_flag=True, help="Allow a webhook without TLS that is not on this machine.")
+@click.option("--patience", default="10s", show_default=True, metavar="TIME", help="Tell only what has lasted so long.")
+@click.option(
+    "--lease", default="ghostkey-watch", show_default=True, metavar="NAME", help="Of several, who has this Lease tells."
+)
+@click.option("--lease-namespace", metavar="NS", help="Where it is; by default the namespace of the context, or of the Pod.")
+@click.option("--store", metavar="DIR", help="A store of history, for seconds until full.")
+@watch_options
+def command(
+    where: Where,
+    listen: str,
+    secrets: bool,
+    kinds: tuple[str, ...],
+    subjects: tuple[str, ...],
+    events: bool,
+    notify: str | None,
+    notify_insecure: bool,
+    patience: str,
+    lease: str,
+    lease_namespace: str | None,
+    store: str | None,
+    known: Known,
+) -> None:
+    """Watch a cluster and serve metrics of every map: keys, ghost keys, bytes, limits.
+
+    Looks again when something has changed, with the inference of scan. Writes nothing to the cluster without --events or
+    --notify; then a Lease, so that of several watchers one tells, and nothing twice. SIGTERM ends it.
+    """
+    import contextlib
+    import secrets as random
+    import signal
+    import socket
+
+    from ghostkey import api
+    from ghostkey.cli.terminal import safe
+    from ghostkey.model.refs import CONFIG_MAPS, SECRETS
+    from ghostkey.watch.notify import parse_webhook
+    from ghostkey.watch.run import Options, Watcher
+    from ghostkey.watch.server import parse_listen
+
+    client = where.client()
+    options = Options(
+        namespace=where.namespace or "",
+        holders=(CONFIG_MAPS, SECRETS) if secrets else (CONFIG_MAPS,),
+        subject_kinds=kinds,
+        known_by=api.known_by(subjects),
+        declared=subjects,
+        silences=tuple(known.silences()),
+        listen=parse_listen(listen),
+        writes_events=events,
+        notify=parse_webhook(notify, may_be_plain=notify_insecure) if notify else None,
+        lease=(lease_namespace or client.config.namespace or "default", lease),
+        identity=f"{socket.gethostname()}_{random.token_hex(4)}",
+        store=store,
+        patience_seconds=parse_duration(patience),
+    )
+    watcher = Watcher(client, options, lambda text: click.echo(safe(text), err=True))
+    with contextlib.suppress(ValueError):  # not the main thread, as in tests
+        for name in ("SIGTERM", "SIGINT", "SIGHUP"):
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), lambda *_: watcher.stop())
+    watcher.run()

@@ -1,0 +1,240 @@
+"""The watcher: follows the cluster, looks again when it has changed, tells metrics always and people only what is new."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import threading
+import time
+import urllib.parse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ghostkey.analyses._gauges import gauges
+from ghostkey.kube.client import ApiClient
+from ghostkey.model import metrics
+from ghostkey.model.errors import GhostkeyError, place_of
+from ghostkey.model.refs import CONFIG_MAPS, Kind
+from ghostkey.model.silences import Silence
+from ghostkey.sources.live_cluster import Scope
+from ghostkey.watch.announce import Announcer
+from ghostkey.watch.changes import Changes
+from ghostkey.watch.exposition import Exposition
+from ghostkey.watch.follow import Follower
+from ghostkey.watch.forecasts import Forecasts
+from ghostkey.watch.lease import RENEW_SECONDS, Lease
+from ghostkey.watch.look import Look, Looker
+from ghostkey.watch.maps import Held, Maps, Place
+from ghostkey.watch.notify import Notifier
+from ghostkey.watch.server import serve
+from ghostkey.watch.subjects import Subjects
+
+IDLE_SECONDS = 300.0  # without any change a look is taken all the same
+FAILED_SECONDS = 5.0  # after a look that the API server did not answer
+CLOSE_SECONDS = 3.0
+STUCK_SECONDS = 900.0  # without a look or a wait that ends: then /healthz says so
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What to watch and whom to tell. `lease` is (namespace, name); `store` a folder of history."""
+
+    namespace: str = ""
+    holders: tuple[Kind, ...] = (CONFIG_MAPS,)
+    subject_kinds: tuple[str, ...] = ()
+    known_by: tuple[tuple[str, str], ...] = ()
+    declared: tuple[str, ...] = ()
+    silences: tuple[Silence, ...] = ()
+    listen: tuple[str, int] = ("127.0.0.1", 9464)
+    writes_events: bool = False
+    notify: urllib.parse.SplitResult | None = None
+    lease: tuple[str, str] = ("default", "ghostkey-watch")
+    identity: str = "ghostkey"
+    store: str | None = None
+    patience_seconds: float = 10.0
+
+
+class Watcher:
+    """Runs until `stop`."""
+
+    def __init__(self, client: ApiClient, options: Options, say: Callable[[str], None]) -> None:
+        self._client, self._options, self._say = client, options, say
+        self._changes = Changes()
+        self._exposition = Exposition()
+        scope = Scope(
+            namespace=options.namespace, holders=options.holders, subject_kinds=options.subject_kinds, known_by=options.known_by
+        )
+        server = client.config.server
+        self._maps = Maps(server, self._map_changed, is_whole=not options.namespace)
+        without: Sequence[Kind] = () if options.namespace else options.holders
+        self._subjects = Subjects(client, scope, self._changes.note, lambda: self._changes.is_stopped, without)
+        self._looker = Looker(server, self._maps, self._subjects, options.declared, options.silences)
+        self._judged: dict[str, tuple[int, int]] = {}  # spot → ghosts and suspects, as told
+        self._forecasts = Forecasts(options.store)
+        self._lease = Lease(client, *options.lease, options.identity) if options.writes_events or options.notify else None
+        self._announcer: Announcer | None = None
+        self._looked = False
+        self._beat = time.monotonic()
+        self._said = ""
+
+    def stop(self) -> None:
+        """Ends `run`; may be called by a signal handler."""
+        self._changes.stop()
+
+    def run(self) -> None:
+        """Watches. Raises UsageError when the address to listen on is taken, AccessDenied when nothing may be read at all."""
+        options = self._options
+        answers = {"/metrics": self._metrics, "/healthz": self._healthz, "/readyz": self._readyz}
+        address, end_server = serve(options.listen, answers)
+        notifier = Notifier(options.notify, self._notified) if options.notify else None
+        if self._lease is not None:
+            self._announcer = Announcer(
+                self._client, self._lease, notifier, writes_events=options.writes_events, patience=options.patience_seconds
+            )
+            for name in (metrics.EVENTS_TOTAL, metrics.NOTIFICATIONS_TOTAL, metrics.NOTIFICATIONS_FAILED_TOTAL):
+                self._exposition.set(name, 0)
+            threading.Thread(target=self._lead, name="lease", daemon=True).start()
+        self._sent = [0, 0]
+        self._say(f"metrics at http://{address}/metrics")
+        for kind in options.holders:
+            stopped = lambda: self._changes.is_stopped  # noqa: E731
+            Follower(self._client, kind, self._maps, stopped, options.namespace).start(is_kept=True)
+        try:
+            self._loop()
+        finally:
+            self._changes.stop()
+            if notifier is not None:
+                notifier.close(CLOSE_SECONDS)
+            if self._lease is not None:
+                self._lease.release()
+            end_server()
+
+    def _loop(self) -> None:
+        took, wait = 0.0, 0.0
+        while not self._changes.is_stopped:
+            self._beat = time.monotonic()
+            if not self._changes.wait(took, wait) and (self._changes.is_stopped or not self._are_listed):
+                wait = 0.2
+            if not self._are_listed:
+                self._tell_trouble("; ".join(f"{kind.qualified}: {why}" for kind, why in self._maps.broken.items()))
+                continue
+            try:
+                look = self._looker.look()
+            except GhostkeyError as error:
+                self._tell_trouble(f"not looked: {error}")
+                wait = FAILED_SECONDS
+                continue
+            except Exception as error:  # noqa: BLE001 (a stranger's object is behind it, and metrics go on)
+                self._tell_trouble(f"not looked: this is a bug in ghostkey: {place_of(error)}")
+                wait = IDLE_SECONDS
+                continue
+            took = look.cpu_seconds
+            _give_back()
+            self._publish(look)
+            waits = self._announce(look)
+            wait = min(IDLE_SECONDS, waits)
+            self._looked = True
+
+    @property
+    def _are_listed(self) -> bool:
+        return self._maps.kinds >= set(self._options.holders)
+
+    # what is told
+
+    def _map_changed(self, place: Place, held: Held | None) -> None:
+        kind, namespace, name = place
+        label = f"{kind.qualified}/{name}"
+        if held is None:
+            self._exposition.remove_map(namespace, label)
+        elif held.batches and (meta := held.batches[0].meta) is not None:
+            self._exposition.set_map(metrics.MAP_KEYS, namespace, label, meta.key_count)
+            found = gauges(held.batches[0])
+            self._exposition.set_map(metrics.BYTES, namespace, label, found[0].used_bytes if found else 0)
+            if found:
+                self._exposition.set_map(metrics.LIMIT_BYTES, namespace, label, found[0].allowed_bytes)
+        self._changes.note()
+
+    def _publish(self, look: Look) -> None:
+        present: set[str] = set()
+        for kind, namespace, name in self._maps.places:
+            label = f"{kind.qualified}/{name}"
+            spot = f"{namespace}/{label}"
+            present.add(spot)
+            found = look.maps.get(spot)
+            numbers = (found.ghosts, found.suspects) if found else (0, 0)
+            if self._judged.get(spot) != numbers:
+                self._judged[spot] = numbers
+                self._exposition.set_map(metrics.GHOST_KEYS, namespace, label, numbers[0])
+                self._exposition.set_map(metrics.SUSPECT_KEYS, namespace, label, numbers[1])
+        for spot in self._judged.keys() - present:
+            del self._judged[spot]
+            self._exposition.remove_map(*spot.split("/", 1))
+        self._exposition.set(metrics.GAPS, len(look.gaps))
+        self._exposition.set(metrics.LOOKED_AT, look.at)
+        self._exposition.set(metrics.LOOK_SECONDS, look.seconds)
+        for namespace, label, seconds in self._forecasts.of(self._maps.largest()):
+            if seconds is None:
+                self._exposition.remove_map(namespace, label, metrics.SECONDS_UNTIL_FULL)
+            else:
+                self._exposition.set_map(metrics.SECONDS_UNTIL_FULL, namespace, label, seconds)
+        self._tell_trouble("; ".join(sorted({f"not seen: {gap.what}: {gap.why}" for gap in look.gaps})[:5]))
+
+    def _announce(self, look: Look) -> float:
+        """Tells what is new; after how many seconds there will be more to tell."""
+        if self._announcer is None:
+            return IDLE_SECONDS
+        try:
+            waits = self._announcer.announce(look)
+        except GhostkeyError as error:
+            self._tell_trouble(f"not told: {error}")
+            waits = FAILED_SECONDS
+        self._exposition.set(metrics.EVENTS_TOTAL, self._announcer.events)
+        return waits
+
+    def _notified(self, has_arrived: bool) -> None:
+        self._sent[not has_arrived] += 1
+        self._exposition.set(metrics.NOTIFICATIONS_TOTAL, self._sent[0])
+        self._exposition.set(metrics.NOTIFICATIONS_FAILED_TOTAL, self._sent[1])
+        if not has_arrived:
+            self._say("a notification was given up: the webhook did not take it")
+
+    def _tell_trouble(self, text: str) -> None:
+        """Says what is wrong once, not at each look."""
+        if text != self._said:
+            self._said = text
+            if text:
+                self._say(text)
+
+    # threads of its own
+
+    def _lead(self) -> None:
+        lease = self._lease
+        while lease is not None and not self._changes.is_stopped:
+            before = lease.is_leader
+            try:
+                lease.renew()
+            except GhostkeyError as error:
+                self._tell_trouble(f"the lease {lease.name} -n {lease.namespace} could not be renewed: {error}")
+            if lease.is_leader != before:
+                self._say("this watcher tells" if lease.is_leader else "another watcher tells")
+                self._changes.note()
+            self._exposition.set(metrics.IS_LEADER, int(lease.is_leader))
+            threading.Event().wait(RENEW_SECONDS)
+
+    # answers
+
+    def _metrics(self) -> tuple[int, bytes]:
+        self._exposition.set(metrics.WATCHES_BROKEN, len(self._maps.broken))
+        return 200, self._exposition.text()
+
+    def _healthz(self) -> tuple[int, bytes]:
+        return (200, b"ok\n") if time.monotonic() - self._beat < STUCK_SECONDS else (503, b"stuck\n")
+
+    def _readyz(self) -> tuple[int, bytes]:
+        return (200, b"ok\n") if self._looked else (503, b"the cluster was not looked at yet\n")
+
+
+def _give_back() -> None:
+    """Has the C library give back what a look needed and nobody has any more; where it cannot, nothing happens."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)

@@ -1,0 +1,88 @@
+"""What `make release` makes is installed from its files, as users would, and works."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ghostkey.testing import ControlPlane, binary
+from tests.helpers import make_registry
+
+ROOT = Path(__file__).parents[2]
+LIVE, GONE = [f"live-{number}" for number in range(8)], ["gone-a", "gone-b"]
+URL = "https://releases.example.com/v0.1.0"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a release."""
+    out = tmp_path_factory.mktemp("release")
+    run(sys.executable, "-m", "release", "--out", str(out), "--base-url", URL)
+    return out
+
+
+def run(*command: str, codes: tuple[int, ...] = (0,), cwd: Path = ROOT) -> str:
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    assert done.returncode in codes, done.stdout + done.stderr
+    return done.stdout
+
+
+def finds_ghosts(program: Path, control_plane: ControlPlane, namespace: str) -> None:
+    make_registry(control_plane, namespace, LIVE, GONE)
+    words = ("scan", "-n", namespace, "--kubeconfig", str(control_plane.kubeconfig), "-o", "json")
+    report = json.loads(run(str(program), *words, codes=(1,), cwd=program.parent))
+    assert {finding["key"] for finding in report["findings"]} == {f"{namespace}.{name}" for name in GONE}
+
+
+def test_checksums_are_those_of_the_files(made: Path) -> None:
+    lines = dict(reversed(line.split("  ")) for line in (made / "SHA256SUMS").read_text().splitlines())
+    assert lines.keys() == {path.name for path in made.iterdir()} - {"SHA256SUMS"}
+    for name, digest in lines.items():
+        assert hashlib.sha256((made / name).read_bytes()).hexdigest() == digest
+
+
+def test_wheel_is_installed_as_the_container_does_and_finds_ghosts(
+    made: Path, control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    run(sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "venv"))
+    into = (sys.executable, "-m", "pip", "--python", str(tmp_path / "venv"), "install", "-q", "--disable-pip-version-check")
+    run(*into, "--require-hashes", "-r", "requirements/image.txt")
+    run(*into, "--no-deps", "--no-index", str(next(made.glob("*.whl"))))
+    finds_ghosts(tmp_path / "venv" / "bin" / "kubectl-ghostkey", control_plane, namespace)
+
+
+def test_archive_is_what_krew_would_install_and_finds_ghosts(
+    made: Path, control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    plugin = yaml.safe_load((made / "ghostkey.krew.yaml").read_text())
+    assert (plugin["kind"], plugin["metadata"]["name"]) == ("Plugin", "ghostkey")
+    assert len(plugin["spec"]["shortDescription"]) <= 50
+    (platform,) = plugin["spec"]["platforms"]
+    assert platform["uri"].startswith(URL + "/")
+    archive = made / platform["uri"].rpartition("/")[2]
+    assert hashlib.sha256(archive.read_bytes()).hexdigest() == platform["sha256"]
+    with tarfile.open(archive) as tar:
+        assert {(member.uid, member.gid, member.mtime) for member in tar} == {(0, 0, next(iter(tar.getmembers())).mtime)}
+        tar.extractall(tmp_path / "store", filter="data")
+    # krew links the program into a folder on the PATH
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / "kubectl-ghostkey"
+    program.symlink_to(tmp_path / "store" / platform["bin"])
+    finds_ghosts(program, control_plane, namespace)
+    assert "watch" in run(str(program), "watch", "--help")
+
+
+def test_chart_is_installed_from_its_file(made: Path, control_plane: ControlPlane, namespace: str) -> None:
+    chart = next(made.glob("ghostkey-*.tgz"))
+    words = ("--namespace", namespace, "--kubeconfig", str(control_plane.kubeconfig))
+    run(str(binary("helm")), "install", "gk", str(chart), *words)
+    deployment = control_plane.request("GET", f"/apis/apps/v1/namespaces/{namespace}/deployments/gk-ghostkey-watch")
+    assert deployment["spec"]["template"]["spec"]["containers"][0]["args"][0] == "watch"
+    run(str(binary("helm")), "uninstall", "gk", *words)
