@@ -24,11 +24,9 @@ SHORT_GROUPS = {
 _PLURAL = re.compile(r"[a-z][-a-z0-9]*")
 _GROUP = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+")
 
-<<<<<<< HEAD
-COMMANDS = ("scan", "explain", "trim", "undo", "verify", "record", "blame", "maps", "pprof", "guard", "learn", "schema", "churn")
-=======
-COMMANDS = ("scan", "explain", "trim", "undo", "verify", "record", "blame", "maps", "pprof", "guard", "learn", "schema", "watch")
->>>>>>> issue15w
+COMMANDS = (
+    "scan", "explain", "trim", "undo", "verify", "record", "blame", "maps", "pprof", "guard", "learn", "schema", "churn", "watch",
+)  # fmt: skip
 
 
 @click.command("rbac", context_settings=CONTEXT)
