@@ -119,3 +119,30 @@ def test_name_that_lives_in_another_namespace_does_not_keep_a_key_alive(tmp_path
     registry = config_map({f"prod.{name}": "1" for name in [*names, "shop-7", "shop-8", "shop-9"]})
     found = keys(analyse(tmp_path, [*tenants, *elsewhere, registry]), "ghost-key")
     assert found == {"prod.shop-7", "prod.shop-8", "prod.shop-9"}
+
+
+def namespaces_map(odd: str, value: str, text: str = "{}", left_out: int = 0) -> list[dict[str, object]]:
+    """Twenty namespaces of one or two words with a key each (but for the last few), and one key more."""
+    names = [f"{word}{end}" for word in ("acorn", "birch", "cedar", "dune", "ember") for end in ("", "-dev", "-prod", "-stage")]
+    spaces = [thing("Namespace", name, "", api_version="v1") for name in names]
+    data = {text.format(name): str(100 + number) for number, name in enumerate(names[: len(names) - left_out])}
+    manager = {"managedFields": [{"manager": "operator", "operation": "Update", "fieldsType": "FieldsV1", "fieldsV1": {"f:data": {
+        f"f:{key}": {} for key in [*data, odd]}}}]}  # fmt: skip
+    return [*spaces, config_map(data | {odd: value}, "namespace-state", metadata=manager)]
+
+
+@pytest.mark.parametrize(
+    ("odd", "value", "text", "left_out", "is_ghost"),
+    [
+        ("shard-mobile-dev-2-eu", "7", "shard-{}", 0, True),  # the operator's text is around it
+        ("mobile-dev-2-eu", "7", "{}", 0, True),  # one for each, and one more
+        ("mobile-dev-2-eu", "7", "{}", 12, False),  # a table of some of them
+        ("shard-mobile-dev-2-eu", "-----BEGIN CERTIFICATE-----", "shard-{}", 0, False),  # another sort of value
+        ("shard-default-config", "7", "shard-{}", 0, False),  # words that settings are called by
+        ("max-retry-count", "7", "{}", 0, False),
+    ],
+)
+def test_name_that_is_built_in_another_way_than_its_neighbours(
+    tmp_path: Path, odd: str, value: str, text: str, left_out: int, is_ghost: bool
+) -> None:
+    assert (odd in keys(analyse(tmp_path, namespaces_map(odd, value, text, left_out)), "ghost-key")) is is_ghost
