@@ -107,7 +107,7 @@ def document(outcome: Outcome) -> dict[str, Any]:
         "summary": {"findings": len(outcome.findings), "trials": outcome.trials, "subjects": outcome.subjects,
                     "fault_points": outcome.points[0], "fault_points_struck": outcome.points[1], "seconds": round(outcome.seconds, 2)},
         "verdicts": [_record(verdict, outcome) for verdict in outcome.verdicts],
-        "inconclusive": outcome.inconclusive, "notes": outcome.notes,
+        "inconclusive": outcome.inconclusive, "notes": outcome.notes, "before": None, "changes": None,
     }  # fmt: skip
 
 

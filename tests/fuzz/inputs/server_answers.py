@@ -72,7 +72,7 @@ def read(raw: bytes, folder: Path) -> None:
         _try(lambda kind=kind: no_bug(getattr(event, "why", "") for event in source._holders(kind, _reader(), set())))
         _try(lambda kind=kind: answers.decode_list("/x", raw, objects.decode_maps, (f"{kind.kind}List",)))
     for resource, kind in (("pods", "Pod"), ("tenants", "Tenant")):
-        no_bug(getattr(event, "why", "") for event in source._subjects(Kind("", "v1", kind, resource, True)))
+        no_bug(getattr(event, "why", "") for event in source.read_subjects(Kind("", "v1", kind, resource, True)))
     _try(lambda: list(source.reread([])))
     _try(lambda: discover(client))
     _try(lambda: client.get_object("/api/v1/namespaces/a/configmaps/m"))
