@@ -36,7 +36,7 @@ endef
 testbed: $(READY)  ## Build etcd, kube-apiserver, kubectl … and the leaking operator (minutes, once).
 	@$(BIN)/python -m ghostkey.testing build > /dev/null
 
-demo: $(DEMO_READY)  ## Show the five verbs on a real control plane; KEEP=1 leaves it running.
+demo: $(DEMO_READY)  ## Show the main verbs on a real control plane; KEEP=1 leaves it running.
 	@$(BIN)/python -m ghostkey.testing build > /dev/null
 	@$(BIN)/python -m demo $(if $(KEEP),--keep)
 

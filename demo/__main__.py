@@ -250,4 +250,8 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("\ninterrupted: the control plane is ended, nothing is left", file=sys.stderr)
+        sys.exit(130)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ghostkey.cli import CONTEXT
+from ghostkey.cli import CONTEXT, words
 from ghostkey.cli._converge import converge
 from ghostkey.cli._memory import InPod, pod_options
 from ghostkey.cli.countdown import Countdown
@@ -143,7 +143,7 @@ def command(
     else:
         click.echo(
             f"{result}: {len(back)} of {len(trimmed) + len(inner)} trimmed keys came back in {seen.seconds:.0f} s; "
-            f"{seen.writes} writes by {writers}; keys {seen.first_count} → {seen.last_count}, ghosts {before} → {'?' if after is None else after}"
+            f"{words.count(seen.writes, 'write')} by {writers}; keys {seen.first_count} → {seen.last_count}, ghosts {before} → {'?' if after is None else after}"
         )
         if seen.is_gone:
             click.echo(f"{holder} was deleted meanwhile", err=True)

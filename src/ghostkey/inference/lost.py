@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ghostkey.inference.belief import AGREEING, Belief
-from ghostkey.inference.evidence import PROVEN_BITS
+from ghostkey.inference.evidence import PROVEN_BITS, weights
 from ghostkey.inference.family import Family
 from ghostkey.inference.index import SubjectIndex
 from ghostkey.inference.matching import Match
@@ -327,7 +327,9 @@ def said(belief: Belief, *, borrowed: bool, is_suspect: bool) -> tuple[str, ...]
     verdict = belief.verdict
     if verdict is not None:
         lines += verdict.sentences
-        lines.append(f"{verdict.bits:.1f} bits in all, {PROVEN_BITS:g} are proof")
+        lines.append(
+            f"{verdict.bits:.1f} bits in all, {weights()[0]:+.1f} of them before anything was seen; {PROVEN_BITS:g} are enough"
+        )
     if is_suspect:
         lines.append("likely, and not proven; if these keys are what they look like, declare it with --subject")
     return tuple(lines)
