@@ -168,6 +168,8 @@ def test_the_printed_rights_are_enough(program: Program, control_plane: ControlP
     )
     with watching(restricted, control_plane, *words) as watcher:
         control_plane.wait_until(lambda: len(events_on(control_plane, namespace)) == 1, "it tells with these rights alone")
-        assert watcher.value("gaps") == 0
+        # other tests leave maps behind that nobody can read whole: they are gaps for an administrator too
+        known = program.scan("--kinds", "tenants.demo.ghostkey.dev")["summary"]["gaps"]
+        control_plane.wait_until(lambda: watcher.value("gaps") <= known, "no gap is one of rights")
         assert watcher.end() == 0
         assert not [line for line in watcher.said if "not " in line], watcher.said
