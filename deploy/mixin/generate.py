@@ -16,13 +16,10 @@ from typing import Any
 
 import yaml
 
-from ghostkey.guard.objects import POLICY
+from ghostkey.learn.parts.alert import REFUSING, WEEK, rule
 from ghostkey.model import metrics as m
 
 HERE = Path(__file__).parent
-WEEK = 7 * 24 * 3600
-# Source: k8s.io/apiserver v0.37 admission/plugin/policy/validating/metrics
-REFUSED = f'apiserver_validating_admission_policy_check_total{{policy="{POLICY}",enforcement_action="deny"}}'
 ABOUT = f"{{{{ $labels.{m.NAMESPACE} }}}}/{{{{ $labels.{m.MAP} }}}}"
 # a map that is a third full, so that a few bytes more in a nearly empty one are no forecast
 FILLING = f"{m.BYTES} > 0.33 * {m.LIMIT_BYTES}"
@@ -31,33 +28,27 @@ FILLING = f"{m.BYTES} > 0.33 * {m.LIMIT_BYTES}"
 def rules() -> dict[str, Any]:
     """The rule file."""
     alerts = [
-        _alert("GhostkeyMapFullWithinAWeek", f"(predict_linear({m.BYTES}[6h], {WEEK}) > {m.LIMIT_BYTES}) and ({FILLING})", "1h", "warning",
+        rule("GhostkeyMapFullWithinAWeek", f"(predict_linear({m.BYTES}[6h], {WEEK}) > {m.LIMIT_BYTES}) and ({FILLING})", "1h", "warning",
                f"{ABOUT} meets its limit within a week"),
-        _alert("GhostkeyMapFullByItsHistory", f"{m.SECONDS_UNTIL_FULL} < {WEEK}", "15m", "warning",
+        rule("GhostkeyMapFullByItsHistory", f"{m.SECONDS_UNTIL_FULL} < {WEEK}", "15m", "warning",
                f"{ABOUT} is full within a week at the rate of its history"),
-        _alert("GhostkeyMapNearlyFull", f"{m.BYTES} / {m.LIMIT_BYTES} > 0.95", "5m", "critical",
+        rule("GhostkeyMapNearlyFull", f"{m.BYTES} / {m.LIMIT_BYTES} > 0.95", "5m", "critical",
                f"{ABOUT} is at 95 % of its limit: writes are about to be refused"),
-        _alert("GhostkeyGhostsRise", f"delta({m.GHOST_KEYS}[1h]) > 0", "15m", "warning",
+        rule("GhostkeyGhostsRise", f"delta({m.GHOST_KEYS}[1h]) > 0", "15m", "warning",
                f"{ABOUT} has gained ghost keys within an hour: something does not clean up"),
         # trimmed to none, and not none any more
-        _alert("GhostkeyTrimmedKeyBack", f"({m.GHOST_KEYS} > 0) and (min_over_time({m.GHOST_KEYS}[1d]) == 0) and (max_over_time({m.GHOST_KEYS}[1d] offset 1d) > 0)",
+        rule("GhostkeyTrimmedKeyBack", f"({m.GHOST_KEYS} > 0) and (min_over_time({m.GHOST_KEYS}[1d]) == 0) and (max_over_time({m.GHOST_KEYS}[1d] offset 1d) > 0)",
                "15m", "warning", f"{ABOUT} was rid of its ghost keys and has some again"),
-        _alert("GhostkeyGuardRefuses", f"sum(increase({REFUSED}[10m])) > 0", "0m", "critical",
+        rule("GhostkeyGuardRefuses", f"sum(increase({REFUSING}[10m])) > 0", "0m", "critical",
                "the guard refuses writes: an operator may be retrying one; ghostkey guard report says whose"),
-        _alert("GhostkeyDoesNotSee", f"{m.GAPS} > 0 or {m.WATCHES_BROKEN} > 0", "30m", "info",
+        rule("GhostkeyDoesNotSee", f"{m.GAPS} > 0 or {m.WATCHES_BROKEN} > 0", "30m", "info",
                "ghostkey watch cannot see everything: its log says what"),
-        _alert("GhostkeyDoesNotLook", f"time() - {m.LOOKED_AT} > 3600 or absent({m.LOOKED_AT})", "15m", "warning",
+        rule("GhostkeyDoesNotLook", f"time() - {m.LOOKED_AT} > 3600 or absent({m.LOOKED_AT})", "15m", "warning",
                "ghostkey watch has not looked for ghosts for an hour"),
-        _alert("GhostkeyCannotNotify", f"increase({m.NOTIFICATIONS_FAILED_TOTAL}[1h]) > 0", "0m", "warning",
+        rule("GhostkeyCannotNotify", f"increase({m.NOTIFICATIONS_FAILED_TOTAL}[1h]) > 0", "0m", "warning",
                "notifications of ghostkey watch do not arrive"),
     ]  # fmt: skip
     return {"groups": [{"name": "ghostkey", "rules": alerts}]}
-
-
-def _alert(name: str, expression: str, lasting: str, severity: str, summary: str) -> dict[str, Any]:
-    return {
-        "alert": name, "expr": expression, "for": lasting, "labels": {"severity": severity}, "annotations": {"summary": summary},
-    }  # fmt: skip
 
 
 def tests() -> dict[str, Any]:
@@ -88,7 +79,7 @@ def tests() -> dict[str, Any]:
     # 400 KiB and 100 bytes more each minute: 1 MiB in 4.7 days
     filling = _series(f"{m.BYTES}{labels}", "409600+100x600")
     steady = [_series(f"{m.BYTES}{labels}", "409600x600"), _series(f"{m.GHOST_KEYS}{labels}", "3x600"), _series(m.GAPS, "0x600"),
-              _series(REFUSED, "7x600"), _series(m.NOTIFICATIONS_FAILED_TOTAL, "2x600")]  # fmt: skip
+              _series(REFUSING, "7x600"), _series(m.NOTIFICATIONS_FAILED_TOTAL, "2x600")]  # fmt: skip
     cases = [
         case([limit, looks, filling], [fires("GhostkeyMapFullWithinAWeek", "8h"), silent("GhostkeyMapNearlyFull", "8h")]),
         case([limit, looks, _series(f"{m.BYTES}{labels}", "1000+100x600")], [silent("GhostkeyMapFullWithinAWeek", "8h")]),
@@ -99,7 +90,7 @@ def tests() -> dict[str, Any]:
         case([looks, _series(f"{m.GHOST_KEYS}{labels}", "5x1500 0x1600 2x60")],
              [fires("GhostkeyTrimmedKeyBack", "52h20m"), silent("GhostkeyTrimmedKeyBack", "51h")]),
         case([looks, _series(f"{m.GHOST_KEYS}{labels}", "0x3000 2x60")], [silent("GhostkeyTrimmedKeyBack", "50h45m")]),
-        case([looks, _series(REFUSED, "0+1x60")], [fires("GhostkeyGuardRefuses", "30m", {})]),
+        case([looks, _series(REFUSING, "0+1x60")], [fires("GhostkeyGuardRefuses", "30m", {})]),
         case([looks, _series(m.GAPS, "1x60")], [fires("GhostkeyDoesNotSee", "1h", {})]),
         case([_series(m.LOOKED_AT, "0x200")], [fires("GhostkeyDoesNotLook", "2h", {})]),
         case([_series("up", "1x200")], [fires("GhostkeyDoesNotLook", "2h", {})]),
@@ -126,7 +117,7 @@ def dashboard() -> dict[str, Any]:
         _panel("timeseries", "Share of the limit, the twenty fullest maps", 12, 4, 12, 9, [(top, _LEGEND)], unit="percentunit"),
         _panel("timeseries", "Keys, the twenty largest maps", 0, 13, 12, 9, [(f"topk(20, {m.MAP_KEYS}{chosen})", _LEGEND)]),
         _panel("timeseries", "Time until full, by history", 12, 13, 12, 9, [(f"{m.SECONDS_UNTIL_FULL}{chosen}", _LEGEND)], unit="s"),
-        _panel("timeseries", "Writes that the guard refused", 0, 22, 12, 7, [(f"sum(rate({REFUSED}[5m]))", "refused a second")]),
+        _panel("timeseries", "Writes that the guard refused", 0, 22, 12, 7, [(f"sum(rate({REFUSING}[5m]))", "refused a second")]),
         _panel("timeseries", "Length of looks", 12, 22, 12, 7, [(m.LOOK_SECONDS, "{{instance}}")], unit="s"),
     ]  # fmt: skip
     for number, panel in enumerate(panels, 1):

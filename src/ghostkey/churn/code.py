@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ghostkey.churn.judge import Verdict
 from ghostkey.churn.traces import Signature
-from ghostkey.lint.about import About, Sought, about
+from ghostkey.lint.about import About, Code, Sought
 from ghostkey.lint.cache import default_folder
 from ghostkey.lint.source import files_of_folder
 
@@ -28,11 +28,11 @@ def sought(signature: Signature) -> Sought | None:
 
 def code_of(verdicts: Iterable[Verdict], folder: Path) -> dict[Signature, About]:
     """The code behind each verdict of which some is known. Raises UsageError where the folder or the extra `source` is not there."""
-    files = list(files_of_folder(folder))
+    code = Code(files_of_folder(folder), default_folder())
     found = {}
     for verdict in verdicts:
         wanted = sought(verdict.signature)
-        told = about(files, wanted, default_folder()) if wanted is not None else None
+        told = code.about(wanted) if wanted is not None else None
         if told is not None and told.inserts:
             found[verdict.signature] = told
     return found

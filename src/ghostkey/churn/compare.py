@@ -45,7 +45,7 @@ class Compared:
 
 def compare(request: Request, against: str, progress: Callable[[str], None] = lambda _: None) -> Compared:
     """Runs `against` (how the older build is started), then the request. Raises as `run`."""
-    older = dataclasses.replace(request, operator=against, reproduction=None)
+    older = dataclasses.replace(request, operator=against, reproduction=None, code=None)  # the source is that of the build now
     before = run(older, lambda words: progress(f"before: {words}"))
     now = run(request, lambda words: progress(f"now: {words}"))
     return Compared(before, now, changes_of(before, now))

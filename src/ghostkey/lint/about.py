@@ -82,9 +82,25 @@ class About:
     findings: tuple[Finding, ...]
 
 
+class Code:
+    """Source that is looked at once, and asked about many ghosts."""
+
+    def __init__(self, files: Iterable[tuple[str, bytes]], cache: Path | None = None) -> None:
+        """Raises UsageError where the extra `source` is not installed."""
+        self._look, _ = look_at(files, FactsCache(cache))
+        self._findings = judged(self._look, "B")
+
+    def about(self, sought: Sought) -> About:
+        """The lines behind one ghost; of none where no line is known to insert it."""
+        return _about(self._look, self._findings, sought)
+
+
 def about(files: Iterable[tuple[str, bytes]], sought: Sought, cache: Path | None = None) -> About:
-    """Raises UsageError where the extra `source` is not installed."""
-    look, _ = look_at(files, FactsCache(cache))
+    """The same of one ghost."""
+    return Code(files, cache).about(sought)
+
+
+def _about(look: Look, findings: Iterable[Finding], sought: Sought) -> About:
     changes = list(dict.fromkeys(_of_objects(look, sought) if sought.key else _of_maps(look, sought)))
     ranked = sorted(
         (one for one in changes if one.adds and one.clue.same_key is not False), key=lambda one: (-one.weight, one.place)
@@ -94,7 +110,7 @@ def about(files: Iterable[tuple[str, bytes]], sought: Sought, cache: Path | None
     near = {id(one.spot.package) for one in inserts}
     deletes = sorted((one for one in changes if not one.adds and id(one.spot.package) in near), key=lambda one: one.place)[:MOST]
     lines = {(one.clue.path, one.clue.line) for one in (*inserts, *deletes)}
-    told = [f for f in judged(look, "B") if {(f.path, f.line), *((w.path, w.line) for w in f.witnesses)} & lines]
+    told = [f for f in findings if {(f.path, f.line), *((w.path, w.line) for w in f.witnesses)} & lines]
     return About(sought, tuple(one.clue for one in inserts), tuple(one.clue for one in deletes), tuple(told))
 
 
@@ -129,12 +145,12 @@ def _of_objects(look: Look, sought: Sought) -> Iterator[_Change]:
         for call in spot.function.calls:
             for patch in (p for text in call.texts for p in _PATCH.finditer(text)):
                 found.append((call.line, patch[1].strip(), patch[2].strip() not in _TAKEN))
+        says = bool(found) and any(named in text for text in spot.file.source)
         for line, key, adds in dict.fromkeys(found):
             if is_constant(key, spot.file, spot.package.constants) and key.strip('"`') != sought.key:
                 continue
             pattern = keys_of(key, spot, look.module.functions)
             is_same = can_make(pattern, sought.key)
-            says = any(named in text for text in spot.file.source)
             weight = characters_said(pattern) + (len(named) if says else 0)
             yield _Change(_clue(spot, line, key, is_same if pattern != ANYTHING or not is_same else None), spot, adds, weight)
 

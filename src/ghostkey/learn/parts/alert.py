@@ -22,6 +22,7 @@ from ghostkey.model import metrics
 
 NAME, RULES, TESTS = "alert", "alert.rules.yaml", "alert.test.yaml"
 REFUSED = "apiserver_validating_admission_policy_check_total"  # Source: k8s.io/apiserver v0.37 admission/plugin/policy/validating/metrics
+REFUSING = f'{REFUSED}{{policy="{POLICY}",enforcement_action="deny"}}'  # by the guard
 SECONDS = 120
 WEEK = 7 * 24 * 3600
 
@@ -31,25 +32,26 @@ def rules(incident: Incident, cap: int | None) -> dict[str, Any]:
     labels = f'{{{metrics.NAMESPACE}="{incident.namespace}",{metrics.MAP}="{incident.map}"}}'
     about = f"{incident.namespace}/{incident.map}"
     found = [
-        _rule("GhostkeyGhostKeys", f"{metrics.GHOST_KEYS}{labels} > 0", "15m", "warning",
+        rule("GhostkeyGhostKeys", f"{metrics.GHOST_KEYS}{labels} > 0", "15m", "warning",
               f"{about} has keys that outlive their subject, as in incident {incident.id}"),
-        _rule("GhostkeyGhostsRise", f"delta({metrics.GHOST_KEYS}{labels}[1h]) > 0", "15m", "warning",
+        rule("GhostkeyGhostsRise", f"delta({metrics.GHOST_KEYS}{labels}[1h]) > 0", "15m", "warning",
               f"{about} has gained ghost keys within an hour: the leak of incident {incident.id} is back"),
         # where nobody looks, no ghost is seen either
-        _rule("GhostkeyDoesNotLook", f"absent({metrics.MAP_KEYS}{labels})", "30m", "warning",
+        rule("GhostkeyDoesNotLook", f"absent({metrics.MAP_KEYS}{labels})", "30m", "warning",
               f"no ghostkey watch tells of {about}"),
     ]  # fmt: skip
     if cap is not None:
         found += [
-            _rule("GhostkeyMapNearsItsCap", f"predict_linear({metrics.MAP_KEYS}{labels}[6h], {WEEK}) > {cap}", "1h", "warning",
+            rule("GhostkeyMapNearsItsCap", f"predict_linear({metrics.MAP_KEYS}{labels}[6h], {WEEK}) > {cap}", "1h", "warning",
                   f"{about} meets its cap of {cap:,} keys within a week"),
-            _rule("GhostkeyGuardRefuses", f'sum(increase({REFUSED}{{policy="{POLICY}",enforcement_action="deny"}}[10m])) > 0', "0m",
+            rule("GhostkeyGuardRefuses", f"sum(increase({REFUSING}[10m])) > 0", "0m",
                   "critical", "the guard refuses writes: an operator may be retrying one; ghostkey guard report says whose"),
         ]  # fmt: skip
     return {"groups": [{"name": f"ghostkey-{incident.id}", "rules": found}]}
 
 
-def _rule(name: str, expression: str, lasting: str, severity: str, summary: str) -> dict[str, Any]:
+def rule(name: str, expression: str, lasting: str, severity: str, summary: str) -> dict[str, Any]:
+    """An alert as a rule file has it; `lasting` is a duration of Prometheus."""
     return {
         "alert": name, "expr": expression, "for": lasting, "labels": {"severity": severity}, "annotations": {"summary": summary},
     }  # fmt: skip
@@ -60,7 +62,7 @@ def tests(incident: Incident, rule_file: dict[str, Any], cap: int | None) -> dic
     labels = f'{{{metrics.NAMESPACE}="{incident.namespace}",{metrics.MAP}="{incident.map}"}}'
     by_name = {rule["alert"]: rule for rule in rule_file["groups"][0]["rules"]}
     top = cap if cap is not None else 100
-    counter = f'{REFUSED}{{policy="{POLICY}",enforcement_action="deny"}}'
+    counter = REFUSING
     leaking = [
         _series(f"{metrics.GHOST_KEYS}{labels}", "0+1x240"),
         _series(f"{metrics.MAP_KEYS}{labels}", f"{max(top - 100, 0)}+1x240"),
