@@ -67,6 +67,7 @@ def test_files_are_read_as_strangers_write_them(tmp_path: Path) -> None:
     sample.write_text(
         "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: A, spec: {operator: [=, <]}}\n---\n{apiVersion: v1, kind: B}\n"
     )
+    (tmp_path / "kustomization.yaml").write_text("apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n")
     assert [document["kind"] for document in read_documents([str(tmp_path)])] == ["A", "B"]
     sample.write_text(
         "a: &a [x, x]\nb: &b [*a, *a]\n"

@@ -62,7 +62,13 @@ def _objects(file: Path) -> list[Document]:
     if file.stat().st_size > FILE_BYTES:
         raise UnreadableError(f"it is larger than {FILE_BYTES >> 20} MB")
     items = [item for _, item in yaml_items(file.read_bytes())]
-    return [item for item in items if isinstance(item, dict) and "kind" in item and "apiVersion" in item and "items" not in item]
+    return [
+        item
+        for item in items
+        if isinstance(item, dict) and "kind" in item and "apiVersion" in item and "items" not in item
+        # a kustomization.yaml beside the CRDs: no API server knows it
+        and not str(item["apiVersion"]).startswith("kustomize.config.k8s.io/")
+    ]  # fmt: skip
 
 
 def crd_resources(crds: Sequence[Document]) -> list[Resource]:
