@@ -26,6 +26,7 @@ from ghostkey.churn.plan import Weaver
 from ghostkey.churn.run import Request, run
 from ghostkey.testing import binary, testbed_directory
 
+ROUNDS = 3
 PACE_SECONDS = 20.0
 PACES = ((3, 4, 250.0), (50, 3, 45.0))  # subjects, lanes, trials a minute at least
 
@@ -42,12 +43,17 @@ def measure(operator: Operator) -> dict[str, object]:
         began = time.monotonic()
         outcome = run(Request(
             f"{program} {operator.flags.replace('{folder}', name)}", [str(source / operator.crds)], [f"{name}/sample.yaml"],
-            [f"{name}/setup.yaml"], operator.environment, 3, operator.subjects, None, operator.patience,
+            [f"{name}/setup.yaml"], operator.environment, ROUNDS, operator.subjects, None, operator.patience,
         ))  # fmt: skip
-    left = Counter(v.signature.place.partition("{")[0] for v in outcome.findings if v.signature.source == "metrics")
+    total: Counter[str] = Counter()
+    for verdict in outcome.findings:
+        if verdict.signature.source == "metrics":
+            total[verdict.signature.place.partition("{")[0]] += verdict.series
+    dead = ROUNDS * operator.subjects
+    left = {family: round(series / dead) for family, series in sorted(total.items())}
     others = sorted(str(v.signature) for v in outcome.findings if v.signature.source != "metrics")
     return {
-        "bench": "churn", "operator": operator.name, "seconds": round(time.monotonic() - began, 1), "leaves": dict(sorted(left.items())),
+        "bench": "churn", "operator": operator.name, "seconds": round(time.monotonic() - began, 1), "leaves": left,
         "others": others, "inconclusive": outcome.inconclusive, "as_known": left == operator.leaves and not outcome.inconclusive,
     }  # fmt: skip
 

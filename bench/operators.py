@@ -67,6 +67,7 @@ ROLLOUT = {
         "template": {"metadata": {"labels": {"app": "shop"}}, "spec": {"containers": [{"name": "main", "image": "example.com/none:1"}]}},
     },
 }  # fmt: skip
+EVENTS = {"rollout_events_total": 4, "rollout_reconcile": 1, "rollout_reconcile_error": 1}  # a histogram is one series
 REQUESTS = "controller_clientset_k8s_request_total"
 ROLLOUTS = "--loglevel error --leader-elect=false --metricsport 18090 --healthzPort 18080"
 
@@ -92,7 +93,7 @@ OPERATORS = (
             f"argo-rollouts-{version}", "github.com/argoproj/argo-rollouts", f"v{version}", "./cmd/rollouts-controller", ROLLOUTS,
             "manifests/crds", (ROLLOUT,), leaves=leaves, patience=90.0, subjects=5,
         )
-        for version, leaves in (("1.2.2", {}), ("1.4.1", {REQUESTS: 12}), ("1.8.5", {REQUESTS: 3}))
+        for version, leaves in (("1.2.2", EVENTS), ("1.4.1", {REQUESTS: 12}), ("1.8.5", {REQUESTS: 3}))
     ),
     Operator(
         "trust-manager-0.25.0", "github.com/cert-manager/trust-manager", "v0.25.0", "./cmd/trust-manager", TRUST, "deploy/crds",

@@ -22,8 +22,17 @@ ROUNDS_LEAST = 3
 KEYS_MOST = 5_000
 # what waits for its turn, and is no state: Source: controller-runtime/pkg/controller/priorityqueue, client-go/util/workqueue/queue.go
 QUEUES = ("priorityqueue.priorityqueue", "workqueue.Typed[", "delayingType")
-# what forgets by itself when it is full: a plateau that three rounds do not reach. Source: client-go/tools/record/events_cache.go
-BOUNDED = ("EventCorrelator", "eventLogger", "EventAggregator", "EventSourceObjectSpamFilter", "lru.Cache", "groupcache/lru")
+# what forgets by itself when it is full, or after minutes: a plateau that three rounds do not reach.
+# Source: client-go/tools/record/events_cache.go, client-go/tools/events/event_broadcaster.go (finishSeries)
+BOUNDED = (
+    "eventBroadcasterImpl",
+    "EventCorrelator",
+    "eventLogger",
+    "EventAggregator",
+    "EventSourceObjectSpamFilter",
+    "lru.Cache",
+    "groupcache/lru",
+)
 
 # where a key's element of a linked list is: what forgets the least used does so. Source: groupcache/lru/lru.go, golang-lru/simplelru
 INDEXES = ("*list.Element", "*simplelru.entry")
