@@ -1,4 +1,6 @@
-"""An operator in a few lines of Python: a ConfigMap has a key for each namespace there is. With `leak` it deletes none."""
+"""An operator in a few lines of Python: a ConfigMap has a key for each namespace there is. With `leak` it deletes none.
+
+With `remember` it notes each one in memory, for ever."""
 
 import json
 import os
@@ -17,6 +19,7 @@ def main(kubectl: str, *words: str) -> None:
     def patch(name: str, value: str | None) -> None:
         run("patch", *MAP, "--type=merge", "-p", json.dumps({"data": {name: value}}))
 
+    seen: dict[str, str] = {}
     run("create", *MAP)
     watch = [kubectl, "get", "namespaces", "--watch", "--output-watch-events", "-o", "json"]
     with subprocess.Popen(watch, stdout=subprocess.PIPE) as watching:
@@ -31,6 +34,8 @@ def main(kubectl: str, *words: str) -> None:
                     break  # the rest of the event is on its way
                 text = text.lstrip()[end:]
                 name = event["object"]["metadata"]["name"]
+                if "remember" in words:
+                    seen[name] = event["type"]
                 if event["type"] == "ADDED":
                     patch(name, "1")
                 elif event["type"] == "DELETED" and "leak" not in words:

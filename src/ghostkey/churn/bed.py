@@ -107,11 +107,13 @@ class Bed:
             self.gaps.append(Gap(what, why))
 
     def memory_traces(self, memory: Memory, per_round: int, subjects: Sequence[Subject]) -> Found:
-        """What is found in the maps of the process."""
+        """What is found in the maps of the process, or in its memory where it has none that we know."""
+        dead = [subject for subject in subjects if subject.is_deleted]
         try:
-            return memory.traces(per_round, [named for subject in subjects if subject.is_deleted for named in subject.named()])
-        except GhostkeyError as error:
-            self._gap("maps in memory", str(error))
+            found = memory.traces(per_round, [named for subject in dead for named in subject.named()])
+            return found | memory.names({subject.token: subject.round for subject in dead})
+        except (GhostkeyError, OSError) as error:
+            self._gap("the operator's memory", str(error))
             return {}
 
     def wait_for_collector(self, lane: Lane) -> bool:

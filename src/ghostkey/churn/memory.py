@@ -7,12 +7,13 @@ text they have to name the dead, and where it mirrors API objects, as an informe
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ghostkey.census.census import Process, open_process
 from ghostkey.census.errors import NotGo, UnknownRuntime
 from ghostkey.census.gomap import GoMap
+from ghostkey.churn import memory_text
 from ghostkey.churn.tokens import Named, Spellings
 from ghostkey.churn.traces import Found, Signature, Trace
 from ghostkey.model.errors import GhostkeyError
@@ -60,7 +61,7 @@ class Memory:
             finally:
                 process.close()
         except (NotGo, UnknownRuntime) as error:
-            self.note = f"maps in memory are not looked at: {error}"
+            self.note = f"maps in memory are not looked at, only names: {error}"
         except GhostkeyError as error:
             self.gap = f"maps in memory could not be read: {error}"
 
@@ -75,6 +76,16 @@ class Memory:
             if all(place in sample for sample in rest)
             and all(later[place] - earlier[place] >= per_round for earlier, later in zip(self.samples, rest, strict=False))
         ]
+
+    def names(self, rounds: Mapping[str, int]) -> Found:
+        """Of a program that is not Go's: whether the names of the dead of all rounds are in its memory. Raises OSError."""
+        found = memory_text.traces(self.pid, rounds) if self.note else {}
+        if not found or len(rounds) >= memory_text.CACHED:
+            return found
+        self.note = (
+            f"the names of all {len(rounds)} dead subjects are in its memory, as a cache would have them: try --subjects 100"
+        )
+        return {}
 
     def traces(self, per_round: int, dead: Iterable[Named]) -> Found:
         """Signature → trace of the maps that grew and still hold what they gained. Raises what reading the process raises."""

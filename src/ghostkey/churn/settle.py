@@ -39,9 +39,10 @@ def settle(
 ) -> Settled:  # fmt: skip
     """Waits until the operator is done; `done` is one more condition, waited for `patience` seconds of calm at most."""
     began = time.monotonic()
-    calm_since = held_since = late_since = None
-    why = ""
+    calm_since = late_since = None
+    why, held, before = "", 0.0, began
     while (now := time.monotonic()) - began < limit:
+        passed, before = now - before, now
         if operator.has_ended():
             return Settled(now - began, is_calm=True, why="the operator has ended")
         state = proxy.ask("state")
@@ -49,13 +50,13 @@ def settle(
         if late_since is not None and now - late_since > LATE_SECONDS:
             return Settled(now - began, is_calm=False, why=f"a write of {', '.join(state['late'])} is never delivered to it")
         if reason := _reason(state, operator):
-            why, calm_since, held_since = reason, None, None
+            why, calm_since = reason, None
         else:
             waits = "a deletion is not seen" if state["gone"] else "no effect is seen" if done is not None and not done() else ""
             if waits:
-                why, calm_since, held_since = waits, None, held_since or now
-                limit_held = STUCK_SECONDS if state["gone"] else patience
-                if now - held_since > limit_held:
+                # calm in all: an operator that looks around every second is never calm for long
+                why, calm_since, held = waits, None, held + passed
+                if held > (STUCK_SECONDS if state["gone"] else patience):
                     return Settled(now - began, is_calm=True, why=waits, is_stuck=bool(state["gone"]))
             else:
                 calm_since = calm_since or now
