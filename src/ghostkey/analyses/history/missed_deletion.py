@@ -29,9 +29,10 @@ _SAME_KEY = _SAME_MAP + " AND {0}.field = g.field AND {0}.path = g.path AND {0}.
 _ALIKE = "kept.longest - kept.shortest <= 0.5 * kept.mean"
 # microseconds: a map of which a request says that it is too large takes no write of anybody
 _TOO_LARGE = "(error LIKE '413%' OR error LIKE '%too large%' OR error LIKE '%Too long%' OR error LIKE '%must have at most%')"
-# whether at some time from the subject's end on nobody would have seen a request
-_IS_BLIND = """
-    GREATEST(COALESCE(h1.until, 0), COALESCE(h2.until, 0), COALESCE(h3.until, 0), COALESCE(h4.until, 0)) >= g.ended_at
+_BLIND_UNTIL = "GREATEST(COALESCE(h1.until, 0), COALESCE(h2.until, 0), COALESCE(h3.until, 0), COALESCE(h4.until, 0))"
+# whether at some time from the subject's end on nobody would have seen a request, or since the key was seen to be there
+_IS_BLIND = f"""
+    ({_BLIND_UNTIL} >= g.ended_at - {SKEW} OR {_BLIND_UNTIL} > GREATEST(COALESCE(shown.at_us, 0), COALESCE(g.last_set_at, 0)))
 """
 
 QUERY = Query(
@@ -72,6 +73,11 @@ QUERY = Query(
             MAX_BY(agent, at_us) AS attempt_agent, MAX_BY(audit_id, at_us) AS attempt_audit_id
         FROM key_events WHERE op = 'released' GROUP BY kind, namespace, name, key
     ),
+    undone AS (
+        -- whether it was there then or not, it was not there afterwards
+        SELECT kind, namespace, name, field, path, key, MAX(at_us) AS at_us
+        FROM key_events WHERE op = 'missed-delete' AND error = '' GROUP BY kind, namespace, name, field, path, key
+    ),
     kept AS (
         SELECT kind, namespace, name, COUNT(*) AS removed_late, MAX(last_delete_at - subject_deleted_at) AS longest,
             MIN(last_delete_at - subject_deleted_at) AS shortest, AVG(last_delete_at - subject_deleted_at) AS mean
@@ -80,7 +86,10 @@ QUERY = Query(
         GROUP BY kind, namespace, name
     ),
     shown AS (
-        SELECT DISTINCT kind, namespace, name FROM key_events WHERE origin = 'audit' AND op <> 'hidden-write'
+        SELECT kind, namespace, name, MAX(CASE WHEN origin = 'audit' AND op <> 'hidden-write' THEN 1 ELSE 0 END) AS is_audited,
+            -- an answer, or another source, shows all of a map; a request shows what it names
+            MAX(CASE WHEN revision IS NOT NULL OR origin <> 'audit' THEN at_us END) AS at_us
+        FROM key_events GROUP BY kind, namespace, name
     ),
     hidden AS (
         SELECT kind, namespace, MAX(COALESCE(until, 9000000000000000)) AS until FROM blind GROUP BY kind, namespace
@@ -103,14 +112,16 @@ QUERY = Query(
             CASE
                 WHEN g.shape = 'empty' AND g.last_set_at >= g.ended_at - {SKEW} THEN 'tombstone'
                 WHEN g.deletes > 0 AND g.last_delete_at >= g.ended_at - {SKEW} THEN 'written-again'
+                WHEN u.at_us >= g.ended_at - {SKEW} THEN 'written-again'
                 WHEN r.attempt_at >= g.ended_at - {SKEW} AND r.attempt_at >= COALESCE(m.attempt_at, 0) THEN 'delete-failed'
                 WHEN m.key IS NOT NULL THEN 'wrong-key-name'
                 WHEN rm.attempt_at >= g.ended_at - {SKEW} THEN 'delete-failed'
                 WHEN o.attempt_at >= g.ended_at - {SKEW} THEN 'ownership-stuck'
                 WHEN g.deletes > 0 AND g.last_known_set_at >= g.ended_at THEN 'written-again'
                 WHEN {_IS_BLIND} THEN 'unknown'
+                WHEN {_BLIND_UNTIL} > 0 AND g.first_set_at = g.first_seen_at AND g.first_set_at > g.ended_at THEN 'unknown'
                 WHEN kept.removed_late >= 3 AND {_ALIKE} AND seen.until - g.subject_deleted_at <= kept.longest THEN 'retention'
-                WHEN seen.has_audit = 0 OR g.is_audited = 0 OR shown.kind IS NULL THEN 'unknown'
+                WHEN seen.has_audit = 0 OR g.is_audited = 0 OR shown.is_audited = 0 THEN 'unknown'
                 ELSE 'no-delete'
             END AS class,
             CASE WHEN {_IS_BLIND} THEN 1 ELSE 0 END AS is_blind
@@ -121,8 +132,9 @@ QUERY = Query(
         LEFT JOIN refused r ON {_SAME_MAP.format("r")} AND r.key = g.key AND g.path = ''
         LEFT JOIN refused rm ON {_SAME_MAP.format("rm")} AND rm.key = ''
         LEFT JOIN released o ON {_SAME_MAP.format("o")} AND o.key = g.key AND g.path = ''
+        LEFT JOIN undone u ON {_SAME_KEY.format("u")}
         LEFT JOIN kept ON {_SAME_MAP.format("kept")}
-        LEFT JOIN shown ON {_SAME_MAP.format("shown")}
+        JOIN shown ON {_SAME_MAP.format("shown")}
         LEFT JOIN hidden h1 ON h1.kind = '*' AND h1.namespace = '*'
         LEFT JOIN hidden h2 ON h2.kind = g.kind AND h2.namespace = g.namespace
         LEFT JOIN hidden h3 ON h3.kind = g.kind AND h3.namespace = '*'

@@ -31,6 +31,10 @@ _IS_ALIVE = """
         ELSE FALSE
     END
 """
+# a dump only shows that an object has gone: when, who saw it go tells, unless it was there again since
+_DELETED_AT = """
+    CASE WHEN told_deleted_at > COALESCE(last_created_at, 0) THEN told_deleted_at ELSE last_deleted_at END
+"""
 
 QUERY = Query(
     f"""
@@ -41,7 +45,8 @@ QUERY = Query(
             MAX(CASE WHEN {_BEGAN} THEN at_us END) AS last_created_at,
             MAX(CASE WHEN {_BEGAN} THEN revision END) AS last_created_revision,
             MAX(CASE WHEN op = 'deleting' THEN at_us END) AS deleting_at,
-            MAX(CASE WHEN op = 'deleted' THEN at_us END) AS deleted_at,
+            MAX(CASE WHEN op = 'deleted' THEN at_us END) AS last_deleted_at,
+            MAX(CASE WHEN op = 'deleted' AND origin <> 'dumps' THEN at_us END) AS told_deleted_at,
             MAX(CASE WHEN op = 'deleted' THEN revision END) AS deleted_revision,
             SUM(CASE WHEN op = 'deleted' THEN 1 ELSE 0 END) AS deleted,
             MAX_BY(uid, CASE WHEN uid <> '' THEN COALESCE(revision, at_us) END) AS uid,
@@ -62,7 +67,7 @@ QUERY = Query(
         GROUP BY name HAVING SUM(CASE WHEN op = 'deleted' THEN 1 ELSE 0 END) > 0
     ),
     own AS (
-        SELECT life.*, {_IS_ALIVE} AS lives FROM life
+        SELECT *, {_IS_ALIVE} AS lives FROM (SELECT life.*, {_DELETED_AT} AS deleted_at FROM life) l
     ),
     whole AS (
         SELECT o.*, n.at_us AS namespace_at, k.at_us AS kind_at,

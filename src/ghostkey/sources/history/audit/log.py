@@ -37,6 +37,7 @@ from ghostkey.sources.history.audit.files import (
 )
 from ghostkey.sources.history.audit.holes import holes
 from ghostkey.sources.history.audit.merge import Merged, Span
+from ghostkey.sources.history.audit.moments import Moments
 from ghostkey.sources.history.audit.reader import ORIGIN
 from ghostkey.sources.history.audit.shares import Handover, read_shared
 from ghostkey.sources.history.states import KeyedHash
@@ -84,6 +85,7 @@ class AuditLog(LineReader):
                     for share in shares:
                         yield from self.read(share)
             else:
+                self.moments = Moments() if len(files) > 1 else None
                 merged = Merged(files, scratch, self.blind.damage, self.note_bytes, self._words)
                 for line in merged.lines():
                     yield from self.line(line)

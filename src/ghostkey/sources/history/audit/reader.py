@@ -57,6 +57,7 @@ from ghostkey.sources.history.audit.event import (
     object_of,
     patched,
 )
+from ghostkey.sources.history.audit.moments import Moments
 from ghostkey.sources.history.audit.subjects import NAMESPACES, in_collection, what_happened
 from ghostkey.sources.history.common import entries_at, paths_for, revision_of
 from ghostkey.sources.history.states import FIELDS, KeyedHash, MapStates
@@ -85,6 +86,7 @@ class Reader:
         self._immutable: set[Holder] = set()
         # keys of each map that changed without being named, between two revisions, when that happened last
         self.unnamed: dict[Holder, tuple[set[tuple[str, str, str]], int | None, int | None]] = {}
+        self.moments: Moments | None = None  # for the logs of several servers
         self.told: tuple[Holder, bool] | None = None  # the map of the last event, and whether all of it is known now
 
     def event(self, event: Event) -> Iterator[HistoryEvent]:
@@ -195,7 +197,7 @@ class Reader:
         elif shown is not None:
             yield from self._shown(event, holder, shown, at, revision, writer)
         else:
-            yield from self._asked(event, holder, at, writer)
+            yield from self._in_order(list(self._asked(event, holder, at, writer)), event, holder, at, writer)
 
     def _shown(
         self, event: Event, holder: Holder, found: Object, at: int | None, revision: int | None, writer: Writer
@@ -311,9 +313,11 @@ class Reader:
     def _late(
         self, event: Event, named: Named, holder: Holder, found: Object, at: int | None, revision: int, writer: Writer
     ) -> Iterator[KeyEvent]:
-        """What a late write named and was not credited yet."""
+        """What a late write named and was not credited yet, and what it removed that was never there."""
         others, since, until = self.unnamed.get(holder, (set(), None, None))
         content = content_of(holder[0], found)
+        absent = [spot for spot in self.not_there(holder, named.keys) if (spot[0], "", spot[1]) not in others]
+        yield from self.missed(absent, holder, content, at, revision, writer)
         made_whole = event.verb == "update" and base_of(bytes(event.request_object)) in (since, None)
         for field, path, key in sorted(others):
             shown = content.get(field, {}).get(path.partition("/")[0] or key)
@@ -334,7 +338,19 @@ class Reader:
             self.blind.no_jump(holder, since, until)
             self.unnamed.pop(holder, None)
 
-    def _asked(self, event: Event, holder: Holder, at: int | None, writer: Writer) -> Iterator[HistoryEvent]:
+    def _in_order(
+        self, made: list[KeyEvent], event: Event, holder: Holder, at: int | None, writer: Writer
+    ) -> Iterator[KeyEvent]:
+        """What a request shows, unless it may have been made before another one that came to be read first."""
+        if self.moments is None or not self.moments.is_unordered(holder, made, at):
+            yield from made
+            return
+        self.states.forget(holder)
+        why = f"level {event.level} does not show in which order several API servers wrote a key at one moment"
+        self.blind.gap(holder[0], holder[1], why, at)
+        yield self.of_map(holder, HIDDEN_WRITE, at, None, writer)
+
+    def _asked(self, event: Event, holder: Holder, at: int | None, writer: Writer) -> Iterator[KeyEvent]:
         """What the request alone shows, at level Request; at Metadata nothing but that there was a write."""
         body = bytes(event.request_object)
         self.revisions.pop(holder, None)  # requests do not show what they made
@@ -438,6 +454,8 @@ class Reader:
         body = bytes(event.request_object)
         if event.verb in {"update", "patch"}:
             self.told = holder, False  # what it would have removed the state tells
+            if not body or (event.verb == "update" and not self.states.is_whole(holder)):
+                self.blind.gap(kind, holder[1], f"level {event.level} does not show what a refused {event.verb} asked for", at)
         if event.verb == "patch":
             changed = patched(body, kind) or {}
         elif event.verb == "update" and (whole := object_of(event.request_object)) is not None and self.states.known(holder):
