@@ -83,7 +83,7 @@ class World:
             act(*words)
 
     def _server(self, offset: float) -> Server:
-        begins = sorted(self.rng.sample(range(60, SECONDS - 60), self.rng.choice([0, 0, 1, 1, 2])))
+        begins = sorted(self.rng.sample(range(60, SECONDS - 100), self.rng.choice([0, 0, 1, 1, 2])))
         holes = [(begin, begin + self.rng.randint(25, 80)) for begin in begins]
         return Server(offset, holes, [[] for _ in range(len(holes) + 1)])
 
@@ -189,7 +189,10 @@ class World:
                 self.known_at = {(place, key): self.now for key in self.log.maps[place]} | self.known_at
             self.set_at |= {(place, key): self.now for key, value in keys.items() if value is not None}
             self.known_at = {(place, key): self.now for key, value in keys.items() if value is not None} | self.known_at
-            self.removed_at |= {(place, key): self.now for key, value in keys.items() if value is None}
+            gone = [key for key, value in keys.items() if value is None]
+            if self.shown.get(place) == self.now:
+                gone += [key for where, key in self.set_at if where == place and key not in self.log.maps[place]]
+            self.removed_at |= dict.fromkeys([(place, key) for key in gone], self.now)
 
     def _collection(self, space: str, name: str) -> None:
         state = self.log.maps.get((space, name))
@@ -207,7 +210,7 @@ class World:
     def _dump(self, second: float) -> None:
         maps = [self.log.shown(*place) for place in self.log.maps]
         self.dumped[second] = maps + list(self.alive.values())
-        self.shown |= {place: second for place in self.log.maps}
+        self.shown |= dict.fromkeys(self.log.maps, second)
 
     # what is left of it
 
@@ -250,6 +253,8 @@ class World:
                 classes |= {"no-delete"}
             if not is_sure or (blind_until > 0 and not told):
                 classes |= {"unknown", ""}
+            if len(self.servers) > 1 and "Request" in self.levels[ghost.map[0]]:
+                classes |= {"unknown"}  # requests have no order where clocks differ
             if set_at == 0 or self.known_at.get((ghost.map, ghost.key), SECONDS) > ghost.end:
                 classes |= {"unknown", ""}  # nothing shows that it was there when its subject went
             found[ghost.key] = classes

@@ -263,7 +263,7 @@ class LineReader(Reader):
             changed = differing(before, data)
             if changed is None:
                 return None
-        if not changed and holder in self.unnamed:
+        if data == before and holder in self.unnamed:
             return None  # perhaps what it did was shown before it came
         removals = {"data": asked} if document is None else patched_by(document, holder[0]) or {}
         applies = isinstance(document, dict) and is_apply(body)

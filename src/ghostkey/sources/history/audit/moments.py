@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ghostkey.model.history import DELETE, SET, KeyEvent
+from ghostkey.model.history import DELETE, SEEN, SET, KeyEvent
 from ghostkey.sources.history.audit.credit import spot_of
 
 AT_ONCE = 1_100_000  # microseconds: clocks that differ by a second, and the time that a request takes
@@ -26,8 +26,9 @@ class Moments:
         if at is None:
             return False
         recent = {spot: then for spot, then in self._written.pop(holder, {}).items() if at - then <= AT_ONCE}
-        now = {spot_of(event) for event in events if event.op in (SET, DELETE)}
-        found = not recent.keys().isdisjoint(now)
+        shown = [(spot_of(event), event.op) for event in events if event.op in (SET, DELETE, SEEN)]
+        now = {spot for spot, op in shown if op != SEEN}
+        found = any(spot in recent for spot, _ in shown)
         if recent or now:
             self._written[holder] = recent | dict.fromkeys(now, at)
         for other in list(self._written)[:2]:  # the oldest come first
