@@ -22,6 +22,7 @@ class LogWriter:
     def __init__(self) -> None:
         self.revision = 100
         self.maps: dict[tuple[str, str], dict[str, str]] = {}
+        self.lives: dict[tuple[str, str], int] = {}  # how often each Widget was created
         self.versions: dict[tuple[str, str], int] = {}  # the revision that each map was changed at last
 
     def line(
@@ -88,8 +89,10 @@ class LogWriter:
     def subject(self, second: float, verb: str, namespace: str, name: str, *, user: str = "alice") -> bytes:
         """A Widget is created or deleted."""
         self.revision += 1
+        life = self.lives[namespace, name] = self.lives.get((namespace, name), 0) + (verb == "create")
+        uid = f"uid-{name}" + (f"-{life}" if life > 1 else "")  # none comes twice
         reference = {"resource": "widgets", "namespace": namespace, "name": name, "apiGroup": GROUP}
-        metadata = {"name": name, "namespace": namespace, "uid": f"uid-{name}", "resourceVersion": str(self.revision)}
+        metadata = {"name": name, "namespace": namespace, "uid": uid, "resourceVersion": str(self.revision)}
         shown = {"apiVersion": f"{GROUP}/v1", "kind": "Widget", "metadata": metadata}
         gone = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": {"uid": metadata["uid"]}}
         return self.line(second, verb, reference, user=user, response=shown if verb == "create" else gone)

@@ -152,7 +152,9 @@ def test_logs_tell_what_etcd_tells_and_by_whom(seen: Seen, clocks: tuple[float, 
     assert len(lost) <= len(facts(seen.etcd)) // 100
     gaps = [e.why for e in logs if isinstance(e, Covered) and e.is_gap and "revisions" in e.why]
     assert bool(gaps) == bool(lost), gaps
-    credited = {(e.revision, e.user) for e in logs if isinstance(e, KeyEvent) and e.name == "shared" and e.op in ("set", "delete")}
+    credited = {
+        (e.revision, e.user) for e in logs if isinstance(e, KeyEvent) and e.name == "shared" and e.op in ("set", "delete")
+    }
     wrong = [(revision, user) for revision, user in credited
              if user in USERS and not any(known.get(revision or 0) == user for known in seen.made)]  # fmt: skip
     assert wrong == []
@@ -166,4 +168,8 @@ def test_no_class_turns_into_another_when_clocks_differ(seen: Seen, clocks: tupl
     engine = DuckEngine(store)
     story.prepare(engine)
     told = {row["key"]: row["class"] for row in engine.rows("SELECT key, class FROM missed_deletion WHERE name = 'registry'")}
-    assert told == {f"default.{name}": tried for name, tried in seen.tried.items() if tried not in ("alive", "removed")}
+    right = {f"default.{name}": tried for name, tried in seen.tried.items() if tried not in ("alive", "removed")}
+    assert told.keys() == right.keys()
+    # where one write of a moment is shown by another one before it is named, there is a gap
+    assert {key: word for key, word in told.items() if word not in (right[key], "unknown")} == {}
+    assert sum(word == "unknown" for word in told.values()) <= len(right) // 10

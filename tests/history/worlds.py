@@ -17,7 +17,17 @@ from tests.history.lines import GROUP, LogWriter, at
 SECONDS, STEP = 600, 2
 WORDS = ("amber", "birch", "cedar", "delta", "ember", "fjord")
 LEVELS = ("RequestResponse", "RequestResponse", "Request", "Metadata")
-TRIES = ("no-delete", "no-delete", "wrong-key-name", "delete-failed", "written-again", "tombstone", "removed", "early", "recreated")
+TRIES = (
+    "no-delete",
+    "no-delete",
+    "wrong-key-name",
+    "delete-failed",
+    "written-again",
+    "tombstone",
+    "removed",
+    "early",
+    "recreated",
+)
 HIDES = "Metadata"
 
 
@@ -48,6 +58,7 @@ class Ghost:
     subject: str
     tried: str
     told: str = ""
+    is_implied: bool = False  # by an update that left the key out, which says nothing where it may not have been there
     is_back: bool = False  # its subject came back, and that was seen
 
 
@@ -123,7 +134,9 @@ class World:
     def _tick(self) -> None:
         for server in self.servers:
             second = self.now + server.offset
-            server.keeps(self.now, self.log.line(second, "update", {"resource": "leases", "namespace": "kube-system", "name": "l"}))
+            server.keeps(
+                self.now, self.log.line(second, "update", {"resource": "leases", "namespace": "kube-system", "name": "l"})
+            )
 
     def _level(self, space: str) -> str:
         before, change, after = self.levels[space]
@@ -134,7 +147,11 @@ class World:
         line = self.log.subject(self.now + server.offset, verb, space, name)
         self.alive.pop((space, name), None)
         if verb == "create":
-            self.alive[space, name] = {"apiVersion": f"{GROUP}/v1", "kind": "Widget", "metadata": {"name": name, "namespace": space}}
+            self.alive[space, name] = {
+                "apiVersion": f"{GROUP}/v1",
+                "kind": "Widget",
+                "metadata": {"name": name, "namespace": space},
+            }
         return server.keeps(self.now, line)
 
     def _end(self, ghost: Ghost) -> None:
@@ -156,7 +173,12 @@ class World:
             return
         after = {key: value for key, value in (state | keys).items() if value is not None}
         form, code = self.rng.choice(["merge", "merge", "json", "put"]), 403 if tried == "delete-failed" else 200
-        whole = {"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": name, "resourceVersion": str(self.log.versions[space, name])}, "data": after}
+        whole = {
+            "kind": "ConfigMap",
+            "apiVersion": "v1",
+            "metadata": {"name": name, "resourceVersion": str(self.log.versions[space, name])},
+            "data": after,
+        }
         body: Any = {"data": keys} if form == "merge" else whole
         if form == "json":
             body = [{"op": "remove", "path": f"/data/{key}"} if value is None else {"op": "add", "path": f"/data/{key}", "value": value}
@@ -182,7 +204,7 @@ class World:
             self.hidden.setdefault(place, []).append(self.now)
             return
         if ghost is not None:
-            ghost.told = tried
+            ghost.told, ghost.is_implied = tried, verb == "update"
         if code < 400:
             if level == "RequestResponse" or verb in ("create", "update"):
                 self.shown[place] = self.now
@@ -191,7 +213,7 @@ class World:
             self.known_at = {(place, key): self.now for key, value in keys.items() if value is not None} | self.known_at
             gone = [key for key, value in keys.items() if value is None]
             if self.shown.get(place) == self.now:
-                gone += [key for where, key in self.set_at if where == place and key not in self.log.maps[place]]
+                gone += [key for where, key in self.known_at if where == place and key not in self.log.maps[place]]
             self.removed_at |= dict.fromkeys([(place, key) for key in gone], self.now)
 
     def _collection(self, space: str, name: str) -> None:
@@ -202,7 +224,11 @@ class World:
         shown = {"kind": "ConfigMapList", "apiVersion": "v1", "metadata": {}, "items": [self.log.shown(space, name)]}
         del self.log.maps[space, name]
         line = self.log.line(
-            self.now + server.offset, "deletecollection", {"resource": "configmaps", "namespace": space}, response=shown, level=level
+            self.now + server.offset,
+            "deletecollection",
+            {"resource": "configmaps", "namespace": space},
+            response=shown,
+            level=level,
         )
         if server.keeps(self.now, line) and level != "RequestResponse":
             self.hidden.setdefault((space, name), []).append(self.now)
@@ -251,7 +277,7 @@ class World:
             # nobody tried: neither after the subject's end, nor since the key was seen to be there
             if is_sure and not told and blind_until < min(ghost.end, max(shown, set_at)):
                 classes |= {"no-delete"}
-            if not is_sure or (blind_until > 0 and not told):
+            if not is_sure or (blind_until > 0 and (not told or ghost.is_implied)):
                 classes |= {"unknown", ""}
             if len(self.servers) > 1 and "Request" in self.levels[ghost.map[0]]:
                 classes |= {"unknown"}  # requests have no order where clocks differ

@@ -30,10 +30,10 @@ _ALIKE = "kept.longest - kept.shortest <= 0.5 * kept.mean"
 # microseconds: a map of which a request says that it is too large takes no write of anybody
 _TOO_LARGE = "(error LIKE '413%' OR error LIKE '%too large%' OR error LIKE '%Too long%' OR error LIKE '%must have at most%')"
 _BLIND_UNTIL = "GREATEST(COALESCE(h1.until, 0), COALESCE(h2.until, 0), COALESCE(h3.until, 0), COALESCE(h4.until, 0))"
-# whether at some time from the subject's end on nobody would have seen a request, or since the key was seen to be there
-_IS_BLIND = f"""
-    ({_BLIND_UNTIL} >= g.ended_at - {SKEW} OR {_BLIND_UNTIL} > GREATEST(COALESCE(shown.at_us, 0), COALESCE(g.last_set_at, 0)))
-"""
+# whether the key may have gone unseen since it was seen to be there
+_IS_UNSURE = f"{_BLIND_UNTIL} > GREATEST(COALESCE(shown.at_us, 0), COALESCE(g.last_set_at, 0))"
+# or nobody would have seen a request at some time from its subject's end on
+_IS_BLIND = f"({_BLIND_UNTIL} >= g.ended_at - {SKEW} OR {_IS_UNSURE})"
 
 QUERY = Query(
     f"""
@@ -62,7 +62,8 @@ QUERY = Query(
     ),
     refused AS (
         SELECT kind, namespace, name, key, MAX_BY(error, at_us) AS error, MAX_BY("user", at_us) AS attempt_by,
-            MAX_BY(agent, at_us) AS attempt_agent, MAX(at_us) AS attempt_at, MAX_BY(audit_id, at_us) AS attempt_audit_id
+            MAX_BY(agent, at_us) AS attempt_agent, MAX(at_us) AS attempt_at, MAX_BY(audit_id, at_us) AS attempt_audit_id,
+            MAX_BY(verb, at_us) AS verb
         FROM key_events
         WHERE (op = 'refused-delete' AND key <> '')
             OR (op IN ('refused-set', 'refused-delete') AND key = '' AND verb IN ('update', 'patch') AND {_TOO_LARGE})
@@ -72,11 +73,6 @@ QUERY = Query(
         SELECT kind, namespace, name, key, MAX(at_us) AS attempt_at, MAX_BY("user", at_us) AS attempt_by,
             MAX_BY(agent, at_us) AS attempt_agent, MAX_BY(audit_id, at_us) AS attempt_audit_id
         FROM key_events WHERE op = 'released' GROUP BY kind, namespace, name, key
-    ),
-    undone AS (
-        -- whether it was there then or not, it was not there afterwards
-        SELECT kind, namespace, name, field, path, key, MAX(at_us) AS at_us
-        FROM key_events WHERE op = 'missed-delete' AND error = '' GROUP BY kind, namespace, name, field, path, key
     ),
     kept AS (
         SELECT kind, namespace, name, COUNT(*) AS removed_late, MAX(last_delete_at - subject_deleted_at) AS longest,
@@ -112,8 +108,9 @@ QUERY = Query(
             CASE
                 WHEN g.shape = 'empty' AND g.last_set_at >= g.ended_at - {SKEW} THEN 'tombstone'
                 WHEN g.deletes > 0 AND g.last_delete_at >= g.ended_at - {SKEW} THEN 'written-again'
-                WHEN u.at_us >= g.ended_at - {SKEW} THEN 'written-again'
-                WHEN r.attempt_at >= g.ended_at - {SKEW} AND r.attempt_at >= COALESCE(m.attempt_at, 0) THEN 'delete-failed'
+                WHEN r.attempt_at >= g.ended_at - {SKEW} AND r.attempt_at >= COALESCE(m.attempt_at, 0)
+                    -- an update removes what it leaves out, if it is there
+                    AND (r.verb <> 'update' OR NOT {_IS_UNSURE}) THEN 'delete-failed'
                 WHEN m.key IS NOT NULL THEN 'wrong-key-name'
                 WHEN rm.attempt_at >= g.ended_at - {SKEW} THEN 'delete-failed'
                 WHEN o.attempt_at >= g.ended_at - {SKEW} THEN 'ownership-stuck'
@@ -132,7 +129,6 @@ QUERY = Query(
         LEFT JOIN refused r ON {_SAME_MAP.format("r")} AND r.key = g.key AND g.path = ''
         LEFT JOIN refused rm ON {_SAME_MAP.format("rm")} AND rm.key = ''
         LEFT JOIN released o ON {_SAME_MAP.format("o")} AND o.key = g.key AND g.path = ''
-        LEFT JOIN undone u ON {_SAME_KEY.format("u")}
         LEFT JOIN kept ON {_SAME_MAP.format("kept")}
         JOIN shown ON {_SAME_MAP.format("shown")}
         LEFT JOIN hidden h1 ON h1.kind = '*' AND h1.namespace = '*'

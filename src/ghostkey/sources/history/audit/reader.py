@@ -338,14 +338,12 @@ class Reader:
             self.blind.no_jump(holder, since, until)
             self.unnamed.pop(holder, None)
 
-    def _in_order(
-        self, made: list[KeyEvent], event: Event, holder: Holder, at: int | None, writer: Writer
-    ) -> Iterator[KeyEvent]:
+    def _in_order(self, made: list[KeyEvent], event: Event, holder: Holder, at: int | None, writer: Writer) -> Iterator[KeyEvent]:
         """What a request shows, unless it may have been made before another one that came to be read first."""
         if self.moments is None or not self.moments.is_unordered(holder, made, at):
             yield from made
             return
-        self.states.forget(holder)
+        self.states.blur(holder)
         why = f"level {event.level} does not show in which order several API servers wrote a key at one moment"
         self.blind.gap(holder[0], holder[1], why, at)
         yield self.of_map(holder, HIDDEN_WRITE, at, None, writer)
@@ -364,7 +362,7 @@ class Reader:
             return
         changed = patched(body, holder[0]) if body else None
         if changed is None or changed is WHOLE:
-            self.states.forget(holder)
+            self.states.blur(holder)
             self.blind.gap(holder[0], holder[1], f"level {event.level} does not show what {event.verb} changed", at)
             yield self.of_map(holder, HIDDEN_WRITE, at, None, writer)
             return
