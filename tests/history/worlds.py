@@ -281,7 +281,7 @@ class World:
                 classes |= {"unknown", ""}
             if len(self.servers) > 1 and "Request" in self.levels[ghost.map[0]]:
                 classes |= {"unknown"}  # requests have no order where clocks differ
-            if set_at == 0 or self.known_at.get((ghost.map, ghost.key), SECONDS) > ghost.end:
+            if self.levels[ghost.map[0]][0] == HIDES or self.known_at.get((ghost.map, ghost.key), SECONDS) > ghost.end:
                 classes |= {"unknown", ""}  # nothing shows that it was there when its subject went
             found[ghost.key] = classes
         return found
