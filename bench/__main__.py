@@ -11,6 +11,7 @@ BENCHES = (
     "bench.scan",
     "bench.start",
     "bench.history",
+    "bench.fills",
     "bench.analyses",
     "bench.memory",
     "bench.stacks",

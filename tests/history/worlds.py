@@ -280,7 +280,7 @@ class World:
             if not is_sure or (blind_until > 0 and (not told or ghost.is_implied)):
                 classes |= {"unknown", ""}
             if len(self.servers) > 1 and "Request" in self.levels[ghost.map[0]]:
-                classes |= {"unknown"}  # requests have no order where clocks differ
+                classes |= {"unknown", ""}  # requests have no order where clocks differ
             if self.levels[ghost.map[0]][0] == HIDES or self.known_at.get((ghost.map, ghost.key), SECONDS) > ghost.end:
                 classes |= {"unknown", ""}  # nothing shows that it was there when its subject went
             found[ghost.key] = classes
