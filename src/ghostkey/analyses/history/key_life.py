@@ -18,7 +18,8 @@ from ghostkey.analyses.history._base import KNOWN, MAP, MAPS, Query
 
 _WRITTEN = "op IN ('set', 'seen')"
 # a removal of what was not there, or not known to be, leaves it not there
-_GONE = "(op = 'delete' OR (op = 'missed-delete' AND error = ''))"
+_GONE = "op IN ('delete', 'missed-delete')"
+_TOLD = "op IN ('set', 'seen', 'delete', 'missed-delete') AND (op <> 'missed-delete' OR error = '')"
 # etcd's order where it is known, and time for what has none: dumps, and logs that hide the answers. The later of the two
 # counts; a snapshot has times to the second only, so that what is told by revisions has that much more weight.
 _IS_PRESENT = """
@@ -54,16 +55,15 @@ QUERY = Query(
             MAX_BY(shape, CASE WHEN {_WRITTEN} THEN revision END) AS numbered_shape,
             MAX(CASE WHEN is_recovered THEN 1 ELSE 0 END) AS is_recovered
         FROM key_events
-        WHERE op IN ('set', 'seen', 'delete', 'missed-delete')
+        WHERE {_TOLD}
         GROUP BY map_code, field, path, key
-        HAVING MAX(CASE WHEN op = 'missed-delete' THEN 0 ELSE 1 END) = 1
     ),
     timed AS (
         SELECT key_code, MAX(CASE WHEN {_WRITTEN} THEN at_us END) AS timed_set_at,
             MAX(CASE WHEN {_GONE} THEN at_us END) AS timed_delete_at,
             MAX_BY(value_bytes, CASE WHEN {_WRITTEN} THEN at_us END) AS timed_bytes,
             MAX_BY(shape, CASE WHEN {_WRITTEN} THEN at_us END) AS timed_shape
-        FROM key_events WHERE revision IS NULL AND op IN ('set', 'seen', 'delete', 'missed-delete') GROUP BY key_code
+        FROM key_events WHERE revision IS NULL AND {_TOLD} GROUP BY key_code
     )
     SELECT {MAP}, field, path, key, first_set_at, first_seen_at, last_set_at, last_known_set_at, last_set_revision, last_delete_at,
         last_delete_revision, writes, deletes,
@@ -71,5 +71,6 @@ QUERY = Query(
         CASE WHEN {_BY_TIME} THEN timed_shape ELSE numbered_shape END AS shape, is_recovered, {_IS_PRESENT} AS is_present
     FROM life JOIN maps ON maps.map_code = life.map_code
     LEFT JOIN timed ON timed.key_code = life.key_code
+    WHERE writes > 0
     """  # noqa: S608 (the names are our own)
 )

@@ -27,7 +27,7 @@ _ASKED = """
 _IS_ALIVE = """
     CASE
         WHEN deleted = 0 THEN TRUE
-        WHEN gone_uid IS NOT NULL THEN FALSE
+        WHEN gone_uid = born_uid THEN FALSE
         WHEN last_created_revision IS NOT NULL AND deleted_revision IS NOT NULL THEN last_created_revision > deleted_revision
         WHEN last_created_at IS NOT NULL AND deleted_at IS NOT NULL THEN last_created_at > deleted_at
         ELSE FALSE
@@ -35,7 +35,7 @@ _IS_ALIVE = """
 """
 # a dump only shows that an object has gone: when, who saw it go tells, unless it was there again since
 _DELETED_AT = """
-    CASE WHEN gone.uid IS NOT NULL OR told_deleted_at > COALESCE(last_created_at, 0) THEN told_deleted_at ELSE last_deleted_at END
+    CASE WHEN gone_uid = born_uid OR told_deleted_at > COALESCE(last_created_at, 0) THEN told_deleted_at ELSE last_deleted_at END
 """
 
 QUERY = Query(
@@ -52,14 +52,12 @@ QUERY = Query(
             MAX(CASE WHEN op = 'deleted' THEN revision END) AS deleted_revision,
             SUM(CASE WHEN op = 'deleted' THEN 1 ELSE 0 END) AS deleted,
             MAX_BY(uid, CASE WHEN uid <> '' THEN COALESCE(revision, at_us) END) AS uid,
-            MAX_BY(uid, CASE WHEN {_BEGAN} AND uid <> '' THEN at_us END) AS born_uid,
+            MAX_BY(uid, CASE WHEN {_BEGAN} AND uid <> '' THEN COALESCE(revision, at_us) END) AS born_uid,
+            MAX_BY(uid, CASE WHEN op = 'deleted' AND origin <> 'dumps' AND uid <> '' THEN at_us END) AS gone_uid,
             MAX_BY(writer_code, {_ASKED}) AS deleted_by,
             MAX_BY(audit_id, {_ASKED}) AS delete_audit_id
         FROM subject_events
         GROUP BY {MAP}
-    ),
-    gone AS (
-        SELECT {MAP}, uid FROM subject_events WHERE op = 'deleted' AND uid <> '' AND origin <> 'dumps' GROUP BY {MAP}, uid
     ),
     ends AS (
         SELECT 'namespace' AS what, name, MAX(at_us) AS at_us, MAX_BY(writer_code, {_ASKED}) AS by, MAX_BY(audit_id, {_ASKED}) AS id
@@ -73,11 +71,7 @@ QUERY = Query(
         GROUP BY name HAVING SUM(CASE WHEN op = 'deleted' THEN 1 ELSE 0 END) > 0
     ),
     own AS (
-        SELECT *, {_IS_ALIVE} AS lives FROM (
-            SELECT life.*, gone.uid AS gone_uid, {_DELETED_AT} AS deleted_at
-            FROM life LEFT JOIN gone
-                ON gone.kind = life.kind AND gone.namespace = life.namespace AND gone.name = life.name AND gone.uid = life.born_uid
-        ) l
+        SELECT *, {_IS_ALIVE} AS lives FROM (SELECT life.*, {_DELETED_AT} AS deleted_at FROM life) l
     ),
     whole AS (
         SELECT o.*, n.at_us AS namespace_at, k.at_us AS kind_at,
