@@ -272,7 +272,7 @@ class World:
             classes = {told} if told else set()
             if ghost.tried == "tombstone" and shown > ghost.end:
                 classes |= {"tombstone"}  # whoever emptied it
-            if value is not None and removed_at > ghost.end:
+            if removed_at > ghost.end and (value is not None or ghost.tried == "written-again"):
                 classes |= {"written-again"}  # whoever wrote it
             # nobody tried: neither after the subject's end, nor since the key was seen to be there
             if is_sure and not told and blind_until < min(ghost.end, max(shown, set_at)):

@@ -452,8 +452,10 @@ class Reader:
         body = bytes(event.request_object)
         if event.verb in {"update", "patch"}:
             self.told = holder, False  # what it would have removed the state tells
-            if not body or (event.verb == "update" and not self.states.is_whole(holder)):
+            if not body:
                 self.blind.gap(kind, holder[1], f"level {event.level} does not show what a refused {event.verb} asked for", at)
+            elif event.verb == "update" and not self.states.is_whole(holder):
+                self.blind.gap(kind, holder[1], "an update was refused of a map of which not all is known", at)
         if event.verb == "patch":
             changed = patched(body, kind) or {}
         elif event.verb == "update" and (whole := object_of(event.request_object)) is not None and self.states.known(holder):
