@@ -26,9 +26,10 @@ class Moments:
         if at is None:
             return False
         recent = {spot: then for spot, then in self._written.pop(holder, {}).items() if at - then <= AT_ONCE}
-        shown = [(spot_of(event), event.op) for event in events if event.op in (SET, DELETE, SEEN)]
-        now = {spot for spot, op in shown if op != SEEN}
-        found = any(spot in recent for spot, _ in shown)
+        shown = {spot_of(event): event for event in events if event.op in (SET, DELETE, SEEN)}
+        # what was seen for the first time is as it was for long
+        now = {spot for spot, event in shown.items() if event.op != SEEN or not event.key_delta}
+        found = not recent.keys().isdisjoint(shown)
         if recent or now:
             self._written[holder] = recent | dict.fromkeys(now, at)
         for other in list(self._written)[:2]:  # the oldest come first
