@@ -12,6 +12,7 @@ BENCHES = (
     "bench.start",
     "bench.history",
     "bench.fills",
+    "bench.commits",
     "bench.analyses",
     "bench.memory",
     "bench.stacks",
