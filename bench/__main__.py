@@ -18,6 +18,7 @@ BENCHES = (
     "bench.stacks",
     "bench.guard",
     "bench.watch",
+    "bench.generator",
     "bench.churn",
 )
 
