@@ -11,8 +11,8 @@ Why it matters
     Each class is another mistake in the operator, and another line of code to mend.
 When it is wrong
     `no-delete` says that no request was seen, so it needs an audit log that shows requests, and every moment from the subject's
-    end to the end of what was seen within it, and from when the key was seen to be there last; else it is unknown. Which of several keys a wrong name was meant for is told by
-    what the two have in common.
+    end to the end of what was seen within it, and from when the key was seen to be there last; else it is unknown. Which of
+    several keys a wrong name was meant for is told by what the two have in common.
 Example
     Tenant prod/bakery went at 10:14; at 10:14 tenant-operator removed `bakery`, but the key is `prod.bakery`.
 Source
