@@ -11,6 +11,8 @@ BENCHES = (
     "bench.scan",
     "bench.start",
     "bench.history",
+    "bench.fills",
+    "bench.commits",
     "bench.analyses",
     "bench.memory",
     "bench.stacks",

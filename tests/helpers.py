@@ -46,9 +46,9 @@ SCHEMAS = Path(ghostkey.report.__file__).parent / "schemas"
 
 def check_schema(document: Any) -> str:
     """Holds an output of the program against the schema that is shipped for it, which has to know every field; its name."""
-    is_story = isinstance(document, dict) and {"growth", "timeline"} <= document.keys()
     kind = document.get("kind") if isinstance(document, dict) else None
-    name = "story" if is_story else {"GhostkeyScan": "scan", "GhostkeyLint": "lint", "GhostkeyChurn": "churn"}.get(str(kind), "")
+    names = {"GhostkeyScan": "scan", "GhostkeyStory": "story", "GhostkeyLint": "lint", "GhostkeyChurn": "churn"}
+    name = names.get(str(kind), "")
     if name:
         _validator(name).validate(document)
     return name

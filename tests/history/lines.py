@@ -22,6 +22,8 @@ class LogWriter:
     def __init__(self) -> None:
         self.revision = 100
         self.maps: dict[tuple[str, str], dict[str, str]] = {}
+        self.lives: dict[tuple[str, str], int] = {}  # how often each Widget was created
+        self.versions: dict[tuple[str, str], int] = {}  # the revision that each map was changed at last
 
     def line(
         self, second: float, verb: str, reference: dict[str, str], *, user: str = "op", code: int = 200,
@@ -61,15 +63,22 @@ class LogWriter:
                 state.pop(key, None)
             else:
                 state[key] = value
-        self.revision += state != before
+        self.changed(namespace, name, is_other=state != before)
         return self.line(
             second, "patch", reference, user=user, level=level, request={"data": data} if body is None else body,
             response=self.shown(namespace, name),
         )  # fmt: skip
 
+    def changed(self, namespace: str, name: str, *, is_other: bool = True) -> None:
+        """Gives a map a new revision, if it is another than before."""
+        self.revision += is_other
+        if is_other or (namespace, name) not in self.versions:
+            self.versions[namespace, name] = self.revision
+
     def shown(self, namespace: str, name: str) -> dict[str, Any]:
         """A ConfigMap as the API shows it."""
-        metadata = {"name": name, "namespace": namespace, "uid": f"uid-{namespace}-{name}", "resourceVersion": str(self.revision)}
+        version = str(self.versions[namespace, name])
+        metadata = {"name": name, "namespace": namespace, "uid": f"uid-{namespace}-{name}", "resourceVersion": version}
         return {
             "kind": "ConfigMap",
             "apiVersion": "v1",
@@ -80,8 +89,10 @@ class LogWriter:
     def subject(self, second: float, verb: str, namespace: str, name: str, *, user: str = "alice") -> bytes:
         """A Widget is created or deleted."""
         self.revision += 1
+        life = self.lives[namespace, name] = self.lives.get((namespace, name), 0) + (verb == "create")
+        uid = f"uid-{name}" + (f"-{life}" if life > 1 else "")  # none comes twice
         reference = {"resource": "widgets", "namespace": namespace, "name": name, "apiGroup": GROUP}
-        metadata = {"name": name, "namespace": namespace, "uid": f"uid-{name}", "resourceVersion": str(self.revision)}
+        metadata = {"name": name, "namespace": namespace, "uid": uid, "resourceVersion": str(self.revision)}
         shown = {"apiVersion": f"{GROUP}/v1", "kind": "Widget", "metadata": metadata}
         gone = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": {"uid": metadata["uid"]}}
         return self.line(second, verb, reference, user=user, response=shown if verb == "create" else gone)

@@ -23,9 +23,12 @@ from ghostkey.model.errors import SourceDamaged
 from ghostkey.model.history import Covered, HistoryEvent, KeyEvent, SubjectEvent
 from ghostkey.sources.history.audit.log import AuditLog
 from ghostkey.sources.history.audit.windows import differing, predicted
-from ghostkey.sources.history.etcd.revisions import DamagedValueError, Reader, _LargeMap, decode, entries, fields
+from ghostkey.sources.history.etcd.large import LargeMap
+from ghostkey.sources.history.etcd.revisions import Reader
 from ghostkey.sources.history.etcd.snapshot import EtcdSnapshot
+from ghostkey.sources.history.etcd.stored import decode, entries
 from ghostkey.sources.history.etcd.wal import EtcdWal
+from ghostkey.sources.history.etcd.wire import DamagedValueError, fields
 from ghostkey.sources.history.states import KeyedHash
 from ghostkey.testing import ControlPlane
 from tests.helpers import make_map, make_tenant, make_tenants_kind, merge
@@ -229,7 +232,7 @@ def test_large_maps_of_etcd_change_as_decoding_it_all_would_say() -> None:
 
     for _ in range(INPUTS // 100):
         state = {f"key-{n:03d}": b"".join(rng.choices(pieces, k=rng.randrange(4))) for n in range(rng.randrange(1, 150))}
-        known = _LargeMap(encoded(state), 0, len(encoded(state)))
+        known = LargeMap(encoded(state), 0, len(encoded(state)))
         for _ in range(20):
             new = dict(state)
             for _ in range(rng.randrange(4)):

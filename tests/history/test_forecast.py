@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import statistics
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from bench.fills import POLICY, VALUE_BYTES, WAYS, fill
 from bench.growth import ENDED, REGULAR, SORTS, score
 
-from ghostkey import story
-from ghostkey.kube.sizes import OBJECT_LIMIT
-from ghostkey.store.engines import DuckEngine
-from ghostkey.store.history import History
 from ghostkey.story.limits import Size, limits
 from ghostkey.story.rates import DAY, law_of
 from ghostkey.testing import ControlPlane
-from tests.history.test_mistakes import SHOWS_ALL
 
-MAPS = "/api/v1/namespaces/default/configmaps"
 BEGIN = 1_795_000_000_000_000
 
 
@@ -62,35 +57,23 @@ def test_limit_is_the_one_that_a_real_server_refused_by(size: Size, binding: str
     assert least <= found[binding] / 59 <= most
 
 
-def test_map_that_a_real_server_filled_by_apply_meets_its_limit_where_it_is_told(tmp_path: Path) -> None:
-    """Two managers apply the same keys until the server refuses; the sizes are those that the responses show."""
-    with ControlPlane(audit_policy=SHOWS_ALL) as control_plane:
-        control_plane.request("POST", MAPS, {"metadata": {"name": "full"}, "data": {}})
-        count, full = 0, 0
-        while not full:
-            count += 500
-            data = {f"team-{n:04d}.tenant-number-{n:08d}": "value of twenty byte" for n in range(count)}
-            body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "full"}, "data": data}
-            for manager in ("gitops", "operator"):
-                path = f"{MAPS}/full?fieldManager={manager}&force=true"
-                status, _ = control_plane.raw("PATCH", path, json.dumps(body).encode(), "application/apply-patch+yaml")
-                if status >= 400:
-                    full = count
-                    break
-        control_plane.wait_until(lambda: '"code":' in control_plane.audit_log.read_text()[-4000:], "the log has the refusal")
-        store = History(tmp_path / "store")
-        story.import_paths(store, [control_plane.audit_log])
-    engine = DuckEngine(store)
-    holder = ("configmaps", "default", "full")
-    story.prepare(engine, only=holder)
-    told = story.story_of(engine, *holder)
-    present = [row for row in told.keys if row["is_present"]]
-    # asked when it was an eighth full
-    few = present[: len(present) // 8]
-    room = limits([row["key"] for row in few], [row["value_bytes"] for row in few], told.size)
-    binding = min(room, key=room.__getitem__)
-    assert told.size.applies == 2
-    assert binding == "stored object with managedFields/1.5 MiB"
-    per_key = len(present[0]["key"]) + 20
-    assert full - 500 <= room[binding] / per_key <= 1.03 * full
-    assert room["stored object/1.5 MiB"] < OBJECT_LIMIT
+@pytest.fixture(scope="module")
+def filled() -> Iterator[ControlPlane]:
+    with ControlPlane(audit_policy=POLICY, apiserver_flags=["--audit-log-maxsize=4000"]) as control_plane:
+        yield control_plane
+
+
+SLICE = {("put", 200), ("apply-by-two", 200), ("kubectl-apply", 200)}
+
+
+@pytest.mark.parametrize(
+    ("way", "value_bytes"),
+    [pytest.param(way, size, marks=() if (way, size) in SLICE else pytest.mark.whole) for way in WAYS for size in VALUE_BYTES],
+)
+def test_map_that_a_real_server_refused_met_its_limit_where_it_was_told(
+    filled: ControlPlane, way: str, value_bytes: int, tmp_path: Path
+) -> None:
+    """Asked when it was an eighth full; the limit is the one that the server names."""
+    found = fill(filled, way, value_bytes, tmp_path)
+    assert found.is_right, (found, found.error)
+    assert ("managedFields" in found.told) == (way.startswith("apply-by") and "values" not in found.told)

@@ -168,21 +168,21 @@ class Workload:
             self.tenants.add((namespace, name))
 
 
-def key_facts(events: Iterable[HistoryEvent]) -> set[Fact]:
-    """What every source has to say alike of keys: revision, map, key, what happened, and the value's hash."""
+def key_facts(events: Iterable[HistoryEvent], namespaces: tuple[str, ...] = ("agree-",)) -> set[Fact]:
+    """What every source has to say alike of keys: revision, map, key, what happened, and the value's hash; by the namespaces' beginnings."""
     return {
         (e.revision, e.kind, e.namespace, e.name, e.field, e.path, e.key, e.op, e.value_hash, e.value_bytes, e.shape, e.key_delta)
         for e in events
-        if isinstance(e, KeyEvent) and e.op in ("set", "delete") and e.namespace.startswith("agree-")
+        if isinstance(e, KeyEvent) and e.op in ("set", "delete") and e.namespace.startswith(namespaces)
     }
 
 
-def subject_facts(events: Iterable[HistoryEvent]) -> list[Fact]:
+def subject_facts(events: Iterable[HistoryEvent], namespaces: tuple[str, ...] = ("agree-",)) -> list[Fact]:
     """Of objects: who was created and deleted, in order. Revisions of deletions differ: an audit log shows the object's last."""
     return sorted(
         (e.kind, e.namespace, e.name, e.uid, e.op)
         for e in events
-        if isinstance(e, SubjectEvent) and e.op in ("created", "deleted") and e.namespace.startswith("agree-")
+        if isinstance(e, SubjectEvent) and e.op in ("created", "deleted") and e.namespace.startswith(namespaces)
     )
 
 

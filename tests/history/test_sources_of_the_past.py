@@ -14,7 +14,9 @@ from typing import Any
 
 import pytest
 import yaml
+from bench import commits as bench_commits
 
+from ghostkey import story
 from ghostkey.model.errors import SourceDamaged
 from ghostkey.model.history import KeyEvent
 from ghostkey.sources.history.dated_dumps import DatedDumps
@@ -23,6 +25,8 @@ from ghostkey.sources.history.etcd.wal import _apply, _Replay
 from ghostkey.sources.history.open import DUMP, sort_of
 from ghostkey.sources.history.remote import is_remote
 from ghostkey.sources.history.states import KeyedHash
+from ghostkey.store.engines import DuckEngine
+from ghostkey.store.history import History
 from tests.helpers import Program
 
 HISTORY_CASES = Path(__file__).parents[1] / "cases" / "history"
@@ -116,6 +120,17 @@ def test_git_history_takes_as_long_as_its_changes(repository: Repository) -> Non
         git_tree._Blobs.read = original  # type: ignore[method-assign]
     assert len(asked) == 1 + 2 * 9 + 1
     assert sum(isinstance(event, KeyEvent) and event.op == "set" for event in events) == 8
+
+
+@pytest.mark.parametrize("commits", [150, pytest.param(bench_commits.COMMITS, marks=pytest.mark.whole)])
+def test_long_history_of_a_repository_is_read_in_time(commits: int, tmp_path: Path) -> None:
+    ghosts = bench_commits.make(tmp_path / "tree", commits)
+    assert bench_commits.measure(tmp_path / "tree", tmp_path / "store") < bench_commits.GOAL_SECONDS
+    engine = DuckEngine(History(tmp_path / "store"))
+    story.prepare(engine)
+    rows = engine.rows("SELECT key, class FROM missed_deletion WHERE name = 'registry'")
+    assert {row["key"] for row in rows} == ghosts
+    assert {row["class"] for row in rows} == {"unknown"}
 
 
 def test_repository_without_manifests_is_said(tmp_path: Path) -> None:

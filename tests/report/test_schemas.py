@@ -46,6 +46,8 @@ def test_story(files_program: Program, control_plane: ControlPlane, namespace: s
     log.write_bytes(control_plane.audit_log.read_bytes())
     story = files_program("explain", "cm/registry", "-n", namespace, "--from", str(log), "-o", "json").json
     assert check_schema(story) == "story"
+    assert story["kind"] == "GhostkeyStory"
+    assert story["holder"] == {"kind": "ConfigMap", "resource": "configmaps", "namespace": namespace, "name": "registry"}
     assert story["keys"]
     refuses(story, "keys")
 

@@ -131,7 +131,15 @@ def _tell(what: str, key: str, where: Where, past: Past, page_file: str | None, 
 
         from ghostkey.cli.output import echo_json
 
-        record: dict[str, Any] = {"schema_version": 1, "kind": "GhostkeyStory", **dataclasses.asdict(told)}
+        holder_record = {
+            "kind": stories.kind_name(told.kind),
+            "resource": told.kind,
+            "namespace": told.namespace,
+            "name": told.name,
+        }
+        record: dict[str, Any] = {
+            **dataclasses.asdict(told), "schema_version": 1, "kind": "GhostkeyStory", "holder": holder_record,
+        }  # fmt: skip
         # keys of JSON objects are text
         record["links"] = list(told.links.values())
         record["subjects"] = list(told.subjects.values())

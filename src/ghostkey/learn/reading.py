@@ -35,7 +35,7 @@ def read_file(path: Path, pick: str = "") -> Incident:
         raise UsageError(f"{path} holds more than {BYTES >> 20} MiB", _EXPECTED)
     try:
         document = decode_json(content)
-        # a story says what the map is where others say what they are
+        # stories of earlier builds said what the map is where others say what they are
         read = _of_story if "ghosts" in document and "growth" in document else _READERS[str(document["kind"])]
         return _checked(read(document, pick, path.name), path)
     except UnreadableError as error:
@@ -123,9 +123,10 @@ def _of_story(document: dict[str, Any], pick: str, name: str) -> Incident:
 def of_story(told: dict[str, Any], source: str) -> Incident:
     """The incident of a story, as `explain -o json` writes it."""
     ghosts, writers = told["ghosts"], told["writers"]
-    is_secret = told["kind"] == "secrets"
+    resource = str(told["holder"]["resource"] if "holder" in told else told["kind"])
+    is_secret = resource == "secrets"
     if not ghosts:
-        raise UsageError(f"the story of {told['kind']}/{told['name']} knows of no key that outlives its subject")
+        raise UsageError(f"the story of {resource}/{told['name']} knows of no key that outlives its subject")
     first = ghosts[0]
     keys = tuple(f"{row['path']}/{row['key']}" if row["path"] else str(row["key"]) for row in ghosts[:KEYS])
     managers = collections.Counter(str(row["manager"] or "") for row in ghosts)
@@ -138,8 +139,8 @@ def of_story(told: dict[str, Any], source: str) -> Incident:
     ]
     gaps = [f"{row['origin']}: {row['why']}" for row in told["coverage"] if row["is_gap"]][:LINES]
     return Incident(
-        source, now(), f"{len(ghosts):,} keys of {told['kind']}/{told['name']} in {told['namespace']} outlive their subject",
-        told["kind"] if told["kind"] in ("configmaps", "secrets") else "", told["namespace"], told["name"], pattern, len(ghosts),
+        source, now(), f"{len(ghosts):,} keys of {resource}/{told['name']} in {told['namespace']} outlive their subject",
+        resource if resource in ("configmaps", "secrets") else "", told["namespace"], told["name"], pattern, len(ghosts),
         () if is_secret else keys, tuple((when(at), what) for at, what in shown_moments), proof=tuple(proof),
         forecast=forecast_lines(told), unknown=tuple(gaps),
     )  # fmt: skip

@@ -45,6 +45,7 @@ PROGRAMS = {
         Program("kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok", 90),
         Program("tenant-operator", "tenant-operator", ".", 75),
         Program("versitygw", "s3", "github.com/versity/versitygw/cmd/versitygw", 95, is_rare=True),
+        Program("fake-gcs-server", "gcs", "github.com/fsouza/fake-gcs-server", 90, is_rare=True),
         Program("helm", "helm", "helm.sh/helm/v3/cmd/helm", 80, is_rare=True),
         # without the clients of all clouds, which only service discovery needs
         Program(

@@ -17,6 +17,9 @@ from __future__ import annotations
 from ghostkey.analyses.history._base import KNOWN, MAP, MAPS, Query
 
 _WRITTEN = "op IN ('set', 'seen')"
+# a removal of what was not there, or not known to be, leaves it not there
+_GONE = "op IN ('delete', 'missed-delete')"
+_TOLD = "op IN ('set', 'seen', 'delete', 'missed-delete') AND (op <> 'missed-delete' OR error = '')"
 # etcd's order where it is known, and time for what has none: dumps, and logs that hide the answers. The later of the two
 # counts; a snapshot has times to the second only, so that what is told by revisions has that much more weight.
 _IS_PRESENT = """
@@ -42,25 +45,25 @@ QUERY = Query(
             MAX(CASE WHEN {_WRITTEN} THEN at_us END) AS last_set_at,
             MAX(CASE WHEN {KNOWN} THEN at_us END) AS last_known_set_at,
             MAX(CASE WHEN {_WRITTEN} THEN revision END) AS last_set_revision,
-            MAX(CASE WHEN op = 'delete' THEN at_us END) AS last_delete_at,
-            MAX(CASE WHEN op = 'delete' THEN revision END) AS last_delete_revision,
+            MAX(CASE WHEN {_GONE} THEN at_us END) AS last_delete_at,
+            MAX(CASE WHEN {_GONE} THEN revision END) AS last_delete_revision,
             MAX(CASE WHEN {_WRITTEN} AND revision IS NOT NULL THEN at_us END) AS numbered_set_at,
-            MAX(CASE WHEN op = 'delete' AND revision IS NOT NULL THEN at_us END) AS numbered_delete_at,
+            MAX(CASE WHEN {_GONE} AND revision IS NOT NULL THEN at_us END) AS numbered_delete_at,
             SUM(CASE WHEN {_WRITTEN} THEN 1 ELSE 0 END) AS writes,
-            SUM(CASE WHEN op = 'delete' THEN 1 ELSE 0 END) AS deletes,
+            SUM(CASE WHEN {_GONE} THEN 1 ELSE 0 END) AS deletes,
             MAX_BY(value_bytes, CASE WHEN {_WRITTEN} THEN revision END) AS numbered_bytes,
             MAX_BY(shape, CASE WHEN {_WRITTEN} THEN revision END) AS numbered_shape,
             MAX(CASE WHEN is_recovered THEN 1 ELSE 0 END) AS is_recovered
         FROM key_events
-        WHERE op IN ('set', 'seen', 'delete')
+        WHERE {_TOLD}
         GROUP BY map_code, field, path, key
     ),
     timed AS (
         SELECT key_code, MAX(CASE WHEN {_WRITTEN} THEN at_us END) AS timed_set_at,
-            MAX(CASE WHEN op = 'delete' THEN at_us END) AS timed_delete_at,
+            MAX(CASE WHEN {_GONE} THEN at_us END) AS timed_delete_at,
             MAX_BY(value_bytes, CASE WHEN {_WRITTEN} THEN at_us END) AS timed_bytes,
             MAX_BY(shape, CASE WHEN {_WRITTEN} THEN at_us END) AS timed_shape
-        FROM key_events WHERE revision IS NULL AND op IN ('set', 'seen', 'delete') GROUP BY key_code
+        FROM key_events WHERE revision IS NULL AND {_TOLD} GROUP BY key_code
     )
     SELECT {MAP}, field, path, key, first_set_at, first_seen_at, last_set_at, last_known_set_at, last_set_revision, last_delete_at,
         last_delete_revision, writes, deletes,
@@ -68,5 +71,6 @@ QUERY = Query(
         CASE WHEN {_BY_TIME} THEN timed_shape ELSE numbered_shape END AS shape, is_recovered, {_IS_PRESENT} AS is_present
     FROM life JOIN maps ON maps.map_code = life.map_code
     LEFT JOIN timed ON timed.key_code = life.key_code
+    WHERE writes > 0
     """  # noqa: S608 (the names are our own)
 )

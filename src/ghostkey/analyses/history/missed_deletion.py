@@ -11,8 +11,8 @@ Why it matters
     Each class is another mistake in the operator, and another line of code to mend.
 When it is wrong
     `no-delete` says that no request was seen, so it needs an audit log that shows requests, and every moment from the subject's
-    end to the end of what was seen within it; else it is unknown. Which of several keys a wrong name was meant for is told by
-    what the two have in common.
+    end to the end of what was seen within it, and from when the key was seen to be there last; else it is unknown. Which of
+    several keys a wrong name was meant for is told by what the two have in common.
 Example
     Tenant prod/bakery went at 10:14; at 10:14 tenant-operator removed `bakery`, but the key is `prod.bakery`.
 Source
@@ -29,10 +29,11 @@ _SAME_KEY = _SAME_MAP + " AND {0}.field = g.field AND {0}.path = g.path AND {0}.
 _ALIKE = "kept.longest - kept.shortest <= 0.5 * kept.mean"
 # microseconds: a map of which a request says that it is too large takes no write of anybody
 _TOO_LARGE = "(error LIKE '413%' OR error LIKE '%too large%' OR error LIKE '%Too long%' OR error LIKE '%must have at most%')"
-# whether at some time from the subject's end on nobody would have seen a request
-_IS_BLIND = """
-    GREATEST(COALESCE(h1.until, 0), COALESCE(h2.until, 0), COALESCE(h3.until, 0), COALESCE(h4.until, 0)) >= g.ended_at
-"""
+_BLIND_UNTIL = "GREATEST(COALESCE(h1.until, 0), COALESCE(h2.until, 0), COALESCE(h3.until, 0), COALESCE(h4.until, 0))"
+# whether the key may have gone unseen since it was seen to be there
+_IS_UNSURE = f"{_BLIND_UNTIL} > GREATEST(COALESCE(shown.at_us, 0), COALESCE(g.last_set_at, 0))"
+# or nobody would have seen a request at some time from its subject's end on
+_IS_BLIND = f"({_BLIND_UNTIL} >= g.ended_at - {SKEW} OR {_IS_UNSURE})"
 
 QUERY = Query(
     f"""
@@ -61,7 +62,8 @@ QUERY = Query(
     ),
     refused AS (
         SELECT kind, namespace, name, key, MAX_BY(error, at_us) AS error, MAX_BY("user", at_us) AS attempt_by,
-            MAX_BY(agent, at_us) AS attempt_agent, MAX(at_us) AS attempt_at, MAX_BY(audit_id, at_us) AS attempt_audit_id
+            MAX_BY(agent, at_us) AS attempt_agent, MAX(at_us) AS attempt_at, MAX_BY(audit_id, at_us) AS attempt_audit_id,
+            MAX_BY(verb, at_us) AS verb
         FROM key_events
         WHERE (op = 'refused-delete' AND key <> '')
             OR (op IN ('refused-set', 'refused-delete') AND key = '' AND verb IN ('update', 'patch') AND {_TOO_LARGE})
@@ -80,7 +82,10 @@ QUERY = Query(
         GROUP BY kind, namespace, name
     ),
     shown AS (
-        SELECT DISTINCT kind, namespace, name FROM key_events WHERE origin = 'audit' AND op <> 'hidden-write'
+        SELECT kind, namespace, name, MAX(CASE WHEN origin = 'audit' AND op <> 'hidden-write' THEN 1 ELSE 0 END) AS is_audited,
+            -- an answer, or another source, shows all of a map; a request shows what it names
+            MAX(CASE WHEN revision IS NOT NULL OR origin <> 'audit' THEN at_us END) AS at_us
+        FROM key_events GROUP BY kind, namespace, name
     ),
     hidden AS (
         SELECT kind, namespace, MAX(COALESCE(until, 9000000000000000)) AS until FROM blind GROUP BY kind, namespace
@@ -103,14 +108,17 @@ QUERY = Query(
             CASE
                 WHEN g.shape = 'empty' AND g.last_set_at >= g.ended_at - {SKEW} THEN 'tombstone'
                 WHEN g.deletes > 0 AND g.last_delete_at >= g.ended_at - {SKEW} THEN 'written-again'
-                WHEN r.attempt_at >= g.ended_at - {SKEW} AND r.attempt_at >= COALESCE(m.attempt_at, 0) THEN 'delete-failed'
+                WHEN r.attempt_at >= g.ended_at - {SKEW} AND r.attempt_at >= COALESCE(m.attempt_at, 0)
+                    -- an update removes what it leaves out, if it is there
+                    AND (r.verb <> 'update' OR NOT {_IS_UNSURE}) THEN 'delete-failed'
                 WHEN m.key IS NOT NULL THEN 'wrong-key-name'
                 WHEN rm.attempt_at >= g.ended_at - {SKEW} THEN 'delete-failed'
                 WHEN o.attempt_at >= g.ended_at - {SKEW} THEN 'ownership-stuck'
                 WHEN g.deletes > 0 AND g.last_known_set_at >= g.ended_at THEN 'written-again'
                 WHEN {_IS_BLIND} THEN 'unknown'
+                WHEN {_BLIND_UNTIL} > 0 AND g.first_set_at = g.first_seen_at AND g.first_set_at > g.ended_at THEN 'unknown'
                 WHEN kept.removed_late >= 3 AND {_ALIKE} AND seen.until - g.subject_deleted_at <= kept.longest THEN 'retention'
-                WHEN seen.has_audit = 0 OR g.is_audited = 0 OR shown.kind IS NULL THEN 'unknown'
+                WHEN seen.has_audit = 0 OR g.is_audited = 0 OR shown.is_audited = 0 THEN 'unknown'
                 ELSE 'no-delete'
             END AS class,
             CASE WHEN {_IS_BLIND} THEN 1 ELSE 0 END AS is_blind
@@ -122,7 +130,7 @@ QUERY = Query(
         LEFT JOIN refused rm ON {_SAME_MAP.format("rm")} AND rm.key = ''
         LEFT JOIN released o ON {_SAME_MAP.format("o")} AND o.key = g.key AND g.path = ''
         LEFT JOIN kept ON {_SAME_MAP.format("kept")}
-        LEFT JOIN shown ON {_SAME_MAP.format("shown")}
+        JOIN shown ON {_SAME_MAP.format("shown")}
         LEFT JOIN hidden h1 ON h1.kind = '*' AND h1.namespace = '*'
         LEFT JOIN hidden h2 ON h2.kind = g.kind AND h2.namespace = g.namespace
         LEFT JOIN hidden h3 ON h3.kind = g.kind AND h3.namespace = '*'

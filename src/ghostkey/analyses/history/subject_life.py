@@ -22,14 +22,20 @@ _BEGAN = "op IN ('created', 'seen')"
 _ASKED = """
     CASE WHEN audit_id <> '' AND op = 'deleting' THEN 1000000000000000000 + at_us WHEN audit_id <> '' AND op = 'deleted' THEN at_us END
 """
-# recreated after the last deletion, by etcd's order where it is known
+# no UID comes again: whatever clocks say, the object of a UID that was deleted is gone. Else: recreated after the last
+# deletion, by etcd's order where it is known
 _IS_ALIVE = """
     CASE
         WHEN deleted = 0 THEN TRUE
+        WHEN gone_uid = born_uid THEN FALSE
         WHEN last_created_revision IS NOT NULL AND deleted_revision IS NOT NULL THEN last_created_revision > deleted_revision
         WHEN last_created_at IS NOT NULL AND deleted_at IS NOT NULL THEN last_created_at > deleted_at
         ELSE FALSE
     END
+"""
+# a dump only shows that an object has gone: when, who saw it go tells, unless it was there again since
+_DELETED_AT = """
+    CASE WHEN gone_uid = born_uid OR told_deleted_at > COALESCE(last_created_at, 0) THEN told_deleted_at ELSE last_deleted_at END
 """
 
 QUERY = Query(
@@ -41,10 +47,13 @@ QUERY = Query(
             MAX(CASE WHEN {_BEGAN} THEN at_us END) AS last_created_at,
             MAX(CASE WHEN {_BEGAN} THEN revision END) AS last_created_revision,
             MAX(CASE WHEN op = 'deleting' THEN at_us END) AS deleting_at,
-            MAX(CASE WHEN op = 'deleted' THEN at_us END) AS deleted_at,
+            MAX(CASE WHEN op = 'deleted' THEN at_us END) AS last_deleted_at,
+            MAX(CASE WHEN op = 'deleted' AND origin <> 'dumps' THEN at_us END) AS told_deleted_at,
             MAX(CASE WHEN op = 'deleted' THEN revision END) AS deleted_revision,
             SUM(CASE WHEN op = 'deleted' THEN 1 ELSE 0 END) AS deleted,
             MAX_BY(uid, CASE WHEN uid <> '' THEN COALESCE(revision, at_us) END) AS uid,
+            MAX_BY(uid, CASE WHEN {_BEGAN} AND uid <> '' THEN COALESCE(revision, at_us) END) AS born_uid,
+            MAX_BY(uid, CASE WHEN op = 'deleted' AND origin <> 'dumps' AND uid <> '' THEN at_us END) AS gone_uid,
             MAX_BY(writer_code, {_ASKED}) AS deleted_by,
             MAX_BY(audit_id, {_ASKED}) AS delete_audit_id
         FROM subject_events
@@ -62,7 +71,7 @@ QUERY = Query(
         GROUP BY name HAVING SUM(CASE WHEN op = 'deleted' THEN 1 ELSE 0 END) > 0
     ),
     own AS (
-        SELECT life.*, {_IS_ALIVE} AS lives FROM life
+        SELECT *, {_IS_ALIVE} AS lives FROM (SELECT life.*, {_DELETED_AT} AS deleted_at FROM life) l
     ),
     whole AS (
         SELECT o.*, n.at_us AS namespace_at, k.at_us AS kind_at,

@@ -3,11 +3,12 @@
 What it reads
     s3://, gs:// and az:// (abfs://) by Arrow's own file systems, with the credentials that each one's tools use (environment,
     profiles, the machine's own role); http:// and https:// one file at a time. A name that ends in `/`, or is no object, is a
-    folder: everything below it is read.
+    folder: everything below it is read. az://CONTAINER/PATH, and abfs://CONTAINER@ACCOUNT.dfs.core.windows.net/PATH.
 When it is wrong
     Nothing is read in place: what is named is copied first, within the bounds below.
 Source
-    pyarrow.fs (S3FileSystem, GcsFileSystem, AzureFileSystem); AWS_ENDPOINT_URL as in AWS SDKs
+    pyarrow.fs (S3FileSystem, GcsFileSystem, AzureFileSystem); AWS_ENDPOINT_URL as in AWS SDKs, STORAGE_EMULATOR_HOST as in
+    Google's, AZURE_STORAGE_CONNECTION_STRING as in Azure's
 """
 
 from __future__ import annotations
@@ -58,7 +59,8 @@ def _from_web(url: str, folder: Path) -> Path:
 def _from_store(url: str, folder: Path, progress: Callable[[str], None]) -> Path:
     fs = _arrow()
     parts = urllib.parse.urlsplit(url)
-    place = (parts.netloc + parts.path).rstrip("/")
+    # abfs://container@account…/path
+    place = (parts.netloc.partition("@")[0] + parts.path).rstrip("/")
     try:
         system = _system(fs, parts)
         info = system.get_file_info(place)
@@ -104,11 +106,31 @@ def _system(fs: Any, parts: urllib.parse.SplitResult) -> Any:
             known["region"] = region or "us-east-1"
         return fs.S3FileSystem(**known)
     if parts.scheme in ("gs", "gcs"):
-        return fs.GcsFileSystem()
-    account = options.get("account_name") or os.environ.get("AZURE_STORAGE_ACCOUNT", "")
+        endpoint = options.get("endpoint_override") or os.environ.get("STORAGE_EMULATOR_HOST") or ""
+        if not endpoint:
+            return fs.GcsFileSystem()
+        bare = urllib.parse.urlsplit(endpoint if "://" in endpoint else f"{options.get('scheme', 'http')}://{endpoint}")
+        return fs.GcsFileSystem(anonymous=True, endpoint_override=bare.netloc, scheme=bare.scheme)
+    return _azure(fs, parts, options)
+
+
+def _azure(fs: Any, parts: urllib.parse.SplitResult, options: dict[str, str]) -> Any:
+    """The file system of a storage account, as the URL, a connection string or the environment name it."""
+    named = os.environ.get("AZURE_STORAGE_CONNECTION_STRING", "")
+    known = dict(word.split("=", 1) for word in named.split(";") if "=" in word)
+    account = (
+        parts.netloc.partition("@")[2].partition(".")[0] or options.get("account_name") or known.get("AccountName")
+        or os.environ.get("AZURE_STORAGE_ACCOUNT", "")
+    )  # fmt: skip
     if not account:
         raise ValueError("the storage account is not known: set AZURE_STORAGE_ACCOUNT")
-    return fs.AzureFileSystem(account, account_key=os.environ.get("AZURE_STORAGE_KEY") or None)
+    key = known.get("AccountKey") or os.environ.get("AZURE_STORAGE_KEY") or None
+    where: dict[str, str] = {}
+    if endpoint := known.get("BlobEndpoint"):
+        bare = urllib.parse.urlsplit(endpoint)
+        where = dict.fromkeys(("blob_storage_authority", "dfs_storage_authority"), bare.netloc)
+        where |= dict.fromkeys(("blob_storage_scheme", "dfs_storage_scheme"), bare.scheme)
+    return fs.AzureFileSystem(account, account_key=key, **where)
 
 
 def _copied(system: Any, place: str, target: Path) -> Path:

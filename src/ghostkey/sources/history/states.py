@@ -93,7 +93,7 @@ class MapStates:
         return holder in self._states and holder not in self._partial
 
     def blur(self, holder: Holder) -> None:
-        """Says that keys of the map may have gone in a way that was not shown, and the others stayed."""
+        """Says that keys of the map may have gone, or changed, in a way that was not shown; the next whole state tells which."""
         if holder in self._states:
             self._partial.add(holder)
 
@@ -198,7 +198,7 @@ class MapStates:
         digest, origin, is_secret = self._digest, self.origin, kind == "secrets"
         events: list[KeyEvent] = []
         documents: list[tuple[str, object]] = []
-        nested = is_nested(state)
+        nested, is_whole = is_nested(state), holder not in self._partial
         for key, raw in changed.items():
             held = top.get(key)
             if raw is None:
@@ -210,10 +210,10 @@ class MapStates:
                 op, code, size = SET, digest(raw), len(raw)
                 if held is None:
                     appeared, grown = 1, size + len(key)
-                elif held[0] == code and held[1] == size:
+                elif held[0] == code and held[1] == size and is_whole:
                     continue
                 else:
-                    appeared, grown = 0, size - held[1]
+                    appeared, grown = 0, size - held[1]  # where others may have written in between, the same is news
                 shape, document = self._shape(raw, is_secret=is_secret)
                 top[key] = (code, size, shape)
                 if document and not is_secret and (nested or _values.may_hold_maps(document)):

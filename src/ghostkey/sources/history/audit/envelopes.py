@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -264,23 +265,28 @@ class Envelope:
             self._parts.clear()
 
 
+def _typed(rest: Path, leaf: Any) -> Any:
+    """A type that has this path in it and nothing else, with the leaf at its end."""
+    if not rest:
+        return leaf
+    if rest[0] == "*":
+        return list[_typed(rest[1:], leaf)]  # type: ignore[misc]
+    return msgspec.defstruct("Record", [("f", _typed(rest[1:], leaf))], rename={"f": rest[0]})
+
+
 def _way(path: Path) -> Callable[[bytes], list[bytes]] | None:
     """What cuts the events out of a record that is made as another one, in which this path led to them."""
     if "protoPayload" in path or "AKSAudit" in path:
         return None
 
-    def typed(rest: Path, leaf: Any) -> Any:
-        if not rest:
-            return leaf
-        if rest[0] == "*":
-            return list[typed(rest[1:], leaf)]  # type: ignore[misc]
-        return msgspec.defstruct("Record", [("f", typed(rest[1:], leaf))], rename={"f": rest[0]})
-
     try:
-        decode = msgspec.json.Decoder(typed(path, msgspec.Raw)).decode
+        decode = msgspec.json.Decoder(_typed(path, msgspec.Raw)).decode
         decode_text = msgspec.json.Decoder(str).decode
+        # one event as text in one field: by far the most
+        decode_one = msgspec.json.Decoder(_typed(path, str)).decode if "*" not in path else None
     except (TypeError, ValueError):
         return None
+    one_of = attrgetter(".".join("f" for _ in path))
 
     def leaves(node: Any, rest: Path) -> Iterator[bytes]:
         if not rest:
@@ -292,6 +298,13 @@ def _way(path: Path) -> Callable[[bytes], list[bytes]] | None:
             yield from leaves(node.f, rest[1:])
 
     def cut(line: bytes) -> list[bytes]:
+        if decode_one is not None:
+            try:
+                raw = one_of(decode_one(line)).encode("utf-8", "surrogatepass")
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                raw = b""
+            if raw.startswith(BARE) and raw.endswith((b"}", b"}\n")):
+                return [raw]
         events: list[bytes] = []
         try:
             for leaf in leaves(decode(line), path):

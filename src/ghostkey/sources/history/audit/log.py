@@ -23,21 +23,12 @@ from pathlib import Path
 from ghostkey.model.errors import SourceDamaged
 from ghostkey.model.history import Covered, HistoryEvent
 from ghostkey.sources.history.audit.archives import unpacked
-from ghostkey.sources.history.audit.blind import OFTEN, QUIET
+from ghostkey.sources.history.audit.blind import OFTEN, ORIGIN, QUIET
 from ghostkey.sources.history.audit.cut import LineReader
-from ghostkey.sources.history.audit.files import (
-    LogFile,
-    Piece,
-    divided,
-    events,
-    follow_each_other,
-    hole_from,
-    paths_in,
-    probe,
-)
+from ghostkey.sources.history.audit.files import LogFile, Piece, divided, events, follow_each_other, hole_from, paths_in, probe
 from ghostkey.sources.history.audit.holes import holes
 from ghostkey.sources.history.audit.merge import Merged, Span
-from ghostkey.sources.history.audit.reader import ORIGIN
+from ghostkey.sources.history.audit.moments import Moments
 from ghostkey.sources.history.audit.shares import Handover, read_shared
 from ghostkey.sources.history.states import KeyedHash
 from ghostkey.store.history import Parts
@@ -84,6 +75,7 @@ class AuditLog(LineReader):
                     for share in shares:
                         yield from self.read(share)
             else:
+                self.moments = Moments() if len(files) > 1 else None
                 merged = Merged(files, scratch, self.blind.damage, self.note_bytes, self._words)
                 for line in merged.lines():
                     yield from self.line(line)

@@ -20,11 +20,12 @@ from multiprocessing.connection import Connection
 from typing import Protocol
 
 from ghostkey.model.history import HistoryEvent, KeyEvent, Writer
+from ghostkey.sources.history.audit.beside import Holder
 from ghostkey.sources.history.audit.blind import Blind, nothing
-from ghostkey.sources.history.audit.cut import Head, LineReader, UndecidedError
+from ghostkey.sources.history.audit.changes import Head
+from ghostkey.sources.history.audit.cut import LineReader, UndecidedError
 from ghostkey.sources.history.audit.envelopes import is_worth
 from ghostkey.sources.history.audit.files import Piece, events
-from ghostkey.sources.history.audit.reader import Holder
 from ghostkey.sources.history.states import KeyedHash, Place, States
 from ghostkey.store.history import Parts
 

@@ -22,7 +22,8 @@ from pathlib import Path
 
 from ghostkey.model.errors import SourceDamaged
 from ghostkey.model.history import Covered, HistoryEvent
-from ghostkey.sources.history.etcd.revisions import NOTHING, DamagedValueError, Reader, last_fields
+from ghostkey.sources.history.etcd.revisions import Reader
+from ghostkey.sources.history.etcd.wire import NOTHING, DamagedValueError, last_fields
 from ghostkey.sources.history.states import KeyedHash
 
 ORIGIN = "etcd-snapshot"

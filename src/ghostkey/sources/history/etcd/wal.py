@@ -25,7 +25,8 @@ from typing import NamedTuple
 
 from ghostkey.model.errors import SourceDamaged
 from ghostkey.model.history import Covered, HistoryEvent
-from ghostkey.sources.history.etcd.revisions import NOTHING, DamagedValueError, Reader, fields, last_fields
+from ghostkey.sources.history.etcd.revisions import Reader
+from ghostkey.sources.history.etcd.wire import NOTHING, DamagedValueError, fields, last_fields
 from ghostkey.sources.history.states import KeyedHash
 
 ORIGIN = "etcd-wal"

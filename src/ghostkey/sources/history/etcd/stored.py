@@ -1,0 +1,200 @@
+"""Objects as kube-apiserver stores them in etcd: protobuf or JSON, of which metadata and maps are looked at.
+
+Source: k8s.io/apimachinery v0.37 runtime/generated.proto (Unknown), k8s.io/api core/v1 generated.proto (ConfigMap, Secret),
+meta/v1 generated.proto (ObjectMeta)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ghostkey.foreign import UnreadableError, decode_json
+from ghostkey.model.history import microseconds
+from ghostkey.sources.history.etcd.wire import NOTHING, DamagedValueError, fields, last_fields, text, varint
+
+PROTOBUF = b"k8s\x00"
+LAST_SECOND = 253_402_300_799  # of the year 9999
+MANAGED_FIELDS = 17  # number of this field in ObjectMeta
+DATA, BINARY_DATA = 2, 3  # numbers of these fields in ConfigMap; Secret has data as 2 too
+
+
+@dataclass(slots=True)
+class Stored:
+    """One decoded value. `time` is the newest time in managedFields, or the creation, in microseconds."""
+
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    created: int | None = None
+    time: int | None = None
+    manager: str = ""
+    deleting: bool = False
+    finalizers: bool = False
+    data: bytes = b""  # protobuf of the object lies in this, its fields after the metadata from `body` to `end`
+    body: int = 0
+    end: int = 0
+    type_meta: tuple[int, int] = (0, 0)  # where it lies in `data`
+    document: dict[str, object] | None = None  # of a value stored as JSON
+    # of each entry of managedFields: where its manager lies, its time, and where the fields lie that it owns
+    managed: list[tuple[int, int, int | None, int, int]] = field(default_factory=list)
+
+    @property
+    def group(self) -> str:
+        """The API group; empty for the core."""
+        if self.document is not None:
+            version = str(self.document.get("apiVersion") or "")
+        else:
+            version = text(self.data, *last_fields(self.data, *self.type_meta).get((1, 2), NOTHING))
+        return version.rpartition("/")[0]
+
+
+def decode(data: bytes, begin: int = 0, end: int | None = None) -> Stored:
+    """The object in a value; raises DamagedValueError when it is neither protobuf nor JSON of one."""
+    end = len(data) if end is None else end
+    if data[begin : begin + len(PROTOBUF)] == PROTOBUF:
+        return _protobuf(data, begin + len(PROTOBUF), end)
+    if data[begin : begin + 1] == b"{":
+        return _json(data[begin:end])
+    raise DamagedValueError("neither protobuf nor JSON")
+
+
+def _json(value: bytes) -> Stored:
+    try:
+        document = decode_json(value)
+    except UnreadableError as error:
+        raise DamagedValueError(str(error)) from None
+    metadata = document.get("metadata") if isinstance(document, dict) else None
+    if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str):
+        raise DamagedValueError("JSON without metadata.name")
+    found = Stored(document=document)
+    found.name, found.namespace = metadata["name"], str(metadata.get("namespace") or "")
+    found.uid = str(metadata.get("uid") or "")
+    found.created = found.time = microseconds(str(metadata.get("creationTimestamp") or ""))
+    found.deleting, found.finalizers = bool(metadata.get("deletionTimestamp")), bool(metadata.get("finalizers"))
+    managed = metadata.get("managedFields")
+    for entry in managed if isinstance(managed, list) else ():
+        at = microseconds(str(entry.get("time") or "")) if isinstance(entry, dict) else None
+        if at is not None and (found.time is None or at >= found.time):
+            found.time, found.manager = at, str(entry.get("manager") or "")
+    return found
+
+
+def _protobuf(data: bytes, begin: int, end: int) -> Stored:
+    found = Stored(data=data)
+    unknown = last_fields(data, begin, end).get  # runtime.Unknown: what it is, and the object
+    found.type_meta = unknown((1, 2), NOTHING)
+    found.body, found.end = unknown((2, 2), NOTHING)
+    for number, kind, a, b in fields(data, found.body, found.end):
+        if number == 1 and kind == 2:
+            _metadata(data, a, b, found)
+            found.body = b
+            break
+    return found
+
+
+def _metadata(data: bytes, begin: int, end: int, found: Stored) -> None:
+    for number, kind, a, b in fields(data, begin, end):
+        if kind != 2:
+            continue
+        if number == MANAGED_FIELDS:
+            _managed(data, a, b, found)
+        elif number == 1:
+            found.name = text(data, a, b)
+        elif number == 3:
+            found.namespace = text(data, a, b)
+        elif number == 5:
+            found.uid = text(data, a, b)
+        elif number == 8:
+            found.created = _seconds(data, a, b)
+            if found.time is None:
+                found.time = found.created
+        elif number == 9:
+            found.deleting = True
+        elif number == 14:
+            found.finalizers = True
+
+
+def _managed(data: bytes, begin: int, end: int, found: Stored) -> None:
+    manager = NOTHING
+    for number, kind, a, b in fields(data, begin, end):
+        if kind != 2:
+            continue
+        if number == 1:
+            manager = a, b
+        elif number == 4:
+            at = _seconds(data, a, b)
+            if at is not None and (found.time is None or at >= found.time):
+                found.time, found.manager = at, text(data, *manager)
+            found.managed.append((*manager, at, b, end))
+            return  # what follows is long, and seldom of use
+
+
+def _seconds(data: bytes, begin: int, end: int) -> int | None:
+    if end - begin == 6 and data[begin] == 0x08:
+        # until the year 2106 five bytes hold the seconds, and metadata have nothing finer
+        number, _ = varint(data, begin + 1, end)
+        return number * 1_000_000
+    for number, kind, value, _ in fields(data, begin, end):
+        if number == 1 and kind == 0:
+            return value * 1_000_000 if value <= LAST_SECOND else None
+    return None
+
+
+Entries = dict[str, bytes]
+
+
+def entries(raw: bytes, start: int, end: int, number: int) -> Entries:
+    """The map in field `number` of a message: data (2) or binaryData (3) of a ConfigMap, data (2) of a Secret."""
+    found: Entries = {}
+    for field_number, kind, begin, stop in fields(raw, start, end):
+        if field_number == number and kind == 2:
+            key, value = _entry(raw, begin, stop)
+            found[key] = value
+    return found
+
+
+def map_entries(raw: bytes, start: int, end: int) -> dict[str, Entries]:
+    """data and binaryData of a ConfigMap, in one pass; most of a snapshot is such entries, and a call for each is half of its time."""
+    data: Entries = {}
+    binary: Entries = {}
+    while start < end:
+        tag = raw[start]
+        if (tag not in {18, 26}) or start + 6 > end:
+            for number, kind, begin, stop in fields(raw, start, end):
+                if kind == 2 and number in (DATA, BINARY_DATA):
+                    key, value = _entry(raw, begin, stop)
+                    (data if number == DATA else binary)[key] = value
+            break
+        length, begin = raw[start + 1], start + 2
+        if length >= 0x80:
+            length, begin = varint(raw, start + 1, end)
+        start = begin + length
+        if start > end:
+            raise DamagedValueError("a field is longer than its message")
+        if length > 4 and raw[begin] == 0x0A and (size := raw[begin + 1]) < 0x80:
+            middle = begin + 2 + size
+            if middle + 1 < start and raw[middle] == 0x12:
+                size, place = raw[middle + 1], middle + 2
+                if size >= 0x80:
+                    size, place = varint(raw, middle + 1, start)
+                if place + size == start:
+                    (data if tag == 0x12 else binary)[raw[begin + 2 : middle].decode("utf-8", "replace")] = raw[place:start]
+                    continue
+        key, value = _entry(raw, begin, start)
+        (data if tag == 0x12 else binary)[key] = value
+    return {"data": data, "binaryData": binary}
+
+
+def _entry(raw: bytes, begin: int, end: int) -> tuple[str, bytes]:
+    # as every encoder writes it: key, then value, both shorter than 128 bytes; anything else goes the long way
+    if end - begin > 4 and raw[begin] == 0x0A and (length := raw[begin + 1]) < 0x80:
+        middle = begin + 2 + length
+        if middle + 1 < end and raw[middle] == 0x12 and raw[middle + 1] < 0x80 and middle + 2 + raw[middle + 1] == end:
+            return raw[begin + 2 : middle].decode("utf-8", "replace"), raw[middle + 2 : end]
+    key, value = "", b""
+    for number, kind, a, b in fields(raw, begin, end):
+        if kind == 2 and number == 1:
+            key = text(raw, a, b)
+        elif kind == 2 and number == 2:
+            value = raw[a:b]
+    return key, value
