@@ -169,13 +169,14 @@ class ApiClient:
 
     @staticmethod
     def _continue_token(body: bytes) -> str:
-        found = _CONTINUE.search(body, 0, _HEAD_BYTES)
-        if found is None and b'"items"' not in body[:_HEAD_BYTES]:
-            # some aggregated API servers write the metadata last
+        head, has_items, _ = body[:_HEAD_BYTES].partition(b'"items"')
+        if not has_items or b'"metadata"' not in head:
+            # lists of custom resources, and of some aggregated API servers, have the metadata last
             try:
                 return str(msgspec.json.decode(body, type=_ListHead).metadata.token or "")
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 return ""  # it is no list, which whoever decodes it will say
+        found = _CONTINUE.search(head)
         try:
             return str(decode_json(b'"' + found[1] + b'"')) if found else ""
         except UnreadableError:
