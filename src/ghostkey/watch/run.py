@@ -132,6 +132,7 @@ class Watcher:
             _give_back()
             self._publish(look)
             waits = self._announce(look)
+            del look  # tens of thousands of findings need not lie beside those of the next one
             wait = min(IDLE_SECONDS, waits)
             self._looked = True
 
