@@ -24,6 +24,7 @@ class Watching:
     process: subprocess.Popen[str]
     url: str
     said: list[str] = field(default_factory=list)
+    page: str = ""
 
     def get(self, path: str) -> tuple[int, str]:
         try:
@@ -64,6 +65,10 @@ def watching(program: Program, control_plane: ControlPlane, *arguments: str) -> 
             said.append(line)
             assert line, said
         running = Watching(process, matched[1], said)
+        if any(argument.startswith("--web") for argument in arguments):
+            matched = re.search(r"page at (http://\S+)/", line := process.stderr.readline())
+            assert matched, line
+            running.page = matched[1]
         control_plane.wait_until(lambda: process.poll() is not None or running.get("/readyz")[0] == 200, "the watcher is ready")
         assert process.poll() is None, process.communicate()
         yield running

@@ -30,6 +30,14 @@ from ghostkey.cli.where import Where
 )
 @click.option("--lease-namespace", metavar="NS", help="Where it is; by default the namespace of the context, or of the Pod.")
 @click.option("--store", metavar="DIR", help="A store of history, for seconds until full.")
+@click.option(
+    "--web",
+    is_flag=False,
+    flag_value="",
+    metavar="[HOST:PORT]",
+    help="Serve a page of maps by urgency and their findings here; by default 127.0.0.1:9465. Elsewhere than on this machine it "
+    "asks for the token that is in GHOSTKEY_WEB_TOKEN.",
+)
 @watch_options
 def command(
     where: Where,
@@ -44,6 +52,7 @@ def command(
     lease: str,
     lease_namespace: str | None,
     store: str | None,
+    web: str | None,
     known: Known,
 ) -> None:
     """Watch a cluster and serve metrics of every map: keys, ghost keys, bytes, limits.
@@ -52,6 +61,7 @@ def command(
     --notify; then a Lease, so that of several watchers one tells, and nothing twice. SIGTERM ends it.
     """
     import contextlib
+    import os
     import secrets as random
     import signal
     import socket
@@ -59,10 +69,13 @@ def command(
     from ghostkey import api
     from ghostkey.cli.terminal import safe
     from ghostkey.model.refs import CONFIG_MAPS, SECRETS
+    from ghostkey.report.findings import encoded
     from ghostkey.watch.notify import parse_webhook
     from ghostkey.watch.run import Options, Watcher
     from ghostkey.watch.server import parse_listen
+    from ghostkey.watch.web import DEFAULT, parse_web
 
+    token = os.environ.get("GHOSTKEY_WEB_TOKEN", "")
     client = where.client()
     options = Options(
         namespace=where.namespace or "",
@@ -78,6 +91,9 @@ def command(
         identity=f"{socket.gethostname()}_{random.token_hex(4)}",
         store=store,
         patience_seconds=parse_duration(patience),
+        web=None if web is None else parse_web(web or DEFAULT, token),
+        web_token=token,
+        encode=encoded,
     )
     watcher = Watcher(client, options, lambda text: click.echo(safe(text), err=True))
     with contextlib.suppress(ValueError):  # not the main thread, as in tests

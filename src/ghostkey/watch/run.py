@@ -8,7 +8,7 @@ import threading
 import time
 import urllib.parse
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ghostkey.analyses._gauges import gauges
 from ghostkey.kube.client import ApiClient
@@ -18,6 +18,7 @@ from ghostkey.model.refs import CONFIG_MAPS, Kind
 from ghostkey.model.silences import Silence
 from ghostkey.sources.live_cluster import Scope
 from ghostkey.watch.announce import Announcer
+from ghostkey.watch.board import Board, Encode
 from ghostkey.watch.changes import Changes
 from ghostkey.watch.exposition import Exposition
 from ghostkey.watch.follow import Follower
@@ -26,8 +27,9 @@ from ghostkey.watch.lease import RENEW_SECONDS, Lease
 from ghostkey.watch.look import Look, Looker
 from ghostkey.watch.maps import Held, Maps, Place
 from ghostkey.watch.notify import Notifier
-from ghostkey.watch.server import serve
+from ghostkey.watch.server import Answer, Asked, serve
 from ghostkey.watch.subjects import Subjects
+from ghostkey.watch.web import Web
 
 IDLE_SECONDS = 300.0  # without any change a look is taken all the same
 FAILED_SECONDS = 5.0  # after a look that the API server did not answer
@@ -37,7 +39,7 @@ STUCK_SECONDS = 900.0  # without a look or a wait that ends: then /healthz says 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What to watch and whom to tell. `lease` is (namespace, name); `store` a folder of history."""
+    """What to watch and whom to tell. `lease` is (namespace, name); `store` a folder of history; `encode` is for the page at `web`."""
 
     namespace: str = ""
     holders: tuple[Kind, ...] = (CONFIG_MAPS,)
@@ -52,6 +54,9 @@ class Options:
     identity: str = "ghostkey"
     store: str | None = None
     patience_seconds: float = 10.0
+    web: tuple[str, int] | None = None
+    web_token: str = field(default="", repr=False)
+    encode: Encode | None = None
 
 
 class Watcher:
@@ -70,6 +75,7 @@ class Watcher:
         self._subjects = Subjects(client, scope, self._changes.note, lambda: self._changes.is_stopped, without)
         self._looker = Looker(server, self._maps, self._subjects, options.declared, options.silences)
         self._judged: dict[str, tuple[int, int]] = {}  # spot → ghosts and suspects, as told
+        self._board = Board(server, options.encode) if options.web and options.encode else None
         self._forecasts = Forecasts(options.store)
         self._lease = Lease(client, *options.lease, options.identity) if options.writes_events or options.notify else None
         self._announcer: Announcer | None = None
@@ -96,6 +102,7 @@ class Watcher:
             threading.Thread(target=self._lead, name="lease", daemon=True).start()
         self._sent = [0, 0]
         self._say(f"metrics at http://{address}/metrics")
+        end_web = self._serve_page()
         for kind in options.holders:
             stopped = lambda: self._changes.is_stopped  # noqa: E731
             Follower(self._client, kind, self._maps, stopped, options.namespace).start(is_kept=True)
@@ -108,6 +115,14 @@ class Watcher:
             if self._lease is not None:
                 self._lease.release()
             end_server()
+            end_web()
+
+    def _serve_page(self) -> Callable[[], None]:
+        if self._board is None or self._options.web is None:
+            return lambda: None
+        address, end = serve(self._options.web, Web(self._board, self._options.web_token).answers)
+        self._say(f"page at http://{address}/")
+        return end
 
     def _loop(self) -> None:
         took, wait = 0.0, 0.0
@@ -147,12 +162,17 @@ class Watcher:
         label = f"{kind.qualified}/{name}"
         if held is None:
             self._exposition.remove_map(namespace, label)
+            if self._board is not None:
+                self._board.remove_map(f"{namespace}/{label}")
         elif held.batches and (meta := held.batches[0].meta) is not None:
             self._exposition.set_map(metrics.MAP_KEYS, namespace, label, meta.key_count)
             found = gauges(held.batches[0])
             self._exposition.set_map(metrics.BYTES, namespace, label, found[0].used_bytes if found else 0)
             if found:
                 self._exposition.set_map(metrics.LIMIT_BYTES, namespace, label, found[0].allowed_bytes)
+            if self._board is not None:
+                used, allowed = (found[0].used_bytes, found[0].allowed_bytes) if found else (0, 0)
+                self._board.set_map(f"{namespace}/{label}", meta.key_count, used, allowed)
         self._changes.note()
 
     def _publish(self, look: Look) -> None:
@@ -173,7 +193,11 @@ class Watcher:
         self._exposition.set(metrics.GAPS, len(look.gaps))
         self._exposition.set(metrics.LOOKED_AT, look.at)
         self._exposition.set(metrics.LOOK_SECONDS, look.seconds)
+        if self._board is not None:
+            self._board.take(look)
         for namespace, label, seconds in self._forecasts.of(self._maps.largest()):
+            if self._board is not None:
+                self._board.set_forecast(f"{namespace}/{label}", seconds)
             if seconds is None:
                 self._exposition.remove_map(namespace, label, metrics.SECONDS_UNTIL_FULL)
             else:
@@ -224,15 +248,15 @@ class Watcher:
 
     # answers
 
-    def _metrics(self) -> tuple[int, bytes]:
+    def _metrics(self, _: Asked) -> Answer:
         self._exposition.set(metrics.WATCHES_BROKEN, len(self._maps.broken))
-        return 200, self._exposition.text()
+        return Answer(200, self._exposition.text())
 
-    def _healthz(self) -> tuple[int, bytes]:
-        return (200, b"ok\n") if time.monotonic() - self._beat < STUCK_SECONDS else (503, b"stuck\n")
+    def _healthz(self, _: Asked) -> Answer:
+        return Answer(200, b"ok\n") if time.monotonic() - self._beat < STUCK_SECONDS else Answer(503, b"stuck\n")
 
-    def _readyz(self) -> tuple[int, bytes]:
-        return (200, b"ok\n") if self._looked else (503, b"the cluster was not looked at yet\n")
+    def _readyz(self, _: Asked) -> Answer:
+        return Answer(200, b"ok\n") if self._looked else Answer(503, b"the cluster was not looked at yet\n")
 
 
 def _give_back() -> None:

@@ -6,7 +6,7 @@ import http.server
 import ipaddress
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -36,7 +36,7 @@ class Answer:
     headers: tuple[tuple[str, str], ...] = ()
 
 
-Answers = dict[str, Callable[[Asked], Answer]]
+Answers = Mapping[str, Callable[[Asked], Answer]]
 
 
 class _Server(http.server.ThreadingHTTPServer):
@@ -99,7 +99,9 @@ def serve(listen: tuple[str, int], answers: Answers) -> tuple[str, Callable[[], 
     try:
         server = kind(listen, _Handler)
     except OSError as error:
-        raise UsageError(f"cannot listen on {listen[0]}:{listen[1]}: {error.strerror}", "choose another with --listen or --web") from None
+        raise UsageError(
+            f"cannot listen on {listen[0]}:{listen[1]}: {error.strerror}", "choose another with --listen or --web"
+        ) from None
     server.answers, server.free = answers, threading.Semaphore(REQUESTS_MOST)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, name="serve", daemon=True).start()
     host, port = server.server_address[:2]

@@ -59,7 +59,9 @@ class Web:
     def _show(self, asked: Asked) -> Answer:
         if not self._is_ours(asked.host):
             return _refused(HTTPStatus.MISDIRECTED_REQUEST, "this is not served under that name")
-        return Answer(HTTPStatus.OK, self._page, "text/html; charset=utf-8", (*_ALWAYS, ("Content-Security-Policy", self._policy)))
+        return Answer(
+            HTTPStatus.OK, self._page, "text/html; charset=utf-8", (*_ALWAYS, ("Content-Security-Policy", self._policy))
+        )
 
     def _tell(self, asked: Asked) -> Answer:
         """`?q=TEXT` for maps with a text, `?map=NAMESPACE/configmaps/NAME` for the findings of one."""
@@ -71,7 +73,9 @@ class Web:
             return _refused(HTTPStatus.REQUEST_URI_TOO_LONG, "that is longer than any name")
         words = dict(urllib.parse.parse_qsl(asked.query))
         body = self._board.findings(words["map"]) if "map" in words else self._board.overview(words.get("q", ""))
-        return _refused(HTTPStatus.NOT_FOUND, "there is no such map") if body is None else Answer(HTTPStatus.OK, body, JSON, _ALWAYS)
+        return (
+            _refused(HTTPStatus.NOT_FOUND, "there is no such map") if body is None else Answer(HTTPStatus.OK, body, JSON, _ALWAYS)
+        )
 
     def _is_ours(self, host: str) -> bool:
         if self._token:
