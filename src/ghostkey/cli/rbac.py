@@ -40,7 +40,14 @@ COMMANDS = (
 @click.option("--receipts", type=click.Choice(["disk", "cluster"]), default="disk", help="Where receipts will be kept.")
 @click.option("--secrets", is_flag=True, help="With watch: Secrets too.")
 @click.option("--events", is_flag=True, help="With watch: Events and the Lease, as --events and --notify need.")
-@click.option("--lease-namespace", default="default", show_default=True, metavar="NS", help="With watch --events: of the Lease.")
+@click.option("--reports", is_flag=True, help="With watch: Reports and the Lease, as --reports needs.")
+@click.option(
+    "--lease-namespace",
+    default="default",
+    show_default=True,
+    metavar="NS",
+    help="With watch --events or --reports: of the Lease.",
+)
 @click.option("--user", metavar="USER", help="Print the binding for this user too.")
 def command(
     purpose: str,
@@ -150,7 +157,7 @@ def _rules(
 
 
 def _watch_rules(
-    namespace: str | None, kinds: tuple[str, ...], *, secrets: bool, events: bool, lease_namespace: str
+    namespace: str | None, kinds: tuple[str, ...], *, secrets: bool, events: bool, reports: bool, lease_namespace: str
 ) -> dict[str, Rules]:
     """Rules by scope: what a scan lists, followed; Events on maps, and one Lease."""
     maps = ["configmaps", *(["secrets"] if secrets else [])]
@@ -165,6 +172,9 @@ def _watch_rules(
     if events:
         scoped.append(_rule("", maps, ["get"]))  # the second look at what is told
         scoped.append(_rule("events.k8s.io", "events", ["create"]))
+    if reports:
+        scoped.append(_rule("openreports.io", "reports", ["get", "list", "create", "update", "delete"]))
+    if events or reports:
         leases = found.setdefault(lease_namespace, [])
         leases.append({**_rule("coordination.k8s.io", "leases", ["get", "update"]), "resourceNames": ["ghostkey-watch"]})
         leases.append(_rule("coordination.k8s.io", "leases", ["create"]))

@@ -17,6 +17,7 @@ from ghostkey.cli.where import Where
 @click.option("--kinds", multiple=True, metavar="KIND", help="Consider only these kinds as subjects (needs fewer rights).")
 @click.option("--subject", "subjects", multiple=True, metavar="KIND=TEMPLATE", help="Declare what keys are for, as with scan.")
 @click.option("--events", is_flag=True, help="Write a Kubernetes Event on a map for what is new of it.")
+@click.option("--reports", is_flag=True, help="Write Reports of openreports.io, one for each map, owned by it.")
 @click.option(
     "--notify",
     envvar="GHOSTKEY_NOTIFY",
@@ -46,6 +47,7 @@ def command(
     kinds: tuple[str, ...],
     subjects: tuple[str, ...],
     events: bool,
+    reports: bool,
     notify: str | None,
     notify_insecure: bool,
     patience: str,
@@ -57,23 +59,32 @@ def command(
 ) -> None:
     """Watch a cluster and serve metrics of every map: keys, ghost keys, bytes, limits.
 
-    Looks again when something has changed, with the inference of scan. Writes nothing to the cluster without --events or
-    --notify; then a Lease, so that of several watchers one tells, and nothing twice. SIGTERM ends it.
+    Looks again when something has changed, with the inference of scan. Writes nothing to the cluster without --events, --reports
+    or --notify; then a Lease, so that of several watchers one tells, and nothing twice. SIGTERM ends it.
     """
     import contextlib
     import os
     import secrets as random
     import signal
     import socket
+    import time
+    from collections.abc import Sequence
+    from typing import Any
 
     from ghostkey import api
     from ghostkey.cli.terminal import safe
-    from ghostkey.model.refs import CONFIG_MAPS, SECRETS
+    from ghostkey.model.findings import Finding, Severity
+    from ghostkey.model.refs import CONFIG_MAPS, SECRETS, ObjectRef
     from ghostkey.report.findings import encoded
+    from ghostkey.report.formats.openreports import report_of
     from ghostkey.watch.notify import parse_webhook
     from ghostkey.watch.run import Options, Watcher
     from ghostkey.watch.server import parse_listen
     from ghostkey.watch.web import DEFAULT, parse_web
+
+    def make_report(holder: ObjectRef, findings: Sequence[Finding]) -> dict[str, Any]:
+        is_failure = lambda one: one.state == "found" and one.severity >= Severity.WARNING  # noqa: E731
+        return report_of(holder, findings, is_failure, int(time.time()), names_keys=holder.kind != SECRETS)
 
     token = os.environ.get("GHOSTKEY_WEB_TOKEN", "")
     client = where.client()
@@ -94,6 +105,7 @@ def command(
         web=None if web is None else parse_web(web or DEFAULT, token),
         web_token=token,
         encode=encoded,
+        make_report=make_report if reports else None,
     )
     watcher = Watcher(client, options, lambda text: click.echo(safe(text), err=True))
     with contextlib.suppress(ValueError):  # not the main thread, as in tests

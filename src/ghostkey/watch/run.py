@@ -27,19 +27,23 @@ from ghostkey.watch.lease import RENEW_SECONDS, Lease
 from ghostkey.watch.look import Look, Looker
 from ghostkey.watch.maps import Held, Maps, Place
 from ghostkey.watch.notify import Notifier
+from ghostkey.watch.reports import Make, Reports, trouble
 from ghostkey.watch.server import Answer, Asked, serve
 from ghostkey.watch.subjects import Subjects
 from ghostkey.watch.web import Web
 
 IDLE_SECONDS = 300.0  # without any change a look is taken all the same
 FAILED_SECONDS = 5.0  # after a look that the API server did not answer
+REPORTS_AGAIN_SECONDS = 30.0  # the kind may be installed later
 CLOSE_SECONDS = 3.0
 STUCK_SECONDS = 900.0  # without a look or a wait that ends: then /healthz says so
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What to watch and whom to tell. `lease` is (namespace, name); `store` a folder of history; `encode` is for the page at `web`."""
+    """What to watch and whom to tell. `lease` is (namespace, name); `store` a folder of history; `encode` is for the page at `web`;
+    with `make_report` Reports are written.
+    """
 
     namespace: str = ""
     holders: tuple[Kind, ...] = (CONFIG_MAPS,)
@@ -57,6 +61,7 @@ class Options:
     web: tuple[str, int] | None = None
     web_token: str = field(default="", repr=False)
     encode: Encode | None = None
+    make_report: Make | None = None
 
 
 class Watcher:
@@ -77,7 +82,9 @@ class Watcher:
         self._judged: dict[str, tuple[int, int]] = {}  # spot → ghosts and suspects, as told
         self._board = Board(server, options.encode) if options.web and options.encode else None
         self._forecasts = Forecasts(options.store)
-        self._lease = Lease(client, *options.lease, options.identity) if options.writes_events or options.notify else None
+        is_told = options.writes_events or options.notify or options.make_report
+        self._lease = Lease(client, *options.lease, options.identity) if is_told else None
+        self._reports: Reports | None = None
         self._announcer: Announcer | None = None
         self._looked = False
         self._beat = time.monotonic()
@@ -97,6 +104,10 @@ class Watcher:
             self._announcer = Announcer(
                 self._client, self._lease, notifier, writes_events=options.writes_events, patience=options.patience_seconds
             )
+            if options.make_report is not None:
+                self._reports = Reports(
+                    self._client, self._lease, options.make_report, options.namespace, patience=options.patience_seconds
+                )
             for name in (metrics.EVENTS_TOTAL, metrics.NOTIFICATIONS_TOTAL, metrics.NOTIFICATIONS_FAILED_TOTAL):
                 self._exposition.set(name, 0)
             threading.Thread(target=self._lead, name="lease", daemon=True).start()
@@ -146,7 +157,7 @@ class Watcher:
             took = look.cpu_seconds
             _give_back()
             self._publish(look)
-            waits = self._announce(look)
+            waits = min(self._announce(look), self._report(look))
             del look  # tens of thousands of findings need not lie beside those of the next one
             wait = min(IDLE_SECONDS, waits)
             self._looked = True
@@ -215,6 +226,16 @@ class Watcher:
             waits = FAILED_SECONDS
         self._exposition.set(metrics.EVENTS_TOTAL, self._announcer.events)
         return waits
+
+    def _report(self, look: Look) -> float:
+        """Writes Reports; after how many seconds there will be more to write."""
+        if self._reports is None:
+            return IDLE_SECONDS
+        try:
+            return self._reports.write(look)
+        except GhostkeyError as error:
+            self._tell_trouble(trouble(error))
+            return REPORTS_AGAIN_SECONDS
 
     def _notified(self, has_arrived: bool) -> None:
         self._sent[not has_arrived] += 1
