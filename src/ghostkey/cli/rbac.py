@@ -157,10 +157,10 @@ def _rules(
 
 
 def _watch_rules(
-    namespace: str | None, kinds: tuple[str, ...], *, secrets: bool, events: bool, reports: bool, lease_namespace: str
+    namespace: str | None, kinds: tuple[str, ...], *, logs: tuple[str, ...], lease_namespace: str, **flags: bool
 ) -> dict[str, Rules]:
     """Rules by scope: what a scan lists, followed; Events on maps, and one Lease."""
-    maps = ["configmaps", *(["secrets"] if secrets else [])]
+    maps = ["configmaps", *(["secrets"] if flags["secrets"] else [])]
     subjects = [one for one in dict.fromkeys(map(_placed, kinds)) if one not in POD_SPECS]
     cluster: Rules = [_rule(group, name, ["list", "watch"]) for group, name in subjects or [("*", "*")]]
     local: Rules = []
@@ -169,15 +169,24 @@ def _watch_rules(
         cluster += [{**rule, "verbs": ["list", "watch"]} for rule in _pod_rules()]
         scoped.append(_rule("", maps, ["list", "watch"]))
     found = {"": cluster, namespace or "-": local}
-    if events:
+    if flags["events"]:
         scoped.append(_rule("", maps, ["get"]))  # the second look at what is told
         scoped.append(_rule("events.k8s.io", "events", ["create"]))
-    if reports:
+    if flags["reports"]:
         scoped.append(_rule("openreports.io", "reports", ["get", "list", "create", "update", "delete"]))
-    if events or reports:
+    if flags["events"] or flags["reports"]:
         leases = found.setdefault(lease_namespace, [])
         leases.append({**_rule("coordination.k8s.io", "leases", ["get", "update"]), "resourceNames": ["ghostkey-watch"]})
         leases.append(_rule("coordination.k8s.io", "leases", ["create"]))
+    for place in dict.fromkeys(logs):
+        found.setdefault(place, []).extend(
+            [
+                _rule("", "pods", ["list"]),
+                _rule("", "pods/log", ["get"]),
+                _rule("apps", ["deployments", "statefulsets", "daemonsets"], ["get"]),
+                _rule("apps", "replicasets", ["list"]),  # when the image changed
+            ]
+        )
     return found
 
 

@@ -32,6 +32,12 @@ from ghostkey.cli.where import Where
 @click.option("--lease-namespace", metavar="NS", help="Where it is; by default the namespace of the context, or of the Pod.")
 @click.option("--store", metavar="DIR", help="A store of history, for seconds until full.")
 @click.option(
+    "--logs",
+    multiple=True,
+    metavar="NS/deploy/NAME|NS/SELECTOR",
+    help="Follow the log of this operator: panics, requests too large, conflicts, refusals are counted, and told.",
+)
+@click.option(
     "--web",
     is_flag=False,
     flag_value="",
@@ -54,6 +60,7 @@ def command(
     lease: str,
     lease_namespace: str | None,
     store: str | None,
+    logs: tuple[str, ...],
     web: str | None,
     known: Known,
 ) -> None:
@@ -78,6 +85,7 @@ def command(
     from ghostkey.report.findings import encoded
     from ghostkey.report.formats.openreports import report_of
     from ghostkey.watch.notify import parse_webhook
+    from ghostkey.watch.operators import parse_operator
     from ghostkey.watch.run import Options, Watcher
     from ghostkey.watch.server import parse_listen
     from ghostkey.watch.web import DEFAULT, parse_web
@@ -106,6 +114,7 @@ def command(
         web_token=token,
         encode=encoded,
         make_report=make_report if reports else None,
+        operators=tuple(parse_operator(text) for text in dict.fromkeys(logs)),
     )
     watcher = Watcher(client, options, lambda text: click.echo(safe(text), err=True))
     with contextlib.suppress(ValueError):  # not the main thread, as in tests

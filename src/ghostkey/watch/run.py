@@ -24,9 +24,12 @@ from ghostkey.watch.exposition import Exposition
 from ghostkey.watch.follow import Follower
 from ghostkey.watch.forecasts import Forecasts
 from ghostkey.watch.lease import RENEW_SECONDS, Lease
+from ghostkey.watch.logs import Listener, Logs
 from ghostkey.watch.look import Look, Looker
 from ghostkey.watch.maps import Held, Maps, Place
-from ghostkey.watch.notify import Notifier
+from ghostkey.watch.notify import Notifier, escaped
+from ghostkey.watch.operators import Operator
+from ghostkey.watch.recent import Recent
 from ghostkey.watch.reports import Make, Reports, trouble
 from ghostkey.watch.server import Answer, Asked, serve
 from ghostkey.watch.subjects import Subjects
@@ -42,7 +45,7 @@ STUCK_SECONDS = 900.0  # without a look or a wait that ends: then /healthz says 
 @dataclass(frozen=True, slots=True)
 class Options:
     """What to watch and whom to tell. `lease` is (namespace, name); `store` a folder of history; `encode` is for the page at `web`;
-    with `make_report` Reports are written.
+    with `make_report` Reports are written; `operators` are those whose logs are followed.
     """
 
     namespace: str = ""
@@ -62,6 +65,7 @@ class Options:
     web_token: str = field(default="", repr=False)
     encode: Encode | None = None
     make_report: Make | None = None
+    operators: tuple[Operator, ...] = ()
 
 
 class Watcher:
@@ -86,9 +90,10 @@ class Watcher:
         self._lease = Lease(client, *options.lease, options.identity) if is_told else None
         self._reports: Reports | None = None
         self._announcer: Announcer | None = None
+        self._recent = Recent() if options.operators else None
         self._looked = False
         self._beat = time.monotonic()
-        self._said = ""
+        self._said: dict[str, str] = {}  # by what it is about
 
     def stop(self) -> None:
         """Ends `run`; may be called by a signal handler."""
@@ -117,10 +122,13 @@ class Watcher:
         for kind in options.holders:
             stopped = lambda: self._changes.is_stopped  # noqa: E731
             Follower(self._client, kind, self._maps, stopped, options.namespace).start(is_kept=True)
+        ended = threading.Event()
+        self._follow_logs(notifier, ended)
         try:
             self._loop()
         finally:
             self._changes.stop()
+            ended.set()
             if notifier is not None:
                 notifier.close(CLOSE_SECONDS)
             if self._lease is not None:
@@ -135,6 +143,22 @@ class Watcher:
         self._say(f"page at http://{address}/")
         return end
 
+    def _follow_logs(self, notifier: Notifier | None, ended: threading.Event) -> None:
+        if self._recent is None:
+            return
+        listener = Listener(
+            counted=lambda one, keyword, count: self._exposition.set_log(one.namespace, one.label, keyword, count),
+            alert=lambda text: self._alert(notifier, text),
+            trouble=lambda text: self._tell_trouble("logs", text),
+            is_leader=lambda: self._lease is None or self._lease.is_leader,
+        )
+        Logs(self._client, self._options.operators, self._recent, listener).start(ended)
+
+    def _alert(self, notifier: Notifier | None, text: str) -> None:
+        self._say(text)
+        if notifier is not None:
+            notifier.send(escaped(f"ghostkey: {text}"))
+
     def _loop(self) -> None:
         took, wait = 0.0, 0.0
         while not self._changes.is_stopped:
@@ -142,16 +166,16 @@ class Watcher:
             if not self._changes.wait(took, wait) and (self._changes.is_stopped or not self._are_listed):
                 wait = 0.2
             if not self._are_listed:
-                self._tell_trouble("; ".join(f"{kind.qualified}: {why}" for kind, why in self._maps.broken.items()))
+                self._tell_trouble("look", "; ".join(f"{kind.qualified}: {why}" for kind, why in self._maps.broken.items()))
                 continue
             try:
                 look = self._looker.look()
             except GhostkeyError as error:
-                self._tell_trouble(f"not looked: {error}")
+                self._tell_trouble("look", f"not looked: {error}")
                 wait = FAILED_SECONDS
                 continue
             except Exception as error:  # noqa: BLE001 (a stranger's object is behind it, and metrics go on)
-                self._tell_trouble(f"not looked: this is a bug in ghostkey: {place_of(error)}")
+                self._tell_trouble("look", f"not looked: this is a bug in ghostkey: {place_of(error)}")
                 wait = IDLE_SECONDS
                 continue
             took = look.cpu_seconds
@@ -171,6 +195,8 @@ class Watcher:
     def _map_changed(self, place: Place, held: Held | None) -> None:
         kind, namespace, name = place
         label = f"{kind.qualified}/{name}"
+        if self._recent is not None:
+            self._recent.note(place, held, is_new=self._looked)
         if held is None:
             self._exposition.remove_map(namespace, label)
             if self._board is not None:
@@ -213,7 +239,7 @@ class Watcher:
                 self._exposition.remove_map(namespace, label, metrics.SECONDS_UNTIL_FULL)
             else:
                 self._exposition.set_map(metrics.SECONDS_UNTIL_FULL, namespace, label, seconds)
-        self._tell_trouble("; ".join(sorted({f"not seen: {gap.what}: {gap.why}" for gap in look.gaps})[:5]))
+        self._tell_trouble("look", "; ".join(sorted({f"not seen: {gap.what}: {gap.why}" for gap in look.gaps})[:5]))
 
     def _announce(self, look: Look) -> float:
         """Tells what is new; after how many seconds there will be more to tell."""
@@ -221,8 +247,9 @@ class Watcher:
             return IDLE_SECONDS
         try:
             waits = self._announcer.announce(look)
+            self._tell_trouble("events", "")
         except GhostkeyError as error:
-            self._tell_trouble(f"not told: {error}")
+            self._tell_trouble("events", f"not told: {error}")
             waits = FAILED_SECONDS
         self._exposition.set(metrics.EVENTS_TOTAL, self._announcer.events)
         return waits
@@ -232,10 +259,12 @@ class Watcher:
         if self._reports is None:
             return IDLE_SECONDS
         try:
-            return self._reports.write(look)
+            waits = self._reports.write(look)
         except GhostkeyError as error:
-            self._tell_trouble(trouble(error))
+            self._tell_trouble("reports", trouble(error))
             return REPORTS_AGAIN_SECONDS
+        self._tell_trouble("reports", "")
+        return waits
 
     def _notified(self, has_arrived: bool) -> None:
         self._sent[not has_arrived] += 1
@@ -244,10 +273,10 @@ class Watcher:
         if not has_arrived:
             self._say("a notification was given up: the webhook did not take it")
 
-    def _tell_trouble(self, text: str) -> None:
+    def _tell_trouble(self, about: str, text: str) -> None:
         """Says what is wrong once, not at each look."""
-        if text != self._said:
-            self._said = text
+        if text != self._said.get(about, ""):
+            self._said[about] = text
             if text:
                 self._say(text)
 
@@ -260,7 +289,7 @@ class Watcher:
             try:
                 lease.renew()
             except GhostkeyError as error:
-                self._tell_trouble(f"the lease {lease.name} -n {lease.namespace} could not be renewed: {error}")
+                self._tell_trouble("lease", f"the lease {lease.name} -n {lease.namespace} could not be renewed: {error}")
             if lease.is_leader != before:
                 self._say("this watcher tells" if lease.is_leader else "another watcher tells")
                 self._changes.note()
