@@ -48,6 +48,7 @@ COMMANDS = (
     metavar="NS",
     help="With watch --events or --reports: of the Lease.",
 )
+@click.option("--logs", multiple=True, metavar="NS", help="With watch: logs of operators in this namespace, as --logs needs.")
 @click.option("--user", metavar="USER", help="Print the binding for this user too.")
 def command(
     purpose: str,
