@@ -8,8 +8,6 @@ from ghostkey.cli import CONTEXT
 from ghostkey.cli.options import cluster_options, parse_duration, parse_fields
 from ghostkey.cli.where import Where
 
-BUILT_IN = ("namespaces", "nodes", "pods")
-
 
 @click.command("record", context_settings=CONTEXT)
 @cluster_options
@@ -37,7 +35,7 @@ def command(
 
     from ghostkey.kube.discovery import discover, resolve
     from ghostkey.model.refs import CONFIG_MAPS, SECRETS
-    from ghostkey.sources.history.recorder import Recorder
+    from ghostkey.sources.history.recorder import Recorder, recorded_kinds
     from ghostkey.sources.history.states import KeyedHash
     from ghostkey.store.history import History
 
@@ -45,7 +43,7 @@ def command(
     history = History(Path(store) if store else None)
     client = where.client()
     served = discover(client).kinds
-    wanted = [resolve(word, served) for word in kinds] or [k for k in served if k.is_custom or k.qualified in BUILT_IN]
+    wanted = [resolve(word, served) for word in kinds] or recorded_kinds(served)
     wanted += [resolve(kind, served) for kind, _ in parse_fields(fields)]
     chosen = list(dict.fromkeys([CONFIG_MAPS, SECRETS, *wanted]))
 

@@ -8,6 +8,7 @@ from ghostkey.cli import CONTEXT
 from ghostkey.cli.known import Known, watch_options
 from ghostkey.cli.options import cluster_options, parse_duration
 from ghostkey.cli.where import Where
+from ghostkey.model.errors import UsageError
 
 
 @click.command("watch", context_settings=CONTEXT)
@@ -31,6 +32,10 @@ from ghostkey.cli.where import Where
 )
 @click.option("--lease-namespace", metavar="NS", help="Where it is; by default the namespace of the context, or of the Pod.")
 @click.option("--store", metavar="DIR", help="A store of history, for seconds until full.")
+@click.option("--record", metavar="DIR", help="Record history into this store, as ghostkey record does, and forecast by it.")
+@click.option(
+    "--record-every", default="15m", show_default=True, metavar="TIME", help="Put into the store what is recorded so often."
+)
 @click.option(
     "--logs",
     multiple=True,
@@ -60,6 +65,8 @@ def command(
     lease: str,
     lease_namespace: str | None,
     store: str | None,
+    record: str | None,
+    record_every: str,
     logs: tuple[str, ...],
     web: str | None,
     known: Known,
@@ -94,6 +101,8 @@ def command(
         is_failure = lambda one: one.state == "found" and one.severity >= Severity.WARNING  # noqa: E731
         return report_of(holder, findings, is_failure, int(time.time()), names_keys=holder.kind != SECRETS)
 
+    if record and store:
+        raise UsageError("--record is a store, too: forecasts are by it", "leave out --store")
     token = os.environ.get("GHOSTKEY_WEB_TOKEN", "")
     client = where.client()
     options = Options(
@@ -108,7 +117,8 @@ def command(
         notify=parse_webhook(notify, may_be_plain=notify_insecure) if notify else None,
         lease=(lease_namespace or client.config.namespace or "default", lease),
         identity=f"{socket.gethostname()}_{random.token_hex(4)}",
-        store=store,
+        store=record or store,
+        record_seconds=parse_duration(record_every) if record else 0.0,
         patience_seconds=parse_duration(patience),
         web=None if web is None else parse_web(web or DEFAULT, token),
         web_token=token,

@@ -22,7 +22,7 @@ from ghostkey.watch.board import Board, Encode
 from ghostkey.watch.changes import Changes
 from ghostkey.watch.exposition import Exposition
 from ghostkey.watch.follow import Follower
-from ghostkey.watch.forecasts import Forecasts
+from ghostkey.watch.forecasts import EVERY_SECONDS, Forecasts
 from ghostkey.watch.lease import RENEW_SECONDS, Lease
 from ghostkey.watch.logs import Listener, Logs
 from ghostkey.watch.look import Look, Looker
@@ -30,6 +30,7 @@ from ghostkey.watch.maps import Held, Maps, Place
 from ghostkey.watch.notify import Notifier, escaped
 from ghostkey.watch.operators import Operator
 from ghostkey.watch.recent import Recent
+from ghostkey.watch.record import Record
 from ghostkey.watch.reports import Make, Reports, trouble
 from ghostkey.watch.server import Answer, Asked, serve
 from ghostkey.watch.subjects import Subjects
@@ -44,7 +45,8 @@ STUCK_SECONDS = 900.0  # without a look or a wait that ends: then /healthz says 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What to watch and whom to tell. `lease` is (namespace, name); `store` a folder of history; `encode` is for the page at `web`;
+    """What to watch and whom to tell. `lease` is (namespace, name); `store` a folder of history, which is recorded into
+    in parts of `record_seconds` unless that is 0; `encode` is for the page at `web`;
     with `make_report` Reports are written; `operators` are those whose logs are followed.
     """
 
@@ -60,6 +62,7 @@ class Options:
     lease: tuple[str, str] = ("default", "ghostkey-watch")
     identity: str = "ghostkey"
     store: str | None = None
+    record_seconds: float = 0.0
     patience_seconds: float = 10.0
     web: tuple[str, int] | None = None
     web_token: str = field(default="", repr=False)
@@ -85,7 +88,13 @@ class Watcher:
         self._looker = Looker(server, self._maps, self._subjects, options.declared, options.silences)
         self._judged: dict[str, tuple[int, int]] = {}  # spot → ghosts and suspects, as told
         self._board = Board(server, options.encode) if options.web and options.encode else None
-        self._forecasts = Forecasts(options.store)
+        every = min(EVERY_SECONDS, options.record_seconds or EVERY_SECONDS)
+        self._forecasts = Forecasts(options.store, every)
+        self._record: Record | None = None
+        if options.store and options.record_seconds:
+            self._record = Record(
+                client, options.store, options.holders, options.subject_kinds, options.namespace, options.record_seconds
+            )
         is_told = options.writes_events or options.notify or options.make_report
         self._lease = Lease(client, *options.lease, options.identity) if is_told else None
         self._reports: Reports | None = None
@@ -122,6 +131,8 @@ class Watcher:
         for kind in options.holders:
             stopped = lambda: self._changes.is_stopped  # noqa: E731
             Follower(self._client, kind, self._maps, stopped, options.namespace).start(is_kept=True)
+        if self._record is not None:
+            self._record.start(lambda text: self._tell_trouble("record", text))
         ended = threading.Event()
         self._follow_logs(notifier, ended)
         try:
@@ -129,6 +140,8 @@ class Watcher:
         finally:
             self._changes.stop()
             ended.set()
+            if self._record is not None:
+                self._record.stop()
             if notifier is not None:
                 notifier.close(CLOSE_SECONDS)
             if self._lease is not None:
