@@ -163,14 +163,18 @@ def _of_built_in(rng: random.Random, put: PUT, namespaces: list[str], kind: str,
     ]
     if kind == "Node" and len(live) > 4 and rng.random() < 0.5:
         # machines come and go
-        gone += [
-            f"{name[: -rng.randint(1, 3)]}{rng.randrange(1000)}" for name in rng.choices(live, k=rng.randint(2, 2 * len(live)))
-        ]
+        gone += [_another_machine(rng, name) for name in rng.choices(live, k=rng.randint(2, 2 * len(live)))]
     gone = sorted({name for name in gone if name not in live})
     data = {scheme("", name): value(rng) for name in [*kept, *gone]}
     put(
         rng.choice(namespaces), _title(rng, kind, 0.5, 100 + number), data, {}, {scheme("", name) for name in gone}, built_in=True
     )
+
+
+def _another_machine(rng: random.Random, name: str) -> str:
+    """A name like this one: the last number of its first label is another."""
+    first, dot, domain = name.partition(".")
+    return re.sub(r"\d+(?=\D*$)", str(rng.randrange(250)), first) + dot + domain
 
 
 def _some_of_built_in(rng: random.Random, put: PUT, namespaces: list[str], kind: str, live: list[str], number: int) -> None:

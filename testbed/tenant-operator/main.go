@@ -20,16 +20,17 @@ func main() {
 	namespace := flag.String("registry-namespace", "tenant-system", "namespace of the registry map")
 	name := flag.String("registry-name", "tenant-registry", "name of the registry map")
 	delay := flag.Duration("cleanup-delay", 30*time.Second, "with cleanup-lost-on-restart: how long deletions wait for their batch")
+	elect := flag.Bool("leader-elect", false, "let one of several replicas lead")
 	flag.Var(chosen, "mistake", "a mistake to make; may be repeated; known: "+knownMistakes())
 	flag.Parse()
 	ctrl.SetLogger(zap.New())
-	if err := run(*namespace, *name, *delay, chosen); err != nil {
+	if err := run(*namespace, *name, *delay, *elect, chosen); err != nil {
 		fmt.Fprintln(os.Stderr, "tenant-operator:", err)
 		os.Exit(1)
 	}
 }
 
-func run(namespace, name string, delay time.Duration, chosen mistakeSet) error {
+func run(namespace, name string, delay time.Duration, elect bool, chosen mistakeSet) error {
 	scheme := runtime.NewScheme()
 	if err := clientgoscheme.AddToScheme(scheme); err != nil {
 		return err
@@ -43,9 +44,11 @@ func run(namespace, name string, delay time.Duration, chosen mistakeSet) error {
 	}
 	config.QPS, config.Burst = 500, 1000 // the default of 20 a second would hide races behind a queue
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
-		Scheme:         scheme,
-		LeaderElection: false,
-		Metrics:        metricsserver.Options{BindAddress: "0"},
+		Scheme:                  scheme,
+		LeaderElection:          elect,
+		LeaderElectionID:        name + ".demo.ghostkey.dev",
+		LeaderElectionNamespace: namespace,
+		Metrics:                 metricsserver.Options{BindAddress: "0"},
 	})
 	if err != nil {
 		return err
@@ -66,6 +69,12 @@ func run(namespace, name string, delay time.Duration, chosen mistakeSet) error {
 		pending:   map[string]time.Time{},
 		seen:      map[string]time.Time{},
 		shards:    map[string]map[string]bool{},
+		early:     map[string]string{},
+	}
+	if chosen["non-leader"] {
+		if err := r.noteInEveryReplica(ctx, mgr.GetCache()); err != nil {
+			return fmt.Errorf("informer: %w", err)
+		}
 	}
 	err = ctrl.NewControllerManagedBy(mgr).
 		Named("tenant").

@@ -26,6 +26,7 @@ var mistakes = map[string]string{
 	"update-under-new-key":         "the plan is part of the key; a change of plan writes a new key, and deletes none",
 	"parallel-map":                 "a second map in memory is filled beside the first one, and never deleted from",
 	"nested-empty":                 "the inner map of a Tenant is emptied, and stays in the outer one",
+	"non-leader":                   "every replica notes each new Tenant in memory, and only the one that leads forgets it; needs --leader-elect",
 	"set-again-in-defer":           "a deferred function notes the Tenant again after the cleanup has forgotten it",
 }
 

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -36,6 +37,8 @@ type reconciler struct {
 	pending         map[string]time.Time       // cleanup-lost-on-restart: keys that wait for their batch
 	seen            map[string]time.Time       // parallel-map, set-again-in-defer: when each Tenant was looked at last
 	shards          map[string]map[string]bool // nested-empty: the shards of each Tenant
+	mu              sync.Mutex
+	early           map[string]string // non-leader: what a replica knows of before it leads
 }
 
 func (r *reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
@@ -158,6 +161,7 @@ func (r *reconciler) finalize(ctx context.Context, tenant *Tenant) error {
 			defer r.note(tenant)
 		}
 		delete(r.memory, r.keyOf(tenant))
+		r.forgetEarly(r.keyOf(tenant))
 		if !r.mistakes["parallel-map"] {
 			delete(r.seen, tenant.Namespace+"."+tenant.Name)
 		}
@@ -268,7 +272,11 @@ func (r *reconciler) registry() client.Object {
 
 // writeRegistry merges every entry in memory into the registry: what is in memory comes back, whoever removed it.
 func (r *reconciler) writeRegistry(ctx context.Context) error {
-	return r.patchRegistry(ctx, r.dataOf(r.memory))
+	entries := r.memory
+	if r.mistakes["non-leader"] {
+		entries = r.withEarly()
+	}
+	return r.patchRegistry(ctx, r.dataOf(entries))
 }
 
 func (r *reconciler) dataOf(entries map[string]string) map[string]any {

@@ -34,6 +34,7 @@ EXPECTED = {
     # these need a fault
     "early-return": set(),
     "error-branch": set(),
+    "non-leader": set(),
 }
 SLICE = ["", "shortened-key", "key-by-uid", "nested-empty"]
 

@@ -12,15 +12,19 @@ _WANTED = re.compile(r' // want "[^"]*"')
 
 
 def found(*texts: str, level: str = "A", rule: str = "") -> list[Finding]:
-    """The findings of files of one package, called a.go, b.go …"""
-    files = [(f"pkg/thing/{chr(97 + number)}.go", text.encode()) for number, text in enumerate(texts)]
+    """The findings of files of one package, called a.go, b.go …; those with tests in them, a_test.go and so on."""
+    files = [(_path(number, text), text.encode()) for number, text in enumerate(texts)]
     return lint_files(files, level=level, rules=[rule] if rule else ()).findings
+
+
+def _path(number: int, text: str) -> str:
+    return f"pkg/thing/{chr(97 + number)}{'_test' if 'testing.T' in text else ''}.go"
 
 
 def check(*texts: str, level: str = "A", rule: str = "") -> None:
     """Raises AssertionError unless findings stand just where they are wanted."""
     wanted = {
-        (f"pkg/thing/{chr(97 + number)}.go", line, want[1])
+        (_path(number, text), line, want[1])
         for number, text in enumerate(texts)
         for line, words in enumerate(text.split("\n"), 1)
         for want in _WANT.finditer(words)

@@ -40,6 +40,7 @@ SHOWN = {
     "else-branch": set(),
     "update-under-new-key": set(),
     "set-again-in-defer": set(),
+    "non-leader": set(),
     # what a webhook of others takes away, and values that are encoded twice, are no matter of who inserts and who deletes
     "owner-reference-stripped": set(),
     "double-encoding": set(),

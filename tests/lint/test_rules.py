@@ -505,3 +505,88 @@ var known = &Policy{}
     )
     check(kind)
     check(kind.replace("\tmetav1.TypeMeta\n", "").replace("= id\n", '= id // want "nothing deletes"\n'))
+
+
+def test_series_whose_labels_the_code_names_are_as_many_as_it_names() -> None:
+    text = (
+        HEAD
+        + """
+const backoff = "backoff"
+
+var Pending = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "pending"}, []string{"queue"})
+
+func (q *Queue) handle(req ctrl.Request) {
+\tPending.With(prometheus.Labels{"queue": "active"}).Inc()
+\tPending.With(prometheus.Labels{"queue": backoff}).Inc()
+}
+
+type provider struct{ depth *prometheus.GaugeVec }
+
+func (p *provider) NewDepthMetric(name string) workqueue.GaugeMetric {
+\treturn p.depth.WithLabelValues(name)
+}
+"""
+    )
+    check(text)
+    check(
+        text.replace('{"queue": backoff}).Inc()', '{"queue": req.Name}).Inc()').replace(
+            'Pending.With(prometheus.Labels{"queue": "active"}).Inc()',
+            'Pending.With(prometheus.Labels{"queue": "active"}).Inc() // want "has a series for each queue"',
+        )
+    )
+
+
+def test_map_of_constants_of_a_type_and_of_kinds_is_bounded() -> None:
+    text = (
+        HEAD
+        + """
+type Name string
+
+const Replicas = Name("replicas")
+
+var settings = map[Name]string{}
+
+var byKind = map[string]int{}
+
+func handleSet(name Name, value string) {
+\tsettings[name] = value
+}
+
+func handleLook(gvrKey string) {
+\tbyKind[gvrKey] = 1
+}
+
+func handleCreate(ctx context.Context, row string) {
+\tstore.rows.Add(ctx, row)
+}
+"""
+    )
+    check(text)
+    check(
+        text.replace("settings[name] = value", 'settings[name] = value // want "settings gets one key"').replace(
+            'const Replicas = Name("replicas")', ""
+        )
+    )
+
+
+def test_secret_that_another_function_makes_is_no_old_one() -> None:
+    text = (
+        HEAD
+        + """
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) {
+\tsecret := r.newSecret()
+\tr.client.Get(ctx, req.NamespacedName, &tenant)
+\tsecret.Data[tenant.Spec.Region] = nil
+\tr.client.Create(ctx, secret)
+}
+
+func (r *Reconciler) newSecret() *corev1.Secret {
+\treturn &corev1.Secret{}
+}
+"""
+    )
+    check(text)
+    read = text.replace(
+        "\treturn &corev1.Secret{}", "\tsecret := &corev1.Secret{}\n\tr.client.Get(ctx, r.key, secret)\n\treturn secret"
+    )
+    check(read.replace("Region] = nil", 'Region] = nil // want "gets the key"'))

@@ -237,6 +237,81 @@ def test_delete_that_hangs_on_another_map() -> None:
     assert not found(GUARD)
 
 
+BY_HELPER = (
+    HEAD
+    + """
+type Handler struct {
+\tloops  sync.Map
+\tcaches map[string]int
+}
+
+var handler = &Handler{}
+
+func (h *Handler) handleMetrics(key string) {
+\th.caches[key] = 1
+}
+
+func (h *Handler) handleStart(key string) {
+\th.handleMetrics(key)
+\th.loops.Store(key, func() {})
+}
+
+func (h *Handler) DeleteObject(key string) {
+\tcancel, ok := h.loops.Load(key)
+\tif ok {
+\t\tcancel.(func())()
+\t\th.loops.Delete(key)
+\t\th.clear(key) // want "only where loops has the key"
+\t}
+}
+
+func (h *Handler) handleFailure(key string, err error) {
+\tif err != nil {
+\t\th.clear(key)
+\t}
+}
+
+func (h *Handler) handleQuery(key string) {
+\th.handleMetrics(key)
+}
+
+func (h *Handler) clear(key string) {
+\tif _, ok := h.caches[key]; ok {
+\t\tdelete(h.caches, key)
+\t}
+}
+"""
+)
+
+
+def test_delete_in_a_helper_that_is_called_where_another_map_has_the_key() -> None:
+    rule = "delete-under-foreign-guard"
+    check(BY_HELPER, level="B", rule=rule)
+    left = unwanted(BY_HELPER).replace(
+        "\tif ok {\n\t\tcancel.(func())()\n\t\th.loops.Delete(key)\n\t\th.clear(key)\n\t}",
+        """\tif !ok {
+\t\treturn
+\t}
+\tcancel.(func())()
+\th.loops.Delete(key)
+\th.clear(key) // want "only where loops has the key\"""",
+    )
+    check(left, level="B", rule=rule)
+    together = unwanted(BY_HELPER).replace("func (h *Handler) handleQuery(key string) {\n\th.handleMetrics(key)\n}\n", "")
+    check(together, level="B", rule=rule)
+    # what may end before the other map gets its key leaves this one with its own
+    between = BY_HELPER.replace("func (h *Handler) handleQuery(key string) {\n\th.handleMetrics(key)\n}\n", "").replace(
+        "\th.handleMetrics(key)\n", "\th.handleMetrics(key)\n\tif !h.isReady(key) {\n\t\treturn\n\t}\n"
+    )
+    check(between, level="B", rule=rule)
+    asked = unwanted(between).replace(
+        "\th.handleMetrics(key)\n\tif !h.isReady(key)", "\tif err := h.handleMetrics(key); err != nil"
+    )
+    check(asked, level="B", rule=rule)
+    always = unwanted(BY_HELPER).replace("\t\th.clear(key)\n\t}\n}", "\t}\n\th.clear(key)\n}", 1)
+    check(always, level="B", rule=rule)
+
+
 SHADOW = (
     HEAD
     + """
@@ -388,6 +463,38 @@ def test_field_that_becomes_a_key_and_may_be_empty() -> None:
     check(USE, TYPES, level="B", rule="key-field-unvalidated")
     check(USE, unwanted(TYPES).replace("// Region is where it runs.", "// +kubebuilder:validation:MinLength=1"), level="B")
     check(USE.replace("t.Spec.Region", "t.Labels"), unwanted(TYPES), level="B")
+
+
+TESTED = """package thing
+
+func TestWrite(t *testing.T) {
+\twrite(cm, &Tenant{Spec: TenantSpec{Region: "eu", Plan: ""}})
+}
+"""
+
+
+def test_field_that_becomes_a_key_and_is_tested_with_good_values_alone() -> None:
+    rule = "key-field-untested"
+    use = USE.replace('cm.Data[key] = "x"', 'cm.Data[key] = "x" // want "and never"')
+    types = unwanted(TYPES)
+    check(use, types, TESTED, level="B", rule=rule)
+    quiet = unwanted(use)
+    check(quiet, types, level="B", rule=rule)  # without any test, others may test it
+    both = TESTED.replace(
+        "}})", '}})\n\twrite(cm, &Tenant{Spec: TenantSpec{}})\n\twrite(cm, &Tenant{Spec: TenantSpec{Region: " "}})'
+    )
+    check(quiet, types, both, level="B", rule=rule)
+    check(quiet, types, TESTED.replace('Region: "eu"', "Region: region"), level="B", rule=rule)
+    check(use, types, TESTED.replace("}})", '}})\n\tt.Spec.Region = ""'), level="B", rule=rule)
+    manifest = "package thing\n\nfunc TestWrite(t *testing.T) {\n\tapply(`spec:\n  region: eu-1`)\n}\n"
+    check(quiet, types, manifest, level="B", rule=rule)  # a word without quotes is not told
+    check(
+        quiet,
+        types.replace("// Region is where it runs.", "// +kubebuilder:validation:MinLength=1"),
+        TESTED,
+        level="B",
+        rule=rule,
+    )
 
 
 def test_vector_that_is_handed_to_another_package_and_never_deleted_from_is_told() -> None:

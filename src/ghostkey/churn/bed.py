@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from ghostkey.churn.lane import Api, Lane
+from ghostkey.churn.api import Api
+from ghostkey.churn.lane import Lane
 from ghostkey.churn.memory import Memory
 from ghostkey.churn.metrics import Metrics
 from ghostkey.churn.metrics import traces_of as metric_traces

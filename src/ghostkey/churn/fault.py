@@ -56,6 +56,7 @@ class Fault:
     """`verbs` says which calls it may meet (`event`: those of a watch); `asks_again`: a client has to repeat the call.
 
     `ends_operator`: it needs a trial for itself, and the operator is started again after it. `weave` changes a plan instead.
+    `elects`: it says something of operators that elect a leader alone; others meet it when it is asked for.
     """
 
     on_request: Callable[[Exchange], Awaitable[Answer]] | None = None
@@ -64,6 +65,7 @@ class Fault:
     verbs: frozenset[str] = WRITES
     asks_again: bool = False
     ends_operator: bool = False
+    elects: bool = False
 
 
 def refusal(status: int, reason: str, message: str, retry_after: int = 0) -> Answer:

@@ -4,30 +4,32 @@ from __future__ import annotations
 
 import http.client
 import itertools
-import json
 import random
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ghostkey.churn.api import Api
 from ghostkey.churn.faults import all_faults
-from ghostkey.churn.operator import Operator
 from ghostkey.churn.plan import OF_SUBJECTS, Plan, Step
-from ghostkey.churn.proxy.client import ProxyProcess
+from ghostkey.churn.replica import Replica, Replicas
 from ghostkey.churn.settle import Settled, settle
 from ghostkey.churn.subjects import Document, Made, Maker, Resource, Subject, as_json
 from ghostkey.churn.tokens import ALPHABET
-from ghostkey.model.errors import ApiFailed, GhostkeyError
+from ghostkey.model.errors import GhostkeyError
 
 if TYPE_CHECKING:
+    from ghostkey.churn.operator import Operator
+    from ghostkey.churn.proxy.client import ProxyProcess
     from ghostkey.testing import ControlPlane
 
 MERGE_PATCH = "application/merge-patch+json"
 START_SECONDS = 60.0
 ALL_WATCHED_SECONDS = 3.0  # between its first watch and its last one
+LEADS_SECONDS = 30.0  # twice as long as a Lease is kept by default
 EFFECT_SECONDS = 3.0  # an operator that has written nothing by then writes nothing for a subject
 
 
@@ -67,50 +69,6 @@ class Trial:
         return all(one.is_calm for one in self.settled)
 
 
-class Api:
-    """The API server as the administrator, for one thread."""
-
-    def __init__(self, control_plane: ControlPlane) -> None:
-        self._control_plane = control_plane
-        self._connection: http.client.HTTPSConnection | None = None
-
-    def ask(self, method: str, path: str, body: bytes | None = None, content_type: str = "application/json") -> tuple[int, Any]:
-        """Status and decoded answer."""
-        for attempt in (1, 2):
-            self._connection = self._connection or self._control_plane.connect()
-            try:
-                self._connection.request(method, path, body, {"Content-Type": content_type} if body is not None else {})
-                answer = self._connection.getresponse()
-                content = answer.read()
-                is_json = "json" in (answer.getheader("Content-Type") or "")
-                return answer.status, json.loads(content) if is_json and content else {
-                    "message": content.decode(errors="replace")[:500]
-                }
-            except (OSError, http.client.HTTPException) as error:
-                self._connection.close()
-                self._connection = None
-                if attempt == 2:
-                    raise ApiFailed(f"{method} {path}: {error}") from None
-        raise AssertionError("unreachable")
-
-    def must(self, method: str, path: str, body: Document | None = None, allowed: Sequence[int] = ()) -> Any:
-        """The answer. Raises ApiFailed with the server's words unless it is a success or one of `allowed`."""
-        status, answer = self.ask(method, path, as_json(body) if body is not None else None)
-        if status >= http.HTTPStatus.BAD_REQUEST and status not in allowed:
-            raise ApiFailed(f"{method} {path}: {status} {answer.get('message', '')}", status=status)
-        return answer
-
-    def get(self, path: str) -> dict[str, Any] | None:
-        """An object; None when it is gone."""
-        status, answer = self.ask("GET", path)
-        if status == http.HTTPStatus.NOT_FOUND:
-            return None
-        if status >= http.HTTPStatus.BAD_REQUEST:
-            raise ApiFailed(f"GET {path}: {status} {answer.get('message', '')}", status=status)
-        document: dict[str, Any] = answer
-        return document
-
-
 class Lane:
     """One lane; use it in one thread."""
 
@@ -122,23 +80,81 @@ class Lane:
         self.namespace = f"gk-lane-{number}-{suffix}"
         self.api = Api(control_plane)
         self.api.must("POST", "/api/v1/namespaces", {"metadata": {"name": self.namespace}})
-        self.proxy = ProxyProcess(control_plane, f"churn-proxy-{number}", setting.user_kubeconfig)
-        self.operator = Operator(control_plane, f"operator-{number}", setting.argv, self.proxy.kubeconfig, setting.environment)
+        self._replicas = Replicas(control_plane, setting.argv, setting.environment, setting.user_kubeconfig, number)
+        self._made = itertools.count()
+        self._leads, self._stands_by = self._replica(), None  # type: Replica, Replica | None
         self.maker = Maker(setting.samples, self.chance)
         self.effect = -1  # writes for one subject, as the first one showed; -1: not learnt yet
         self._is_ready = self._is_narrow = False
 
+    @property
+    def proxy(self) -> ProxyProcess:
+        """The proxy of the replica that leads."""
+        return self._leads.proxy
+
+    @property
+    def operator(self) -> Operator:
+        """The replica that leads."""
+        return self._leads.operator
+
     def close(self) -> None:
-        """Ends operator and proxy."""
-        self.operator.kill()
-        self.proxy.close()
+        """Ends every operator and proxy."""
+        self._leads.close()
+        self._end_standby()
 
     def narrow(self) -> None:
         """From now on the operator sees the subjects of this lane alone."""
-        resource = self._setting.samples[0][0]
-        if resource.is_namespaced:
+        if self._setting.samples[0][0].is_namespaced:
             self._is_narrow = True
-            self.proxy.ask("narrow", resource=resource.plural, namespace=self.namespace)
+            self._narrow(self._leads)
+
+    def _narrow(self, replica: Replica) -> None:
+        if self._is_narrow:
+            replica.proxy.ask("narrow", resource=self._setting.samples[0][0].plural, namespace=self.namespace)
+
+    # replicas
+
+    def _replica(self) -> Replica:
+        # the first lane's operator has its Lease by the name that it asks for
+        return self._replicas.make(next(self._made), f"-{self.namespace}" if self.number > 1 else "")
+
+    def _add_replica(self, trial: Trial) -> None:
+        """Starts a second one; harmless when there is one."""
+        if self._stands_by is not None:
+            return
+        self._stands_by = self._replica()
+        self._narrow(self._stands_by)
+        self._stands_by.start()
+        if self._stands_by.operator.has_ended():
+            last = self._stands_by.operator.tail().strip().splitlines()[-1:]
+            trial.notes.append(
+                f"a second replica does not run beside the first: {last}; a port of its own (:0) may be all it needs"
+            )
+            self._end_standby()
+
+    def _change_leader(self, trial: Trial) -> None:
+        """Kills the one that leads; the other takes over. Without another it is a restart."""
+        leases = self.proxy.ask("leases")["leases"]
+        if self._stands_by is None:
+            self.operator.kill()
+        else:
+            self._leads.close()
+            self._leads, self._stands_by = self._stands_by, None
+        for lease in leases:
+            self.api.must("DELETE", lease, allowed=(404,))
+        self._again(trial)
+        deadline = time.monotonic() + LEADS_SECONDS
+        while self.effect and not self._canary():
+            if time.monotonic() > deadline:
+                trial.notes.append(
+                    f"the other replica did nothing for a subject within {LEADS_SECONDS:.0f} s: it may never have led"
+                )
+                break
+
+    def _end_standby(self) -> None:
+        if self._stands_by is not None:
+            self._stands_by.close()
+            self._stands_by = None
 
     # the operator
 
@@ -188,7 +204,8 @@ class Lane:
             if namespaces and "" not in namespaces:
                 self.maker.places[plural] = namespaces[0]
 
-    def _canary(self, *, is_learning: bool = False) -> None:
+    def _canary(self, *, is_learning: bool = False) -> int:
+        """How many writes of the operator named a subject that came for this alone, and goes again."""
         # controllers begin to work up to 100 ms after their first events: what has no effect until then is not judged
         subject = self.maker.make(0, self.namespace)
         self._create([subject])
@@ -203,6 +220,7 @@ class Lane:
         self._delete([subject])
         if first.is_calm:
             settle(self.proxy, self.operator)
+        return touched
 
     def touches(self, subjects: Sequence[Subject]) -> dict[str, int]:
         """Token → how many of the operator's writes named it."""
@@ -228,6 +246,7 @@ class Lane:
         for do, group in itertools.groupby(plan.steps, key=lambda step: step.do):
             self._do(do, [subjects[s.subject] for s in group if s.subject in subjects] if do in OF_SUBJECTS else [], trial, live)
         self._sweep(trial, subjects)
+        self._end_standby()
         trial.fired = self.proxy.ask("fired")["fired"]
         trial.seconds = time.monotonic() - began
         return trial
@@ -275,6 +294,10 @@ class Lane:
             if do == "restart":
                 self.operator.kill()
             self._again(trial)
+        elif do == "add-replica":
+            self._add_replica(trial)
+        elif do == "change-leader":
+            self._change_leader(trial)
         else:
             self.proxy.ask(do)
             if do != "freeze":

@@ -11,7 +11,8 @@ import yaml
 from ghostkey.model.errors import UsageError
 
 OF_SUBJECTS = ("create", "patch", "delete")
-OF_OPERATOR = ("stop", "start", "restart", "kill", "cut-watches", "expire-watches", "freeze", "thaw")
+OF_OPERATOR = ("stop", "start", "restart", "kill", "cut-watches", "expire-watches", "freeze", "thaw",
+               "add-replica", "change-leader")  # fmt: skip
 STEPS_MOST = 10_000
 
 

@@ -99,7 +99,8 @@ class Probe:
 
     def learn(self, asked: Sequence[str]) -> None:
         """Has to come first: which calls there are to meet."""
-        self.names = chosen_faults(asked)
+        has_lease = bool(self.lane.proxy.ask("leases")["leases"])
+        self.names = [name for name in chosen_faults(asked) if asked or has_lease or not all_faults()[name].elects]
         self.learnt = learn(self.lane, lambda plan: self.trial(plan, "learning"))
 
     def points_at_once(self) -> None:

@@ -199,7 +199,14 @@ def story(verdict: Verdict, plan: Plan) -> str:
 
 def _in_words(step: str) -> str:
     do, _, number = step.partition(" ")
-    return f"{do} subject {number}" if number else f"{do} the operator" if do in {"stop", "start", "kill", "restart"} else do
+    words = {"add-replica": "start a second replica", "change-leader": "kill the leader, and the other replica leads"}
+    return (
+        f"{do} subject {number}"
+        if number
+        else f"{do} the operator"
+        if do in {"stop", "start", "kill", "restart"}
+        else words.get(do, do)
+    )
 
 
 def write(folder: Path, case: Case, verdict: Verdict, plan: Plan) -> Path:

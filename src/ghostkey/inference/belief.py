@@ -7,13 +7,15 @@ import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from ghostkey.inference.digests import digests_that_tell, seals_that_tell
 from ghostkey.inference.evidence import LIKELY_BITS, PROVEN_BITS, Case, Verdict, weigh
 from ghostkey.inference.family import Family, Member
 from ghostkey.inference.index import SubjectIndex
 from ghostkey.inference.matching import Match
 from ghostkey.inference.naming import name_part
+from ghostkey.inference.pairs import literal_beside, turned
 from ghostkey.inference.style import Shapes, Style, is_telling
-from ghostkey.inference.template import Template, digests_that_tell
+from ghostkey.inference.template import Template
 from ghostkey.model.events import KeysSeen
 from ghostkey.model.refs import canonical
 from ghostkey.store.coverage import Sight
@@ -107,7 +109,7 @@ class Beliefs:
             for match, belief in zip(siblings, held, strict=True) if together is not None else ():
                 if together is not None and (belief is None or belief.bits < together.bits):
                     beliefs[match.template] = together
-        strict = [m for m in member.matches if m.template in beliefs and not (m.template.is_open or m.template.hash_length)]
+        strict = [m for m in member.matches if m.template in beliefs and m.template.is_exact]
         return {
             match.template: belief
             for match in member.matches
@@ -117,7 +119,7 @@ class Beliefs:
 
     def _is_part(self, match: Match, pair: Match) -> bool:
         """Whether a match is a pair's, seen in one namespace alone; names used again elsewhere may add a few to it."""
-        literal = _literal_beside(match.template, pair.template)
+        literal = literal_beside(match.template, pair.template)
         is_namespace = literal is not None and canonical(literal) in self._index.canonical_namespaces
         return is_namespace and pair.best >= 0.8 * match.best
 
@@ -131,7 +133,7 @@ class Beliefs:
         for match in matches:
             template = match.template
             if match.best >= 2 and not template.is_open:
-                way = (template.order, template.separator, template.transform, template.codec)
+                way = (template.order, template.separator, template.transform, template.codec, template.digest)
                 groups.setdefault(way, []).append(match)
         for group in groups.values():
             if len(group) > 1 and _union(group).best >= TOGETHER * max(match.best for match in group):
@@ -153,11 +155,9 @@ class Beliefs:
         if self._of_objects:
             enough = any(self._is_enough_of_objects(template, kind, live[kind], namespaces) for kind in kinds)
             return Belief(kinds, None) if enough else None
-        if template.order == "uid" or (
-            template.order == "digest" and best >= digests_that_tell(template.hash_length, made, len(self._subjects.names))
-        ):
+        if template.order == "uid" or (template.digest[0] and best >= self._digests_that_tell(template, made)):
             return Belief(kinds, None)
-        if template.order == "digest" or self._is_chance_cut(template, kinds[0], live[kinds[0]], found):
+        if template.digest[0] or self._is_chance_cut(template, kinds[0], live[kinds[0]], found):
             return None
         pairs = [(member.seen, self._where_seen(template, kinds[0], match)) for member, match in found]
         verdict = max(
@@ -170,6 +170,11 @@ class Beliefs:
             # `cart.cache.limit`: settings begin with a word as well
             verdict = dataclasses.replace(verdict, bits=LIKELY_BITS)
         return Belief(kinds, verdict) if verdict.bits >= LIKELY_BITS else None
+
+    def _digests_that_tell(self, template: Template, made: int) -> int:
+        if template.is_sealed:
+            return seals_that_tell(template.hash_length, made)
+        return digests_that_tell(template.hash_length, made, len(self._subjects.names))
 
     def _where_seen(self, template: Template, kind: int, match: Match) -> dict[str, int]:
         """The keys of a match, without those whose namespace was not looked into: their objects say nothing by their absence."""
@@ -254,8 +259,8 @@ class Beliefs:
             # the same from the other side: one of several names in every namespace, `{name}.acme` beside `{namespace}.{name}`
             names = self._names_of(pair, family) if believed[pair].is_proven else set()
             if len(names) > 1:
-                parts |= {template for template in believed if _literal_beside(template, _turned(pair)) in names}
-            beside = {t: literal for t in believed if (literal := _literal_beside(t, pair)) is not None}
+                parts |= {template for template in believed if literal_beside(template, turned(pair)) in names}
+            beside = {t: literal for t in believed if (literal := literal_beside(t, pair)) is not None}
             parts |= {template for template, literal in beside.items() if is_part(template, literal, pair, len(beside))}
         return parts
 
@@ -350,7 +355,7 @@ class Beliefs:
 
 def _explains_better(strict: Match, stronger: Belief, match: Match, belief: Belief) -> bool:
     """Whether a template without room for chance explains nearly all keys that one with a hash or open end does, and more surely."""
-    if not (match.template.is_open or match.template.hash_length) or stronger.bits < belief.bits:
+    if match.template.is_exact or stronger.bits < belief.bits:
         return False
     if strict.template.is_bare:
         return True  # it makes every key
@@ -375,23 +380,3 @@ def _union(matches: list[Match]) -> Match:
     alive = set().union(*kinds.values()) if kinds else set()
     cores = {core: i for core, i in cores.items() if core in alive or core not in bare or i not in strict}
     return Match(matches[0].template, kinds, cores, {})
-
-
-def _turned(pair: Template) -> Template:
-    """The pair template with the namespace where the name is."""
-    return dataclasses.replace(pair, order="name-namespace" if pair.order == "namespace-name" else "namespace-name")
-
-
-def _literal_beside(template: Template, pair: Template) -> str | None:
-    """What stands in a name template where a pair template has the namespace: `web` of `web-{name}`; None if nothing."""
-    around = (template.hash_length, template.hash_mark, template.cut, template.codec, template.tail, template.head)
-    if template.order != "name" or around != (pair.hash_length, pair.hash_mark, pair.cut, pair.codec, pair.tail, pair.head):
-        return None
-    if pair.order == "namespace-name":
-        text, begin, end = template.prefix, pair.prefix, pair.separator
-        same = template.suffix == pair.suffix
-    else:
-        text, begin, end = template.suffix, pair.separator, pair.suffix
-        same = template.prefix == pair.prefix
-    whole = same and text.startswith(begin) and text.endswith(end) and len(text) > len(begin) + len(end)
-    return text[len(begin) : len(text) - len(end)] if whole else None

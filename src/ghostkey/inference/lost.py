@@ -191,6 +191,10 @@ class LostKeys:
         It is as long as keys here get, and a live name goes on.
         """
         template = match.template
+        if template.is_sealed:
+            keyless = self._keyless(match, kinds)
+            # one so named has no key of its own: this one may be it, with another hash
+            return lambda core, name: template.without_seal(core) in keyless
         longest = max(map(len, match.cores), default=0)
         longest_live = max(map(self._index.longest_name, kinds), default=0)
         # a core this long has a name that no live one can go on from, wherever it is split
@@ -212,6 +216,16 @@ class LostKeys:
             )
 
         return may_be_cut
+
+    def _keyless(self, match: Match, kinds: list[int]) -> set[str]:
+        """What stands before the hash for live objects that have no key, of namespaces of which others have."""
+        found: set[str] = set()
+        for kind in kinds:
+            for namespace in {self._subjects.namespaces[row] for row in self._index.rows_of(kind)}:
+                rendered = self._index.rendered_in(match.template, kind, namespace)
+                if not rendered.isdisjoint(match.cores):
+                    found.update(map(match.template.without_seal, rendered - match.cores.keys()))
+        return found
 
     def _words_tell(self, template: Template, style: Style, gone: set[str]) -> bool:
         """Whether the words that all live names share set them apart: most of the other keys share them too."""

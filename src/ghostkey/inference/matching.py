@@ -55,14 +55,15 @@ class Matcher:
         if not self.index.may_stand_in(sample):
             return []
         votes: _Votes = {}
-        silent: list[str] = []
+        explained: dict[str, _Found] = {}
         own = self.subjects.number_of(seen.holder.kind) if self.of_objects else -1
         for key in sample:
             found = self._explain(key, own)
             for template, name, kind in found:
                 votes.setdefault(template, {}).setdefault(name, set()).add(kind)
-            if not found:
-                silent.append(key)
+            explained[key] = found
+        # a reading that only one object has says nothing: `risk-jade.fjord70.ex-a62b00` is more than a namespace and some text
+        silent = [key for key, found in explained.items() if all(_is_lonely(template, votes) for template, _, _ in found)]
         if 4 * len(silent) >= len(sample):
             self._vote_rarer(keys, silent, votes)
         _drop_loose(votes)
@@ -137,6 +138,10 @@ class Matcher:
         if self._plain[0] is not seen:
             self._plain = (seen, dict(zip(seen.keys, range(len(seen.keys)), strict=True)))
         return self._plain[1]
+
+
+def _is_lonely(template: Template, votes: _Votes) -> bool:
+    return bool(template.prefix or template.suffix) and len(votes[template]) < 2
 
 
 def _drop_loose(votes: _Votes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Collection
 
@@ -21,6 +22,11 @@ def subject_of(template: Template, core: str, kind: Kind, index: SubjectIndex, n
         return Subject(kind, "", "", core.lower())
     if template.order == "digest":
         return Subject(kind, "", f"<{template.digest[0]} {core}>")
+    if template.is_sealed:
+        core = template.without_seal(core)
+        if not template.cut or len(core) < template.cut:
+            bare = dataclasses.replace(template, digest=("", ""), hash_length=0, cut=0)
+            return subject_of(bare, core, kind, index, namespace)
     if template.cut:
         return Subject(kind, "", f"{core}…")
     pieces = template.split(core, index.canonical_namespaces)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import re
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from ghostkey.inference.codecs import CODECS
+from ghostkey.inference.digests import DIGESTED, DIGESTS
 from ghostkey.model.errors import UsageError
 from ghostkey.model.refs import Kind
 
@@ -51,42 +50,7 @@ TRANSFORMS: Final[dict[str, Callable[[str], str]]] = {
 SQUASHING: Final = frozenset({"camel", "lower_camel", "squashed", "plain"})  # no separator is left of what was joined
 
 
-def _fnv(raw: bytes, offset: int, prime: int, bits: int) -> str:
-    """FNV-1a, as Go's hash/fnv: what operators shorten names with."""
-    state = offset
-    for byte in raw:
-        state = ((state ^ byte) * prime) & ((1 << bits) - 1)
-    return f"{state:0{bits // 4}x}"
-
-
-DIGESTS: Final[dict[str, Callable[[bytes], str]]] = {
-    "sha256": lambda raw: hashlib.sha256(raw).hexdigest(),
-    "sha1": lambda raw: hashlib.sha1(raw, usedforsecurity=False).hexdigest(),
-    "md5": lambda raw: hashlib.md5(raw, usedforsecurity=False).hexdigest(),
-    "sha512": lambda raw: hashlib.sha512(raw).hexdigest(),
-    # the first characters of a UID are as good as a hash of it
-    "first": lambda raw: raw.decode(),
-    "fnv32a": lambda raw: _fnv(raw, 0x811C9DC5, 0x01000193, 32),
-    "fnv64a": lambda raw: _fnv(raw, 0xCBF29CE484222325, 0x100000001B3, 64),
-    "crc32": lambda raw: f"{zlib.crc32(raw):08x}",
-}
-DIGEST_LENGTHS: Final = {"fnv32a": 8, "fnv64a": 16, "crc32": 8}  # hashes that nobody cuts
-_DIGESTED_WORDS: Final = (
-    "{name}", "{namespace}/{name}", "{namespace}.{name}", "{namespace}-{name}", "{namespace}_{name}", "{namespace}:{name}",
-    "{namespace}{name}", "{name}.{namespace}", "{name}/{namespace}", "{uid}",
-    *(f"{{{kind}}}{mark}{{namespace}}{mark}{{name}}" for kind in ("kind", "Kind", "resource") for mark in "/.-:"),
-    *(f"{{namespace}}{mark}{{{kind}}}{mark}{{name}}" for kind in ("kind", "Kind") for mark in "/-"),
-    *(f"{{{kind}}}{mark}{{name}}" for kind in ("kind", "Kind") for mark in "/-"),
-)  # fmt: skip
-DIGESTED: Final[dict[str, Callable[..., str]]] = {words: words.format for words in _DIGESTED_WORDS}
-"""What is digested → a function of its fields: namespace, name, uid, Kind, and kind (in lower case) and resource."""
 _FIELDS = re.compile(r"\{(namespace|name|uid)\}")
-_CHANCE_AT_MOST = 0.001
-
-
-def digests_that_tell(length: int, keys: int, objects: int) -> int:
-    """How many keys have to be digests of live objects before that is no chance: one, or two where digests are short and many."""
-    return 1 if keys * objects * len(DIGESTS) * len(DIGESTED) < _CHANCE_AT_MOST * 16.0**length else 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +59,8 @@ class Template:
 
     `cut` > 0: names are cut to that many characters. `hash_length` > 0: a hash of that length follows `hash_mark`, or of
     `hash_least` characters and more. `tail`: any text follows this mark; `head`: any text stands before it. `codec`: the whole is
-    encoded so. `digest` = (algorithm, what is digested): the key is that hash, of `hash_length` characters. `is_loose`: the UID stands
+    encoded so. `digest` = (algorithm, what is digested): the key is that hash, of `hash_length` characters, or, of any other order, the
+    hash behind the name is that one, and the key sealed by it. `is_loose`: the UID stands
     anywhere in the key, among text that differs from key to key. `is_namespace_plain`: only the name is transformed.
     """
 
@@ -137,22 +102,33 @@ class Template:
             self.cut,
             self.digest,
             self.hash_length if self.digest[0] else 0,
+            self.hash_mark if self.digest[0] else "",
         )
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether the hash behind the name is known to be that of the object: no other object could have this key."""
+        return bool(self.digest[0]) and self.order != "digest"
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether nothing of the key is left to chance: no open end, and no hash of which it is not known what it is of."""
+        return not self.is_open and (not self.hash_length or bool(self.digest[0]))
 
     @property
     def is_plain_name(self) -> bool:
         """Whether a subject renders as its name alone."""
-        return self.order == "name" and not self.transform and not self.cut
+        return self.order == "name" and not (self.transform or self.cut or self.digest[0])
 
     @property
     def is_plain_pair(self) -> bool:
         """Whether a subject renders as namespace and name, unchanged."""
-        return self.order in {"namespace-name", "name-namespace"} and not self.transform and not self.cut
+        return self.order in {"namespace-name", "name-namespace"} and not (self.transform or self.cut or self.digest[0])
 
     @property
     def has_namespace(self) -> bool:
         """Whether the key itself says which namespace its subject is in."""
-        return self.order in {"namespace-name", "name-namespace"}
+        return self.order in {"namespace-name", "name-namespace"} and not self.digest[0]
 
     @property
     def is_joined(self) -> bool:
@@ -162,7 +138,7 @@ class Template:
     @property
     def is_unmistakable(self) -> bool:
         """Whether one match can hardly be chance: UIDs and hashes."""
-        return self.order in {"uid", "digest"}
+        return self.order in {"uid", "digest"} or self.is_sealed
 
     def render_core(self, namespace: str, name: str, uid: str, kind: Kind | None = None) -> str:
         """What stands for a subject in its key, without prefix, suffix and a random hash; some digests have its kind within."""
@@ -172,11 +148,7 @@ class Template:
             case "uid":
                 text = uid
             case "digest":
-                words = ("", "") if kind is None else (kind.kind, kind.resource)
-                raw = DIGESTED[self.digest[1]](
-                    namespace=namespace, name=name, uid=uid, Kind=words[0], kind=words[0].lower(), resource=words[1]
-                )
-                return DIGESTS[self.digest[0]](raw.encode())[: self.hash_length]
+                return self.digest_of(namespace, name, uid, kind)
             case "namespace-name":
                 text = namespace + self.separator + name
             case "name-namespace":
@@ -185,7 +157,16 @@ class Template:
                 text = name
         if self.transform and not self.is_namespace_plain:
             text = TRANSFORMS[self.transform](text)
-        return text[: self.cut] if self.cut else text
+        text = text[: self.cut] if self.cut else text
+        return f"{text}{self.hash_mark}{self.digest_of(namespace, name, uid, kind)}" if self.is_sealed else text
+
+    def digest_of(self, namespace: str, name: str, uid: str, kind: Kind | None) -> str:
+        """The hash of an object, cut to the length that the template gives it."""
+        words = ("", "") if kind is None else (kind.kind, kind.resource)
+        raw = DIGESTED[self.digest[1]](
+            namespace=namespace, name=name, uid=uid, Kind=words[0], kind=words[0].lower(), resource=words[1]
+        )
+        return DIGESTS[self.digest[0]](raw.encode())[: self.hash_length]
 
     def core_of(self, key: str) -> str | None:
         """The part of a key that stands for its subject; None when the key is not made by this template."""
@@ -202,8 +183,11 @@ class Template:
         core = key[len(self.prefix) : len(key) - len(self.suffix) or None]
         if len(self.prefix) + len(self.suffix) >= len(key):
             return None
-        if self.digest[0]:
-            return core if _is_hex(core, self.hash_length) else None
+        if self.order == "digest":
+            return core if is_hex(core, self.hash_length) else None
+        if self.is_sealed:
+            stem = self._without_hash(core)
+            return core if stem is not None and (not self.cut or len(stem) <= self.cut) else None
         if self.tail or self.head:
             stem = self._closed(core)
             if stem is None:
@@ -232,8 +216,12 @@ class Template:
             return stem if stem and mark and SAFE_HASH.fullmatch(tail) else None
         place = len(core) - self.hash_length
         stem, mark, tail = core[: max(0, place - 1)], core[max(0, place - 1) : place], core[place:]
-        is_hash = looks_hashed(tail) or _is_hex(tail, self.hash_length)
+        is_hash = looks_hashed(tail) or is_hex(tail, self.hash_length)
         return stem if stem and mark == self.hash_mark and is_hash else None
+
+    def without_seal(self, core: str) -> str:
+        """What stands before the hash in the core of a sealed key."""
+        return core[: -self.hash_length - len(self.hash_mark)]
 
     def splits(self, core: str) -> Iterator[tuple[str, str]]:
         """Every way to part a core into namespace and name, the likeliest first."""
@@ -296,7 +284,7 @@ class Template:
     @property
     def firmness(self) -> int:
         """How little room there is for another reading of a key: 2 with a UID in it, 1 when all of it is told, 0 with any text."""
-        return 2 if self.order == "uid" else 0 if self.is_open else 1
+        return 2 if self.order == "uid" or self.is_sealed else 0 if self.is_open else 1
 
     def __str__(self) -> str:
         name = f"{{name:.{self.cut}}}" if self.cut else "{name}"
@@ -309,7 +297,9 @@ class Template:
             "name-namespace": name + self.separator + "{namespace}",
             "digest": f"{self.digest[0]}({self.digest[1]})[:{self.hash_length}]",
         }[self.order]
-        if self.hash_length and not self.digest[0]:
+        if self.is_sealed:
+            inner += f"{self.hash_mark}{self.digest[0]}({self.digest[1]})[:{self.hash_length}]"
+        elif self.hash_length and not self.digest[0]:
             least = f"{self.hash_least}-" if self.hash_least else ""
             inner += f"{self.hash_mark}<hash:{least}{self.hash_length}>"
         if self.transform and not self.is_namespace_plain:
@@ -363,5 +353,5 @@ def looks_hashed(text: str) -> bool:
     return not set(text) & set("aeiou")
 
 
-def _is_hex(text: str, length: int) -> bool:
+def is_hex(text: str, length: int) -> bool:
     return len(text) == length and all(character in "0123456789abcdef" for character in text)

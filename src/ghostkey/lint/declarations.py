@@ -62,8 +62,11 @@ def _constants(facts: FileFacts, node: Node) -> None:
     for spec in specs(node, "const_spec"):
         given = field(spec, "type")
         type_name = text(given) if given else type_name
+        value = next(iter(named(field(spec, "value"))), None)
+        # `Ready = Phase("ready")` is a constant of a type as well
+        converted = text(field(value, "function")) if value is not None and value.type == "call_expression" else ""
         for name in spec.children_by_field_name("name"):
-            facts.constants[text(name)] = type_name
+            facts.constants[text(name)] = type_name or (converted if converted.isidentifier() else "")
 
 
 def _variables(facts: FileFacts, node: Node) -> None:

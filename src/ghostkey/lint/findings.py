@@ -71,11 +71,12 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a rule is given: the linked module, the maps that are held for long, and how long things live."""
+    """What a rule is given: the linked module, the maps that are held for long, how long things live, and tests as they are written."""
 
     module: Module
     held: dict[Symbol, Held]
     lifetimes: Lifetimes
+    tests: dict[str, bytes]  # path → text
 
     def spots(self) -> Iterator[Spot]:
         """The functions of code that runs for long."""

@@ -18,6 +18,7 @@ _LIMITED = re.compile(
 )
 METRIC = re.compile(r"(?:Counter|Gauge|Histogram|Summary)Vec\b|New\w*(?:Counter|Gauge|Histogram|Summary)\w*\(")
 _FRESH = re.compile(r"\(\)(?:\w+\.)?(?:New|new|make|build|Build|Make)")
+_CONTEXT = re.compile(r"(?:\w*[cC]tx|context\.\w+\(\))$")  # what a call of a client begins with, and no key
 _BOUNDED = "ghostkey:bounded"
 
 
@@ -82,7 +83,12 @@ def _counts(module: Module, symbol: Symbol, one: InsertAt) -> bool:
     """Whether an insert puts in keys that go on coming while the program runs."""
     spot, insert = one.spot, one.insert
     function = spot.function
-    if not insert.place.keys or is_aside(spot.file) or function.name.startswith("DeepCopy"):
+    if (
+        not insert.place.keys
+        or _CONTEXT.match(insert.place.keys[0])
+        or is_aside(spot.file)
+        or function.name.startswith("DeepCopy")
+    ):
         return False
     if insert.place.root != function.receiver and _is_fresh(one):
         return False

@@ -20,6 +20,7 @@ from ghostkey.model.errors import UsageError
 
 LEVELS = ("A", "B")
 SUPPRESSION = "suppression"
+TEST = "_test.go"
 _NOLINT = "nolint:"
 
 
@@ -78,11 +79,16 @@ def _lint(files: Iterable[tuple[str, bytes]], level: str, rules: Collection[str]
 def look_at(files: Iterable[tuple[str, bytes]], cache: FactsCache) -> tuple[Look, list[FileFacts]]:
     """What rules are given, and the facts that it is made of."""
     go = parser()
-    # tests are read by rules about tests alone, and there is none
-    facts = [cache.facts_of(go, source, path) for path, source in files if not path.endswith("_test.go")]
+    facts: list[FileFacts] = []
+    tests: dict[str, bytes] = {}
+    for path, source in files:
+        if path.endswith(TEST):
+            tests[path] = source  # what a test tries is told by its text
+        else:
+            facts.append(cache.facts_of(go, source, path))
     module = Module(facts)
     lifetimes = Lifetimes(module)
-    return Look(module, held_maps(module, lifetimes), lifetimes), facts
+    return Look(module, held_maps(module, lifetimes), lifetimes, tests), facts
 
 
 def judged(look: Look, level: str, rules: Collection[str] = ()) -> list[Finding]:

@@ -89,6 +89,7 @@ class Walk:
     def __init__(self, function: Function) -> None:
         self._function = function
         self._aliases: dict[str, Place] = {}
+        self._asked: dict[str, str] = {}  # `ok` → the assignment in which it was said whether a map has a key
         self._depth = 0
 
     def visit(self, node: Node, branches: Branches) -> None:
@@ -109,7 +110,11 @@ class Walk:
 
     def _if(self, node: Node, branches: Branches) -> None:
         first, condition = field(node, "initializer"), field(node, "condition")
-        words = f"{text(first)}; {text(condition)}" if first else text(condition)
+        words = text(condition)
+        if first is not None:
+            words = f"{text(first)}; {words}"
+        elif asked := self._asked.get(words.lstrip("! ")):
+            words = f"{asked}; {words}"
         for part in (first, condition):
             if part is not None:
                 self.visit(part, branches)
@@ -168,6 +173,10 @@ class Walk:
     def _assign(self, node: Node, branches: Branches) -> None:
         left, right = named(field(node, "left")), named(field(node, "right"))
         operator = text(field(node, "operator")) if node.type == "assignment_statement" else ":="
+        for target in left:
+            self._asked.pop(text(target), None)
+        if len(left) == 2 and len(right) == 1 and right[0].type in {"index_expression", "call_expression"}:
+            self._asked[text(left[1])] = text(node)
         for position, target in enumerate(left):
             value = right[position] if len(left) == len(right) else (right[0] if right else None)
             if target.type == "index_expression":

@@ -2,7 +2,8 @@
 
 The first line on stdout says where it listens: {"port": n}. Requests: {"do": "state"} · {"do": "rules", "rules": […]} · {"do": "pid"}
 · {"do": "expect", "versions": {…}, "gone": […]} · {"do": "touched", "tokens": […]} · {"do": "narrow"} · {"do": "forget"} · {"do": "log"}
-· {"do": "cut-watches"} · {"do": "expire-watches"} · {"do": "freeze"} · {"do": "thaw"}.
+· {"do": "cut-watches"} · {"do": "expire-watches"} · {"do": "freeze"} · {"do": "thaw"} · {"do": "own-leases", "suffix": "-2"}
+· {"do": "leases"}.
 """
 
 from __future__ import annotations
@@ -37,6 +38,10 @@ async def answer(proxy: Proxy, request: dict[str, Any]) -> dict[str, Any]:
             proxy.pid = int(request["pid"])
         case "narrow":
             proxy.narrow = (request["resource"], request["namespace"]) if request.get("resource") else None
+        case "own-leases":
+            proxy.lease_suffix = str(request["suffix"])
+        case "leases":
+            return {"leases": sorted(proxy.leases)}
         case "forget":
             activity.forget()
         case "log":

@@ -26,6 +26,7 @@ from ghostkey.churn.proxy.http1 import (
     value_of,
     without,
 )  # fmt: skip
+from ghostkey.churn.proxy.leases import own_lease
 from ghostkey.churn.proxy.rules import Rules
 from ghostkey.churn.tokens import tokens_in
 
@@ -135,6 +136,8 @@ class Proxy:
         self.narrow: tuple[str, str] | None = None  # (resource, namespace)
         self.pid = 0
         self.is_frozen = False
+        self.lease_suffix = ""
+        self.leases: set[str] = set()  # paths of those that the operator asks for
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection of the operator, until either side ends it."""
@@ -145,6 +148,8 @@ class Proxy:
                 body = await read_body(reader, headers)
                 if self.narrow is not None:
                     target = narrowed(target, *self.narrow)
+                target, body, lease = own_lease(method, target, body, self.lease_suffix)
+                self.leases |= {lease} - {""}
                 call = call_of(method, target, body)
                 if call.verb == "watch":
                     await self._watch(call, method, target, headers, writer)

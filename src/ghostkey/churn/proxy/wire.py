@@ -1,40 +1,81 @@
-"""Takes ownerReferences out of an object as it is sent: JSON, or Kubernetes' protobuf, edited on the wire.
+"""Edits an object's metadata as it is sent: JSON, or Kubernetes' protobuf, on the wire.
 
 Source: k8s.io/apimachinery/pkg/runtime/serializer/protobuf (the prefix `k8s\\0` and runtime.Unknown), generated.proto of
-meta/v1 (ObjectMeta is field 1 of every object, ownerReferences field 13 of it), and the protobuf encoding.
+meta/v1 (ObjectMeta is field 1 of every object, name field 1 and ownerReferences field 13 of it), and the protobuf encoding.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 PREFIX = b"k8s\0"
-RAW, METADATA, OWNER_REFERENCES = 2, 1, 13
+RAW, METADATA, NAME, OWNER_REFERENCES = 2, 1, 1, 13
 _SIZES = {1: 8, 5: 4}
 
 
 def strip_owner_references(body: bytes) -> bytes:
     """The body without ownerReferences; unchanged where it is not understood."""
+    if body.startswith(PREFIX):
+        return _edited_object(body, OWNER_REFERENCES, lambda _: None)
+    metadata = _json_metadata(body)
+    if metadata is None or metadata[1].pop("ownerReferences", None) is None:
+        return body
+    return json.dumps(metadata[0]).encode()
+
+
+def renamed(body: bytes, change: Callable[[str], str]) -> bytes:
+    """The body with another metadata.name; unchanged where it is not understood."""
+    if body.startswith(PREFIX):
+        return _edited_object(body, NAME, lambda name: change(name.decode()).encode())
+    metadata = _json_metadata(body)
+    if metadata is None or not isinstance(metadata[1].get("name"), str):
+        return body
+    metadata[1]["name"] = change(metadata[1]["name"])
+    return json.dumps(metadata[0]).encode()
+
+
+def name_of(body: bytes) -> str:
+    """metadata.name; empty where it is not understood."""
+    found: list[str] = []
+
+    def look(name: str) -> str:
+        found.append(name)
+        return name
+
+    renamed(body, look)
+    return found[0] if found else ""
+
+
+def _json_metadata(body: bytes) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """A document and its metadata; None for what is no object."""
     try:
-        if body.startswith(PREFIX):
-            return PREFIX + _edited(body[len(PREFIX) :], [RAW, METADATA])
         document = json.loads(body)
-        metadata = document.get("metadata") if isinstance(document, dict) else None
-        if isinstance(metadata, dict) and metadata.pop("ownerReferences", None) is not None:
-            return json.dumps(document).encode()
-    except (ValueError, IndexError, RecursionError):
-        pass
-    return body
+    except (ValueError, RecursionError):
+        return None
+    metadata = document.get("metadata") if isinstance(document, dict) else None
+    return (document, metadata) if isinstance(metadata, dict) else None
 
 
-def _edited(message: bytes, path: list[int]) -> bytes:
+_Edit = Callable[[bytes], bytes | None]
+
+
+def _edited_object(body: bytes, number: int, edit: _Edit) -> bytes:
+    try:
+        return PREFIX + _edited(body[len(PREFIX) :], [RAW, METADATA], number, edit)
+    except (ValueError, IndexError):
+        return body
+
+
+def _edited(message: bytes, path: list[int], wanted: int, edit: _Edit) -> bytes:
     out = []
     for number, value, raw in _fields(message):
-        if not path:
-            out.append(b"" if number == OWNER_REFERENCES else raw)
-        elif number == path[0] and value is not None:
-            out.append(_delimited(number, _edited(value, path[1:])))
+        if value is not None and not path and number == wanted:
+            edited = edit(value)
+            out.append(b"" if edited is None else _delimited(number, edited))
+        elif value is not None and path and number == path[0]:
+            out.append(_delimited(number, _edited(value, path[1:], wanted, edit)))
         else:
             out.append(raw)
     return b"".join(out)

@@ -13,7 +13,16 @@ from ghostkey.model.errors import GhostkeyError, UsageError
 
 NAME, FILE = "lint", "lint.yaml"
 # what these rules tell of is another thing than a key that outlives its subject
-_OTHER = frozenset({"cached-object-changed", "map-outside-lock", "key-field-unvalidated", "series-never-deleted", "suppression"})
+_OTHER = frozenset(
+    {
+        "cached-object-changed",
+        "map-outside-lock",
+        "key-field-unvalidated",
+        "key-field-untested",
+        "series-never-deleted",
+        "suppression",
+    }
+)
 
 
 def causes_in(source: Path, resource: str) -> list[Cause]:

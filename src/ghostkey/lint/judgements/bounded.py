@@ -18,7 +18,7 @@ _NAME = re.compile(
     r"^(?:gr|action|actionName|gvk|gvr|gk|kind|typ|type|t|scheme|verb|op|operation|phase|level|feature|feat|featureGate|method|"
     r"plugin|pluginName|driver|driverName|driverType|provider|providerName|providerType|ext|path|route|pattern|version|"
     r"resourceType|resourceName|group|groupKind|objType|rtype|framework|jobType|cmd|flag|flagName|opt|column|lang|locale|"
-    r"metricName|type_?url|\w*gv[kr]|header|source|sourceName|family|ipFamily|contentType|mediaType|protocol|severity|weight|priority)$",
+    r"metricName|type_?url|(?:gv[kr]|groupKind)\w*|\w*(?:gv[kr]|GV[KR])\w*|header|source|sourceName|family|ipFamily|contentType|mediaType|protocol|severity|weight|priority)$",
     re.IGNORECASE,
 )
 _OF_PACKAGE = re.compile(r"^(\w+)\.([A-Z]\w*)$")

@@ -24,7 +24,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ghostkey.lint.facts import Function, Insert
+from ghostkey.lint.facts import Insert
 from ghostkey.lint.findings import Finding, Look, Rule, Witness
 from ghostkey.lint.held import DATA
 from ghostkey.lint.judgements.bounded import is_constant
@@ -60,15 +60,15 @@ def _is_data(module: Module, spot: Spot, insert: Insert) -> bool:
         return False
     if not re.search("ConfigMap|Secret", module.type_of_root(spot, place.root)) and not _CALLED_SO.search(place.root):
         return False
-    if is_constant(place.keys[-1], spot.file, spot.package.constants) or _is_new(function, insert):
+    if is_constant(place.keys[-1], spot.file, spot.package.constants) or _is_new(module, spot, insert):
         return False
     is_given = any(place.root == name for name, _ in function.params)
     return not (is_given and _BUILDS.match(function.name))
 
 
-def _is_new(function: Function, insert: Insert) -> bool:
-    """Whether the object, or its data, is made in this function and so replaces what was there."""
-    root, name = insert.place.root, insert.place.fields[-1]
+def _is_new(module: Module, spot: Spot, insert: Insert) -> bool:
+    """Whether the object, or its data, is made in this function, or in one that it calls, and so replaces what was there."""
+    function, root, name = spot.function, insert.place.root, insert.place.fields[-1]
     if any(branch.kind == "for" and branch.text == f"range {root}.{name}" for branch in insert.branches):
         return True  # what is there already gets another value
     local = function.locals.get(root)
@@ -77,13 +77,27 @@ def _is_new(function: Function, insert: Insert) -> bool:
     is_made = is_made or (local is not None and re.match(r"&?struct\b.*\{", local.text, re.DOTALL) is not None)
     # `var secret corev1.Secret`: what is decoded into it is no object of the cluster until somebody says so
     is_made = is_made or (local is not None and local.how == "type")
-    if is_made and not any(call.name in _READS for call in function.calls):
+    is_made = is_made or (local is not None and local.how == "call" and _makes_one(module, spot, local.text))
+    if is_made and not any(call.name in _READS and root in {text.lstrip("&") for text in call.texts} for call in function.calls):
         return True
     return any(
         reset.place.root == root and reset.place.fields[-1:] == (name,) and reset.at < insert.at
         and not any(branch.kind == "if" and ("nil" in branch.text or "len(" in branch.text) for branch in reset.branches)
         for reset in function.resets
     )  # fmt: skip
+
+
+def _makes_one(module: Module, spot: Spot, called: str) -> bool:
+    """Whether a function of this package gives a ConfigMap or Secret that it has made, or whose data it has."""
+    found = [other.function for other in module.functions.get(called.rpartition(".")[2], ()) if other.package is spot.package]
+    return bool(found) and all(
+        any(
+            made.type_name.rpartition(".")[2] in {"ConfigMap", "Secret"} and made.goes in {"return", "local"}
+            for made in each.made
+        )
+        and not any(call.name in _READS for call in each.calls)
+        for each in found
+    )
 
 
 def _is_released(package: Package) -> bool:

@@ -1,7 +1,7 @@
 """A map is deleted from only where another map had the key.
 
-*What it finds.* All deletes of a map stand under a look-up in another map of the same struct (`if x, ok := other[key]; ok`), and the
-insert does not.
+*What it finds.* All deletes of a map stand under a look-up in another map of the same struct (`if x, ok := other[key]; ok`, or behind
+`if !ok { return }`), and an insert does not. A delete in a helper stands where those call it that are there to remove.
 
 *Why it matters.* Where the other map never got the key, because something failed in between, this one keeps it.
 
@@ -27,41 +27,129 @@ Good:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
+from ghostkey.lint.facts import Branches
 from ghostkey.lint.findings import Finding, Look, Rule, Witness
-from ghostkey.lint.module import ReleaseAt, Symbol
+from ghostkey.lint.module import InsertAt, ReleaseAt, Spot, Symbol
+from ghostkey.lint.reach import DEPTH, callees, reached
 
 _LOOKED_UP = re.compile(r"\b(?:ok|found|exists|has|loaded|present)\b\s*:?=\s*([\w.]+?)(?:\.(?:Load|LoadAndDelete|Get)\(|\[)")
+_REMOVES = re.compile(r"(?i)^(?:delete|remove|forget|clean|drop|unregister|finali[sz]e|release|stop|evict)")
+
+OWN_ERROR = 3  # lines behind a call in which it is asked whether it failed
+
+
+class _Site(NamedTuple):
+    """Where a key is taken out, or the helper called that does."""
+
+    spot: Spot
+    line: int
+    branches: Branches
 
 
 def _find(look: Look) -> Iterator[Finding]:
     for symbol, held in look.held.items():
         if not held.releases or held.inner_releases or not symbol.owner:
             continue
-        guards = [_guard(look, symbol, one) for one in held.releases]
-        if not all(guards) or len(set(guards)) != 1:
+        sites = [site for one in held.releases for site in _sites(look, symbol, one)]
+        guards = {_guard(look, symbol, site) for site in sites}
+        if len(guards) != 1 or not (other := guards.pop()):
             continue
-        other = guards[0]
-        filled = {id(one.spot.function) for one in look.module.inserts.get(symbol._replace(name=other), ())}
-        alone = next((one for one in held.inserts if id(one.spot.function) not in filled), None)
+        alone = _filled_alone(look, held.inserts, symbol._replace(name=other))
         if alone is None:
             continue
-        release = held.releases[0]
+        site, key = sites[0], held.releases[0].release.key
         yield Finding.at(
-            ("delete-under-foreign-guard", "B"), release.spot, release.release.line, symbol, release.release.key,
+            ("delete-under-foreign-guard", "B"), site.spot, site.line, symbol, key,
             f"{symbol} is deleted from only where {other} has the key, and is filled without it",
             Witness.at(alone.spot, alone.insert.line, f"inserted in {alone.spot.function.full_name}, whatever {other} has"),
         )  # fmt: skip
 
 
-def _guard(look: Look, symbol: Symbol, one: ReleaseAt) -> str:
-    """The sibling map in which the key must be for this release to run; empty when there is none."""
+def _sites(look: Look, symbol: Symbol, one: ReleaseAt) -> list[_Site]:
+    """The release itself, or where what is there to remove calls the helper in which it stands."""
+    own = _Site(one.spot, one.release.line, one.release.branches)
+    if _guard(look, symbol, own):
+        return [own]
+    calls = [
+        _Site(spot, call.line, call.branches)
+        for spot, call in look.module.callers.get(one.spot.function.name, ())
+        if _REMOVES.match(spot.function.name)
+        and any(each.function is one.spot.function for each in callees(look.module, spot, call))
+    ]
+    return calls or [own]
+
+
+def _filled_alone(look: Look, inserts: Iterable[InsertAt], other: Symbol) -> InsertAt | None:
+    """An insert that is come by without one into the other map."""
+    fill: dict[int, Spot] = {}
+    last: dict[int, int] = {}
+    for one in look.module.inserts.get(other, ()):
+        known = id(one.spot.function)
+        fill[known] = one.spot
+        last[known] = max(last.get(known, 0), one.insert.line)
+    run: set[int] = set()
+    for known, spot in fill.items():
+        run |= reached(
+            look.module, spot, [call for call in spot.function.calls if not _may_end(spot, call.line, last[known])]
+        ).keys()
+    for one in inserts:
+        known = id(one.spot.function)
+        if known in fill:
+            if _may_end(one.spot, one.insert.line, last[known]):
+                return one
+        elif _is_come_by_otherwise(look, one.spot, set(fill), run):
+            return one
+    return None
+
+
+def _may_end(spot: Spot, line: int, last: int) -> bool:
+    """Whether a function may return behind a line, and before another; not because what the line calls has failed."""
+    return any(
+        line < one.line < last
+        and not any(branch.kind == "func" for branch in one.branches)
+        and not (one.line <= line + OWN_ERROR and any("err" in branch.text for branch in one.branches))
+        for one in spot.function.returns
+    )
+
+
+def _is_come_by_otherwise(look: Look, spot: Spot, fill: set[int], run: set[int]) -> bool:
+    """Whether a function is run by another than those that fill a map, and what these run."""
+    near, seen = [spot], fill
+    for _ in range(DEPTH):
+        near = [one for one in near if id(one.function) not in seen]
+        if any(id(one.function) not in run for one in near):
+            return True
+        seen = seen | {id(one.function) for one in near}
+        near = [
+            caller
+            for one in near
+            for caller, call in look.module.callers.get(one.function.name, ())
+            if any(each.function is one.function for each in callees(look.module, caller, call))
+        ]
+    return False
+
+
+def _guard(look: Look, symbol: Symbol, site: _Site) -> str:
+    """The sibling map in which the key must be for this to run; empty when there is none."""
     struct = look.module.packages[symbol.folder].structs.get(symbol.owner)
-    for branch in one.release.branches:
-        found = _LOOKED_UP.search(branch.text) if branch.kind == "if" else None
+    fields = struct.fields if struct else {}
+
+    def looked_up(text: str) -> str:
+        found = _LOOKED_UP.search(text)
         name = found[1].rpartition(".")[2] if found else ""
-        if name and name != symbol.name and struct and name in struct.fields and "!" not in branch.text.rpartition(";")[2]:
+        return name if name != symbol.name and name in fields else ""
+
+    for branch in site.branches:
+        if branch.kind == "if" and "!" not in branch.text.rpartition(";")[2] and (name := looked_up(branch.text)):
+            return name
+    for one in site.spot.function.returns:
+        *before, last = one.branches or (None,)
+        # whoever has no key has gone before
+        left = one.line < site.line and last is not None and last.kind == "if" and tuple(before) == site.branches[: len(before)]
+        if left and last and re.fullmatch(r"\s*!\s*\w+", last.text.rpartition(";")[2]) and (name := looked_up(last.text)):
             return name
     return ""
 

@@ -50,6 +50,12 @@ _VALUE = re.compile(
 _SAID = re.compile(r"[\"`]|[\w.]+\(\s*[\"`][^\"`]*[\"`]\s*\)$")  # a value in words, or a call of one
 _VECTOR = re.compile(r"New\w*(?:Counter|Gauge|Histogram|Summary)Vec\(")
 _REGISTERS = re.compile(r"(?i)register|collect|describe|unwrap|^With|^append$|^New\w*Vec$")
+_PAIR = re.compile(r"(?:\"[^\"]*\"|[\w.]+)\s*:\s*(\"[^\"]*\"|[^,}]+)")
+# client-go asks once for each queue, and queues are made at the start
+# Source: k8s.io/client-go v0.31 util/workqueue/metrics.go MetricsProvider
+_PROVIDER = re.compile(
+    r"New(?:Depth|Adds|Latency|WorkDuration|UnfinishedWorkSeconds|LongestRunningProcessorSeconds|Retries)Metric$"
+)
 _LABELS = re.compile(r"\[\]string\{([^}]*)\}")
 
 
@@ -57,20 +63,18 @@ def _find(look: Look) -> Iterator[Finding]:
     module = look.module
     for symbol, uses in module.series.items():
         declared = _declared(module, symbol)
-        told = [(spot, series) for spot, series in uses if not is_aside(spot.file)]
+        told = [(spot, series) for spot, series in uses if not is_aside(spot.file) and not _PROVIDER.match(spot.function.name)]
         told = [(spot, series) for spot, series in told if not _is_of_itself(look, spot, series)]
         if not told or not METRIC.search(declared) or releases_while_running(module, symbol):
             continue
         naming = _naming(module, symbol, declared)
-        values = [
-            value
-            for _, series in told
-            for value in series.labels
-            if not _SAID.match(value) and _VALUE.search(value) and not _NO_OBJECT.search(value)
-        ]
+        open_ = [(series, given) for _, series in told if (given := _open_values(module, symbol, series))]
+        if not open_:
+            continue  # one series for each value that the code names
+        values = [value for _, given in open_ for value in given if _VALUE.search(value) and not _NO_OBJECT.search(value)]
         if naming is not None and (not naming or {label.lower() for label in naming} <= {"name"}):
             continue
-        if not values and not (naming and any(len(series.labels) == 1 for _, series in told)):
+        if not values and not (naming and any(len(series.labels) == 1 for series, _ in open_)):
             continue
         spot, series = told[0]
         by = ", ".join(naming or values[:3])
@@ -86,6 +90,18 @@ def _find(look: Look) -> Iterator[Finding]:
             tuple(Witness(s.file.path, one.line, f"written in {s.function.full_name}") for s, one in told[:5]),
         )
     yield from _handed_over(look)
+
+
+def _open_values(module: Module, symbol: Symbol, series: Series) -> list[str]:
+    """What a series is labelled with that the code does not name: `req.Name`, and neither `"active"` nor a constant."""
+    package = module.packages.get(symbol.folder)
+    constants = package.constants if package else {}
+    values: list[str] = []
+    for text in series.labels:
+        literal = re.search(r"Labels\{(.*)\}", text, re.DOTALL)
+        pairs = _PAIR.findall(literal[1]) if literal else []
+        values += [value.strip() for value in pairs] or [text]
+    return [value for value in values if not _SAID.match(value) and value not in constants]
 
 
 def _is_of_itself(look: Look, spot: Spot, series: Series) -> bool:

@@ -1,0 +1,53 @@
+"""Hashes that keys are made of: which there are, what is hashed, and how many have to be right before that is no chance."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import zlib
+from collections.abc import Callable
+from typing import Final
+
+
+def _fnv(raw: bytes, offset: int, prime: int, bits: int) -> str:
+    """FNV-1a, as Go's hash/fnv: what operators shorten names with."""
+    state = offset
+    for byte in raw:
+        state = ((state ^ byte) * prime) & ((1 << bits) - 1)
+    return f"{state:0{bits // 4}x}"
+
+
+DIGESTS: Final[dict[str, Callable[[bytes], str]]] = {
+    "sha256": lambda raw: hashlib.sha256(raw).hexdigest(),
+    "sha1": lambda raw: hashlib.sha1(raw, usedforsecurity=False).hexdigest(),
+    "md5": lambda raw: hashlib.md5(raw, usedforsecurity=False).hexdigest(),
+    "sha512": lambda raw: hashlib.sha512(raw).hexdigest(),
+    # the first characters of a UID are as good as a hash of it
+    "first": lambda raw: raw.decode(),
+    "fnv32a": lambda raw: _fnv(raw, 0x811C9DC5, 0x01000193, 32),
+    "fnv64a": lambda raw: _fnv(raw, 0xCBF29CE484222325, 0x100000001B3, 64),
+    "crc32": lambda raw: f"{zlib.crc32(raw):08x}",
+}
+DIGEST_LENGTHS: Final = {"fnv32a": 8, "fnv64a": 16, "crc32": 8}  # hashes that nobody cuts
+_DIGESTED_WORDS: Final = (
+    "{name}", "{namespace}/{name}", "{namespace}.{name}", "{namespace}-{name}", "{namespace}_{name}", "{namespace}:{name}",
+    "{namespace}{name}", "{name}.{namespace}", "{name}/{namespace}", "{uid}",
+    *(f"{{{kind}}}{mark}{{namespace}}{mark}{{name}}" for kind in ("kind", "Kind", "resource") for mark in "/.-:"),
+    *(f"{{namespace}}{mark}{{{kind}}}{mark}{{name}}" for kind in ("kind", "Kind") for mark in "/-"),
+    *(f"{{{kind}}}{mark}{{name}}" for kind in ("kind", "Kind") for mark in "/-"),
+)  # fmt: skip
+DIGESTED: Final[dict[str, Callable[..., str]]] = {words: words.format for words in _DIGESTED_WORDS}
+"""What is digested → a function of its fields: namespace, name, uid, Kind, and kind (in lower case) and resource."""
+_CHANCE_AT_MOST = 0.001
+NAMED_ALIKE = 4  # objects that one cut name may be of
+
+
+def digests_that_tell(length: int, keys: int, objects: int) -> int:
+    """How many keys have to be digests of live objects before that is no chance: one, or two where digests are short and many."""
+    return 1 if keys * objects * len(DIGESTS) * len(DIGESTED) < _CHANCE_AT_MOST * 16.0**length else 2
+
+
+def seals_that_tell(length: int, keys: int) -> int:
+    """How many hashes behind names have to be those of the live objects so named before that is no chance: short ones come by it."""
+    by_chance = min(0.5, keys * NAMED_ALIKE / 16.0**length)
+    return math.ceil(math.log(_CHANCE_AT_MOST / (len(DIGESTS) * len(DIGESTED))) / math.log(by_chance))
