@@ -41,7 +41,7 @@ from ghostkey.store.snapshot import Snapshot
 if TYPE_CHECKING:
     from ghostkey.actions.checks import renewed
     from ghostkey.actions.guards import check_guards
-    from ghostkey.actions.plan import Wanted, check_limits, read_map
+    from ghostkey.actions.plan import Wanted, check_limits, read_map, wanted_by
     from ghostkey.actions.plan import plan_trim as plan
     from ghostkey.actions.receipts import ClusterReceipts, FileReceipts
     from ghostkey.actions.strangers import load_plan
@@ -58,6 +58,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PROVEN_BITS",
+    "TRIMMED",
     "Candidates",
     "ClusterReceipts",
     "FileReceipts",
@@ -98,9 +99,11 @@ __all__ = [
     "renewed",
     "undo",
     "verify",
+    "wanted_by",
 ]  # fmt: skip
 
 ANNOTATION = "ghostkey.dev/subject"
+TRIMMED = {"ghost-key", "tombstone"}  # analyses whose findings are keys that may go
 CONFIRM_HOLDERS = 200  # maps read again to see that their ghosts are still there; beyond this a scan takes no second look
 BUSY_SECONDS = 3.0  # a map written this recently may be in the middle of its operator's clean-up
 SETTLE_SECONDS = 2.0  # the stale-cache window of controller-runtime clients: 100 ms to 2 s
@@ -113,6 +116,7 @@ _ACTIONS = {
     "Watched": "verify.Watched", "apply": "trim.apply_trim", "check_guards": "guards.check_guards", "check_limits": "plan.check_limits", "dry_run": "trim.dry_run",
     "list_receipts": "undo.list_receipts", "load_plan": "strangers.load_plan", "plan": "plan.plan_trim",
     "read_map": "plan.read_map", "renewed": "checks.renewed", "undo": "undo.apply_undo", "verify": "verify.watch_keys",
+    "wanted_by": "plan.wanted_by",
 }  # fmt: skip
 
 

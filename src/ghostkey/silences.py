@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from ghostkey.foreign import UnreadableError, decode_json, load_yaml
-from ghostkey.model.errors import UsageError
+from ghostkey.model.errors import Refused, UsageError
 from ghostkey.model.events import Gap
 from ghostkey.model.findings import Finding
+from ghostkey.model.refs import ObjectRef
 from ghostkey.model.silences import Heard, Silence, Silenced
 from ghostkey.store.snapshot import Snapshot
 
@@ -58,8 +59,20 @@ def annotated_silences(snapshot: Snapshot) -> list[Silence]:
             found += silences_of(seen.meta.annotations[ANNOTATION], str(holder).partition(" -n ")[0], holder.namespace)
         except (UsageError, UnreadableError) as error:
             hint = f"write {ANNOTATION}: '{{keys: [a, b-*], until: 2027-01-31, reason: why}}'"
-            snapshot.gaps.append(Gap(f"annotation {ANNOTATION} of {holder} was not understood", str(error), hint=hint))
+            snapshot.gaps.append(Gap(_not_understood(holder), str(error), hint=hint))
     return found
+
+
+def check_understood(snapshot: Snapshot, holders: Iterable[ObjectRef]) -> None:
+    """Raises Refused where the word of one of these maps on what is silenced was not understood: it may be about what is to go."""
+    asked = {_not_understood(holder) for holder in holders}
+    for gap in snapshot.gaps:
+        if gap.what in asked:
+            raise Refused(f"{gap.what}, nothing was changed: {gap.why}", gap.hint)
+
+
+def _not_understood(holder: ObjectRef) -> str:
+    return f"annotation {ANNOTATION} of {holder} was not understood"
 
 
 def silences_of(text: str, map_name: str, namespace: str) -> list[Silence]:

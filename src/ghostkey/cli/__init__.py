@@ -19,6 +19,7 @@ COMMANDS = {
     "trim": "Remove keys of one map, atomically and with a receipt.",
     "undo": "Put back what a trim removed.",
     "verify": "Watch that trimmed keys stay gone.",
+    "ui": "Do all that in the terminal, full screen.",
     "blame": "Show who wrote each key of a map last.",
     "maps": "Show the maps of a running Go process, and who holds them.",
     "stacks": "Say which lines of code insert into a map of a Go process, and which delete.",

@@ -94,7 +94,7 @@ def _map_of(what: str) -> tuple[Kind, str] | None:
 
 
 def _say(found: Receipt, done: api.Restored) -> None:
-    from ghostkey.cli.words import count
+    from ghostkey.report.words import count
 
     if not done.restored:
         click.echo(f"nothing to undo: all keys of {found.id} are in {found.holder}", err=True)
@@ -107,7 +107,7 @@ def _say(found: Receipt, done: api.Restored) -> None:
 
 def _show(found: Receipt) -> None:
     """A stranger's receipt, before anything is done with it."""
-    from ghostkey.cli.words import count
+    from ghostkey.report.words import count
 
     click.echo(f"receipt {found.id}, from elsewhere, made {found.created_at} at {found.server}", err=True)
     click.echo(f"  puts {count(len(found.keys), 'key')} into {found.holder}", err=True)

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ghostkey.cli import CONTEXT, words
+from ghostkey.cli import CONTEXT
 from ghostkey.cli._converge import converge
 from ghostkey.cli._memory import InPod, pod_options
 from ghostkey.cli.countdown import Countdown
 from ghostkey.cli.options import ProgressLine, cluster_options, complete_map, parse_duration
 from ghostkey.cli.where import Where
 from ghostkey.model.errors import UsageError
+from ghostkey.report import words
 
 if TYPE_CHECKING:
     from ghostkey.kube.client import ApiClient
@@ -62,10 +63,10 @@ def command(
     import msgspec
 
     from ghostkey import api
-    from ghostkey.cli._cluster import GHOSTS, findings_of_map, receipts_at, trim_of
+    from ghostkey.cli._cluster import findings_of_map, receipts_at, trim_of
     from ghostkey.cli.output import echo_json
     from ghostkey.cli.terminal import safe
-    from ghostkey.cli.words import count
+    from ghostkey.report.words import count
 
     seconds = parse_duration(duration)
     if process_word is not None:
@@ -84,7 +85,7 @@ def command(
 
     def ghosts() -> int:
         findings, _, _ = findings_of_map(client, holder.kind, holder.name, kinds, (), progress)
-        return sum(finding.analysis in GHOSTS and finding.state == "found" for finding in findings)
+        return sum(finding.analysis in api.TRIMMED and finding.state == "found" for finding in findings)
 
     told = 0
 
