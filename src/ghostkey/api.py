@@ -33,6 +33,7 @@ from ghostkey.model.errors import GhostkeyError, NotFound, UsageError
 from ghostkey.model.events import Event, Gap, KeysSeen
 from ghostkey.model.expressions import declared
 from ghostkey.model.findings import Finding, Severity
+from ghostkey.model.nearest import nearest
 from ghostkey.model.refs import CONFIG_MAPS, GO_MAPS, SECRETS, Kind, ObjectRef
 from ghostkey.sources._asked import not_there
 from ghostkey.sources.live_cluster import LiveCluster, Progress, Scope
@@ -192,7 +193,8 @@ def analyse(snapshot: Snapshot, links: Sequence[Link | ObjectLink] = (), only: S
     analyses = all_analyses()
     for name in only:
         if name not in analyses:
-            raise UsageError(f"no analysis is named {name!r}", f"known: {', '.join(sorted(analyses))}")
+            hint = f"{nearest(name, analyses)} known: {', '.join(sorted(analyses))}".strip()
+            raise UsageError(f"no analysis is named {name!r}", hint)
     found: list[Finding] = []
     for part in snapshot.parts or [snapshot]:
         own = [_of_part(link, part) for link in links]

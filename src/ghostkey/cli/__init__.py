@@ -76,15 +76,10 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 _is_verbose = False  # of this process: an error that ends it is told with where it came from
 
 
-def _tell_more(_: click.Context, __: click.Parameter, value: bool) -> None:
-    global _is_verbose  # noqa: PLW0603 (what it decides is known only when the command has failed)
-    _is_verbose = _is_verbose or value
-
-
 def _verbose() -> click.Option:
-    return click.Option(
-        ["-v", "--verbose"], is_flag=True, expose_value=False, callback=_tell_more, help="Say where an error came from."
-    )
+    # its level was taken out before: a level that click took would swallow a name
+    text = "Say where an error came from; -v 6 tells each request."
+    return click.Option(["-v", "--verbose"], is_flag=True, expose_value=False, help=text)
 
 
 def _let_it_tell(command: click.Command) -> None:
@@ -112,10 +107,16 @@ program.params.append(_verbose())
 
 def run(arguments: Sequence[str]) -> int:
     """Runs the program and gives the exit code: 0 nothing, 1 findings, 2 usage, 3 not everything seen, 4 outdated, 5 failed."""
+    from ghostkey.cli.levels import REQUESTS, levelled, meant, tell_requests
     from ghostkey.model.errors import GhostkeyError
 
+    global _is_verbose  # noqa: PLW0603 (what it decides is known only when the command has failed)
+    words, level = levelled(arguments, list(COMMANDS))
+    _is_verbose = level > 0
+    if level >= REQUESTS:
+        tell_requests(lambda text: click.echo(_line(text), err=True))
     try:
-        code = program.main(list(arguments), prog_name=_called_as(), standalone_mode=False)
+        code = program.main(words, prog_name=_called_as(), standalone_mode=False)
     except GhostkeyError as error:
         _complain(str(error), error.hint)
         return error.exit_code
@@ -123,6 +124,8 @@ def run(arguments: Sequence[str]) -> int:
         return 130
     except click.UsageError as error:
         error.show()
+        if hint := meant(error):
+            click.echo(f"hint: {hint}", err=True)
         return 2
     except click.ClickException as error:
         _complain(error.format_message(), "")

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from ghostkey.cli import CONTEXT
+from ghostkey.cli.completing import complete_holder, complete_kind
 from ghostkey.kube.pods import POD_SPECS
 from ghostkey.model.errors import UsageError
 
@@ -34,9 +35,19 @@ COMMANDS = (
 @click.option("-n", "--namespace", metavar="NS", help="Namespace of the maps; without it, maps of all namespaces.")
 @click.option("--map", "map_name", metavar="cm/NAME|secret/NAME", help="The one map that trim, undo or verify may touch.")
 @click.option(
-    "--kinds", multiple=True, metavar="KIND.GROUP", help="Kinds of subjects, by plural and group: tenants.demo.example.com."
+    "--kinds",
+    multiple=True,
+    metavar="KIND.GROUP",
+    shell_complete=complete_kind,
+    help="Kinds of subjects, by plural and group: tenants.demo.example.com.",
 )
-@click.option("--holders", multiple=True, metavar="KIND", help="With scan: look into configmaps or secrets only.")
+@click.option(
+    "--holders",
+    multiple=True,
+    metavar="KIND",
+    shell_complete=complete_holder,
+    help="With scan: look into configmaps or secrets only.",
+)
 @click.option("--receipts", type=click.Choice(["disk", "cluster"]), default="disk", help="Where receipts will be kept.")
 @click.option("--secrets", is_flag=True, help="With watch: Secrets too.")
 @click.option("--events", is_flag=True, help="With watch: Events and the Lease, as --events and --notify need.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ghostkey.cli import CONTEXT
+from ghostkey.cli.completing import complete_key, complete_kind
 from ghostkey.cli.known import Known, known_options
 from ghostkey.cli.options import ProgressLine, cluster_options, complete_map, even_if_options
 from ghostkey.cli.where import Where
@@ -36,6 +37,7 @@ DEFAULT_MATCH_PERCENT = 95.0  # a regular expression that takes nearly all is mo
     "keys",
     multiple=True,
     metavar="KEY",
+    shell_complete=complete_key,
     help="Remove this key; DOCUMENT/PATH/ENTRY for an entry of a JSON or YAML value.",
 )
 @click.option("--match", "pattern", metavar="REGEX", help="Remove the keys that the expression matches as a whole.")
@@ -43,7 +45,13 @@ DEFAULT_MATCH_PERCENT = 95.0  # a regular expression that takes nearly all is mo
 @click.option(
     "--subject", "subjects", multiple=True, metavar="KIND=TEMPLATE", help="With --ghosts: declare what keys are written for."
 )
-@click.option("--kinds", multiple=True, metavar="KIND", help="With --ghosts: consider only these kinds as subjects.")
+@click.option(
+    "--kinds",
+    multiple=True,
+    metavar="KIND",
+    shell_complete=complete_kind,
+    help="With --ghosts: consider only these kinds as subjects.",
+)
 @known_options
 @click.option("--apply", "is_applied", is_flag=True, help="Do it. Without this the plan is shown and nothing changes.")
 @click.option("--max-keys", type=click.IntRange(0), metavar="N", help="Refuse a plan with more keys.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from ghostkey.cli import CONTEXT
+from ghostkey.cli.completing import complete_holder, complete_kind
 from ghostkey.cli.known import Known, watch_options
 from ghostkey.cli.options import cluster_options
 from ghostkey.cli.where import Where
@@ -13,8 +14,16 @@ from ghostkey.model.errors import UsageError
 
 @click.command("ui", context_settings=CONTEXT)
 @cluster_options
-@click.option("--kinds", multiple=True, metavar="KIND", help="Consider only these kinds as subjects (needs fewer rights).")
-@click.option("--holders", multiple=True, metavar="KIND", help="Look into configmaps or secrets only.")
+@click.option(
+    "--kinds",
+    multiple=True,
+    metavar="KIND",
+    shell_complete=complete_kind,
+    help="Consider only these kinds as subjects (needs fewer rights).",
+)
+@click.option(
+    "--holders", multiple=True, metavar="KIND", shell_complete=complete_holder, help="Look into configmaps or secrets only."
+)
 @click.option("--subject", "subjects", multiple=True, metavar="KIND=TEMPLATE", help="Declare what keys are for, as with scan.")
 @click.option("--receipts", metavar="DIR", help="Keep receipts in this folder.")
 @watch_options

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ghostkey.cli import CONTEXT
+from ghostkey.cli.completing import complete_receipt
 from ghostkey.cli.options import cluster_options, local_option, parse_holder
 from ghostkey.cli.where import Where
 from ghostkey.model.errors import GhostkeyError, Refused, Unsettled, UsageError
@@ -25,7 +26,7 @@ SHOWN_KEYS = 10
 
 
 @click.command("undo", context_settings=CONTEXT)
-@click.argument("what", default="", metavar="[RECEIPT | cm/NAME | secret/NAME]")
+@click.argument("what", default="", metavar="[RECEIPT | cm/NAME | secret/NAME]", shell_complete=complete_receipt)
 @cluster_options
 @click.option("--list", "is_list", is_flag=True, help="List the trims that can be undone, and those that were.")
 @click.option("--receipts", metavar="DIR|cluster", help="Where the receipt is: this folder, or a Secret of the namespace.")

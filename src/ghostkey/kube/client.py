@@ -24,6 +24,7 @@ from ghostkey.kube.connect import Dialer, ProxyFailedError
 from ghostkey.kube.credentials import Credentials
 from ghostkey.kube.deadline import limited
 from ghostkey.kube.failures import TOO_LARGE, Failures, answer_lost, is_redirect, is_refusal, is_status, words_of
+from ghostkey.kube.telling import told
 from ghostkey.kube.waiting import Waiting
 from ghostkey.model.errors import ApiFailed, NotAsked
 
@@ -197,6 +198,7 @@ class ApiClient:
             with self._waiting, limited(sock, time.monotonic(), self.config.request_timeout):
                 connection.request("GET", self._url(path, query), headers=self._headers({"Accept": accept}))
                 response = connection.getresponse()
+            told("GET", f"{self.config.server}{self._url(path, query).removeprefix(self._prefix)}", response.status, 0.0)
             if response.status >= HTTPStatus.MULTIPLE_CHOICES:
                 raise self._failures.of_answer("GET", path, response.status, _answer(response), self._sent)
             while (left := deadline - time.monotonic()) > 0:
@@ -303,6 +305,7 @@ class ApiClient:
             response = connection.getresponse()
             head_is_there()
             answer = _answer(response)
+        told(method, f"{self.config.server}{url.removeprefix(self._prefix)}", response.status, time.monotonic() - began)
         retry_after = response.getheader("Retry-After") or ""
         return response.status, answer, retry_after if retry_after.isascii() and retry_after.isdigit() else ""
 
