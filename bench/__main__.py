@@ -16,6 +16,7 @@ BENCHES = (
     "bench.stacks",
     "bench.guard",
     "bench.watch",
+    "bench.generator",
     "bench.churn",
 )
 

@@ -9,110 +9,52 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import shutil
-import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
+from bench.operators import OPERATORS, Operator, built, write_pair
 from ghostkey.churn import bed as beds
 from ghostkey.churn.lane import Lane, Setting
 from ghostkey.churn.metrics import Metrics
 from ghostkey.churn.plan import Weaver
 from ghostkey.churn.run import Request, run
 from ghostkey.testing import binary, testbed_directory
-from ghostkey.testing.binaries import cache_directory
 
-POOL = {
-    "apiVersion": "metallb.io/v1beta1", "kind": "IPAddressPool", "metadata": {"name": "pool"},
-    "spec": {"addresses": ["10.{{n}}.0.0/28"], "autoAssign": True},
-}  # fmt: skip
-SERVICE = {
-    "apiVersion": "v1", "kind": "Service", "metadata": {"name": "pool", "annotations": {"metallb.universe.tf/address-pool": "pool"}},
-    "spec": {"type": "LoadBalancer", "ports": [{"port": 80}]},
-}  # fmt: skip
-SYSTEM = [
-    {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "metallb-system"}},
-    {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "metallb-memberlist", "namespace": "metallb-system"}},
-]
-METALLB = "--port 17472 --namespace metallb-system --webhook-mode disabled --disable-cert-rotation"
-USED, SPLIT = (
-    "metallb_allocator_addresses_in_use_total",
-    ("ipv4_addresses_in_use", "ipv4_addresses", "ipv6_addresses_in_use", "ipv6_addresses"),
-)
-
-
+ROUNDS = 3
 PACE_SECONDS = 20.0
 PACES = ((3, 4, 250.0), (50, 3, 45.0))  # subjects, lanes, trials a minute at least
 
 
-@dataclass(frozen=True)
-class Operator:
-    """A program of a Go module, what it is tested with, and the metric families that it is known to leave behind."""
-
-    name: str
-    module: str
-    version: str
-    package: str
-    flags: str
-    crds: str
-    families: frozenset[str]
-
-
-OPERATORS = (
-    Operator(
-        "metallb-0.14.8", "go.universe.tf/metallb", "v0.14.8", "./controller", METALLB, "config/crd/bases",
-        frozenset({USED, *(f"metallb_allocator_{word}_total" for word in SPLIT)}),
-    ),
-    Operator("metallb-0.15.2", "go.universe.tf/metallb", "v0.15.2", "./controller", METALLB, "config/crd/bases", frozenset()),
-)  # fmt: skip
-
-
-def built(operator: Operator) -> tuple[Path, Path]:
-    """The program and its module's folder; built once, which takes minutes."""
-    with tempfile.TemporaryDirectory() as empty:
-        Path(empty, "go.mod").write_text("module bench\n\ngo 1.24.0\n")
-        words = ["go", "mod", "download", "-json", f"{operator.module}@{operator.version}"]
-        said = subprocess.run(words, cwd=empty, capture_output=True, text=True, check=True)
-    source = Path(json.loads(said.stdout)["Dir"])
-    target = cache_directory() / "bench" / operator.name / "operator"
-    if not target.is_file():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        print(f"building {operator.name} (minutes, once) …", file=sys.stderr)
-        with tempfile.TemporaryDirectory() as folder:
-            copy = Path(folder, "source")
-            shutil.copytree(source, copy)
-            # the cache of modules is read-only, and go.sum may need a line
-            subprocess.run(["chmod", "-R", "u+w", str(copy)], check=True)
-            environment = {**os.environ, "GOFLAGS": "-mod=mod", "CGO_ENABLED": "0", "GOTOOLCHAIN": "local"}
-            words = ["go", "build", "-trimpath", "-ldflags", "-s -w", "-o", str(target), operator.package]
-            subprocess.run(words, cwd=copy, env=environment, check=True)
-    return target, source
-
-
 def measure(operator: Operator) -> dict[str, object]:
-    """One run."""
+    """One run: series that each subject leaves behind, by family, beside what is known of it."""
     program, source = built(operator)
-    with tempfile.TemporaryDirectory() as folder:
-        for name, documents in (("sample", [POOL, SERVICE]), ("setup", SYSTEM)):
-            Path(folder, f"{name}.yaml").write_text(yaml.safe_dump_all(documents))
-        environment = {"METALLB_ML_SECRET_NAME": "metallb-memberlist", "METALLB_DEPLOYMENT": "controller"}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        pem = json.dumps(write_pair(folder))
+        for word, documents in (("sample", operator.samples), ("setup", operator.setup)):
+            text = yaml.safe_dump_all(documents).replace("'{{pem}}'", pem)
+            (folder / f"{word}.yaml").write_text(text)
         began = time.monotonic()
         outcome = run(Request(
-            f"{program} {operator.flags}", [str(source / operator.crds)], [f"{folder}/sample.yaml"], [f"{folder}/setup.yaml"],
-            environment, 3, 6, None, 5.0,
+            f"{program} {operator.flags.replace('{folder}', name)}", [str(source / operator.crds)], [f"{name}/sample.yaml"],
+            [f"{name}/setup.yaml"], operator.environment, ROUNDS, operator.subjects, None, operator.patience,
         ))  # fmt: skip
-    families = sorted({v.signature.place.partition("{")[0] for v in outcome.findings if v.signature.source == "metrics"})
+    total: Counter[str] = Counter()
+    for verdict in outcome.findings:
+        if verdict.signature.source == "metrics":
+            total[verdict.signature.place.partition("{")[0]] += verdict.series
+    dead = ROUNDS * operator.subjects
+    left = {family: round(series / dead) for family, series in sorted(total.items())}
     others = sorted(str(v.signature) for v in outcome.findings if v.signature.source != "metrics")
     return {
-        "bench": "churn", "operator": operator.name, "seconds": round(time.monotonic() - began, 1), "families": families,
-        "others": others, "inconclusive": outcome.inconclusive, "as_known": set(families) == set(operator.families) and not outcome.inconclusive,
+        "bench": "churn", "operator": operator.name, "seconds": round(time.monotonic() - began, 1), "leaves": left,
+        "others": others, "inconclusive": outcome.inconclusive, "as_known": left == operator.leaves and not outcome.inconclusive,
     }  # fmt: skip
 
 
@@ -177,7 +119,7 @@ def main() -> int:
         rows = [measure(operator) for _ in range(asked.repeat)]
         for row in rows:
             print(json.dumps(row), flush=True)
-        flips = len({json.dumps(row["families"]) for row in rows}) - 1
+        flips = len({json.dumps([row["leaves"], row["others"]]) for row in rows}) - 1
         is_good = is_good and not flips and all(row["as_known"] for row in rows)
     return 0 if is_good else 1
 

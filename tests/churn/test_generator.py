@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from ghostkey.churn.generator import FILLS, accepting_nonsense, candidate, generated, is_valid, schema_of
 from ghostkey.churn.run import nonsense_notes
-from ghostkey.churn.subjects import Resource
+from ghostkey.churn.subjects import Resource, read_documents
+from ghostkey.model.errors import UsageError
 from tests.churn.helpers import CRD, TenantBed
 
 TENANTS = Resource("demo.ghostkey.dev", "v1", "tenants", "Tenant", is_namespaced=True)
@@ -56,3 +60,21 @@ def test_fields_that_take_nonsense_are_told(tenants: TenantBed) -> None:
     assert is_valid(base, TENANTS, tenants.bed.api)
     # the API server does not know planName, so nothing is accepted there; `plan` takes anything, and is no name
     assert accepting_nonsense(crd, TENANTS, base, tenants.bed.api) == {}
+
+
+def test_files_are_read_as_strangers_write_them(tmp_path: Path) -> None:
+    sample = tmp_path / "sample.yaml"
+    sample.write_text(
+        "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: A, spec: {operator: [=, <]}}\n---\n{apiVersion: v1, kind: B}\n"
+    )
+    (tmp_path / "kustomization.yaml").write_text("apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n")
+    assert [document["kind"] for document in read_documents([str(tmp_path)])] == ["A", "B"]
+    sample.write_text(
+        "a: &a [x, x]\nb: &b [*a, *a]\n"
+        + "".join(f"{chr(99 + n)}: &{chr(99 + n)} [*{chr(98 + n)}, *{chr(98 + n)}]\n" for n in range(20))
+    )
+    with pytest.raises(UsageError, match="stands for more than"):
+        read_documents([str(sample)])
+    sample.write_text("a: [")
+    with pytest.raises(UsageError, match="cannot read line"):
+        read_documents([str(sample)])

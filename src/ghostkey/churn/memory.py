@@ -22,8 +22,20 @@ ROUNDS_LEAST = 3
 KEYS_MOST = 5_000
 # what waits for its turn, and is no state: Source: controller-runtime/pkg/controller/priorityqueue, client-go/util/workqueue/queue.go
 QUEUES = ("priorityqueue.priorityqueue", "workqueue.Typed[", "delayingType")
-# what forgets by itself when it is full: a plateau that three rounds do not reach. Source: client-go/tools/record/events_cache.go
-BOUNDED = ("EventCorrelator", "eventLogger", "EventAggregator", "EventSourceObjectSpamFilter", "lru.Cache", "groupcache/lru")
+# what forgets by itself when it is full, or after minutes: a plateau that three rounds do not reach.
+# Source: client-go/tools/record/events_cache.go, client-go/tools/events/event_broadcaster.go (finishSeries)
+BOUNDED = (
+    "eventBroadcasterImpl",
+    "EventCorrelator",
+    "eventLogger",
+    "EventAggregator",
+    "EventSourceObjectSpamFilter",
+    "lru.Cache",
+    "groupcache/lru",
+)
+
+# where a key's element of a linked list is: what forgets the least used does so. Source: groupcache/lru/lru.go, golang-lru/simplelru
+INDEXES = ("*list.Element", "*simplelru.entry")
 
 
 @dataclass(slots=True)
@@ -87,7 +99,7 @@ class Memory:
 
 
 def _judge(process: Process, one: GoMap, names: list[Named], found: Found, lengths: list[int]) -> None:
-    if mirror_of(one.holder) or any(word in one.holder for word in (*BOUNDED, *QUEUES)):
+    if mirror_of(one.holder) or any(word in one.holder for word in (*BOUNDED, *QUEUES)) or one.type.endswith(INDEXES):
         return
     texts = [text for _, keys in process.text_keys([one], KEYS_MOST, KEYS_MOST)[0] for text in keys.texts]
     spellings = Spellings(names)

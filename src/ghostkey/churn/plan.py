@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from ghostkey.foreign import UnreadableError, load_yaml
 from ghostkey.model.errors import UsageError
 
 OF_SUBJECTS = ("create", "patch", "delete")
@@ -106,9 +107,9 @@ def round_of(count: int, name: str = "") -> Plan:
 def read_plan(text: str, where: str) -> Plan:
     """The plan in a YAML file. Raises UsageError with the line that is off."""
     try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UsageError(f"{where} is no YAML: {str(error).splitlines()[0]}") from None
+        document = load_yaml(text)
+    except UnreadableError as error:
+        raise UsageError(f"{where} is no YAML: {error}") from None
     if not isinstance(document, dict) or not isinstance(document.get("steps"), list):
         raise UsageError(f"{where} is no plan", "it needs `steps:`, a list such as [create 0, delete 0]")
     if len(document["steps"]) > STEPS_MOST:

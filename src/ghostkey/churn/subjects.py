@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ghostkey.churn.tokens import LONG_TAIL, Named, new_token
+from ghostkey.foreign import UnreadableError, yaml_items
 from ghostkey.model.errors import UsageError
 
 DOCUMENTS_MOST = 200
+FILE_BYTES = 64 << 20
 Document = dict[str, Any]
 
 
@@ -46,15 +46,29 @@ def read_documents(paths: Iterable[str]) -> list[Document]:
         files = sorted(p for p in path.rglob("*") if p.suffix in {".yaml", ".yml", ".json"}) if path.is_dir() else [path]
         for file in files:
             try:
-                documents = list(yaml.safe_load_all(file.read_text()))
-            except (yaml.YAMLError, UnicodeDecodeError, OSError, RecursionError) as error:
-                raise UsageError(f"cannot read {file}: {str(error).splitlines()[0]}") from None
-            for document in documents:
-                items = document.get("items", [document]) if isinstance(document, dict) else []
-                found += [item for item in items if isinstance(item, dict) and "kind" in item and "apiVersion" in item]
+                found += _objects(file)
+            except OSError as error:
+                raise UsageError(f"cannot read {file}: {error.strerror or error}") from None
+            except UnreadableError as error:
+                where = f"line {error.line} of {file}" if error.line else file
+                raise UsageError(f"cannot read {where}: {error}") from None
     if len(found) > DOCUMENTS_MOST * 10:
         raise UsageError(f"{len(found)} objects are more than {DOCUMENTS_MOST * 10}")
     return found
+
+
+def _objects(file: Path) -> list[Document]:
+    """The objects of a file, those of lists included. Raises OSError, UnreadableError."""
+    if file.stat().st_size > FILE_BYTES:
+        raise UnreadableError(f"it is larger than {FILE_BYTES >> 20} MB")
+    items = [item for _, item in yaml_items(file.read_bytes())]
+    return [
+        item
+        for item in items
+        if isinstance(item, dict) and "kind" in item and "apiVersion" in item and "items" not in item
+        # a kustomization.yaml beside the CRDs: no API server knows it
+        and not str(item["apiVersion"]).startswith("kustomize.config.k8s.io/")
+    ]  # fmt: skip
 
 
 def crd_resources(crds: Sequence[Document]) -> list[Resource]:

@@ -151,7 +151,7 @@ def command(
         echo_json(record)
     else:
         click.echo(
-            f"{result}: {len(back)} of {len(trimmed) + len(inner)} trimmed keys came back in {seen.seconds:.0f} s; "
+            f"{result}: {len(back)} of {len(trimmed) + len(inner)} trimmed keys came back in {words.seconds(seen.seconds)}; "
             f"{words.count(seen.writes, 'write')} by {writers}; keys {seen.first_count} → {seen.last_count}, ghosts {before} → {'?' if after is None else after}"
         )
         if seen.is_gone:

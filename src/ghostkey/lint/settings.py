@@ -15,8 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
+from ghostkey.foreign import UnreadableError, load_yaml
 from ghostkey.lint.findings import Finding
 from ghostkey.model.errors import UsageError
 
@@ -49,11 +48,11 @@ def read_settings(path: Path) -> list[Setting]:
     try:
         with path.open("rb") as handle:
             content = handle.read(BYTES + 1)
-        document = yaml.safe_load(content[:BYTES])
+        document = load_yaml(content[:BYTES])
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror or error}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UsageError(f"{path} is no YAML: {str(error).splitlines()[0]}") from None
+    except UnreadableError as error:
+        raise UsageError(f"{path} is no YAML: {error}") from None
     entries = document.get("rules") if isinstance(document, dict) and document.get("kind") == KIND else None
     if not isinstance(entries, list) or not entries or len(content) > BYTES:
         raise UsageError(f"{path} is no {KIND} with rules", "ghostkey learn writes one")

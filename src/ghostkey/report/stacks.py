@@ -15,6 +15,7 @@ from ghostkey.census.writers import CLEAR, DELETE, INSERT, Changes, Watched
 
 STACKS_SHOWN = 8  # of each operation
 CALLS_SHOWN = 6  # of each stack
+BY = " ← "  # called by
 OPERATIONS = ((INSERT, "inserts"), (DELETE, "deletes"), (CLEAR, "clears"))
 
 
@@ -27,7 +28,7 @@ def calls(stack: Sequence[Frame], most: int = CALLS_SHOWN) -> str:
         f"{first.function} {first.place}",
         *(f"{_short(frame.function)} {frame.place.rpartition('/')[2]}" for frame in others),
     ]
-    return " ← ".join(told[:most]) + (" ← …" if len(told) > most else "")
+    return BY.join([*told[:most], *(["…"] if len(told) > most else [])])
 
 
 _TYPE_ARGUMENTS = re.compile(r"\[.*\]")
@@ -66,7 +67,10 @@ def _operation(changes: Changes, operation: str, word: str) -> Iterator[str]:
     ranked = [(stack, times) for (done, stack), times in changes.stacks.most_common() if done == operation]
     for stack, times in ranked[:STACKS_SHOWN]:
         count = f"{times:>9,}" if changes.share >= 1 else f"{'':>9}"
-        yield f"  {count} {times / total:>5.0%}  {calls(stack)}"
+        first, *callers = calls(stack).split(BY)
+        yield f"  {count} {times / total:>5.0%}  {first}"
+        for caller in callers:
+            yield f"  {'':>17}{BY.lstrip()}{caller}"
     if len(ranked) > STACKS_SHOWN:
         yield f"  {sum(times for _, times in ranked[STACKS_SHOWN:]):>9,}        from {len(ranked) - STACKS_SHOWN} other stacks"
 

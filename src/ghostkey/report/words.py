@@ -12,6 +12,11 @@ def count(number: int, one: str, many: str = "") -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
+def seconds(number: float) -> str:
+    """`12 s`, and never `0 s` for what took its time."""
+    return f"{number:.0f} s" if number >= 1 else "less than a second"
+
+
 def shares(found: Iterable[Share], *, of_total: bool = True) -> str:
     """`2 of 5 keys and 10 of 50 entries of shards.yaml`, or without the totals."""
     parts = []
