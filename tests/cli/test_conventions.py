@@ -129,3 +129,35 @@ def test_a_store_is_read_while_parts_come_and_go(tmp_path: Path) -> None:
     finally:
         ends.set()
         thread.join()
+
+
+def test_settings_give_options_that_the_command_line_does_not(files_program: Program, tmp_path: Path) -> None:
+    (tmp_path / "maps.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: b}\ndata: {x: 'y'}\n")
+    (tmp_path / ".ghostkey.yaml").write_text("options: {scan: {output: json, holders: [configmaps], only: ghost-key}}\n")
+    assert files_program("scan", "--from", "maps.yaml", cwd=tmp_path).json["kind"] == "GhostkeyScan"
+    assert "findings" not in files_program("scan", "--from", "maps.yaml", "-o", "name", cwd=tmp_path).out
+    other = tmp_path / "other.yaml"
+    other.write_text("options: {scan: {output: csv}}\n")
+    assert files_program("scan", "--from", "maps.yaml", "--config", str(other), cwd=tmp_path).out.count(",") > 5
+    assert files_program("version", cwd=tmp_path).code == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("options: {scan: {kubeconfig: x}}", "kubeconfig is not for a settings file"), ("options: {trim: {apply: true}}", "apply is not for a"),
+        ("options: {scan: {server: https://x}}", "server is not for"), ("options: {scan: {write-baseline: x}}", "write-baseline is not"),
+        ("options: {scan: {outptu: x}}", "did you mean output?"), ("options: [scan]", "options is no mapping"),
+        ("options: {scan: {kinds: {a: b}}}", "neither a text nor a list"), ("options: {scan: {output: nope}}", "'nope' is not one of"),
+        ("options: {watch: {web: x}}", "web is not for"), ("options: {ui: {receipts: x}}", "receipts is not for"),
+        ("options: {trim: {subject: 'pods={name}'}}", "subject is not for a"), ("options: {ui: {kinds: pods}}", "kinds is not for a"),
+    ],
+)  # fmt: skip
+def test_settings_never_say_which_cluster_as_whom_or_that_anything_is_written(
+    files_program: Program, tmp_path: Path, text: str, said: str
+) -> None:
+    (tmp_path / ".ghostkey.yaml").write_text(text)
+    command = next(name for name in ("scan", "trim", "watch", "ui") if name in text or (name == "scan" and "[" in text))
+    done = files_program(command, *(["--from", "."] if command == "scan" else []), cwd=tmp_path)
+    assert done.code == 2
+    assert said in done.err

@@ -64,6 +64,15 @@ class Commands(click.Group):
         _let_it_tell(command)
         return command
 
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that is called, with the options that settings give it."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if name and command is not None and not ctx.resilient_parsing:
+            from ghostkey.cli.defaults import defaults_of
+
+            ctx.default_map = {name: defaults_of(command, name, _words)}
+        return name, command, rest
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of commands, without importing any."""
         with formatter.section("Commands"):
@@ -73,6 +82,7 @@ class Commands(click.Group):
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 
+_words: list[str] = []  # of the command line
 _is_verbose = False  # of this process: an error that ends it is told with where it came from
 
 
@@ -110,8 +120,9 @@ def run(arguments: Sequence[str]) -> int:
     from ghostkey.cli.levels import REQUESTS, levelled, meant, tell_requests
     from ghostkey.model.errors import GhostkeyError
 
-    global _is_verbose  # noqa: PLW0603 (what it decides is known only when the command has failed)
+    global _is_verbose, _words  # noqa: PLW0603 (of the one command line of this process)
     words, level = levelled(arguments, list(COMMANDS))
+    _words = words
     _is_verbose = level > 0
     if level >= REQUESTS:
         tell_requests(lambda text: click.echo(_line(text), err=True))
