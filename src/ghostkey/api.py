@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from ghostkey.analyses import all_analyses
+from ghostkey.analyses import chosen_analyses
 from ghostkey.analyses._base import View
 from ghostkey.analyses._declared import ObjectLink, is_made_by
 from ghostkey.inference.account import account_of
@@ -33,7 +33,6 @@ from ghostkey.model.errors import GhostkeyError, NotFound, UsageError
 from ghostkey.model.events import Event, Gap, KeysSeen
 from ghostkey.model.expressions import declared
 from ghostkey.model.findings import Finding, Severity
-from ghostkey.model.nearest import nearest
 from ghostkey.model.refs import CONFIG_MAPS, GO_MAPS, SECRETS, Kind, ObjectRef
 from ghostkey.sources._asked import not_there
 from ghostkey.sources.live_cluster import LiveCluster, Progress, Scope
@@ -190,17 +189,13 @@ def analyse(snapshot: Snapshot, links: Sequence[Link | ObjectLink] = (), only: S
 
     Each of several clusters in a dump is judged by itself.
     """
-    analyses = all_analyses()
-    for name in only:
-        if name not in analyses:
-            hint = f"{nearest(name, analyses)} known: {', '.join(sorted(analyses))}".strip()
-            raise UsageError(f"no analysis is named {name!r}", hint)
+    analyses = chosen_analyses(only)
     found: list[Finding] = []
     for part in snapshot.parts or [snapshot]:
         own = [_of_part(link, part) for link in links]
         keyed = [link for link in own if isinstance(link, Link)]
         view = View(part, [*keyed, *annotated_links(part)], [link for link in own if isinstance(link, ObjectLink)])
-        told = [f for name, analysis in analyses.items() if not only or name in only for f in analysis.run(view)]
+        told = [f for analysis in analyses.values() for f in analysis.run(view)]
         if not snapshot.cluster:
             # of a dump, the cluster of a holder is the file that it is told apart by
             told = [dataclasses.replace(f, origin=origin) if (origin := _origin(part, f)) else f for f in told]
