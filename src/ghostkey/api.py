@@ -98,8 +98,7 @@ __all__ = [
     "read_map",
     "renewed",
     "undo",
-    "verify",
-    "wanted_by",
+    "verify", "wanted_by",
 ]  # fmt: skip
 
 ANNOTATION = "ghostkey.dev/subject"
