@@ -42,8 +42,9 @@ def measure(operator: Operator) -> dict[str, object]:
             (folder / f"{word}.yaml").write_text(text)
         began = time.monotonic()
         outcome = run(Request(
-            f"{program} {operator.flags.replace('{folder}', name)}", [str(source / operator.crds)], [f"{name}/sample.yaml"],
+            f"{program} {operator.flags.replace('{folder}', name)}", [str(source / operator.crds)] if operator.crds else [], [f"{name}/sample.yaml"],
             [f"{name}/setup.yaml"], operator.environment, ROUNDS, operator.subjects, None, operator.patience,
+            life=operator.life,
         ))  # fmt: skip
     total: Counter[str] = Counter()
     for verdict in outcome.findings:
@@ -54,7 +55,7 @@ def measure(operator: Operator) -> dict[str, object]:
     others = sorted(str(v.signature) for v in outcome.findings if v.signature.source != "metrics")
     return {
         "bench": "churn", "operator": operator.name, "seconds": round(time.monotonic() - began, 1), "leaves": left,
-        "others": others, "inconclusive": outcome.inconclusive, "as_known": left == operator.leaves and not outcome.inconclusive,
+        "others": others, "inconclusive": outcome.inconclusive, "as_known": left == operator.leaves and len(others) == operator.maps and not outcome.inconclusive,
     }  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ghostkey.testing import binary
 from ghostkey.testing.binaries import cache_directory
 
 Documents = Sequence[dict[str, Any]]
@@ -22,8 +23,9 @@ Documents = Sequence[dict[str, Any]]
 
 @dataclass(frozen=True)
 class Operator:
-    """A program of a Go module. `leaves`: metric family → how many series of it each subject leaves behind, as is known.
+    """A program of a Go module, or of the testbed where none is named.
 
+    `leaves`: metric family → how many series of it each subject leaves behind, as is known; `maps`: how many maps in memory keep it.
     `{folder}` in `flags` is a folder with a key pair for its webhook. `patience` in seconds: longer than its own delayed cleanups.
     """
 
@@ -37,8 +39,10 @@ class Operator:
     setup: Documents = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     leaves: Mapping[str, int] = field(default_factory=dict)
+    maps: int = 0
     patience: float = 5.0
     subjects: int = 6
+    life: float = 0.0
 
 
 POOL = {
@@ -79,14 +83,19 @@ BUNDLE = {
 TRUST = "--leader-elect=false --metrics-port 19402 --readiness-probe-port 16060 --webhook-port 16443 --webhook-certificate-dir {folder}"
 CERT_MANAGER = ({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "cert-manager"}},)
 
+NODE_LIFECYCLE = " ".join([
+    *(f"--{word}kubeconfig={{kubeconfig}}" for word in ("", "authentication-", "authorization-")),
+    "--leader-elect=false", "--secure-port=0", "--controllers=node-lifecycle-controller",
+])  # fmt: skip
+
 OPERATORS = (
     Operator(
         "metallb-0.14.8", "go.universe.tf/metallb", "v0.14.8", "./controller", METALLB, "config/crd/bases", (POOL, SERVICE), SYSTEM,
-        MEMBERLIST, {f"metallb_allocator_{word}": 1 for word in POOLS},
+        MEMBERLIST, {f"metallb_allocator_{word}": 1 for word in POOLS}, maps=3,
     ),
     Operator(
         "metallb-0.15.2", "go.universe.tf/metallb", "v0.15.2", "./controller", METALLB, "config/crd/bases", (POOL, SERVICE), SYSTEM,
-        MEMBERLIST,
+        MEMBERLIST, maps=3,
     ),
     *(
         Operator(
@@ -99,11 +108,16 @@ OPERATORS = (
         "trust-manager-0.25.0", "github.com/cert-manager/trust-manager", "v0.25.0", "./cmd/trust-manager", TRUST, "deploy/crds",
         (BUNDLE,), CERT_MANAGER,
     ),
+    # its pass over all Nodes comes every 5 seconds
+    Operator("kube-controller-manager", "", "", "", NODE_LIFECYCLE, "", ({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "worker"}},),
+             maps=1, subjects=10, life=7.0),
 )  # fmt: skip
 
 
 def built(operator: Operator) -> tuple[Path, Path]:
     """The program and its module's folder; built once, which takes minutes."""
+    if not operator.module:
+        return binary(operator.name), Path()
     with tempfile.TemporaryDirectory() as empty:
         Path(empty, "go.mod").write_text("module bench\n\ngo 1.24.0\n")
         words = ["go", "mod", "download", "-json", f"{operator.module}@{operator.version}"]

@@ -115,6 +115,10 @@ def _verdict(
 ) -> Verdict:
     dead = [subject for subject in subjects if subject.is_deleted]
     counts = tuple(len(found[signature].tokens) if signature in found else 0 for found in history)
+    if signature.source == "memory" and history and signature in history[-1]:
+        # which map it is shows after several rounds; since it only grew, the earlier ones were there as well
+        held = history[-1][signature].tokens
+        counts = tuple(sum(s.token in held and s.round <= number for s in dead) for number in rounds)
     rates = tuple(_rate(curve.tokens, [s for s in dead if s.round == number]) for number in rounds)
     only, because = "", ""
     if not curve.tokens:

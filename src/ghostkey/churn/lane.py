@@ -35,13 +35,14 @@ EFFECT_SECONDS = 3.0  # an operator that has written nothing by then writes noth
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What all lanes of a run have in common."""
+    """What all lanes of a run have in common. `life`: seconds for which subjects live at least, before they change or go."""
 
     argv: Sequence[str]
     samples: Sequence[tuple[Resource, Document]]
     environment: Mapping[str, str] = field(default_factory=dict)
     user_kubeconfig: Path | None = None
     seed: int = 0
+    life: float = 0.0
 
 
 @dataclass(slots=True)
@@ -280,6 +281,10 @@ class Lane:
             if least and trial.settled and trial.settled[-1].why == "no effect is seen":
                 # what was learnt was too much; waiting for it again would only take time
                 self.effect = min([least, *(n for n in self.touches(subjects).values() if n)])
+            if self._setting.life and subjects:
+                # an operator that works by the clock has to come by while they live
+                time.sleep(self._setting.life)
+                self._settle(trial)
             trial.reacted += max(self.reacted(subjects), live(subjects) if live is not None else 0)
         elif do == "delete":
             self._delete([subject for subject in subjects if not subject.is_deleted])

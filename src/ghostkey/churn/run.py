@@ -42,6 +42,7 @@ class Request:
     seed: int = 0
     reproduction: Path | None = None
     code: Path | None = None
+    life: float = 0.0
 
     def wanted(self) -> Wanted:
         """How much is done."""
@@ -57,7 +58,7 @@ def run(request: Request, progress: Callable[[str], None] = lambda _: None) -> O
     with beds.made(crds, setup) as bed:
         bed.metrics_url = request.metrics_url
         user = account_kubeconfig(bed.control_plane, request.account)
-        setting = Setting(argv, bed.samples(samples, crds), request.environment, user, request.seed)
+        setting = Setting(argv, bed.samples(samples, crds), request.environment, user, request.seed, request.life)
         campaign = Campaign(bed, setting, request.wanted(), progress)
         lane = campaign.lane()
         try:

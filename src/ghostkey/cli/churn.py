@@ -36,6 +36,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--list-faults", "listed", is_flag=True, help="List the faults and end.")
 @click.option("--patience", default="90s", show_default=True, metavar="TIME", help="How long delayed cleanups are waited for.")
 @click.option("--for", "duration", default="10m", show_default=True, metavar="TIME", help="Begin no new trial after that.")
+@click.option("--life", default="0s", metavar="TIME", help="How long subjects live, for an operator that works by the clock.")
 @click.option("--plan", "plan_file", type=_FILE, metavar="FILE", help="Carry out this plan, as --reproduction writes it.")
 @click.option("--allow", multiple=True, metavar="'TEXT: WHY'", help="Do not fail on signatures with this text; says why.")
 @click.option(
@@ -75,6 +76,7 @@ def command(
     listed: bool,
     patience: str,
     duration: str,
+    life: str,
     plan_file: Path | None,
     allow: tuple[str, ...],
     account: str | None,
@@ -126,7 +128,7 @@ def command(
     request = Request(
         operator, crds, samples, setup, dict(map(_pair, environment)), rounds, subjects, chosen if faults else None,
         parse_duration(patience), parse_duration(duration), plan_file, tuple(map(_allowed, allow)), account or "", metrics_url, seed,
-        reproduction, code,
+        reproduction, code, parse_duration(life),
     )  # fmt: skip
     if against is not None:
         sys.exit(_compared(request, against, progress, output, page_file))
