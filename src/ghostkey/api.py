@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from ghostkey.analyses import all_analyses
+from ghostkey.analyses import chosen_analyses
 from ghostkey.analyses._base import View
 from ghostkey.analyses._declared import ObjectLink, is_made_by
 from ghostkey.inference.account import account_of
@@ -41,7 +41,7 @@ from ghostkey.store.snapshot import Snapshot
 if TYPE_CHECKING:
     from ghostkey.actions.checks import renewed
     from ghostkey.actions.guards import check_guards
-    from ghostkey.actions.plan import Wanted, check_limits, read_map
+    from ghostkey.actions.plan import Wanted, check_limits, read_map, wanted_by
     from ghostkey.actions.plan import plan_trim as plan
     from ghostkey.actions.receipts import ClusterReceipts, FileReceipts
     from ghostkey.actions.strangers import load_plan
@@ -58,6 +58,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PROVEN_BITS",
+    "TRIMMED",
     "Candidates",
     "ClusterReceipts",
     "FileReceipts",
@@ -97,10 +98,11 @@ __all__ = [
     "read_map",
     "renewed",
     "undo",
-    "verify",
+    "verify", "wanted_by",
 ]  # fmt: skip
 
 ANNOTATION = "ghostkey.dev/subject"
+TRIMMED = {"ghost-key", "tombstone"}  # analyses whose findings are keys that may go
 CONFIRM_HOLDERS = 200  # maps read again to see that their ghosts are still there; beyond this a scan takes no second look
 BUSY_SECONDS = 3.0  # a map written this recently may be in the middle of its operator's clean-up
 SETTLE_SECONDS = 2.0  # the stale-cache window of controller-runtime clients: 100 ms to 2 s
@@ -113,6 +115,7 @@ _ACTIONS = {
     "Watched": "verify.Watched", "apply": "trim.apply_trim", "check_guards": "guards.check_guards", "check_limits": "plan.check_limits", "dry_run": "trim.dry_run",
     "list_receipts": "undo.list_receipts", "load_plan": "strangers.load_plan", "plan": "plan.plan_trim",
     "read_map": "plan.read_map", "renewed": "checks.renewed", "undo": "undo.apply_undo", "verify": "verify.watch_keys",
+    "wanted_by": "plan.wanted_by",
 }  # fmt: skip
 
 
@@ -185,16 +188,13 @@ def analyse(snapshot: Snapshot, links: Sequence[Link | ObjectLink] = (), only: S
 
     Each of several clusters in a dump is judged by itself.
     """
-    analyses = all_analyses()
-    for name in only:
-        if name not in analyses:
-            raise UsageError(f"no analysis is named {name!r}", f"known: {', '.join(sorted(analyses))}")
+    analyses = chosen_analyses(only)
     found: list[Finding] = []
     for part in snapshot.parts or [snapshot]:
         own = [_of_part(link, part) for link in links]
         keyed = [link for link in own if isinstance(link, Link)]
         view = View(part, [*keyed, *annotated_links(part)], [link for link in own if isinstance(link, ObjectLink)])
-        told = [f for name, analysis in analyses.items() if not only or name in only for f in analysis.run(view)]
+        told = [f for analysis in analyses.values() for f in analysis.run(view)]
         if not snapshot.cluster:
             # of a dump, the cluster of a holder is the file that it is told apart by
             told = [dataclasses.replace(f, origin=origin) if (origin := _origin(part, f)) else f for f in told]

@@ -5,18 +5,20 @@ All of it is written by people and read strictly: a word that is not understood 
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import os
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ghostkey.foreign import UnreadableError, decode_json, load_yaml
-from ghostkey.model.errors import UsageError
+from ghostkey.model.errors import Refused, UsageError
 from ghostkey.model.events import Gap
 from ghostkey.model.findings import Finding
+from ghostkey.model.refs import ObjectRef
 from ghostkey.model.silences import Heard, Silence, Silenced
 from ghostkey.store.snapshot import Snapshot
 
@@ -35,10 +37,11 @@ _PLURALS |= {"analyses": "analyses", "analysis": "analyses"}
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a `.ghostkey.yaml` says: who is silenced, and the baseline that it names."""
+    """What a `.ghostkey.yaml` says: who is silenced, the baseline that it names, options of commands that it gives."""
 
     silences: tuple[Silence, ...] = ()
     baseline: Path | None = None
+    options: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
 
 
 # the annotation of a map
@@ -58,8 +61,20 @@ def annotated_silences(snapshot: Snapshot) -> list[Silence]:
             found += silences_of(seen.meta.annotations[ANNOTATION], str(holder).partition(" -n ")[0], holder.namespace)
         except (UsageError, UnreadableError) as error:
             hint = f"write {ANNOTATION}: '{{keys: [a, b-*], until: 2027-01-31, reason: why}}'"
-            snapshot.gaps.append(Gap(f"annotation {ANNOTATION} of {holder} was not understood", str(error), hint=hint))
+            snapshot.gaps.append(Gap(_not_understood(holder), str(error), hint=hint))
     return found
+
+
+def check_understood(snapshot: Snapshot, holders: Iterable[ObjectRef]) -> None:
+    """Raises Refused where the word of one of these maps on what is silenced was not understood: it may be about what is to go."""
+    asked = {_not_understood(holder) for holder in holders}
+    for gap in snapshot.gaps:
+        if gap.what in asked:
+            raise Refused(f"{gap.what}, nothing was changed: {gap.why}", gap.hint)
+
+
+def _not_understood(holder: ObjectRef) -> str:
+    return f"annotation {ANNOTATION} of {holder} was not understood"
 
 
 def silences_of(text: str, map_name: str, namespace: str) -> list[Silence]:
@@ -117,9 +132,9 @@ def read_settings(path: Path) -> Settings:
         return Settings()
     if not isinstance(document, dict):
         raise UsageError(
-            f"{path} holds a {_type(document)}, not settings", "it has the fields ignore, exclude-namespaces, baseline"
+            f"{path} holds a {_type(document)}, not settings", "it has the fields ignore, exclude-namespaces, baseline, options"
         )
-    _known_fields(document, ("ignore", "exclude-namespaces", "baseline"), str(path))
+    _known_fields(document, ("ignore", "exclude-namespaces", "baseline", "options"), str(path))
     rules = document.get("ignore") or []
     if not isinstance(rules, list) or len(rules) > _RULES:
         raise UsageError(f"{path}: ignore is no list of at most {_RULES:,} rules")
@@ -130,7 +145,23 @@ def read_settings(path: Path) -> Settings:
     baseline = document.get("baseline")
     if baseline is not None and not (isinstance(baseline, str) and baseline):
         raise UsageError(f"{path}: baseline is no path")
-    return Settings(tuple(silences), path.parent / baseline if baseline else None)
+    options = _options(document.get("options"), path)
+    return Settings(tuple(silences), path.parent / baseline if baseline else None, options)
+
+
+def _options(found: Any, path: Path) -> dict[str, dict[str, Any]]:
+    """Command → option → text, or list of texts."""
+    commands = found if isinstance(found, dict) else {} if found is None else None
+    if commands is None or not all(isinstance(options, dict) for options in commands.values()):
+        raise UsageError(
+            f"{path}: options is no mapping of commands to their options", "options: {scan: {holders: [configmaps]}}"
+        )
+    for name, options in commands.items():
+        for word, value in options.items():
+            values = value if isinstance(value, list) else [value]
+            if not isinstance(word, str) or not all(isinstance(one, str | bool) for one in values) or len(values) > _RULES:
+                raise UsageError(f"{path}: options.{name}.{word} is neither a text nor a list of texts")
+    return {str(name): dict(options) for name, options in commands.items()}
 
 
 def excluded(namespaces: Iterable[str], origin: str) -> list[Silence]:

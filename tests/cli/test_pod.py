@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,8 +20,8 @@ from ghostkey.census.remote import program
 from ghostkey.model.errors import GhostkeyError
 from ghostkey.pods import Place, ephemeral_container
 from ghostkey.testing import ControlPlane
-from ghostkey.testing import control_plane as testbed
 from tests.helpers import Program, bind, make_tenant, make_tenants_kind
+from tests.kwok import KUBELET_FLAGS, start_node
 from tests.terminal import Terminal
 
 UID = 65532
@@ -53,15 +52,12 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture
 def cluster() -> Iterator[ControlPlane]:
-    flags = ("--kubelet-preferred-address-types=InternalIP",)
-    with ControlPlane(apiserver_flags=flags) as started:
+    with ControlPlane(apiserver_flags=KUBELET_FLAGS) as started:
         yield started
 
 
 def node(cluster: ControlPlane, folder: Path, entering: list[str], forwarded: int = 0) -> None:
     """A kwok node whose containers are entered by a command, as a runtime would enter them, and a port that its Pods have."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
     python = folder / "bin" / "python3"
     python.parent.mkdir()
     python.write_text("#!/bin/sh\nexec " + " ".join([*entering, os.path.realpath(sys.executable)]) + ' "$@"\n')
@@ -74,27 +70,8 @@ def node(cluster: ControlPlane, folder: Path, entering: list[str], forwarded: in
         "apiVersion": "kwok.x-k8s.io/v1alpha1", "kind": "ClusterPortForward", "metadata": {"name": "all"},
         "spec": {"forwards": [{"ports": [6060], "target": {"address": "127.0.0.1", "port": forwarded}}]},
     }  # fmt: skip
-    (folder / "exec.yaml").write_text(yaml.safe_dump_all([execs, *([forwards] if forwarded else [])]))
-    stages = Path(testbed.__file__).with_name("kwok-stages.yaml")
-    cluster.request("POST", "/api/v1/nodes", {"metadata": {"name": "node-1", "annotations": {"kwok.x-k8s.io/node": "fake"}}})
-    words = [
-        str(testing.binary("kwok")), f"--kubeconfig={cluster.kubeconfig}", "--manage-all-nodes=true", f"--config={stages}",
-        f"--config={folder / 'exec.yaml'}", f"--server-address=127.0.0.1:{port}", f"--node-port={port}", "--node-ip=127.0.0.1",
-        f"--tls-cert-file={cluster.directory}/apiserver.crt", f"--tls-private-key-file={cluster.directory}/apiserver.key",
-    ]  # fmt: skip
-    kwok = cluster.start("kwok", words, {"PATH": f"{python.parent}:{os.environ['PATH']}"})
-
-    def is_ready() -> bool:
-        told = cluster.request("GET", "/api/v1/nodes/node-1")["status"]
-        return any(c["type"] == "Ready" and c["status"] == "True" for c in told.get("conditions", ()))
-
-    cluster.wait_until(is_ready, "kwok has made its node ready", log=kwok.log)
-    # where the API server reaches it, which a kubelet would say itself
-    where = {
-        "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],
-        "daemonEndpoints": {"kubeletEndpoint": {"Port": port}},
-    }
-    cluster.request("PATCH", "/api/v1/nodes/node-1/status", {"status": where}, "application/merge-patch+json")
+    path = {"PATH": f"{python.parent}:{os.environ['PATH']}"}
+    start_node(cluster, folder, [execs, *([forwards] if forwarded else [])], path)
 
 
 def contained(cluster: ControlPlane, folder: Path) -> tuple[subprocess.Popen[bytes], list[str]]:

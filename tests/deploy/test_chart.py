@@ -16,7 +16,7 @@ from tests.helpers import Program
 CHART = Path(__file__).parents[2] / "deploy" / "chart"
 KUBE = "1.37.2"
 EVERYTHING = (
-    "--set", "scan.enabled=true,watch.secrets=true,watch.replicas=2,watch.notify.secretName=hook,watch.serviceMonitor.enabled=true",
+    "--set", "scan.enabled=true,watch.secrets=true,watch.reports=true,watch.web=true,watch.replicas=2,watch.notify.secretName=hook,watch.serviceMonitor.enabled=true",
     "--set", "kinds={tenants.demo.ghostkey.dev,namespaces}", "--set", f"image.digest=sha256:{'a' * 64}",
 )  # fmt: skip
 
@@ -64,7 +64,7 @@ def test_a_real_api_server_takes_what_it_renders(control_plane: ControlPlane, na
 @pytest.mark.parametrize("words", [(), EVERYTHING], ids=["as it is", "everything on"])
 def test_its_rights_are_those_that_the_program_prints(program: Program, namespace: str, words: tuple[str, ...]) -> None:
     documents = rendered(namespace, *words)
-    options = ["--secrets", "--kinds", "tenants.demo.ghostkey.dev", "--kinds", "namespaces"] if words else []
+    options = ["--secrets", "--reports", "--kinds", "tenants.demo.ghostkey.dev", "--kinds", "namespaces"] if words else []
     printed = list(
         yaml.safe_load_all(program("rbac", "--for", "watch", "--events", "--lease-namespace", namespace, *options).out)
     )

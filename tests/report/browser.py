@@ -80,7 +80,11 @@ class Browser:
 
     def open(self, path: Path) -> None:
         """Loads a file."""
-        self.ask("Page.navigate", url=path.as_uri())
+        self.go(path.as_uri())
+
+    def go(self, url: str) -> None:
+        """Loads an address."""
+        self.ask("Page.navigate", url=url)
         self.wait_for("Page.loadEventFired")
 
     def value(self, expression: str) -> Any:
@@ -92,10 +96,14 @@ class Browser:
 
     def press(self, key: str) -> None:
         """One key, down and up."""
-        code, text = {"Tab": (9, ""), "Enter": (13, "\r")}[key]
+        code, text = {"Tab": (9, ""), "Enter": (13, "\r"), "Escape": (27, "")}.get(key, (ord(key[0].upper()), key))
         for kind in ("keyDown", "keyUp"):
             typed = {"text": text} if text and kind == "keyDown" else {}
             self.ask("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code, **typed)
+
+    def type(self, text: str) -> None:
+        """Puts a text where the cursor is."""
+        self.ask("Input.insertText", text=text)
 
     def names(self, role: str) -> list[str]:
         """Names of everything with this role, as a screen reader is told them."""

@@ -54,6 +54,18 @@ def test_everything_seen_is_exit_1_and_no_gap(control_plane: ControlPlane, regis
     assert done.json["gaps"] == []
 
 
+def test_custom_resources_of_every_page_live(control_plane: ControlPlane, namespace: str, program: Program) -> None:
+    """A list of custom resources has its metadata, and the token of the next page, after its items."""
+    names = [f"shop-{number}" for number in range(1100)]  # a first page has 500
+    make_registry(control_plane, namespace, [], ["closed-shop"])
+    path, head = f"/apis/demo.ghostkey.dev/v1/namespaces/{namespace}/tenants", {"apiVersion": "demo.ghostkey.dev/v1"}
+    control_plane.create_many([(path, {**head, "kind": "Tenant", "metadata": {"name": name}}) for name in names])
+    make_map(control_plane, namespace, "shops", {f"{namespace}.{name}": "{}" for name in [*names, "closed-shop"]})
+    done = program("scan", "-n", namespace, "-o", "json")
+    assert {found["key"] for found in done.json["findings"] if found["analysis"] == "ghost-key"} == {f"{namespace}.closed-shop"}
+    assert done.json["gaps"] == []
+
+
 def test_key_that_stands_in_a_field_of_a_live_custom_resource_is_no_ghost(
     control_plane: ControlPlane, registry: str, program: Program
 ) -> None:

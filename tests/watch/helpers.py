@@ -24,6 +24,7 @@ class Watching:
     process: subprocess.Popen[str]
     url: str
     said: list[str] = field(default_factory=list)
+    page: str = ""
 
     def get(self, path: str) -> tuple[int, str]:
         try:
@@ -36,7 +37,7 @@ class Watching:
         """(metric, namespace, map) → value."""
         found = {}
         for line in self.get("/metrics")[1].splitlines():
-            if not line.startswith("#"):
+            if not line.startswith(("#", "ghostkey_log_lines_total{")):
                 matched = LINE.match(line)
                 assert matched, line
                 found[matched[1], matched[2] or "", matched[3] or ""] = float(matched[4])
@@ -64,6 +65,10 @@ def watching(program: Program, control_plane: ControlPlane, *arguments: str) -> 
             said.append(line)
             assert line, said
         running = Watching(process, matched[1], said)
+        if any(argument.startswith("--web") for argument in arguments):
+            matched = re.search(r"page at (http://\S+)/", line := process.stderr.readline())
+            assert matched, line
+            running.page = matched[1]
         control_plane.wait_until(lambda: process.poll() is not None or running.get("/readyz")[0] == 200, "the watcher is ready")
         assert process.poll() is None, process.communicate()
         yield running

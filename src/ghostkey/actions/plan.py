@@ -14,6 +14,7 @@ from ghostkey.actions import documents
 from ghostkey.actions.patch import removal
 from ghostkey.kube.client import ApiClient
 from ghostkey.model.errors import NotFound, Refused, UsageError
+from ghostkey.model.findings import Finding
 from ghostkey.model.plans import Change, Plan, Share
 from ghostkey.model.refs import CONFIG_MAPS, SECRETS, Kind, ObjectRef
 from ghostkey.store.state import DigestKey
@@ -30,6 +31,13 @@ class Wanted:
     path: tuple[str, ...] = ()
     reason: str = "named by the user"
     subjects: tuple[tuple[Kind, str, str], ...] = ()
+
+
+def wanted_by(finding: Finding) -> Wanted:
+    """The key of a finding, to be removed because of it, and only while what it was written for is gone."""
+    key = finding.key
+    gone = tuple((subject.kind, subject.namespace, subject.uid or subject.name) for subject in finding.subjects)
+    return Wanted(key.field, key.key, key.path, finding.message, gone)
 
 
 def read_map(client: ApiClient, kind: Kind, namespace: str, name: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ COMMANDS = {
     "trim": "Remove keys of one map, atomically and with a receipt.",
     "undo": "Put back what a trim removed.",
     "verify": "Watch that trimmed keys stay gone.",
+    "ui": "Do all that in the terminal, full screen.",
     "blame": "Show who wrote each key of a map last.",
     "maps": "Show the maps of a running Go process, and who holds them.",
     "stacks": "Say which lines of code insert into a map of a Go process, and which delete.",
@@ -63,6 +64,15 @@ class Commands(click.Group):
         _let_it_tell(command)
         return command
 
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that is called, with the options that settings give it."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if name and command is not None and not ctx.resilient_parsing:
+            from ghostkey.cli.defaults import defaults_of
+
+            ctx.default_map = {name: defaults_of(command, name, _words)}
+        return name, command, rest
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of commands, without importing any."""
         with formatter.section("Commands"):
@@ -72,18 +82,14 @@ class Commands(click.Group):
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 
+_words: list[str] = []  # of the command line
 _is_verbose = False  # of this process: an error that ends it is told with where it came from
 
 
-def _tell_more(_: click.Context, __: click.Parameter, value: bool) -> None:
-    global _is_verbose  # noqa: PLW0603 (what it decides is known only when the command has failed)
-    _is_verbose = _is_verbose or value
-
-
 def _verbose() -> click.Option:
-    return click.Option(
-        ["-v", "--verbose"], is_flag=True, expose_value=False, callback=_tell_more, help="Say where an error came from."
-    )
+    # its level was taken out before: a level that click took would swallow a name
+    text = "Say where an error came from; -v 6 tells each request."
+    return click.Option(["-v", "--verbose"], is_flag=True, expose_value=False, help=text)
 
 
 def _let_it_tell(command: click.Command) -> None:
@@ -111,10 +117,17 @@ program.params.append(_verbose())
 
 def run(arguments: Sequence[str]) -> int:
     """Runs the program and gives the exit code: 0 nothing, 1 findings, 2 usage, 3 not everything seen, 4 outdated, 5 failed."""
+    from ghostkey.cli.levels import REQUESTS, levelled, meant, tell_requests
     from ghostkey.model.errors import GhostkeyError
 
+    global _is_verbose, _words  # noqa: PLW0603 (of the one command line of this process)
+    words, level = levelled(arguments, list(COMMANDS))
+    _words = words
+    _is_verbose = level > 0
+    if level >= REQUESTS:
+        tell_requests(lambda text: click.echo(_line(text), err=True))
     try:
-        code = program.main(list(arguments), prog_name=_called_as(), standalone_mode=False)
+        code = program.main(words, prog_name=_called_as(), standalone_mode=False)
     except GhostkeyError as error:
         _complain(str(error), error.hint)
         return error.exit_code
@@ -122,6 +135,8 @@ def run(arguments: Sequence[str]) -> int:
         return 130
     except click.UsageError as error:
         error.show()
+        if hint := meant(error):
+            click.echo(f"hint: {hint}", err=True)
         return 2
     except click.ClickException as error:
         _complain(error.format_message(), "")

@@ -17,8 +17,6 @@ from ghostkey.model.plans import Receipt
 from ghostkey.model.refs import Kind, ObjectRef
 from ghostkey.store.state import DigestKey
 
-GHOSTS = {"ghost-key", "tombstone"}
-
 
 def one_map(words: tuple[str, ...]) -> tuple[Kind, str]:
     """The single map that the arguments name."""

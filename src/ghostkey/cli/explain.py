@@ -10,6 +10,7 @@ import click
 
 from ghostkey.cli import CONTEXT
 from ghostkey.cli._history import past_options
+from ghostkey.cli.completing import complete_finding, complete_key, complete_kind
 from ghostkey.cli.options import ProgressLine, cluster_options, local_option
 from ghostkey.cli.where import Where
 from ghostkey.model.errors import UsageError
@@ -24,17 +25,17 @@ if TYPE_CHECKING:
     from ghostkey.story.opening import Past
 
 
-def _complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
-    from ghostkey.analyses import all_analyses
-
-    return [name for name in all_analyses() if name.startswith(incomplete)]
-
-
 @click.command("explain", context_settings=CONTEXT)
-@click.argument("what", metavar="FINDING|ANALYSIS|cm/NAME", shell_complete=_complete)
-@click.argument("key", default="", metavar="[KEY]")
+@click.argument("what", metavar="FINDING|ANALYSIS|cm/NAME", shell_complete=complete_finding)
+@click.argument("key", default="", metavar="[KEY]", shell_complete=complete_key)
 @cluster_options
-@click.option("--kinds", multiple=True, metavar="KIND", help="With cm/NAME: consider only these kinds as subjects.")
+@click.option(
+    "--kinds",
+    multiple=True,
+    metavar="KIND",
+    shell_complete=complete_kind,
+    help="With cm/NAME: consider only these kinds as subjects.",
+)
 @click.option(
     "--subject", "subjects", multiple=True, metavar="KIND=TEMPLATE", help="With cm/NAME: declare what keys are written for."
 )
@@ -66,6 +67,7 @@ def command(
         return _explain_map(what, key, where, kinds, past, is_local=is_local)
     from ghostkey.analyses import all_analyses, page
     from ghostkey.cli.findings_file import find
+    from ghostkey.model.nearest import nearest
 
     if what in all_analyses():
         click.echo(f"{what}: {page(what)}")
@@ -80,7 +82,10 @@ def command(
     known = ", ".join(sorted(all_analyses()))
     if found:
         raise UsageError(f"{len(found)} findings of the last scans begin with {what!r}", "write more of the id")
-    raise UsageError(f"no finding {what!r} in the last scans, and no analysis of that name", f"analyses: {known}")
+    raise UsageError(
+        f"no finding {what!r} in the last scans, and no analysis of that name",
+        f"{nearest(what, all_analyses())} analyses: {known}".strip(),
+    )
 
 
 def _are_dumps(past: Past) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ghostkey.cli import CONTEXT, _schema
+from ghostkey.cli.completing import complete_receipt
 from ghostkey.cli.options import cluster_options, complete_map, parse_duration, parse_holder
 from ghostkey.cli.where import Where
 from ghostkey.model.errors import OutcomeUnknown, Refused, UsageError
@@ -46,7 +47,7 @@ def _maps_and_caps(function: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--headroom", type=click.FloatRange(0, 10_000), default=20.0, show_default=True, metavar="P", help="Percent above the most keys it had."),
             click.option("--store", metavar="DIR", help="The store of history that tells how maps grow; by default the user's own."),
             click.option("--mode", type=click.Choice(["audit", "warn", "deny"]), help="What becomes of a write past a cap; audit at first."),
-            click.option("--keep-out", "receipts", multiple=True, metavar="RECEIPT", help="Keep the keys out that this trim removed."),
+            click.option("--keep-out", "receipts", multiple=True, metavar="RECEIPT", shell_complete=complete_receipt, help="Keep the keys out that this trim removed."),
             click.option("--for", "duration", default="7d", show_default=True, metavar="TIME", help="How long keys are kept out."),
         ]
     ):  # fmt: skip

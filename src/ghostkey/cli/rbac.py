@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from ghostkey.cli import CONTEXT
+from ghostkey.cli.completing import complete_holder, complete_kind
 from ghostkey.kube.pods import POD_SPECS
 from ghostkey.model.errors import UsageError
 
@@ -34,13 +35,31 @@ COMMANDS = (
 @click.option("-n", "--namespace", metavar="NS", help="Namespace of the maps; without it, maps of all namespaces.")
 @click.option("--map", "map_name", metavar="cm/NAME|secret/NAME", help="The one map that trim, undo or verify may touch.")
 @click.option(
-    "--kinds", multiple=True, metavar="KIND.GROUP", help="Kinds of subjects, by plural and group: tenants.demo.example.com."
+    "--kinds",
+    multiple=True,
+    metavar="KIND.GROUP",
+    shell_complete=complete_kind,
+    help="Kinds of subjects, by plural and group: tenants.demo.example.com.",
 )
-@click.option("--holders", multiple=True, metavar="KIND", help="With scan: look into configmaps or secrets only.")
+@click.option(
+    "--holders",
+    multiple=True,
+    metavar="KIND",
+    shell_complete=complete_holder,
+    help="With scan: look into configmaps or secrets only.",
+)
 @click.option("--receipts", type=click.Choice(["disk", "cluster"]), default="disk", help="Where receipts will be kept.")
 @click.option("--secrets", is_flag=True, help="With watch: Secrets too.")
 @click.option("--events", is_flag=True, help="With watch: Events and the Lease, as --events and --notify need.")
-@click.option("--lease-namespace", default="default", show_default=True, metavar="NS", help="With watch --events: of the Lease.")
+@click.option("--reports", is_flag=True, help="With watch: Reports and the Lease, as --reports needs.")
+@click.option(
+    "--lease-namespace",
+    default="default",
+    show_default=True,
+    metavar="NS",
+    help="With watch --events or --reports: of the Lease.",
+)
+@click.option("--logs", multiple=True, metavar="NS", help="With watch: logs of operators in this namespace, as --logs needs.")
 @click.option("--user", metavar="USER", help="Print the binding for this user too.")
 def command(
     purpose: str,
@@ -150,10 +169,10 @@ def _rules(
 
 
 def _watch_rules(
-    namespace: str | None, kinds: tuple[str, ...], *, secrets: bool, events: bool, lease_namespace: str
+    namespace: str | None, kinds: tuple[str, ...], *, logs: tuple[str, ...], lease_namespace: str, **flags: bool
 ) -> dict[str, Rules]:
     """Rules by scope: what a scan lists, followed; Events on maps, and one Lease."""
-    maps = ["configmaps", *(["secrets"] if secrets else [])]
+    maps = ["configmaps", *(["secrets"] if flags["secrets"] else [])]
     subjects = [one for one in dict.fromkeys(map(_placed, kinds)) if one not in POD_SPECS]
     cluster: Rules = [_rule(group, name, ["list", "watch"]) for group, name in subjects or [("*", "*")]]
     local: Rules = []
@@ -162,12 +181,24 @@ def _watch_rules(
         cluster += [{**rule, "verbs": ["list", "watch"]} for rule in _pod_rules()]
         scoped.append(_rule("", maps, ["list", "watch"]))
     found = {"": cluster, namespace or "-": local}
-    if events:
+    if flags["events"]:
         scoped.append(_rule("", maps, ["get"]))  # the second look at what is told
         scoped.append(_rule("events.k8s.io", "events", ["create"]))
+    if flags["reports"]:
+        scoped.append(_rule("openreports.io", "reports", ["get", "list", "create", "update", "delete"]))
+    if flags["events"] or flags["reports"]:
         leases = found.setdefault(lease_namespace, [])
         leases.append({**_rule("coordination.k8s.io", "leases", ["get", "update"]), "resourceNames": ["ghostkey-watch"]})
         leases.append(_rule("coordination.k8s.io", "leases", ["create"]))
+    for place in dict.fromkeys(logs):
+        found.setdefault(place, []).extend(
+            [
+                _rule("", "pods", ["list"]),
+                _rule("", "pods/log", ["get"]),
+                _rule("apps", ["deployments", "statefulsets", "daemonsets"], ["get"]),
+                _rule("apps", "replicasets", ["list"]),  # when the image changed
+            ]
+        )
     return found
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import click
 
 from ghostkey.cli import CONTEXT
+from ghostkey.cli.completing import complete_kind
 from ghostkey.cli.options import cluster_options, parse_duration, parse_fields
 from ghostkey.cli.where import Where
-
-BUILT_IN = ("namespaces", "nodes", "pods")
 
 
 @click.command("record", context_settings=CONTEXT)
@@ -16,7 +15,11 @@ BUILT_IN = ("namespaces", "nodes", "pods")
 @click.option("--store", metavar="DIR", help="The store; by default the user's own.")
 @click.option("--for", "duration", default="24h", show_default=True, metavar="TIME", help="How long; Ctrl-C ends it as well.")
 @click.option(
-    "--kinds", multiple=True, metavar="KIND", help="Kinds of subjects; by default custom resources, namespaces, nodes, pods."
+    "--kinds",
+    multiple=True,
+    metavar="KIND",
+    shell_complete=complete_kind,
+    help="Kinds of subjects; by default custom resources, namespaces, nodes, pods.",
 )
 @click.option("--field", "fields", multiple=True, metavar="KIND:PATH", help="A map-valued field too: tenants.demo:status.shards.")
 def command(
@@ -37,7 +40,7 @@ def command(
 
     from ghostkey.kube.discovery import discover, resolve
     from ghostkey.model.refs import CONFIG_MAPS, SECRETS
-    from ghostkey.sources.history.recorder import Recorder
+    from ghostkey.sources.history.recorder import Recorder, recorded_kinds
     from ghostkey.sources.history.states import KeyedHash
     from ghostkey.store.history import History
 
@@ -45,7 +48,7 @@ def command(
     history = History(Path(store) if store else None)
     client = where.client()
     served = discover(client).kinds
-    wanted = [resolve(word, served) for word in kinds] or [k for k in served if k.is_custom or k.qualified in BUILT_IN]
+    wanted = [resolve(word, served) for word in kinds] or recorded_kinds(served)
     wanted += [resolve(kind, served) for kind, _ in parse_fields(fields)]
     chosen = list(dict.fromkeys([CONFIG_MAPS, SECRETS, *wanted]))
 

@@ -8,11 +8,13 @@ import click
 
 from ghostkey.cli import CONTEXT
 from ghostkey.cli._memory import InPod, maps_of, pod_options
+from ghostkey.cli.completing import complete_analysis, complete_holder, complete_kind
 from ghostkey.cli.known import Known, baseline_options
 from ghostkey.cli.options import (
     ProgressLine,
     cluster_options,
     color_option,
+    complete_map,
     local_option,
     parse_fields,
     parse_holder,
@@ -36,7 +38,7 @@ SEVERITIES = ("info", "warning", "critical")
 
 
 @click.command("scan", context_settings=CONTEXT)
-@click.argument("maps", nargs=-1, metavar="[cm/NAME | secret/NAME]…")
+@click.argument("maps", nargs=-1, metavar="[cm/NAME | secret/NAME]…", shell_complete=complete_map)
 @cluster_options
 @pod_options
 @click.option("-A", "--all-namespaces", is_flag=True, help="Maps of all namespaces (the default without -n).")
@@ -59,9 +61,17 @@ SEVERITIES = ("info", "warning", "critical")
     metavar="KIND=TEMPLATE",
     help="Declare what keys, or whole objects, are for: 'tenants={namespace}.{name}', 'tenants={spec.slug}', 'secrets:tenants={name}-token'.",
 )
-@click.option("--kinds", multiple=True, metavar="KIND", help="Consider only these kinds as subjects (needs fewer rights).")
-@click.option("--holders", multiple=True, metavar="KIND", help="Look into configmaps or secrets only.")
-@click.option("--only", multiple=True, metavar="ANALYSIS", help="Run only these analyses.")
+@click.option(
+    "--kinds",
+    multiple=True,
+    metavar="KIND",
+    shell_complete=complete_kind,
+    help="Consider only these kinds as subjects (needs fewer rights).",
+)
+@click.option(
+    "--holders", multiple=True, metavar="KIND", shell_complete=complete_holder, help="Look into configmaps or secrets only."
+)
+@click.option("--only", multiple=True, metavar="ANALYSIS", shell_complete=complete_analysis, help="Run only these analyses.")
 @click.option("--severity", type=click.Choice(SEVERITIES), default="warning", help="Show findings from this severity on.")
 @click.option("--fail-on", type=click.Choice((*SEVERITIES, "never")), default="warning", help="Exit 1 from this severity on.")
 @click.option(

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ghostkey.cli import CONTEXT
+from ghostkey.cli.completing import complete_key, complete_kind
 from ghostkey.cli.known import Known, known_options
 from ghostkey.cli.options import ProgressLine, cluster_options, complete_map, even_if_options
 from ghostkey.cli.where import Where
-from ghostkey.model.errors import Refused, Unsettled, UsageError
+from ghostkey.model.errors import Unsettled, UsageError
 
 if TYPE_CHECKING:
     from ghostkey.api import Outcome, Wanted
@@ -36,6 +37,7 @@ DEFAULT_MATCH_PERCENT = 95.0  # a regular expression that takes nearly all is mo
     "keys",
     multiple=True,
     metavar="KEY",
+    shell_complete=complete_key,
     help="Remove this key; DOCUMENT/PATH/ENTRY for an entry of a JSON or YAML value.",
 )
 @click.option("--match", "pattern", metavar="REGEX", help="Remove the keys that the expression matches as a whole.")
@@ -43,7 +45,13 @@ DEFAULT_MATCH_PERCENT = 95.0  # a regular expression that takes nearly all is mo
 @click.option(
     "--subject", "subjects", multiple=True, metavar="KIND=TEMPLATE", help="With --ghosts: declare what keys are written for."
 )
-@click.option("--kinds", multiple=True, metavar="KIND", help="With --ghosts: consider only these kinds as subjects.")
+@click.option(
+    "--kinds",
+    multiple=True,
+    metavar="KIND",
+    shell_complete=complete_kind,
+    help="With --ghosts: consider only these kinds as subjects.",
+)
 @known_options
 @click.option("--apply", "is_applied", is_flag=True, help="Do it. Without this the plan is shown and nothing changes.")
 @click.option("--max-keys", type=click.IntRange(0), metavar="N", help="Refuse a plan with more keys.")
@@ -85,7 +93,7 @@ def command(
     """
     from ghostkey import api
     from ghostkey.cli._cluster import one_map, receipts_at
-    from ghostkey.cli.words import left
+    from ghostkey.report.words import left
 
     if plan_file is None and not (ghosts or keys or pattern):
         raise UsageError("nothing says which keys to remove", "add --ghosts, --key KEY or --match REGEX")
@@ -145,7 +153,7 @@ def command(
 
 
 def _print_outcome(plan: Plan, outcome: Outcome, again: str, form: str) -> None:
-    from ghostkey.cli.words import left, shares
+    from ghostkey.report.words import left, shares
 
     click.echo(
         f"removed {shares(outcome.shares, of_total=False)} from {plan.holder}; {left(outcome.shares, outcome.keys_left)}",
@@ -198,30 +206,20 @@ def _ghosts(
 
     `said` are the words of --kinds and --subject.
     """
-    from ghostkey.api import Wanted
-    from ghostkey.cli._cluster import GHOSTS, findings_of_map
+    from ghostkey import api
+    from ghostkey.cli._cluster import findings_of_map
 
     silences = known.silences()
     found, snapshot, _ = findings_of_map(client, kind, name, *said, progress)
     progress.done()
-    findings = _unsilenced([finding for finding in found if finding.analysis in GHOSTS], silences, snapshot)
+    findings = _unsilenced([finding for finding in found if finding.analysis in api.TRIMMED], silences, snapshot)
     for gap in snapshot.gaps[:5]:
         click.echo(f"not seen: {gap.what}: {gap.why}", err=True)
     unknown = sum(finding.state == "unknown" for finding in findings)
     if unknown:
         one, many = "key may be a ghost, which cannot be known; it is", "keys may be ghosts, which cannot be known; they are"
         click.echo(f"{unknown:,} {one if unknown == 1 else many} left alone", err=True)
-    wanted = [
-        Wanted(
-            finding.key.field,
-            finding.key.key,
-            finding.key.path,
-            finding.message,
-            tuple((subject.kind, subject.namespace, subject.uid or subject.name) for subject in finding.subjects),
-        )
-        for finding in findings
-        if finding.state == "found"
-    ]
+    wanted = [api.wanted_by(finding) for finding in findings if finding.state == "found"]
     return wanted, bool(snapshot.gaps)
 
 
@@ -230,14 +228,10 @@ def _unsilenced(findings: list[Finding], silences: list[Silence], snapshot: Snap
     from ghostkey.cli.terminal import safe
     from ghostkey.model.silences import listen
     from ghostkey.report.findings import where
-    from ghostkey.silences import ANNOTATION, annotated_silences
+    from ghostkey.silences import annotated_silences, check_understood
 
-    before = len(snapshot.gaps)
     silences = [*silences, *annotated_silences(snapshot)]
-    holders = {f"annotation {ANNOTATION} of {finding.key.holder} was not understood" for finding in findings}
-    for gap in snapshot.gaps[before:]:
-        if gap.what in holders:
-            raise Refused(f"{gap.what}, nothing was changed: {gap.why}", gap.hint)
+    check_understood(snapshot, {finding.key.holder for finding in findings})
     heard = listen(findings, silences)
     if heard.silenced:
         count, silence = len(heard.silenced), heard.silenced[0].silence
@@ -286,7 +280,7 @@ def _read_plan(plan_file: str) -> bytes:
 
 def _print_plan(plan: Plan, form: str) -> None:
     from ghostkey.cli.terminal import safe
-    from ghostkey.cli.words import shares
+    from ghostkey.report.words import shares
 
     if form == "json":
         from ghostkey.cli.output import echo_json

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ghostkey.cli import CONTEXT
+from ghostkey.cli.completing import complete_receipt
 from ghostkey.cli.options import cluster_options, local_option, parse_holder
 from ghostkey.cli.where import Where
 from ghostkey.model.errors import GhostkeyError, Refused, Unsettled, UsageError
@@ -25,7 +26,7 @@ SHOWN_KEYS = 10
 
 
 @click.command("undo", context_settings=CONTEXT)
-@click.argument("what", default="", metavar="[RECEIPT | cm/NAME | secret/NAME]")
+@click.argument("what", default="", metavar="[RECEIPT | cm/NAME | secret/NAME]", shell_complete=complete_receipt)
 @cluster_options
 @click.option("--list", "is_list", is_flag=True, help="List the trims that can be undone, and those that were.")
 @click.option("--receipts", metavar="DIR|cluster", help="Where the receipt is: this folder, or a Secret of the namespace.")
@@ -94,7 +95,7 @@ def _map_of(what: str) -> tuple[Kind, str] | None:
 
 
 def _say(found: Receipt, done: api.Restored) -> None:
-    from ghostkey.cli.words import count
+    from ghostkey.report.words import count
 
     if not done.restored:
         click.echo(f"nothing to undo: all keys of {found.id} are in {found.holder}", err=True)
@@ -107,7 +108,7 @@ def _say(found: Receipt, done: api.Restored) -> None:
 
 def _show(found: Receipt) -> None:
     """A stranger's receipt, before anything is done with it."""
-    from ghostkey.cli.words import count
+    from ghostkey.report.words import count
 
     click.echo(f"receipt {found.id}, from elsewhere, made {found.created_at} at {found.server}", err=True)
     click.echo(f"  puts {count(len(found.keys), 'key')} into {found.holder}", err=True)

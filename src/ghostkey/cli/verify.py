@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ghostkey.cli import CONTEXT, words
+from ghostkey.cli import CONTEXT
 from ghostkey.cli._converge import converge
 from ghostkey.cli._memory import InPod, pod_options
+from ghostkey.cli.completing import complete_kind, complete_receipt
 from ghostkey.cli.countdown import Countdown
 from ghostkey.cli.options import ProgressLine, cluster_options, complete_map, parse_duration
 from ghostkey.cli.where import Where
 from ghostkey.model.errors import UsageError
+from ghostkey.report import words
 
 if TYPE_CHECKING:
     from ghostkey.kube.client import ApiClient
@@ -30,6 +32,7 @@ TOLD_KEYS = 5  # keys that come back are named as they come; a map written anew 
 @click.option(
     "--from-receipt",
     "receipt",
+    shell_complete=complete_receipt,
     metavar="RECEIPT",
     help="Trimmed keys: those of this receipt (by default the newest one, of the map when one is named).",
 )
@@ -37,7 +40,13 @@ TOLD_KEYS = 5  # keys that come back are named as they come; a map written anew 
 @click.option("--process", "process_word", metavar="PID|pod/NAME", help="Watch a map in the memory of this Go process instead.")
 @click.option("--map", "map_word", metavar="HOLDER|TYPE|ADDRESS", help="With --process: which map.")
 @click.option("--fail-fast", is_flag=True, help="End at the first key that is back.")
-@click.option("--kinds", multiple=True, metavar="KIND", help="Consider only these kinds as subjects when counting ghosts.")
+@click.option(
+    "--kinds",
+    multiple=True,
+    metavar="KIND",
+    shell_complete=complete_kind,
+    help="Consider only these kinds as subjects when counting ghosts.",
+)
 @click.option("-o", "--output", "form", type=click.Choice(["table", "json"]), default="table", help="How to print the result.")
 def command(
     map_words: tuple[str, ...],
@@ -62,10 +71,10 @@ def command(
     import msgspec
 
     from ghostkey import api
-    from ghostkey.cli._cluster import GHOSTS, findings_of_map, receipts_at, trim_of
+    from ghostkey.cli._cluster import findings_of_map, receipts_at, trim_of
     from ghostkey.cli.output import echo_json
     from ghostkey.cli.terminal import safe
-    from ghostkey.cli.words import count
+    from ghostkey.report.words import count
 
     seconds = parse_duration(duration)
     if process_word is not None:
@@ -84,7 +93,7 @@ def command(
 
     def ghosts() -> int:
         findings, _, _ = findings_of_map(client, holder.kind, holder.name, kinds, (), progress)
-        return sum(finding.analysis in GHOSTS and finding.state == "found" for finding in findings)
+        return sum(finding.analysis in api.TRIMMED and finding.state == "found" for finding in findings)
 
     told = 0
 

@@ -5,18 +5,27 @@ from __future__ import annotations
 import click
 
 from ghostkey.cli import CONTEXT
+from ghostkey.cli.completing import complete_kind
 from ghostkey.cli.known import Known, watch_options
 from ghostkey.cli.options import cluster_options, parse_duration
 from ghostkey.cli.where import Where
+from ghostkey.model.errors import UsageError
 
 
 @click.command("watch", context_settings=CONTEXT)
 @cluster_options
 @click.option("--listen", default="127.0.0.1:9464", show_default=True, metavar="HOST:PORT", help="Serve metrics here.")
 @click.option("--secrets", is_flag=True, help="Secrets too: their keys are counted, their values never kept.")
-@click.option("--kinds", multiple=True, metavar="KIND", help="Consider only these kinds as subjects (needs fewer rights).")
+@click.option(
+    "--kinds",
+    multiple=True,
+    metavar="KIND",
+    shell_complete=complete_kind,
+    help="Consider only these kinds as subjects (needs fewer rights).",
+)
 @click.option("--subject", "subjects", multiple=True, metavar="KIND=TEMPLATE", help="Declare what keys are for, as with scan.")
 @click.option("--events", is_flag=True, help="Write a Kubernetes Event on a map for what is new of it.")
+@click.option("--reports", is_flag=True, help="Write Reports of openreports.io, one for each map, owned by it.")
 @click.option(
     "--notify",
     envvar="GHOSTKEY_NOTIFY",
@@ -30,6 +39,24 @@ from ghostkey.cli.where import Where
 )
 @click.option("--lease-namespace", metavar="NS", help="Where it is; by default the namespace of the context, or of the Pod.")
 @click.option("--store", metavar="DIR", help="A store of history, for seconds until full.")
+@click.option("--record", metavar="DIR", help="Record history into this store, as ghostkey record does, and forecast by it.")
+@click.option(
+    "--record-every", default="15m", show_default=True, metavar="TIME", help="Put into the store what is recorded so often."
+)
+@click.option(
+    "--logs",
+    multiple=True,
+    metavar="NS/deploy/NAME|NS/SELECTOR",
+    help="Follow the log of this operator: panics, requests too large, conflicts, refusals are counted, and told.",
+)
+@click.option(
+    "--web",
+    is_flag=False,
+    flag_value="",
+    metavar="[HOST:PORT]",
+    help="Serve a page of maps by urgency and their findings here; by default 127.0.0.1:9465. Elsewhere than on this machine it "
+    "asks for the token that is in GHOSTKEY_WEB_TOKEN.",
+)
 @watch_options
 def command(
     where: Where,
@@ -38,31 +65,52 @@ def command(
     kinds: tuple[str, ...],
     subjects: tuple[str, ...],
     events: bool,
+    reports: bool,
     notify: str | None,
     notify_insecure: bool,
     patience: str,
     lease: str,
     lease_namespace: str | None,
     store: str | None,
+    record: str | None,
+    record_every: str,
+    logs: tuple[str, ...],
+    web: str | None,
     known: Known,
 ) -> None:
     """Watch a cluster and serve metrics of every map: keys, ghost keys, bytes, limits.
 
-    Looks again when something has changed, with the inference of scan. Writes nothing to the cluster without --events or
-    --notify; then a Lease, so that of several watchers one tells, and nothing twice. SIGTERM ends it.
+    Looks again when something has changed, with the inference of scan. Writes nothing to the cluster without --events, --reports
+    or --notify; then a Lease, so that of several watchers one tells, and nothing twice. SIGTERM ends it.
     """
     import contextlib
+    import os
     import secrets as random
     import signal
     import socket
+    import time
+    from collections.abc import Sequence
+    from typing import Any
 
     from ghostkey import api
     from ghostkey.cli.terminal import safe
-    from ghostkey.model.refs import CONFIG_MAPS, SECRETS
+    from ghostkey.model.findings import Finding, Severity
+    from ghostkey.model.refs import CONFIG_MAPS, SECRETS, ObjectRef
+    from ghostkey.report.findings import encoded
+    from ghostkey.report.formats.openreports import report_of
     from ghostkey.watch.notify import parse_webhook
+    from ghostkey.watch.operators import parse_operator
     from ghostkey.watch.run import Options, Watcher
     from ghostkey.watch.server import parse_listen
+    from ghostkey.watch.web import DEFAULT, parse_web
 
+    def make_report(holder: ObjectRef, findings: Sequence[Finding]) -> dict[str, Any]:
+        is_failure = lambda one: one.state == "found" and one.severity >= Severity.WARNING  # noqa: E731
+        return report_of(holder, findings, is_failure, int(time.time()), names_keys=holder.kind != SECRETS)
+
+    if record and store:
+        raise UsageError("--record is a store, too: forecasts are by it", "leave out --store")
+    token = os.environ.get("GHOSTKEY_WEB_TOKEN", "")
     client = where.client()
     options = Options(
         namespace=where.namespace or "",
@@ -76,8 +124,14 @@ def command(
         notify=parse_webhook(notify, may_be_plain=notify_insecure) if notify else None,
         lease=(lease_namespace or client.config.namespace or "default", lease),
         identity=f"{socket.gethostname()}_{random.token_hex(4)}",
-        store=store,
+        store=record or store,
+        record_seconds=parse_duration(record_every) if record else 0.0,
         patience_seconds=parse_duration(patience),
+        web=None if web is None else parse_web(web or DEFAULT, token),
+        web_token=token,
+        encode=encoded,
+        make_report=make_report if reports else None,
+        operators=tuple(parse_operator(text) for text in dict.fromkeys(logs)),
     )
     watcher = Watcher(client, options, lambda text: click.echo(safe(text), err=True))
     with contextlib.suppress(ValueError):  # not the main thread, as in tests

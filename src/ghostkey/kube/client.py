@@ -24,6 +24,7 @@ from ghostkey.kube.connect import Dialer, ProxyFailedError
 from ghostkey.kube.credentials import Credentials
 from ghostkey.kube.deadline import limited
 from ghostkey.kube.failures import TOO_LARGE, Failures, answer_lost, is_redirect, is_refusal, is_status, words_of
+from ghostkey.kube.telling import told
 from ghostkey.kube.waiting import Waiting
 from ghostkey.model.errors import ApiFailed, NotAsked
 
@@ -169,13 +170,14 @@ class ApiClient:
 
     @staticmethod
     def _continue_token(body: bytes) -> str:
-        found = _CONTINUE.search(body, 0, _HEAD_BYTES)
-        if found is None and b'"items"' not in body[:_HEAD_BYTES]:
-            # some aggregated API servers write the metadata last
+        head, has_items, _ = body[:_HEAD_BYTES].partition(b'"items"')
+        if not has_items or b'"metadata"' not in head:
+            # lists of custom resources, and of some aggregated API servers, have the metadata last
             try:
                 return str(msgspec.json.decode(body, type=_ListHead).metadata.token or "")
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 return ""  # it is no list, which whoever decodes it will say
+        found = _CONTINUE.search(head)
         try:
             return str(decode_json(b'"' + found[1] + b'"')) if found else ""
         except UnreadableError:
@@ -196,6 +198,7 @@ class ApiClient:
             with self._waiting, limited(sock, time.monotonic(), self.config.request_timeout):
                 connection.request("GET", self._url(path, query), headers=self._headers({"Accept": accept}))
                 response = connection.getresponse()
+            told("GET", f"{self.config.server}{self._url(path, query).removeprefix(self._prefix)}", response.status, 0.0)
             if response.status >= HTTPStatus.MULTIPLE_CHOICES:
                 raise self._failures.of_answer("GET", path, response.status, _answer(response), self._sent)
             while (left := deadline - time.monotonic()) > 0:
@@ -302,6 +305,7 @@ class ApiClient:
             response = connection.getresponse()
             head_is_there()
             answer = _answer(response)
+        told(method, f"{self.config.server}{url.removeprefix(self._prefix)}", response.status, time.monotonic() - began)
         retry_after = response.getheader("Retry-After") or ""
         return response.status, answer, retry_after if retry_after.isascii() and retry_after.isdigit() else ""
 

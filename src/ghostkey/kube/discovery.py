@@ -9,6 +9,7 @@ from ghostkey.kube.answers import decode_object, not_asked
 from ghostkey.kube.client import ApiClient
 from ghostkey.model.errors import AccessDenied, ApiFailed, NotFound, UsageError
 from ghostkey.model.events import Gap
+from ghostkey.model.nearest import nearest
 from ghostkey.model.refs import Kind
 
 AGGREGATED = (
@@ -118,6 +119,7 @@ def resolve(word: str, kinds: tuple[Kind, ...]) -> Kind:
     if len(found) == 1:
         return found[0]
     if not found:
-        raise NotFound(f"the server serves no kind {word!r}", "kubectl api-resources lists them")
+        meant = nearest(word, [name for kind in kinds for name in (kind.resource, kind.qualified, *kind.short_names)])
+        raise NotFound(f"the server serves no kind {word!r}", f"{meant} kubectl api-resources lists them".strip())
     choices = ", ".join(kind.qualified for kind in found)
     raise UsageError(f"{word!r} may be any of {choices}", "write the one you mean")

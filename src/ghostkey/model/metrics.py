@@ -20,3 +20,6 @@ MAPS_LEFT_OUT = "ghostkey_maps_left_out"
 EVENTS_TOTAL = "ghostkey_events_total"
 NOTIFICATIONS_TOTAL = "ghostkey_notifications_total"
 NOTIFICATIONS_FAILED_TOTAL = "ghostkey_notifications_failed_total"
+# of an operator's log, and never one for a line
+LOG_LINES_TOTAL = "ghostkey_log_lines_total"
+OPERATOR, KEYWORD = "operator", "keyword"

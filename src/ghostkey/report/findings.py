@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from ghostkey.model.events import Gap
 from ghostkey.model.findings import Finding, Severity
 from ghostkey.model.refs import ObjectRef
 from ghostkey.model.silences import Heard, Silenced
-from ghostkey.report.visible import safe
+from ghostkey.report.visible import json_safe, safe
 from ghostkey.store.snapshot import Snapshot
 
 SCHEMA_VERSION = 1
@@ -108,6 +110,11 @@ def finding_record(finding: Finding) -> dict[str, Any]:
         "message": finding.message,
         "evidence": list(finding.evidence),
     }
+
+
+def encoded(findings: Sequence[Finding]) -> bytes:
+    """Findings as one JSON list, all its characters visible."""
+    return json_safe(msgspec.json.encode([finding_record(finding) for finding in findings]))
 
 
 def _object_record(holder: ObjectRef) -> dict[str, str]:

@@ -47,8 +47,11 @@ from ghostkey.sources._maps import MapReader, read_map_field, subject_detail
 
 WORKERS = 4
 CUSTOM_BYTES = 64 << 20  # of one kind's objects that are read whole, a second's work; of what comes after, metadata alone
-# records of happenings: no key is written for one, and their lists are long
-NOT_SUBJECTS = {("", "events"), ("events.k8s.io", "events"), ("", "componentstatuses")}
+# records of happenings and of findings: no key is written for one, and their lists are long
+NOT_SUBJECTS = {
+    ("", "events"), ("events.k8s.io", "events"), ("", "componentstatuses"), ("openreports.io", "reports"),
+    ("openreports.io", "clusterreports"), ("wgpolicyk8s.io", "policyreports"), ("wgpolicyk8s.io", "clusterpolicyreports"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

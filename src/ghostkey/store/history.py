@@ -118,9 +118,9 @@ class History:
 
     def files(self, table: str) -> list[Path]:
         """The Parquet files of a table."""
-        return sorted(
-            path for path in (self.directory / "parts").glob(f"*/{table}*.parquet") if not path.parent.name.startswith(".")
-        )
+        # folders first: one that is being written may be gone, or have its name, in the next moment
+        folders = [path for path in (self.directory / "parts").glob("*") if not path.name.startswith(".")]
+        return sorted(path for folder in folders for path in folder.glob(f"{table}*.parquet"))
 
     @staticmethod
     def _read(path: Path) -> Imported | None:

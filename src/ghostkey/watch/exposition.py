@@ -46,6 +46,7 @@ FAMILIES = (
     Family(metrics.EVENTS_TOTAL, "Kubernetes Events written.", "counter"),
     Family(metrics.NOTIFICATIONS_TOTAL, "Notifications sent.", "counter"),
     Family(metrics.NOTIFICATIONS_FAILED_TOTAL, "Notifications given up.", "counter"),
+    Family(metrics.LOG_LINES_TOTAL, "Lines with a keyword in the logs of an operator, since the watcher began.", "counter"),
 )
 
 
@@ -77,6 +78,13 @@ class Exposition:
                     family.lines.pop(spot, None)
             if not names:
                 self._left_out.discard(spot)
+
+    def set_log(self, namespace: str, operator: str, keyword: str, value: float) -> None:
+        """Sets how many lines of an operator's log had a keyword."""
+        name = metrics.LOG_LINES_TOTAL
+        labels = f'{metrics.NAMESPACE}="{namespace}",{metrics.OPERATOR}="{operator}",{metrics.KEYWORD}="{keyword}"'
+        with self._lock:
+            self._families[name].lines[labels] = f"{name}{{{labels}}} {number(value)}"
 
     def set(self, name: str, value: float) -> None:
         """Sets a metric of the watcher itself."""

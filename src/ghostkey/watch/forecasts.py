@@ -17,14 +17,14 @@ MAPS = 20
 class Forecasts:
     """Remembers when it asked last."""
 
-    def __init__(self, store: str | None) -> None:
-        self._store = store
+    def __init__(self, store: str | None, every_seconds: float = EVERY_SECONDS) -> None:
+        self._store, self._every_seconds = store, every_seconds
         self._asked_at = 0.0
 
     def of(self, large: Sequence[Held]) -> Iterator[tuple[str, str, float | None]]:
         """(namespace, label, seconds until full, or None where the history does not tell) of the largest maps; nothing between."""
         now = time.monotonic()
-        if self._store is None or (self._asked_at and now - self._asked_at < EVERY_SECONDS):
+        if self._store is None or (self._asked_at and now - self._asked_at < self._every_seconds):
             return
         self._asked_at = now
         from ghostkey.store.engines import DuckEngine

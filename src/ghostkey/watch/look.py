@@ -21,11 +21,12 @@ GHOSTS = "ghost-key"
 
 @dataclass(slots=True)
 class MapFindings:
-    """What was found of one map. `told` are findings that somebody is to hear of, by fingerprint; `all_ids` those of any state."""
+    """What was found of one map, worst first. `told` are findings that somebody is to hear of, by fingerprint; `all_ids` all of them."""
 
     holder: ObjectRef
     ghosts: int = 0
     suspects: int = 0
+    findings: list[Finding] = field(default_factory=list)
     told: dict[str, Finding] = field(default_factory=dict)
     all_ids: set[str] = field(default_factory=set)
 
@@ -90,6 +91,7 @@ def _by_map(findings: Iterable[Finding]) -> dict[str, MapFindings]:
         own = by_map.setdefault(spot_of(holder), MapFindings(holder))
         fingerprint = finding.fingerprint
         own.all_ids.add(fingerprint)
+        own.findings.append(finding)
         if finding.analysis == GHOSTS:
             own.ghosts += finding.state == "found"
             own.suspects += finding.state == "suspect"

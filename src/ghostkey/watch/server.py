@@ -1,4 +1,4 @@
-"""/metrics, /healthz and /readyz, and nothing else."""
+"""Answers GET of a few paths, and nothing else: metrics and probes, or the page."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import http.server
 import ipaddress
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from ghostkey.model.errors import UsageError
@@ -15,7 +16,27 @@ REQUEST_SECONDS = 10.0
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 REQUESTS_MOST = 16  # at once
 
-Answers = dict[str, Callable[[], tuple[int, bytes]]]
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked about a request beside its path; each may be empty."""
+
+    query: str
+    host: str
+    authorization: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is answered."""
+
+    status: int
+    body: bytes
+    content_type: str = TEXT
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+Answers = Mapping[str, Callable[[Asked], Answer]]
 
 
 class _Server(http.server.ThreadingHTTPServer):
@@ -31,24 +52,25 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answers a path that there is."""
-        answer = self.server.answers.get(self.path.partition("?")[0])
+        path, _, query = self.path.partition("?")
+        answer = self.server.answers.get(path)
         if answer is None:
-            self._send(HTTPStatus.NOT_FOUND, b"/metrics, /healthz, /readyz\n")
+            self._send(Answer(HTTPStatus.NOT_FOUND, f"{', '.join(self.server.answers)}\n".encode()))
             return
         if not self.server.free.acquire(blocking=False):
-            self._send(HTTPStatus.SERVICE_UNAVAILABLE, b"busy\n")
+            self._send(Answer(HTTPStatus.SERVICE_UNAVAILABLE, b"busy\n"))
             return
         try:
-            self._send(*answer())
+            self._send(answer(Asked(query, self.headers.get("Host", ""), self.headers.get("Authorization", ""))))
         finally:
             self.server.free.release()
 
-    def _send(self, status: int, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", TEXT)
-        self.send_header("Content-Length", str(len(body)))
+    def _send(self, answer: Answer) -> None:
+        self.send_response(answer.status)
+        for name, value in (("Content-Type", answer.content_type), ("Content-Length", str(len(answer.body))), *answer.headers):
+            self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(answer.body)
 
     def log_message(self, format: str, *args: object) -> None:
         """Scrapes are no news."""
@@ -58,7 +80,7 @@ class _Server6(_Server):
     address_family = socket.AF_INET6
 
 
-def parse_listen(text: str) -> tuple[str, int]:
+def parse_listen(text: str, option: str = "--listen") -> tuple[str, int]:
     """Host and port of `127.0.0.1:9464` or `[::1]:9464`. Raises UsageError."""
     host, _, port = text.rpartition(":")
     host = host.strip("[]")
@@ -67,7 +89,7 @@ def parse_listen(text: str) -> tuple[str, int]:
         if not 0 <= int(port) <= 0xFFFF:
             raise ValueError
     except ValueError:
-        raise UsageError(f"--listen {text!r} is no address and port", "write 127.0.0.1:9464, or 0.0.0.0:9464 for all") from None
+        raise UsageError(f"{option} {text!r} is no address and port", "write 127.0.0.1:9464, or 0.0.0.0:9464 for all") from None
     return host, int(port)
 
 
@@ -77,9 +99,11 @@ def serve(listen: tuple[str, int], answers: Answers) -> tuple[str, Callable[[], 
     try:
         server = kind(listen, _Handler)
     except OSError as error:
-        raise UsageError(f"cannot listen on {listen[0]}:{listen[1]}: {error.strerror}", "choose another with --listen") from None
+        raise UsageError(
+            f"cannot listen on {listen[0]}:{listen[1]}: {error.strerror}", "choose another with --listen or --web"
+        ) from None
     server.answers, server.free = answers, threading.Semaphore(REQUESTS_MOST)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, name="metrics", daemon=True).start()
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, name="serve", daemon=True).start()
     host, port = server.server_address[:2]
 
     def end() -> None:

@@ -35,8 +35,14 @@ ORIGIN = "watch"
 WATCH_SECONDS = 240.0
 PAUSE_SECONDS = 0.5
 TICK_SECONDS = 0.2
+BUILT_IN = ("namespaces", "nodes", "pods")
 ODD_ANSWERS = 3  # one after the other that are not what was asked: then it is not the API server who answers
 Item = tuple[str, Kind, dict[str, Any], int]  # what happened, kind, object, when
+
+
+def recorded_kinds(served: Iterable[Kind]) -> list[Kind]:
+    """Kinds of subjects that are recorded where none are named: custom resources, namespaces, nodes, pods."""
+    return [kind for kind in served if kind.is_custom or kind.qualified in BUILT_IN]
 
 
 class Recorder:
@@ -70,21 +76,35 @@ class Recorder:
 
     def events(self, seconds: float) -> Iterator[HistoryEvent]:
         """Events as they come, for so long; Covered at the end. Raises AccessDenied when a kind may not be watched."""
-        threads = [threading.Thread(target=self._follow, args=(kind,), daemon=True) for kind in self._kinds]
+        self._start()
+        yield from self._part(seconds)
+        self._ends.set()
+        if self.failed:
+            raise self.failed[0]
+
+    def parts(self, seconds: float) -> Iterator[Iterator[HistoryEvent]]:
+        """The same in parts of so many seconds, each with what it covers at its end; until `stop`. Raises as `events` does."""
+        self._start()
+        while not self._ends.is_set():
+            yield self._part(seconds)
+            if self.failed:
+                raise self.failed[0]
+
+    def _start(self) -> None:
+        for kind in self._kinds:
+            threading.Thread(target=self._follow, args=(kind,), daemon=True).start()
+
+    def _part(self, seconds: float) -> Iterator[HistoryEvent]:
         began = time.monotonic()
-        for thread in threads:
-            thread.start()
         while not self._ends.is_set() and time.monotonic() - began < seconds:
             yield from self._drain(TICK_SECONDS)
             if self.failed:
                 self._ends.set()
-        self._ends.set()
         yield from self._drain(0)
-        if self.failed:
-            raise self.failed[0]
         until = _now()
         for kind, since in self._since.items():
             yield Covered(ORIGIN, kind.qualified, self._namespace or "*", since, until, None, None, False, "")
+        self._since = dict.fromkeys(self._since, until)
 
     def _drain(self, wait: float) -> Iterator[HistoryEvent]:
         while True:
