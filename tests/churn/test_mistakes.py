@@ -9,7 +9,7 @@ from tests.churn.helpers import TenantBed, leaks
 MAP = "api: configmaps tenant-system/registry "
 KEY = MAP + "data[<ns>.<S>] (key)"
 CHILD = "api: secrets <ns>/tenant-<S>-credentials (object)"
-HELD = "at a goroutine in manager.(*controllerManager).Start → (main.reconciler)"
+HELD = "at (main.reconciler)"
 MEMORY = f"memory: map[string]string {HELD}.memory"
 
 EXPECTED = {

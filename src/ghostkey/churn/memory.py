@@ -6,7 +6,6 @@ text they have to name the dead, and where it mirrors API objects, as an informe
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -17,7 +16,7 @@ from ghostkey.churn import memory_text
 from ghostkey.churn.tokens import Named, Spellings
 from ghostkey.churn.traces import Found, Signature, Trace
 from ghostkey.model.errors import GhostkeyError
-from ghostkey.sources.go_maps import mirror_of
+from ghostkey.sources.go_maps import mirror_of, place_of
 
 ROUNDS_LEAST = 3
 KEYS_MOST = 5_000
@@ -117,7 +116,8 @@ def _judge(process: Process, one: GoMap, names: list[Named], found: Found, lengt
     hits = {token for text in texts for token in spellings.find(str(text).encode())}
     if texts and not hits:
         return
-    held = f" at {re.sub(r'goroutine [0-9]+', 'a goroutine', one.holder)}" if one.holder else ""
+    # by which goroutine it was come to differs from look to look
+    held = f" at {place_of(one)}" if one.holder else ""
     grown = ", ".join(map(str, lengths))
     trace = Trace(
         hits or {name.token for name in names}, f"{one.type or 'a map'}{held}: {grown} entries", series=1, is_weak=False
