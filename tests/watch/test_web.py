@@ -121,6 +121,7 @@ def test_maps_by_urgency_findings_with_evidence_and_nothing_from_elsewhere(
     opened.press("Enter")
     until(lambda: f"{namespace}.gone-a" in text(opened))
     assert f"Tenant {namespace}/gone-a is gone" in text(opened)
+    assert f"ghostkey explain cm/registry -n {namespace}" in text(opened)
     opened.value("document.querySelector('.details summary').click()")
     assert "template {namespace}.{name}" in text(opened)
     # it follows the cluster, and what was open stays open
