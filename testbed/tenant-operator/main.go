@@ -71,7 +71,7 @@ func run(namespace, name string, delay time.Duration, elect bool, chosen mistake
 		shards:    map[string]map[string]bool{},
 		early:     map[string]string{},
 	}
-	if chosen["non-leader"] {
+	if r.mistakes["non-leader"] {
 		if err := r.noteInEveryReplica(ctx, mgr.GetCache()); err != nil {
 			return fmt.Errorf("informer: %w", err)
 		}

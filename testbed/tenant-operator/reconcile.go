@@ -161,7 +161,9 @@ func (r *reconciler) finalize(ctx context.Context, tenant *Tenant) error {
 			defer r.note(tenant)
 		}
 		delete(r.memory, r.keyOf(tenant))
-		r.forgetEarly(r.keyOf(tenant))
+		if r.mistakes["non-leader"] {
+			r.forgetEarly(r.keyOf(tenant))
+		}
 		if !r.mistakes["parallel-map"] {
 			delete(r.seen, tenant.Namespace+"."+tenant.Name)
 		}

@@ -14,12 +14,13 @@ import click
 
 ALLOWED = {"kinds", "holders", "subject", "only", "output", "severity", "fail-on", "color", "field", "local"}
 READERS = {"scan", "watch"}
+OTHERS = {"lint"}  # whose --config is a file of another sort
 _DEEP = 64
 
 
 def defaults_of(command: click.Command, name: str, words: Sequence[str]) -> dict[str, Any]:
     """Values by parameter, for commands that read the settings anyway. Raises UsageError for what is wrong in them."""
-    if not any(parameter.name == "config" or "--config" in parameter.opts for parameter in command.params):
+    if name in OTHERS or not any(parameter.name == "config" or "--config" in parameter.opts for parameter in command.params):
         return {}
     path = _named(words)
     if path is None and not any((place / ".ghostkey.yaml").is_file() for place in [Path.cwd(), *Path.cwd().parents][:_DEEP]):

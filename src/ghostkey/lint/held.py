@@ -18,6 +18,7 @@ _LIMITED = re.compile(
 )
 METRIC = re.compile(r"(?:Counter|Gauge|Histogram|Summary)Vec\b|New\w*(?:Counter|Gauge|Histogram|Summary)\w*\(")
 _FRESH = re.compile(r"\(\)(?:\w+\.)?(?:New|new|make|build|Build|Make)")
+_HANDLED = re.compile(r"AddEventHandler|AddListener|Subscribe|OnEvent|HandleFunc$|Watches(?:RawSource)?$|RegisterHandler")
 _CONTEXT = re.compile(r"(?:\w*[cC]tx|context\.\w+\(\))$")  # what a call of a client begins with, and no key
 _BOUNDED = "ghostkey:bounded"
 
@@ -97,7 +98,13 @@ def _counts(module: Module, symbol: Symbol, one: InsertAt) -> bool:
     own = f"range {insert.place.root}.{symbol.name}"
     if any(branch.kind == "for" and branch.text == own for branch in insert.branches):
         return False  # what is there already gets another value
-    return not (runs_at_start(module, spot) or registers(function.name))
+    return _is_handed_over(one) or not (runs_at_start(module, spot) or registers(function.name))
+
+
+def _is_handed_over(one: InsertAt) -> bool:
+    """Whether an insert stands in a function that is given to what calls it again and again: an informer's handler, made at the start."""
+    is_inside = any(branch.kind == "func" for branch in one.insert.branches)
+    return is_inside and any(_HANDLED.match(call.name) and call.line <= one.insert.line for call in one.spot.function.calls)
 
 
 def _is_fresh(one: InsertAt) -> bool:
