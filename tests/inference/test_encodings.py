@@ -113,6 +113,16 @@ def test_key_with_another_hash_may_be_that_of_an_object_without_one(tmp_path: Pa
     assert keys(analyse(tmp_path, [*tenants, registry]), "ghost-key") == set()
 
 
+def test_other_hash_behind_a_name_that_lives_may_be_of_an_earlier_state(tmp_path: Path) -> None:
+    names = [f"shop-{number:02d}-frontend" for number in range(20)]
+    tenants = [thing("Tenant", name, "prod") for name in names]
+    registry = config_map(
+        {f"{name}-{_short_hash(name + state)[:8]}": "1" for name in [*names, "shop-20-frontend"] for state in ("", "rev 1")}
+    )
+    found = keys(analyse(tmp_path, [*tenants, registry]), "ghost-key")
+    assert {key.rpartition("-")[0] for key in found} <= {"shop-20-frontend"}
+
+
 @pytest.mark.parametrize("length", [4, 5, 8])
 def test_hashes_that_are_of_something_else_lose_nothing(tmp_path: Path, length: int) -> None:
     """Of names and their settings, say: none of the hashes can be made again."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -192,9 +193,8 @@ class LostKeys:
         """
         template = match.template
         if template.is_sealed:
-            keyless = self._keyless(match, kinds)
-            # one so named has no key of its own: this one may be it, with another hash
-            return lambda core, name: template.without_seal(core) in keyless
+            doubtful = self._doubtful_stems(match, kinds)
+            return lambda core, name: template.without_seal(core) in doubtful
         longest = max(map(len, match.cores), default=0)
         longest_live = max(map(self._index.longest_name, kinds), default=0)
         # a core this long has a name that no live one can go on from, wherever it is split
@@ -217,14 +217,21 @@ class LostKeys:
 
         return may_be_cut
 
-    def _keyless(self, match: Match, kinds: list[int]) -> set[str]:
-        """What stands before the hash for live objects that have no key, of namespaces of which others have."""
+    def _doubtful_stems(self, match: Match, kinds: list[int]) -> set[str]:
+        """What stands before the hash for a live object that has no key, or that is the only one so named.
+
+        Another hash may be the first one's own. Where one alone has the name, no hash is needed to tell it from others: it may be that of
+        an earlier state of it. Objects of namespaces of which none has a key do not count.
+        """
         found: set[str] = set()
         for kind in kinds:
+            named: Counter[str] = Counter()
             for namespace in {self._subjects.namespaces[row] for row in self._index.rows_of(kind)}:
                 rendered = self._index.rendered_in(match.template, kind, namespace)
                 if not rendered.isdisjoint(match.cores):
+                    named.update(map(match.template.without_seal, rendered))
                     found.update(map(match.template.without_seal, rendered - match.cores.keys()))
+            found.update(stem for stem, count in named.items() if count == 1)
         return found
 
     def _words_tell(self, template: Template, style: Style, gone: set[str]) -> bool:
