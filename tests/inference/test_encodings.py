@@ -123,6 +123,19 @@ def test_other_hash_behind_a_name_that_lives_may_be_of_an_earlier_state(tmp_path
     assert {key.rpartition("-")[0] for key in found} <= {"shop-20-frontend"}
 
 
+@pytest.mark.parametrize("scheme", sorted(SEALED))
+def test_sealed_key_of_a_namespace_that_was_not_looked_into_is_no_ghost(tmp_path: Path, scheme: str) -> None:
+    """Namespace stage lives, and nothing of it was collected."""
+    names = [f"customer-registry-{number:03d}" for number in range(15)]
+    spaces = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in ("prod", "stage")]
+    tenants = [thing("Tenant", name, "prod") for name in names]
+    registry = config_map({SEALED[scheme](space, name): "1" for space in ("prod", "stage") for name in names})
+    # without a list of namespaces, a key that does not say its own is held against the list of Tenants, which is whole
+    for objects in [[*spaces, *tenants, registry], *([[*tenants, registry]] if "pair" in scheme else [])]:
+        found = analyse(tmp_path, objects)
+        assert not [finding.key.key for finding in found if finding.analysis == "ghost-key" and finding.state == "found"]
+
+
 @pytest.mark.parametrize("length", [4, 5, 8])
 def test_hashes_that_are_of_something_else_lose_nothing(tmp_path: Path, length: int) -> None:
     """Of names and their settings, say: none of the hashes can be made again."""

@@ -50,4 +50,4 @@ def digests_that_tell(length: int, keys: int, objects: int) -> int:
 def seals_that_tell(length: int, keys: int) -> int:
     """How many hashes behind names have to be those of the live objects so named before that is no chance: short ones come by it."""
     by_chance = min(0.5, keys * NAMED_ALIKE / 16.0**length)
-    return math.ceil(math.log(_CHANCE_AT_MOST / (len(DIGESTS) * len(DIGESTED))) / math.log(by_chance))
+    return max(2, math.ceil(math.log(_CHANCE_AT_MOST / (len(DIGESTS) * len(DIGESTED))) / math.log(by_chance)))

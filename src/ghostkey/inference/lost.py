@@ -19,7 +19,7 @@ from ghostkey.inference.results import Lost, MapResult
 from ghostkey.inference.style import ENOUGH_EXAMPLES, Shapes, Style, is_setting, is_telling
 from ghostkey.inference.template import Template, looks_hashed
 from ghostkey.model.events import ANYWHERE, KeysSeen, Shape
-from ghostkey.model.findings import Attribution, Certainty
+from ghostkey.model.findings import Attribution, Certainty, Subject
 from ghostkey.model.refs import canonical
 from ghostkey.store.coverage import Sight
 
@@ -113,10 +113,24 @@ class LostKeys:
                         result.spared[i] = OTHER_VALUE
                         continue
                     resembled = shape
-                why = "" if is_covered else self._sight.why_unknown(subjects, attribution)
+                why = "" if is_covered and not template.is_sealed else self._why_unknown(template, core, subjects, attribution)
                 is_declared = seen.meta is not None and top_key(seen, i) in seen.meta.declared
                 state = "unknown" if why else "declared" if is_declared else "suspect" if is_weak else "gone"
                 result.lost.append(Lost(i, state, attribution, subjects, why_unknown=why, firmness=template.firmness))
+
+    def _why_unknown(self, template: Template, core: str, subjects: tuple[Subject, ...], attribution: Attribution) -> str:
+        """Why it proves nothing that these were not found. A hash does not say where its subject was: that may be any namespace."""
+        if why := self._sight.why_unknown(subjects, attribution):
+            return why
+        if not template.digest[0] or not any(subject.kind.namespaced for subject in subjects):
+            return ""
+        places = sorted(self._index.live_namespaces)
+        if template.order == "namespace-name":
+            stem = template.without_seal(core)
+            places = [name for name in places if _begin_alike(stem, name + template.separator)]
+            if not places and self._sight.namespaces is None:
+                return "the namespace that it begins with is none that was seen"
+        return next((why for place in places for one in subjects if (why := self._sight.why_unseen(one.kind, place))), "")
 
     def _save(self, result: MapResult, live: _Live, belief: Belief) -> None:
         """Counts keys as living, but those that something has lost which is firmer, or proven while this is not."""
@@ -310,6 +324,11 @@ class _WithoutKey:
         if template.is_plain_name:
             return sorted(name for row in rows if (name := subjects.names[row]) not in cores)
         return sorted(subjects.names[row] for row in rows if self._index.render(template, row) not in cores)
+
+
+def _begin_alike(one: str, other: str) -> bool:
+    """Whether one text is the beginning of the other."""
+    return one.startswith(other) or other.startswith(one)
 
 
 def _made_of(text: str) -> frozenset[str]:
