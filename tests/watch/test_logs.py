@@ -94,6 +94,13 @@ def test_what_looks_like_a_credential_is_not_told() -> None:
     assert "abc" not in told
     assert "Zm9v" not in told
     assert "prod/acorn" in told
+    for line in (
+        r'{"msg":"{\"password\":\"hunter2\"}"}',
+        "panic: dial postgres://app:hunter2@db/x",
+        "run --token hunter2 --verbose",
+    ):
+        assert "hunter2" not in shown(line)
+    assert shown('secret "x" not found') == 'secret "x" not found'
     assert len(shown("panic: " + "word " * 500)) <= 300
 
 

@@ -92,7 +92,9 @@ class Board:
     def _pack(self, own: MapFindings, before: _Kept | None, room: int) -> _Kept:
         findings = own.findings
         mark = hash(tuple((one.fingerprint, one.state, one.severity, one.message, one.evidence) for one in findings))
-        if before is not None and before.mark == mark and (before.packed or room <= 0):
+        least = max(0, len(findings) - FINDINGS_MOST) if room > 0 else len(findings)
+        # one that was left out for want of room comes when there is some, and the other way round
+        if before is not None and before.mark == mark and before.left_out == least:
             return before
         shown = findings[:FINDINGS_MOST] if room > 0 else []
         raw = _counted(findings) if own.holder.kind == SECRETS else self._encode(shown)

@@ -121,14 +121,17 @@ def _with_stack(hit: Hit, lines: list[str]) -> Hit:
 
 
 # what looks like a credential: its name says so, or it is long and of no words
+_NAMED = r"(?:password|passwd|secret|token|authorization|api[-_]?key)"
 _CREDENTIAL = re.compile(
-    r"(?i)((?:password|passwd|secret|token|authorization|api[-_]?key)[\"']?\s*[=:]\s*[\"']?)[^\s\"',;]+(?: [^\s\"',;]{16,})?"
+    rf"(?i)((?:--[\w-]*{_NAMED}\s+|{_NAMED}[\\\"']*\s*[=:]\s*)[\\\"']*(?:(?:bearer|basic)\s+)?)[^\s\"',;\\]+"
 )
+_USER = re.compile(r"(://[^\s/@:]*:)[^\s/@]+@")
 _LONG = re.compile(r"[A-Za-z0-9+/_=-]{48,}")
 
 
 def shown(line: str) -> str:
     """A line as it may be told: cut, without its own JSON stack, and without what looks like a credential."""
     text = _CREDENTIAL.sub(r"\1…", _JSON_STACK.sub('"stack":"…"', line))
+    text = _USER.sub(r"\1…@", text)
     text = _LONG.sub("…", text).strip()
     return text if len(text) <= SHOWN_MOST else text[: SHOWN_MOST - 1] + "…"

@@ -12,7 +12,7 @@ import re
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,34 +75,45 @@ class Logs:
 
     def _round(self) -> Iterator[str]:
         """Reads on in all logs; what could not be read."""
-        present: set[tuple[str, str, str]] = set()
+        kept: dict[tuple[str, str, str], _Stream] = {}
         for operator in self._operators:
             where = f"logs of {operator.label} -n {operator.namespace}"
             try:
                 pods = operator.pods(self._client)
                 if not pods:
                     yield f"{where}: there is no such Pod"
-                for pod in pods:
-                    yield from self._read_pod(operator, pod, present, where)
             except GhostkeyError as error:
+                # which Pods there are is not known: what was read of them is not forgotten, or it would be counted again
+                kept |= {place: stream for place, stream in self._streams.items() if place[0] == operator.label}
                 yield f"{where}: {error}"
-            except Exception as error:  # noqa: BLE001 (a stranger's Pod is behind it, and the others wait)
-                yield f"{where}: this is a bug in ghostkey: {place_of(error)}"
-        self._streams = {place: stream for place, stream in self._streams.items() if place in present}
+                continue
+            for pod in pods:
+                try:
+                    kept |= self._of_pod(operator, pod)
+                    yield from self._read_pod(operator, pod, kept, where)
+                except GhostkeyError as error:
+                    yield f"{where}: {error}"
+                except Exception as error:  # noqa: BLE001 (a stranger's Pod is behind it, and the others wait)
+                    yield f"{where}: this is a bug in ghostkey: {place_of(error)}"
+        self._streams = kept
 
-    def _read_pod(self, operator: Operator, pod: dict[str, Any], present: set[tuple[str, str, str]], where: str) -> Iterator[str]:
+    def _of_pod(self, operator: Operator, pod: dict[str, Any]) -> dict[tuple[str, str, str], _Stream]:
+        """The streams of a Pod's containers, new ones among them."""
+        places = [(operator.label, str(pod["metadata"].get("uid")), str(one["name"])) for one in pod["spec"]["containers"]]
+        return {place: self._streams.get(place) or _Stream(self._from, restarts=0) for place in places}
+
+    def _read_pod(
+        self, operator: Operator, pod: dict[str, Any], streams: Mapping[tuple[str, str, str], _Stream], where: str
+    ) -> Iterator[str]:
         statuses = {str(one.get("name")): one for one in pod.get("status", {}).get("containerStatuses") or ()}
         for container in pod["spec"]["containers"]:
             name = str(container["name"])
             place = operator.label, str(pod["metadata"].get("uid")), name
-            present.add(place)
             restarts = int(statuses.get(name, {}).get("restartCount") or 0)
-            stream = self._streams.get(place)
-            if stream is None:
-                stream = self._streams[place] = _Stream(self._from, restarts=restarts)
+            stream = streams[place]
             if restarts != stream.restarts:
-                stream.restarts = restarts
                 yield from self._read(operator, pod, name, stream, where, is_previous=True)
+                stream.restarts = restarts
             yield from self._read(operator, pod, name, stream, where)
 
     def _read(

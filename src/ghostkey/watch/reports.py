@@ -51,7 +51,7 @@ class Reports:
         self._namespace, self._patience = namespace, patience
         self._written: dict[tuple[str, str], _Written] | None = None  # by namespace and name
         self._marks: dict[str, tuple[str, float]] = {}  # spot → what is found of it, and since when it is that
-        self._gaps: set[str] = set()
+        self._gaps: set[str] | None = None  # those at the beginning
         self._refused: ApiFailed | AccessDenied | None = None
 
     def write(self, look: Look) -> float:
@@ -96,19 +96,24 @@ class Reports:
         """Deletes what has nothing to say any more; not where what it said may be hidden by what was not seen this time."""
         assert self._written is not None
         gaps = {gap.what for gap in look.gaps}
-        is_stable, self._gaps = gaps <= self._gaps, gaps
-        if not is_stable:
-            return self._patience
+        if self._gaps is None:
+            self._gaps = gaps
+        if not gaps <= self._gaps:
+            return self._patience  # for as long as there is one that was not there when we began
         for place in [place for place in self._written if place not in wanted]:
             if left <= 0 or not self._lease.is_leader:
                 return MORE_SECONDS
             left -= 1
-            there = self._written.pop(place)
+            there = self._written[place]
             try:
                 self._client.delete(f"{_path(place[0])}/{there.name}", there.uid, there.version)
             except ApiFailed as error:
                 if error.status not in (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
                     raise
+                if (live := self._read(place)) is not None and live.mark:
+                    self._written[place] = live  # somebody else has written it: the next round looks again
+                    continue
+            del self._written[place]
         return NEVER
 
     def _put(self, place: tuple[str, str], body: dict[str, Any], there: _Written | None) -> bool:
@@ -127,7 +132,10 @@ class Reports:
             # somebody else has written or deleted it: it is read, and written by the next round
             self._written.pop(place, None)
             if (live := self._read(place)) is not None:
-                self._written[place] = live
+                if live.mark:
+                    self._written[place] = live
+                else:
+                    self._refused = error  # it is of who applied the output of a scan, and stays theirs
             return False
         except AccessDenied as error:
             self._refused = error

@@ -67,7 +67,9 @@ class Web:
         """`?q=TEXT` for maps with a text, `?map=NAMESPACE/configmaps/NAME` for the findings of one."""
         if not self._is_ours(asked.host):
             return _refused(HTTPStatus.MISDIRECTED_REQUEST, "this is not served under that name")
-        if self._token and not hmac.compare_digest(asked.authorization.encode(), f"Bearer {self._token}".encode()):
+        if self._token and not hmac.compare_digest(
+            asked.authorization.encode("latin-1", "replace"), f"Bearer {self._token}".encode()
+        ):
             return _refused(HTTPStatus.UNAUTHORIZED, "a token is asked for")
         if len(asked.query) > QUERY_MOST * 3:  # each character may be written as three
             return _refused(HTTPStatus.REQUEST_URI_TOO_LONG, "that is longer than any name")
@@ -80,8 +82,9 @@ class Web:
     def _is_ours(self, host: str) -> bool:
         if self._token:
             return True
-        name = (urllib.parse.urlsplit(f"//{host}").hostname or "") if _HOST.fullmatch(host) else ""
+        name = ""
         try:
+            name = (urllib.parse.urlsplit(f"//{host}").hostname or "") if _HOST.fullmatch(host) else ""
             return ipaddress.ip_address(name).is_loopback
         except ValueError:
             return name == "localhost"
