@@ -8,7 +8,7 @@ JSON or YAML raises UnreadableError; neither says what stands in the document, w
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import msgspec
@@ -121,6 +121,13 @@ class _Items(msgspec.Struct):
     items: list[_Item] | None = None
 
 
+# Made here, and not where they are used: several threads that come to a type first at once crash the interpreter (msgspec 0.22)
+_decode_list = msgspec.json.Decoder(_List).decode
+_decode_items = msgspec.json.Decoder(_Items).decode
+_decode_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_decode_item_array = msgspec.json.Decoder(list[_Item]).decode
+
+
 class JsonList(msgspec.Struct):
     """A list whose items are not decoded yet."""
 
@@ -135,7 +142,7 @@ def json_list(content: Bytes) -> JsonList | None:
 
     Takes memory for the items, not for what is in them. Raises UnreadableError or TooMuchError.
     """
-    found = _listed(content, _Items, _List)
+    found = _listed(content, _decode_items, _decode_list)
     if found is None or found.items is None:
         return None
     kind, version = (word if isinstance(word, str) else "" for word in (found.kind, found.api_version))
@@ -146,24 +153,24 @@ def json_array(content: Bytes) -> JsonList | None:
     """The same of a bare array of objects; None when the document is none. Raises UnreadableError or TooMuchError."""
     if content.lstrip()[:1] != b"[":
         return None
-    items = _listed(content, list[_Item], list[msgspec.Raw])
+    items = _listed(content, _decode_item_array, _decode_array)
     return None if items is None else JsonList("", "", items)
 
 
-def _listed(content: Bytes, checked: Any, wanted: Any) -> Any:
-    """A document as the type wanted, None when it is of another; what is very long has to be of the type checked first."""
+def _listed(content: Bytes, checked: Callable[[Bytes], Any], wanted: Callable[[Bytes], Any]) -> Any:
+    """A document as `wanted` decodes it, None when it is of another type; what is very long has to pass `checked` first."""
     if content.count(b",") > ITEMS:
         # what has no metadata is no object: this ends at the first that has none
         if content.count(b'"metadata"') > ITEMS:
             raise TooMuchError(f"it has more than {ITEMS:,} items")
         try:
-            msgspec.json.decode(content, type=checked)
+            checked(content)
         except msgspec.ValidationError:
             raise TooMuchError("it is a long list of what is no object") from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             pass  # the next line says why
     try:
-        return msgspec.json.decode(content, type=wanted)
+        return wanted(content)
     except RecursionError:
         raise TooMuchError(f"it is nested more than {DEPTH} deep") from None
     except msgspec.ValidationError:

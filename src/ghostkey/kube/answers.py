@@ -169,7 +169,7 @@ def decode_event(path: str, line: bytes) -> dict[str, Any]:
 def list_version(path: str, body: bytes) -> str:
     """The resourceVersion of a list, from which a watch goes on. Raises NotAsked when it has none."""
     try:
-        version = msgspec.json.decode(body, type=_Listed).metadata.resource_version
+        version = _decode_listed(body).metadata.resource_version
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         version = None
     if not version:
@@ -179,3 +179,6 @@ def list_version(path: str, body: bytes) -> str:
 
 class _Listed(msgspec.Struct):
     metadata: ListMetadata
+
+
+_decode_listed = msgspec.json.Decoder(_Listed).decode

@@ -174,7 +174,7 @@ class ApiClient:
         if not has_items or b'"metadata"' not in head:
             # lists of custom resources, and of some aggregated API servers, have the metadata last
             try:
-                return str(msgspec.json.decode(body, type=_ListHead).metadata.token or "")
+                return str(_decode_head(body).metadata.token or "")
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 return ""  # it is no list, which whoever decodes it will say
         found = _CONTINUE.search(head)
@@ -355,6 +355,10 @@ class _Token(msgspec.Struct):
 
 class _ListHead(msgspec.Struct):
     metadata: _Token = msgspec.field(default_factory=_Token)
+
+
+# lists are read by several threads: see `foreign`
+_decode_head = msgspec.json.Decoder(_ListHead).decode
 
 
 def _is_empty(page: bytes) -> bool:

@@ -116,6 +116,7 @@ Patched = dict[str, dict[str, bytes | None]]  # field → key → value, None fo
 WHOLE: Patched = {}  # the patch replaces or removes a field as a whole: it names every key, and not one by one
 # everything that decoding hostile bytes raises
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, UnreadableError)
+_decode_spec = msgspec.json.Decoder(_Spec).decode
 decode_event = msgspec.json.Decoder(Event).decode
 decode_object = msgspec.json.Decoder(Object).decode
 decode_merge_patch = msgspec.json.Decoder(MergePatch).decode
@@ -145,7 +146,7 @@ def object_of(raw: msgspec.Raw) -> Object | None:
 def spec_of(found: Object) -> tuple[bool, bool]:
     """Whether the spec has finalizers, as only namespaces do, and whether it names a node, as a Pod's does that runs."""
     try:
-        spec = msgspec.json.decode(found.spec, type=_Spec) if bytes(found.spec) else _Spec()
+        spec = _decode_spec(found.spec) if bytes(found.spec) else _Spec()
     except UNREADABLE:
         return False, False
     return bool(spec.finalizers), bool(spec.node_name)
