@@ -10,8 +10,9 @@ import click
 
 from ghostkey.cli import CONTEXT
 from ghostkey.cli._history import past_options
-from ghostkey.cli.completing import complete_finding, complete_key, complete_kind
+from ghostkey.cli.completing import complete_finding, complete_key
 from ghostkey.cli.options import ProgressLine, cluster_options, local_option
+from ghostkey.cli.scope import kinds_option, subject_option
 from ghostkey.cli.where import Where
 from ghostkey.model.errors import UsageError
 
@@ -29,16 +30,8 @@ if TYPE_CHECKING:
 @click.argument("what", metavar="FINDING|ANALYSIS|cm/NAME", shell_complete=complete_finding)
 @click.argument("key", default="", metavar="[KEY]", shell_complete=complete_key)
 @cluster_options
-@click.option(
-    "--kinds",
-    multiple=True,
-    metavar="KIND",
-    shell_complete=complete_kind,
-    help="With cm/NAME: consider only these kinds as subjects.",
-)
-@click.option(
-    "--subject", "subjects", multiple=True, metavar="KIND=TEMPLATE", help="With cm/NAME: declare what keys are written for."
-)
+@kinds_option("With cm/NAME: consider only these kinds as subjects.")
+@subject_option("With cm/NAME: declare what keys are written for.")
 @past_options
 @click.option("--html", "page_file", metavar="FILE", help="Write the story as one page that needs no network.")
 @click.option("--field", "fields", multiple=True, metavar="KIND:PATH", help="A map-valued field too: tenants.demo:status.shards.")

@@ -10,9 +10,9 @@ import click
 
 from ghostkey.cli import CONTEXT
 from ghostkey.cli._memory import InPod, opened, pod_options
-from ghostkey.cli.completing import complete_kind
 from ghostkey.cli.options import ProgressLine, cluster_options, color_option, parse_duration, use_color
 from ghostkey.cli.output import FORMATS
+from ghostkey.cli.scope import kinds_option, subject_option
 from ghostkey.cli.where import Where
 from ghostkey.model.errors import UsageError
 
@@ -50,14 +50,8 @@ SAMPLE = 20  # keys of each map, unless --keys says how many
 )
 @cluster_options
 @pod_options
-@click.option(
-    "--kinds",
-    multiple=True,
-    metavar="KIND",
-    shell_complete=complete_kind,
-    help="With ghosts: consider only these kinds as subjects.",
-)
-@click.option("--subject", "subjects", multiple=True, metavar="KIND=TEMPLATE", help="With ghosts: declare what keys are for.")
+@kinds_option("With ghosts: consider only these kinds as subjects.")
+@subject_option("With ghosts: declare what keys are for.")
 @click.option("--save", metavar="FILE", help="Keep the whole census in a file, for --diff.")
 @click.option("--diff", metavar="FILE", help="Say how each map grew since the census in this file.")
 @click.option("--every", metavar="TIME", help="Look again and again, and say what grew: 5s.")

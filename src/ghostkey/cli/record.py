@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from ghostkey.cli import CONTEXT
-from ghostkey.cli.completing import complete_kind
 from ghostkey.cli.options import cluster_options, parse_duration, parse_fields
+from ghostkey.cli.scope import kinds_option
 from ghostkey.cli.where import Where
 
 
@@ -14,13 +14,7 @@ from ghostkey.cli.where import Where
 @cluster_options
 @click.option("--store", metavar="DIR", help="The store; by default the user's own.")
 @click.option("--for", "duration", default="24h", show_default=True, metavar="TIME", help="How long; Ctrl-C ends it as well.")
-@click.option(
-    "--kinds",
-    multiple=True,
-    metavar="KIND",
-    shell_complete=complete_kind,
-    help="Kinds of subjects; by default custom resources, namespaces, nodes, pods.",
-)
+@kinds_option("Kinds of subjects; by default custom resources, namespaces, nodes, pods.")
 @click.option("--field", "fields", multiple=True, metavar="KIND:PATH", help="A map-valued field too: tenants.demo:status.shards.")
 def command(
     where: Where,

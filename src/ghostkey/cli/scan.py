@@ -8,7 +8,7 @@ import click
 
 from ghostkey.cli import CONTEXT
 from ghostkey.cli._memory import InPod, maps_of, pod_options
-from ghostkey.cli.completing import complete_analysis, complete_holder, complete_kind
+from ghostkey.cli.completing import complete_analysis
 from ghostkey.cli.known import Known, baseline_options
 from ghostkey.cli.options import (
     ProgressLine,
@@ -21,6 +21,7 @@ from ghostkey.cli.options import (
     use_color,
 )
 from ghostkey.cli.output import FORMATS
+from ghostkey.cli.scope import holders_option, kinds_option, subject_option
 from ghostkey.cli.where import Where
 from ghostkey.model.errors import UsageError
 from ghostkey.model.refs import GO_MAPS
@@ -54,23 +55,11 @@ SEVERITIES = ("info", "warning", "critical")
     metavar="KIND:PATH",
     help="Look into a map-valued field too, as tenants.demo:status.shards.",
 )
-@click.option(
-    "--subject",
-    "subjects",
-    multiple=True,
-    metavar="KIND=TEMPLATE",
-    help="Declare what keys, or whole objects, are for: 'tenants={namespace}.{name}', 'tenants={spec.slug}', 'secrets:tenants={name}-token'.",
+@subject_option(
+    "Declare what keys, or whole objects, are for: 'tenants={namespace}.{name}', 'tenants={spec.slug}', 'secrets:tenants={name}-token'."
 )
-@click.option(
-    "--kinds",
-    multiple=True,
-    metavar="KIND",
-    shell_complete=complete_kind,
-    help="Consider only these kinds as subjects (needs fewer rights).",
-)
-@click.option(
-    "--holders", multiple=True, metavar="KIND", shell_complete=complete_holder, help="Look into configmaps or secrets only."
-)
+@kinds_option()
+@holders_option
 @click.option("--only", multiple=True, metavar="ANALYSIS", shell_complete=complete_analysis, help="Run only these analyses.")
 @click.option("--severity", type=click.Choice(SEVERITIES), default="warning", help="Show findings from this severity on.")
 @click.option("--fail-on", type=click.Choice((*SEVERITIES, "never")), default="warning", help="Exit 1 from this severity on.")

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ghostkey.cli import CONTEXT
-from ghostkey.cli.completing import complete_key, complete_kind
+from ghostkey.cli.completing import complete_key
 from ghostkey.cli.known import Known, known_options
 from ghostkey.cli.options import ProgressLine, cluster_options, complete_map, even_if_options
+from ghostkey.cli.scope import kinds_option, subject_option
 from ghostkey.cli.where import Where
 from ghostkey.model.errors import Unsettled, UsageError
 
@@ -42,16 +43,8 @@ DEFAULT_MATCH_PERCENT = 95.0  # a regular expression that takes nearly all is mo
 )
 @click.option("--match", "pattern", metavar="REGEX", help="Remove the keys that the expression matches as a whole.")
 @click.option("--plan", "plan_file", metavar="FILE", help="Apply a plan that -o json printed; - is stdin.")
-@click.option(
-    "--subject", "subjects", multiple=True, metavar="KIND=TEMPLATE", help="With --ghosts: declare what keys are written for."
-)
-@click.option(
-    "--kinds",
-    multiple=True,
-    metavar="KIND",
-    shell_complete=complete_kind,
-    help="With --ghosts: consider only these kinds as subjects.",
-)
+@subject_option("With --ghosts: declare what keys are written for.")
+@kinds_option("With --ghosts: consider only these kinds as subjects.")
 @known_options
 @click.option("--apply", "is_applied", is_flag=True, help="Do it. Without this the plan is shown and nothing changes.")
 @click.option("--max-keys", type=click.IntRange(0), metavar="N", help="Refuse a plan with more keys.")

@@ -5,26 +5,18 @@ from __future__ import annotations
 import click
 
 from ghostkey.cli import CONTEXT
-from ghostkey.cli.completing import complete_holder, complete_kind
 from ghostkey.cli.known import Known, watch_options
 from ghostkey.cli.options import cluster_options
+from ghostkey.cli.scope import holders_option, kinds_option, subject_option
 from ghostkey.cli.where import Where
 from ghostkey.model.errors import UsageError
 
 
 @click.command("ui", context_settings=CONTEXT)
 @cluster_options
-@click.option(
-    "--kinds",
-    multiple=True,
-    metavar="KIND",
-    shell_complete=complete_kind,
-    help="Consider only these kinds as subjects (needs fewer rights).",
-)
-@click.option(
-    "--holders", multiple=True, metavar="KIND", shell_complete=complete_holder, help="Look into configmaps or secrets only."
-)
-@click.option("--subject", "subjects", multiple=True, metavar="KIND=TEMPLATE", help="Declare what keys are for, as with scan.")
+@kinds_option()
+@holders_option
+@subject_option()
 @click.option("--receipts", metavar="DIR", help="Keep receipts in this folder.")
 @watch_options
 def command(

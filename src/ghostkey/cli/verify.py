@@ -9,9 +9,10 @@ import click
 from ghostkey.cli import CONTEXT
 from ghostkey.cli._converge import converge
 from ghostkey.cli._memory import InPod, pod_options
-from ghostkey.cli.completing import complete_kind, complete_receipt
+from ghostkey.cli.completing import complete_receipt
 from ghostkey.cli.countdown import Countdown
 from ghostkey.cli.options import ProgressLine, cluster_options, complete_map, parse_duration
+from ghostkey.cli.scope import kinds_option
 from ghostkey.cli.where import Where
 from ghostkey.model.errors import UsageError
 from ghostkey.report import words
@@ -40,13 +41,7 @@ TOLD_KEYS = 5  # keys that come back are named as they come; a map written anew 
 @click.option("--process", "process_word", metavar="PID|pod/NAME", help="Watch a map in the memory of this Go process instead.")
 @click.option("--map", "map_word", metavar="HOLDER|TYPE|ADDRESS", help="With --process: which map.")
 @click.option("--fail-fast", is_flag=True, help="End at the first key that is back.")
-@click.option(
-    "--kinds",
-    multiple=True,
-    metavar="KIND",
-    shell_complete=complete_kind,
-    help="Consider only these kinds as subjects when counting ghosts.",
-)
+@kinds_option("Consider only these kinds as subjects when counting ghosts.")
 @click.option("-o", "--output", "form", type=click.Choice(["table", "json"]), default="table", help="How to print the result.")
 def command(
     map_words: tuple[str, ...],

@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 
 from ghostkey.cli import CONTEXT
-from ghostkey.cli.completing import complete_kind
 from ghostkey.cli.known import Known, watch_options
 from ghostkey.cli.options import cluster_options, parse_duration
+from ghostkey.cli.scope import kinds_option, subject_option
 from ghostkey.cli.where import Where
 from ghostkey.model.errors import UsageError
 
@@ -16,14 +16,8 @@ from ghostkey.model.errors import UsageError
 @cluster_options
 @click.option("--listen", default="127.0.0.1:9464", show_default=True, metavar="HOST:PORT", help="Serve metrics here.")
 @click.option("--secrets", is_flag=True, help="Secrets too: their keys are counted, their values never kept.")
-@click.option(
-    "--kinds",
-    multiple=True,
-    metavar="KIND",
-    shell_complete=complete_kind,
-    help="Consider only these kinds as subjects (needs fewer rights).",
-)
-@click.option("--subject", "subjects", multiple=True, metavar="KIND=TEMPLATE", help="Declare what keys are for, as with scan.")
+@kinds_option()
+@subject_option()
 @click.option("--events", is_flag=True, help="Write a Kubernetes Event on a map for what is new of it.")
 @click.option("--reports", is_flag=True, help="Write Reports of openreports.io, one for each map, owned by it.")
 @click.option(
