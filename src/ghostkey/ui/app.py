@@ -13,6 +13,7 @@ from textual.binding import Binding, BindingType
 from ghostkey.model.errors import GhostkeyError, place_of
 
 T = TypeVar("T")
+_Failed = Callable[[GhostkeyError], None]
 END_SECONDS = 2.0  # that the thread has to notice that the view was closed
 
 
@@ -48,12 +49,12 @@ class View(App[int]):
 class Hand:
     """One thread that carries out orders one after another: what is asked over one pipe, or of one process, must not overlap.
 
-    An order's result goes to `then`, in the thread of the screen; errors of ours go to the view's `failed`.
+    An order's result goes to `then`, in the thread of the screen; an error to `failed`, which is the view's where none is named.
     """
 
     def __init__(self, view: View) -> None:
         self._view = view
-        self._orders: queue.SimpleQueue[tuple[Callable[[], Any], Callable[[Any], None]] | None] = queue.SimpleQueue()
+        self._orders: queue.SimpleQueue[tuple[Callable[[], Any], Callable[[Any], None], _Failed] | None] = queue.SimpleQueue()
         self.is_ended = threading.Event()
         self._thread = threading.Thread(target=self._work, name="ghostkey-hand", daemon=True)
 
@@ -61,9 +62,9 @@ class Hand:
         """Begins to work."""
         self._thread.start()
 
-    def do(self, order: Callable[[], T], then: Callable[[T], None]) -> None:
+    def do(self, order: Callable[[], T], then: Callable[[T], None], failed: _Failed | None = None) -> None:
         """Has an order carried out after those that wait."""
-        self._orders.put((order, then))
+        self._orders.put((order, then, failed or self._view.failed))
 
     def end(self) -> None:
         """Begins nothing more. What is being done sees `is_ended`."""
@@ -77,13 +78,13 @@ class Hand:
 
     def _work(self) -> None:
         while (work := self._orders.get()) is not None and not self.is_ended.is_set():
-            order, then = work
+            order, then, failed = work
             try:
                 result = order()
             except GhostkeyError as error:
-                self._tell(self._view.failed, error)
+                self._tell(failed, error)
             except Exception as error:  # noqa: BLE001 (a view must not vanish with a traceback, and it must not quote a stranger)
-                self._tell(self._view.failed, GhostkeyError(f"this is a bug in ghostkey: {place_of(error)}"))
+                self._tell(failed, GhostkeyError(f"this is a bug in ghostkey: {place_of(error)}"))
             else:
                 self._tell(then, result)
 

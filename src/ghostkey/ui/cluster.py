@@ -4,79 +4,60 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
 from rich.text import Text
-from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.screen import Screen
 from textual.widgets import DataTable, Input, Static
 
-from ghostkey.model.errors import GhostkeyError, place_of
+from ghostkey.model.errors import GhostkeyError
 from ghostkey.model.findings import Finding
 from ghostkey.report.findings import named, short_kind
 from ghostkey.report.visible import safe
 from ghostkey.report.words import count
-from ghostkey.ui.app import View
 from ghostkey.ui.cells import end_of, short, start_of
 from ghostkey.ui.rows import Field, Rows
+from ghostkey.ui.table import TableView
 from ghostkey.ui.work import Asked, MapRow, Scanned, Spot, Work, chain, failure
 
-T = TypeVar("T")
 ROWS = 1000  # of a table; a filter finds the others
 _FIELDS = (
     Field("NAMESPACE", 16), Field("MAP"), Field("GHOSTS", 6, is_number=True), Field("MAYBE", 5, is_number=True), Field("KEYS", 7, is_number=True),
     Field("FULL", 4, is_number=True),
 )  # fmt: skip
-_HELP = "⏎ findings  / filter  r scan again  u undo  q quit"
 
 
-class ClusterView(View):
+class ClusterView(TableView):
     """The table of maps."""
 
-    CSS = (
-        View.CSS
-        + """
-    #maps, #findings, #text { height: 1fr; background: ansi_default; }
-    Input { height: 1; border: none; padding: 0; display: none; background: ansi_default; }
-    """
-    )
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "filter", "filter"), Binding("escape", "no_filter", "all"), Binding("r", "scan", "scan"),
-        Binding("u", "undo", "undo"),
-    ]  # fmt: skip
+    CSS = TableView.CSS + "#findings, #text { height: 1fr; background: ansi_default; }"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("r", "scan", "scan"), Binding("u", "undo", "undo")]
+    FILTER = "part of a namespace, a map or a key"
+    HELP = "⏎ findings  / filter  r scan again  u undo  q quit"
 
     def __init__(self, work: Work) -> None:
         super().__init__()
-        self.work, self.said = work, ""
+        self.work = work
         self.scanned: Scanned | None = None
-        self.text, self.width = "", 80
         self.is_scanning = self.is_writing = False
         self.rows: dict[str, MapRow] = {}
-
-    def compose(self) -> ComposeResult:
-        """A line about the cluster, the table, a line that says what is wrong, a filter, the keys."""
-        yield Static(id="head")
-        yield Rows("maps")
-        yield Static(id="says")
-        yield Input(placeholder="part of a namespace, a map or a key; Enter keeps it, Esc shows all", id="filter")
-        yield Static(_HELP, id="keys", markup=False)
 
     def on_mount(self) -> None:
         """Begins to scan."""
         self.query_one("#maps").focus()
         self.hand.start()
         self.action_scan()
-        self.set_interval(1.0, self._say)
+        self.set_interval(1.0, self.say)
 
     def action_scan(self) -> None:
         """Looks at the cluster again."""
         if self.is_scanning:
             return
         self.is_scanning, self.said = True, "scanning …"
-        self._say()
+        self.say()
 
         def tell(text: str) -> None:
             self.call_later(self._progress, text)
@@ -86,7 +67,7 @@ class ClusterView(View):
     def _progress(self, text: str) -> None:
         if self.is_scanning:
             self.said = f"scanning: {text} …"
-            self._say()
+            self.say()
 
     def _scanned(self, scanned: Scanned) -> None:
         self.is_scanning, self.scanned = False, scanned
@@ -101,7 +82,7 @@ class ClusterView(View):
         """Says that a scan has failed; what the one before has found stays."""
         self.is_scanning = False
         self.said = " ".join(failure(error))
-        self._say()
+        self.say()
 
     def row_of(self, spot: Spot) -> MapRow | None:
         """The map as the last scan has it."""
@@ -109,12 +90,8 @@ class ClusterView(View):
 
     # drawing
 
-    def _say(self) -> None:
-        base = self.screen_stack[0]
-        base.query_one("#head", Static).update(Text(start_of(self._head(), self.width)))
-        base.query_one("#says", Static).update(Text(start_of(self.said, self.width)))
-
-    def _head(self) -> str:
+    def head(self) -> str:
+        """The server, what is found, and when."""
         words = [self.work.client.config.server]
         if self.scanned is not None:
             ghosts = sum(row.count("found") for row in self.scanned.maps)
@@ -124,8 +101,16 @@ class ClusterView(View):
         words += [f"filter {self.text!r}"] if self.text else []
         return " · ".join(words)
 
+    def draw(self) -> None:
+        """The maps that pass the filter."""
+        self._draw()
+
+    def filtered(self) -> None:
+        """Other rows of the same scan."""
+        self._draw(is_other=True)
+
     def _draw(self, *, is_other: bool = False) -> None:
-        self._say()
+        self.say()
         chosen = [row for row in self.scanned.maps if self._is_shown(row)][:ROWS] if self.scanned else []
         self.rows = {str(row.holder): row for row in chosen}
         table = self.screen_stack[0].query_one("#maps", Rows)
@@ -137,38 +122,10 @@ class ClusterView(View):
 
     # keys
 
-    def on_resize(self, event: events.Resize) -> None:
-        """The table is as wide as the screen, whose own `size` is new only some time after this."""
-        self.width = event.size.width
-        self._draw()
-
     def action_leave(self) -> None:
         """Ends the program; not while something is being written, whose end is told in a moment."""
         if not self.is_writing:
             super().action_leave()
-
-    def action_filter(self) -> None:
-        """Asks for a part of a name."""
-        box = self.query_one("#filter", Input)
-        box.display = True
-        box.focus()
-
-    def action_no_filter(self) -> None:
-        """Shows all maps again."""
-        self.query_one("#filter", Input).clear()
-        self._filtered("")
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Keeps the filter."""
-        if event.input.id == "filter":
-            self._filtered(event.value)
-
-    def _filtered(self, text: str) -> None:
-        self.query_one("#filter", Input).display = False
-        self.query_one("#maps").focus()
-        if text != self.text:
-            self.text = text
-            self._draw(is_other=True)
 
     def action_undo(self) -> None:
         """Asks whether the latest trim is to be put back."""
@@ -279,12 +236,12 @@ class Asking(Screen[None]):
     def on_mount(self) -> None:
         """Has it prepared."""
         self.query_one("#text").focus()
-        self.view.hand.do(lambda: _tried(self.prepare), self._prepared)
+        self.view.hand.do(self.prepare, self._prepared, self._refused)
 
-    def _prepared(self, asked: Asked | GhostkeyError) -> None:
-        if isinstance(asked, GhostkeyError):
-            self._show(failure(asked))
-            return
+    def _refused(self, error: GhostkeyError) -> None:
+        self._show(failure(error))
+
+    def _prepared(self, asked: Asked) -> None:
         self._show(asked.lines)
         if asked.word and self.is_mounted:
             self.asked = asked
@@ -306,11 +263,11 @@ class Asking(Screen[None]):
         self.query_one("#text").focus()
         self.query_one("#keys", Static).update("at work …")
         self.view.is_writing = True
-        self.view.hand.do(lambda: _tried(act), self._done)
+        self.view.hand.do(act, self._done, lambda error: self._done(failure(error)))
 
-    def _done(self, lines: list[str] | GhostkeyError) -> None:
+    def _done(self, lines: list[str]) -> None:
         self.view.is_writing = False
-        self._show(failure(lines) if isinstance(lines, GhostkeyError) else lines)
+        self._show(lines)
         self.query_one("#keys", Static).update("esc back")
         self.view.action_scan()
 
@@ -322,13 +279,3 @@ class Asking(Screen[None]):
         """Back, unless something is being written."""
         if not self.view.is_writing:
             self.dismiss()
-
-
-def _tried(order: Callable[[], T]) -> T | GhostkeyError:
-    """What an order gives, or why it failed: told where it was asked for, whatever else waits."""
-    try:
-        return order()
-    except GhostkeyError as error:
-        return error
-    except Exception as error:  # noqa: BLE001 (as everywhere: no traceback, and nothing of a stranger's is quoted)
-        return GhostkeyError(f"this is a bug in ghostkey: {place_of(error)}")

@@ -6,12 +6,11 @@ import time
 from typing import ClassVar
 
 from rich.text import Text
-from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.screen import Screen
-from textual.widgets import DataTable, Input, Static
+from textual.widgets import DataTable, Static
 
 from ghostkey.census.errors import NoSuchProcess
 from ghostkey.census.keys import Keys
@@ -21,10 +20,10 @@ from ghostkey.processes import SORTS, AnyProcess, Before, Row, Taken, Wanted, sa
 from ghostkey.report import stacks
 from ghostkey.report.maps import type_words
 from ghostkey.report.visible import safe
-from ghostkey.ui.app import View
 from ghostkey.ui.cells import end_of, short, size, sparkline, start_of
 from ghostkey.ui.looks import Looks
 from ghostkey.ui.rows import Field, Rows
+from ghostkey.ui.table import TableView
 
 TOP = 200  # rows; the others are found by another order or a filter
 KEYS = 20  # of a map that is looked at closely
@@ -33,49 +32,31 @@ WIDE = 110  # columns from which on there is room for types
 _SPARK = 12
 _FIELDS = (Field("LEN", 7, is_number=True), Field("SLOTS", 7, is_number=True), Field("GROWN", 7, is_number=True))
 _LAST = (Field("BYTES", 8, is_number=True), Field("LEN, LATELY", _SPARK))
-_HELP = "b l v g sort  / filter  ⏎ look closer  space pause  q quit"
 
 
-class MapsView(View):
+class MapsView(TableView):
     """The table. `interval`: seconds between two looks. What grew is told from `before`, or from the first look."""
 
-    CSS = (
-        View.CSS
-        + """
-    #maps { height: 1fr; background: ansi_default; }
-    #filter { height: 1; border: none; padding: 0; display: none; background: ansi_default; }
-    """
-    )
     BINDINGS: ClassVar[list[BindingType]] = [
-        *(Binding(sort[0], f"sort('{sort}')", sort) for sort in SORTS),
-        Binding("slash", "filter", "filter"),
-        Binding("escape", "no_filter", "all"),
-        Binding("space", "pause", "pause"),
-    ]
+        *(Binding(sort[0], f"sort('{sort}')", sort) for sort in SORTS), Binding("space", "pause", "pause"),
+    ]  # fmt: skip
+    FILTER = "part of a holder or a type"
+    HELP = "b l v g sort  / filter  ⏎ look closer  space pause  q quit"
 
     def __init__(self, process: AnyProcess, interval: float, before: Before | None = None, sort: str = "bytes") -> None:
-        super().__init__()
+        super().__init__("reading the process …")
         self.looks = Looks(process, before)
-        self.interval, self.sort, self.text = interval, sort, ""
-        self.is_paused, self.is_looking, self.is_over, self.said = False, False, False, "reading the process …"
+        self.interval, self.sort = interval, sort
+        self.is_paused, self.is_looking, self.is_over = False, False, False
         self._began = self._last = time.monotonic()
         self._failures = 0
         self.is_holding = False
-        self.width = 80
         self.rows: dict[str, Row] = {}
-
-    def compose(self) -> ComposeResult:
-        """A line about the process, the table, a line that says what is wrong, a filter, the keys."""
-        yield Static(id="head")
-        yield Rows("maps")
-        yield Static(id="says")
-        yield Input(placeholder="part of a holder or a type; Enter keeps it, Esc shows all", id="filter")
-        yield Static(_HELP, id="keys", markup=False)
 
     def on_mount(self) -> None:
         """Begins to look."""
         self.query_one("#maps").focus()
-        self._say()
+        self.say()
         self.hand.start()
         self._look()
         self.set_interval(self.interval, self._look)
@@ -109,7 +90,7 @@ class MapsView(View):
             self.is_holding = self.is_looking = True
             wanted = self.wanted
             self.said = "looking for holders …"
-            self._say()
+            self.say()
             self.hand.do(lambda: self.looks.choose(wanted, is_held=True), lambda taken: self._held(taken, wanted))
 
     def _held(self, taken: Taken, wanted: Wanted) -> None:
@@ -135,16 +116,12 @@ class MapsView(View):
             self.said = f"{error}" + (f" (look failed {self._failures} times)" if self._failures > 1 else "")
         if isinstance(self.screen, Closer):
             self.screen.failed(error)
-        self._say()
+        self.say()
 
     # drawing
 
-    def _say(self) -> None:
-        base = self.screen_stack[0]
-        base.query_one("#head", Static).update(Text(start_of(self._head(), self.width)))
-        base.query_one("#says", Static).update(Text(start_of(self.said, self.width)))
-
-    def _head(self) -> str:
+    def head(self) -> str:
+        """The process, how it is looked at, and how much there is."""
         process, taken = self.looks.process, self.looks.taken
         state = "ENDED" if self.is_over else "PAUSED" if self.is_paused else f"every {self.interval:g} s"
         words = [f"{process.name} {process.pid or ''}".strip(), state, f"by {self.sort}"]
@@ -156,8 +133,17 @@ class MapsView(View):
         words.append(process.version)
         return " · ".join(words)
 
+    def draw(self) -> None:
+        """The rows of the last look; before it there are none."""
+        if self.rows:
+            self._draw()
+
+    def filtered(self) -> None:
+        """Other rows of the same look."""
+        self._choose()
+
     def _draw(self, *, is_other: bool = False) -> None:
-        self._say()
+        self.say()
         table = self.screen_stack[0].query_one("#maps", Rows)
         fields = [Field("HOLDER"), *([Field("TYPE")] if self.width >= WIDE else []), *_FIELDS, *_LAST]
         widths = table.widths(fields, self.width)
@@ -175,12 +161,6 @@ class MapsView(View):
 
     # keys
 
-    def on_resize(self, event: events.Resize) -> None:
-        """The table is as wide as the screen, whose own `size` is new only some time after this."""
-        self.width = event.size.width
-        if self.rows:
-            self._draw()
-
     def action_sort(self, sort: str) -> None:
         """Another order."""
         self.sort = sort
@@ -189,30 +169,8 @@ class MapsView(View):
     def action_pause(self) -> None:
         """Stops to look, or goes on."""
         self.is_paused = not self.is_paused
-        self._say()
+        self.say()
         self._look()
-
-    def action_filter(self) -> None:
-        """Asks for a part of a holder or a type."""
-        box = self.query_one("#filter", Input)
-        box.display = True
-        box.focus()
-
-    def action_no_filter(self) -> None:
-        """Shows all maps again."""
-        self.query_one("#filter", Input).clear()
-        self._filtered("")
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Keeps the filter."""
-        self._filtered(event.value)
-
-    def _filtered(self, text: str) -> None:
-        self.query_one("#filter", Input).display = False
-        self.query_one("#maps").focus()
-        if text != self.text:
-            self.text = text
-            self._choose()
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
         """Looks closer at a map."""
