@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from ghostkey.lint.facts import Branches, Call
 from ghostkey.lint.module import HELPERS_ALIKE, Module, Spot
@@ -43,6 +43,13 @@ def callees(module: Module, spot: Spot, call: Call) -> list[Spot]:
         return [other for other in own if not other.function.receiver_type]
     found = own or found
     return found if len(found) <= HELPERS_ALIKE else []
+
+
+def callers(module: Module, spot: Spot) -> Iterator[tuple[Spot, Call]]:
+    """Which functions may call one, and where: the other way round of `callees`."""
+    for caller, call in module.callers.get(spot.function.name, ()):
+        if any(one.function is spot.function for one in callees(module, caller, call)):
+            yield caller, call
 
 
 def reached(module: Module, spot: Spot, calls: Iterable[Call] | None = None) -> dict[int, Spot]:

@@ -33,7 +33,7 @@ from typing import NamedTuple
 from ghostkey.lint.facts import Branches
 from ghostkey.lint.findings import Finding, Look, Rule, Witness
 from ghostkey.lint.module import InsertAt, ReleaseAt, Spot, Symbol
-from ghostkey.lint.reach import DEPTH, callees, reached
+from ghostkey.lint.reach import DEPTH, callers, reached
 
 _LOOKED_UP = re.compile(r"\b(?:ok|found|exists|has|loaded|present)\b\s*:?=\s*([\w.]+?)(?:\.(?:Load|LoadAndDelete|Get)\(|\[)")
 _REMOVES = re.compile(r"(?i)^(?:delete|remove|forget|clean|drop|unregister|finali[sz]e|release|stop|evict)")
@@ -75,9 +75,8 @@ def _sites(look: Look, symbol: Symbol, one: ReleaseAt) -> list[_Site]:
         return [own]
     calls = [
         _Site(spot, call.line, call.branches)
-        for spot, call in look.module.callers.get(one.spot.function.name, ())
+        for spot, call in callers(look.module, one.spot)
         if _REMOVES.match(spot.function.name)
-        and any(each.function is one.spot.function for each in callees(look.module, spot, call))
     ]
     return calls or [own]
 
@@ -123,12 +122,7 @@ def _is_come_by_otherwise(look: Look, spot: Spot, fill: set[int], run: set[int])
         if any(id(one.function) not in run for one in near):
             return True
         seen = seen | {id(one.function) for one in near}
-        near = [
-            caller
-            for one in near
-            for caller, call in look.module.callers.get(one.function.name, ())
-            if any(each.function is one.function for each in callees(look.module, caller, call))
-        ]
+        near = [caller for one in near for caller, _ in callers(look.module, one)]
     return False
 
 
