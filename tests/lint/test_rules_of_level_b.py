@@ -478,6 +478,7 @@ def test_field_that_becomes_a_key_and_is_tested_with_good_values_alone() -> None
     use = USE.replace('cm.Data[key] = "x"', 'cm.Data[key] = "x" // want "and never"')
     types = unwanted(TYPES)
     check(use, types, TESTED, level="B", rule=rule)
+    check(use, types, TESTED.replace('"eu"', '"nt"'), level="B", rule=rule)  # letters, and no escapes
     quiet = unwanted(use)
     check(quiet, types, level="B", rule=rule)  # without any test, others may test it
     both = TESTED.replace(

@@ -83,7 +83,8 @@ class Lane:
         self.api.must("POST", "/api/v1/namespaces", {"metadata": {"name": self.namespace}})
         self._replicas = Replicas(control_plane, setting.argv, setting.environment, setting.user_kubeconfig, number)
         self._made = itertools.count()
-        self._leads, self._stands_by = self._replica(), None  # type: Replica, Replica | None
+        self._leads = self._replica()
+        self._stands_by: Replica | None = None
         self.maker = Maker(setting.samples, self.chance)
         self.effect = -1  # writes for one subject, as the first one showed; -1: not learnt yet
         self._is_ready = self._is_narrow = False

@@ -33,6 +33,7 @@ from ghostkey.lint.rules.key_field_unvalidated import unvalidated_keys
 
 EMPTY, BLANK, REAL, UNKNOWN = "empty", "blank", "real", "unknown"
 _LITERAL = r"\"(?:[^\"\\\n]|\\.)*\"|`[^`]*`"
+_SPACE = re.compile(r"\s|\\[tnr]")  # as it stands in a literal
 _POINTED = re.compile(rf"(?:\w+\.)?(?:To|Ptr|Of|String|StringPtr)(?:\[\w+\])?\(({_LITERAL})\)")
 
 
@@ -82,7 +83,7 @@ def _sort(value: str) -> str:
     if not re.fullmatch(_LITERAL, value):
         return UNKNOWN
     inside = value[1:-1]
-    return EMPTY if not inside else BLANK if not inside.strip().strip("\\tn") else REAL
+    return EMPTY if not inside else REAL if _SPACE.sub("", inside) else BLANK
 
 
 RULE = Rule("B", "a field that becomes a key, and is tested with good values alone", _find)
