@@ -14,24 +14,7 @@ def turned(pair: Template) -> Template:
 
 def literal_beside(template: Template, pair: Template) -> str | None:
     """What stands in a name template where a pair template has the namespace: `web` of `web-{name}`; None if nothing."""
-    around = (
-        template.hash_length,
-        template.hash_mark,
-        template.digest,
-        template.cut,
-        template.codec,
-        template.tail,
-        template.head,
-    )
-    if template.order != "name" or around != (
-        pair.hash_length,
-        pair.hash_mark,
-        pair.digest,
-        pair.cut,
-        pair.codec,
-        pair.tail,
-        pair.head,
-    ):
+    if template.order != "name" or _around(template) != _around(pair):
         return None
     if pair.order == "namespace-name":
         text, begin, end = template.prefix, pair.prefix, pair.separator
@@ -41,3 +24,9 @@ def literal_beside(template: Template, pair: Template) -> str | None:
         same = template.prefix == pair.prefix
     whole = same and text.startswith(begin) and text.endswith(end) and len(text) > len(begin) + len(end)
     return text[len(begin) : len(text) - len(end)] if whole else None
+
+
+def _around(template: Template) -> tuple[object, ...]:
+    """All that is done to what is rendered, apart from the text before and behind it."""
+    hashed = (template.hash_length, template.hash_mark, template.digest)
+    return (*hashed, template.cut, template.codec, template.tail, template.head)
