@@ -34,12 +34,12 @@ SHOWN = {
     "secret-registry": NOTHING,
     "parallel-map": {("map-never-deleted", "r.seen[key] = time.Now()")},
     "nested-empty": {("nested-map-left-empty", "r.shards[key] = map[string]bool{}")},
-    # which way a run takes: no rule tells these yet, and none may say anything else
-    "early-return": set(),
-    "error-branch": set(),
+    "early-return": {("child-gone-ends-cleanup", "return client.IgnoreNotFound(err)")},
+    "error-branch": {("finalizer-dropped-on-error", "if err := r.removeKey(ctx, r.keyToDelete(tenant)); err != nil {")},
+    "update-under-new-key": {("key-of-changing-field", "r.memory[r.keyOf(&tenant)] = r.valueOf(&tenant)")},
+    "set-again-in-defer": {("inserted-again-in-defer", "defer r.note(tenant)")},
+    # a delete that stands in one branch is the most ordinary thing, and which replica leads is no matter of the code
     "else-branch": set(),
-    "update-under-new-key": set(),
-    "set-again-in-defer": set(),
     "non-leader": set(),
     # what a webhook of others takes away, and values that are encoded twice, are no matter of who inserts and who deletes
     "owner-reference-stripped": set(),

@@ -344,11 +344,14 @@ class Module:
         for call in spot.function.calls:
             if call.name not in self._given or len(self.functions[call.name]) > HELPERS_ALIKE:
                 continue
+            given = {
+                name: text for (name, _), text in zip(self.functions[call.name][0].function.params, call.texts, strict=False)
+            }
             for position, (keys, insert) in self._given[call.name].items():
                 place = call.arguments[position] if position < len(call.arguments) else None
                 if place and place.fields:
                     whole = Insert(
-                        Place(place.root, place.fields, place.keys + keys),
+                        Place(place.root, place.fields, place.keys + tuple(given.get(key, key) for key in keys)),
                         call.line,
                         call.branches,
                         insert.value,

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from ghostkey.lint.facts import Branches, Call
-from ghostkey.lint.module import HELPERS_ALIKE, Module, Spot
+from ghostkey.lint.module import HELPERS_ALIKE, Module, ReleaseAt, Spot
 
 DEPTH = 4  # calls that are followed: below it, helpers serve everybody
 MOST = 200  # functions that are reached from one
@@ -50,6 +50,20 @@ def callers(module: Module, spot: Spot) -> Iterator[tuple[Spot, Call]]:
     for caller, call in module.callers.get(spot.function.name, ()):
         if any(one.function is spot.function for one in callees(module, caller, call)):
             yield caller, call
+
+
+def released_for(module: Module, one: ReleaseAt) -> list[ReleaseAt]:
+    """A release as those that ask for it see it: where a helper is given the key, each of its calls; otherwise as it stands."""
+    parameters = [name for name, _ in one.spot.function.params]
+    if one.release.key not in parameters:
+        return [one]
+    position = parameters.index(one.release.key)
+    asked = [
+        ReleaseAt(caller, one.release._replace(key=call.texts[position], line=call.line, branches=call.branches, at=call.at))
+        for caller, call in callers(module, one.spot)
+        if position < len(call.texts)
+    ]
+    return asked or [one]
 
 
 def reached(module: Module, spot: Spot, calls: Iterable[Call] | None = None) -> dict[int, Spot]:

@@ -26,11 +26,10 @@ from typing import NamedTuple
 
 from ghostkey.lint.facts import Branches
 from ghostkey.lint.findings import Finding, Look, Rule, Witness
+from ghostkey.lint.made_keys import made_key
 from ghostkey.lint.module import Spot
 
-DEPTH = 3  # of functions that ask another one for the key
 _REMOVES = re.compile(r"(?i)^(?:remove|delete|forget|drop|unregister)")
-_MADE = re.compile(r"^(?:\w+\.)?(\w+)\(&?(\w+)\)$")
 
 
 def _find(look: Look) -> Iterator[Finding]:
@@ -65,34 +64,17 @@ class _Removal(NamedTuple):
 def _removals(look: Look, spot: Spot) -> Iterator[_Removal]:
     """The deletes and the calls that remove, of a function, whose key is made by a function of the package."""
     for one in spot.function.releases:
-        made = _key(look, spot, one.key) if one.how == "delete" else None
+        made = made_key(look.module, spot, one.key) if one.how == "delete" else None
         if made:
             yield _Removal(".".join((one.place.root, *one.place.fields)), *made, one.line, one.at, one.branches)
     for call in spot.function.calls:
-        made = next((k for text in call.texts if (k := _key(look, spot, text))), None) if _REMOVES.match(call.name) else None
+        made = (
+            next((k for text in call.texts if (k := made_key(look.module, spot, text))), None)
+            if _REMOVES.match(call.name)
+            else None
+        )
         if made and call.name != "delete":
             yield _Removal(call.name, *made, call.line, call.at, call.branches)
-
-
-def _key(look: Look, spot: Spot, text: str, depth: int = 0) -> tuple[str, str, str, Spot] | None:
-    """Function, argument and what it returns, of a key that a function of the package makes of one thing."""
-    found = _MADE.match(text)
-    if found is None or depth > DEPTH:
-        return None
-    named = [one for one in look.module.functions.get(found[1], ()) if one.package is spot.package]
-    made = [one for one in named if len(one.function.params) == 1 and one.function.result == "string"]
-    if len(made) != 1:
-        return None
-    function = made[0].function
-    parameter = function.params[0][0]
-    given = {name: local.whole or local.text for name, local in function.locals.items()}
-    texts = []
-    for one in function.returns:
-        words = re.sub(r"\b\w+\b", lambda m: given.get(m[0], m[0]), one.text.removeprefix("return "))
-        # a function that asks another one for the key makes the same
-        asked = _key(look, made[0], words, depth + 1)
-        texts.append(asked[2] if asked and asked[1] == parameter else re.sub(rf"\b{re.escape(parameter)}\b", "it", words))
-    return found[1], found[2], " or ".join(texts), made[0]
 
 
 RULE = Rule("B", "two keys for one object", _find)
