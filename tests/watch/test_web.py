@@ -286,3 +286,30 @@ def test_the_page_asks_for_nothing_from_elsewhere() -> None:
     page = (Path(__file__).parents[2] / "src/ghostkey/watch/page.html").read_bytes()
     assert not re.search(rb"https?://", page)
     assert policy(page).count("sha256-") == 2
+
+
+def test_room_for_findings_goes_to_the_maps_there_are_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second, third = (ObjectRef(CONFIG_MAPS, "prod", name, "u") for name in ("a", "b", "c"))
+    many = [finding(first, f"key-{number}") for number in range(50)]
+    board = Board("https://cluster", encoded)
+
+    def take(*maps: tuple[ObjectRef, list[Finding]]) -> list[tuple[int, int]]:
+        """(findings shown, left out) of each map, after two looks that found the same."""
+        for holder, findings in maps:
+            board.set_map(f"prod/configmaps/{holder.name}", len(findings), 1000, 1_048_576)
+        found = {f"prod/configmaps/{one.name}": MapFindings(one, ghosts=len(of), findings=of) for one, of in maps}
+        for _ in range(2):
+            board.take(Look(dict(found), [], 0.1, time.time(), 0.0, 0.1))
+        wholes = [json.loads(board.findings(spot) or b"") for spot in found]
+        return [(len(whole["findings"]), whole["findings_left_out"]) for whole in wholes]
+
+    few = [finding(second, "x")]
+    assert take((first, many), (second, few)) == [(50, 0), (1, 0)]
+    monkeypatch.setattr("ghostkey.watch.board.PACKED_BYTES", 100)  # the first alone takes more
+    assert take((first, many), (second, few), (third, few)) == [(50, 0), (0, 1), (0, 1)]
+    # its ghosts are trimmed: there is room for the next, though nothing has changed about that
+    assert take((first, []), (second, few), (third, few)) == [(0, 0), (1, 0), (0, 1)]
+    # and it is taken back, so that what is kept stays bounded
+    assert take((first, many), (second, few), (third, few)) == [(50, 0), (0, 1), (0, 1)]
+    rows = json.loads(board.overview())["maps"]
+    assert [row["ghosts"] for row in rows] == [50, 1, 1], "what is left out is counted all the same"

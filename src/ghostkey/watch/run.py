@@ -210,11 +210,12 @@ class Watcher:
         label = f"{kind.qualified}/{name}"
         if self._recent is not None:
             self._recent.note(place, held, is_new=self._looked)
-        if held is None:
+        meta = held.batches[0].meta if held is not None and held.batches else None
+        if held is None or meta is None:  # gone, or one that cannot be read: what it was is not what it is
             self._exposition.remove_map(namespace, label)
             if self._board is not None:
                 self._board.remove_map(f"{namespace}/{label}")
-        elif held.batches and (meta := held.batches[0].meta) is not None:
+        else:
             self._exposition.set_map(metrics.MAP_KEYS, namespace, label, meta.key_count)
             found = gauges(held.batches[0])
             self._exposition.set_map(metrics.BYTES, namespace, label, found[0].used_bytes if found else 0)
@@ -230,10 +231,13 @@ class Watcher:
         for kind, namespace, name in self._maps.places:
             label = f"{kind.qualified}/{name}"
             spot = f"{namespace}/{label}"
+            if not self._exposition.has_map(metrics.MAP_KEYS, namespace, label):
+                continue  # one that cannot be read: no ghost was seen, and none is no news
             present.add(spot)
             found = look.maps.get(spot)
             numbers = (found.ghosts, found.suspects) if found else (0, 0)
-            if self._judged.get(spot) != numbers:
+            # a map that was deleted and made again since the last look has lost its series meanwhile
+            if self._judged.get(spot) != numbers or not self._exposition.has_map(metrics.GHOST_KEYS, namespace, label):
                 self._judged[spot] = numbers
                 self._exposition.set_map(metrics.GHOST_KEYS, namespace, label, numbers[0])
                 self._exposition.set_map(metrics.SUSPECT_KEYS, namespace, label, numbers[1])
