@@ -104,7 +104,7 @@ def command(
 
     if record and store:
         raise UsageError("--record is a store, too: forecasts are by it", "leave out --store")
-    token = os.environ.get("GHOSTKEY_WEB_TOKEN", "")
+    token = os.environ.get("GHOSTKEY_WEB_TOKEN", "").strip()  # of a file, whose last line ends
     client = where.client()
     options = Options(
         namespace=where.namespace or "",

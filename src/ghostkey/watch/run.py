@@ -33,6 +33,7 @@ from ghostkey.watch.recent import Recent
 from ghostkey.watch.record import Record
 from ghostkey.watch.reports import Make, Reports, trouble
 from ghostkey.watch.server import Answer, Asked, serve
+from ghostkey.watch.stories import Stories
 from ghostkey.watch.subjects import Subjects
 from ghostkey.watch.web import Web
 
@@ -150,9 +151,11 @@ class Watcher:
             end_web()
 
     def _serve_page(self) -> Callable[[], None]:
-        if self._board is None or self._options.web is None:
+        options = self._options
+        if self._board is None or options.web is None:
             return lambda: None
-        address, end = serve(self._options.web, Web(self._board, self._options.web_token).answers)
+        stories = Stories(options.store, options.web_token) if options.store else None
+        address, end = serve(options.web, Web(self._board, options.web_token, stories).answers)
         self._say(f"page at http://{address}/")
         return end
 
