@@ -97,7 +97,7 @@ def command(
     Exit codes: 0 clean; 1 leaks; 2 wrong usage; 3 inconclusive; 5 failed.
     """
     from ghostkey.churn.faults import all_faults
-    from ghostkey.cli.options import parse_duration
+    from ghostkey.cli.options import parse_duration, parse_pair
     from ghostkey.model.errors import UsageError
 
     if listed:
