@@ -1,7 +1,7 @@
 """Parts of a recording, put together, so that a store that grows by one every quarter of an hour is read from few files.
 
 Sixteen parts become one, sixteen of those one again: each event is written once for each power of sixteen. The new one says which it
-replaces, and from then on those are as if they were not there; they are removed with the next merge, since somebody may be reading them.
+replaces, and from then on those are as if they were not there; they are removed when the next part has come, since somebody may be reading them.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ def merge(history: History, origin: str, source: str) -> list[Imported]:
     with _alone(history.directory) as is_alone:
         if not is_alone:
             return made
+        for replaced in history.replaced():
+            history.drop(replaced)
         for level in range(LEVELS):
             parts = [one for one in history.imports() if (one.origin, one.source) == (origin, source) and _level(one.id) == level]
             if len(parts) < PARTS:
                 break
-            for replaced in history.replaced():
-                history.drop(replaced)
             made.append(_merged(history, parts, level + 1))
     return made
 
