@@ -144,8 +144,8 @@ def read(sort: str, path: str) -> None:
     import gc
 
     from ghostkey.sources.history.audit.log import AuditLog
+    from ghostkey.sources.history.facts import KeyedHash
     from ghostkey.sources.history.open import open_source
-    from ghostkey.sources.history.states import KeyedHash
 
     gc.disable()
     source = open_source([Path(path)], sort, KeyedHash(b"bench"))

@@ -17,8 +17,8 @@ from ghostkey.kube.client import ApiClient
 from ghostkey.kube.config import load_config
 from ghostkey.model.history import Covered, HistoryEvent, KeyEvent
 from ghostkey.model.refs import CONFIG_MAPS
+from ghostkey.sources.history.facts import KeyedHash
 from ghostkey.sources.history.recorder import Recorder
-from ghostkey.sources.history.states import KeyedHash
 from ghostkey.store.engines import DuckEngine
 from ghostkey.store.history import History
 from ghostkey.testing import ControlPlane
@@ -277,7 +277,7 @@ def test_record_sees_what_happens_through_a_restart_of_the_api_server(tmp_path: 
         control_plane.wait_until(
             lambda: "shop-1" not in control_plane.raw("GET", TENANTS.format("prod"))[1].decode(), "it is gone"
         )
-        control_plane.compact()
+        control_plane.etcd.compact()
         recording.send_signal(signal.SIGTERM)
         _, err = recording.communicate(timeout=HANG_SECONDS)
         assert "key events" in err
@@ -303,7 +303,7 @@ def test_watch_that_breaks_misses_nothing_or_says_so() -> None:
         for number in range(3):
             control_plane.restart("kube-apiserver")
             merge(control_plane, "prod", "registry", {f"round-{number}": "1", f"round-{number - 1}": None})
-            control_plane.compact()
+            control_plane.etcd.compact()
             control_plane.wait_until(
                 lambda number=number: any(isinstance(e, KeyEvent) and e.key == f"round-{number}" for e in events),  # type: ignore[misc]
                 f"the watch has seen round {number}",

@@ -29,7 +29,7 @@ from ghostkey.sources.history.etcd.snapshot import EtcdSnapshot
 from ghostkey.sources.history.etcd.stored import decode, entries
 from ghostkey.sources.history.etcd.wal import EtcdWal
 from ghostkey.sources.history.etcd.wire import DamagedValueError, fields
-from ghostkey.sources.history.states import KeyedHash
+from ghostkey.sources.history.facts import KeyedHash
 from ghostkey.testing import ControlPlane
 from tests.helpers import make_map, make_tenant, make_tenants_kind, merge
 

@@ -14,7 +14,7 @@ from ghostkey.model.history import Covered, HistoryEvent, KeyEvent
 from ghostkey.sources.history.audit.log import AuditLog
 from ghostkey.sources.history.etcd.snapshot import EtcdSnapshot
 from ghostkey.sources.history.etcd.wal import EtcdWal
-from ghostkey.sources.history.states import KeyedHash
+from ghostkey.sources.history.facts import KeyedHash
 from ghostkey.store.engines import DuckEngine
 from ghostkey.store.history import History
 from ghostkey.testing import ControlPlane

@@ -8,8 +8,9 @@ from collections import OrderedDict
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ghostkey.sources.history.facts import KeyedHash
 from ghostkey.sources.history.packed import PackedStates
-from ghostkey.sources.history.states import Holder, KeyedHash, MapStates, States
+from ghostkey.sources.history.states import Holder, MapStates, States
 
 TEXT = st.text(st.characters(), max_size=5)  # surrogates and nulls among them
 FACTS = st.tuples(st.integers(0, (1 << 63) - 1), st.integers(-1, 1 << 21), TEXT)

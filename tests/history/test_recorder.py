@@ -11,8 +11,8 @@ from ghostkey.kube.config import ClientConfig
 from ghostkey.model.errors import ApiFailed
 from ghostkey.model.history import Covered, KeyEvent
 from ghostkey.model.refs import CONFIG_MAPS
+from ghostkey.sources.history.facts import KeyedHash
 from ghostkey.sources.history.recorder import Recorder
-from ghostkey.sources.history.states import KeyedHash
 
 
 def listed(*maps: str) -> bytes:

@@ -25,8 +25,8 @@ from ghostkey.sources.history.audit import files as _audit_files
 from ghostkey.sources.history.audit.log import AuditLog
 from ghostkey.sources.history.etcd.snapshot import EtcdSnapshot
 from ghostkey.sources.history.etcd.wal import EtcdWal
+from ghostkey.sources.history.facts import KeyedHash
 from ghostkey.sources.history.recorder import Recorder
-from ghostkey.sources.history.states import KeyedHash
 from ghostkey.store.history import TABLES, History
 from ghostkey.testing import ControlPlane
 from tests.helpers import make_tenants_kind
@@ -316,11 +316,11 @@ def test_carving_recovers_what_was_compacted(tmp_path: Path) -> None:
             data = {f"key-{number:03d}": "x" * 400, f"key-{number - 10:03d}": None}
             control_plane.request("PATCH", f"{maps}/registry", {"data": data}, MERGE)
         control_plane.processes["kube-apiserver"].stop(signal.SIGKILL)
-        control_plane.wait_until(lambda: control_plane.etcd_revision() > 200, "etcd answers")
+        control_plane.wait_until(lambda: control_plane.etcd.revision() > 200, "etcd answers")
         db = control_plane.directory / "etcd" / "member" / "snap" / "db"
         before = tmp_path / "before"
         control_plane.wait_until(lambda: _copied(db, before) == 200, "all revisions are on the disk")
-        control_plane.compact()
+        control_plane.etcd.compact()
         control_plane.wait_until(lambda: _copied(db, tmp_path / "after") < 50, "they are compacted on the disk")
         control_plane.processes["etcd"].stop()
 

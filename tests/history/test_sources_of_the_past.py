@@ -22,9 +22,9 @@ from ghostkey.model.history import KeyEvent
 from ghostkey.sources.history.dated_dumps import DatedDumps
 from ghostkey.sources.history.etcd.revisions import Reader
 from ghostkey.sources.history.etcd.wal import _apply, _Replay
+from ghostkey.sources.history.facts import KeyedHash
 from ghostkey.sources.history.open import DUMP, sort_of
 from ghostkey.sources.history.remote import is_remote
-from ghostkey.sources.history.states import KeyedHash
 from ghostkey.store.engines import DuckEngine
 from ghostkey.store.history import History
 from tests.helpers import Program

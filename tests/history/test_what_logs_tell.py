@@ -17,7 +17,7 @@ import pytest
 from ghostkey import story
 from ghostkey.model.history import Covered, HistoryEvent, KeyEvent, SubjectEvent
 from ghostkey.sources.history.audit.log import AuditLog
-from ghostkey.sources.history.states import KeyedHash
+from ghostkey.sources.history.facts import KeyedHash
 from ghostkey.store.engines import DuckEngine
 from ghostkey.store.history import History
 from tests.history.lines import GROUP, LogWriter, at

@@ -24,7 +24,8 @@ from typing import Any
 import pytest
 
 from ghostkey.kube.config import ClientConfig
-from ghostkey.kube.connect import Dialer, is_bypassed
+from ghostkey.kube.connect import Dialer
+from ghostkey.kube.proxies import is_bypassed
 from ghostkey.testing import ControlPlane, binary
 from ghostkey.testing.certificates import Authority
 from tests.helpers import HANG_SECONDS, Done, Program, make_map

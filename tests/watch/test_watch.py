@@ -142,7 +142,7 @@ def test_nothing_is_lost_over_a_restart_of_the_api_server(own_control_plane: Con
         )
         plane.wait_until(lambda: watcher.value("ghost_keys", "prod", "registry") == 4, "as are both ghosts")
         # what the watches would go on from is forgotten while nobody listens
-        plane.compact()
+        plane.etcd.compact()
         plane.restart("kube-apiserver")
         merge(plane, "prod", "registry", {"prod.gone-d": "{}"})
         plane.wait_until(lambda: watcher.value("ghost_keys", "prod", "registry") == 5, "and after what 410 answers")

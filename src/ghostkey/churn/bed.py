@@ -42,7 +42,7 @@ class Reader:
 
     def stored(self) -> Iterable[tuple[bytes, bytes]]:
         """Straight from etcd."""
-        return self.control_plane.stored()
+        return self.control_plane.etcd.stored()
 
     def get(self, path: str) -> dict[str, Any] | None:
         """An object as JSON."""

@@ -34,8 +34,8 @@ def command(
 
     from ghostkey.kube.discovery import discover, resolve
     from ghostkey.model.refs import CONFIG_MAPS, SECRETS
+    from ghostkey.sources.history.facts import KeyedHash
     from ghostkey.sources.history.recorder import Recorder, recorded_kinds
-    from ghostkey.sources.history.states import KeyedHash
     from ghostkey.store.history import History
 
     seconds = parse_duration(duration)

@@ -20,10 +20,11 @@ import ghostkey
 from ghostkey.foreign import UnreadableError, decode_json
 from ghostkey.kube.answers import TooLargeError, decode_event, decode_named, is_large, read_body, read_line
 from ghostkey.kube.config import ClientConfig
-from ghostkey.kube.connect import Dialer, ProxyFailedError
+from ghostkey.kube.connect import Dialer
 from ghostkey.kube.credentials import Credentials
 from ghostkey.kube.deadline import limited
 from ghostkey.kube.failures import TOO_LARGE, Failures, answer_lost, is_redirect, is_refusal, is_status, words_of
+from ghostkey.kube.proxies import ProxyFailedError
 from ghostkey.kube.telling import told
 from ghostkey.kube.waiting import Waiting
 from ghostkey.model.errors import ApiFailed, NotAsked

@@ -9,8 +9,9 @@ from http import HTTPStatus
 from ghostkey.foreign import UnreadableError, decode_json
 from ghostkey.kube.answers import TooLargeError, described
 from ghostkey.kube.config import ClientConfig
-from ghostkey.kube.connect import Dialer, ProxyFailedError, status_words
+from ghostkey.kube.connect import Dialer
 from ghostkey.kube.credentials import Credentials
+from ghostkey.kube.proxies import ProxyFailedError, status_words
 from ghostkey.model.errors import AccessDenied, AnswerLost, ApiFailed, GhostkeyError
 
 MESSAGE_CHARACTERS = 2_000  # of an error's own words

@@ -11,9 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from ghostkey.sources.history.facts import KeyedHash
 from ghostkey.sources.history.open import open_source, sort_of
 from ghostkey.sources.history.remote import fetch, is_remote
-from ghostkey.sources.history.states import KeyedHash
 from ghostkey.store.history import SCHEMA_VERSION, History, Imported, begin_with, content_id, contents_of
 from ghostkey.store.scratch import scratch_directory
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from ghostkey.kube.client import ApiClient
 from ghostkey.model.errors import GhostkeyError, UsageError
 from ghostkey.model.refs import CONFIG_MAPS, SECRETS
+from ghostkey.sources.history.facts import KeyedHash
 from ghostkey.sources.history.managed_fields import ManagedFields
 from ghostkey.sources.history.remote import fetch, is_remote
-from ghostkey.sources.history.states import KeyedHash
 from ghostkey.store.engines import DuckEngine, Engine, open_engine
 from ghostkey.store.history import History
 from ghostkey.store.scratch import scratch_directory

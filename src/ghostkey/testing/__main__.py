@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from ghostkey.testing._abandoned import sweep_abandoned
 from ghostkey.testing.binaries import PROGRAMS, binary
-from ghostkey.testing.control_plane import sweep_abandoned
 
 
 def main() -> int:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import http.client
 import json
 import os
-import shutil
 import signal
 import socket
 import ssl
@@ -15,35 +13,23 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 from ghostkey.testing import _supervisor
+from ghostkey.testing._abandoned import DIRECTORY_PREFIX, sweep_abandoned
+from ghostkey.testing._command_lines import AUDIT_POLICY, apiserver_line, controller_manager_line, etcd_line, kwok_line
 from ghostkey.testing.binaries import binary
 from ghostkey.testing.certificates import Authority, service_account_key
+from ghostkey.testing.etcd import Etcd
 
 READY_SECONDS = 300.0  # ready in four; a machine with other things to do takes longer
 POLL_SECONDS = 0.02
-DIRECTORY_PREFIX = "ghostkey-control-plane-"
-ABANDONED_SECONDS = 120
 # what a kept connection says that the server closed while it was idle
 CLOSED = (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
-
-AUDIT_POLICY = {
-    "apiVersion": "audit.k8s.io/v1",
-    "kind": "Policy",
-    "omitStages": ["RequestReceived"],
-    "rules": [
-        {"level": "None", "users": ["system:apiserver", "system:kube-controller-manager"]},
-        {"level": "None", "verbs": ["get", "list", "watch"]},
-        {"level": "Metadata", "resources": [{"group": "", "resources": ["secrets"]}]},
-        {"level": "RequestResponse"},
-    ],
-}
 
 
 @dataclass(slots=True)
@@ -92,7 +78,7 @@ class ControlPlane:
         self._authority: Authority | None = None
         self._supervisor: subprocess.Popen[str] | None = None
         self._connection: http.client.HTTPSConnection | None = None
-        self._etcd_url = ""
+        self.etcd = Etcd("")  # what the API server stores into
         self._is_kept = False
         self.processes: dict[str, Process] = {}  # by name; the latest of each
         self._started: dict[str, tuple[list[str], dict[str, str]]] = {}
@@ -165,67 +151,21 @@ class ControlPlane:
         self.url = f"https://127.0.0.1:{ports[2]}"
         self.kubeconfig = self.kubeconfig_for("ghostkey-admin", groups=["system:masters"])
 
-        self._etcd_url = etcd_url = f"http://127.0.0.1:{ports[0]}"
-        etcd = self.start(
-            "etcd",
-            [
-                programs["etcd"],
-                f"--data-dir={here}/etcd",
-                f"--listen-client-urls={etcd_url}",
-                f"--advertise-client-urls={etcd_url}",
-                f"--listen-peer-urls=http://127.0.0.1:{ports[1]}",
-                f"--initial-advertise-peer-urls=http://127.0.0.1:{ports[1]}",
-                f"--initial-cluster=default=http://127.0.0.1:{ports[1]}",
-                "--unsafe-no-fsync",  # the data live as long as the test
-                "--log-level=warn",
-            ],
+        self.etcd = Etcd(f"http://127.0.0.1:{ports[0]}")
+        peer_url = f"http://127.0.0.1:{ports[1]}"
+        process = self.start("etcd", etcd_line(programs["etcd"], here, self.etcd.url, peer_url))
+        line = apiserver_line(
+            programs["kube-apiserver"], here, self.etcd.url, ports[2], has_controllers=self._wants_controller_manager
         )
-        apiserver = self.start(
-            "kube-apiserver",
-            [
-                programs["kube-apiserver"],
-                f"--etcd-servers={etcd_url}",
-                "--bind-address=127.0.0.1",
-                f"--secure-port={ports[2]}",
-                f"--tls-cert-file={here}/apiserver.crt",
-                f"--tls-private-key-file={here}/apiserver.key",
-                f"--client-ca-file={here}/ca.crt",
-                f"--cert-dir={here}",
-                "--authorization-mode=RBAC",
-                "--service-account-issuer=https://kubernetes.default.svc",
-                f"--service-account-key-file={here}/sa.key",
-                f"--service-account-signing-key-file={here}/sa.key",
-                "--service-cluster-ip-range=10.0.0.0/16",
-                "--endpoint-reconciler-type=none",
-                "--allow-privileged=true",
-                # without a controller manager nothing makes the service accounts that Pods would need
-                *([] if self._wants_controller_manager else ["--disable-admission-plugins=ServiceAccount"]),
-                f"--audit-policy-file={here}/audit-policy.json",
-                f"--audit-log-path={here}/audit.log",
-                *self._apiserver_flags,
-            ],
-        )
-        self.wait_until(lambda: self._is_ready(etcd, apiserver), "kube-apiserver is ready", log=apiserver.log)
+        apiserver = self.start("kube-apiserver", [*line, *self._apiserver_flags])
+        self.wait_until(lambda: self._is_ready(process, apiserver), "kube-apiserver is ready", log=apiserver.log)
         if self._wants_controller_manager:
             self._start_controller_manager(programs["kube-controller-manager"])
         if self._wants_kwok:
             self._start_kwok(programs["kwok"])
 
     def _start_controller_manager(self, program: str) -> None:
-        process = self.start(
-            "kube-controller-manager",
-            [
-                program,
-                f"--kubeconfig={self.kubeconfig}",
-                f"--service-account-private-key-file={self.directory}/sa.key",
-                f"--root-ca-file={self.directory}/ca.crt",
-                "--use-service-account-credentials=false",
-                "--leader-elect=false",
-                "--secure-port=0",
-                "--kube-api-qps=500",
-                "--kube-api-burst=1000",
-            ],
-        )
+        process = self.start("kube-controller-manager", controller_manager_line(program, self.directory, self.kubeconfig))
         self.wait_until(
             lambda: self._is_alive(process) and self._exists("/api/v1/namespaces/default/serviceaccounts/default"),
             "kube-controller-manager has made the default service account",
@@ -236,16 +176,7 @@ class ControlPlane:
         stages = Path(__file__).with_name("kwok-stages.yaml")
         node = {"metadata": {"name": "kwok-node", "annotations": {"kwok.x-k8s.io/node": "fake"}}}
         self.request("POST", "/api/v1/nodes", node)
-        process = self.start(
-            "kwok",
-            [
-                program,
-                f"--kubeconfig={self.kubeconfig}",
-                "--manage-all-nodes=true",
-                f"--config={stages}",
-                "--server-address=",
-            ],
-        )
+        process = self.start("kwok", kwok_line(program, self.kubeconfig, stages))
 
         def node_is_ready() -> bool:
             conditions = self.request("GET", "/api/v1/nodes/kwok-node")["status"].get("conditions", [])
@@ -303,39 +234,6 @@ class ControlPlane:
         self.wait_until(lambda: self._exists("/apis/demo.ghostkey.dev/v1/tenants"), "the Tenant CRD is served")
         chosen = [f"--mistake={mistake}" for mistake in mistakes]
         return self.start(name, [program, *chosen, *flags], {"KUBECONFIG": str(self.kubeconfig)})
-
-    def compact(self) -> int:
-        """Has etcd forget all revisions before the present one, which it gives back."""
-        revision = self.etcd_revision()
-        self._ask_etcd("/v3/kv/compaction", {"revision": revision, "physical": True})
-        return revision
-
-    def etcd_revision(self) -> int:
-        """The revision of the last write."""
-        return int(self._ask_etcd("/v3/kv/range", {"key": _base64(b"any")})["header"]["revision"])
-
-    def stored(self, page: int = 2000) -> Iterator[tuple[bytes, bytes]]:
-        """Key and value of everything that the API server has stored, as of one revision."""
-        start, revision = b"/", 0
-        while True:
-            asked = {
-                "key": _base64(start),
-                "range_end": _base64(b"0"),
-                "limit": page,
-                **({"revision": revision} if revision else {}),
-            }
-            answer = self._ask_etcd("/v3/kv/range", asked)
-            revision = revision or int(answer["header"]["revision"])
-            pairs = [(base64.b64decode(kv["key"]), base64.b64decode(kv.get("value", ""))) for kv in answer.get("kvs", [])]
-            yield from pairs
-            if not answer.get("more"):
-                return
-            start = pairs[-1][0] + b"\0"
-
-    def _ask_etcd(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        request = urllib.request.Request(self._etcd_url + path, json.dumps(body).encode())
-        with urllib.request.urlopen(request, timeout=300) as answer:
-            return dict(json.load(answer))
 
     def _ask(self, **request: object) -> dict[str, Any]:
         supervisor = self._supervisor
@@ -460,24 +358,6 @@ class ControlPlane:
             if time.monotonic() > deadline:
                 raise RuntimeError(f"not within {seconds:.0f} s: {what}" + (f"\n{_tail(log)}" if log else ""))
             time.sleep(POLL_SECONDS)
-
-
-def sweep_abandoned() -> None:
-    """Removes directories of control planes whose supervisor was itself killed; their processes died with it."""
-    for path in Path(tempfile.gettempdir()).glob(f"{DIRECTORY_PREFIX}*"):
-        with contextlib.suppress(OSError):
-            # a control plane that is just being started has a directory, but no process yet
-            if time.time() - path.stat().st_mtime < ABANDONED_SECONDS:
-                continue
-        if not any(str(path).encode() in line for line in _command_lines()):
-            shutil.rmtree(path, ignore_errors=True)
-
-
-def _command_lines() -> Iterator[bytes]:
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        # a process may end between its name and its line
-        with contextlib.suppress(OSError):
-            yield path.read_bytes()
 
 
 def _free_ports(count: int) -> list[int]:

@@ -15,8 +15,8 @@ from ghostkey.kube.client import ApiClient
 from ghostkey.kube.discovery import discover, resolve
 from ghostkey.model.errors import GhostkeyError, place_of
 from ghostkey.model.refs import Kind
+from ghostkey.sources.history.facts import KeyedHash
 from ghostkey.sources.history.recorder import Recorder, recorded_kinds
-from ghostkey.sources.history.states import KeyedHash
 from ghostkey.store.history import History
 from ghostkey.store.merging import merge
 

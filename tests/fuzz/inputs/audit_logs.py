@@ -9,7 +9,7 @@ from typing import Any
 
 from ghostkey.model.history import Covered
 from ghostkey.sources.history.audit.log import AuditLog
-from ghostkey.sources.history.states import KeyedHash
+from ghostkey.sources.history.facts import KeyedHash
 from tests.fuzz.engine import no_bug
 
 

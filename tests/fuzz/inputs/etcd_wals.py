@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ghostkey.model.history import Covered
 from ghostkey.sources.history.etcd.wal import EtcdWal
-from ghostkey.sources.history.states import KeyedHash
+from ghostkey.sources.history.facts import KeyedHash
 from tests.fuzz.engine import no_bug
 from tests.fuzz.etcd_files import config_map, field, put, wal
 

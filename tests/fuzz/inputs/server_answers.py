@@ -17,8 +17,8 @@ from ghostkey.kube.discovery import discover
 from ghostkey.model.errors import GhostkeyError
 from ghostkey.model.history import Covered
 from ghostkey.model.refs import CONFIG_MAPS, SECRETS, Kind
+from ghostkey.sources.history.facts import KeyedHash
 from ghostkey.sources.history.recorder import Recorder
-from ghostkey.sources.history.states import KeyedHash
 from ghostkey.sources.live_cluster import LiveCluster, Scope
 from tests.fuzz.engine import no_bug
 

@@ -26,7 +26,8 @@ from ghostkey.model.history import DELETED, NOBODY, SEEN, Covered, HistoryEvent,
 from ghostkey.model.refs import Kind
 from ghostkey.sources._written import kind_of_manifest
 from ghostkey.sources.history.common import entries_at, paths_for, revision_of
-from ghostkey.sources.history.states import KeyedHash, MapStates, decoded
+from ghostkey.sources.history.facts import KeyedHash, decoded
+from ghostkey.sources.history.states import MapStates
 from ghostkey.sources.live_cluster import Scope
 from ghostkey.sources.manifests import Manifests
 

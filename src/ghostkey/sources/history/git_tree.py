@@ -29,7 +29,8 @@ from ghostkey.sources._documents import Documents
 from ghostkey.sources._written import kind_of_manifest
 from ghostkey.sources.history.common import revision_of
 from ghostkey.sources.history.dated_dumps import ORIGIN, map_events
-from ghostkey.sources.history.states import KeyedHash, MapStates
+from ghostkey.sources.history.facts import KeyedHash
+from ghostkey.sources.history.states import MapStates
 
 ENDING_SECONDS = 10
 PAIRS = 20  # times between commits that are told one by one

@@ -23,7 +23,8 @@ from ghostkey.model.errors import NotFound
 from ghostkey.model.history import DELETE, NOBODY, Covered, HistoryEvent, KeyEvent, microseconds
 from ghostkey.model.refs import SECRETS, Kind
 from ghostkey.sources.history.common import revision_of
-from ghostkey.sources.history.states import FIELDS, KeyedHash, MapStates, content_of_object
+from ghostkey.sources.history.facts import FIELDS, KeyedHash, content_of_object
+from ghostkey.sources.history.states import MapStates
 
 ORIGIN = "live"
 Spot = tuple[str, str, str]  # field, path and key

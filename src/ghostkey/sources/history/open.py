@@ -11,7 +11,7 @@ from ghostkey.model.errors import NoSuchPath, SourceDamaged, UsageError
 from ghostkey.model.history import HistoryEvent
 from ghostkey.sources._archives import UNPACKING, is_readable_name, open_packed
 from ghostkey.sources.history.audit.envelopes import is_worth
-from ghostkey.sources.history.states import KeyedHash
+from ghostkey.sources.history.facts import KeyedHash
 
 SORTS = ("audit", "snapshot", "wal", "dumps")
 DUMP = "dump"  # manifests without a date: no history, and what `scan --from` takes

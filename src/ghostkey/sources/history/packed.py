@@ -9,7 +9,8 @@ from collections import OrderedDict
 from collections.abc import Iterator, MutableMapping
 from typing import Any
 
-from ghostkey.sources.history.states import Facts, Holder, States
+from ghostkey.sources.history.facts import Facts
+from ghostkey.sources.history.states import Holder, States
 
 PLAIN_KEYS = 20_000  # about 5 MB
 PACKED_KEYS = 5_000_000  # about 100 MB: twenty bytes a key, of which eight are its value's hash

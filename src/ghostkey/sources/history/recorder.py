@@ -30,8 +30,9 @@ from ghostkey.model.errors import AccessDenied, ApiFailed, GhostkeyError, NotAsk
 from ghostkey.model.history import CREATED, DELETED, DELETING, SEEN, Covered, HistoryEvent, SubjectEvent, Writer, microseconds
 from ghostkey.model.refs import Kind
 from ghostkey.sources.history.common import entries_at, paths_for, revision_of
+from ghostkey.sources.history.facts import KeyedHash, content_of_object
 from ghostkey.sources.history.packed import PACKED_KEYS, PackedStates
-from ghostkey.sources.history.states import KeyedHash, MapStates, content_of_object
+from ghostkey.sources.history.states import MapStates
 
 ORIGIN = "watch"
 WATCH_SECONDS = 240.0

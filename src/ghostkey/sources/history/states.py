@@ -2,48 +2,23 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections import OrderedDict
 from collections.abc import Container, Iterator, Mapping
-from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ghostkey.foreign import UnreadableError, load_yaml
 from ghostkey.model.history import DELETE, NOBODY, SEEN, SET, KeyEvent, Writer
 from ghostkey.sources import _values
+from ghostkey.sources.history.facts import FIELDS, Facts, KeyedHash, ValueFacts
 
 if TYPE_CHECKING:
     from ghostkey.sources.history.packed import PackedStates
 
-Facts = tuple[int, int, str]  # hash, bytes, shape
 Place = tuple[str, str]  # field and path
 States = dict[Place, dict[str, Facts]]
 Holder = tuple[str, str, str]  # kind, namespace, name
 KEYS_KEPT = 500_000  # of maps whose last state is remembered: about 100 MB; an empty map counts as one
-YAML_BYTES = 16 << 20  # of all YAML documents of one source: about 10 s of parsing
-FIELDS = ("data", "binaryData")
 NO_FACTS: Facts = (0, -1, "")  # of a key that is gone
 _new = tuple.__new__  # a named tuple's own constructor takes four times as long
-
-
-class KeyedHash:
-    """A hash of values that stays the same from run to run, and says nothing without the secret."""
-
-    __slots__ = ("_secret", "copy")
-
-    def __init__(self, secret: bytes) -> None:
-        self._secret = secret
-        # a copy of one that has the key takes two thirds of the time
-        self.copy = blake2b(digest_size=8, key=secret).copy
-
-    def __call__(self, value: bytes) -> int:
-        state = self.copy()
-        state.update(value)
-        return int.from_bytes(state.digest(), "big") >> 1
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return KeyedHash, (self._secret,)
 
 
 class MapStates:
@@ -51,14 +26,12 @@ class MapStates:
 
     def __init__(self, origin: str, digest: KeyedHash, states: PackedStates | None = None, keys_kept: int = KEYS_KEPT) -> None:
         """`states` is where they are kept, if not as they are; `keys_kept` how many keys they have before the oldest go."""
-        self.origin, self._digest = origin, digest
+        self.origin, self.facts = origin, ValueFacts(digest)
         self._states: OrderedDict[Holder, States] | PackedStates = OrderedDict() if states is None else states
         self._keys_kept = keys_kept
         self.is_recovered = False  # marks events from now on: what they are told from was freed already
         self._kept = 0
         self.forgotten = 0
-        self._yaml_left = YAML_BYTES
-        self.yaml_skipped = 0  # documents that were not looked into
         self._partial: set[Holder] = set()  # maps of which only some keys are known
 
     def keys(self, holder: tuple[str, str, str], field: str) -> Mapping[str, Facts]:
@@ -150,7 +123,7 @@ class MapStates:
             return None
         after: States = {}
         user, manager, agent, source_ip, audit_id, verb = writer
-        copy, origin, is_recovered, shape_of = self._digest.copy, self.origin, self.is_recovered, self._shape
+        copy, origin, is_recovered, shape_of = self.facts.digest.copy, self.origin, self.is_recovered, self.facts.shape
         events: list[KeyEvent] = []
         for field in FIELDS:
             values = content.get(field)
@@ -200,7 +173,7 @@ class MapStates:
             top = state[field, ""] = {}
         kind, namespace, name = holder
         user, manager, agent, source_ip, audit_id, verb = writer
-        digest, origin, is_secret = self._digest, self.origin, kind == "secrets"
+        digest, origin, is_secret = self.facts.digest, self.origin, kind == "secrets"
         events: list[KeyEvent] = []
         documents: list[tuple[str, object]] = []
         nested, is_whole = is_nested(state), holder not in self._partial
@@ -219,7 +192,7 @@ class MapStates:
                     continue
                 else:
                     appeared, grown = 0, size - held[1]  # where others may have written in between, the same is news
-                shape, document = self._shape(raw, is_secret=is_secret)
+                shape, document = self.facts.shape(raw, is_secret=is_secret)
                 top[key] = (code, size, shape)
                 if document and not is_secret and (nested or _values.may_hold_maps(document)):
                     documents.append((key, document))
@@ -238,34 +211,6 @@ class MapStates:
                 holder, state, field, {event.key for event in events}, documents, at, revision, writer
             )
         return events
-
-    def _shape(self, raw: bytes, *, is_secret: bool) -> tuple[str, Any]:
-        """The name of a value's shape, and the document it holds; what a Secret's value is made of is part of the secret."""
-        shape, _, document = _values.look_at_bytes(raw, identify=False)
-        if shape is _values.TEXT and not is_secret:
-            document = self._yaml(raw)
-        if shape.doubled:
-            return f"doubled:{shape.doubled}", document
-        return shape.name.partition(":")[0] if is_secret else shape.name, document
-
-    def _yaml(self, raw: bytes) -> Any:
-        """The mapping that a text holds as YAML, when it looks like one with siblings; None otherwise."""
-        text = raw.decode("utf-8", "replace")
-        if not _values.looks_like_yaml(text):
-            return None
-        if len(raw) > self._yaml_left:
-            self.yaml_skipped += 1
-            return None
-        self._yaml_left -= len(raw)
-        try:
-            document = load_yaml(text)
-        except UnreadableError:
-            return None
-        return document if isinstance(document, dict) and all(isinstance(key, str) for key in document) else None
-
-    def facts(self, raw: bytes, *, is_secret: bool) -> Facts:
-        """Hash, bytes and shape of a value."""
-        return self._digest(raw), len(raw), self._shape(raw, is_secret=is_secret)[0]
 
     def _patch_documents(
         self,
@@ -286,7 +231,7 @@ class MapStates:
         least = _values.NESTED_ENTRIES if len(state[field, ""]) <= 16 else _values.NESTED_ENTRIES_AMONG_MANY
         for key, document in documents:
             for path, entries in _values.nested_maps(document, 1 if self._was_map(old, field, key) else least):
-                after[field, "/".join((key, *path))] = {name: self._entry_facts(entry) for name, entry in entries.items()}
+                after[field, "/".join((key, *path))] = {name: self.facts.of_entry(entry) for name, entry in entries.items()}
         for place in old:
             del state[place]
         state.update(after)
@@ -316,7 +261,7 @@ class MapStates:
     ) -> Iterator[KeyEvent]:
         """As `changes`, for a map-valued field of any other kind, whose entries are decoded already."""
         before = self._states.get(holder)
-        facts = {str(key): self._entry_facts(entry, is_secret=holder[0] == "secrets") for key, entry in entries.items()}
+        facts = {str(key): self.facts.of_entry(entry, is_secret=holder[0] == "secrets") for key, entry in entries.items()}
         after: States = {(field, ""): facts}
         old = {place: held for place, held in (before or {}).items() if place[0] == field}
         op = SET if is_new or before is not None else SEEN
@@ -337,7 +282,7 @@ class MapStates:
         if top is None:
             top = after.setdefault((field, ""), {})
         documents: list[tuple[str, object]] = []
-        digest = self._digest
+        digest = self.facts.digest
         nested = {place[1].partition("/")[0] for place in before if place[0] == field and place[1]} if before else ()
         for key, raw in values.items():
             known = held.get(key)
@@ -350,27 +295,19 @@ class MapStates:
                         {place: facts for place, facts in before.items() if place[0] == field and place[1].split("/")[0] == key}
                     )
                 continue
-            name, document = self._shape(raw, is_secret=kind == "secrets")
+            name, document = self.facts.shape(raw, is_secret=kind == "secrets")
             top[key] = (code, len(raw), name)
             if document and kind != "secrets":
                 documents.append((key, document))
         for key, document in documents:
             least = _values.NESTED_ENTRIES if len(values) <= 16 else _values.NESTED_ENTRIES_AMONG_MANY
             for path, found in _values.nested_maps(document, 1 if key in nested else least):
-                after[field, "/".join((key, *path))] = {name: self._entry_facts(entry) for name, entry in found.items()}
+                after[field, "/".join((key, *path))] = {name: self.facts.of_entry(entry) for name, entry in found.items()}
 
     @staticmethod
     def _was_map(before: States | None, field: str, key: str) -> bool:
         """Whether a document was a map when it was larger: one that shrinks to two entries is still the same map."""
         return bool(before) and any(place[0] == field and place[1].split("/")[0] == key for place in before or ())
-
-    def _entry_facts(self, entry: object, *, is_secret: bool = False) -> Facts:
-        if isinstance(entry, str):
-            raw = entry.encode("utf-8", "surrogatepass")
-            return self._digest(raw), len(raw), self._shape(raw, is_secret=is_secret)[0]
-        raw = _values.encoded(entry)
-        shape, _, size = _values.look_at_entry(entry)
-        return self._digest(raw), size, shape.name.partition(":")[0] if is_secret else shape.name
 
     def _diff(
         self,
@@ -423,28 +360,3 @@ def is_nested(state: States) -> bool:
 
 def _size(state: States | None) -> int:
     return 0 if state is None else 1 + sum(map(len, state.values()))
-
-
-def decoded(values: Mapping[str, object] | None, *, is_base64: bool) -> dict[str, bytes]:
-    """Keys and values of a field as bytes, base64 taken off; values that are no text are left out."""
-    found: dict[str, bytes] = {}
-    for key, value in (values or {}).items():
-        if not isinstance(value, str):
-            continue
-        if is_base64:
-            try:
-                found[key] = base64.b64decode(value, validate=True)
-            except (binascii.Error, ValueError):
-                continue
-        else:
-            found[key] = value.encode("utf-8", "surrogatepass")
-    return found
-
-
-def content_of_object(document: Mapping[str, Any], *, is_secret: bool) -> dict[str, dict[str, bytes]]:
-    """Field → key → value of a ConfigMap or Secret as the API shows it."""
-    fields = {field: document.get(field) for field in FIELDS}
-    return {
-        field: decoded(values if isinstance(values, dict) else None, is_base64=is_secret or field == "binaryData")
-        for field, values in fields.items()
-    }

@@ -27,7 +27,8 @@ from ghostkey.sources.history.audit.event import (
 from ghostkey.sources.history.audit.reader import Reader
 from ghostkey.sources.history.audit.windows import differing, holds_head, predicted
 from ghostkey.sources.history.common import REVISION_DIGITS
-from ghostkey.sources.history.states import Facts, KeyedHash, is_nested
+from ghostkey.sources.history.facts import Facts, KeyedHash
+from ghostkey.sources.history.states import is_nested
 
 META_BYTES = 1_000  # of an object's name, namespace, uid, resourceVersion and timestamps, which come first
 SECONDS_KEPT = 10_000

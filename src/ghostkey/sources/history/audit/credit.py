@@ -15,7 +15,7 @@ from ghostkey.model.history import DELETE, SEEN, KeyEvent, Writer
 from ghostkey.model.managers import LAST_APPLIED
 from ghostkey.sources.history.audit.event import Event, Object, object_of
 from ghostkey.sources.history.common import revision_of
-from ghostkey.sources.history.states import FIELDS
+from ghostkey.sources.history.facts import FIELDS
 
 
 class Named(NamedTuple):

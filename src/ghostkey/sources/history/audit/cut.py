@@ -14,7 +14,7 @@ from ghostkey.sources.history.audit.credit import writer_of_event
 from ghostkey.sources.history.audit.envelopes import unwrap
 from ghostkey.sources.history.audit.event import UNREADABLE, decode_event, received
 from ghostkey.sources.history.audit.reader import MAPS
-from ghostkey.sources.history.states import KeyedHash
+from ghostkey.sources.history.facts import KeyedHash
 
 HEAD_BYTES = 4_000  # from the beginning to the end of objectRef: user, groups and agent lie between
 HEADS_KEPT = 10_000

@@ -8,7 +8,7 @@ import msgspec
 
 from ghostkey.foreign import UnreadableError, decode_json
 from ghostkey.model.history import microseconds
-from ghostkey.sources.history.states import decoded
+from ghostkey.sources.history.facts import decoded
 
 RECEIVED = b',"requestReceivedTimestamp":"'
 STAGE = b'"stageTimestamp":"'

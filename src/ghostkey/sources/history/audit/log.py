@@ -30,7 +30,7 @@ from ghostkey.sources.history.audit.holes import holes
 from ghostkey.sources.history.audit.merge import Merged, Span
 from ghostkey.sources.history.audit.moments import Moments
 from ghostkey.sources.history.audit.shares import Handover, read_shared
-from ghostkey.sources.history.states import KeyedHash
+from ghostkey.sources.history.facts import KeyedHash
 from ghostkey.store.history import Parts
 from ghostkey.store.scratch import scratch_directory
 
@@ -161,7 +161,7 @@ class AuditLog(LineReader):
         said = [f"{count:,} events {words}" for words, count in sorted(self._words.items()) if words]
         said += [f"{self._twice:,} events that came twice counted once"] if self._twice else []
         said += [f"{self._other} files without audit events passed over"] if self._other else []
-        skipped = self.states.yaml_skipped
+        skipped = self.states.facts.yaml_skipped
         said += [f"{skipped} YAML documents in values, of too many bytes in all, not looked into"] if skipped else []
         return ", ".join(said)
 

@@ -50,7 +50,8 @@ from ghostkey.sources.history.audit.event import (
 )
 from ghostkey.sources.history.audit.moments import Moments
 from ghostkey.sources.history.common import revision_of
-from ghostkey.sources.history.states import FIELDS, KeyedHash, MapStates
+from ghostkey.sources.history.facts import FIELDS, KeyedHash
+from ghostkey.sources.history.states import MapStates
 
 
 class MapReader:

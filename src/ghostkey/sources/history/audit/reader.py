@@ -15,7 +15,7 @@ from ghostkey.sources.history.audit.event import UNREADABLE, Event, Meta, Object
 from ghostkey.sources.history.audit.maps import MapReader
 from ghostkey.sources.history.audit.subjects import NAMESPACES, in_collection, what_happened
 from ghostkey.sources.history.common import entries_at, paths_for, revision_of
-from ghostkey.sources.history.states import KeyedHash
+from ghostkey.sources.history.facts import KeyedHash
 
 MAPS = {"configmaps", "secrets"}
 # written without end and no subject of any key

@@ -26,7 +26,8 @@ from ghostkey.sources.history.audit.changes import Head
 from ghostkey.sources.history.audit.cut import LineReader, UndecidedError
 from ghostkey.sources.history.audit.envelopes import is_worth
 from ghostkey.sources.history.audit.files import Piece, events
-from ghostkey.sources.history.states import KeyedHash, Place, States
+from ghostkey.sources.history.facts import KeyedHash
+from ghostkey.sources.history.states import Place, States
 from ghostkey.store.history import Parts
 
 PR_SET_PDEATHSIG = 1  # Source: Linux prctl(2)

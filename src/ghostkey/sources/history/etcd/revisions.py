@@ -27,7 +27,8 @@ from ghostkey.sources.history.common import entries_at, paths_for
 from ghostkey.sources.history.etcd.large import LargeMap
 from ghostkey.sources.history.etcd.stored import DATA, Stored, decode, entries, map_entries
 from ghostkey.sources.history.etcd.wire import DamagedValueError, text
-from ghostkey.sources.history.states import KeyedHash, MapStates, content_of_object
+from ghostkey.sources.history.facts import KeyedHash, content_of_object
+from ghostkey.sources.history.states import MapStates
 
 ENCRYPTED = b"k8s:enc:"
 LARGE_BYTES = 512  # from here on the entries that changed are looked for, rather than all decoded

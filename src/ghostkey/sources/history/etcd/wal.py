@@ -27,7 +27,7 @@ from ghostkey.model.errors import SourceDamaged
 from ghostkey.model.history import Covered, HistoryEvent
 from ghostkey.sources.history.etcd.revisions import Reader
 from ghostkey.sources.history.etcd.wire import NOTHING, DamagedValueError, fields, last_fields
-from ghostkey.sources.history.states import KeyedHash
+from ghostkey.sources.history.facts import KeyedHash
 
 ORIGIN = "etcd-wal"
 METADATA, ENTRY, STATE, CRC, SNAPSHOT = 1, 2, 3, 4, 5
