@@ -1,9 +1,10 @@
 """What `ghostkey watch` costs beside a cluster of 10,000 maps and 1,000,000 keys with 50 changes a second, and how old its metrics are.
 
-    python -m bench.watch [--quick] [SECONDS]
+    python -m bench.watch [--quick] [--family] [--record] [SECONDS]
 
 Goals: at most 300 MB, 0.3 of a core, metrics at most 1 s old after a burst of changes, and no ghost, since there is none. Prints one JSON
 line; exit code 1 when a goal is missed. The age is that of keys and bytes; ghosts are as old as the last look, whose age and length are told beside it.
+With `--family` all maps of a namespace are registries of its tenants, and of one family; with `--record` history is recorded beside it.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ MERGE = "application/merge-patch+json"
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def fill(plane: ControlPlane, namespaces: int) -> None:
+def fill(plane: ControlPlane, namespaces: int, registries: int) -> None:
     """Tenants, maps with a key for each tenant of their namespace, and maps of settings."""
     crd = yaml.safe_load((testbed_directory() / "tenant-operator" / "crd.yaml").read_text())
     plane.request("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", crd)
@@ -50,11 +51,11 @@ def fill(plane: ControlPlane, namespaces: int) -> None:
     maps = []
     for name in names:
         for number in range(MAPS):
-            keys = [f"{name}.tenant-{name}-{key}" for key in range(KEYS)] if number < REGISTRIES else settings(number)
+            keys = [f"{name}.tenant-{name}-{key}" for key in range(KEYS)] if number < registries else settings(number)
             maps.append(
                 (
                     f"/api/v1/namespaces/{name}/configmaps",
-                    {"metadata": {"name": map_name(number)}, "data": dict.fromkeys(keys, "gold")},
+                    {"metadata": {"name": map_name(number, registries)}, "data": dict.fromkeys(keys, "gold")},
                 )
             )
     plane.create_many(maps)
@@ -65,17 +66,19 @@ def settings(number: int) -> list[str]:
     return [f"option-{number}-{key}" for key in range(KEYS)]
 
 
-def map_name(number: int) -> str:
-    """The names of a namespace's maps; the first of them are of registries."""
-    return f"registry-of-{'abcdefghij'[number]}" if number < REGISTRIES else f"settings-{number}"
+def map_name(number: int, registries: int = REGISTRIES) -> str:
+    """The names of a namespace's maps; the first of them are of registries, which are all of one family where all are."""
+    if registries == MAPS:
+        return f"registry-{number}"
+    return f"registry-of-{'abcdefghij'[number]}" if number < registries else f"settings-{number}"
 
 
 class Watched:
     """The watcher's process."""
 
-    def __init__(self, kubeconfig: Path, state: str) -> None:
+    def __init__(self, kubeconfig: Path, state: str, *words: str) -> None:
         environment = {**os.environ, "KUBECONFIG": str(kubeconfig), "GHOSTKEY_STATE": state}
-        command = [sys.executable, "-m", "ghostkey", "watch", "--listen", "127.0.0.1:0"]
+        command = [sys.executable, "-m", "ghostkey", "watch", "--listen", "127.0.0.1:0", *words]
         self.process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
         assert self.process.stderr is not None
         while not (found := re.search(r"(http://\S+)/metrics", self.process.stderr.readline())):
@@ -104,9 +107,9 @@ class Watched:
         )
 
 
-def change(plane: ControlPlane, place: tuple[int, int], key: str, value: str | None) -> None:
+def change(plane: ControlPlane, place: tuple[int, str], key: str, value: str | None) -> None:
     """Sets or takes away one key of a map."""
-    path = f"/api/v1/namespaces/team-{place[0]}/configmaps/{map_name(place[1])}"
+    path = f"/api/v1/namespaces/team-{place[0]}/configmaps/{place[1]}"
     status, answer = plane.raw("PATCH", path, json.dumps({"data": {key: value}}).encode(), MERGE)
     assert status == 200, answer
 
@@ -117,19 +120,23 @@ def main() -> int:
     namespaces = 10 if "--quick" in sys.argv else NAMESPACES
     seconds = numbers[0] if numbers else 60
     chance = random.Random(15)
+    registries = MAPS if "--family" in sys.argv else REGISTRIES
     with ControlPlane() as plane, tempfile.TemporaryDirectory() as state:
-        fill(plane, namespaces)
+        fill(plane, namespaces, registries)
         began = time.monotonic()
-        watched = Watched(plane.kubeconfig, state)
+        words = ("--record", f"{state}/store", "--record-every", "30s") if "--record" in sys.argv else ()
+        watched = Watched(plane.kubeconfig, state, *words)
         plane.wait_until(lambda: watched.get("/readyz") == "ok\n", "the watcher has looked")
         record: dict[str, object] = {
             "bench": "watch",
             "maps": namespaces * MAPS,
             "keys": namespaces * MAPS * KEYS,
+            "registries": namespaces * registries,
+            "is_recorded": bool(words),
             "cpus": os.cpu_count(),
         }
         record |= {"ready_seconds": round(time.monotonic() - began, 1), "ready_rss_mb": watched.memory("VmRSS") >> 20}
-        places = [(a, b) for a in range(namespaces) for b in range(MAPS)]
+        places = [(a, map_name(b, registries)) for a in range(namespaces) for b in range(MAPS)]
 
         # steady changes, a scrape every 15 s as Prometheus does
         began, cpu, done, next_scrape = time.monotonic(), watched.cpu_seconds(), 0, 0.0
@@ -166,7 +173,7 @@ def main() -> int:
             for place in chosen:
                 change(plane, place, f"burst-{burst}", "gold")
             wrote = time.monotonic()
-            wanted = {f'team-{a}",map="configmaps/{map_name(b)}' for a, b in chosen}
+            wanted = {f'team-{a}",map="configmaps/{b}' for a, b in chosen}
             while True:
                 after = watched.keys()
                 age = time.monotonic() - wrote

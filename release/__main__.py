@@ -1,4 +1,4 @@
-"""Makes the artefacts of a release: wheel, sdist, the archive of this platform, krew manifest, chart, checksums.
+"""Makes the artefacts of a release: wheel, sdist, the archive of this platform, krew manifest, brew formula, chart, bill of materials, checksums.
 
     python -m release [--out dist] [--base-url https://…]
 
@@ -21,7 +21,9 @@ import tempfile
 from pathlib import Path
 
 import ghostkey
+from release.brew import formula
 from release.krew import manifest
+from release.sbom import build_sbom
 
 ROOT = Path(__file__).parents[1]
 NAME = "kubectl-ghostkey"
@@ -140,7 +142,9 @@ def main() -> int:
     wheel = next(path for path in packages if path.suffix == ".whl")
     archive = build_archive(wheel, options.out)
     (options.out / "ghostkey.krew.yaml").write_text(manifest({target(): (archive.name, checksum(archive))}, options.base_url))
-    made = [*packages, archive, build_chart(options.out), options.out / "ghostkey.krew.yaml"]
+    (options.out / "ghostkey.rb").write_text(formula({target(): (archive.name, checksum(archive))}, options.base_url))
+    manifests = [options.out / name for name in ("ghostkey.krew.yaml", "ghostkey.rb")]
+    made = [*packages, archive, build_chart(options.out), *manifests, build_sbom(ROOT, options.out, _run)]
     (options.out / "SHA256SUMS").write_text("".join(f"{checksum(path)}  {path.name}\n" for path in sorted(made)))
     for path in made:
         print(f"{path.stat().st_size / 1e6:8.2f} MB  {path.name}")

@@ -47,7 +47,10 @@ SCHEMAS = Path(ghostkey.report.__file__).parent / "schemas"
 def check_schema(document: Any) -> str:
     """Holds an output of the program against the schema that is shipped for it, which has to know every field; its name."""
     kind = document.get("kind") if isinstance(document, dict) else None
-    names = {"GhostkeyScan": "scan", "GhostkeyStory": "story", "GhostkeyLint": "lint", "GhostkeyChurn": "churn"}
+    names = {
+        "GhostkeyScan": "scan", "GhostkeyStory": "story", "GhostkeyLint": "lint", "GhostkeyChurn": "churn",
+        "GhostkeyWatch": "watch", "GhostkeyWatchMap": "watch",
+    }  # fmt: skip
     name = names.get(str(kind), "")
     if name:
         _validator(name).validate(document)

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from ghostkey.actions.trim import apply_trim as apply
     from ghostkey.actions.undo import Candidates, Restored, list_receipts
     from ghostkey.actions.undo import apply_undo as undo
-    from ghostkey.actions.verify import Readded, Watched
+    from ghostkey.actions.verify import Listener, Readded, Watched
     from ghostkey.actions.verify import watch_keys as verify
     from ghostkey.census.census import Process
     from ghostkey.census.remote import RemoteProcess
@@ -64,6 +64,7 @@ __all__ = [
     "FileReceipts",
     "Finding",
     "Link",
+    "Listener",
     "ObjectLink",
     "Outcome",
     "Readded",
@@ -111,7 +112,7 @@ SETTLE_SECONDS = 2.0  # the stale-cache window of controller-runtime clients: 10
 # actions are imported when they are first asked for: a scan is over in less time than their import would add to it
 _ACTIONS = {
     "Candidates": "undo.Candidates", "ClusterReceipts": "receipts.ClusterReceipts", "FileReceipts": "receipts.FileReceipts",
-    "Outcome": "trim.Outcome", "Readded": "verify.Readded", "Restored": "undo.Restored", "Wanted": "plan.Wanted",
+    "Listener": "verify.Listener", "Outcome": "trim.Outcome", "Readded": "verify.Readded", "Restored": "undo.Restored", "Wanted": "plan.Wanted",
     "Watched": "verify.Watched", "apply": "trim.apply_trim", "check_guards": "guards.check_guards", "check_limits": "plan.check_limits", "dry_run": "trim.dry_run",
     "list_receipts": "undo.list_receipts", "load_plan": "strangers.load_plan", "plan": "plan.plan_trim",
     "read_map": "plan.read_map", "renewed": "checks.renewed", "undo": "undo.apply_undo", "verify": "verify.watch_keys",

@@ -10,11 +10,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
 
+from ghostkey.learn.parts.regression import Build, _environment
 from ghostkey.testing import binary
 from tests.helpers import HANG_SECONDS, Done
 from tests.learn.conftest import KEPT, MISTAKE, SOURCE, TENANTS, Case
@@ -245,3 +247,34 @@ def test_words_of_others_are_no_markup(case: Case) -> None:
     story["name"] = 'm"} or vector(1) #'
     (case.folder / "story.json").write_text(json.dumps(story))
     assert case.learn(str(case.folder / "story.json"), out=case.folder / "other", offline=True).code == 2
+
+
+SCRIPT = """#!/bin/sh
+[ "$DB_PASSWORD" = hunter2 ] || exit 1
+exec {operator} $MISTAKE
+"""
+
+
+@pytest.mark.whole
+def test_environment_that_an_operator_needs_goes_with_the_test_but_for_credentials(case: Case) -> None:
+    script, out = case.folder / "operator.sh", case.folder / "lesson"
+    script.write_text(SCRIPT.format(operator=case.operator()))
+    script.chmod(0o755)
+    words = [str(script) if word == case.operator(MISTAKE) else word for word in case.build(MISTAKE, fixed=False)]
+    environment = ("--env", f"MISTAKE=--mistake={MISTAKE}", "--env", "DB_PASSWORD=hunter2")
+    done = case.learn(case.finding()["id"], *words, *environment, "-o", "json", out=out)
+    assert states(done)["test"] == "held", done.out + done.err
+    (test,) = (out / "test").glob("test_incident_*.py")
+    assert f'"MISTAKE": "--mistake={MISTAKE}"' in test.read_text()
+    assert not [path for path in out.rglob("*") if path.is_file() and b"hunter2" in path.read_bytes()]
+    assert "hunter2" not in done.out + done.err
+
+
+def test_environment_is_written_as_python_has_it() -> None:
+    build = Build("operator", environment={"MODE": 'a "b" {c}\n\udcff', "API_TOKEN": "hunter2"})
+    text = _environment(build)
+    assert "hunter2" not in text
+    assert eval(text, {"os": SimpleNamespace(environ={"API_TOKEN": "of another"})}) == {
+        "MODE": 'a "b" {c}\n\udcff', "API_TOKEN": "of another"
+    }  # fmt: skip
+    assert build.private == {"API_TOKEN": "hunter2"}

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
 import tarfile
 from pathlib import Path
 
 import pytest
+import tree_sitter_ruby
 import yaml
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+from tree_sitter import Language, Parser
 
+import ghostkey
 from ghostkey.testing import ControlPlane, binary
 from tests.helpers import make_registry
 
@@ -86,3 +92,31 @@ def test_chart_is_installed_from_its_file(made: Path, control_plane: ControlPlan
     deployment = control_plane.request("GET", f"/apis/apps/v1/namespaces/{namespace}/deployments/gk-ghostkey-watch")
     assert deployment["spec"]["template"]["spec"]["containers"][0]["args"][0] == "watch"
     run(str(binary("helm")), "uninstall", "gk", *words)
+
+
+def test_bill_of_materials_is_valid_and_has_what_the_image_installs(made: Path) -> None:
+    text = (made / "ghostkey.cdx.json").read_text()
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    bill = json.loads(text)
+    assert (bill["metadata"]["component"]["name"], bill["metadata"]["component"]["version"]) == ("ghostkey", ghostkey.__version__)
+    locked = {line.split()[0].lower() for line in (ROOT / "requirements" / "image.txt").read_text().splitlines() if "==" in line}
+    found = {f"{one['name']}=={one['version']}".lower() for one in bill["components"]}
+    assert found == {line for line in locked if not line.startswith("colorama")}, "all but what is for Windows"
+    assert all(one["licenses"] and one["purl"].startswith("pkg:pypi/") for one in bill["components"])
+    (root,) = [one for one in bill["dependencies"] if one["ref"] == bill["metadata"]["component"]["bom-ref"]]
+    assert set(root["dependsOn"]) == {one["bom-ref"] for one in bill["components"]}
+    assert not re.search(r"file:|/tmp/|" + re.escape(str(ROOT)), text), "nothing of this machine"
+
+
+def test_formula_is_ruby_and_has_the_archive(made: Path) -> None:
+    text = (made / "ghostkey.rb").read_bytes()
+    tree = Parser(Language(tree_sitter_ruby.language())).parse(text)
+    assert not tree.root_node.has_error
+    assert Parser(Language(tree_sitter_ruby.language())).parse(text.replace(b"  end\n\n  test", b"  test")).root_node.has_error
+    (url,), (digest,) = re.findall(rb'url "([^"]+)"', text), re.findall(rb'sha256 "([^"]+)"', text)
+    archive = made / url.decode().removeprefix(f"{URL}/")
+    assert hashlib.sha256(archive.read_bytes()).hexdigest() == digest.decode()
+    assert re.findall(rb"on_(\w+) do", text) == [
+        b"linux" if sys.platform == "linux" else b"macos",
+        b"intel" if "amd64" in archive.name else b"arm",
+    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
+import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -87,3 +88,15 @@ def test_pre_commit_hooks_call_the_program_by_words_that_it_knows() -> None:
         name, *words = shlex.split(hook["entry"])
         assert name == "ghostkey"
         knows(words)
+
+
+def test_containerfile_has_nothing_that_its_linter_knows_better(tmp_path: Path) -> None:
+    """hadolint: no build here, since no image registry is reached; what is built is built where images are."""
+    linter = Path(sysconfig.get_path("scripts")) / "hadolint"
+    file = ROOT / "deploy" / "container" / "Containerfile"
+    for text, code in ((file.read_text(), 0), (file.read_text().replace("USER 65532:65532", "USER root"), 1)):
+        (tmp_path / "Containerfile").write_text(text)
+        words = [str(linter), "--no-color", "--config", "/dev/null", str(tmp_path / "Containerfile")]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        assert done.returncode == code, done.stdout + done.stderr
+    assert "ghostkey" in re.findall(r'^ENTRYPOINT \["(\w+)"\]', file.read_text(), re.M)

@@ -7,16 +7,22 @@ import http.server
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ghostkey.model.errors import UsageError
+from ghostkey.kube.client import JSON, ApiClient
+from ghostkey.kube.config import load_config
+from ghostkey.model.errors import ApiFailed, UsageError
 from ghostkey.testing import ControlPlane
+from ghostkey.watch import logs, operators
 from ghostkey.watch.keywords import hits, open_panic, shown
+from ghostkey.watch.logs import Listener, Logs
 from ghostkey.watch.operators import parse_operator, selector_of
+from ghostkey.watch.recent import Recent
 from tests.helpers import Program, make_map, merge
 from tests.kwok import KUBELET_FLAGS, NODE, start_node
 from tests.watch.helpers import Watching, watching
@@ -267,3 +273,108 @@ def test_pods_that_are_not_there_are_said(operator: Operator, tmp_path: Path) ->
         while "there is no deployment else" not in (line := watcher.process.stderr.readline()):
             assert line
         assert "there is no such Pod" in line
+
+
+class Flaky(ApiClient):
+    """A client whose answers do not come where `fails` is in what is asked for: a server that does not answer just then."""
+
+    fails = "nothing"
+
+    def get(self, path: str, params: Mapping[str, str] | None = None, accept: str = JSON) -> bytes:
+        if self.fails in f"{path}?{params}":
+            raise ApiFailed("the server did not answer")
+        return super().get(path, params, accept)
+
+
+@dataclass
+class Reading:
+    """Logs that are read when a test says so, and what their listener was told."""
+
+    client: Flaky
+    is_leader: bool = True
+    counts: dict[str, int] = field(default_factory=dict)
+    alerts: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        listener = Listener(
+            counted=lambda _, keyword, count: self.counts.update({keyword: count}),
+            alert=self.alerts.append,
+            trouble=lambda _: None,
+            is_leader=lambda: self.is_leader,
+        )
+        self._logs = Logs(self.client, [parse_operator("default/app=operator")], Recent(), listener)
+
+    def __call__(self, *, fails: str = "nothing") -> str:
+        self.client.fails = fails
+        return "; ".join(self._logs.read_on())
+
+
+@pytest.fixture
+def reading(operator: Operator) -> Reading:
+    next_second(operator.cluster)
+    return Reading(Flaky(load_config(str(operator.cluster.kubeconfig))))
+
+
+def test_a_log_is_not_counted_twice_after_a_request_that_failed(operator: Operator, reading: Reading) -> None:
+    operator.says("panic: once", "well")
+    assert reading() == ""
+    assert reading.counts["panic"] == 1
+    assert "the server did not answer" in reading(fails="labelSelector")  # which Pods there are is not known
+    assert "the server did not answer" in reading(fails="timestamps")
+    assert reading() == ""
+    assert reading.counts["panic"] == 1
+    operator.says("panic: twice", "well")
+    assert reading() == ""
+    assert reading.counts["panic"] == 2
+
+
+def test_what_a_container_said_before_it_ended_is_read_once_it_can_be(operator: Operator, reading: Reading) -> None:
+    assert reading() == ""
+    ended = 2 + sum(one["restartCount"] for one in operator.pod()["status"].get("containerStatuses", ()))
+    operator.says("panic: at its end", "well", file=operator.previous)
+    state = {"name": "manager", "restartCount": ended, "ready": True, "image": "x", "imageID": "x"}
+    body = {"status": {"containerStatuses": [state]}}
+    operator.cluster.request("PATCH", "/api/v1/namespaces/default/pods/operator-x/status", body, "application/merge-patch+json")
+    assert "did not answer" in reading(fails="previous")
+    assert reading.counts["panic"] == 0
+    assert "ended several times" in reading(), "the log of the time between is nowhere"
+    assert reading() == ""
+    assert reading.counts["panic"] == 1
+
+
+def test_a_panic_while_nobody_leads_is_told_by_who_leads_next(
+    operator: Operator, reading: Reading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading.is_leader = False
+    operator.says("panic: in between", "well")
+    reading()
+    assert (reading.counts["panic"], reading.alerts) == (1, [])
+    reading.is_leader = True
+    reading()
+    reading()
+    assert len(reading.alerts) == 1
+    # what came long before has been told by who led then
+    reading.is_leader = False
+    operator.says("runtime: request is too large", "well")
+    reading()
+    assert reading.counts["too-large"] == 1
+    monkeypatch.setattr(logs, "HANDOVER_SECONDS", 0.0)
+    reading()
+    reading.is_leader = True
+    reading()
+    assert len(reading.alerts) == 1
+
+
+def test_of_many_pods_those_that_run_are_read_and_it_is_said(
+    operator: Operator, reading: Reading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operators, "PODS_MOST", 1)
+    path = "/api/v1/namespaces/default/pods"
+    spec = {"containers": [{"name": "manager", "image": "x"}]}
+    operator.cluster.request("POST", path, {"metadata": {"name": "evicted", "labels": {"app": "operator"}}, "spec": spec})
+    merge_patch = "application/merge-patch+json"
+    operator.cluster.request("PATCH", f"{path}/evicted/status", {"status": {"phase": "Failed", "reason": "Evicted"}}, merge_patch)
+    operator.says("panic: of the one that runs", "well")
+    assert "there are more Pods than are read; the logs of 1 are" in reading()
+    assert reading.counts["panic"] == 1
+    operator.cluster.request("DELETE", f"{path}/evicted?gracePeriodSeconds=0")

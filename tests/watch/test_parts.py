@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import http.server
+import socket
 import threading
 import time
 import zlib
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pytest
 
+from ghostkey.kube.client import ApiClient
+from ghostkey.kube.config import ClientConfig
 from ghostkey.model import metrics
 from ghostkey.model.errors import UsageError
 from ghostkey.model.findings import Finding, Severity
-from ghostkey.model.refs import CONFIG_MAPS, SECRETS, KeyRef, ObjectRef
-from ghostkey.watch import exposition
+from ghostkey.model.refs import CONFIG_MAPS, SECRETS, KeyRef, Kind, ObjectRef
+from ghostkey.watch import exposition, server
 from ghostkey.watch.changes import Changes
 from ghostkey.watch.events import NOTE_BYTES, note
+from ghostkey.watch.follow import Follower
 from ghostkey.watch.notify import escaped, parse_webhook
 from ghostkey.watch.server import parse_listen
 from ghostkey.watch.told import TEXT_BYTES, Told
@@ -124,3 +132,73 @@ def test_looks_wait_for_changes_to_settle_and_rest_after_a_long_one() -> None:
     changes.note()
     threading.Timer(0.1, changes.stop).start()
     assert not changes.wait(1000.0, 60), "a stop ends every wait"
+
+
+def test_a_series_that_has_room_again_is_not_counted_as_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exposition, "SERIES_MOST", 1)
+    found = exposition.Exposition()
+    for name in ("a", "b"):
+        found.set_map(metrics.MAP_KEYS, "prod", f"configmaps/{name}", 1)
+    assert found.has_map(metrics.MAP_KEYS, "prod", "configmaps/b"), "it is counted among those left out"
+    assert not found.has_map(metrics.MAP_KEYS, "prod", "configmaps/c")
+    found.remove_map("prod", "configmaps/a")
+    found.set_map(metrics.MAP_KEYS, "prod", "configmaps/b", 2)
+    assert "ghostkey_maps_left_out 0\n" in found.text().decode()
+
+
+def test_connections_that_ask_nothing_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "CONNECTIONS_MOST", 2)
+    address, end = server.serve(("127.0.0.1", 0), {"/": lambda _: server.Answer(200, b"here")})
+    host, _, port = address.rpartition(":")
+
+    def ask() -> bytes:
+        with contextlib.suppress(OSError), socket.create_connection((host, int(port)), 10) as asking:
+            asking.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            return asking.makefile("rb").read()
+        return b""
+
+    try:
+        idle = [socket.create_connection((host, int(port)), 10) for _ in range(2)]
+        assert ask() == b"", "there is no thread for it"
+        for one in idle:
+            one.close()
+        deadline = time.monotonic() + 10
+        while not ask().endswith(b"here"):
+            assert time.monotonic() < deadline
+    finally:
+        end()
+
+
+def test_a_watch_that_is_cut_at_once_is_not_asked_for_as_fast_as_that_goes() -> None:
+    """What somebody in between does, who takes a watch for a request that has had its answer."""
+    asked: list[float] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(time.monotonic())
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    between = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=between.serve_forever, daemon=True).start()
+    stopped = threading.Event()
+    client = ApiClient(ClientConfig(f"http://127.0.0.1:{between.server_address[1]}", "default", "a test"))
+    Follower(client, CONFIG_MAPS, Sink(), stopped.is_set).start(is_kept=False)
+    stopped.wait(1.5)
+    stopped.set()
+    between.shutdown()
+    between.server_close()
+    assert 1 <= len(asked) <= 5
+
+
+class Sink:
+    """Is told, and does nothing."""
+
+    def listed(self, kind: Kind, pages: Iterator[bytes]) -> None: ...
+    def changed(self, kind: Kind, what: str, found: Mapping[str, Any]) -> None: ...
+    def forgotten(self, kind: Kind) -> None: ...
+    def broke(self, kind: Kind, why: str) -> None: ...

@@ -12,8 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from ghostkey.kube.client import ApiClient
+from ghostkey.kube.config import load_config
+from ghostkey.sources.live_cluster import Scope
 from ghostkey.testing import ControlPlane, binary
-from tests.helpers import Program, bind, make_map, make_registry, merge
+from ghostkey.watch import follow, subjects
+from tests.helpers import Program, bind, make_map, make_registry, make_tenants_kind, merge
 from tests.watch.helpers import events_on, watching
 
 LIVE, GONE = [f"live-{number}" for number in range(8)], ["gone-a", "gone-b"]
@@ -174,3 +178,41 @@ def test_the_printed_rights_are_enough(program: Program, control_plane: ControlP
         control_plane.wait_until(lambda: watcher.value("gaps") <= known, "no gap is one of rights")
         assert watcher.end() == 0
         assert not re.search("forbidden|denied|not allowed|cannot", " ".join(watcher.said)), watcher.said
+
+
+def test_a_map_that_is_deleted_and_made_again_keeps_its_series(
+    program: Program, control_plane: ControlPlane, namespace: str
+) -> None:
+    make_map(control_plane, namespace, "settings", {"a": "1"})
+    with watching(program, control_plane, "-n", namespace) as watcher:
+        assert watcher.value("ghost_keys", namespace, "settings") == 0
+        # both before the next look, which finds as many ghosts as the one before
+        control_plane.request("DELETE", f"/api/v1/namespaces/{namespace}/configmaps/settings")
+        make_map(control_plane, namespace, "settings", {"a": "1", "b": "2"})
+        control_plane.wait_until(lambda: watcher.value("map_keys", namespace, "settings") == 2, "the new one is seen")
+        control_plane.wait_until(lambda: watcher.value("ghost_keys", namespace, "settings") == 0, "and looked at")
+        assert watcher.end() == 0
+
+
+def test_a_kind_that_is_gone_is_not_followed_any_more(own_control_plane: ControlPlane, monkeypatch: pytest.MonkeyPatch) -> None:
+    plane = own_control_plane
+    monkeypatch.setattr(subjects, "MISSED_SECONDS", 0.0)
+    monkeypatch.setattr(follow, "DENIED_SECONDS", 0.1)
+    monkeypatch.setattr(follow, "PAUSES_SECONDS", (0.1,))
+    ends = threading.Event()
+    client = ApiClient(load_config(str(plane.kubeconfig)))
+    known = subjects.Subjects(client, Scope(), lambda: None, ends.is_set, ())
+
+    def is_followed() -> bool:
+        known.refresh()
+        return "follow tenants.demo.ghostkey.dev" in {thread.name for thread in threading.enumerate()}
+
+    make_tenants_kind(plane)
+    try:
+        for _ in range(2):
+            plane.wait_until(is_followed, "the kind is followed")
+            plane.request("DELETE", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/tenants.demo.ghostkey.dev")
+            plane.wait_until(lambda: not is_followed(), "it is not any more")
+            make_tenants_kind(plane)  # back, and gone again
+    finally:
+        ends.set()

@@ -46,23 +46,32 @@ class Watched:
     is_gone: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Who is told while it goes on: once when the map has been read, so that every later write is seen, and of each key that is back.
+
+    With `stop_at_first` the first of those ends it.
+    """
+
+    on_watching: Callable[[], None] = lambda: None
+    on_readded: Callable[[Readded], None] = lambda _: None
+    stop_at_first: bool = False
+
+
 def watch_keys(
     client: ApiClient,
     holder: ObjectRef,
     trimmed: Iterable[str],
     seconds: float,
     *,
-    on_watching: Callable[[], None] = lambda: None,
-    on_readded: Callable[[Readded], None] = lambda _: None,
-    stop_at_first: bool = False,
+    listener: Listener = Listener(),
     clock: Callable[[], float] = time.monotonic,
     seen: Watched | None = None,
 ) -> Watched:
     """Watches one map for `seconds`; survives ended and expired watches, and an API server that restarts meanwhile.
 
-    `on_watching` is called once when the map has been read: every later write is seen. A key counts as re-added when it
-    is there at any time. Raises what the first read raises; later failures are
-    retried until the time is over. Ctrl-C ends it, and what was seen until then is told; `seen` is filled as it goes.
+    A key counts as re-added when it is there at any time. Raises what the first read raises; later failures are retried until the
+    time is over. Ctrl-C ends it, and what was seen until then is told; `seen` is filled as it goes.
     """
     keys = frozenset(trimmed)
     seen = seen or Watched()
@@ -89,10 +98,10 @@ def watch_keys(
             writer = writer_of(owners, key)
             found = Readded(key, *((writer.manager, writer.operation, writer.time) if writer else ("", "", "")))
             seen.readded[key] = found
-            on_readded(found)
+            listener.on_readded(found)
 
     while (left := seconds - (clock() - began)) > 0 or initial is None:
-        if stop_at_first and seen.readded:
+        if listener.stop_at_first and seen.readded:
             break
         try:
             if not version:
@@ -105,7 +114,7 @@ def watch_keys(
                 is_first = initial is None
                 look(live, is_write=not is_first)
                 if is_first:
-                    on_watching()
+                    listener.on_watching()
                 version = live["metadata"]["resourceVersion"]
             params = {"fieldSelector": f"metadata.name={holder.name}", "resourceVersion": version}
             for event in client.watch(path, params, max(left, 0.1)):
@@ -119,7 +128,7 @@ def watch_keys(
                 elif event["type"] in {"ADDED", "MODIFIED"}:
                     seen.is_gone = False
                     look(live, is_write=True)
-                if stop_at_first and seen.readded:
+                if listener.stop_at_first and seen.readded:
                     break
         except KeyboardInterrupt:
             if initial is None:

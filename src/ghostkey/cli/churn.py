@@ -97,7 +97,7 @@ def command(
     Exit codes: 0 clean; 1 leaks; 2 wrong usage; 3 inconclusive; 5 failed.
     """
     from ghostkey.churn.faults import all_faults
-    from ghostkey.cli.options import parse_duration
+    from ghostkey.cli.options import parse_duration, parse_pair
     from ghostkey.model.errors import UsageError
 
     if listed:
@@ -126,7 +126,7 @@ def command(
 
     progress = ProgressLine()
     request = Request(
-        operator, crds, samples, setup, dict(map(_pair, environment)), rounds, subjects, chosen if faults else None,
+        operator, crds, samples, setup, dict(map(parse_pair, environment)), rounds, subjects, chosen if faults else None,
         parse_duration(patience), parse_duration(duration), plan_file, tuple(map(_allowed, allow)), account or "", metrics_url, seed,
         reproduction, code, parse_duration(life),
     )  # fmt: skip
@@ -167,16 +167,6 @@ def fault_title(name: str) -> str:
 
     module = importlib.import_module(f"ghostkey.churn.faults.{name.replace('-', '_')}")
     return (module.__doc__ or "").strip().splitlines()[0]
-
-
-def _pair(text: str) -> tuple[str, str]:
-    from ghostkey.model.errors import UsageError
-
-    name, sign, value = text.partition("=")
-    if not sign or not name:
-        # what was meant to be a value may be a secret: it is not shown
-        raise UsageError("--env needs NAME=VALUE")
-    return name, value
 
 
 def _allowed(text: str) -> tuple[str, str]:

@@ -9,7 +9,7 @@ import click
 
 from ghostkey.cli import CONTEXT
 from ghostkey.cli._history import past_options
-from ghostkey.cli.options import ProgressLine, cluster_options
+from ghostkey.cli.options import ProgressLine, cluster_options, parse_pair
 from ghostkey.cli.where import Where
 from ghostkey.model.errors import GhostkeyError, UsageError
 
@@ -31,6 +31,13 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.option("--crds", multiple=True, metavar="FILE|DIR", help="CRDs of the operator; may be repeated.")
 @click.option("--sample", "samples", multiple=True, metavar="FILE", help="Objects that make one subject.")
 @click.option("--setup", multiple=True, metavar="FILE", help="Objects that the operator needs to be there.")
+@click.option(
+    "--env",
+    "environment",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Environment of the operator; may be repeated. What is called as credentials are is not written into the test.",
+)
 @click.option("--code", "source", type=_FOLDER, metavar="DIR", help="Go source of the operator: lint looks for the cause there.")
 @click.option("--cap", type=click.IntRange(0), metavar="N", help="The guard's cap, instead of one worked out.")
 @click.option("--out", type=_FOLDER, metavar="DIR", help="Where the folder is made; ./incident-ID by default.")
@@ -168,7 +175,14 @@ def _build(given: dict[str, Any]) -> Any:
         return None
     if not given["crds"] and not given["samples"]:
         raise UsageError("--operator needs to know what its subjects are", "add --crds DIR or --sample FILE")
-    return Build(given["operator"], given["crds"], given["samples"], given["setup"], given["fixed"])
+    return Build(
+        given["operator"],
+        given["crds"],
+        given["samples"],
+        given["setup"],
+        given["fixed"],
+        dict(map(parse_pair, given["environment"])),
+    )
 
 
 def _keep(incident: Incident) -> None:

@@ -214,3 +214,12 @@ class ProgressLine:
             sys.stderr.write(CLEAR)
             sys.stderr.flush()
             self._shown = False
+
+
+def parse_pair(text: str) -> tuple[str, str]:
+    """Name and value of `--env NAME=VALUE`. Raises UsageError."""
+    name, sign, value = text.partition("=")
+    if not sign or not name:
+        # what was meant to be a value may be a secret: it is not shown
+        raise UsageError("--env needs NAME=VALUE")
+    return name, value

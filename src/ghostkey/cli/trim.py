@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,7 +12,7 @@ from ghostkey.cli import CONTEXT
 from ghostkey.cli.completing import complete_key
 from ghostkey.cli.known import Known, known_options
 from ghostkey.cli.options import ProgressLine, cluster_options, complete_map, even_if_options
-from ghostkey.cli.scope import kinds_option, subject_option
+from ghostkey.cli.scope import grouped, kinds_option, subject_option
 from ghostkey.cli.where import Where
 from ghostkey.model.errors import Unsettled, UsageError
 
@@ -29,53 +30,80 @@ SHOWN_KEYS = 10
 DEFAULT_MATCH_PERCENT = 95.0  # a regular expression that takes nearly all is more often a slip than a wish
 
 
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Which keys are to go, in one of several ways to say it."""
+
+    ghosts: bool
+    keys: tuple[str, ...]
+    pattern: str | None
+    plan_file: str | None
+    subjects: tuple[str, ...]
+    kinds: tuple[str, ...]
+
+    @property
+    def names_keys(self) -> bool:
+        """Whether it says which keys, other than by a plan."""
+        return bool(self.ghosts or self.keys or self.pattern)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a plan may have at most, and whether Pods are asked."""
+
+    max_keys: int | None
+    max_percent: float | None
+    no_pod_check: bool
+
+
 @click.command("trim", context_settings=CONTEXT)
 @click.argument("map_words", nargs=-1, metavar="cm/NAME|secret/NAME", shell_complete=complete_map)
 @cluster_options
-@click.option("--ghosts", is_flag=True, help="Remove the keys that scan reports as ghosts of this map.")
-@click.option(
-    "--key",
-    "keys",
-    multiple=True,
-    metavar="KEY",
-    shell_complete=complete_key,
-    help="Remove this key; DOCUMENT/PATH/ENTRY for an entry of a JSON or YAML value.",
+@grouped(
+    "chosen",
+    Chosen,
+    click.option("--ghosts", is_flag=True, help="Remove the keys that scan reports as ghosts of this map."),
+    click.option(
+        "--key",
+        "keys",
+        multiple=True,
+        metavar="KEY",
+        shell_complete=complete_key,
+        help="Remove this key; DOCUMENT/PATH/ENTRY for an entry of a JSON or YAML value.",
+    ),
+    click.option("--match", "pattern", metavar="REGEX", help="Remove the keys that the expression matches as a whole."),
+    click.option("--plan", "plan_file", metavar="FILE", help="Apply a plan that -o json printed; - is stdin."),
+    subject_option("With --ghosts: declare what keys are written for."),
+    kinds_option("With --ghosts: consider only these kinds as subjects."),
 )
-@click.option("--match", "pattern", metavar="REGEX", help="Remove the keys that the expression matches as a whole.")
-@click.option("--plan", "plan_file", metavar="FILE", help="Apply a plan that -o json printed; - is stdin.")
-@subject_option("With --ghosts: declare what keys are written for.")
-@kinds_option("With --ghosts: consider only these kinds as subjects.")
 @known_options
 @click.option("--apply", "is_applied", is_flag=True, help="Do it. Without this the plan is shown and nothing changes.")
-@click.option("--max-keys", type=click.IntRange(0), metavar="N", help="Refuse a plan with more keys.")
-@click.option(
-    "--max-percent",
-    type=click.FloatRange(0, 100),
-    metavar="P",
-    help="Refuse a plan with more of the map's keys, or of a document's entries (95 with --match).",
+@grouped(
+    "limits",
+    Limits,
+    click.option("--max-keys", type=click.IntRange(0), metavar="N", help="Refuse a plan with more keys."),
+    click.option(
+        "--max-percent",
+        type=click.FloatRange(0, 100),
+        metavar="P",
+        help="Refuse a plan with more of the map's keys, or of a document's entries (95 with --match).",
+    ),
+    click.option("--no-pod-check", is_flag=True, help="Do not look whether Pods use the keys."),
 )
 @click.option("--receipts", metavar="DIR|cluster", help="Keep the receipt in this folder, or in a Secret beside the map.")
 @even_if_options
-@click.option("--no-pod-check", is_flag=True, help="Do not look whether Pods use the keys.")
 @click.option(
     "-o", "--output", "form", type=click.Choice(["table", "wide", "json"]), default="table", help="How to print the plan."
 )
 def command(
     map_words: tuple[str, ...],
     where: Where,
-    ghosts: bool,
-    keys: tuple[str, ...],
-    pattern: str | None,
-    plan_file: str | None,
-    subjects: tuple[str, ...],
-    kinds: tuple[str, ...],
+    chosen: Chosen,
     known: Known,
     is_applied: bool,
-    max_keys: int | None,
-    max_percent: float | None,
+    limits: Limits,
     receipts: str | None,
     even_if: frozenset[str],
-    no_pod_check: bool,
     form: str,
 ) -> int:
     """Remove keys of one map: all that are planned, or none.
@@ -88,9 +116,10 @@ def command(
     from ghostkey.cli._cluster import one_map, receipts_at
     from ghostkey.report.words import left
 
-    if plan_file is None and not (ghosts or keys or pattern):
+    plan_file, pattern = chosen.plan_file, chosen.pattern
+    if plan_file is None and not chosen.names_keys:
         raise UsageError("nothing says which keys to remove", "add --ghosts, --key KEY or --match REGEX")
-    if plan_file is not None and (ghosts or keys or pattern or map_words):
+    if plan_file is not None and (chosen.names_keys or map_words):
         raise UsageError("--plan says already what to remove", "leave out the map, --ghosts, --key and --match")
     client = where.client()
     progress = ProgressLine()
@@ -102,15 +131,16 @@ def command(
         plan = api.renewed(plan, live, secret)
     else:
         kind, name = one_map(map_words)
-        wanted, is_blind = _ghosts(client, kind, name, (kinds, subjects), known, progress) if ghosts else ([], False)
+        wanted, is_blind = (
+            _ghosts(client, kind, name, (chosen.kinds, chosen.subjects), known, progress) if chosen.ghosts else ([], False)
+        )
         live = api.read_map(client, kind, client.config.namespace, name)
-        wanted += [_named(live, key) for key in keys]
+        wanted += [_named(live, key) for key in chosen.keys]
         if pattern:
             wanted += _matched(live, pattern)
         plan = api.plan(live, kind, wanted, secret, client.config.server)
     progress.done()
-    if pattern and max_percent is None:
-        max_percent = DEFAULT_MATCH_PERCENT
+    max_percent = DEFAULT_MATCH_PERCENT if pattern and limits.max_percent is None else limits.max_percent
     if not plan.changes:
         click.echo(f"nothing to trim in {plan.holder}", err=True)
         if form == "json":
@@ -119,12 +149,12 @@ def command(
         return 3 if is_blind else 0
     if form != "json" or not is_applied:
         _print_plan(plan, form)
-    api.check_limits(plan, max_keys, max_percent)
+    api.check_limits(plan, limits.max_keys, max_percent)
     what = f"--plan {shlex.quote(plan_file)}" if plan_file else f"{shlex.quote(map_words[0])} -n {plan.holder.namespace} --ghosts"
     again = f"ghostkey trim {what}{where.words(namespace=False)}"
-    api.check_guards(client, plan, live, again, even_if=even_if, check_pods=not no_pod_check)
+    api.check_guards(client, plan, live, again, even_if=even_if, check_pods=not limits.no_pod_check)
     if not is_applied:
-        keys_left = api.dry_run(client, plan, secret, check_pods=not no_pod_check)
+        keys_left = api.dry_run(client, plan, secret, check_pods=not limits.no_pod_check)
         said = left(plan.shares, keys_left).replace("it has", "the map would have").replace("are left", "would be left")
         click.echo(f"server dry run: accepted, {said}; nothing was changed, add --apply to do it", err=True)
         return 0
@@ -132,7 +162,7 @@ def command(
     again = f"{where.words(namespace=False)}{place}"
     try:
         outcome = api.apply(
-            client, plan, receipts_at(receipts, client, plan.holder.namespace, secret), secret, check_pods=not no_pod_check
+            client, plan, receipts_at(receipts, client, plan.holder.namespace, secret), secret, check_pods=not limits.no_pod_check
         )
     except Unsettled as unsettled:
         if unsettled.receipt_id:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
@@ -12,7 +13,7 @@ from ghostkey.cli._memory import InPod, pod_options
 from ghostkey.cli.completing import complete_receipt
 from ghostkey.cli.countdown import Countdown
 from ghostkey.cli.options import ProgressLine, cluster_options, complete_map, parse_duration
-from ghostkey.cli.scope import kinds_option
+from ghostkey.cli.scope import grouped, kinds_option
 from ghostkey.cli.where import Where
 from ghostkey.model.errors import UsageError
 from ghostkey.report import words
@@ -25,22 +26,47 @@ if TYPE_CHECKING:
 TOLD_KEYS = 5  # keys that come back are named as they come; a map written anew would name thousands
 
 
+@dataclass(frozen=True, slots=True)
+class Trimmed:
+    """Which trimmed keys are watched, and whether the first that is back is enough."""
+
+    receipt: str | None
+    receipts: str | None
+    fail_fast: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """The map of a process that is watched instead."""
+
+    process: str | None
+    map_word: str | None
+
+
 @click.command("verify", context_settings=CONTEXT)
 @click.argument("map_words", nargs=-1, metavar="[cm/NAME|secret/NAME]", shell_complete=complete_map)
 @cluster_options
 @pod_options
 @click.option("--for", "duration", default="10m", show_default=True, metavar="TIME", help="How long to watch.")
-@click.option(
-    "--from-receipt",
-    "receipt",
-    shell_complete=complete_receipt,
-    metavar="RECEIPT",
-    help="Trimmed keys: those of this receipt (by default the newest one, of the map when one is named).",
+@grouped(
+    "trimmed",
+    Trimmed,
+    click.option(
+        "--from-receipt",
+        "receipt",
+        shell_complete=complete_receipt,
+        metavar="RECEIPT",
+        help="Trimmed keys: those of this receipt (by default the newest one, of the map when one is named).",
+    ),
+    click.option("--receipts", metavar="DIR|cluster", help="Where the receipt is."),
+    click.option("--fail-fast", is_flag=True, help="End at the first key that is back."),
 )
-@click.option("--receipts", metavar="DIR|cluster", help="Where the receipt is.")
-@click.option("--process", "process_word", metavar="PID|pod/NAME", help="Watch a map in the memory of this Go process instead.")
-@click.option("--map", "map_word", metavar="HOLDER|TYPE|ADDRESS", help="With --process: which map.")
-@click.option("--fail-fast", is_flag=True, help="End at the first key that is back.")
+@grouped(
+    "memory",
+    Memory,
+    click.option("--process", "process", metavar="PID|pod/NAME", help="Watch a map in the memory of this Go process instead."),
+    click.option("--map", "map_word", metavar="HOLDER|TYPE|ADDRESS", help="With --process: which map."),
+)
 @kinds_option("Consider only these kinds as subjects when counting ghosts.")
 @click.option("-o", "--output", "form", type=click.Choice(["table", "json"]), default="table", help="How to print the result.")
 def command(
@@ -48,11 +74,8 @@ def command(
     where: Where,
     in_pod: InPod,
     duration: str,
-    receipt: str | None,
-    receipts: str | None,
-    process_word: str | None,
-    map_word: str | None,
-    fail_fast: bool,
+    trimmed: Trimmed,
+    memory: Memory,
     kinds: tuple[str, ...],
     form: str,
 ) -> int:
@@ -72,17 +95,17 @@ def command(
     from ghostkey.report.words import count
 
     seconds = parse_duration(duration)
-    if process_word is not None:
-        if map_words or receipt or receipts or fail_fast:
+    if memory.process is not None:
+        if map_words or trimmed.receipt or trimmed.receipts or trimmed.fail_fast:
             raise UsageError("--process watches a map in memory, not keys of a map in the cluster", "name it with --map")
-        return converge(process_word, map_word, where, in_pod, seconds, kinds, form)
-    if map_word is not None:
+        return converge(memory.process, memory.map_word, where, in_pod, seconds, kinds, form)
+    if memory.map_word is not None:
         raise UsageError("--map names a map in the memory of a process", "add --process PID")
     client = where.client()
-    kept = trim_of(receipts_at(receipts, client, client.config.namespace), receipt, map_words, client)
+    kept = trim_of(receipts_at(trimmed.receipts, client, client.config.namespace), trimmed.receipt, map_words, client)
     holder = kept.holder
     client.config.namespace = holder.namespace
-    trimmed = [item.key for item in kept.removed if not item.path]
+    keys = [item.key for item in kept.removed if not item.path]
     inner = [item for item in kept.removed if item.path and item.path[0]]
     progress = ProgressLine()
 
@@ -109,11 +132,11 @@ def command(
     progress.done()
 
     def begin() -> None:
-        click.echo(f"watching {count(len(trimmed) or len(inner), 'trimmed key')} of {holder} for {duration}", err=True)
+        click.echo(f"watching {count(len(keys) or len(inner), 'trimmed key')} of {holder} for {duration}", err=True)
 
     seen = api.Watched()
     with Countdown(seconds, lambda: f"watching {holder}: {seen.writes} writes, {told} keys back", progress):
-        api.verify(client, holder, trimmed, seconds, on_watching=begin, on_readded=tell, stop_at_first=fail_fast, seen=seen)
+        api.verify(client, holder, keys, seconds, listener=api.Listener(begin, tell, trimmed.fail_fast), seen=seen)
     if told > TOLD_KEYS:
         click.echo(f"… and {told - TOLD_KEYS} more (-o json lists all)", err=True)
     back = list(seen.readded)
@@ -133,7 +156,7 @@ def command(
             "kind": "GhostkeyVerify",
             "result": result,
             "seconds": round(seen.seconds, 1),
-            "trimmed": len(trimmed) + len(inner),
+            "trimmed": len(keys) + len(inner),
             "readded": [msgspec.to_builtins(found) for found in seen.readded.values()] or back,
             "writes": seen.writes,
             "writers": seen.writers,
@@ -146,7 +169,7 @@ def command(
         echo_json(record)
     else:
         click.echo(
-            f"{result}: {len(back)} of {len(trimmed) + len(inner)} trimmed keys came back in {words.seconds(seen.seconds)}; "
+            f"{result}: {len(back)} of {len(keys) + len(inner)} trimmed keys came back in {words.seconds(seen.seconds)}; "
             f"{words.count(seen.writes, 'write')} by {writers}; keys {seen.first_count} → {seen.last_count}, ghosts {before} → {'?' if after is None else after}"
         )
         if seen.is_gone:

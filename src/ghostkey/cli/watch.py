@@ -2,40 +2,85 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import click
 
 from ghostkey.cli import CONTEXT
 from ghostkey.cli.known import Known, watch_options
 from ghostkey.cli.options import cluster_options, parse_duration
-from ghostkey.cli.scope import kinds_option, subject_option
+from ghostkey.cli.scope import grouped, kinds_option, subject_option
 from ghostkey.cli.where import Where
 from ghostkey.model.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class LookedAt:
+    """What is watched beside ConfigMaps, and as what subjects are known."""
+
+    secrets: bool
+    kinds: tuple[str, ...]
+    subjects: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """Who is told of what is new, when, and by whom of several watchers."""
+
+    events: bool
+    reports: bool
+    notify: str | None
+    notify_insecure: bool
+    patience: str
+    lease: str
+    lease_namespace: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Where history is, or is recorded."""
+
+    store: str | None
+    record: str | None
+    record_every: str
 
 
 @click.command("watch", context_settings=CONTEXT)
 @cluster_options
 @click.option("--listen", default="127.0.0.1:9464", show_default=True, metavar="HOST:PORT", help="Serve metrics here.")
-@click.option("--secrets", is_flag=True, help="Secrets too: their keys are counted, their values never kept.")
-@kinds_option()
-@subject_option()
-@click.option("--events", is_flag=True, help="Write a Kubernetes Event on a map for what is new of it.")
-@click.option("--reports", is_flag=True, help="Write Reports of openreports.io, one for each map, owned by it.")
-@click.option(
-    "--notify",
-    envvar="GHOSTKEY_NOTIFY",
-    metavar="URL",
-    help="Post what is new to this webhook (Slack's JSON); better given as GHOSTKEY_NOTIFY, as it is a secret.",
+@grouped(
+    "looked_at",
+    LookedAt,
+    click.option("--secrets", is_flag=True, help="Secrets too: their keys are counted, their values never kept."),
+    kinds_option(),
+    subject_option(),
 )
-@click.option("--notify-insecure", is_flag=True, help="Allow a webhook without TLS that is not on this machine.")
-@click.option("--patience", default="10s", show_default=True, metavar="TIME", help="Tell only what has lasted so long.")
-@click.option(
-    "--lease", default="ghostkey-watch", show_default=True, metavar="NAME", help="Of several, who has this Lease tells."
+@grouped(
+    "telling",
+    Telling,
+    click.option("--events", is_flag=True, help="Write a Kubernetes Event on a map for what is new of it."),
+    click.option("--reports", is_flag=True, help="Write Reports of openreports.io, one for each map, owned by it."),
+    click.option(
+        "--notify",
+        envvar="GHOSTKEY_NOTIFY",
+        metavar="URL",
+        help="Post what is new to this webhook (Slack's JSON); better given as GHOSTKEY_NOTIFY, as it is a secret.",
+    ),
+    click.option("--notify-insecure", is_flag=True, help="Allow a webhook without TLS that is not on this machine."),
+    click.option("--patience", default="10s", show_default=True, metavar="TIME", help="Tell only what has lasted so long."),
+    click.option(
+        "--lease", default="ghostkey-watch", show_default=True, metavar="NAME", help="Of several, who has this Lease tells."
+    ),
+    click.option("--lease-namespace", metavar="NS", help="Where it is; by default the namespace of the context, or of the Pod."),
 )
-@click.option("--lease-namespace", metavar="NS", help="Where it is; by default the namespace of the context, or of the Pod.")
-@click.option("--store", metavar="DIR", help="A store of history, for seconds until full.")
-@click.option("--record", metavar="DIR", help="Record history into this store, as ghostkey record does, and forecast by it.")
-@click.option(
-    "--record-every", default="15m", show_default=True, metavar="TIME", help="Put into the store what is recorded so often."
+@grouped(
+    "kept",
+    Kept,
+    click.option("--store", metavar="DIR", help="A store of history, for seconds until full."),
+    click.option("--record", metavar="DIR", help="Record history into this store, as ghostkey record does, and forecast by it."),
+    click.option(
+        "--record-every", default="15m", show_default=True, metavar="TIME", help="Put into the store what is recorded so often."
+    ),
 )
 @click.option(
     "--logs",
@@ -55,19 +100,9 @@ from ghostkey.model.errors import UsageError
 def command(
     where: Where,
     listen: str,
-    secrets: bool,
-    kinds: tuple[str, ...],
-    subjects: tuple[str, ...],
-    events: bool,
-    reports: bool,
-    notify: str | None,
-    notify_insecure: bool,
-    patience: str,
-    lease: str,
-    lease_namespace: str | None,
-    store: str | None,
-    record: str | None,
-    record_every: str,
+    looked_at: LookedAt,
+    telling: Telling,
+    kept: Kept,
     logs: tuple[str, ...],
     web: str | None,
     known: Known,
@@ -102,29 +137,29 @@ def command(
         is_failure = lambda one: one.state == "found" and one.severity >= Severity.WARNING  # noqa: E731
         return report_of(holder, findings, is_failure, int(time.time()), names_keys=holder.kind != SECRETS)
 
-    if record and store:
+    if kept.record and kept.store:
         raise UsageError("--record is a store, too: forecasts are by it", "leave out --store")
-    token = os.environ.get("GHOSTKEY_WEB_TOKEN", "")
+    token = os.environ.get("GHOSTKEY_WEB_TOKEN", "").strip()  # of a file, whose last line ends
     client = where.client()
     options = Options(
         namespace=where.namespace or "",
-        holders=(CONFIG_MAPS, SECRETS) if secrets else (CONFIG_MAPS,),
-        subject_kinds=kinds,
-        known_by=api.known_by(subjects),
-        declared=subjects,
+        holders=(CONFIG_MAPS, SECRETS) if looked_at.secrets else (CONFIG_MAPS,),
+        subject_kinds=looked_at.kinds,
+        known_by=api.known_by(looked_at.subjects),
+        declared=looked_at.subjects,
         silences=tuple(known.silences()),
         listen=parse_listen(listen),
-        writes_events=events,
-        notify=parse_webhook(notify, may_be_plain=notify_insecure) if notify else None,
-        lease=(lease_namespace or client.config.namespace or "default", lease),
+        writes_events=telling.events,
+        notify=parse_webhook(telling.notify, may_be_plain=telling.notify_insecure) if telling.notify else None,
+        lease=(telling.lease_namespace or client.config.namespace or "default", telling.lease),
         identity=f"{socket.gethostname()}_{random.token_hex(4)}",
-        store=record or store,
-        record_seconds=parse_duration(record_every) if record else 0.0,
-        patience_seconds=parse_duration(patience),
+        store=kept.record or kept.store,
+        record_seconds=parse_duration(kept.record_every) if kept.record else 0.0,
+        patience_seconds=parse_duration(telling.patience),
         web=None if web is None else parse_web(web or DEFAULT, token),
         web_token=token,
         encode=encoded,
-        make_report=make_report if reports else None,
+        make_report=make_report if telling.reports else None,
         operators=tuple(parse_operator(text) for text in dict.fromkeys(logs)),
     )
     watcher = Watcher(client, options, lambda text: click.echo(safe(text), err=True))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -10,6 +12,7 @@ from ghostkey.store.history import TABLES, TIMES, History, column_types
 
 # `at` is a word of SQL itself; in queries times are integers, and the name says their unit
 SQL_NAMES = {"at": "at_us"}
+MEMORY = "GHOSTKEY_DUCKDB_MEMORY"  # of the environment: as the argument `memory`
 CODED = {"key_events", "subject_events"}
 Rows = list[dict[str, Any]]
 
@@ -56,7 +59,8 @@ class DuckEngine:
         self._connection = duckdb.connect(":memory:")
         self._connection.execute("SET timezone = 'UTC'")
         self._connection.execute("SET preserve_insertion_order = false")
-        if memory:
+        memory = memory or os.environ.get(MEMORY, "")
+        if re.fullmatch(r"\d{1,9} ?[KMGT]i?B", memory):
             self._connection.execute(f"SET memory_limit = '{memory}'")
             self._connection.execute(f"SET temp_directory = '{history.directory / 'spill'}'")
         if threads:

@@ -46,13 +46,15 @@ class Imported:
     until: int | None = None
     is_new: bool = True
     contents: tuple[tuple[int, str], ...] = ()  # bytes and hash of each file
+    replaces: tuple[str, ...] = ()  # ids of imports that are as if they were not there, since this one has what they have
 
 
 class History:
     """One store of history, in a folder."""
 
-    def __init__(self, directory: Path | None = None) -> None:
-        self.directory = directory or state_directory() / "history"
+    def __init__(self, directory: Path | None = None, rows: int = ROWS) -> None:
+        """`rows` are in memory at most while one table of an import is made."""
+        self.directory, self._rows = directory or state_directory() / "history", rows
 
     @property
     def secret(self) -> bytes:
@@ -66,8 +68,19 @@ class History:
 
     def imports(self) -> list[Imported]:
         """All imports, oldest first."""
-        found = [self._read(path) for path in (self.directory / "parts").glob("*") if not path.name.startswith(".")]
+        found = [self._read(path) for path in self._folders()]
         return sorted((made for made in found if made), key=lambda made: made.imported_at)
+
+    def _folders(self) -> list[Path]:
+        """Those of all imports but the replaced ones, in no order."""
+        folders = [path for path in (self.directory / "parts").glob("*") if not path.name.startswith(".")]
+        replaced = self.replaced(folders)
+        return [path for path in folders if path.name not in replaced] if replaced else folders
+
+    def replaced(self, folders: Iterable[Path] | None = None) -> set[str]:
+        """Ids of imports that another one replaces; their folders may be there still."""
+        merged = (path for path in folders or (self.directory / "parts").glob("merged-*") if path.name.startswith("merged-"))
+        return {name for path in merged if (made := self._read(path)) is not None for name in made.replaces}
 
     def add(
         self,
@@ -84,14 +97,8 @@ class History:
         if (made := self.has(import_id)) is not None:
             return made
         _need("pyarrow")
-        parts = self.directory / "parts"
-        parts.mkdir(parents=True, exist_ok=True, mode=0o700)
-        sweep(parts, ".*")
-        unfinished = Path(tempfile.mkdtemp(prefix=f".{import_id}.", dir=parts))
-        claim = contextlib.ExitStack()
-        try:
-            claim.enter_context(claimed(unfinished))
-            parts_made = Parts(unfinished)
+        with self.unfinished(import_id) as (folder, finish):
+            parts_made = Parts(folder, self._rows)
             since: int | None = None
             until: int | None = None
             with parts_made.writer(0) as add:
@@ -102,25 +109,43 @@ class History:
             now = datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
             counts = parts_made.count("key_events"), parts_made.count("subject_events")
             made = Imported(import_id, origin, source, *counts, now, since, until, contents=contents)
-            record = {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(made)}
-            write_private(unfinished / "import.json", json.dumps(record, indent=1).encode())
-            claim.close()
-            unfinished.rename(parts / import_id)
-            sync_directory(parts)
-        finally:
-            claim.close()
-            shutil.rmtree(unfinished, ignore_errors=True)
+            finish(made)
         return made
 
+    @contextlib.contextmanager
+    def unfinished(self, import_id: str) -> Iterator[tuple[Path, Callable[[Imported], None]]]:
+        """A folder for the files of an import, and what makes it one; without that, or with an error, it is gone afterwards."""
+        parts = self.directory / "parts"
+        parts.mkdir(parents=True, exist_ok=True, mode=0o700)
+        sweep(parts, ".*")
+        folder = Path(tempfile.mkdtemp(prefix=f".{import_id}.", dir=parts))
+        claim = contextlib.ExitStack()
+
+        def finish(made: Imported) -> None:
+            record = {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(made)}
+            write_private(folder / "import.json", json.dumps(record, indent=1).encode())
+            claim.close()
+            folder.rename(parts / import_id)
+            sync_directory(parts)
+
+        try:
+            claim.enter_context(claimed(folder))
+            yield folder, finish
+        finally:
+            claim.close()
+            shutil.rmtree(folder, ignore_errors=True)
+
     def drop(self, import_id: str) -> None:
-        """Forgets one import."""
+        """Forgets one import, and those that it replaces: without it they would count again."""
+        made = self._read(self.directory / "parts" / import_id)
+        for name in made.replaces if made is not None else ():
+            shutil.rmtree(self.directory / "parts" / name, ignore_errors=True)
         shutil.rmtree(self.directory / "parts" / import_id, ignore_errors=True)
 
     def files(self, table: str) -> list[Path]:
         """The Parquet files of a table."""
         # folders first: one that is being written may be gone, or have its name, in the next moment
-        folders = [path for path in (self.directory / "parts").glob("*") if not path.name.startswith(".")]
-        return sorted(path for folder in folders for path in folder.glob(f"{table}*.parquet"))
+        return sorted(path for folder in self._folders() for path in folder.glob(f"{table}*.parquet"))
 
     @staticmethod
     def _read(path: Path) -> Imported | None:
@@ -133,13 +158,13 @@ class History:
 class Parts:
     """Where the events of an import that is being made are written: by number, each with files of its own."""
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
+    def __init__(self, directory: Path, rows: int = ROWS) -> None:
+        self.directory, self._rows = directory, rows
 
     @contextlib.contextmanager
     def writer(self, number: int) -> Iterator[Callable[[HistoryEvent], None]]:
         """Takes events; 0 is the one that makes the import, others are its helpers."""
-        writers = {TABLES[name]: _Writer(self.directory / f"{name}-{number}.parquet", name) for name in TABLES}
+        writers = {TABLES[name]: _Writer(self.directory / f"{name}-{number}.parquet", name, self._rows) for name in TABLES}
 
         def add(event: HistoryEvent) -> None:
             writers[type(event)].add(event)
@@ -163,7 +188,7 @@ class Parts:
 class _Writer:
     """One Parquet file, written a row group at a time."""
 
-    def __init__(self, path: Path, table: str) -> None:
+    def __init__(self, path: Path, table: str, most: int) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -171,11 +196,12 @@ class _Writer:
         self._sink = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
         self._file = pq.ParquetWriter(self._sink, self._columns, compression="zstd")
         self._rows: list[HistoryEvent] = []
+        self._most = most
 
     def add(self, event: HistoryEvent) -> None:
         """Takes one event."""
         self._rows.append(event)
-        if len(self._rows) >= ROWS:
+        if len(self._rows) >= self._most:
             self._flush()
 
     def _flush(self) -> None:

@@ -6,7 +6,7 @@
 The pytest plugin `ghostkey.testing.plugin` gives the fixtures `control_plane` and `namespace`.
 """
 
-from ghostkey.testing.binaries import binary, go_program, testbed_directory
+from ghostkey.testing.binaries import binary, go_program, is_built, testbed_directory
 from ghostkey.testing.control_plane import ControlPlane, Process
 
-__all__ = ["ControlPlane", "Process", "binary", "go_program", "testbed_directory"]
+__all__ = ["ControlPlane", "Process", "binary", "go_program", "is_built", "testbed_directory"]

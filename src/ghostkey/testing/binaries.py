@@ -90,6 +90,13 @@ def binary(name: str) -> Path:
     return target
 
 
+def is_built(name: str) -> bool:
+    """Whether `binary` has nothing to build for this program. Raises KeyError for a name that is not in PROGRAMS."""
+    source = testbed_directory() / PROGRAMS[name].module
+    given = Path(os.environ.get("KUBEBUILDER_ASSETS") or os.devnull) / name
+    return given.is_file() or (cache_directory() / "testbed" / f"{name}-{_digest(source)}" / name).is_file()
+
+
 def go_program(
     source: Path, *, version: str = "", stripped: bool = True, flags: Sequence[str] = (), experiment: str = ""
 ) -> Path:

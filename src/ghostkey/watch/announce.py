@@ -10,6 +10,7 @@ from ghostkey.model.errors import AccessDenied, ApiFailed
 from ghostkey.model.findings import Finding
 from ghostkey.sources.live_cluster import LiveCluster, Scope
 from ghostkey.watch.events import note, write_event
+from ghostkey.watch.gaps import KnownGaps
 from ghostkey.watch.lease import Lease
 from ghostkey.watch.look import Look, MapFindings
 from ghostkey.watch.notify import Notifier, escaped
@@ -31,7 +32,9 @@ class Announcer:
         self._writes_events, self._patience = writes_events, patience
         self._told: Told | None = None
         self._first_seen: dict[str, float] = {}
-        self._gaps: set[str] = set()
+        self._gaps = KnownGaps(patience)
+        self._tried: dict[str, int] = {}  # spot → the round in which it was not told
+        self._round = 0
         self._refused: AccessDenied | ApiFailed | None = None
         self.events = 0
 
@@ -44,12 +47,14 @@ class Announcer:
         self._first_seen = {
             fingerprint: seen.get(fingerprint, look.began) for found in look.maps.values() for fingerprint in found.told
         }
+        are_hidden = self._gaps.hide(look)
         if not self._lease.is_leader:
             self._told = None
             return self._patience
         if self._told is None:
             self._told = Told(self._lease.told)
-        changed = self._forget(look)
+        # what is gone is forgotten, so that it is new when it is back; not what may be hidden
+        changed = not are_hidden and self._told.forget({spot: found.all_ids for spot, found in look.maps.items()})
         ripe: list[tuple[str, MapFindings, dict[str, Finding]]] = []
         waits = NEVER
         for spot, found in look.maps.items():
@@ -60,6 +65,11 @@ class Announcer:
             if old_enough:
                 ripe.append((spot, found, {one: found.told[one] for one in sorted(old_enough)}))
         self._refused = None
+        # those that could not be told of come after those that were not tried: they must not keep them waiting for ever
+        ripe.sort(key=lambda one: self._tried.get(one[0], 0))
+        self._round += 1
+        self._tried = {spot: self._tried[spot] for spot, _, _ in ripe if spot in self._tried}
+        self._tried |= dict.fromkeys([spot for spot, _, _ in ripe[:MAPS_AT_ONCE]], self._round)
         for spot, found, new_of in self._confirmed(ripe[:MAPS_AT_ONCE]):
             if not self._lease.is_leader:
                 break
@@ -71,13 +81,6 @@ class Announcer:
         if self._refused is not None:
             raise self._refused
         return MORE_SECONDS if len(ripe) > MAPS_AT_ONCE else waits
-
-    def _forget(self, look: Look) -> bool:
-        """Forgets what is gone, so that it is new when it is back; not where it may be hidden by what was not seen this time."""
-        gaps = {gap.what for gap in look.gaps}
-        stable, self._gaps = gaps <= self._gaps, gaps
-        assert self._told is not None
-        return stable and self._told.forget({spot: found.all_ids for spot, found in look.maps.items()})
 
     def _confirmed(
         self, ripe: Sequence[tuple[str, MapFindings, dict[str, Finding]]]

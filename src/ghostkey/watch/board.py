@@ -123,8 +123,13 @@ class Board:
         }
         return msgspec.json.encode(document)
 
-    def findings(self, spot: str) -> bytes | None:
-        """JSON of one map with its findings; None when there is no such map."""
+    def has(self, spot: str) -> bool:
+        """Whether there is such a map."""
+        with self._lock:
+            return spot in self._sizes
+
+    def findings(self, spot: str, story: str | None = None) -> bytes | None:
+        """JSON of one map with its findings; None when there is no such map. `story` is where its story is, if anywhere."""
         row = self._row(spot)
         if row is None:
             return None
@@ -137,6 +142,7 @@ class Board:
                 "kind": "GhostkeyWatchMap",
                 **{name: value for name, value in row.items() if name != "findings"},
                 "is_secret": is_secret,
+                "story": story,
                 "findings_left_out": kept.left_out,
                 "findings": msgspec.Raw(zlib.decompress(kept.packed)),
             }

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import msgspec
 
 from ghostkey.kube.client import ApiClient
-from ghostkey.model.errors import ApiFailed
+from ghostkey.model.errors import AccessDenied, ApiFailed
 from ghostkey.model.findings import Finding
 from ghostkey.model.refs import SECRETS, ObjectRef
 
@@ -23,7 +23,7 @@ KEYS_TOLD = 8
 
 
 def write_event(client: ApiClient, holder: ObjectRef, new: Mapping[str, Finding], identity: str) -> bool:
-    """Writes the Event; False when it is there already. Raises AccessDenied or ApiFailed."""
+    """Writes the Event; False when it is there already, or its namespace ends. Raises AccessDenied or ApiFailed."""
     digest = hashlib.sha256("".join(sorted(new)).encode()).hexdigest()[:16]
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
     worst = max(new.values(), key=lambda finding: finding.severity)
@@ -44,11 +44,23 @@ def write_event(client: ApiClient, holder: ObjectRef, new: Mapping[str, Finding]
     }  # fmt: skip
     try:
         client.write("POST", f"/apis/{GROUP}/v1/namespaces/{holder.namespace}/events", msgspec.json.encode(body))
+    except AccessDenied as error:
+        if is_ending(error):
+            return False
+        raise
     except ApiFailed as error:
         if error.status == 409:
             return False
         raise
     return True
+
+
+def is_ending(error: AccessDenied) -> bool:
+    """Whether a write was refused only because its namespace ends, and the map with it.
+
+    Source: k8s.io/apiserver v0.37 pkg/admission/plugin/namespace/lifecycle
+    """
+    return "because it is being terminated" in str(error)
 
 
 def note(holder: ObjectRef, new: Mapping[str, Finding], most_bytes: int = NOTE_BYTES) -> str:

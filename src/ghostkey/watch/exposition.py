@@ -66,8 +66,16 @@ class Exposition:
             if spot not in lines and len(lines) >= SERIES_MOST:
                 self._left_out.add(spot)
                 return
+            if spot not in lines:
+                self._left_out.discard(spot)  # there is room by now; a metric that has none says so again
             labels = f'{metrics.NAMESPACE}="{namespace}",{metrics.MAP}="{map_name}"'
             lines[spot] = f"{name}{{{labels}}} {number(value)}"
+
+    def has_map(self, name: str, namespace: str, map_name: str) -> bool:
+        """Whether a map has this series, or has none for want of room."""
+        spot = f"{namespace}/{map_name}"
+        with self._lock:
+            return spot in self._families[name].lines or spot in self._left_out
 
     def remove_map(self, namespace: str, map_name: str, *names: str) -> None:
         """Takes away the series of one map: all, or those of these metrics."""

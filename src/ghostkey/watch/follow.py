@@ -7,6 +7,7 @@ begins with an event for every object there is.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any, Protocol
@@ -18,6 +19,7 @@ from ghostkey.model.refs import Kind
 
 WATCH_SECONDS = 240.0
 PAUSES_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # between tries while the server does not answer
+SHORT_SECONDS = 0.5  # a watch that ends sooner is one that somebody in between cuts: it is not asked for as fast as that goes
 DENIED_SECONDS = 60.0  # rights may be given later
 
 
@@ -57,8 +59,11 @@ class Follower:
             try:
                 if is_kept and not self._version:
                     self._list()
+                began = time.monotonic()
                 self._watch(is_kept)
                 failures = 0
+                if time.monotonic() - began < SHORT_SECONDS:
+                    self._wake.wait(SHORT_SECONDS)
             except AccessDenied as error:
                 self._forget()
                 self._sink.broke(self._kind, str(error))

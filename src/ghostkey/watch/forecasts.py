@@ -12,6 +12,7 @@ from ghostkey.watch.maps import Held
 
 EVERY_SECONDS = 600.0
 MAPS = 20
+ENGINE_MEMORY = "128MB"  # beside a watcher that takes 200; beyond, it uses the disk
 
 
 class Forecasts:
@@ -35,7 +36,7 @@ class Forecasts:
         for held in sorted(large, key=lambda one: -sum(one.batches[0].sizes))[:MAPS]:
             holder = held.batches[0].holder
             try:
-                law = growth_of(DuckEngine(history), (holder.kind.qualified, holder.namespace, holder.name))
+                law = growth_of(DuckEngine(history, ENGINE_MEMORY, 1), (holder.kind.qualified, holder.namespace, holder.name))
             except (GhostkeyError, OSError):
                 law = None
             full_at = law.full_at if law else None

@@ -28,6 +28,7 @@ PIECES = 4  # of one container in one round; what is beyond them is skipped, and
 WINDOW_SECONDS = 600.0  # in which a keyword has to come as often as it is worth telling
 AGAIN_SECONDS = 3600.0  # until the same is told again of the same operator
 STACK_SHOWN = 8
+HANDOVER_SECONDS = 30.0  # a Lease is over after 15, is asked for every 5, and logs are read every 5
 
 
 @dataclass
@@ -36,7 +37,7 @@ class _Stream:
 
     since: str
     lines_at: int = 0
-    restarts: int = 0
+    restarts: int | None = None  # that were read; None where none was seen yet
     pending: list[str] = field(default_factory=list)  # of a panic whose stack may still come
 
 
@@ -59,6 +60,7 @@ class Logs:
         self._counts: Counter[tuple[str, str, str]] = Counter()
         self._times: dict[tuple[str, str, str], deque[float]] = {}
         self._told_at: dict[tuple[str, str, str], float] = {}
+        self._untold: dict[tuple[str, str, str], tuple[float, Operator, Hit, int]] = {}
         self._from = _now()
         for operator in operators:
             for keyword in KEYWORDS:
@@ -70,18 +72,20 @@ class Logs:
 
     def _run(self, stopped: threading.Event) -> None:
         while not stopped.is_set():
-            self._listener.trouble("; ".join(self._round()))
+            self._listener.trouble("; ".join(self.read_on()))
             stopped.wait(EVERY_SECONDS)
 
-    def _round(self) -> Iterator[str]:
-        """Reads on in all logs; what could not be read."""
+    def read_on(self) -> Iterator[str]:
+        """Reads on in all logs, once, and tells what is worth it; what could not be read."""
         kept: dict[tuple[str, str, str], _Stream] = {}
         for operator in self._operators:
             where = f"logs of {operator.label} -n {operator.namespace}"
             try:
-                pods = operator.pods(self._client)
+                pods, are_all = operator.pods(self._client)
                 if not pods:
                     yield f"{where}: there is no such Pod"
+                if not are_all:
+                    yield f"{where}: there are more Pods than are read; the logs of {len(pods)} are"
             except GhostkeyError as error:
                 # which Pods there are is not known: what was read of them is not forgotten, or it would be counted again
                 kept |= {place: stream for place, stream in self._streams.items() if place[0] == operator.label}
@@ -96,11 +100,12 @@ class Logs:
                 except Exception as error:  # noqa: BLE001 (a stranger's Pod is behind it, and the others wait)
                     yield f"{where}: this is a bug in ghostkey: {place_of(error)}"
         self._streams = kept
+        self._tell()
 
     def _of_pod(self, operator: Operator, pod: dict[str, Any]) -> dict[tuple[str, str, str], _Stream]:
         """The streams of a Pod's containers, new ones among them."""
         places = [(operator.label, str(pod["metadata"].get("uid")), str(one["name"])) for one in pod["spec"]["containers"]]
-        return {place: self._streams.get(place) or _Stream(self._from, restarts=0) for place in places}
+        return {place: self._streams.get(place) or _Stream(self._from) for place in places}
 
     def _read_pod(
         self, operator: Operator, pod: dict[str, Any], streams: Mapping[tuple[str, str, str], _Stream], where: str
@@ -111,10 +116,15 @@ class Logs:
             place = operator.label, str(pod["metadata"].get("uid")), name
             restarts = int(statuses.get(name, {}).get("restartCount") or 0)
             stream = streams[place]
-            if restarts != stream.restarts:
-                yield from self._read(operator, pod, name, stream, where, is_previous=True)
+            try:
+                if restarts != (stream.restarts or 0):
+                    yield from self._read(operator, pod, name, stream, where, is_previous=True)
+                    if stream.restarts is not None and restarts > stream.restarts + 1:
+                        yield f"{where}: {name} of {pod['metadata']['name']} ended several times; only its last log can be read"
                 stream.restarts = restarts
-            yield from self._read(operator, pod, name, stream, where)
+                yield from self._read(operator, pod, name, stream, where)
+            except GhostkeyError as error:
+                yield f"{where}: {name} of {pod['metadata']['name']}: {error}"
 
     def _read(
         self, operator: Operator, pod: dict[str, Any], container: str, stream: _Stream, where: str, *, is_previous: bool = False
@@ -135,7 +145,8 @@ class Logs:
                 return
             if since == (stream.since, stream.lines_at):
                 break
-        stream.since, stream.lines_at = _now(), 0
+        if _comparable(stream.since) < _comparable(now := _now()):  # a node whose clock is ahead is not read twice
+            stream.since, stream.lines_at = now, 0
         yield f"{where}: {container} of {pod['metadata']['name']} says more than is read; some of it was skipped"
 
     def _take(self, operator: Operator, stream: _Stream, lines: list[str]) -> None:
@@ -159,8 +170,15 @@ class Logs:
         is_told = place in self._told_at and now - self._told_at[place] < AGAIN_SECONDS
         if len(times) >= keyword.told_from and not is_told:
             self._told_at[place] = now
-            if self._listener.is_leader():
-                self._listener.alert(self._words(operator, hit, len(times)))
+            self._untold[place] = now, operator, hit, len(times)
+
+    def _tell(self) -> None:
+        """Alerts of what has come; what another watcher was to tell, too, where that ended before it could be sure to have."""
+        oldest = time.monotonic() - HANDOVER_SECONDS
+        self._untold = {place: one for place, one in self._untold.items() if one[0] > oldest}
+        while self._untold and self._listener.is_leader():
+            _, operator, hit, count = self._untold.pop(next(iter(self._untold)))
+            self._listener.alert(self._words(operator, hit, count))
 
     def _words(self, operator: Operator, hit: Hit, count: int) -> str:
         parts = [f"{operator.namespace}/{operator.label}: {hit.keyword.name} in its log, {count:,} in ten minutes: {hit.line}"]

@@ -17,6 +17,7 @@ from ghostkey.kube.answers import decode_object
 from ghostkey.kube.client import ApiClient
 from ghostkey.model.errors import GhostkeyError, NotFound, UsageError
 
+PODS_LISTED = 200
 PODS_MOST = 20  # of one operator; there are few that have more than three
 SELECTOR_SECONDS = 60.0  # until a workload is asked again which Pods are its own
 _WORKLOADS = {
@@ -40,8 +41,8 @@ class Operator:
     _changed: tuple[float, tuple[str, ...]] | None = None
     names: set[str] = field(default_factory=set)
 
-    def pods(self, client: ApiClient) -> list[dict[str, Any]]:
-        """Its Pods now. Raises AccessDenied, ApiFailed, NotFound."""
+    def pods(self, client: ApiClient) -> tuple[list[dict[str, Any]], bool]:
+        """Its Pods now, those that run and the newest first, and whether they are all. Raises AccessDenied, ApiFailed, NotFound."""
         if self.workload is not None and time.monotonic() - self._asked_at > SELECTOR_SECONDS:
             resource, name = self.workload
             found = client.get_object(f"/apis/apps/v1/namespaces/{self.namespace}/{resource}/{name}")
@@ -49,12 +50,17 @@ class Operator:
                 raise NotFound(f"there is no {resource[:-1]} {name} in namespace {self.namespace}")
             self.selector = selector_of(found["spec"].get("selector") or {})
             self._asked_at = time.monotonic()
-        params = {"labelSelector": self.selector, "limit": str(PODS_MOST)}
+        params = {"labelSelector": self.selector, "limit": str(PODS_LISTED)}
         path = f"/api/v1/namespaces/{self.namespace}/pods"
-        items = decode_object(path, client.get(path, params)).get("items")
+        found = decode_object(path, client.get(path, params))
+        items, metadata = found.get("items"), found.get("metadata")
         pods = [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
-        self._note_images(pods)
-        return pods
+        # those that were evicted lie about by the hundred
+        pods.sort(key=lambda pod: str(pod["metadata"].get("creationTimestamp")), reverse=True)
+        pods.sort(key=lambda pod: (pod.get("status") or {}).get("phase") in ("Failed", "Succeeded"))
+        are_all = len(pods) <= PODS_MOST and not (isinstance(metadata, dict) and metadata.get("continue"))
+        self._note_images(pods[:PODS_MOST])
+        return pods[:PODS_MOST], are_all
 
     def _note_images(self, pods: Iterable[dict[str, Any]]) -> None:
         containers = [one for pod in pods for one in pod["spec"]["containers"]]

@@ -5,6 +5,7 @@ A watcher that is killed loses the part that it was at; what was not seen until 
 
 from __future__ import annotations
 
+import os
 import secrets
 import threading
 from collections.abc import Callable, Sequence
@@ -17,8 +18,10 @@ from ghostkey.model.refs import Kind
 from ghostkey.sources.history.facts import KeyedHash
 from ghostkey.sources.history.recorder import Recorder, recorded_kinds
 from ghostkey.store.history import History
+from ghostkey.store.merging import merge
 
 AGAIN_SECONDS = 60.0  # after a kind could not be watched, or the store not be written
+ROWS = 4096  # events that wait to be written: a few megabytes
 END_SECONDS = 20.0  # for the last part to be written
 
 
@@ -31,7 +34,9 @@ class Record:
         """`words` name kinds of subjects; none: those that `record` chooses. Raises GhostkeyError when there can be no store."""
         self._client, self._holders, self._words = client, holders, words
         self._namespace, self._part_seconds = namespace, part_seconds
-        self._history = History(Path(store))
+        # what Arrow's own allocator has had it keeps
+        os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+        self._history = History(Path(store), ROWS)
         self._digest = KeyedHash(self._history.secret)
         self._recorder: Recorder | None = None
         self._ends = threading.Event()
@@ -61,6 +66,7 @@ class Record:
                     self._recorder.stop()  # nobody else knew of it yet
                 for part in self._recorder.parts(self._part_seconds):
                     self._history.add(f"record-{secrets.token_hex(8)}", Recorder.origin, self._client.config.server, part)
+                    merge(self._history, Recorder.origin, self._client.config.server)
             except (GhostkeyError, OSError) as error:
                 trouble(f"not recorded: {error}")
             except Exception as error:  # noqa: BLE001 (a thread that dies in silence would look like a quiet cluster)

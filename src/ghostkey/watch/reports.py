@@ -20,6 +20,8 @@ from ghostkey.kube.objects import decode_raw_list
 from ghostkey.model.errors import AccessDenied, ApiFailed, GhostkeyError
 from ghostkey.model.findings import Finding
 from ghostkey.model.refs import ObjectRef
+from ghostkey.watch.events import is_ending
+from ghostkey.watch.gaps import KnownGaps
 from ghostkey.watch.lease import Lease
 from ghostkey.watch.look import Look, MapFindings
 
@@ -44,14 +46,16 @@ class _Written:
 
 
 class Reports:
-    """Writes Reports, while this watcher has the Lease. `make` gives the Report of a map, without owner and mark."""
+    """Writes Reports, while this watcher has the Lease. `make` gives the Report of a map, without owner and mark; its name is the map's alone."""
 
     def __init__(self, client: ApiClient, lease: Lease, make: Make, namespace: str, *, patience: float) -> None:
         self._client, self._lease, self._make = client, lease, make
         self._namespace, self._patience = namespace, patience
         self._written: dict[tuple[str, str], _Written] | None = None  # by namespace and name
         self._marks: dict[str, tuple[str, float]] = {}  # spot → what is found of it, and since when it is that
-        self._gaps: set[str] | None = None  # those at the beginning
+        self._gaps = KnownGaps(patience)
+        self._tried: dict[str, int] = {}  # spot → the round in which it was refused
+        self._round = 0
         self._refused: ApiFailed | AccessDenied | None = None
 
     def write(self, look: Look) -> float:
@@ -61,6 +65,7 @@ class Reports:
         """
         before = self._marks
         self._marks = {spot: _since(_mark(own), before.get(spot), look.began) for spot, own in look.maps.items()}
+        are_hidden = self._gaps.hide(look)
         if not self._lease.is_leader:
             self._written = None
             return self._patience
@@ -68,13 +73,13 @@ class Reports:
             self._written = self._list()
         waits, left = NEVER, WRITES_AT_ONCE
         self._refused = None
+        self._round += 1
+        self._tried = {spot: tried for spot, tried in self._tried.items() if spot in look.maps}
         wanted: set[tuple[str, str]] = set()
-        for spot, own in look.maps.items():
-            if own.holder.kind.namespaced and not own.holder.namespace:
-                continue
+        # those that were refused come after those that were not tried: they must not keep them waiting for ever
+        for spot, own in sorted(look.maps.items(), key=lambda one: self._tried.get(one[0], 0)):
             mark, since = self._marks[spot]
-            made = self._make(own.holder, own.findings)
-            place = own.holder.namespace, str(made["metadata"]["name"])
+            place = own.holder.namespace, self._name(own.holder)
             wanted.add(place)
             there = self._written.get(place)
             if there is not None and (there.mark, there.of) == (mark, own.holder.uid):
@@ -82,24 +87,20 @@ class Reports:
             if look.began - since < self._patience:
                 waits = min(waits, self._patience)
             elif left <= 0 or not self._lease.is_leader:
-                return MORE_SECONDS
+                waits = MORE_SECONDS
             else:
                 left -= 1
-                if not self._put(place, owned(made, own.holder, mark), there):
+                if not self._put(place, owned(self._make(own.holder, own.findings), own.holder, mark), there):
+                    self._tried[spot] = self._round
                     waits = MORE_SECONDS
-        waits = min(waits, self._remove(look, wanted, left))
+        waits = min(waits, self._patience if are_hidden else self._remove(wanted, left))
         if self._refused is not None:
             raise self._refused
         return waits
 
-    def _remove(self, look: Look, wanted: set[tuple[str, str]], left: int) -> float:
-        """Deletes what has nothing to say any more; not where what it said may be hidden by what was not seen this time."""
+    def _remove(self, wanted: set[tuple[str, str]], left: int) -> float:
+        """Deletes what has nothing to say any more."""
         assert self._written is not None
-        gaps = {gap.what for gap in look.gaps}
-        if self._gaps is None:
-            self._gaps = gaps
-        if not gaps <= self._gaps:
-            return self._patience  # for as long as there is one that was not there when we began
         for place in [place for place in self._written if place not in wanted]:
             if left <= 0 or not self._lease.is_leader:
                 return MORE_SECONDS
@@ -138,10 +139,15 @@ class Reports:
                     self._refused = error  # it is of who applied the output of a scan, and stays theirs
             return False
         except AccessDenied as error:
+            if is_ending(error):
+                return True  # nobody will read it
             self._refused = error
             return False
         self._written[place] = _written(said["metadata"])
         return True
+
+    def _name(self, holder: ObjectRef) -> str:
+        return str(self._make(holder, ())["metadata"]["name"])
 
     def _read(self, place: tuple[str, str]) -> _Written | None:
         found = self._client.get_object(f"{_path(place[0])}/{place[1]}")

@@ -33,6 +33,7 @@ from ghostkey.watch.recent import Recent
 from ghostkey.watch.record import Record
 from ghostkey.watch.reports import Make, Reports, trouble
 from ghostkey.watch.server import Answer, Asked, serve
+from ghostkey.watch.stories import Stories
 from ghostkey.watch.subjects import Subjects
 from ghostkey.watch.web import Web
 
@@ -150,9 +151,11 @@ class Watcher:
             end_web()
 
     def _serve_page(self) -> Callable[[], None]:
-        if self._board is None or self._options.web is None:
+        options = self._options
+        if self._board is None or options.web is None:
             return lambda: None
-        address, end = serve(self._options.web, Web(self._board, self._options.web_token).answers)
+        stories = Stories(options.store, options.web_token) if options.store else None
+        address, end = serve(options.web, Web(self._board, options.web_token, stories).answers)
         self._say(f"page at http://{address}/")
         return end
 
@@ -210,11 +213,12 @@ class Watcher:
         label = f"{kind.qualified}/{name}"
         if self._recent is not None:
             self._recent.note(place, held, is_new=self._looked)
-        if held is None:
+        meta = held.batches[0].meta if held is not None and held.batches else None
+        if held is None or meta is None:  # gone, or one that cannot be read: what it was is not what it is
             self._exposition.remove_map(namespace, label)
             if self._board is not None:
                 self._board.remove_map(f"{namespace}/{label}")
-        elif held.batches and (meta := held.batches[0].meta) is not None:
+        else:
             self._exposition.set_map(metrics.MAP_KEYS, namespace, label, meta.key_count)
             found = gauges(held.batches[0])
             self._exposition.set_map(metrics.BYTES, namespace, label, found[0].used_bytes if found else 0)
@@ -230,10 +234,13 @@ class Watcher:
         for kind, namespace, name in self._maps.places:
             label = f"{kind.qualified}/{name}"
             spot = f"{namespace}/{label}"
+            if not self._exposition.has_map(metrics.MAP_KEYS, namespace, label):
+                continue  # one that cannot be read: no ghost was seen, and none is no news
             present.add(spot)
             found = look.maps.get(spot)
             numbers = (found.ghosts, found.suspects) if found else (0, 0)
-            if self._judged.get(spot) != numbers:
+            # a map that was deleted and made again since the last look has lost its series meanwhile
+            if self._judged.get(spot) != numbers or not self._exposition.has_map(metrics.GHOST_KEYS, namespace, label):
                 self._judged[spot] = numbers
                 self._exposition.set_map(metrics.GHOST_KEYS, namespace, label, numbers[0])
                 self._exposition.set_map(metrics.SUSPECT_KEYS, namespace, label, numbers[1])

@@ -5,16 +5,19 @@ from __future__ import annotations
 import http.server
 import ipaddress
 import socket
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Any
 
-from ghostkey.model.errors import UsageError
+from ghostkey.model.errors import UsageError, place_of
 
 REQUEST_SECONDS = 10.0
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 REQUESTS_MOST = 16  # at once
+CONNECTIONS_MOST = 128  # each a thread, for as long as it is slow
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,27 @@ class _Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
     answers: Answers
     free: threading.Semaphore
+    room: threading.Semaphore
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Gives a connection a thread; beyond CONNECTIONS_MOST it is closed, so that who asks nothing takes no more than those."""
+        if self.room.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """One connection."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self.room.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Whoever asked may have gone, which is no news; anything else is a bug, and said without what was asked."""
+        error = sys.exception()
+        if error is not None and not isinstance(error, OSError):
+            print(f"an answer failed: this is a bug in ghostkey: {place_of(error)}", file=sys.stderr, flush=True)
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -103,6 +127,7 @@ def serve(listen: tuple[str, int], answers: Answers) -> tuple[str, Callable[[], 
             f"cannot listen on {listen[0]}:{listen[1]}: {error.strerror}", "choose another with --listen or --web"
         ) from None
     server.answers, server.free = answers, threading.Semaphore(REQUESTS_MOST)
+    server.room = threading.Semaphore(CONNECTIONS_MOST)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, name="serve", daemon=True).start()
     host, port = server.server_address[:2]
 

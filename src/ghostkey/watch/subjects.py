@@ -45,7 +45,7 @@ class Subjects:
         self._missed_since: dict[Kind, float] = {}
         self._timer: threading.Timer | None = None
         self._marks: dict[Kind, dict[str, int]] = {}  # UID → what matters of its metadata
-        self._followed: set[Kind] = set()
+        self._followed: dict[Kind, threading.Event] = {}  # kind → set when it is not wanted any more
         self._wanted: frozenset[Kind] = frozenset()
         self._broke_at: dict[Kind, float] = {}
         self._lock = threading.Lock()
@@ -108,6 +108,10 @@ class Subjects:
             for kind in self._events.keys() - self._wanted:
                 del self._events[kind]
                 self._failed.pop(kind, None)
+            for kind in self._followed.keys() - self._wanted:
+                self._followed.pop(kind).set()
+                for known in (self._marks, self._broke_at):
+                    known.pop(kind, None)
             again = {kind for kind, (due, _) in self._failed.items() if now >= due}
             for kind in wanted:
                 self._follow(kind)
@@ -142,8 +146,8 @@ class Subjects:
 
     def _follow(self, kind: Kind) -> None:
         if kind not in self._followed:
-            self._followed.add(kind)
-            Follower(self._client, kind, self, self._stopped).start(is_kept=False)
+            ended = self._followed[kind] = threading.Event()
+            Follower(self._client, kind, self, lambda: ended.is_set() or self._stopped()).start(is_kept=False)
 
     def _read(self, kind: Kind, now: float) -> None:
         _, tries = self._failed.pop(kind, (0.0, 0))

@@ -19,6 +19,7 @@ from http import HTTPStatus
 from ghostkey.model.errors import UsageError
 from ghostkey.watch.board import Board
 from ghostkey.watch.server import Answer, Answers, Asked, parse_listen
+from ghostkey.watch.stories import Stories
 
 DEFAULT = "127.0.0.1:9465"
 TOKEN_LEAST = 16
@@ -46,15 +47,15 @@ def parse_web(text: str, token: str) -> tuple[str, int]:
 class Web:
     """Answers for the page; `token` is empty where none is asked for."""
 
-    def __init__(self, board: Board, token: str = "") -> None:
-        self._board, self._token = board, token
+    def __init__(self, board: Board, token: str = "", stories: Stories | None = None) -> None:
+        self._board, self._token, self._stories = board, token, stories
         self._page = importlib.resources.files("ghostkey.watch").joinpath("page.html").read_bytes()
         self._policy = policy(self._page)
 
     @property
     def answers(self) -> Answers:
         """What the server is to answer."""
-        return {"/": self._show, "/watch.json": self._tell}
+        return {"/": self._show, "/watch.json": self._tell, "/story": self._tell_story}
 
     def _show(self, asked: Asked) -> Answer:
         if not self._is_ours(asked.host):
@@ -68,16 +69,46 @@ class Web:
         if not self._is_ours(asked.host):
             return _refused(HTTPStatus.MISDIRECTED_REQUEST, "this is not served under that name")
         if self._token and not hmac.compare_digest(
-            asked.authorization.encode("latin-1", "replace"), f"Bearer {self._token}".encode()
+            # headers come as latin-1, whatever was sent
+            asked.authorization.encode("latin-1", "replace"),
+            f"Bearer {self._token}".encode("utf-8", "surrogateescape"),
         ):
             return _refused(HTTPStatus.UNAUTHORIZED, "a token is asked for")
         if len(asked.query) > QUERY_MOST * 3:  # each character may be written as three
             return _refused(HTTPStatus.REQUEST_URI_TOO_LONG, "that is longer than any name")
         words = dict(urllib.parse.parse_qsl(asked.query))
-        body = self._board.findings(words["map"]) if "map" in words else self._board.overview(words.get("q", ""))
+        if "map" not in words:
+            return Answer(HTTPStatus.OK, self._board.overview(words.get("q", "")), JSON, _ALWAYS)
+        spot = words["map"]
+        link = self._stories.link(spot) if self._stories is not None and self._board.has(spot) else None
+        story = None if link is None else f"story?{urllib.parse.urlencode(link)}"
+        body = self._board.findings(spot, story)
         return (
             _refused(HTTPStatus.NOT_FOUND, "there is no such map") if body is None else Answer(HTTPStatus.OK, body, JSON, _ALWAYS)
         )
+
+    def _tell_story(self, asked: Asked) -> Answer:
+        """`?map=NAMESPACE/configmaps/NAME` for the story of a map, `&key=KEY` for that of one key; with a token, by a link alone."""
+        if not self._is_ours(asked.host):
+            return _refused(HTTPStatus.MISDIRECTED_REQUEST, "this is not served under that name")
+        if self._stories is None:
+            return _refused(HTTPStatus.NOT_FOUND, "there is no history: ghostkey watch --record DIR, or --store")
+        if len(asked.query) > QUERY_MOST * 4:
+            return _refused(HTTPStatus.REQUEST_URI_TOO_LONG, "that is longer than any name")
+        words = dict(urllib.parse.parse_qsl(asked.query))
+        if not self._stories.may_see(words):
+            return _refused(HTTPStatus.UNAUTHORIZED, "that link was good for a while: open the story from the page of maps again")
+        spot = words.get("map", "")
+        if not self._board.has(spot):
+            return _refused(HTTPStatus.NOT_FOUND, "there is no such map")
+        key = words.get("key", "")
+        if "\0" in key:
+            return _refused(HTTPStatus.NOT_FOUND, "no key has such a name")
+        status, body = self._stories.page(spot, key)
+        if status != HTTPStatus.OK:
+            return Answer(status, body, headers=_ALWAYS)
+        headers = (*_ALWAYS, ("Content-Security-Policy", policy(body)))
+        return Answer(HTTPStatus.OK, body, "text/html; charset=utf-8", headers)
 
     def _is_ours(self, host: str) -> bool:
         if self._token:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ PATIENCE = 10.0
 SECONDS = 240.0  # for one run of the test
 EXPLORE_SECONDS = 60.0
 Progress = Callable[[str], None]
+_CREDENTIAL = re.compile(r"(?i)pass|secret|token|credential|auth|key(?!s)")
 
 PYTEST = '''"""{title}
 
@@ -44,6 +46,7 @@ from ghostkey.churn.testing import assert_no_ghosts
 
 HERE = pathlib.Path(__file__).parent
 OPERATOR = os.environ.get("OPERATOR", {operator})
+ENVIRONMENT: dict[str, str] = {environment}
 
 
 @pytest.mark.churn(
@@ -51,6 +54,7 @@ OPERATOR = os.environ.get("OPERATOR", {operator})
     crds=[HERE / "crds.yaml"],
     setup=[HERE / "setup.yaml"],
     samples=[HERE / "sample.yaml"],
+    environment=ENVIRONMENT,
     {how},
     patience={patience},
 )
@@ -68,6 +72,12 @@ class Build:
     samples: Sequence[str] = ()
     setup: Sequence[str] = ()
     fixed: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def private(self) -> dict[str, str]:
+        """What of the environment is called as credentials are: that is in no file."""
+        return {name: value for name, value in self.environment.items() if _CREDENTIAL.search(name)}
 
 
 def part(incident: Incident, build: Build | None, progress: Progress = lambda _: None) -> Part:
@@ -82,7 +92,7 @@ def part(incident: Incident, build: Build | None, progress: Progress = lambda _:
     for plan in candidates:
         files = _files(incident, build, plan)
         progress("running the test on the operator that leaks")
-        said = _on_the_leaking(incident, files)
+        said = _on_the_leaking(incident, build, files)
         if not said:
             return _on_the_fixed(files, build, progress)
         if said.startswith("not tried"):
@@ -92,7 +102,7 @@ def part(incident: Incident, build: Build | None, progress: Progress = lambda _:
     if not plan:
         return Part(NAME, FAILED, f"{said}; and {why}")
     files = _files(incident, build, plan)
-    said = _on_the_leaking(incident, files)
+    said = _on_the_leaking(incident, build, files)
     return Part(NAME, FAILED, said) if said else _on_the_fixed(files, build, progress)
 
 
@@ -103,6 +113,7 @@ def _files(incident: Incident, build: Build, plan: str) -> dict[str, str]:
     text = PYTEST.format(
         title=incident.title.replace("\\", "/").replace('"""', "'''"), id=incident.id,
         operator=json.dumps(shlex.join(command_line(build.operator))), how=how, patience=PATIENCE,
+        environment=_environment(build),
     )  # fmt: skip
     files = {f"test/{name}.yaml": yaml.safe_dump_all(read_documents(paths), sort_keys=False) for name, paths in documents.items()}
     files[f"test/test_incident_{incident.id.replace('-', '_')}.py"] = text
@@ -112,9 +123,18 @@ def _files(incident: Incident, build: Build, plan: str) -> dict[str, str]:
     return files
 
 
-def _on_the_leaking(incident: Incident, files: dict[str, str]) -> str:
+def _environment(build: Build) -> str:
+    """The operator's environment, as Python has it; credentials are those of whoever runs the test."""
+    rows = [
+        f"    {json.dumps(name)}: {f'os.environ[{json.dumps(name)}]' if name in build.private else json.dumps(value)},\n"
+        for name, value in build.environment.items()
+    ]
+    return "{\n" + "".join(rows) + "}" if rows else "{}"
+
+
+def _on_the_leaking(incident: Incident, build: Build, files: dict[str, str]) -> str:
     """Empty where the test fails, and by what the incident is about; else why not."""
-    code, out = _run(files, {})
+    code, out = _run(files, build.private)
     if code < 0 or code > 1:
         return f"not tried: {out}"
     if code == 0:
@@ -132,7 +152,7 @@ def _on_the_fixed(files: dict[str, str], build: Build, progress: Progress) -> Pa
     if not build.fixed:
         return Part(NAME, HELD, "it fails on the operator; not tried on one that does not leak: --fixed 'PROGRAM …'", files)
     progress("running the test on the operator that is right")
-    code, out = _run(files, {"OPERATOR": build.fixed})
+    code, out = _run(files, {**build.private, "OPERATOR": build.fixed})
     if code == 0:
         return Part(NAME, HELD, "it fails on the operator that leaks, and passes on the one that does not", files)
     return Part(NAME, FAILED, f"the test does not pass on the operator that is said not to leak: {out[-400:]}")
@@ -164,7 +184,9 @@ def _explored(incident: Incident, build: Build) -> tuple[str, str]:
     """A plan with a fault under which the incident shows; or "" and why there is none."""
     from ghostkey.churn.run import Request, run
 
-    request = Request(build.operator, build.crds, build.samples, build.setup, {}, 3, SUBJECTS, (), 2.0, EXPLORE_SECONDS)
+    request = Request(
+        build.operator, build.crds, build.samples, build.setup, build.environment, 3, SUBJECTS, (), 2.0, EXPLORE_SECONDS
+    )
     try:
         outcome = run(request)
     except GhostkeyError as error:

@@ -14,6 +14,7 @@ Source
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
@@ -30,6 +31,7 @@ from ghostkey.model.history import CREATED, DELETED, DELETING, SEEN, Covered, Hi
 from ghostkey.model.refs import Kind
 from ghostkey.sources.history.common import entries_at, paths_for, revision_of
 from ghostkey.sources.history.facts import KeyedHash, content_of_object
+from ghostkey.sources.history.packed import PACKED_KEYS, PackedStates
 from ghostkey.sources.history.states import MapStates
 
 ORIGIN = "watch"
@@ -37,6 +39,7 @@ WATCH_SECONDS = 240.0
 PAUSE_SECONDS = 0.5
 TICK_SECONDS = 0.2
 BUILT_IN = ("namespaces", "nodes", "pods")
+QUEUED = 300  # events that wait to be taken: an object may have a megabyte
 ODD_ANSWERS = 3  # one after the other that are not what was asked: then it is not the API server who answers
 Item = tuple[str, Kind, dict[str, Any], int]  # what happened, kind, object, when
 
@@ -62,10 +65,11 @@ class Recorder:
     ) -> None:
         self._client, self._kinds, self._namespace = client, list(kinds), namespace
         self._fields = list(fields)
-        self._states = MapStates(ORIGIN, digest)
-        self._queue: queue.Queue[Item | Covered] = queue.Queue(maxsize=10_000)
+        self._states = MapStates(ORIGIN, digest, PackedStates(), PACKED_KEYS)
+        self._queue: queue.Queue[Item | Covered] = queue.Queue(QUEUED)
         self._ends = threading.Event()
         self._alive: dict[str, dict[tuple[str, str], tuple[str, bool]]] = {}  # kind → (namespace, name) → UID, is being deleted
+        self._present: dict[Kind, set[tuple[str, str]]] = {}  # of the list that is being read
         self._ready: set[Kind] = set()
         self._on_ready = on_ready
         self._since: dict[Kind, int] = {}
@@ -122,8 +126,12 @@ class Recorder:
     def _safely(self, item: Item) -> Iterator[HistoryEvent]:
         what, kind, found, at = item
         try:
-            if what == "LISTED":
-                yield from self._listed(kind, found, at)
+            if what == "LISTING":
+                self._present[kind] = set()
+            elif what == "LISTED":
+                yield from self._listed(kind, at, is_whole=bool(found["is_whole"]))
+            elif what == "FOUND":
+                yield from self._found(kind, found, at)
             else:
                 yield from self._changed(what, kind, found, at)
         except Exception as error:  # noqa: BLE001 (a stranger's object is behind it, and all others wait)
@@ -147,7 +155,7 @@ class Recorder:
                         break
                     version = live["metadata"]["resourceVersion"]
                     if event["type"] != "BOOKMARK":
-                        self._queue.put((event["type"], kind, live, _now()))
+                        self._put((event["type"], kind, live, _now()))
                     if self._ends.is_set():
                         return
             except AccessDenied as error:
@@ -169,47 +177,53 @@ class Recorder:
                 )
                 return
 
-    def _note_gap(self, kind: Kind, why: str) -> None:
-        now = _now()
-        self._queue.put(Covered(ORIGIN, kind.qualified, self._namespace or "*", now, now, None, None, True, why))
+    def _put(self, item: Item | Covered) -> None:
+        while not self._ends.is_set():
+            with contextlib.suppress(queue.Full):
+                self._queue.put(item, timeout=PAUSE_SECONDS)
+                return
+
+    def _note_gap(self, kind: Kind, since: int, until: int, why: str) -> None:
+        self._put(Covered(ORIGIN, kind.qualified, self._namespace or "*", since, until, None, None, True, why))
 
     def _list(self, kind: Kind, broke_at: int | None) -> str:
-        began = _now()
-        items: list[dict[str, Any]] = []
-        version = ""
-        for body in self._client.list_pages(kind.path(self._namespace)):
-            for raw in decode_list(kind.path(self._namespace), body, decode_raw_list):
+        """Has all objects of a kind taken, each by itself, so that no more than a page of them is in memory."""
+        began, version, is_whole, path = _now(), "", True, kind.path(self._namespace)
+        self._put(("LISTING", kind, {}, began))
+        for body in self._client.list_pages(path):
+            version = version or list_version(path, body)
+            for raw in decode_list(path, body, decode_raw_list):
                 try:
                     item = decode_json(raw)
                 except UnreadableError as error:
-                    self._note_gap(kind, f"an object was not looked into: {error}")
+                    is_whole = False  # who it is cannot be read either: nothing is called gone for not being among the others
+                    self._note_gap(kind, began, _now(), f"an object was not looked into: {error}")
                     continue
                 if isinstance(item, dict) and isinstance(item.get("metadata"), dict) and "name" in item["metadata"]:
-                    items.append(item)
-            if not version:
-                version = list_version(kind.path(self._namespace), body)
+                    self._put(("FOUND", kind, item, began))
         if broke_at is not None:
-            why = "the watch broke and the server had forgotten where it was"
-            self._queue.put(Covered(ORIGIN, kind.qualified, self._namespace or "*", broke_at, began, None, None, True, why))
-        self._queue.put(("LISTED", kind, {"items": items}, began))
+            self._note_gap(kind, broke_at, began, "the watch broke and the server had forgotten where it was")
+        self._put(("LISTED", kind, {"is_whole": is_whole}, began))
         return version
 
     # events
 
-    def _listed(self, kind: Kind, found: dict[str, Any], at: int) -> Iterator[HistoryEvent]:
-        """All objects at one moment: those that were not known are seen, those that are missing went unseen."""
+    def _found(self, kind: Kind, item: dict[str, Any], at: int) -> Iterator[HistoryEvent]:
+        """One object of a list: seen, when it was not known."""
+        metadata = item["metadata"]
+        place = (str(metadata.get("namespace") or ""), str(metadata["name"]))
+        self._present[kind].add(place)
+        known = self._alive.setdefault(kind.qualified, {}).get(place)
+        if known is None or known[0] != metadata.get("uid"):
+            yield from self._subject(SEEN, kind, item, at)
+        yield from self._contents(kind, item, at, is_new=False)
+
+    def _listed(self, kind: Kind, at: int, *, is_whole: bool) -> Iterator[HistoryEvent]:
+        """The end of a list: objects that were known and are not among those found went unseen."""
         self._since.setdefault(kind, at)
         alive = self._alive.setdefault(kind.qualified, {})
-        present: set[tuple[str, str]] = set()
-        for item in found["items"]:
-            metadata = item["metadata"]
-            place = (str(metadata.get("namespace") or ""), str(metadata["name"]))
-            present.add(place)
-            known = alive.get(place)
-            if known is None or known[0] != metadata.get("uid"):
-                yield from self._subject(SEEN, kind, item, at)
-            yield from self._contents(kind, item, at, is_new=False)
-        for place in sorted(alive.keys() - present):
+        present = self._present.pop(kind, set())
+        for place in sorted(alive.keys() - present) if is_whole else ():
             uid, _ = alive.pop(place)
             yield SubjectEvent(at, None, kind.qualified, *place, uid, DELETED, *Writer(), ORIGIN, False)
             yield from self._states.gone((kind.qualified, *place), at, None)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Container, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from ghostkey.model.history import DELETE, NOBODY, SEEN, SET, KeyEvent, Writer
 from ghostkey.sources import _values
 from ghostkey.sources.history.facts import FIELDS, Facts, KeyedHash, ValueFacts
+
+if TYPE_CHECKING:
+    from ghostkey.sources.history.packed import PackedStates
 
 Place = tuple[str, str]  # field and path
 States = dict[Place, dict[str, Facts]]
@@ -20,9 +24,11 @@ _new = tuple.__new__  # a named tuple's own constructor takes four times as long
 class MapStates:
     """The last known state of each map; `change` yields what a new one means."""
 
-    def __init__(self, origin: str, digest: KeyedHash) -> None:
+    def __init__(self, origin: str, digest: KeyedHash, states: PackedStates | None = None, keys_kept: int = KEYS_KEPT) -> None:
+        """`states` is where they are kept, if not as they are; `keys_kept` how many keys they have before the oldest go."""
         self.origin, self.facts = origin, ValueFacts(digest)
-        self._states: OrderedDict[tuple[str, str, str], States] = OrderedDict()
+        self._states: OrderedDict[Holder, States] | PackedStates = OrderedDict() if states is None else states
+        self._keys_kept = keys_kept
         self.is_recovered = False  # marks events from now on: what they are told from was freed already
         self._kept = 0
         self.forgotten = 0
@@ -38,7 +44,7 @@ class MapStates:
 
     def all(self) -> dict[tuple[str, str, str], States]:
         """Every state that is remembered."""
-        return dict(self._states)
+        return dict(self._states.items())
 
     def adopt(self, holder: tuple[str, str, str], state: States, *, is_whole: bool = True) -> None:
         """Takes a state that somebody else followed."""
@@ -340,7 +346,7 @@ class MapStates:
         self._kept += _size(state) - _size(self._states.get(holder))
         self._states[holder] = state
         self._states.move_to_end(holder)
-        while self._kept > KEYS_KEPT and len(self._states) > 1:
+        while self._kept > self._keys_kept and len(self._states) > 1:
             other, oldest = self._states.popitem(last=False)
             self._kept -= _size(oldest)
             self._partial.discard(other)

@@ -1,0 +1,24 @@
+"""Whether what is found no more is gone, or may only be hidden by what was not seen."""
+
+from __future__ import annotations
+
+from ghostkey.watch.look import Look
+
+LASTING = 60.0  # times the patience: an API that was down as the watcher began is back by then; a right that is missing is not
+
+
+class KnownGaps:
+    """Remembers the gaps that there were at the beginning and ever since: what they hide was hidden before, too."""
+
+    def __init__(self, patience: float) -> None:
+        self._lasting_seconds = LASTING * patience
+        self._first: set[str] | None = None
+        self._began = 0.0
+
+    def hide(self, look: Look) -> bool:
+        """Whether something may be missing in this look that is there: looks come in their order, each once."""
+        gaps = {gap.what for gap in look.gaps}
+        if self._first is None:
+            self._first, self._began = gaps, look.began
+        self._first &= gaps  # one that is over and comes again is new
+        return not gaps <= self._first or (bool(gaps) and look.began - self._began < self._lasting_seconds)
