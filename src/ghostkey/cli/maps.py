@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from ghostkey.cli import CONTEXT
 from ghostkey.cli._memory import InPod, opened, pod_options
 from ghostkey.cli.options import ProgressLine, cluster_options, color_option, parse_duration, use_color
 from ghostkey.cli.output import FORMATS
-from ghostkey.cli.scope import kinds_option, subject_option
+from ghostkey.cli.scope import grouped, kinds_option, subject_option
 from ghostkey.cli.where import Where
 from ghostkey.model.errors import UsageError
 
@@ -27,61 +28,121 @@ LIVE_SECONDS = 2.0  # between two looks of --ui, unless --every says otherwise
 SAMPLE = 20  # keys of each map, unless --keys says how many
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Whose memory is read."""
+
+    process_word: str | None
+    core: str | None
+    exe: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Which maps are shown, in which order, and how many keys of each."""
+
+    sort: str
+    top: int | None
+    min_len: int
+    type_word: str
+    holder: str
+    key_count: int | None
+
+    def wanted(self, form: str) -> Wanted:
+        """The same in the library's words; a table has an end, JSON has all."""
+        from ghostkey import processes
+
+        shown = TOP if self.top is None and form != "json" else self.top or 0
+        return processes.Wanted(self.sort, shown, self.min_len, self.type_word, self.holder, self.key_count or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Ghosts:
+    """Whether ghosts are looked for, and among what."""
+
+    ghosts: bool | None
+    kinds: tuple[str, ...]
+    subjects: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """What the census is compared with, and how often it is taken."""
+
+    save: str | None
+    diff: str | None
+    every: str | None
+    duration: str | None
+    is_live: bool
+
+    def interval(self) -> float:
+        """Seconds between two looks; 0 for one look alone."""
+        return parse_duration(self.every) if self.every else 0.0
+
+    def seconds(self) -> float | None:
+        """How long it goes on; None for until Ctrl-C."""
+        if self.duration is None:
+            return None
+        if not self.interval():
+            raise UsageError("--for says how long --every goes on", "add --every 5s")
+        return parse_duration(self.duration)
+
+    def before(self) -> Before | None:
+        """The census that it is compared with."""
+        from ghostkey import processes
+
+        return processes.load(Path(self.diff)) if self.diff else None
+
+
 @click.command("maps", context_settings=CONTEXT)
-@click.argument("process_word", metavar="[PID|pod/NAME]", required=False)
-@click.option("--core", metavar="FILE", help="Look into a core dump instead of a running process.")
-@click.option("--exe", metavar="FILE", help="With --core: the executable, where it is not at the path that the dump names.")
-@click.option("--sort", type=click.Choice(SORTS), default="bytes", show_default=True, help="What comes first.")
-@click.option(
-    "--top", type=click.IntRange(0), metavar="N", help=f"Show so many maps; 0 is all (the default: {TOP}, all in JSON)."
+@grouped(
+    "target",
+    Target,
+    click.argument("process_word", metavar="[PID|pod/NAME]", required=False),
+    click.option("--core", metavar="FILE", help="Look into a core dump instead of a running process."),
+    click.option("--exe", metavar="FILE", help="With --core: the executable, where it is not at the path that the dump names."),
 )
-@click.option("--min-len", type=click.IntRange(0), default=0, metavar="N", help="Only maps with so many entries.")
-@click.option("--type", "type_word", default="", metavar="TEXT", help="Only maps whose type has this in it: 'map[string]string'.")
-@click.option("--holder", default="", metavar="TEXT", help="Only maps whose holder has this in it: Reconciler, or 'main.*'.")
-@click.option(
-    "--keys", "key_count", type=click.IntRange(1), is_flag=False, flag_value=SAMPLE, metavar="[N]",
-    help=f"Show keys of each map, {SAMPLE} unless N says how many; values never.",
+@grouped(
+    "rows",
+    Rows,
+    click.option("--sort", type=click.Choice(SORTS), default="bytes", show_default=True, help="What comes first."),
+    click.option(
+        "--top", type=click.IntRange(0), metavar="N", help=f"Show so many maps; 0 is all (the default: {TOP}, all in JSON)."
+    ),
+    click.option("--min-len", type=click.IntRange(0), default=0, metavar="N", help="Only maps with so many entries."),
+    click.option("--type", "type_word", default="", metavar="TEXT", help="Only maps whose type has this in it: 'map[string]string'."),
+    click.option("--holder", default="", metavar="TEXT", help="Only maps whose holder has this in it: Reconciler, or 'main.*'."),
+    click.option(
+        "--keys", "key_count", type=click.IntRange(1), is_flag=False, flag_value=SAMPLE, metavar="[N]",
+        help=f"Show keys of each map, {SAMPLE} unless N says how many; values never.",
+    ),
 )  # fmt: skip
-@click.option(
-    "--ghosts/--no-ghosts",
-    "ghosts",
-    default=None,
-    help="Find entries whose subject is gone (the default where a cluster is at hand).",
+@grouped(
+    "asked",
+    Ghosts,
+    click.option(
+        "--ghosts/--no-ghosts",
+        "ghosts",
+        default=None,
+        help="Find entries whose subject is gone (the default where a cluster is at hand).",
+    ),
+    kinds_option("With ghosts: consider only these kinds as subjects."),
+    subject_option("With ghosts: declare what keys are for."),
 )
 @cluster_options
 @pod_options
-@kinds_option("With ghosts: consider only these kinds as subjects.")
-@subject_option("With ghosts: declare what keys are for.")
-@click.option("--save", metavar="FILE", help="Keep the whole census in a file, for --diff.")
-@click.option("--diff", metavar="FILE", help="Say how each map grew since the census in this file.")
-@click.option("--every", metavar="TIME", help="Look again and again, and say what grew: 5s.")
-@click.option("--for", "duration", metavar="TIME", help="With --every: for how long (the default: until Ctrl-C).")
-@click.option("--ui", "is_live", is_flag=True, help="Show all this live in the terminal (pip install 'ghostkey[ui]').")
+@grouped(
+    "growth",
+    Growth,
+    click.option("--save", metavar="FILE", help="Keep the whole census in a file, for --diff."),
+    click.option("--diff", metavar="FILE", help="Say how each map grew since the census in this file."),
+    click.option("--every", metavar="TIME", help="Look again and again, and say what grew: 5s."),
+    click.option("--for", "duration", metavar="TIME", help="With --every: for how long (the default: until Ctrl-C)."),
+    click.option("--ui", "is_live", is_flag=True, help="Show all this live in the terminal (pip install 'ghostkey[ui]')."),
+)
 @click.option("-o", "--output", "form", type=click.Choice(FORMATS), default="table", help="How to print maps, or ghosts alone.")
 @color_option
-def command(
-    process_word: str | None,
-    core: str | None,
-    exe: str | None,
-    sort: str,
-    top: int | None,
-    min_len: int,
-    type_word: str,
-    holder: str,
-    key_count: int | None,
-    ghosts: bool | None,
-    where: Where,
-    in_pod: InPod,
-    kinds: tuple[str, ...],
-    subjects: tuple[str, ...],
-    save: str | None,
-    diff: str | None,
-    every: str | None,
-    duration: str | None,
-    is_live: bool,
-    form: str,
-    color: str,
-) -> int:
+def command(target: Target, rows: Rows, asked: Ghosts, where: Where, in_pod: InPod, growth: Growth, form: str, color: str) -> int:
     """Show the maps of a running Go process, without stopping it: how long, how big, who holds them, and their ghosts.
 
     The process may be stripped: no symbols, no debugger, no signal, nothing is written. PID is its number on this machine
@@ -92,42 +153,36 @@ def command(
     from ghostkey.cli._memory import ghosts_of
     from ghostkey.cli.output import print_report, screen
 
-    word = _word(process_word, core)
-    interval = parse_duration(every) if every else 0.0
-    seconds = _seconds(duration, interval)
-    if is_live:
-        refused = [
-            word for word, given in (("--core", core), ("--save", save), ("--for", duration), ("--ghosts", ghosts)) if given
-        ]
-        if refused or form != "table":
-            raise UsageError(f"--ui is a live view: {(refused or ['-o'])[0]} does not go with it")
-        return _live(word, where, in_pod, interval, diff, sort)
-    if exe and not core:
+    word = _word(target.process_word, target.core)
+    interval, seconds = growth.interval(), growth.seconds()
+    if growth.is_live:
+        _refuse_beside_view(target, asked, growth, form)
+        return _live(word, where, in_pod, growth, rows.sort)
+    if target.exe and not target.core:
         raise UsageError("--exe names the executable of a core dump", "add --core FILE")
-    if interval and core:
+    if interval and target.core:
         raise UsageError("a core dump does not change: --every is for running processes")
-    if interval and (save or ghosts or form not in OWN_FORMS):
+    if interval and (growth.save or asked.ghosts or form not in OWN_FORMS):
         raise UsageError("--every shows how maps grow: no ghosts, no --save, and in table, wide or json alone")
-    shown = TOP if top is None and form != "json" else top or 0
-    wanted = processes.Wanted(sort, shown, min_len, type_word, holder, key_count or 0)
-    if sort == "growth" and not (diff or interval):
+    if rows.sort == "growth" and not (growth.diff or interval):
         raise UsageError("--sort growth needs something to compare with", "add --diff FILE or --every 5s")
-    before = processes.load(Path(diff)) if diff else None
+    wanted, before = rows.wanted(form), growth.before()
     progress, shows = ProgressLine(), screen(is_colored=use_color(color), is_local=False)
-    with processes.opened(None, core, exe) if core else opened(word, where, in_pod) as process:
+    with processes.opened(None, target.core, target.exe) if target.core else opened(word, where, in_pod) as process:
         progress("reading the process")
         if interval:
             return _again_and_again(process, wanted, before, interval, seconds, form, color)
-        taken = processes.take(process, wanted, before) if form in OWN_FORMS or save else None
+        taken = processes.take(process, wanted, before) if form in OWN_FORMS or growth.save else None
         report = None
-        if ghosts is not False and (ghosts or not core or kinds or subjects):
+        is_named = bool(asked.ghosts or asked.kinds or asked.subjects)
+        if asked.ghosts is not False and (is_named or not target.core):
             progress("looking for ghosts")
-            is_asked = bool(ghosts or form not in OWN_FORMS or kinds or subjects)
-            told = ghosts_of(process, where, kinds, subjects, shows, is_asked=is_asked)
+            is_asked = is_named or form not in OWN_FORMS
+            told = ghosts_of(process, where, asked.kinds, asked.subjects, shows, is_asked=is_asked)
             report = told.report if told is not None else None
         progress.done()
-    if save and taken is not None:
-        _keep(taken, save)
+    if growth.save and taken is not None:
+        _keep(taken, growth.save)
     if form in OWN_FORMS and taken is not None:
         _print(taken, form, color, report)
     elif report is None:
@@ -137,11 +192,17 @@ def command(
     return _ended(report, where)
 
 
-def _live(word: str, where: Where, in_pod: InPod, interval: float, diff: str | None, sort: str) -> int:
+def _refuse_beside_view(target: Target, asked: Ghosts, growth: Growth, form: str) -> None:
+    """Raises UsageError for what makes no sense in a live view."""
+    others = (("--core", target.core), ("--save", growth.save), ("--for", growth.duration), ("--ghosts", asked.ghosts))
+    refused = [word for word, given in others if given] or (["-o"] if form != "table" else [])
+    if refused:
+        raise UsageError(f"--ui is a live view: {refused[0]} does not go with it")
+
+
+def _live(word: str, where: Where, in_pod: InPod, growth: Growth, sort: str) -> int:
     """The view, until it is left."""
     import sys
-
-    from ghostkey import processes
 
     try:
         from ghostkey.ui.maps import MapsView
@@ -149,9 +210,8 @@ def _live(word: str, where: Where, in_pod: InPod, interval: float, diff: str | N
         raise UsageError(f"--ui needs {error.name}, which is not installed", "pip install 'ghostkey[ui]'") from None
     if not all(stream is not None and stream.isatty() for stream in (sys.__stdin__, sys.__stderr__)):
         raise UsageError("--ui needs a terminal", f"ghostkey maps {word} --every 5s prints the same as lines")
-    before = processes.load(Path(diff)) if diff else None
     with opened(word, where, in_pod) as process:
-        view = MapsView(process, interval or LIVE_SECONDS, before, sort)
+        view = MapsView(process, growth.interval() or LIVE_SECONDS, growth.before(), sort)
         code = view.run()
         view.hand.join()
     return code or 0
@@ -167,14 +227,6 @@ def _word(word: str | None, core: str | None) -> str:
             "no process is named", "ghostkey maps PID, pod/NAME, or --core FILE; pgrep -a NAME lists processes by name"
         )
     return word
-
-
-def _seconds(duration: str | None, interval: float) -> float | None:
-    if duration is None:
-        return None
-    if not interval:
-        raise UsageError("--for says how long --every goes on", "add --every 5s")
-    return parse_duration(duration)
 
 
 def _keep(taken: Taken, path: str) -> None:

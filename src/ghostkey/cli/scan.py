@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
@@ -21,12 +22,13 @@ from ghostkey.cli.options import (
     use_color,
 )
 from ghostkey.cli.output import FORMATS
-from ghostkey.cli.scope import holders_option, kinds_option, subject_option
+from ghostkey.cli.scope import grouped, holders_option, kinds_option, subject_option
 from ghostkey.cli.where import Where
 from ghostkey.model.errors import UsageError
 from ghostkey.model.refs import GO_MAPS
 
 if TYPE_CHECKING:
+    from ghostkey import api
     from ghostkey.model.events import Gap
     from ghostkey.model.findings import Finding
     from ghostkey.model.refs import Kind
@@ -38,62 +40,92 @@ EXPIRED_LINES = 5
 SEVERITIES = ("info", "warning", "critical")
 
 
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What is looked at, and for what."""
+
+    all_namespaces: bool
+    selector: str
+    paths: tuple[str, ...]
+    fields: tuple[str, ...]
+    subjects: tuple[str, ...]
+    kinds: tuple[str, ...]
+    holders: tuple[str, ...]
+    only: tuple[str, ...]
+    process_words: tuple[str, ...]
+
+    def scope(self, namespace: str, names: list[tuple[Kind, str]]) -> api.Scope:
+        """The same in the library's words."""
+        from ghostkey import api
+
+        return api.Scope(
+            namespace=namespace,
+            selector=self.selector,
+            names=tuple(names),
+            holders=api.holder_kinds(self.holders) if self.holders else api.Scope().holders,
+            fields=tuple(parse_fields(self.fields)),
+            subject_kinds=self.kinds,
+            known_by=api.known_by(self.subjects),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """How findings are told, and which of them make the scan fail."""
+
+    form: str
+    severity: str
+    fail_on: str
+    is_local: bool
+    color: str
+
+
 @click.command("scan", context_settings=CONTEXT)
 @click.argument("maps", nargs=-1, metavar="[cm/NAME | secret/NAME]…", shell_complete=complete_map)
 @cluster_options
 @pod_options
-@click.option("-A", "--all-namespaces", is_flag=True, help="Maps of all namespaces (the default without -n).")
-@click.option("-l", "--selector", default="", metavar="LABELS", help="Maps with these labels only.")
-@click.option("-o", "--output", "form", type=click.Choice(FORMATS), default="table", help="How to print findings.")
-@click.option(
-    "--from", "paths", multiple=True, metavar="PATH", help="Read files, folders or archives instead of a cluster; - is stdin."
-)
-@click.option(
-    "--field",
-    "fields",
-    multiple=True,
-    metavar="KIND:PATH",
-    help="Look into a map-valued field too, as tenants.demo:status.shards.",
-)
-@subject_option(
-    "Declare what keys, or whole objects, are for: 'tenants={namespace}.{name}', 'tenants={spec.slug}', 'secrets:tenants={name}-token'."
-)
-@kinds_option()
-@holders_option
-@click.option("--only", multiple=True, metavar="ANALYSIS", shell_complete=complete_analysis, help="Run only these analyses.")
-@click.option("--severity", type=click.Choice(SEVERITIES), default="warning", help="Show findings from this severity on.")
-@click.option("--fail-on", type=click.Choice((*SEVERITIES, "never")), default="warning", help="Exit 1 from this severity on.")
-@click.option(
-    "--process",
-    "process_words",
-    multiple=True,
-    metavar="PID|pod/NAME",
-    help="Look into the maps of this Go process, too: an operator's.",
+@grouped(
+    "looked",
+    Looked,
+    click.option("-A", "--all-namespaces", is_flag=True, help="Maps of all namespaces (the default without -n)."),
+    click.option("-l", "--selector", default="", metavar="LABELS", help="Maps with these labels only."),
+    click.option(
+        "--from", "paths", multiple=True, metavar="PATH", help="Read files, folders or archives instead of a cluster; - is stdin."
+    ),
+    click.option(
+        "--field",
+        "fields",
+        multiple=True,
+        metavar="KIND:PATH",
+        help="Look into a map-valued field too, as tenants.demo:status.shards.",
+    ),
+    subject_option(
+        "Declare what keys, or whole objects, are for: 'tenants={namespace}.{name}', 'tenants={spec.slug}', 'secrets:tenants={name}-token'."
+    ),
+    kinds_option(),
+    holders_option,
+    click.option("--only", multiple=True, metavar="ANALYSIS", shell_complete=complete_analysis, help="Run only these analyses."),
+    click.option(
+        "--process",
+        "process_words",
+        multiple=True,
+        metavar="PID|pod/NAME",
+        help="Look into the maps of this Go process, too: an operator's.",
+    ),
 )
 @baseline_options
 @click.option("--store", metavar="DIR", help="Say when maps near a limit will be full, by this store of history (your own).")
-@local_option
-@color_option
+@grouped(
+    "told",
+    Told,
+    click.option("-o", "--output", "form", type=click.Choice(FORMATS), default="table", help="How to print findings."),
+    click.option("--severity", type=click.Choice(SEVERITIES), default="warning", help="Show findings from this severity on."),
+    click.option("--fail-on", type=click.Choice((*SEVERITIES, "never")), default="warning", help="Exit 1 from this severity on."),
+    local_option,
+    color_option,
+)
 def command(
-    maps: tuple[str, ...],
-    where: Where,
-    in_pod: InPod,
-    all_namespaces: bool,
-    selector: str,
-    form: str,
-    paths: tuple[str, ...],
-    fields: tuple[str, ...],
-    subjects: tuple[str, ...],
-    kinds: tuple[str, ...],
-    holders: tuple[str, ...],
-    only: tuple[str, ...],
-    severity: str,
-    fail_on: str,
-    process_words: tuple[str, ...],
-    known: Known,
-    store: str | None,
-    is_local: bool,
-    color: str,
+    maps: tuple[str, ...], where: Where, in_pod: InPod, looked: Looked, known: Known, store: str | None, told: Told
 ) -> int:
     """Find ghost keys and their kin, and prove each.
 
@@ -119,35 +151,29 @@ def command(
     # The next page is read in a thread while this one is decoded. At Python's 5 ms a turn the reader would wait longer
     # for its turns than for the server.
     sys.setswitchinterval(0.0003)
-    if all_namespaces and where.namespace:
+    if looked.all_namespaces and where.namespace:
         raise UsageError("-A and -n contradict each other")
     silences = known.silences()
     names = parse_holder(maps)
-    client = None if paths else where.client()
+    client = None if looked.paths else where.client()
     namespace = where.namespace or (client.config.namespace if client and names else "")
-    scope = api.Scope(
-        namespace=namespace,
-        selector=selector,
-        names=tuple(names),
-        holders=api.holder_kinds(holders) if holders else api.Scope().holders,
-        fields=tuple(parse_fields(fields)),
-        subject_kinds=kinds,
-        known_by=api.known_by(subjects),
+    scope = looked.scope(namespace, names)
+    is_narrowed = bool(
+        maps or where.namespace or looked.selector or looked.holders or looked.only or looked.kinds or known.excluded
     )
-    is_narrowed = bool(maps or where.namespace or selector or holders or only or kinds or known.excluded)
     progress = ProgressLine()
     source = None
     opened = contextlib.ExitStack()
-    memories = opened.enter_context(maps_of(process_words, where, in_pod)) if process_words else []
+    memories = opened.enter_context(maps_of(looked.process_words, where, in_pod)) if looked.process_words else []
     if client is None:
-        snapshot = api.missing(api.collect_with(api.manifests(paths, scope, progress), memories), scope)
+        snapshot = api.missing(api.collect_with(api.manifests(looked.paths, scope, progress), memories), scope)
     else:
         source = api.cluster(client, scope, progress)
         snapshot = api.missing(api.collect_with(source, memories, client.config.server), scope, client)
         progress("looking for ghosts")
-    links = api.declared_links(subjects, snapshot, [ObjectRef(kind, namespace, name) for kind, name in names])
-    # objects elsewhere were read as subjects only; what is wrong with them is for a scan of their namespace
-    found = [finding for finding in api.analyse(snapshot, links, only) if _is_wanted(finding, namespace, names)]
+    links = api.declared_links(looked.subjects, snapshot, [ObjectRef(kind, namespace, name) for kind, name in names])
+    # objects elsewhere were read as looked.subjects looked.only; what is wrong with them is for a scan of their namespace
+    found = [finding for finding in api.analyse(snapshot, links, looked.only) if _is_wanted(finding, namespace, names)]
     heard = listen(found, [*silences, *annotated_silences(snapshot)])
     heard = _spoken(heard, api.confirm(source, heard.spoken) if source else api.with_writers(snapshot, heard.spoken))
     for memory in memories:
@@ -159,18 +185,20 @@ def command(
     heard = _spoken(heard, recognised(heard.spoken))
     known.tighten(snapshot, [*heard.spoken, *(item.finding for item in heard.silenced)], is_narrowed=is_narrowed)
     heard = known.write(heard)
-    shown = [finding for finding in heard.spoken if finding.severity >= Severity[severity.upper()]]
-    threshold = None if fail_on == "never" else Severity[fail_on.upper()]
-    report = Report(snapshot, shown, heard, threshold, screen(is_colored=use_color(color), is_local=is_local))
-    print_report(report, form)
+    shown = [finding for finding in heard.spoken if finding.severity >= Severity[told.severity.upper()]]
+    threshold = None if told.fail_on == "never" else Severity[told.fail_on.upper()]
+    report = Report(snapshot, shown, heard, threshold, screen(is_colored=use_color(told.color), is_local=told.is_local))
+    print_report(report, told.form)
     # what is silenced can be explained all the same
     findings_file.save(
         [*heard.spoken, *(item.finding for item in heard.silenced)], where.words(namespace=False) if client else ""
     )
-    _say(report, form)
+    _say(report, told.form)
     loud = [finding for finding in heard.spoken if report.is_failure(finding)]
     if loud and not any(finding in shown for finding in loud):
-        click.echo(f"{len(loud)} findings at or above --fail-on {fail_on} are hidden by --severity {severity}", err=True)
+        click.echo(
+            f"{len(loud)} findings at or above --fail-on {told.fail_on} are hidden by --severity {told.severity}", err=True
+        )
     # What could not be seen outranks what was seen: a script that reads 1 as "these are all" would be wrong.
     return 3 if snapshot.gaps else 1 if loud else 0
 
