@@ -19,8 +19,9 @@ from ghostkey.model.errors import UsageError
 from ghostkey.report import words
 
 if TYPE_CHECKING:
+    from ghostkey import api
     from ghostkey.kube.client import ApiClient
-    from ghostkey.model.plans import Removed
+    from ghostkey.model.plans import Receipt, Removed
     from ghostkey.model.refs import ObjectRef
 
 TOLD_KEYS = 5  # keys that come back are named as they come; a map written anew would name thousands
@@ -86,13 +87,7 @@ def command(
 
     With --process a map in memory is watched: converged (as long as what lives, exit 0) or not (exit 1, and by how much a minute).
     """
-    import msgspec
-
-    from ghostkey import api
-    from ghostkey.cli._cluster import findings_of_map, receipts_at, trim_of
-    from ghostkey.cli.output import echo_json
-    from ghostkey.cli.terminal import safe
-    from ghostkey.report.words import count
+    from ghostkey.cli._cluster import receipts_at, trim_of
 
     seconds = parse_duration(duration)
     if memory.process is not None:
@@ -103,17 +98,91 @@ def command(
         raise UsageError("--map names a map in the memory of a process", "add --process PID")
     client = where.client()
     kept = trim_of(receipts_at(trimmed.receipts, client, client.config.namespace), trimmed.receipt, map_words, client)
-    holder = kept.holder
-    client.config.namespace = holder.namespace
+    client.config.namespace = kept.holder.namespace
+    outcome = _watch(client, kept, duration, kinds, is_first_enough=trimmed.fail_fast)
+    if form == "json":
+        from ghostkey.cli.output import echo_json
+
+        echo_json(outcome.record())
+    else:
+        click.echo(outcome.line())
+        if outcome.seen.is_gone:
+            click.echo(f"{kept.holder} was deleted meanwhile", err=True)
+    return {"converged": 0, "interrupted": 130, "gone": 4}.get(outcome.result, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of trimmed keys; `ghosts_after` is None where nobody waited for another look."""
+
+    seen: api.Watched
+    trimmed: int
+    inner_back: list[str]
+    ghosts_before: int
+    ghosts_after: int | None
+
+    @property
+    def back(self) -> int:
+        """How many trimmed keys came back."""
+        return len(self.seen.readded) + len(self.inner_back)
+
+    @property
+    def result(self) -> str:
+        """One word for it all."""
+        if self.back:
+            return "re-added"
+        # a map that is gone has no key that could come back, which is not what was to be shown
+        if self.seen.is_interrupted or self.seen.is_gone:
+            return "interrupted" if self.seen.is_interrupted else "gone"
+        return "still growing" if (self.ghosts_after or 0) > self.ghosts_before else "converged"
+
+    def record(self) -> dict[str, object]:
+        """As JSON says it."""
+        import msgspec
+
+        seen = self.seen
+        return {
+            "schema_version": 1,
+            "kind": "GhostkeyVerify",
+            "result": self.result,
+            "seconds": round(seen.seconds, 1),
+            "trimmed": self.trimmed,
+            "readded": [msgspec.to_builtins(found) for found in seen.readded.values()] or self.inner_back,
+            "writes": seen.writes,
+            "writers": seen.writers,
+            "keys_before": seen.first_count,
+            "keys_after": seen.last_count,
+            "ghosts_before": self.ghosts_before,
+            "ghosts_after": self.ghosts_after,
+            "is_gone": seen.is_gone,
+        }
+
+    def line(self) -> str:
+        """As a terminal shows it."""
+        seen = self.seen
+        writers = ", ".join(f"{name} ({count})" for name, count in sorted(seen.writers.items())) or "nobody"
+        after = "?" if self.ghosts_after is None else self.ghosts_after
+        return (
+            f"{self.result}: {self.back} of {self.trimmed} trimmed keys came back in {words.seconds(seen.seconds)}; "
+            f"{words.count(seen.writes, 'write')} by {writers}; "
+            f"keys {seen.first_count} → {seen.last_count}, ghosts {self.ghosts_before} → {after}"
+        )
+
+
+def _watch(client: ApiClient, kept: Receipt, duration: str, kinds: tuple[str, ...], *, is_first_enough: bool) -> Outcome:
+    """Watches the keys of a receipt, and counts the map's ghosts before and after."""
+    from ghostkey import api
+    from ghostkey.cli._cluster import findings_of_map
+    from ghostkey.cli.terminal import safe
+
+    holder, seconds = kept.holder, parse_duration(duration)
     keys = [item.key for item in kept.removed if not item.path]
     inner = [item for item in kept.removed if item.path and item.path[0]]
-    progress = ProgressLine()
+    progress, seen, told = ProgressLine(), api.Watched(), 0
 
     def ghosts() -> int:
         findings, _, _ = findings_of_map(client, holder.kind, holder.name, kinds, (), progress)
         return sum(finding.analysis in api.TRIMMED and finding.state == "found" for finding in findings)
-
-    told = 0
 
     def tell(found: api.Readded) -> None:
         nonlocal told
@@ -121,60 +190,27 @@ def command(
         if told > TOLD_KEYS:
             return
         progress.done()
-        by = (
-            f"by {found.manager} ({found.operation}) at {found.time}"
-            if found.manager
-            else "by somebody managedFields do not name"
-        )
+        named = f"by {found.manager} ({found.operation}) at {found.time}"
+        by = named if found.manager else "by somebody managedFields do not name"
         click.echo(safe(f"{found.key} is back, written {by}"), err=True)
 
     before = ghosts()
     progress.done()
 
     def begin() -> None:
-        click.echo(f"watching {count(len(keys) or len(inner), 'trimmed key')} of {holder} for {duration}", err=True)
+        trimmed = words.count(len(keys) or len(inner), "trimmed key")
+        click.echo(f"watching {trimmed} of {holder} for {duration}", err=True)
 
-    seen = api.Watched()
     with Countdown(seconds, lambda: f"watching {holder}: {seen.writes} writes, {told} keys back", progress):
-        api.verify(client, holder, keys, seconds, listener=api.Listener(begin, tell, trimmed.fail_fast), seen=seen)
+        api.verify(client, holder, keys, seconds, listener=api.Listener(begin, tell, is_first_enough), seen=seen)
     if told > TOLD_KEYS:
         click.echo(f"… and {told - TOLD_KEYS} more (-o json lists all)", err=True)
-    back = list(seen.readded)
-    if inner and not seen.is_gone and not seen.is_interrupted:
-        back += _inner_back(client, holder, inner)
+    is_inner_asked = inner and not seen.is_gone and not seen.is_interrupted
+    inner_back = _inner_back(client, holder, inner) if is_inner_asked else []
     # who ends it by hand wants to know what was seen, and not to wait for another look at the cluster
     after = None if seen.is_interrupted else 0 if seen.is_gone else ghosts()
     progress.done()
-    grown = 0 if after is None else max(0, after - before - len(back))
-    # a map that is gone has no key that could come back, which is not what was to be shown
-    ended = "interrupted" if seen.is_interrupted else "gone" if seen.is_gone else ""
-    result = "re-added" if back else ended or ("still growing" if grown else "converged")
-    writers = ", ".join(f"{name} ({count})" for name, count in sorted(seen.writers.items())) or "nobody"
-    if form == "json":
-        record = {
-            "schema_version": 1,
-            "kind": "GhostkeyVerify",
-            "result": result,
-            "seconds": round(seen.seconds, 1),
-            "trimmed": len(keys) + len(inner),
-            "readded": [msgspec.to_builtins(found) for found in seen.readded.values()] or back,
-            "writes": seen.writes,
-            "writers": seen.writers,
-            "keys_before": seen.first_count,
-            "keys_after": seen.last_count,
-            "ghosts_before": before,
-            "ghosts_after": after,
-            "is_gone": seen.is_gone,
-        }
-        echo_json(record)
-    else:
-        click.echo(
-            f"{result}: {len(back)} of {len(keys) + len(inner)} trimmed keys came back in {words.seconds(seen.seconds)}; "
-            f"{words.count(seen.writes, 'write')} by {writers}; keys {seen.first_count} → {seen.last_count}, ghosts {before} → {'?' if after is None else after}"
-        )
-        if seen.is_gone:
-            click.echo(f"{holder} was deleted meanwhile", err=True)
-    return {"converged": 0, "interrupted": 130, "gone": 4}.get(result, 1)
+    return Outcome(seen, len(keys) + len(inner), inner_back, before, after)
 
 
 def _inner_back(client: ApiClient, holder: ObjectRef, inner: list[Removed]) -> list[str]:
