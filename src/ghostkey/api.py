@@ -10,30 +10,25 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import importlib
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from ghostkey.analyses import chosen_analyses
 from ghostkey.analyses._base import View
-from ghostkey.analyses._declared import ObjectLink, is_made_by
+from ghostkey.analyses._declared import ObjectLink
+from ghostkey.declarations import annotated_links, declared_links, known_by, parse_subject
 from ghostkey.inference.account import account_of
 from ghostkey.inference.evidence import PROVEN_BITS
 from ghostkey.inference.index import SubjectIndex
-from ghostkey.inference.infer import is_exempt
 from ghostkey.inference.results import Link
-from ghostkey.inference.template import parse_template
 from ghostkey.kube.client import ApiClient
 from ghostkey.kube.config import load_config
-from ghostkey.kube.discovery import resolve
-from ghostkey.kube.fields import writer_of
-from ghostkey.model.errors import GhostkeyError, NotFound, UsageError
-from ghostkey.model.events import Event, Gap, KeysSeen
-from ghostkey.model.expressions import declared
+from ghostkey.model.errors import UsageError
+from ghostkey.model.events import Event
 from ghostkey.model.findings import Finding, Severity
-from ghostkey.model.refs import CONFIG_MAPS, GO_MAPS, SECRETS, Kind, ObjectRef
+from ghostkey.model.refs import CONFIG_MAPS, SECRETS, Kind
+from ghostkey.second_look import confirm, with_writers
 from ghostkey.sources._asked import not_there
 from ghostkey.sources.live_cluster import LiveCluster, Progress, Scope
 from ghostkey.store.snapshot import Snapshot
@@ -99,14 +94,12 @@ __all__ = [
     "read_map",
     "renewed",
     "undo",
-    "verify", "wanted_by",
+    "verify",
+    "wanted_by",
+    "with_writers",
 ]  # fmt: skip
 
-ANNOTATION = "ghostkey.dev/subject"
 TRIMMED = {"ghost-key", "tombstone"}  # analyses whose findings are keys that may go
-CONFIRM_HOLDERS = 200  # maps read again to see that their ghosts are still there; beyond this a scan takes no second look
-BUSY_SECONDS = 3.0  # a map written this recently may be in the middle of its operator's clean-up
-SETTLE_SECONDS = 2.0  # the stale-cache window of controller-runtime clients: 100 ms to 2 s
 
 
 # actions are imported when they are first asked for: a scan is over in less time than their import would add to it
@@ -221,173 +214,6 @@ def _order(finding: Finding) -> tuple[object, ...]:
     holder = finding.key.holder
     spot = (holder.namespace, holder.kind.kind, holder.name, finding.key.field, finding.key.path, finding.key.key)
     return (-finding.severity, finding.origin, finding.analysis, *spot)
-
-
-def confirm(source: LiveCluster, findings: Sequence[Finding], wait: Callable[[float], None] = time.sleep) -> list[Finding]:
-    """The findings that still hold when their maps are read again, with the writer of each key.
-
-    A map that was written within BUSY_SECONDS gets SETTLE_SECONDS before the second look: its operator may be at work.
-    Only keys of maps are looked at; findings about whole objects pass through.
-    """
-    holders = list(dict.fromkeys(f.key.holder for f in findings if _is_of_map(f)))[:CONFIRM_HOLDERS]
-    if not holders:
-        return list(findings)
-    again = _by_place(source.reread(holders))
-    if any(_is_busy(seen) for seen in again.values()):
-        wait(SETTLE_SECONDS)
-        again = _by_place(source.reread(holders))
-    asked = set(holders)
-    return [confirmed for finding in findings if (confirmed := _confirmed(finding, asked, again)) is not None]
-
-
-def _is_of_map(finding: Finding) -> bool:
-    """Whether it is about a key of a map in the cluster: not of a whole object, nor of a process."""
-    return finding.key.field != "children" and finding.key.holder.kind != GO_MAPS
-
-
-def _by_place(batches: Iterable[KeysSeen]) -> dict[tuple[object, ...], KeysSeen]:
-    return {_place(seen.holder, seen.field, seen.path): seen for seen in batches}
-
-
-def _place(holder: ObjectRef, field: str, path: tuple[str, ...]) -> tuple[object, ...]:
-    return holder.kind, holder.namespace, holder.name, field, path
-
-
-def _confirmed(finding: Finding, asked: set[ObjectRef], again: dict[tuple[object, ...], KeysSeen]) -> Finding | None:
-    ref = finding.key
-    if ref.holder not in asked or not ref.key:
-        return finding
-    seen = again.get(_place(ref.holder, ref.field, ref.path))
-    if seen is None or ref.key not in seen.key_set:
-        return None
-    top = ref.path[0] if ref.path else ref.key
-    writer = writer_of(seen.meta.field_owners, top) if seen.meta else None
-    if writer is None:
-        said = "managedFields name no owner of the key"
-        return dataclasses.replace(finding, evidence=(*finding.evidence, said))
-    said = f"written by {writer.manager} ({writer.operation}), whose last write of this map was at {writer.time}"
-    named = f"{writer.manager} {writer.time}"
-    return dataclasses.replace(finding, writer=named, evidence=(*finding.evidence, said))
-
-
-def _is_busy(seen: KeysSeen) -> bool:
-    newest = max((owner.time for owner in seen.meta.field_owners), default="") if seen.meta else ""
-    if not newest:
-        return False
-    age = datetime.datetime.now(datetime.UTC) - datetime.datetime.fromisoformat(newest)
-    return age.total_seconds() < BUSY_SECONDS
-
-
-def with_writers(snapshot: Snapshot, findings: Sequence[Finding]) -> list[Finding]:
-    """The findings with the writer of each key, for sources that keep managedFields."""
-    named: list[Finding] = []
-    parts = {
-        part.origin: {_place(seen.holder, seen.field, seen.path): seen for seen in part.maps}
-        for part in [snapshot, *snapshot.parts]
-    }
-    for finding in findings:
-        holder = finding.key.holder
-        places = parts.get("" if holder.cluster else finding.origin, parts[""])
-        is_key = _is_of_map(finding)
-        confirmed = _confirmed(finding, {holder}, places) if is_key else finding
-        if confirmed is not None:
-            named.append(confirmed)
-    return named
-
-
-# declared links
-
-
-def parse_subject(text: str, kinds: tuple[Kind, ...], holder: ObjectRef | None = None, origin: str = "") -> Link:
-    """The link that `tenants.demo={namespace}.{name}` declares; raises UsageError or GhostkeyError when it cannot."""
-    _, word, template = _subject_words(text)
-    parts = declared(template)
-    spot = (holder.kind.kind, holder.namespace, holder.name) if holder else None
-    # several clusters of a dump may have a kind in several versions
-    distinct = {(kind.group, kind.kind): kind for kind in reversed(kinds)}
-    kind = dataclasses.replace(resolve(word, tuple(distinct.values())), known_by=parts.expression)
-    return Link(kind, parse_template(parts.template), spot, origin or f"--subject {text}")
-
-
-def _subject_words(text: str) -> tuple[str, str, str]:
-    """(kind of the objects that are named so, or nothing for keys; kind of the subjects; template)."""
-    words, found, template = text.partition("=")
-    objects, colon, word = words.rpartition(":")
-    if not found or not word.strip() or (colon and not objects.strip()):
-        hint = "for example --subject 'tenants={namespace}.{name}', or for whole objects 'secrets:tenants={name}-token'"
-        raise UsageError(f"subject {text!r} is not KIND=TEMPLATE", hint)
-    return objects.strip(), word.strip(), template.strip()
-
-
-def known_by(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """(kind, expression) of declared subjects that keys know by their fields, for the scope of a source."""
-    parts = [(word, declared(template).expression) for _, word, template in map(_subject_words, texts)]
-    return tuple(dict.fromkeys((word, expression) for word, expression in parts if expression))
-
-
-def declared_links(texts: Sequence[str], snapshot: Snapshot, holders: Sequence[ObjectRef] = ()) -> list[Link | ObjectLink]:
-    """Links of `--subject`: for the maps named on the command line, or any map with a live match when none is named.
-
-    Where nothing of the kind is left, that is any map whose keys all look so. Where a dump knows no such kind, that is a gap.
-    """
-    links: list[Link | ObjectLink] = []
-    for text in texts:
-        objects, _, _ = _subject_words(text)
-        try:
-            if objects:
-                link = parse_subject(text.partition(":")[2], snapshot.kinds, origin=f"--subject {text}")
-                links.append(ObjectLink(resolve(objects, tuple(dict.fromkeys((*snapshot.kinds, CONFIG_MAPS, SECRETS)))), link))
-                continue
-            found = [parse_subject(text, snapshot.kinds, holder) for holder in holders or [None]]  # type: ignore[list-item]
-        except NotFound:
-            if snapshot.cluster:
-                raise
-            why = "the dump holds no object, no list and no definition of such a kind"
-            snapshot.gaps.append(Gap(f"--subject {text}", why))
-            continue
-        if holders or snapshot.subjects.has(found[0].kind):
-            links += found
-        else:
-            links += _without_live(found[0], snapshot, text)
-    return links
-
-
-def _without_live(link: Link, snapshot: Snapshot, text: str) -> list[Link | ObjectLink]:
-    """The link for each map that it must be about though nothing of the kind is left; a gap when no map is."""
-    found: list[Link | ObjectLink] = [
-        dataclasses.replace(link, holder=(seen.holder.kind.kind, seen.holder.namespace, seen.holder.name))
-        for seen in snapshot.maps
-        if not seen.path and not is_exempt(seen) and is_made_by(link.template, seen, snapshot.subjects.all_namespaces)
-    ]
-    if not found:
-        hint = f"ghostkey scan cm/NAME -n NAMESPACE --subject {text!r} looks into that one"
-        snapshot.gaps.append(
-            Gap(
-                f"--subject {text}",
-                f"no {link.kind.resource} are left, and no map shows by its keys that it is for them",
-                hint=hint,
-            )
-        )
-    return list(dict.fromkeys(found))
-
-
-def annotated_links(snapshot: Snapshot) -> list[Link]:
-    """Links that the maps themselves declare; one that cannot be understood becomes a gap, and inference goes on."""
-    links: list[Link] = []
-    done: set[tuple[str, str, str]] = set()
-    for seen in snapshot.maps:
-        text = seen.meta.annotations.get(ANNOTATION, "") if seen.meta else ""
-        holder = seen.holder
-        spot = (holder.kind.kind, holder.namespace, holder.name)
-        if not text or spot in done:
-            continue
-        done.add(spot)
-        for part in filter(None, (piece.strip() for piece in text.split(";"))):
-            try:
-                links.append(parse_subject(part, snapshot.kinds, holder, f"annotation {ANNOTATION}"))
-            except GhostkeyError as error:
-                snapshot.gaps.append(Gap(f"annotation {ANNOTATION} of {holder} was not understood", str(error), hint=error.hint))
-    return links
 
 
 def holder_kinds(words: Sequence[str]) -> tuple[Kind, ...]:
