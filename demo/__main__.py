@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from ghostkey.testing import ControlPlane, Process, binary, is_built, testbed_directory
 
@@ -276,7 +277,10 @@ def main() -> int:
         Demo(control_plane).run()
         if "--keep" in sys.argv:
             pid = control_plane.keep()
-            print(f"\nit goes on running; play with it:\n  export KUBECONFIG={control_plane.kubeconfig}\n  ghostkey scan")
+            program = Path(sys.executable).with_name("ghostkey")
+            print("\nit goes on running, with the map as the demo left it; play with it:")
+            print(f"  export KUBECONFIG={control_plane.kubeconfig} PATH={program.parent}:$PATH")
+            print("  ghostkey explain cm/tenant-registry -n tenant-system")
             print(f"end it and remove its directory:\n  kill {pid}", flush=True)
     return 0
 

@@ -29,7 +29,7 @@ from ghostkey.model.events import Event
 from ghostkey.model.findings import Finding, Severity
 from ghostkey.model.refs import CONFIG_MAPS, SECRETS, Kind
 from ghostkey.second_look import confirm, with_writers
-from ghostkey.sources._asked import not_there
+from ghostkey.sources._asked import not_there, nothing_to_judge_by
 from ghostkey.sources.live_cluster import LiveCluster, Progress, Scope
 from ghostkey.store.snapshot import Snapshot
 
@@ -174,6 +174,8 @@ def linked_entries(snapshot: Snapshot, links: Sequence[Link | ObjectLink] = ()) 
 def missing(snapshot: Snapshot, scope: Scope, client: ApiClient | None = None) -> Snapshot:
     """The snapshot, with a gap for everything that the scope names and that is not there; `client` is None for a dump."""
     snapshot.gaps += not_there(snapshot, scope, client)
+    if client is None:
+        snapshot.notes += nothing_to_judge_by(snapshot)
     return snapshot
 
 

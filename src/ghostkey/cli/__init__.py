@@ -13,6 +13,11 @@ import click
 import ghostkey
 
 # name → (module, first line of help): the help page of the program imports no command
+# what each extra brings, by the name it is imported by
+EXTRAS = {
+    "cryptography": "testing", "duckdb": "history", "pyarrow": "history", "pyspark": "spark", "textual": "ui",
+    "tree_sitter": "source", "tree_sitter_go": "source",
+}  # fmt: skip
 COMMANDS = {
     "scan": "Find ghost keys, and prove each.",
     "explain": "Show the evidence of a finding, or what an analysis means.",
@@ -147,6 +152,12 @@ def run(arguments: Sequence[str]) -> int:
         # the reader has seen enough, as in `ghostkey scan | head`; nothing more can be said on stdout
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except ModuleNotFoundError as error:
+        if (extra := EXTRAS.get((error.name or "").partition(".")[0])) is None:
+            _confess(error)
+        else:
+            _complain(f"this needs {error.name}, which is not installed", f"pip install 'ghostkey[{extra}]'")
+        return 5
     except OSError as error:
         _complain(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", "")
         return 5

@@ -53,7 +53,10 @@ def trim_of(
         if named and not any(isinstance(other, Receipt) for other in api.list_receipts(kept, named)):
             others = (other for other in api.list_receipts(kept) if isinstance(other, Receipt))
             also = "".join(f"; the latest, {other.id}, is of {other.holder}" for other in itertools.islice(others, 1))
-            raise UsageError(f"{kept} holds no receipt of {map_words[0]}{also}", "name the map's namespace with -n")
+            raise UsageError(
+                f"{kept} holds no receipt of {map_words[0]}{also}",
+                "name the map's namespace with -n; ghostkey undo --list shows what there is",
+            )
         latest = api.Candidates(client, kept, named).latest()
         if latest is None:
             raise UsageError("every trim has been undone: no key is to stay gone", "name a receipt with --from-receipt")

@@ -77,7 +77,7 @@ def command(
         raise UsageError(f"{len(found)} findings of the last scans begin with {what!r}", "write more of the id")
     raise UsageError(
         f"no finding {what!r} in the last scans, and no analysis of that name",
-        f"{nearest(what, all_analyses())} analyses: {known}".strip(),
+        f"{nearest(what, all_analyses())} ghostkey scan gives the ids of what it finds; analyses: {known}".strip(),
     )
 
 
@@ -259,4 +259,5 @@ def _check_key(live: dict[str, Any], kind: Kind, what: str, key: str) -> None:
         except (LookupError, ValueError, TypeError, GhostkeyError):
             continue
         return
-    raise NotFound(f"{what} has no key {key!r}", f"ghostkey blame {what} lists its keys")
+    place = live.get("metadata", {}).get("namespace", "")
+    raise NotFound(f"{what} has no key {key!r}", f"ghostkey blame {what} -n {place} lists its keys")

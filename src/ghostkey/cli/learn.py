@@ -208,7 +208,9 @@ def _print_lesson(lesson: Any, target: Path, form: str) -> None:
         return
     for part in lesson.parts:
         written = ", ".join(sorted(part.files)) if part.is_written else "not written"
-        click.echo(safe(f"{part.name:<12} {part.state:<10} {written}\n{'':<12} {part.said}"))
+        click.echo(safe(f"{part.name:<12} {part.state:<10} {written}"))
+        for line in part.said.splitlines():
+            click.echo(safe(f"{'':<12} {line}"))
     click.echo(f"wrote {target}", err=True)
 
 

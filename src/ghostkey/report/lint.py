@@ -32,8 +32,8 @@ def text(linted: Linted) -> Iterator[str]:
                 yield f"          {safe(witness.path)}:{witness.line}: {safe(witness.text)}"
         for edit in finding.edits:
             yield f"          suggested at {safe(edit.path)}:{edit.line} (--fix writes it):"
-            yield f"            - {safe(edit.old[:160])}"
-            yield from (f"            + {safe(new[:160])}".replace("\\t", "    ") for new in edit.new.split("\n"))
+            yield f"            - {safe(edit.old[:160].expandtabs(4))}"
+            yield from (f"            + {safe(new[:160].expandtabs(4))}" for new in edit.new.split("\n"))
     words = f"{len(linted.findings)} findings in {linted.files:,} files, {linted.lines:,} lines"
     words += f"; {len(linted.suppressed)} suppressed" if linted.suppressed else ""
     yield words + (f"; {linted.broken} files have parts that were not understood" if linted.broken else "")

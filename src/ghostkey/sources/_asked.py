@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ghostkey.kube.client import ApiClient
 from ghostkey.model.errors import AccessDenied
 from ghostkey.model.events import Gap
-from ghostkey.model.refs import NAMESPACES, ObjectRef
+from ghostkey.model.refs import CONFIG_MAPS, NAMESPACES, SECRETS, ObjectRef
 from ghostkey.sources.live_cluster import Scope
 from ghostkey.store.snapshot import Snapshot
 
@@ -28,11 +28,23 @@ def not_there(snapshot: Snapshot, scope: Scope, client: ApiClient | None = None)
         return
     for kind, name in scope.names:
         if not any(batch.holder.name == name and batch.holder.kind == kind for batch in snapshot.maps):
-            hint = f"kubectl get {kind.resource} -A | grep {name}" if client else ""
+            hint = f"kubectl get {kind.resource} -A lists them" if client else ""
             yield Gap(str(ObjectRef(kind, scope.namespace, name)), f"no such map in {place}", hint=hint)
     if scope.selector and not scope.names and not snapshot.maps:
         yield Gap(
             f"-l {scope.selector}", f"no map {f'in namespace {scope.namespace!r} ' if scope.namespace else ''}has these labels"
+        )
+
+
+def nothing_to_judge_by(snapshot: Snapshot) -> Iterator[str]:
+    """Notes on a dump of which nothing can be said, though nothing is wrong with it: no maps, or maps and nothing beside them."""
+    parts = [snapshot, *snapshot.parts]
+    if not any(part.maps for part in parts):
+        yield "no ConfigMap and no Secret is in the dump: nothing was looked into"
+    elif not any(kind not in (CONFIG_MAPS, SECRETS) for part in parts for kind in part.subjects.kinds):
+        yield (
+            "nothing but maps is in the dump: whether the subjects of their keys live is not known; "
+            "add what keys may be for: kubectl get cm,ns,nodes,pods,CRD… -A -o yaml"
         )
 
 
