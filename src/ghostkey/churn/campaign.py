@@ -20,6 +20,7 @@ from ghostkey.churn.subjects import Subject
 from ghostkey.churn.traces import Found, Signature
 
 if TYPE_CHECKING:
+    from ghostkey.churn.past import Life
     from ghostkey.lint.about import About
 
 LANES = 3
@@ -51,6 +52,7 @@ class Outcome:
     points: tuple[int, int] = (0, 0)  # fault points that were tried, and that struck
     reduced: dict[Signature, Reduced] = field(default_factory=dict)
     plans: dict[Signature, Plan] = field(default_factory=dict)  # the least plan known to show it
+    lives: dict[Signature, Life] = field(default_factory=dict)  # of a key: who wrote it, and who tried to remove it
     code: dict[Signature, About] = field(default_factory=dict)  # the lines that write it and forget it, where the source is given
 
     @property
