@@ -168,6 +168,11 @@ class Campaign:
                 plan = self.outcome.plans.get(verdict.signature) or round_of(4)
                 reduced = reducer.reduce(verdict, plan)
                 self.outcome.reduced[verdict.signature] = reduced
+                if reduced.only_time:
+                    told = (
+                        f"{', '.join(reduced.only_time)} changes no request of the operator, and does not show each time without"
+                    )
+                    self.outcome.notes.append(f"{verdict.signature}: {told}")
                 if reduced.is_confirmed:
                     self.outcome.plans[verdict.signature] = reduced.plan
         finally:
