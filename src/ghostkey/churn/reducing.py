@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ghostkey.churn.judge import Verdict, wait_out
 from ghostkey.churn.lane import Lane, Trial
 from ghostkey.churn.metrics import Metrics
-from ghostkey.churn.plan import Plan
+from ghostkey.churn.plan import FaultPoint, Plan, Step
 from ghostkey.churn.proxy.calls import NOISE
 from ghostkey.churn.shrink import shrink
 from ghostkey.churn.subjects import Subject
@@ -69,7 +69,8 @@ class Reducer:
         when the rest shows the signature each time.
         """
         needed = []
-        for part in [part for part in (*least.steps, *least.faults) if getattr(part, "do", "") != "create"]:
+        parts: list[Step | FaultPoint] = [step for step in least.steps if step.do != "create"]
+        for part in [*parts, *least.faults]:
             rest = least.without_part(part)
             if self._requests(least) != self._requests(rest):
                 continue
