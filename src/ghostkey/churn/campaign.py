@@ -20,6 +20,7 @@ from ghostkey.churn.subjects import Subject
 from ghostkey.churn.traces import Found, Signature
 
 if TYPE_CHECKING:
+    from ghostkey.churn.inserts import Inserts
     from ghostkey.churn.past import Life
     from ghostkey.lint.about import About
 
@@ -53,6 +54,7 @@ class Outcome:
     reduced: dict[Signature, Reduced] = field(default_factory=dict)
     plans: dict[Signature, Plan] = field(default_factory=dict)  # the least plan known to show it
     lives: dict[Signature, Life] = field(default_factory=dict)  # of a key: who wrote it, and who tried to remove it
+    inserts: dict[Signature, Inserts] = field(default_factory=dict)  # of a map in memory: stacks of the code that inserts
     code: dict[Signature, About] = field(default_factory=dict)  # the lines that write it and forget it, where the source is given
 
     @property
@@ -106,7 +108,17 @@ class Campaign:
             history.append(self.bed.traces(lane, subjects, self.metrics) | self._in_memory(subjects, per_round))
         if history:
             self.judge(lane, subjects, history, per_round)
+            self._look_who_inserts(lane, per_round)
         return subjects
+
+    def _look_who_inserts(self, lane: Lane, per_round: int) -> None:
+        """Of the maps that leak, while the operator that leaks is still there."""
+        maps = [verdict.signature for verdict in self.outcome.findings if verdict.signature.source == "memory"]
+        if maps and not self.memory.note:
+            from ghostkey.churn.inserts import inserts_of
+
+            self.tell("watching who inserts into the maps that leak")
+            self.outcome.inserts = inserts_of(maps, lane, self.memory, per_round, lambda trial: self._count(trial, "watching"))
 
     def judge(self, lane: Lane, subjects: Sequence[Subject], history: Sequence[Found], per_round: int) -> None:
         """Waits positives out, and adds verdicts."""

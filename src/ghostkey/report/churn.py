@@ -14,15 +14,18 @@ from ghostkey.churn.compare import Compared
 from ghostkey.churn.judge import Verdict
 from ghostkey.model.history import rfc3339
 from ghostkey.report.lint import about_record, about_text
+from ghostkey.report.stacks import calls
 from ghostkey.report.visible import safe
 
 if TYPE_CHECKING:
+    from ghostkey.churn.inserts import Inserts
     from ghostkey.churn.past import Life
 
 SCHEMA_VERSION = 1
 FORMATS = ("table", "json", "sarif", "junit")
 EXPECTED = ("LEAK", "PARTIAL", "STUCK")
 CURVE_SHOWN = 6
+STACKS_SHOWN = 3
 
 
 def fingerprint(verdict: Verdict) -> str:
@@ -57,6 +60,8 @@ def _table(outcome: Outcome) -> Iterator[str]:
             yield f"{'':<12} least steps: {', '.join(words[:12])}{' …' if len(words) > 12 else ''}"
         if (life := outcome.lives.get(verdict.signature)) is not None:
             yield from (f"{'':<12} {safe(line)}" for line in life_lines(life))
+        if (inserts := outcome.inserts.get(verdict.signature)) is not None:
+            yield from (f"{'':<12} {safe(line)}" for line in insert_lines(inserts))
         if (told := outcome.code.get(verdict.signature)) is not None:
             _, *lines = about_text(told)  # the first one names what is sought, with fillers for names
             yield f"{'':<12} written by"
@@ -78,6 +83,24 @@ def life_lines(life: Life) -> Iterator[str]:
     for name, count in life.classes.items():
         yield f"{name}: {count:,} {'key' if count == 1 else 'keys'}: {CLASSES[name]}"
     yield from (f"  {line}" for line in proof_lines(life.ghost))
+
+
+def insert_lines(inserts: Inserts) -> Iterator[str]:
+    """Who inserts into a map that leaks, the most frequent stack first."""
+    if not inserts.stacks:
+        yield f"who inserts is not known: {inserts.unknown}"
+        return
+    yield f"inserted by, and {inserts.deletes or 'nothing'} deleted meanwhile"
+    for stack, times in inserts.stacks.most_common(STACKS_SHOWN):
+        yield f"  {times:,} × {calls(stack)}"
+
+
+def _inserts_record(inserts: Inserts) -> dict[str, Any]:
+    stacks = [
+        {"times": times, "calls": [{"function": call.function, "file": call.file, "line": call.line} for call in stack]}
+        for stack, times in inserts.stacks.most_common()
+    ]
+    return {"stacks": stacks, "deletes": inserts.deletes, "unknown": inserts.unknown}
 
 
 def _life_record(life: Life) -> dict[str, Any]:
@@ -158,6 +181,7 @@ def _record(verdict: Verdict, outcome: Outcome) -> dict[str, Any]:
         "only": verdict.only, "fault": verdict.fault, "found_by": verdict.found_by, "example": verdict.example,
         "series": verdict.series, "plan": plan.as_yaml() if plan is not None else None,
         "life": _life_record(life) if (life := outcome.lives.get(verdict.signature)) is not None else None,
+        "inserts": _inserts_record(seen) if (seen := outcome.inserts.get(verdict.signature)) is not None else None,
         "code": about_record(told) if (told := outcome.code.get(verdict.signature)) is not None else None,
     }  # fmt: skip
 
