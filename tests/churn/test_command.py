@@ -46,7 +46,14 @@ def test_leak_is_one_and_its_test_fails_on_it(files_program: Program, files: lis
     code = done.json["verdicts"][0]["code"]
     assert any(clue["text"].startswith("r.memory[") for clue in code["inserts"])
     assert "keys-of-one-object-differ" in {finding["rule"] for finding in code["findings"]}
+    life = done.json["verdicts"][0]["life"]
+    assert life["class"] == "wrong-key-name", life
+    assert set(life["classes"]) == {"wrong-key-name"}
+    assert life["key"].endswith(f".{life['wrong_key']}")
+    assert life["manager"] == "tenant-operator"
+    assert life["written_at"] <= life["subject_deleted_at"]
     page = (tmp_path / "page.html").read_text()
+    assert f"removed `{life['wrong_key']}`, which is not there" in page
     assert "after each round: 5, 10, 15" in page
     assert "reconcile.go:" in page
     assert "<script" not in page

@@ -59,6 +59,30 @@ def test_gitlab_component_is_whole() -> None:
         checked_shell(line.replace("$[[", "x").replace("]]", ""))
 
 
+def test_workflow_for_churn_is_whole_and_its_words_are_known() -> None:
+    (text,) = re.findall(r"^```yaml\n(.+?)^```$", (ROOT / "docs" / "churn.md").read_text(), re.M | re.S)
+    workflow = yaml.safe_load(text)
+    # YAML 1.1 reads the key `on` as true
+    assert workflow.keys() == {"name", True, "permissions", "jobs"}
+    assert workflow["permissions"] == {"contents": "read", "security-events": "write"}
+    (job,) = workflow["jobs"].values()
+    assert all(step.keys() & {"run", "uses"} for step in job["steps"])
+    for step in job["steps"]:
+        assert "run" in step or re.fullmatch(r"[\w./-]+@v\d+", step["uses"])
+    scripts = [step["run"] for step in job["steps"] if "run" in step]
+    for script in scripts:
+        checked_shell(script)
+        assert "${{" not in script
+    (line,) = [script for script in scripts if script.startswith("ghostkey churn")]
+    command, mark, output = line.partition(" > ")
+    knows(shlex.split(command)[1:])
+    uploads = [step for step in job["steps"] if step.get("uses", "").startswith("github/codeql-action/upload-sarif@")]
+    assert mark
+    assert [step["with"]["sarif_file"] for step in uploads] == [output]
+    # exit code 1 is what a leak is: the upload has to come all the same
+    assert all(step["if"].startswith("always()") for step in uploads)
+
+
 def test_k9s_plugins_call_the_program_by_words_that_it_knows() -> None:
     plugins = yaml.safe_load((ROOT / "deploy" / "k9s" / "plugins.yaml").read_text())["plugins"]
     assert len({plugin["shortCut"] for plugin in plugins.values()}) == len(plugins)

@@ -20,6 +20,8 @@ from ghostkey.churn.subjects import Subject
 from ghostkey.churn.traces import Found, Signature
 
 if TYPE_CHECKING:
+    from ghostkey.churn.inserts import Inserts
+    from ghostkey.churn.past import Life
     from ghostkey.lint.about import About
 
 LANES = 3
@@ -51,6 +53,8 @@ class Outcome:
     points: tuple[int, int] = (0, 0)  # fault points that were tried, and that struck
     reduced: dict[Signature, Reduced] = field(default_factory=dict)
     plans: dict[Signature, Plan] = field(default_factory=dict)  # the least plan known to show it
+    lives: dict[Signature, Life] = field(default_factory=dict)  # of a key: who wrote it, and who tried to remove it
+    inserts: dict[Signature, Inserts] = field(default_factory=dict)  # of a map in memory: stacks of the code that inserts
     code: dict[Signature, About] = field(default_factory=dict)  # the lines that write it and forget it, where the source is given
 
     @property
@@ -104,7 +108,17 @@ class Campaign:
             history.append(self.bed.traces(lane, subjects, self.metrics) | self._in_memory(subjects, per_round))
         if history:
             self.judge(lane, subjects, history, per_round)
+            self._look_who_inserts(lane, per_round)
         return subjects
+
+    def _look_who_inserts(self, lane: Lane, per_round: int) -> None:
+        """Of the maps that leak, while the operator that leaks is still there."""
+        maps = [verdict.signature for verdict in self.outcome.findings if verdict.signature.source == "memory"]
+        if maps and not self.memory.note:
+            from ghostkey.churn.inserts import inserts_of
+
+            self.tell("watching who inserts into the maps that leak")
+            self.outcome.inserts = inserts_of(maps, lane, self.memory, per_round, lambda trial: self._count(trial, "watching"))
 
     def judge(self, lane: Lane, subjects: Sequence[Subject], history: Sequence[Found], per_round: int) -> None:
         """Waits positives out, and adds verdicts."""
@@ -166,6 +180,11 @@ class Campaign:
                 plan = self.outcome.plans.get(verdict.signature) or round_of(4)
                 reduced = reducer.reduce(verdict, plan)
                 self.outcome.reduced[verdict.signature] = reduced
+                if reduced.only_time:
+                    told = (
+                        f"{', '.join(reduced.only_time)} changes no request of the operator, and does not show each time without"
+                    )
+                    self.outcome.notes.append(f"{verdict.signature}: {told}")
                 if reduced.is_confirmed:
                     self.outcome.plans[verdict.signature] = reduced.plan
         finally:

@@ -88,24 +88,36 @@ class Memory:
 
     def traces(self, per_round: int, dead: Iterable[Named]) -> Found:
         """Signature → trace of the maps that grew and still hold what they gained. Raises what reading the process raises."""
-        wanted = set(self.growing(per_round))
-        if not wanted:
+        if not self.growing(per_round):
             return {}
         names = list(dead)
         process = open_process(self.pid)
         try:
-            census = process.census()
-            least = {place: self.samples[0][place] + per_round * ROUNDS_LEAST for place in wanted}
-            maps = [m for m in census.maps if (m.address, m.seed) in wanted and m.length >= least[m.address, m.seed]]
-            process.name_types(census.maps)
-            process.describe(maps)
-            process.find_holders(maps, census.maps)
             found: Found = {}
-            for one in maps:
+            for one in self.maps(process, per_round):
                 _judge(process, one, names, found, [sample.get((one.address, one.seed), 0) for sample in self.samples])
             return found
         finally:
             process.close()
+
+    def maps(self, process: Process, per_round: int) -> list[GoMap]:
+        """The maps that grew and still hold what they gained, with type and holder."""
+        wanted = set(self.growing(per_round))
+        if not wanted:
+            return []
+        census = process.census()
+        least = {place: self.samples[0][place] + per_round * ROUNDS_LEAST for place in wanted}
+        maps = [m for m in census.maps if (m.address, m.seed) in wanted and m.length >= least[m.address, m.seed]]
+        process.name_types(census.maps)
+        process.describe(maps)
+        process.find_holders(maps, census.maps)
+        return maps
+
+
+def signature_of(one: GoMap) -> Signature:
+    """What a map is called from run to run. By which goroutine it was come to differs from look to look, and is left out."""
+    held = f" at {place_of(one)}" if one.holder else ""
+    return Signature("memory", f"{one.type or 'a map'}{held}")
 
 
 def _judge(process: Process, one: GoMap, names: list[Named], found: Found, lengths: list[int]) -> None:
@@ -116,10 +128,8 @@ def _judge(process: Process, one: GoMap, names: list[Named], found: Found, lengt
     hits = {token for text in texts for token in spellings.find(str(text).encode())}
     if texts and not hits:
         return
-    # by which goroutine it was come to differs from look to look
-    held = f" at {place_of(one)}" if one.holder else ""
+    signature = signature_of(one)
     grown = ", ".join(map(str, lengths))
-    trace = Trace(
-        hits or {name.token for name in names}, f"{one.type or 'a map'}{held}: {grown} entries", series=1, is_weak=False
+    found[signature] = Trace(
+        hits or {name.token for name in names}, f"{signature.place}: {grown} entries", series=1, is_weak=False
     )
-    found[Signature("memory", f"{one.type or 'a map'}{held}")] = trace

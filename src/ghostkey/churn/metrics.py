@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ghostkey.churn.tokens import Named, Spellings
-from ghostkey.churn.traces import Found, Signature, Trace, _masked
+from ghostkey.churn.traces import Found, Signature, Trace, place_masked
 
 ANSWER_MOST = 64 << 20
 SECONDS = 5.0
@@ -64,7 +64,7 @@ def traces_of(text: bytes, dead: Iterable[Named]) -> Found:
         name, _, labels = series.partition("{")
         if _LABEL_LE.search(labels) or _SUFFIX.search(name):
             name, labels = _SUFFIX.sub("", name), _LABEL_LE.sub(r"\1", labels).strip(",")
-        place = f"{name}{{{_EVENT_HASH.sub('<S>.<hash>', _masked(labels))}}}"
+        place = f"{name}{{{_EVENT_HASH.sub('<S>.<hash>', place_masked(labels))}}}"
         trace = found.setdefault(Signature("metrics", place), Trace(example=place))
         trace.tokens |= set(hits)
         if (name, labels) not in seen:

@@ -61,6 +61,15 @@ class Plan:
         steps = tuple(step for step in self.steps if step.subject < 0 or step.subject in kept)
         return replace(self, steps=steps, faults=tuple(f for f in self.faults if f.subject < 0 or f.subject in kept))
 
+    def without_part(self, part: Step | FaultPoint) -> Plan:
+        """The plan without the first such step or fault."""
+        steps, faults = list(self.steps), list(self.faults)
+        if isinstance(part, Step):
+            steps.remove(part)
+        else:
+            faults.remove(part)
+        return replace(self, steps=tuple(steps), faults=tuple(faults))
+
     def as_yaml(self) -> str:
         """The plan as a file that `--plan` reads."""
         document: dict[str, Any] = {"apiVersion": "ghostkey.dev/v1", "kind": "ChurnPlan", "steps": [str(s) for s in self.steps]}

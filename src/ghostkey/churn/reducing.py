@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING
 from ghostkey.churn.judge import Verdict, wait_out
 from ghostkey.churn.lane import Lane, Trial
 from ghostkey.churn.metrics import Metrics
-from ghostkey.churn.plan import Plan
+from ghostkey.churn.plan import FaultPoint, Plan, Step
+from ghostkey.churn.proxy.calls import NOISE
 from ghostkey.churn.shrink import shrink
 from ghostkey.churn.subjects import Subject
 from ghostkey.churn.traces import Found
@@ -24,13 +26,17 @@ CONFIRMATIONS = 3
 
 @dataclass(frozen=True, slots=True)
 class Reduced:
-    """The least plan, the trials it took, and how often it showed the signature when it was tried again."""
+    """The least plan, the trials it took, and how often it showed the signature when it was tried again.
+
+    `only_time`: its steps and faults that change no request of the operator, and without which it did not show each time.
+    """
 
     plan: Plan
     trials: int
     shown: int
     tried: int
     seconds: float
+    only_time: tuple[str, ...] = ()
 
     @property
     def is_confirmed(self) -> bool:
@@ -52,7 +58,41 @@ class Reducer:
         began = time.monotonic()
         tests = [self._test(lane, verdict) for lane in self.lanes]
         least, trials = shrink(plan, tests)
-        return Reduced(least, trials, self._again(verdict, least), CONFIRMATIONS, round(time.monotonic() - began, 1))
+        least, only_time = self.without_time(verdict, least)
+        shown = self._again(verdict, least)
+        return Reduced(least, trials, shown, CONFIRMATIONS, round(time.monotonic() - began, 1), only_time)
+
+    def without_time(self, verdict: Verdict, least: Plan) -> tuple[Plan, tuple[str, ...]]:
+        """The plan without what only shifts time, and what only does so and yet is needed.
+
+        Such a step or fault leaves the operator's requests as they are: one trial that did not show it without was chance. It goes
+        when the rest shows the signature each time.
+        """
+        needed = []
+        parts: list[Step | FaultPoint] = [step for step in least.steps if step.do != "create"]
+        for part in [*parts, *least.faults]:
+            rest = least.without_part(part)
+            if self._requests(least) != self._requests(rest):
+                continue
+            if self._again(verdict, rest) == CONFIRMATIONS:
+                least = rest
+            else:
+                needed.append(str(part))
+        return least, tuple(needed)
+
+    def _requests(self, plan: Plan) -> Counter[tuple[str, str, tuple[int, ...], int]]:
+        """How often the operator asked what about which subjects of the plan (by number), with which status."""
+        lane = self.lanes[0]
+        lane.restart()
+        lane.proxy.ask("log")
+        trial = lane.run(plan)
+        self.account(trial, "comparing requests")
+        numbers = {subject.token: subject.number for subject in trial.subjects}
+        return Counter(
+            (verb, place, tuple(sorted(numbers[token] for token in tokens if token in numbers)), status)
+            for verb, place, tokens, status in lane.proxy.ask("log")["log"]
+            if verb != "other" and place.partition("/")[0] not in NOISE
+        )
 
     def _again(self, verdict: Verdict, least: Plan) -> int:
         """How often of CONFIRMATIONS the least plan shows it, all of them waited out together, ten times as long."""

@@ -101,6 +101,11 @@ def nonsense_notes(bed: beds.Bed, crds: Sequence[Document], samples: Sequence[tu
 def _reproduced(
     campaign: Campaign, request: Request, crds: Sequence[Document], setup: Sequence[Document], samples: Sequence[Document]
 ) -> Outcome:
+    if campaign.outcome.findings:
+        from ghostkey.churn.past import lives_of
+
+        campaign.tell("asking the audit log and the WAL")
+        campaign.outcome.lives = lives_of(campaign.outcome.findings, campaign.bed.control_plane)
     outcome = campaign.finish()
     if request.code is not None and outcome.findings:
         from ghostkey.churn.code import code_of

@@ -148,7 +148,7 @@ class Maker:
         """A new subject: the sample with every name its own. Every other one has a long name, and every other pair goes in reverse."""
         token = new_token(self.chance)
         self.made += 1
-        is_long = number % 2 == 1
+        is_long = is_long_named(number)
         is_reversed = len(self.documents) > 1 and number // 2 % 2 == 1
         traits = {"a long name" if is_long else "a short name"}
         if len(self.documents) > 1:
@@ -173,6 +173,11 @@ class Maker:
                 new["metadata"]["namespace"] = self.places.get(resource.plural, namespace)
             objects.append(Made(resource, new))
         return Subject(token, number, objects, traits=frozenset(traits))
+
+
+def is_long_named(number: int) -> bool:
+    """Whether the subject of this number in a plan has a long name: every other one."""
+    return number % 2 == 1
 
 
 def _renamed(value: Any, names: dict[str, str], marks: dict[str, str]) -> Any:

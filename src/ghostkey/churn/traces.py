@@ -86,17 +86,17 @@ class ApiTraces:
             resource, path = self._place(text)
             if resource is None or resource.plural in EXEMPT:
                 if resource is None:
-                    _add(found, Signature("api", _masked(text)), in_key or in_value, text, "")
+                    _add(found, Signature("api", place_masked(text)), in_key or in_value, text, "")
                 continue
             if path in own_paths:
                 self._stuck(found, resource, path, in_key)
             elif in_key:
-                _add(found, Signature("api", f"{resource.plural} {_masked(_short(text))} (object)"), in_key, path, path)
+                _add(found, Signature("api", f"{resource.plural} {place_masked(_short(text))} (object)"), in_key, path, path)
             elif asked < READ_MOST:
                 asked += 1
                 self._look_into(found, resource, path, spellings)
             else:
-                _add(found, Signature("api", f"{resource.plural} {_masked(_short(text))}"), in_value, path, path)
+                _add(found, Signature("api", f"{resource.plural} {place_masked(_short(text))}"), in_value, path, path)
         return {signature: trace for signature, trace in found.items() if not (trace.is_weak and len(trace.tokens) < 2)}
 
     def _place(self, key: str) -> tuple[Resource | None, str]:
@@ -131,9 +131,9 @@ class ApiTraces:
         for place, how, text in _texts(document, resource.kind == "Secret"):
             hits = spellings.find(text)
             if hits:
-                shown = _masked(place)
-                where = _masked(path.rpartition("/")[2])
-                namespace = _masked(str((document.get("metadata") or {}).get("namespace") or ""))
+                shown = place_masked(place)
+                where = place_masked(path.rpartition("/")[2])
+                namespace = place_masked(str((document.get("metadata") or {}).get("namespace") or ""))
                 holder = f"{namespace}/{where}" if namespace else where
                 _add(found, Signature("api", f"{resource.plural} {holder} {shown} ({how})"), hits, f"{path} {shown}", path)
 
@@ -161,7 +161,7 @@ def _texts(document: Mapping[str, Any], is_secret: bool) -> Iterator[tuple[str, 
                 if place == "metadata" and key == "managedFields":
                     continue
                 # a key with a name in it is no field, whatever letters the name has
-                is_field = key.isidentifier() and _masked(key) == key
+                is_field = key.isidentifier() and place_masked(key) == key
                 deeper = (f"{place}.{key}" if is_field else f"{place}[{key}]") if place else str(key)
                 yield deeper, "key", str(key).encode()
                 pending.append((deeper, inner, depth + 1))
@@ -180,5 +180,6 @@ def _short(key: str) -> str:
     return "/".join(parts[-2:]) if len(parts) > 3 else parts[-1]
 
 
-def _masked(text: str) -> str:
+def place_masked(text: str) -> str:
+    """A place as signatures call it: without the names of its subject and lane."""
     return masked(LANE_NAMESPACE.sub("<ns>", text))

@@ -5,20 +5,27 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape, quoteattr
 
 import ghostkey
 from ghostkey.churn.campaign import Outcome
 from ghostkey.churn.compare import Compared
 from ghostkey.churn.judge import Verdict
+from ghostkey.model.history import rfc3339
 from ghostkey.report.lint import about_record, about_text
+from ghostkey.report.stacks import calls
 from ghostkey.report.visible import safe
+
+if TYPE_CHECKING:
+    from ghostkey.churn.inserts import Inserts
+    from ghostkey.churn.past import Life
 
 SCHEMA_VERSION = 1
 FORMATS = ("table", "json", "sarif", "junit")
 EXPECTED = ("LEAK", "PARTIAL", "STUCK")
 CURVE_SHOWN = 6
+STACKS_SHOWN = 3
 
 
 def fingerprint(verdict: Verdict) -> str:
@@ -51,6 +58,10 @@ def _table(outcome: Outcome) -> Iterator[str]:
         if (plan := outcome.plans.get(verdict.signature)) is not None:
             words = [*map(str, plan.steps), *map(str, plan.faults)]
             yield f"{'':<12} least steps: {', '.join(words[:12])}{' …' if len(words) > 12 else ''}"
+        if (life := outcome.lives.get(verdict.signature)) is not None:
+            yield from (f"{'':<12} {safe(line)}" for line in life_lines(life))
+        if (inserts := outcome.inserts.get(verdict.signature)) is not None:
+            yield from (f"{'':<12} {safe(line)}" for line in insert_lines(inserts))
         if (told := outcome.code.get(verdict.signature)) is not None:
             _, *lines = about_text(told)  # the first one names what is sought, with fillers for names
             yield f"{'':<12} written by"
@@ -58,6 +69,56 @@ def _table(outcome: Outcome) -> Iterator[str]:
     for why in outcome.inconclusive:
         yield f"inconclusive: {safe(why)}"
     yield summary(outcome)
+
+
+def life_lines(life: Life) -> Iterator[str]:
+    """Why keys are still there, and the life of one of them, as `ghostkey explain` tells it."""
+    # the command's options come from this file, and a story loads the history's engine
+    from ghostkey.report.text import proof_lines
+    from ghostkey.story import CLASSES
+
+    if life.ghost is None:
+        yield f"why it is there is not known: {life.unknown}"
+        return
+    for name, count in life.classes.items():
+        yield f"{name}: {count:,} {'key' if count == 1 else 'keys'}: {CLASSES[name]}"
+    yield from (f"  {line}" for line in proof_lines(life.ghost))
+
+
+def insert_lines(inserts: Inserts) -> Iterator[str]:
+    """Who inserts into a map that leaks, the most frequent stack first."""
+    if not inserts.stacks:
+        yield f"who inserts is not known: {inserts.unknown}"
+        return
+    yield f"inserted by, and {inserts.deletes or 'nothing'} deleted meanwhile"
+    for stack, times in inserts.stacks.most_common(STACKS_SHOWN):
+        yield f"  {times:,} × {calls(stack)}"
+
+
+def _inserts_record(inserts: Inserts) -> dict[str, Any]:
+    stacks = [
+        {"times": times, "calls": [{"function": call.function, "file": call.file, "line": call.line} for call in stack]}
+        for stack, times in inserts.stacks.most_common()
+    ]
+    return {"stacks": stacks, "deletes": inserts.deletes, "unknown": inserts.unknown}
+
+
+def _life_record(life: Life) -> dict[str, Any]:
+    kind, namespace, name = life.holder
+    row = life.ghost or {}
+    return {
+        "holder": {"resource": kind, "namespace": namespace, "name": name}, "classes": life.classes, "unknown": life.unknown,
+        "key": row.get("key", ""), "class": row.get("class", "unknown"), "confidence": row.get("confidence", "none"),
+        "subject": {"resource": row.get("subject_kind", ""), "namespace": row.get("subject_namespace", ""),
+                    "name": row.get("subject_name", "")},
+        "written_at": _time(row.get("first_set_at")), "writer": row.get("writer") or "", "manager": row.get("manager") or "",
+        "audit_id": row.get("audit_id") or "", "subject_deleted_at": _time(row.get("subject_deleted_at")),
+        "attempt_at": _time(row.get("attempt_at")), "wrong_key": row.get("wrong_key") or "", "lines": list(life_lines(life)),
+    }  # fmt: skip
+
+
+def _time(at: int | None) -> str | None:
+    return rfc3339(at) if at is not None else None
 
 
 def curve_words(verdict: Verdict) -> str:
@@ -119,6 +180,8 @@ def _record(verdict: Verdict, outcome: Outcome) -> dict[str, Any]:
         "curve": [{"seconds": at, "subjects": count} for at, count in verdict.curve], "because": verdict.because,
         "only": verdict.only, "fault": verdict.fault, "found_by": verdict.found_by, "example": verdict.example,
         "series": verdict.series, "plan": plan.as_yaml() if plan is not None else None,
+        "life": _life_record(life) if (life := outcome.lives.get(verdict.signature)) is not None else None,
+        "inserts": _inserts_record(seen) if (seen := outcome.inserts.get(verdict.signature)) is not None else None,
         "code": about_record(told) if (told := outcome.code.get(verdict.signature)) is not None else None,
     }  # fmt: skip
 

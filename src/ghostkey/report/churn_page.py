@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from ghostkey.churn.campaign import Outcome
 from ghostkey.churn.judge import Verdict
 from ghostkey.report.charts import HEIGHT, MARGIN, WIDTH, e, size_ticks
-from ghostkey.report.churn import summary
+from ghostkey.report.churn import insert_lines, life_lines, summary
 from ghostkey.report.lint import about_text
 from ghostkey.report.page import whole_page
 
@@ -40,6 +40,12 @@ def _verdict(outcome: Outcome, verdict: Verdict, number: int) -> Iterator[str]:
         yield f"<p class=dim>For instance <code>{e(verdict.example[:300])}</code></p>"
     if (plan := outcome.plans.get(verdict.signature)) is not None:
         yield f"<details><summary>Least steps</summary><pre tabindex=0>{e(plan.as_yaml())}</pre></details>"
+    if (life := outcome.lives.get(verdict.signature)) is not None:
+        text = "\n".join(life_lines(life))
+        yield f"<details open><summary>Why it is there</summary><pre tabindex=0>{e(text)}</pre></details>"
+    if (inserts := outcome.inserts.get(verdict.signature)) is not None:
+        text = "\n".join(insert_lines(inserts))
+        yield f"<details open><summary>Who inserts</summary><pre tabindex=0>{e(text)}</pre></details>"
     if (told := outcome.code.get(verdict.signature)) is not None:
         lines = "\n".join(["written by", *list(about_text(told))[1:]])
         yield f"<details open><summary>The code</summary><pre tabindex=0>{e(lines)}</pre></details>"

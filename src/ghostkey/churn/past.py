@@ -1,0 +1,81 @@
+"""Why a key outlives its subject, from the memory of the run's own control plane: its audit log, and etcd's log of writes (WAL)."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ghostkey.churn.judge import Verdict
+from ghostkey.churn.traces import Signature, place_masked
+from ghostkey.model.errors import GhostkeyError
+from ghostkey.store.scratch import scratch_directory
+from ghostkey.story import story_of
+from ghostkey.story.opening import Past, opened
+
+if TYPE_CHECKING:
+    from ghostkey.testing import ControlPlane
+
+MAPS_MOST = 20  # of which the history is asked, about a second each
+_TRACE = re.compile(r"^/api/v1/namespaces/([^/]+)/(configmaps|secrets)/([^/ ]+) (.+)$")
+Holder = tuple[str, str, str]  # resource, namespace, name
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """What is known of the keys of one signature: how many are of which class of `ghostkey explain`, and one of them in full.
+
+    `ghost`: a row of the analysis missed_deletion; None where the history does not tell, and `unknown` says why.
+    """
+
+    holder: Holder
+    classes: dict[str, int] = field(default_factory=dict)
+    ghost: dict[str, Any] | None = None
+    unknown: str = ""
+
+
+def lives_of(verdicts: Iterable[Verdict], control_plane: ControlPlane) -> dict[Signature, Life]:
+    """The life behind each verdict on keys, or on entries of documents, of ConfigMaps and Secrets; other traces have none.
+
+    Reads the logs once, whatever the number of verdicts. A history that cannot be read becomes an `unknown`.
+    """
+    asked: dict[Holder, list[tuple[Verdict, str]]] = {}
+    for verdict in verdicts:
+        if verdict.signature.source == "api" and (match := _TRACE.match(verdict.example)):
+            asked.setdefault((match[2], match[1], match[3]), []).append((verdict, match[4]))
+    found: dict[Signature, Life] = {}
+    logs = (str(control_plane.audit_log), str(control_plane.directory / "etcd" / "member" / "wal"))
+    with scratch_directory("churn-history") as store:
+        for number, (holder, traces) in enumerate(asked.items()):
+            if number >= MAPS_MOST:
+                found |= {v.signature: Life(holder, unknown=f"only {MAPS_MOST} maps are asked about") for v, _ in traces}
+                continue
+            found |= _lives(holder, traces, logs if number == 0 else (), store)
+    return found
+
+
+def _lives(holder: Holder, traces: Iterable[tuple[Verdict, str]], logs: tuple[str, ...], store: Path) -> dict[Signature, Life]:
+    try:
+        with opened(holder, Past(logs, store=str(store))) as engine:
+            ghosts = story_of(engine, *holder).ghosts
+    except (GhostkeyError, OSError) as error:
+        return {verdict.signature: Life(holder, unknown=str(error)) for verdict, _ in traces}
+    return {verdict.signature: _life(holder, [row for row in ghosts if place in _places(row)]) for verdict, place in traces}
+
+
+def _life(holder: Holder, ghosts: list[dict[str, Any]]) -> Life:
+    if not ghosts:
+        return Life(holder, unknown="the logs show no such key of a subject that has gone")
+    classes = Counter(str(row["class"]) for row in ghosts)
+    most, _ = classes.most_common(1)[0]
+    # the first of those whose reason most have: its subject went first, so no cleanup of it is late
+    return Life(holder, dict(classes.most_common()), next(row for row in ghosts if row["class"] == most))
+
+
+def _places(row: dict[str, Any]) -> set[str]:
+    """How traces call the place of a key, or of the document that an entry is in."""
+    name = row["path"].partition("/")[0] or row["key"]
+    return {place_masked(f"{row['field']}[{name}]"), place_masked(f"{row['field']}.{name}")}

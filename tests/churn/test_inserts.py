@@ -1,0 +1,41 @@
+"""A map that leaks in the operator's memory is told with the stack of the code that inserts into it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ghostkey.census.errors import CannotWatch
+from ghostkey.churn import inserts
+from ghostkey.report.churn import render
+from tests.churn.helpers import TenantBed
+from tests.helpers import check_schema
+
+
+def test_stack_of_the_insert_is_the_reconciler_s_and_nothing_is_deleted(tenants: TenantBed) -> None:
+    outcome, _ = tenants.rounds("parallel-map", subjects=4)
+    (verdict,) = outcome.findings
+    found = outcome.inserts[verdict.signature]
+    assert not found.unknown
+    assert sum(found.stacks.values()) == inserts.SUBJECTS
+    assert all("reconciler" in stack[0].function and stack[0].file.endswith(".go") for stack in found.stacks), found
+    assert not found.deletes
+    assert "× main.(*reconciler)" in render(outcome, "table")
+    document = json.loads(render(outcome, "json"))
+    check_schema(document)
+    (record,) = document["verdicts"]
+    assert record["inserts"]["stacks"][0]["calls"][0]["line"] > 0
+
+
+def test_where_the_kernel_forbids_to_watch_the_reason_is_told(tenants: TenantBed, monkeypatch: pytest.MonkeyPatch) -> None:
+
+    def refuses(*_: object) -> None:
+        raise CannotWatch("perf_event_open: 1 Operation not permitted")
+
+    # the kernel here does not refuse: what it would say is put in its place
+    monkeypatch.setattr(inserts, "watch", refuses)
+    outcome, _ = tenants.rounds("parallel-map", subjects=4)
+    (verdict,) = outcome.findings
+    assert not outcome.inserts[verdict.signature].stacks
+    assert "who inserts is not known: perf_event_open" in render(outcome, "table")
