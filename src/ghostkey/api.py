@@ -175,7 +175,7 @@ def missing(snapshot: Snapshot, scope: Scope, client: ApiClient | None = None) -
     """The snapshot, with a gap for everything that the scope names and that is not there; `client` is None for a dump."""
     snapshot.gaps += not_there(snapshot, scope, client)
     if client is None:
-        snapshot.notes += nothing_to_judge_by(snapshot)
+        snapshot.notes += nothing_to_judge_by(snapshot, scope)
     return snapshot
 
 

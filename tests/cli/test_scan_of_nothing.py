@@ -55,6 +55,23 @@ def test_dump_with_what_was_asked_for_is_green(files_program: Program, dump: Pat
     assert done.code == 0, done
 
 
+def test_dump_of_maps_alone_says_that_nobody_can_know(files_program: Program, tmp_path: Path) -> None:
+    maps = tmp_path / "maps.json"
+    maps.write_text(json.dumps(config_map({"prod.shop-1": "1", "prod.shop-2": "2"}, name="settings")))
+    for words in (("scan",), ("explain", "cm/settings", "-n", "prod")):
+        done = files_program(*words, "--from", str(maps))
+        assert (done.code, "whether the subjects of their keys live is not known" in done.err) == (0, True), done
+    assert files_program("scan", "--from", str(maps), "-o", "json").json["notes"]
+    (tmp_path / "none.json").write_text(json.dumps(thing("Tenant", "shop-1")))
+    done = files_program("scan", "--from", str(tmp_path / "none.json"))
+    assert "nothing was looked into" in done.err
+
+
+def test_dump_in_which_less_was_asked_for_is_told_nothing_of(files_program: Program, dump: Path) -> None:
+    for words in ((), ("-n", "empty"), ("--holders", "secrets")):
+        assert "note:" not in files_program("scan", "--from", str(dump), *words).err
+
+
 @pytest.fixture
 def scanned(control_plane: ControlPlane, namespace: str) -> str:
     make_tenants_kind(control_plane)

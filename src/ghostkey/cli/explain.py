@@ -202,6 +202,8 @@ def _explain_map(what: str, key: str, where: Where, kinds: tuple[str, ...], past
             click.echo(safe(line))
     for gap in snapshot.gaps[:5]:
         click.echo(f"not seen: {gap.what}: {gap.why}", err=True)
+    for note in snapshot.notes:
+        click.echo(safe(f"note: {note}"), err=True)
     return 3 if snapshot.gaps else 1 if chosen else 0
 
 

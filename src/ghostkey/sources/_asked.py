@@ -36,11 +36,12 @@ def not_there(snapshot: Snapshot, scope: Scope, client: ApiClient | None = None)
         )
 
 
-def nothing_to_judge_by(snapshot: Snapshot) -> Iterator[str]:
+def nothing_to_judge_by(snapshot: Snapshot, scope: Scope) -> Iterator[str]:
     """Notes on a dump of which nothing can be said, though nothing is wrong with it: no maps, or maps and nothing beside them."""
     parts = [snapshot, *snapshot.parts]
     if not any(part.maps for part in parts):
-        yield "no ConfigMap and no Secret is in the dump: nothing was looked into"
+        if scope == Scope(known_by=scope.known_by):  # whoever asked for less knows that there may be none
+            yield "no ConfigMap and no Secret is in the dump: nothing was looked into"
     elif not any(kind not in (CONFIG_MAPS, SECRETS) for part in parts for kind in part.subjects.kinds):
         yield (
             "nothing but maps is in the dump: whether the subjects of their keys live is not known; "
