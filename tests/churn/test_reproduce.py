@@ -13,7 +13,8 @@ from ghostkey.churn.judge import Kind, Verdict
 from ghostkey.churn.plan import FaultPoint, Plan, Step
 from ghostkey.churn.reproduce import GO_MOD, Case, write
 from ghostkey.churn.traces import Signature
-from ghostkey.testing import binary, testbed_directory
+from ghostkey.testing import binary
+from ghostkey.testing import testbed_directory as sources
 from tests.churn.helpers import CRD, SAMPLE, SETUP
 from tests.helpers import HANG_SECONDS
 
@@ -89,7 +90,7 @@ def test_what_a_go_test_would_not_show_has_none(tmp_path: Path, plan: Plan, sign
 
 
 def test_versions_are_those_that_the_testbed_is_built_with() -> None:
-    known = set((testbed_directory() / "tenant-operator" / "go.mod").read_text().replace(" // indirect", "").splitlines())
+    known = set((sources() / "tenant-operator" / "go.mod").read_text().replace(" // indirect", "").splitlines())
     wanted = [line for line in GO_MOD.splitlines() if line.startswith("\t")]
     assert len(wanted) == 3
     assert set(wanted) <= known
