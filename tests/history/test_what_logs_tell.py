@@ -386,4 +386,4 @@ def test_archives_and_folders_of_every_sort_are_one_log(tmp_path: Path) -> None:
     (tmp_path / "plain.log").write_bytes(b"".join(lines))
     assert keys(found) == keys(AuditLog([tmp_path / "plain.log"], DIGEST).events())
     (said,) = [e.why for e in found if isinstance(e, Covered) and not e.is_gap]
-    assert "1 files without audit events passed over" in said
+    assert "1 file without audit events passed over" in said

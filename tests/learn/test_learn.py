@@ -188,7 +188,7 @@ def test_baseline_only_gets_better(case: Case) -> None:
     assert case.program("trim", *place, "--key", finding["key"], "--apply").code == 0
     asked = case.program("scan", "--baseline", str(baseline))
     assert asked.code == 0
-    assert "1 findings of baseline" in asked.err
+    assert "1 finding of baseline" in asked.err
     assert "--ratchet takes them out" in asked.err
     narrow = case.program("scan", *place, "--baseline", str(baseline), "--ratchet")
     assert "stays as it is: the scan was of a part" in narrow.err

@@ -169,6 +169,7 @@ def report(logs: tuple[Path, ...], form: str) -> int:
     from ghostkey.cli.terminal import safe
     from ghostkey.guard.objects import POLICY
     from ghostkey.guard.report import refused_writes
+    from ghostkey.report.words import count
     from ghostkey.sources.history.audit.noted import NotedRequests
 
     requests = NotedRequests(logs)
@@ -187,7 +188,7 @@ def report(logs: tuple[Path, ...], form: str) -> int:
             keys = f": {', '.join(sorted(one.keys)[:5])}" if one.keys else ""
             click.echo(safe(f"{one.count:,}  {one.namespace}/{one.map}  {one.user}  {one.first} to {one.last}{loops}{keys}"))
     about = f"{requests.events:,} events" + (f", {requests.unread:,} pieces were not understood" if requests.unread else "")
-    about += f", {requests.others:,} files without audit events passed over" if requests.others else ""
+    about += f", {count(requests.others, 'file')} without audit events passed over" if requests.others else ""
     if not requests.events:
         about += "; so nothing is known of what deny would have refused"
     elif not found:

@@ -72,6 +72,7 @@ class Known:
         Nothing is gone that this scan could not have seen: with a gap, or not over everything, the file stays as it is.
         """
         from ghostkey import silences
+        from ghostkey.report.words import count
 
         path = self.path()
         if path is None or self.write_baseline is not None or not path.exists():
@@ -86,7 +87,8 @@ class Known:
             return
         if not self.is_ratchet:
             click.echo(
-                f"{len(gone):,} findings of baseline {path} are gone: --ratchet takes them out of it, so that none comes back",
+                f"{count(len(gone), 'finding')} of baseline {path} {'is' if len(gone) == 1 else 'are'} gone: "
+                "--ratchet takes what is gone out of it, so that none comes back",
                 err=True,
             )
             return

@@ -221,6 +221,7 @@ def _spoken(heard: Heard, confirmed: list[Finding]) -> Heard:
 def _say(report: Report, form: str) -> None:
     from ghostkey.cli.terminal import safe
     from ghostkey.report.findings import summary, where
+    from ghostkey.report.words import count
 
     counts, heard, shown = summary(report), report.heard, report.findings
     for line in [*_gap_lines(report.snapshot.gaps), *(f"note: {text}" for text in report.snapshot.notes)]:
@@ -231,7 +232,7 @@ def _say(report: Report, form: str) -> None:
         click.echo(f"no longer silenced: {len(heard.expired) - EXPIRED_LINES:,} more", err=True)
     if form in {"table", "wide"}:
         hidden = len(heard.spoken) - len(shown)
-        line = f"{counts['findings']} findings in {counts['keys']:,} keys of {counts['maps']:,} maps"
+        line = f"{count(counts['findings'], 'finding')} in {count(counts['keys'], 'key')} of {count(counts['maps'], 'map')}"
         for state in ("unknown", "suspect", "declared", "silenced"):
             line += f", {counts[state]} {state}" if counts[state] else ""
         line += f", {hidden} below --severity" if hidden else ""

@@ -143,6 +143,8 @@ def command(
     max_percent = DEFAULT_MATCH_PERCENT if pattern and limits.max_percent is None else limits.max_percent
     if not plan.changes:
         click.echo(f"nothing to trim in {plan.holder}", err=True)
+        if pattern:
+            click.echo(f"hint: --match takes an expression of whole keys: '.*{pattern}.*' finds it anywhere", err=True)
         if form == "json":
             _print_plan(plan, form)
         # "nothing" is no news when something could not be seen

@@ -302,7 +302,7 @@ def _in_cluster(tried: Sequence[Path]) -> ClientConfig:
     if not host:
         raise ConfigError(
             f"no kubeconfig: {tried[0]} does not exist, and this is no Pod",
-            "name one with --kubeconfig or KUBECONFIG, or read files with --from",
+            "name one with --kubeconfig or KUBECONFIG, or read files: scan and explain take --from",
         )
     namespace = SERVICE_ACCOUNT / "namespace"
     return ClientConfig(

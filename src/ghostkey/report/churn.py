@@ -16,6 +16,7 @@ from ghostkey.model.history import rfc3339
 from ghostkey.report.lint import about_record, about_text
 from ghostkey.report.stacks import calls
 from ghostkey.report.visible import safe
+from ghostkey.report.words import count
 
 if TYPE_CHECKING:
     from ghostkey.churn.inserts import Inserts
@@ -80,8 +81,8 @@ def life_lines(life: Life) -> Iterator[str]:
     if life.ghost is None:
         yield f"why it is there is not known: {life.unknown}"
         return
-    for name, count in life.classes.items():
-        yield f"{name}: {count:,} {'key' if count == 1 else 'keys'}: {CLASSES[name]}"
+    for name, number in life.classes.items():
+        yield f"{name}: {count(number, 'key')}: {CLASSES[name]}"
     yield from (f"  {line}" for line in proof_lines(life.ghost))
 
 
@@ -156,7 +157,7 @@ def summary(outcome: Outcome) -> str:
     minutes = max(outcome.seconds, 0.001) / 60
     pace = f" ({outcome.trials / minutes:.0f} a minute)" if outcome.trials > 3 else ""
     return (
-        f"{outcome.result}: {len(outcome.findings)} findings; {outcome.subjects} subjects in {outcome.trials} trials{pace}{faults}, "
+        f"{outcome.result}: {count(len(outcome.findings), 'finding')}; {count(outcome.subjects, 'subject')} in {count(outcome.trials, 'trial')}{pace}{faults}, "
         f"{outcome.seconds:.1f} s"
     )
 

@@ -14,6 +14,7 @@ from ghostkey.lint.findings import Finding
 from ghostkey.lint.rules import all_rules, page
 from ghostkey.lint.run import Linted
 from ghostkey.report.visible import safe
+from ghostkey.report.words import count
 
 SCHEMA_VERSION = 1
 SARIF_MOST = 5_000  # results that code scanning keeps of a run
@@ -34,9 +35,9 @@ def text(linted: Linted) -> Iterator[str]:
             yield f"          suggested at {safe(edit.path)}:{edit.line} (--fix writes it):"
             yield f"            - {safe(edit.old[:160].expandtabs(4))}"
             yield from (f"            + {safe(new[:160].expandtabs(4))}" for new in edit.new.split("\n"))
-    words = f"{len(linted.findings)} findings in {linted.files:,} files, {linted.lines:,} lines"
+    words = f"{count(len(linted.findings), 'finding')} in {count(linted.files, 'file')}, {count(linted.lines, 'line')}"
     words += f"; {len(linted.suppressed)} suppressed" if linted.suppressed else ""
-    yield words + (f"; {linted.broken} files have parts that were not understood" if linted.broken else "")
+    yield words + (f"; {count(linted.broken, 'file')} with parts that were not understood" if linted.broken else "")
 
 
 def record(finding: Finding) -> dict[str, Any]:

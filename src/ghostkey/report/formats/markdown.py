@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from ghostkey.report.findings import Format, Report, about, grouped, named, short_kind, summary
 from ghostkey.report.visible import safe
+from ghostkey.report.words import count
 
 _PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
 _SHOWN = 1000  # rows; a comment holds 65,536 characters
@@ -17,7 +18,7 @@ _SHOWN = 1000  # rows; a comment holds 65,536 characters
 
 def _pieces(report: Report) -> Iterator[str]:
     counts = summary(report)
-    yield f"### ghostkey: {counts['findings']:,} findings in {counts['keys']:,} keys of {counts['maps']:,} maps"
+    yield f"### ghostkey: {count(counts['findings'], 'finding')} in {count(counts['keys'], 'key')} of {count(counts['maps'], 'map')}"
     groups = grouped(report.findings)
     if groups:
         yield ""

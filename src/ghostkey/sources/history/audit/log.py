@@ -160,7 +160,7 @@ class AuditLog(LineReader):
         """How events were wrapped, and what was passed over, in words; nothing where all were bare lines."""
         said = [f"{count:,} events {words}" for words, count in sorted(self._words.items()) if words]
         said += [f"{self._twice:,} events that came twice counted once"] if self._twice else []
-        said += [f"{self._other} files without audit events passed over"] if self._other else []
+        said += [f"{self._other} file{'' if self._other == 1 else 's'} without audit events passed over"] if self._other else []
         skipped = self.states.facts.yaml_skipped
         said += [f"{skipped} YAML documents in values, of too many bytes in all, not looked into"] if skipped else []
         return ", ".join(said)
