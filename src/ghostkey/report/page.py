@@ -132,12 +132,7 @@ def _growth(story: Story) -> Iterator[str]:
 
 def _unknown(story: Story) -> Iterator[str]:
     """The keys of which no source showed the subject."""
-    linked = set(story.links)
-    rows = [
-        row for row in story.keys
-        if row["is_present"] and not row["path"] and (row["field"], row["path"], row["key"]) not in linked
-        and not any(spot[0] == row["field"] and spot[1].split("/")[0] == row["key"] for spot in linked)
-    ]  # fmt: skip
+    rows = story.unlinked
     if not rows:
         return
     yield f"<h2 id=unknown>Keys whose subject is not known</h2><p>{len(rows):,} of its keys: settings, or of objects that no source saw.</p><ul>"

@@ -17,6 +17,9 @@ def map_lines(story: Story) -> Iterator[str]:
     if story.keys:
         present = sum(bool(row["is_present"]) for row in story.keys)
         yield f"{story.kind}/{story.name} in {story.namespace}: {present:,} keys, {len(story.ghosts):,} of them outlive their subject"
+        if unlinked := story.unlinked:
+            one = f"{key_name(unlinked[0])}{' …' if len(unlinked) > 1 else ''}"
+            yield f"  {len(unlinked):,} of them are settings, or of objects that no source saw: {one}"
     else:
         yield f"{story.kind}/{story.name} in {story.namespace}: none of its keys was seen"
     yield from hidden_lines(story)

@@ -41,6 +41,20 @@ class Story:
         """Bytes of the names of the keys that are there, which a limit on values does not count."""
         return sum(len(row["key"]) for row in self.keys if row["is_present"] and not row["path"])
 
+    @property
+    def unlinked(self) -> list[dict[str, Any]]:
+        """Keys that are there and of which no source showed the subject: settings, or of objects that nobody saw."""
+        linked = set(self.links)
+        documents = {(field, path.split("/")[0]) for field, path, _ in linked}
+        return [
+            row
+            for row in self.keys
+            if row["is_present"]
+            and not row["path"]
+            and (row["field"], row["path"], row["key"]) not in linked
+            and (row["field"], row["key"]) not in documents
+        ]
+
 
 def present_keys(engine: Engine, kind: str, namespace: str, name: str) -> list[dict[str, Any]]:
     """The lives of the keys that a map has now, by path and key."""
