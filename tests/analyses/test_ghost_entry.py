@@ -114,6 +114,8 @@ def test_place_of_a_map_does_not_depend_on_the_run() -> None:
         ("stack", "goroutine 71 in cache.(*Reflector).watch[*]", False),
         ("stack", "goroutine 8 in apply.build", False),
         ("stack", "goroutine 8 in apply.build → ?+0x8", False),
+        ("stack", "goroutine 8 in apply.build → (interface {})", False),
+        ("stack", "goroutine 8 in main.run → (interface {}) → (main.reconciler).memory", True),
         ("", "", False),
     ],
 )

@@ -19,6 +19,7 @@ from ghostkey.census.census import Census, Process
 from ghostkey.census.gomap import GoMap
 from ghostkey.census.keys import Keys
 from ghostkey.census.remote import RemoteProcess
+from ghostkey.census.types import EMPTY_INTERFACES
 from ghostkey.model.events import Event, Gap, HolderMeta, KeysSeen, Note, Shape
 from ghostkey.model.findings import Finding
 from ghostkey.model.refs import GO_MAPS, ObjectRef
@@ -141,16 +142,20 @@ def place_of(found: GoMap) -> str:
     return found.holder[place + 3 :] if place >= 0 else _GOROUTINE.sub("stack of ", found.holder).strip()
 
 
+_UNTYPED = frozenset(f"({name})" for name in EMPTY_INTERFACES)
+
+
 def is_long_lived(found: GoMap) -> bool:
     """Whether something holds a map that may outlive a call: no garbage, and no library's own local.
 
     Of what a stack leads to, an unknown object says nothing. A map that is itself a local belongs to a call, unless its header is in
     the frame of a function of package main, which runs as long as the program: a mere word of a stack that points to a map may be
-    left over from a call that ended long ago, such as a document that was decoded once.
+    left over from a call that ended long ago, such as a document that was decoded once. A value of no type in between, as decoding
+    makes them, changes nothing of that.
     """
     if found.root != "stack":
         return found.root == "global"
-    is_local = "→" not in found.holder
+    is_local = all(step in _UNTYPED for step in found.holder.split(" → ")[1:])
     is_own = found.place == "stack" and _GOROUTINE.sub("", found.holder).startswith("main.")
     return "→ ?" not in found.holder and (not is_local or is_own)
 
