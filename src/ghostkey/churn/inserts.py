@@ -20,9 +20,8 @@ from ghostkey.churn.traces import Signature
 from ghostkey.model.errors import GhostkeyError
 
 SUBJECTS = 2
-WATCH_SECONDS = (
-    3.0  # in which two subjects come and go; a slower operator is seen in part, which `is_exact` tells of the map alone
-)
+# in which two subjects come and go; a slower operator is seen in part, which `is_exact` tells of the map alone
+WATCH_SECONDS = 3.0
 WAYS = ("perf", "ptrace")  # the second where the kernel forbids the first
 
 

@@ -68,11 +68,14 @@ class Reducer:
         Such a step or fault leaves the operator's requests as they are: one trial that did not show it without was chance. It goes
         when the rest shows the signature each time.
         """
-        needed = []
+        needed: list[str] = []
         parts: list[Step | FaultPoint] = [step for step in least.steps if step.do != "create"]
-        for part in [*parts, *least.faults]:
+        parts += least.faults
+        # what goes leaves the requests as they are, so that those of the whole plan stand for the least one all along
+        asked = self._requests(least) if parts else None
+        for part in parts:
             rest = least.without_part(part)
-            if self._requests(least) != self._requests(rest):
+            if self._requests(rest) != asked:
                 continue
             if self._again(verdict, rest) == CONFIRMATIONS:
                 least = rest

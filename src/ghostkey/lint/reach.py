@@ -11,6 +11,7 @@ from ghostkey.lint.module import HELPERS_ALIKE, Module, ReleaseAt, Spot
 DEPTH = 4  # calls that are followed: below it, helpers serve everybody
 MOST = 200  # functions that are reached from one
 RECONCILES = re.compile(r"^(?:[Rr]econcile\w*|[Ss]ync(?:[A-Z]\w*)?|[Pp]rocess(?:[A-Z]\w*)?|handleSync)$")
+NO_ERROR = re.compile(r"^return(?:$|.*\bnil$)")  # what a return says that tells of none
 _GONE = re.compile(r"DeletionTimestamp|IsNotFound|NotFound\(|IsGone\(|\b[Ii]sDelet(?:ed|ing)|[Bb]eingDeleted|MarkedForDeletion")
 _STAYS = re.compile(r"!\s*(?:\w+\.)?(?:Is)?NotFound|DeletionTimestamp\(?\)?\.IsZero\(\)|DeletionTimestamp\(?\)?\s*==\s*nil")
 

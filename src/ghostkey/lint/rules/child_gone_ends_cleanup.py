@@ -30,10 +30,9 @@ from collections.abc import Iterator
 from ghostkey.lint.facts import Return
 from ghostkey.lint.findings import Finding, Look, Rule, Witness
 from ghostkey.lint.module import ReleaseAt
-from ghostkey.lint.reach import released_for
+from ghostkey.lint.reach import NO_ERROR, released_for
 
 _DELETES = re.compile(r"\.Delete\w*\(")
-_NO_ERROR = re.compile(r"^return(?:$|.*\bnil$)")
 _NOT_FOUND = re.compile(r"(?<!!)\b(?:\w+\.)?IsNotFound\(\w+\)$")
 
 
@@ -60,7 +59,7 @@ def _end_before(release: ReleaseAt) -> Return | None:
         if not _DELETES.search(" ".join(way.text for way in ways)) or any(way in release.release.branches for way in ways[-1:]):
             continue
         is_ignored = "IgnoreNotFound(" in one.text
-        if is_ignored or (_NO_ERROR.match(one.text) and _NOT_FOUND.search(ways[-1].text)):
+        if is_ignored or (NO_ERROR.match(one.text) and _NOT_FOUND.search(ways[-1].text)):
             return one
     return None
 

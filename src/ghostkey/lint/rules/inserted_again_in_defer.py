@@ -52,11 +52,11 @@ def _again(look: Look, held: Held, release: ReleaseAt) -> tuple[int, InsertAt] |
     for one in held.inserts:
         if one.spot.function is spot.function and _is_deferred(one.insert.branches) and _is_beside(one.insert.branches, release):
             return one.insert.line, one
+    releases = {id(other.spot.function) for other in held.releases}
     for call in spot.function.calls:
         if not _is_deferred(call.branches) or not _is_beside(call.branches, release):
             continue
         run = reached(look.module, spot, [call])
-        releases = {id(other.spot.function) for other in held.releases}
         # what takes out as well as puts in keeps the books itself
         insert = next((one for one in held.inserts if id(one.spot.function) in run.keys() - releases), None)
         if insert is not None:

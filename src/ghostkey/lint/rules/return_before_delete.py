@@ -30,9 +30,8 @@ from collections.abc import Iterator
 from ghostkey.lint.facts import Return
 from ghostkey.lint.findings import Finding, Look, Rule, Witness
 from ghostkey.lint.module import ReleaseAt, Symbol
-from ghostkey.lint.reach import RECONCILES
+from ghostkey.lint.reach import NO_ERROR, RECONCILES
 
-_NO_ERROR = re.compile(r"^return(?:$|.*\bnil$)")
 _FAILS = re.compile(r"\berr\w*\s*!=\s*nil|ctx\.Err|context\.")
 
 
@@ -59,7 +58,7 @@ def _find(look: Look) -> Iterator[Finding]:
 
 
 def _is_early(one: Return, releases: tuple[ReleaseAt, ...], symbol: Symbol) -> bool:
-    if one.line >= min(each.release.line for each in releases) or not _NO_ERROR.match(one.text):
+    if one.line >= min(each.release.line for each in releases) or not NO_ERROR.match(one.text):
         return False
     conditions = [branch.text for branch in one.branches if branch.kind in {"if", "case"}]
     if not conditions or any(branch.kind in {"func", "for"} for branch in one.branches):
