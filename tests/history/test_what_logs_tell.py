@@ -180,6 +180,27 @@ def test_writes_of_one_map_through_three_servers_are_credited_in_the_order_of_re
     assert not [why for why in gaps(found) if "revisions" in why]
 
 
+@pytest.mark.parametrize("late", [{"kept": "new"}, {"kept": None}, {"added": "1"}, {"kept": "new", "added": "1"}])
+def test_what_a_write_that_is_logged_late_did_is_told_as_in_order(tmp_path: Path, late: dict[str, str | None]) -> None:
+    """A busy server logs a write after one that was made later, and whose answer shows what both did."""
+
+    def told_as(folder: str, order: tuple[int, int]) -> set[tuple[object, ...]]:
+        log = LogWriter()
+        before = [log.patch(1, "shop", "m", {"kept": "old", "gone": "0"}), log.patch(2, "shop", "m", {"other": "0"})]
+        two = [log.patch(3, "shop", "m", late, user="op1"), log.patch(3.1, "shop", "m", {"gone": None, "other": "1"}, user="op2")]
+        after = [log.patch(4, "shop", "m", {"last": "1"})]
+        (tmp_path / folder).mkdir()
+        found = events(tmp_path / folder, [*before, *(two[place] for place in order), *after])
+        assert not [why for why in gaps(found) if "revisions" in why]
+        return {
+            (e.op, e.key, e.user, e.value_hash, e.value_bytes, e.key_delta, e.bytes_delta)
+            for e in found
+            if isinstance(e, KeyEvent) and e.op in ("set", "delete") and e.user in ("op1", "op2")
+        }
+
+    assert told_as("late", (1, 0)) == told_as("ordered", (0, 1))
+
+
 @pytest.mark.parametrize(
     ("body", "code", "class_", "wrong"),
     [

@@ -66,8 +66,8 @@ class MapReader:
         self.revisions: dict[Holder, int] = {}  # of the last write of each map that was shown
         self.applied: dict[tuple[str, str, str, str], set[tuple[str, str]]] = {}  # what each manager applied last
         self._beside = Beside()
-        # keys of each map that changed without being named, between two revisions, when that happened last
-        self.unnamed: dict[Holder, tuple[set[tuple[str, str, str]], int | None, int | None]] = {}
+        # keys of each map that changed without being named, each as it was seen, between two revisions, when that happened last
+        self.unnamed: dict[Holder, tuple[dict[tuple[str, str, str], KeyEvent], int | None, int | None]] = {}
         self.moments: Moments | None = None  # for the logs of several servers
         self.told: tuple[Holder, bool] | None = None  # the map of the last event, and whether all of it is known now
 
@@ -179,7 +179,7 @@ class MapReader:
             yield unsigned(event, owner.manager if owner else "")
         if others and is_known:
             since = self.revisions.get(holder)
-            self.unnamed[holder] = (others, since, revision)
+            self.unnamed[holder] = ({spot_of(event): event for event in changes if spot_of(event) in others}, since, revision)
             self.blind.jump(holder, since, revision, changes[0].at)
 
     def _is_late(self, holder: Holder, revision: int) -> bool:
@@ -191,7 +191,7 @@ class MapReader:
         self, event: Event, named: Named, holder: Holder, found: Object, at: int | None, revision: int, writer: Writer
     ) -> Iterator[KeyEvent]:
         """What a late write named and was not credited yet, and what it removed that was never there."""
-        others, since, until = self.unnamed.get(holder, (set(), None, None))
+        others, since, until = self.unnamed.get(holder, ({}, None, None))
         content = content_of(holder[0], found)
         absent = [spot for spot in self.not_there(holder, named.keys) if (spot[0], "", spot[1]) not in others]
         yield from self.missed(absent, holder, content, at, revision, writer)
@@ -201,16 +201,15 @@ class MapReader:
             took_away = shown is None and named.is_apply
             if not (made_whole or took_away or named.names(field, path.partition("/")[0] or key)):
                 continue
-            others.discard((field, path, key))
+            seen = others.pop((field, path, key))
             if path:
                 continue  # an entry of a document, which is credited with the key that holds it
+            made = seen._replace(at=at, revision=revision, **writer._asdict())
             if shown is None:
-                yield KeyEvent(at, revision, *holder, field, "", key, DELETE, -1, 0, "", 0, 0, *writer, "", ORIGIN, False)
+                yield made._replace(op=DELETE, value_bytes=-1, value_hash=0, shape="")
             else:
                 code, size, shape = self.states.facts(shown, is_secret=holder[0] == "secrets")
-                yield KeyEvent(
-                    at, revision, *holder, field, "", key, SET, size, code, shape, 1, size + len(key), *writer, "", ORIGIN, False
-                )
+                yield made._replace(op=SET, value_bytes=size, value_hash=code, shape=shape)
         if not others and since is not None and since < revision <= (until or 0):
             self.blind.no_jump(holder, since, until)
             self.unnamed.pop(holder, None)
