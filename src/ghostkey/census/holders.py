@@ -14,7 +14,7 @@ from ghostkey.census.gomap import GoMap
 from ghostkey.census.goroutines import RUNNING, Goroutine
 from ghostkey.census.map_types import MapTypes, rounded
 from ghostkey.census.paths import Edge, Path
-from ghostkey.census.references import GLOBAL
+from ghostkey.census.references import GLOBAL, POOL
 from ghostkey.census.runtime import Runtime
 from ghostkey.census.types import GoType, Types, map_name
 
@@ -54,7 +54,7 @@ class Holders:
 
     def prepare(self, paths: Iterable[tuple[GoMap, Path]]) -> None:
         """Looks up the names of all globals at once: symbols, or the functions that use them."""
-        wanted = {self._global_of(found, path) for found, path in paths if path.kind == GLOBAL}
+        wanted = {self._global_of(found, path) for found, path in paths if path.kind in (GLOBAL, POOL)}
         bias = self._runtime.bias
         self._symbols = {a + bias: named for a, named in self._runtime.executable.symbols({a - bias for a in wanted}).items()}
         unnamed = wanted - self._symbols.keys()
@@ -85,17 +85,24 @@ class Holders:
         return map_name(group.name) if group is not None and group.is_group else kind.name
 
     def _root(self, found: GoMap, path: Path) -> str:
-        if path.kind == GLOBAL:
-            address = self._global_of(found, path)
-            named = self._symbols.get(address)
-            if named is not None:
-                name, offset, size = named
-                inside = self._field(name, address - offset, offset) if size > WORD else ""
-                return name + (inside or (f"+{offset:#x}" if offset else ""))
-            # a path before the package's own name is long, and says less
-            users = dict.fromkeys(name.rpartition("/")[2] for name in self._users.get(address, []))
-            return f"global {address:#x}" + (f" (used by {', '.join([*users][:USERS])})" if users else "")
-        return self.stack_place(path.edges[0].location)
+        if path.kind == POOL:
+            return (
+                "a sync.Pool"
+                if self._runtime.heap_span_at(path.edges[0].location)
+                else f"{self._global(found, path)} (a sync.Pool)"
+            )
+        return self._global(found, path) if path.kind == GLOBAL else self.stack_place(path.edges[0].location)
+
+    def _global(self, found: GoMap, path: Path) -> str:
+        address = self._global_of(found, path)
+        named = self._symbols.get(address)
+        if named is not None:
+            name, offset, size = named
+            inside = self._field(name, address - offset, offset) if size > WORD else ""
+            return name + (inside or (f"+{offset:#x}" if offset else ""))
+        # a path before the package's own name is long, and says less
+        users = dict.fromkeys(name.rpartition("/")[2] for name in self._users.get(address, []))
+        return f"global {address:#x}" + (f" (used by {', '.join([*users][:USERS])})" if users else "")
 
     def _field(self, name: str, address: int, offset: int) -> str:
         """Which field of a global it is, where there is debug information."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ghostkey.census.memory import Range
-from ghostkey.census.references import GLOBAL, STACK, Reference, References
+from ghostkey.census.pools import is_of_pool
+from ghostkey.census.references import GLOBAL, POOL, STACK, Reference, References
 from ghostkey.census.runtime import Runtime
 
 DEPTH_MOST = 24
@@ -15,6 +17,7 @@ PARENTS_MOST = 12  # of one object that are followed: more lead to the same root
 FRONTIER_MOST = 20_000  # objects of one level
 SECONDS = 20.0
 NEARER = 3  # hops that a path from a stack must be shorter than one from a global, to be taken
+FARTHEST = 8  # hops within which a path is looked for that is better than a mere word of a stack, or a pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +63,14 @@ def find_paths(runtime: Runtime, references: References, targets: Sequence[Range
             child = frontier[reference.target][0]
             if child in wanted and reference.value != child:
                 continue  # a map is held by a pointer to its beginning
-            _add(runtime, nodes, new, child, reference)
-        from_globals, from_stacks = _ways(nodes, GLOBAL), _ways(nodes, STACK)
-        found = {address: path for address in wanted if (path := _best(from_globals, from_stacks, address)) is not None}
+            is_pooled = is_of_pool(runtime, reference.location, frontier[reference.target])
+            _add(runtime, nodes, new, child, dataclasses.replace(reference, kind=POOL) if is_pooled else reference)
+        # what a word of a stack points to may be left over from a call that ended: what holds the object that holds it says more
+        held = nodes.keys() - wanted
+        ways = [
+            (kind, _ways(nodes, first, kind)) for kind, first in ((GLOBAL, nodes), (STACK, held), (STACK, nodes), (POOL, nodes))
+        ]
+        found = {address: path for address in wanted if (path := _best(ways, address)) is not None}
         if all(_is_settled(found.get(address), depth) for address in wanted):
             break
         frontier = sorted(new.items())[:FRONTIER_MOST]
@@ -71,7 +79,7 @@ def find_paths(runtime: Runtime, references: References, targets: Sequence[Range
 
 def _add(runtime: Runtime, nodes: dict[int, _Node], new: dict[int, int], child: int, reference: Reference) -> None:
     node = nodes[child]
-    if reference.kind in (GLOBAL, STACK):
+    if reference.kind in (GLOBAL, STACK, POOL):
         if len(node.roots) < PARENTS_MOST:
             node.roots.append(reference)
         return
@@ -86,18 +94,21 @@ def _add(runtime: Runtime, nodes: dict[int, _Node], new: dict[int, int], child: 
 
 
 def _is_settled(path: Path | None, depth: int) -> bool:
-    return path is not None and (path.kind == GLOBAL or len(path.edges) + NEARER <= depth + 1)
+    if path is None or path.kind == GLOBAL:
+        return path is not None
+    is_weak = path.kind == POOL or len(path.edges) == 1
+    return depth + 1 >= (FARTHEST if is_weak else len(path.edges) + NEARER)
 
 
 _Ways = dict[int, tuple[int, Edge]]
 """How each object is reached: from which other (0: from the root itself), and by which word."""
 
 
-def _ways(nodes: dict[int, _Node], kind: str) -> _Ways:
-    """The nearest way from a root of this kind to each object that one leads to; of all objects at once."""
+def _ways(nodes: dict[int, _Node], first: Iterable[int], kind: str) -> _Ways:
+    """The nearest way to each object from a root of this kind that leads to one of the `first`; of all objects at once."""
     ways: _Ways = {}
-    for address, node in nodes.items():
-        root = next((root for root in node.roots if root.kind == kind), None)
+    for address in first:
+        root = next((root for root in nodes[address].roots if root.kind == kind), None)
         if root is not None:
             ways[address] = (0, Edge(root.location, root.value))
     level = list(ways)
@@ -112,12 +123,20 @@ def _ways(nodes: dict[int, _Node], kind: str) -> _Ways:
     return ways
 
 
-def _best(from_globals: _Ways, from_stacks: _Ways, target: int) -> Path | None:
-    """The shortest path from a global, or from a stack when that is much shorter, or the only one."""
-    one, other = _path(GLOBAL, from_globals, target), _path(STACK, from_stacks, target)
-    if one is None or other is None:
-        return one or other
-    return other if len(other.edges) + NEARER < len(one.edges) else one
+def _best(ways: Iterable[tuple[str, _Ways]], target: int) -> Path | None:
+    """The shortest path from a global, or from a stack when that is much shorter; a weaker one when there is no other."""
+    best: Path | None = None
+    for kind, found in ways:
+        path = _path(kind, found, target)
+        is_nearer = (
+            path is not None
+            and best is not None
+            and (best.kind, kind) == (GLOBAL, STACK)
+            and 1 < len(path.edges) < len(best.edges) - NEARER
+        )
+        if best is None or is_nearer:
+            best = path
+    return best
 
 
 def _path(kind: str, ways: _Ways, target: int) -> Path | None:

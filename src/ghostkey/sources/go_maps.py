@@ -19,7 +19,6 @@ from ghostkey.census.census import Census, Process
 from ghostkey.census.gomap import GoMap
 from ghostkey.census.keys import Keys
 from ghostkey.census.remote import RemoteProcess
-from ghostkey.census.types import EMPTY_INTERFACES
 from ghostkey.model.events import Event, Gap, HolderMeta, KeysSeen, Note, Shape
 from ghostkey.model.findings import Finding
 from ghostkey.model.refs import GO_MAPS, ObjectRef
@@ -142,7 +141,10 @@ def place_of(found: GoMap) -> str:
     return found.holder[place + 3 :] if place >= 0 else _GOROUTINE.sub("stack of ", found.holder).strip()
 
 
-_UNTYPED = frozenset(f"({name})" for name in EMPTY_INTERFACES)
+# what holds more than a call does: a value of a type with a name, and what a closure has captured
+_HOLDS = re.compile(r"func |\((?!(?:noalg\.)?map\.)(?P<type>\w+\.\w+)")
+# values with which one call does its work: an iterator, an encoder, a request and what goes with it
+_OF_A_CALL = re.compile(r"(?:reflect|runtime|maps|json|yaml|fmt|context)\.|(?:http|rest)\.(?:Request|Response|Result)$")
 
 
 def is_long_lived(found: GoMap) -> bool:
@@ -150,12 +152,13 @@ def is_long_lived(found: GoMap) -> bool:
 
     Of what a stack leads to, an unknown object says nothing. A map that is itself a local belongs to a call, unless its header is in
     the frame of a function of package main, which runs as long as the program: a mere word of a stack that points to a map may be
-    left over from a call that ended long ago, such as a document that was decoded once. A value of no type in between, as decoding
-    makes them, changes nothing of that.
+    left over from a call that ended long ago, such as a document that was decoded once. Values of types without a name in between,
+    as decoding makes them, and those that a call works with change nothing of that.
     """
     if found.root != "stack":
         return found.root == "global"
-    is_local = all(step in _UNTYPED for step in found.holder.split(" → ")[1:])
+    steps = [held for step in found.holder.split(" → ")[1:] if (held := _HOLDS.match(step))]
+    is_local = all(step["type"] and _OF_A_CALL.match(step["type"]) for step in steps)
     is_own = found.place == "stack" and _GOROUTINE.sub("", found.holder).startswith("main.")
     return "→ ?" not in found.holder and (not is_local or is_own)
 
