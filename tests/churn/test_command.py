@@ -17,7 +17,7 @@ from ghostkey.testing import binary
 from ghostkey.testing import testbed_directory as sources
 from ghostkey.testing.binaries import cache_directory
 from tests.churn.helpers import CRD, SAMPLE, SETUP
-from tests.helpers import HANG_SECONDS, Done, Program
+from tests.helpers import HANG_SECONDS, Done, Program, check_sarif
 
 
 @pytest.fixture
@@ -142,6 +142,18 @@ def test_build_is_compared_with_an_older_one(files_program: Program, files: list
 
 @pytest.mark.whole
 def test_sarif_is_what_code_scanning_takes(files_program: Program, files: list[str]) -> None:
-    done = churn(files_program, files, operator("wrong-delete-key"), "--no-faults", "-o", "sarif")
+    done = churn(
+        files_program,
+        files,
+        operator("wrong-delete-key"),
+        "--no-faults",
+        "-o",
+        "sarif",
+        f"--code={sources() / 'tenant-operator'}",
+    )
+    check_sarif(json.loads(done.out))
     (run,) = json.loads(done.out)["runs"]
     assert [result["ruleId"] for result in run["results"]] == ["churn/leak"]
+    (result,) = run["results"]
+    assert "which is not there" in result["message"]["text"]
+    assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"].endswith("reconcile.go")
