@@ -67,10 +67,15 @@ def test_leak_is_one_and_its_test_fails_on_it(files_program: Program, files: lis
 
 
 @pytest.mark.whole
-def test_generated_test_passes_on_the_correct_operator(files_program: Program, files: list[str], tmp_path: Path) -> None:
-    churn(files_program, files, operator("wrong-delete-key"), "--no-faults", f"--reproduction={tmp_path / 'out'}")
+@pytest.mark.parametrize("more", [(), ("--in-cluster",)])
+def test_generated_test_passes_on_the_correct_operator(
+    files_program: Program, files: list[str], tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    churn(files_program, files, operator("wrong-delete-key"), "--no-faults", f"--reproduction={tmp_path / 'out'}", *more)
     (folder,) = (tmp_path / "out").iterdir()
     assert run_test(folder, operator()) == 0
+    assert run_test(folder, operator("wrong-delete-key")) == 1
+    assert len(list(folder.glob("*.go"))) == (0 if more else 1), "envtest has no Pod's files"
 
 
 def run_test(folder: Path, argv: str) -> int:

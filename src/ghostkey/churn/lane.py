@@ -35,7 +35,10 @@ EFFECT_SECONDS = 3.0  # an operator that has written nothing by then writes noth
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What all lanes of a run have in common. `life`: seconds for which subjects live at least, before they change or go."""
+    """What all lanes of a run have in common. `life`: seconds for which subjects live at least, before they change or go.
+
+    `pod_namespace`: that of the Pod whose files the operator is given in place of a kubeconfig; "" for a kubeconfig.
+    """
 
     argv: Sequence[str]
     samples: Sequence[tuple[Resource, Document]]
@@ -43,6 +46,7 @@ class Setting:
     user_kubeconfig: Path | None = None
     seed: int = 0
     life: float = 0.0
+    pod_namespace: str = ""
 
 
 @dataclass(slots=True)
@@ -81,7 +85,9 @@ class Lane:
         self.namespace = f"gk-lane-{number}-{suffix}"
         self.api = Api(control_plane)
         self.api.must("POST", "/api/v1/namespaces", {"metadata": {"name": self.namespace}})
-        self._replicas = Replicas(control_plane, setting.argv, setting.environment, setting.user_kubeconfig, number)
+        self._replicas = Replicas(
+            control_plane, setting.argv, setting.environment, setting.user_kubeconfig, number, setting.pod_namespace
+        )
         self._made = itertools.count()
         self._leads = self._replica()
         self._stands_by: Replica | None = None
@@ -193,7 +199,7 @@ class Lane:
                 kinds = ", ".join(sorted(wanted))
                 raise GhostkeyError(
                     f"within {START_SECONDS:.0f} s the operator did not watch {kinds}",
-                    "does it use KUBECONFIG, or need --kubeconfig={kubeconfig}?",
+                    "does it use KUBECONFIG, or need --kubeconfig={kubeconfig}, or a Pod's files (--in-cluster)?",
                 )
             time.sleep(0.01)
         self._look_where()

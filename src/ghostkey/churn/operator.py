@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ghostkey.churn import in_cluster
 from ghostkey.model.errors import GhostkeyError, UsageError
 
 if TYPE_CHECKING:
@@ -40,14 +41,24 @@ def command_line(text: str) -> list[str]:
 
 
 class Operator:
-    """One replica. `{kubeconfig}` in its words stands for the file that leads through the proxy; KUBECONFIG names it too."""
+    """One replica. `{kubeconfig}` in its words stands for the file that leads through the proxy; KUBECONFIG names it too.
+
+    `pod_files`: a folder with a Pod's files, which it is given in place of KUBECONFIG.
+    """
 
     def __init__(
-        self, control_plane: ControlPlane, name: str, argv: Sequence[str], kubeconfig: Path, environment: Mapping[str, str]
-    ) -> None:
+        self, control_plane: ControlPlane, name: str, argv: Sequence[str], kubeconfig: Path, environment: Mapping[str, str],
+        pod_files: Path | None = None,
+    ) -> None:  # fmt: skip
         self._control_plane, self.name = control_plane, name
         self._argv = [word.replace("{kubeconfig}", str(kubeconfig)) for word in argv]
-        self._environment = {"KUBECONFIG": str(kubeconfig), "POD_NAME": name, "POD_NAMESPACE": "default", **environment}
+        given = {"POD_NAME": name, "POD_NAMESPACE": "default"}
+        if pod_files is None:
+            given |= {"KUBECONFIG": str(kubeconfig)}
+        else:
+            self._argv = in_cluster.argv_with(pod_files, self._argv)
+            given |= in_cluster.environment(kubeconfig) | {"POD_NAMESPACE": (pod_files / "namespace").read_text()}
+        self._environment = {**given, **environment}
         self._process: Process | None = None
         self.starts = 0
 

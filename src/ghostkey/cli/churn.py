@@ -27,6 +27,7 @@ class Tested:
     operator: str | None
     environment: tuple[str, ...]
     account: str | None
+    in_cluster: bool
     metrics_url: str
 
 
@@ -85,6 +86,9 @@ class Told:
     ),
     click.option(
         "--as-serviceaccount", "account", metavar="NS/NAME", help="Let the operator be this account, whose rights --setup gives."
+    ),
+    click.option(
+        "--in-cluster", is_flag=True, help="Give the operator a Pod's files (token, ca.crt, namespace) in place of KUBECONFIG."
     ),
     click.option(
         "--metrics", "metrics_url", default="", metavar="URL", help="Where /metrics is, if not on a port that it listens on."
@@ -183,6 +187,7 @@ def _request(operator: str, tested: Tested, objects: Objects, amount: Amount, st
         amount.rounds, amount.subjects, strikes.chosen if strikes.faults else None,
         parse_duration(amount.patience), parse_duration(amount.duration), strikes.plan_file, tuple(map(_allowed, told.allow)),
         tested.account or "", tested.metrics_url, amount.seed, told.reproduction, told.code, parse_duration(amount.life),
+        tested.in_cluster,
     )  # fmt: skip
 
 
@@ -227,7 +232,15 @@ def _in_given_cluster(tested: Tested, objects: Objects, amount: Amount, strikes:
     from ghostkey.churn.campaign import Wanted
     from ghostkey.cli.options import parse_duration
 
-    is_refused = tested.operator or tested.account or objects.setup or strikes.plan_file or told.against or told.reproduction
+    is_refused = (
+        tested.operator
+        or tested.account
+        or tested.in_cluster
+        or objects.setup
+        or strikes.plan_file
+        or told.against
+        or told.reproduction
+    )
     if is_refused or (strikes.faults and strikes.chosen):
         raise UsageError(
             "in a given cluster the operator runs already, and nothing but subjects is made",
