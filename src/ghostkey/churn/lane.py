@@ -118,7 +118,7 @@ class Lane:
 
     def _narrow(self, replica: Replica) -> None:
         if self._is_narrow:
-            replica.proxy.ask("narrow", resource=self._setting.samples[0][0].plural, namespace=self.namespace)
+            replica.proxy.ask("narrow", resources=[self._setting.samples[0][0].plural], namespace=self.namespace)
 
     # replicas
 

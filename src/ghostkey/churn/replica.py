@@ -33,12 +33,11 @@ class Replicas:
     def make(self, number: int, lease_suffix: str) -> Replica:
         """A replica that does not run yet."""
         name = f"{self.lane}-{number}" if number else str(self.lane)
-        proxy = ProxyProcess(self.control_plane, f"churn-proxy-{name}", self.user_kubeconfig)
+        proxy = ProxyProcess.before(self.control_plane, f"churn-proxy-{name}", self.user_kubeconfig)
         proxy.ask("own-leases", suffix=lease_suffix)
         files = None
         if self.pod_namespace:
-            here = self.control_plane.directory
-            files = in_cluster.write_files(here / f"pod-{name}", here / "ca.crt", self.pod_namespace)
+            files = in_cluster.write_files(self.control_plane.directory / f"pod-{name}", proxy.ca, self.pod_namespace)
         operator = Operator(self.control_plane, f"operator-{name}", self.argv, proxy.kubeconfig, self.environment, files)
         return Replica(operator, proxy)
 

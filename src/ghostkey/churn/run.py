@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from ghostkey.churn import bed as beds
 from ghostkey.churn.campaign import Campaign, Outcome, Wanted
 from ghostkey.churn.lane import Lane, Setting
-from ghostkey.churn.operator import command_line
+from ghostkey.churn.operator import account_of, command_line
 from ghostkey.churn.plan import read_plan
 from ghostkey.churn.subjects import Document, Resource, crd_of, read_documents
-from ghostkey.model.errors import GhostkeyError, UsageError
+from ghostkey.model.errors import GhostkeyError
 
 if TYPE_CHECKING:
     from ghostkey.testing import ControlPlane
@@ -140,8 +140,5 @@ def account_kubeconfig(control_plane: ControlPlane, account: str) -> Path | None
     """A kubeconfig of a service account, by certificate: rights come from RBAC alone. None for the administrator."""
     if not account:
         return None
-    namespace, slash, name = account.partition("/")
-    if not slash or not namespace or not name or "/" in name:
-        raise UsageError(f"--as-serviceaccount {account!r} is no account", "write NAMESPACE/NAME")
-    groups = ["system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated"]
-    return control_plane.kubeconfig_for(f"system:serviceaccount:{namespace}:{name}", groups=groups)
+    user, groups = account_of(account)
+    return control_plane.kubeconfig_for(user, groups=groups)

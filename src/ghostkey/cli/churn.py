@@ -68,6 +68,8 @@ class Told:
 
     allow: tuple[str, ...]
     against: str | None
+    since: str | None
+    recipe: str
     code: Path | None
     reproduction: Path | None
     page_file: Path | None
@@ -131,6 +133,18 @@ class Told:
         "--against", metavar="'PROGRAM …'", help="How to start an older build: tell what got worse, and fail on that alone."
     ),
     click.option(
+        "--since",
+        metavar="REV",
+        help="The same, of this revision: it is checked out (of the repository of --code, or here) and built.",
+    ),
+    click.option(
+        "--build",
+        "recipe",
+        default="",
+        metavar="'COMMAND'",
+        help="With --since: what builds the program; a Go program says it itself.",
+    ),
+    click.option(
         "--code",
         type=click.Path(path_type=Path, exists=True),
         metavar="DIR",
@@ -173,6 +187,10 @@ def command(tested: Tested, objects: Objects, amount: Amount, strikes: Strikes, 
     if not tested.operator:
         raise UsageError("no operator is named", "write --operator './manager --flag value' --crds DIR")
     request = _request(tested.operator, tested, objects, amount, strikes, told)
+    if told.since is not None:
+        return _since(request, told.since, told)
+    if told.recipe:
+        raise UsageError("--build says how an older revision is built", "add --since REV")
     if told.against is not None:
         return _compared(request, told.against, told)
     return _tested(request, told)
@@ -210,6 +228,23 @@ def _tested(request: Request, told: Told) -> int:
     return outcome.exit_code
 
 
+def _since(request: Request, revision: str, told: Told) -> int:
+    from ghostkey.churn.since import built_since
+    from ghostkey.cli.options import ProgressLine
+
+    if told.against is not None:
+        raise UsageError("--since and --against name two older builds", "leave one of them out")
+    progress = ProgressLine()
+    progress(f"building {revision}")
+    folder = told.code or Path()
+    try:
+        with built_since(request.operator, revision, folder if folder.is_dir() else folder.parent, told.recipe) as older:
+            progress.done()
+            return _compared(request, older, told)
+    finally:
+        progress.done()
+
+
 def _compared(request: Request, against: str, told: Told) -> int:
     from ghostkey.churn.compare import compare
     from ghostkey.cli.options import ProgressLine
@@ -230,24 +265,27 @@ def _compared(request: Request, against: str, told: Told) -> int:
 
 def _in_given_cluster(tested: Tested, objects: Objects, amount: Amount, strikes: Strikes, told: Told, given: Given) -> int:
     from ghostkey.churn.campaign import Wanted
-    from ghostkey.cli.options import parse_duration
+    from ghostkey.churn.given_operator import Started
+    from ghostkey.cli.options import parse_duration, parse_pair
 
     is_refused = (
-        tested.operator
-        or tested.account
-        or tested.in_cluster
-        or objects.setup
-        or strikes.plan_file
-        or told.against
-        or told.reproduction
+        objects.setup or objects.crds or strikes.plan_file or told.against or told.since or told.recipe or told.reproduction
     )
     if is_refused or (strikes.faults and strikes.chosen):
         raise UsageError(
-            "in a given cluster the operator runs already, and nothing but subjects is made",
-            "leave out --operator, --setup, --fault, --plan, --reproduction, --against and --as-serviceaccount",
+            "in a given cluster nothing but subjects is made, and there are no faults",
+            "leave out --crds, --setup, --fault, --plan, --reproduction, --against and --since",
+        )
+    started = None
+    if tested.operator:
+        account = tested.account or ""
+        started = Started(tested.operator, dict(map(parse_pair, tested.environment)), given.writes_in, account, tested.in_cluster)
+    elif tested.account or tested.in_cluster or given.writes_in:
+        raise UsageError(
+            "--as-serviceaccount, --in-cluster and --writes-in are of an operator that is started here", "add --operator"
         )
     wanted = Wanted(amount.rounds, amount.subjects, parse_duration(amount.patience), tuple(map(_allowed, told.allow)))
-    return given.run(objects.samples, wanted, (tested.metrics_url, amount.seed), (told.form, told.page_file))
+    return given.run(objects.samples, wanted, (tested.metrics_url, amount.seed), (told.form, told.page_file), started)
 
 
 def fault_title(name: str) -> str:
