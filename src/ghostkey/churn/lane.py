@@ -281,7 +281,8 @@ class Lane:
     def _do(self, do: str, subjects: list[Subject], trial: Trial, live: Callable[[list[Subject]], int] | None) -> None:
         if do == "create":
             self._create(subjects)
-            least = max(0, self.effect)
+            # what a fault meets is done in fewer writes, or in more
+            least = min(max(0, self.effect), 1 if trial.plan.faults else self.effect)
             self._settle(
                 trial, (lambda: all(n >= least for n in self.touches(subjects).values())) if least and self._is_ready else None
             )
