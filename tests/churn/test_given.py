@@ -63,18 +63,20 @@ def test_operator_that_we_start_is_convicted_of_keys_and_of_memory(
     started = (operator("no-delete-on-notfound"), "--writes-in=tenant-system", f"--kubeconfig={cluster.kubeconfig}")
     done = files_program(*RUN, sample, *started)
     assert done.code == 1, (done.out, done.err)
-    told = {(verdict["verdict"], verdict["signature"]) for verdict in done.json["verdicts"]}
-    assert told == {
+    found = done.json["verdicts"]
+    assert {(one["verdict"], one["signature"]) for one in found if one["verdict"] in {"LEAK", "PARTIAL", "STUCK"}} == {
         ("LEAK", "configmaps tenant-system/tenant-registry data[<ns>.<S>] (key)"),
         ("LEAK", "map[string]string at (main.reconciler).memory"),
     }
-    assert not done.json["inconclusive"]
+    # of a new kind it takes its first child after half a minute
+    assert all("garbage collector has not taken it yet" in why for why in done.json["inconclusive"])
     assert namespaces(cluster) == before
 
 
 def test_operator_that_we_start_sees_our_subjects_alone_and_writes_nothing_elsewhere(
     cluster: ControlPlane, files_program: Program, sample: str
 ) -> None:
+    before = namespaces(cluster)
     theirs = f"/apis/{SAMPLE['apiVersion']}/namespaces/default/tenants"
     cluster.request("POST", theirs, SAMPLE)
     registry = cluster.raw("GET", "/api/v1/namespaces/tenant-system/configmaps/tenant-registry")
@@ -85,6 +87,8 @@ def test_operator_that_we_start_sees_our_subjects_alone_and_writes_nothing_elsew
         cluster.request("DELETE", f"{theirs}/acme")
     assert done.code == 3, (done.out, done.err)
     assert "the operator was refused to" in " ".join(done.json["inconclusive"])
+    assert {verdict["verdict"] for verdict in done.json["verdicts"]} <= {"INCONCLUSIVE", "SLOW"}
+    assert namespaces(cluster) == before, "its finalizers hold nothing up"
     assert "configmaps in tenant-system: --writes-in NS" in " ".join(done.json["inconclusive"])
     assert "finalizers" not in tenant["metadata"], "the operator would have put one on every Tenant that it sees"
     assert cluster.raw("GET", "/api/v1/namespaces/tenant-system/configmaps/tenant-registry") == registry

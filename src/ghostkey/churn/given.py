@@ -21,6 +21,7 @@ from ghostkey.churn import judge as judging
 from ghostkey.churn.campaign import Outcome, Wanted
 from ghostkey.churn.given_operator import REFUSED_TOLD, GivenOperator, Started
 from ghostkey.churn.judge import Kind, Verdict
+from ghostkey.churn.lane import MERGE_PATCH
 from ghostkey.churn.metrics import Metrics
 from ghostkey.churn.metrics import traces_of as metric_traces
 from ghostkey.churn.subjects import Document, Maker, Resource, Subject, as_json
@@ -209,15 +210,20 @@ class Given:
             self.outcome.subjects += len(fresh)
             history.append(read())
         curves = judging.wait_out(read, history[-1], self.wanted.patience, self.progress) if history[-1] else {}
+        refused = self._say_refused(operator) if operator is not None else ""
         for verdict in judging.judge(curves, history, subjects, self.wanted.patience):
-            self.outcome.verdicts.append(self._checked(verdict, last))
+            checked = self._checked(verdict, last)
+            # what it was not let do may be the very cleanup
+            self.outcome.verdicts.append(
+                replace(checked, kind=Kind.INCONCLUSIVE, because=refused) if refused and checked.is_finding else checked
+            )
         if operator is not None:
-            self._say_refused(operator)
+            self._let_go(subjects)
         self.outcome.inconclusive += [f"{plural} could not be read: {why}" for plural, why in sorted(listing.gaps.items())]
 
-    def _say_refused(self, operator: GivenOperator) -> None:
-        """What it was not let do, and what could not be seen of it."""
-        refused = operator.refused()
+    def _say_refused(self, operator: GivenOperator) -> str:
+        """What it was not let do, "" for nothing; and notes what could not be seen of it."""
+        refused, told = operator.refused(), ""
         if refused:
             more = f" and {len(refused) - REFUSED_TOLD} more" if len(refused) > REFUSED_TOLD else ""
             told = f"the operator was refused {', '.join(refused[:REFUSED_TOLD])}{more}: --writes-in NS lets it write there"
@@ -226,6 +232,25 @@ class Given:
             self.outcome.inconclusive.append(operator.memory.gap)
         if operator.memory.note:
             self.outcome.notes.append(operator.memory.note)
+        return told
+
+    def _let_go(self, subjects: Sequence[Subject]) -> None:
+        """Takes the finalizers of our own subjects away: the operator that has put them there goes, and nobody else would."""
+        held = 0
+        for made in (made for subject in subjects for made in subject.objects):
+            live = self.client.get_object(made.path)
+            metadata = (live or {}).get("metadata") or {}
+            if metadata.get("uid") != made.uid or not metadata.get("deletionTimestamp") or not metadata.get("finalizers"):
+                continue
+            precondition = {"uid": made.uid, "resourceVersion": metadata["resourceVersion"]}
+            try:
+                self.client.write("PATCH", made.path, as_json({"metadata": {**precondition, "finalizers": None}}), MERGE_PATCH)
+                held += 1
+            except ApiFailed as error:
+                if error.status not in {404, 409}:  # gone, or written in this moment: then the namespace tells
+                    raise
+        if held:
+            self.outcome.notes.append(f"{held} subjects were held by finalizers, which were taken away at the end")
 
     def _checked(self, verdict: Verdict, last: Found) -> Verdict:
         if not verdict.is_finding:
