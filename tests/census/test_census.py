@@ -101,6 +101,7 @@ def test_every_go_version_is_read(version: str, stripped: bool) -> None:
         assert held(census, truth, process, "items").holder.endswith("(main.manager).store → (main.memStore).items")
 
 
+@pytest.mark.whole  # each has all of the standard library built anew
 def test_experiments_that_change_maps_are_read(version: str, experiment: str) -> None:
     with running(built(version, experiment=experiment)) as truth:
         process = open_process(truth.pid)
