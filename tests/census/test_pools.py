@@ -8,7 +8,7 @@ import pytest
 
 from ghostkey.census.census import open_process
 from ghostkey.census.gomap import GoMap
-from ghostkey.sources.go_maps import is_long_lived
+from ghostkey.sources.go_map_lives import is_long_lived
 from tests.census.truth import built
 
 KEPT, IN_OWN_POOL, IN_POOL, ITERATED, NESTED, SERVED = range(101, 107)
