@@ -85,6 +85,7 @@ def test_same_finding_in_the_next_run_has_the_same_id(tmp_path: Path, truth: Tru
         "global 0x1 → (cache.storeIndex).indices[*]",
         "main.queue → (workqueue.Typed[sigs.k8s.io/controller-runtime/pkg/reconcile.Request]).dirty",
         "main.queue → (priorityqueue.priorityqueue[go.shape.string]).items",
+        "goroutine 9 in garbagecollector.(*GraphBuilder).Run → (garbagecollector.concurrentUIDToNode).uidToNode",
         "main.cache → (v1.ConfigMap).Data",
         "main.cache → (v1.Pod).ObjectMeta.Labels",
     ],

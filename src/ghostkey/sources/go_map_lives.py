@@ -15,7 +15,7 @@ from ghostkey.census.gomap import GoMap
 _MIRRORS = re.compile(
     r"\((?:cache\.(?:threadSafeMap|storeIndex|DeltaFIFO|RealFIFO|FIFO|cache|ExpirationCache|sharedProcessor|sharedIndexInformer"
     r"|watchCache|watchCacheHistory)"
-    r"|cacher\.\w+|etcd3\.\w+|store\.\w*[sS]tore\w*|(?:workqueue|priorityqueue)\.[^)]+|controller\.(?:UIDTrackingControllerExpectations|ControllerExpectations))\b"
+    r"|cacher\.\w+|garbagecollector\.concurrentUIDToNode|etcd3\.\w+|store\.\w*[sS]tore\w*|(?:workqueue|priorityqueue)\.[^)]+|controller\.(?:UIDTrackingControllerExpectations|ControllerExpectations))\b"
 )
 # an API object within a cache: its labels, and the data of a ConfigMap, are as the cluster has them
 _API_OBJECTS = re.compile(
