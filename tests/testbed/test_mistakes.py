@@ -178,7 +178,9 @@ def test_correct_operator_gives_no_finding(tmp_path: Path, others: tuple[str, ..
             (f["analysis"], f["holder"]["name"], f["key"], f["evidence"]) for f in done.json["findings"]
         ]
         # an API server has more maps than are looked into, and says so
-        assert [gap for gap in done.json["gaps"] if not gap["what"].endswith(" maps of kube-apiserver were not looked into")] == []
+        assert [
+            gap for gap in done.json["gaps"] if not gap["what"].endswith(" maps of kube-apiserver were not looked into")
+        ] == []
         assert done.code == (3 if done.json["gaps"] else 0)
         data = control_plane.request("GET", "/api/v1/namespaces/tenant-system/configmaps/tenant-registry")["data"]
         assert len(data) == len(LIVE) * len(NAMESPACES) + 1
