@@ -73,7 +73,7 @@ def _ghosts(process: AnyProcess, found: GoMap, where: Where, kinds: Sequence[str
 
 def _tell(result: str, seen: Convergence, found: GoMap, form: str) -> None:
     from ghostkey.cli.output import echo_json
-    from ghostkey.cli.terminal import safe
+    from ghostkey.cli.terminal import say
 
     if form == "json":
         per_minute = seen.ghosts_per_minute
@@ -109,9 +109,7 @@ def _tell(result: str, seen: Convergence, found: GoMap, form: str) -> None:
         if seen.ghosts_per_minute is not None:
             ghosts += f" ({seen.ghosts_per_minute:+,.0f} a minute)"
     reasons = f"{'; '.join(seen.why)}; " if seen.why else ""
-    click.echo(
-        safe(
-            f"{result}: {reasons}len {seen.len_first:,} → {seen.len_last:,} ({seen.len_per_minute:+,.0f} a minute), "
-            f"slots {seen.slots_first:,} → {seen.slots_last:,}{ghosts} in {seen.seconds:.0f} s"
-        )
+    say(
+        f"{result}: {reasons}len {seen.len_first:,} → {seen.len_last:,} ({seen.len_per_minute:+,.0f} a minute), "
+        f"slots {seen.slots_first:,} → {seen.slots_last:,}{ghosts} in {seen.seconds:.0f} s"
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from ghostkey.cli.terminal import say
 from ghostkey.cli.where import Where
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Given:
             outcome = given.Given(client, self.prefix, wanted, folder, *source, progress).run(documents)
         finally:
             progress.done()
-        click.echo(render(outcome, form[0]))
+        told(render(outcome, form[0]), form[0])
         if form[1] is not None:
             write_outcome_page(form[1], outcome, client.config.server)
         for note in outcome.notes:
@@ -116,6 +117,14 @@ def given_options(function: F) -> F:
     ):
         option(command)
     return cast(F, command)
+
+
+def told(text: str, form: str) -> None:
+    """Prints an outcome as it was rendered: for people, or for programs."""
+    if form == "table":
+        say(*text.split("\n"))
+    else:
+        click.echo(text)
 
 
 def write_outcome_page(path: Path, outcome: Outcome, operator: str) -> None:

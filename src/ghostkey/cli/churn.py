@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ghostkey.cli import CONTEXT
-from ghostkey.cli._given import Given, given_options, write_outcome_page
+from ghostkey.cli._given import Given, given_options, told, write_outcome_page
 from ghostkey.report.churn import FORMATS
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def command(
         outcome = run(request, progress)
     finally:
         progress.done()
-    click.echo(render(outcome, output))
+    told(render(outcome, output), output)
     if page_file is not None:
         write_outcome_page(page_file, outcome, operator)
     for note in outcome.notes:
@@ -155,7 +155,7 @@ def _compared(request: Request, against: str, progress: ProgressLine, output: st
         compared = compare(request, against, progress)
     finally:
         progress.done()
-    click.echo(render_compared(compared, output))
+    told(render_compared(compared, output), output)
     if page_file is not None:
         write_outcome_page(page_file, compared.now, request.operator)
     return compared.exit_code

@@ -96,12 +96,13 @@ def apply(where: Where, is_applied: bool, form: str, **wanted: Any) -> int:
 @APPLY
 def remove(where: Where, is_applied: bool) -> int:
     """Take the guard away as a whole: binding, policy, all caps, and their kind."""
+    from ghostkey.cli.terminal import say
     from ghostkey.guard.plan import plan_removal
 
     client = where.client()
     steps = plan_removal(client, [one["metadata"]["namespace"] for one in _all_caps(client)])
     for step in steps:
-        click.echo(f"  {step}")
+        say(f"  {step}")
     if not steps:
         click.echo("there is no guard in this cluster", err=True)
         return 0
@@ -135,7 +136,7 @@ def undo(receipt: str, where: Where) -> int:
 def status(where: Where, form: str) -> int:
     """Show the mode, and for each map its cap, what it has, and why. Exit code 1: a map is past its cap; 3: not all was seen."""
     from ghostkey.cli.output import echo_json
-    from ghostkey.cli.terminal import safe
+    from ghostkey.cli.terminal import say
     from ghostkey.guard import objects
     from ghostkey.guard.plan import mode_of
 
@@ -150,7 +151,7 @@ def status(where: Where, form: str) -> int:
         for row in rows:
             has = "?" if row["keys"] is None else f"{row['keys']:,}"
             out = f"; {row['kept_out']} keys are kept out until {row['until']}" if row["kept_out"] else ""
-            click.echo(safe(f"{row['namespace']}  {row['map']}  {has} of {row['cap']:,} keys  {row['reason']}{out}"))
+            say(f"{row['namespace']}  {row['map']}  {has} of {row['cap']:,} keys  {row['reason']}{out}")
     if any(row["keys"] is None for row in rows):
         return 3
     return 1 if any(row["cap"] is not None and row["keys"] > row["cap"] for row in rows) else 0
@@ -166,7 +167,7 @@ def report(logs: tuple[Path, ...], form: str) -> int:
     Exit code 1: something was; 3: not all could be read, or there is no event in it.
     """
     from ghostkey.cli.output import echo_json
-    from ghostkey.cli.terminal import safe
+    from ghostkey.cli.terminal import say
     from ghostkey.guard.objects import POLICY
     from ghostkey.guard.report import refused_writes
     from ghostkey.report.words import count
@@ -186,7 +187,7 @@ def report(logs: tuple[Path, ...], form: str) -> int:
         for one in found:
             loops = "; it tries again and again, and would go on when refused" if one.loops else ""
             keys = f": {', '.join(sorted(one.keys)[:5])}" if one.keys else ""
-            click.echo(safe(f"{one.count:,}  {one.namespace}/{one.map}  {one.user}  {one.first} to {one.last}{loops}{keys}"))
+            say(f"{one.count:,}  {one.namespace}/{one.map}  {one.user}  {one.first} to {one.last}{loops}{keys}")
     about = f"{requests.events:,} events" + (f", {requests.unread:,} pieces were not understood" if requests.unread else "")
     about += f", {count(requests.others, 'file')} without audit events passed over" if requests.others else ""
     if not requests.events:
@@ -273,7 +274,7 @@ def _kept_out(client: ApiClient, name: str, duration: str) -> KeptOut:
 
 def _print_plan(caps: list[Cap], steps: list[Step], form: str) -> None:
     from ghostkey.cli.output import echo_json
-    from ghostkey.cli.terminal import safe
+    from ghostkey.cli.terminal import say
 
     if form == "json":
         held = [{"map": c.map, "namespace": c.namespace, "keys": c.keys, "cap": c.cap, "reason": c.reason} for c in caps]
@@ -281,9 +282,9 @@ def _print_plan(caps: list[Cap], steps: list[Step], form: str) -> None:
         echo_json({"schema_version": 1, "kind": "GhostkeyGuardPlan", "caps": held, "steps": after})
         return
     for cap in caps:
-        click.echo(safe(f"{cap.namespace}/{cap.map}: cap {cap.cap:,} ({cap.reason})"))
+        say(f"{cap.namespace}/{cap.map}: cap {cap.cap:,} ({cap.reason})")
     for step in steps:
-        click.echo(safe(f"  {step}"))
+        say(f"  {step}")
     if not steps:
         click.echo("the guard is as wanted already", err=True)
 

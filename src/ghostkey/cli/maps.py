@@ -288,7 +288,7 @@ def _ended(report: Report | None, where: Where) -> int:
 
 def _print(taken: Taken, form: str, color: str, report: Report | None = None) -> None:
     from ghostkey.cli.output import echo_json, print_report, screen
-    from ghostkey.cli.terminal import safe
+    from ghostkey.cli.terminal import safe, say
     from ghostkey.report import maps as tables
     from ghostkey.report.findings import finding_record, gap_record
 
@@ -303,8 +303,7 @@ def _print(taken: Taken, form: str, color: str, report: Report | None = None) ->
     shows = screen(is_colored=use_color(color), is_local=False)
     for line in tables.map_table(taken.rows, shows, is_wide=form == "wide"):
         click.echo(line, color=shows.is_colored)
-    for line in tables.key_lines(taken.rows):
-        click.echo(safe(line))
+    say(*tables.key_lines(taken.rows))
     if report is not None and report.findings:
         click.echo("")
         print_report(report, form)

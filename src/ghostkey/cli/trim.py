@@ -304,7 +304,7 @@ def _read_plan(plan_file: str) -> bytes:
 
 
 def _print_plan(plan: Plan, form: str) -> None:
-    from ghostkey.cli.terminal import safe
+    from ghostkey.cli.terminal import safe, say
     from ghostkey.report.words import shares
 
     if form == "json":
@@ -314,9 +314,9 @@ def _print_plan(plan: Plan, form: str) -> None:
         echo_json(document)
         return
     shown = plan.changes if form == "wide" else plan.changes[:SHOWN_KEYS]
-    click.echo(f"{plan.holder}: remove {shares(plan.shares)} by {plan.strategy}")
+    say(f"{plan.holder}: remove {shares(plan.shares)} by {plan.strategy}")
     width = max(len(safe(str(change))) for change in shown)
     for change in shown:
-        click.echo(f"  - {safe(str(change)):{width}}  {change.value_bytes:>7,} B  {safe(change.reason)}")
+        say(f"  - {safe(str(change)):{width}}  {change.value_bytes:>7,} B  {change.reason}")
     if len(shown) < len(plan.changes):
         click.echo(f"  … and {len(plan.changes) - len(shown)} more (-o wide lists all)")

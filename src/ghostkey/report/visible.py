@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import unicodedata
 
 # control, bidirectional, zero-width, filler and tag characters, other spaces, variation selectors, halves of surrogate pairs,
 # what is no character; not the two that text is laid out with
@@ -27,6 +28,17 @@ def escaped(found: re.Match[str]) -> str:
 def safe(text: str) -> str:
     """Text for one line: nothing in it can move the cursor, hide or turn other text."""
     return text if text.isascii() and text.isprintable() else _ONE_LINE.sub(escaped, text)
+
+
+def width_of(text: str) -> int:
+    """Columns of a terminal that a text takes."""
+    return len(text) if text.isascii() else sum(map(_columns_of, text))
+
+
+def _columns_of(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
 def marked(codes: str) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ghostkey.model.findings import Severity
 from ghostkey.report.findings import Screen
-from ghostkey.report.visible import marked, safe
+from ghostkey.report.visible import marked, safe, width_of
 
 COLORS = {Severity.CRITICAL: "31m", Severity.WARNING: "33m", Severity.INFO: "36m"}
 CELL_CHARACTERS = 400  # of a table: more than any name has, and a line of a megabyte shows nothing to anybody
@@ -98,21 +97,10 @@ def shortened(text: str, width: int) -> str:
 def _upto(text: str, width: int) -> str:
     used = 0
     for place, character in enumerate(text):
-        used += _character(character)
+        used += width_of(character)
         if used > width:
             return text[:place]
     return text
-
-
-def width_of(text: str) -> int:
-    """Columns of a terminal that a text takes."""
-    return len(text) if text.isascii() else sum(map(_character, text))
-
-
-def _character(character: str) -> int:
-    if unicodedata.combining(character):
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
 def _bounded(cell: str) -> str:
