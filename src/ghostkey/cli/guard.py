@@ -14,11 +14,12 @@ from ghostkey.cli import CONTEXT, _schema
 from ghostkey.cli.completing import complete_receipt
 from ghostkey.cli.options import cluster_options, complete_map, parse_duration, parse_holder
 from ghostkey.cli.where import Where
-from ghostkey.model.errors import OutcomeUnknown, Refused, UsageError
+from ghostkey.model.errors import GhostkeyError, OutcomeUnknown, Refused, UsageError
 
 if TYPE_CHECKING:
     from ghostkey.guard.caps import Cap
     from ghostkey.guard.plan import KeptOut, Step
+    from ghostkey.guard.receipts import GuardReceipts
     from ghostkey.kube.client import ApiClient
     from ghostkey.model.refs import Kind
 
@@ -114,12 +115,15 @@ def remove(where: Where, is_applied: bool) -> int:
 
 @command.command("undo", context_settings=CONTEXT)
 @click.argument("receipt", default="", metavar="[RECEIPT]")
+@click.option("--list", "is_list", is_flag=True, help="List what can be put back, and what was.")
 @cluster_options
-def undo(receipt: str, where: Where) -> int:
+def undo(receipt: str, is_list: bool, where: Where) -> int:
     """Put everything back as it was before the latest apply or remove, or that of RECEIPT. Exit code 4: changed since."""
     from ghostkey.guard.apply import undo as take_back
     from ghostkey.guard.receipts import GuardReceipts
 
+    if is_list:
+        return _list_receipts(GuardReceipts())
     client = where.client()
     kept = GuardReceipts()
     found = kept.load(receipt)
@@ -128,6 +132,26 @@ def undo(receipt: str, where: Where) -> int:
     with _led_back(where):
         click.echo(f"{take_back(client, found, kept)} objects are as they were before {found.id}", err=True)
     return 0
+
+
+def _list_receipts(kept: GuardReceipts) -> int:
+    """Prints the receipts, the latest first; 3 when one of them could not be read."""
+    from ghostkey.cli.terminal import say
+    from ghostkey.report.times import in_table
+    from ghostkey.report.words import count
+
+    damaged = is_any = False
+    for receipt in kept.newest_first():
+        if isinstance(receipt, GhostkeyError):
+            click.echo(f"not seen: {receipt}", err=True)
+            damaged = True
+            continue
+        is_any = True
+        at, objects = in_table(receipt.created_at, is_local=False), count(len(receipt.steps), "object")
+        say(f"{receipt.id}   {at:<5}   {receipt.state:<8}   {objects} at {receipt.server}")
+    if not is_any and not damaged:
+        click.echo("no receipts", err=True)
+    return 3 if damaged else 0
 
 
 @command.command("status", context_settings=CONTEXT)

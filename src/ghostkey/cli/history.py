@@ -97,6 +97,8 @@ def gaps(store: str | None) -> int:
     rows = coverage(open_engine("duckdb", History(Path(store) if store else None)))
     for row in rows:
         say(gap_line(row))
+    if not rows:
+        click.echo("nothing was imported yet: ghostkey history import PATH", err=True)
     return 3 if any(row["is_gap"] for row in rows) else 0
 
 

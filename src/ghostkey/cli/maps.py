@@ -184,6 +184,7 @@ def command(target: Target, rows: Rows, asked: Ghosts, where: Where, in_pod: InP
     if growth.save and taken is not None:
         _keep(taken, growth.save)
     if form in OWN_FORMS and taken is not None:
+        processes.check_any(process, taken, wanted)
         _print(taken, form, color, report)
     elif report is None:
         raise UsageError(f"-o {form} is for ghosts", "leave --no-ghosts out")

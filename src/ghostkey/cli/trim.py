@@ -114,6 +114,7 @@ def command(
     """
     from ghostkey import api
     from ghostkey.cli._cluster import one_map, receipts_at
+    from ghostkey.cli._living import told_of_living
     from ghostkey.report.words import left
 
     plan_file, pattern = chosen.plan_file, chosen.pattern
@@ -139,6 +140,7 @@ def command(
         if pattern:
             wanted += _matched(live, pattern)
         plan = api.plan(live, kind, wanted, secret, client.config.server)
+    plan = told_of_living(client, plan, progress)
     progress.done()
     max_percent = DEFAULT_MATCH_PERCENT if pattern and limits.max_percent is None else limits.max_percent
     if not plan.changes:
