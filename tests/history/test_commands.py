@@ -203,7 +203,7 @@ def test_export_is_json_lines_without_values(files_program: Program, leaked: Pat
     [
         (("--from", "MISSING"), 2, "does not exist"),
         (("--from", "TEXT"), 5, "is no audit log, etcd snapshot or WAL"),
-        (("--store", "EMPTY"), 5, "holds no history"),
+        (("--store", "EMPTY"), 2, "holds no history"),
     ],
 )
 def test_bad_sources_are_one_clear_line(

@@ -17,7 +17,7 @@ from ghostkey.cli.where import Where
 from ghostkey.kube.flags import Flags
 from ghostkey.model.errors import UsageError
 from ghostkey.model.refs import CONFIG_MAPS, NAMESPACES, SECRETS, Kind
-from ghostkey.report.visible import width_of
+from ghostkey.report.visible import shortened
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -235,7 +235,7 @@ class ProgressLine:
         self._timer = None
         self._shown = True
         # a longer one would go on in the next row, which is never cleared
-        sys.stderr.write(f"{CLEAR}{_cut(safe(self._text), (columns_of(sys.stderr) or 80) - 3)} …")
+        sys.stderr.write(f"{CLEAR}{shortened(safe(self._text), (columns_of(sys.stderr) or 80) - 3)} …")
         sys.stderr.flush()
 
     def done(self) -> None:
@@ -254,12 +254,6 @@ class ProgressLine:
         """Takes the line away that an error has left."""
         if cls._last is not None:
             cls._last.done()
-
-
-def _cut(text: str, columns: int) -> str:
-    while width_of(text) > columns:
-        text = text[:-1]
-    return text
 
 
 def parse_pair(text: str) -> tuple[str, str]:

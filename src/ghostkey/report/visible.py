@@ -35,6 +35,23 @@ def width_of(text: str) -> int:
     return len(text) if text.isascii() else sum(map(_columns_of, text))
 
 
+def shortened(text: str, width: int) -> str:
+    """The text with its middle left out where it is wider: names differ at their ends more often than in between."""
+    if width_of(text) <= width:
+        return text
+    head = (width - 1) // 2
+    return f"{_upto(text, head)}…{_upto(text[::-1], width - 1 - head)[::-1]}"
+
+
+def _upto(text: str, width: int) -> str:
+    used = 0
+    for place, character in enumerate(text):
+        used += width_of(character)
+        if used > width:
+            return text[:place]
+    return text
+
+
 def _columns_of(character: str) -> int:
     if unicodedata.combining(character):
         return 0

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ghostkey.report.formats._columns import shortened
 from ghostkey.report.visible import safe as visible
-from ghostkey.report.visible import width_of
+from ghostkey.report.visible import shortened, width_of
 from tests.helpers import Program, config_map, thing
 from tests.report.formats.shops import evil_map, write_list
 from tests.terminal import on_terminal
