@@ -91,14 +91,14 @@ class Site(NamedTuple):
 _LETS_GO = begins_with(LETS_GO)
 
 
-def sites_of(module: Module, one: ReleaseAt, is_enough: Callable[[Site], object]) -> list[Site]:
-    """The release itself where it is enough, or where it is not, each call of its helper by what is there to remove."""
+def sites_of(
+    module: Module, one: ReleaseAt, is_enough: Callable[[Site], object], named: re.Pattern[str] = _LETS_GO
+) -> list[Site]:
+    """The release itself where it is enough, or where it is not, each call of its helper by functions `named` so."""
     own = Site(one.spot, one.release.line, one.release.branches)
     if is_enough(own):
         return [own]
-    calls = [
-        Site(spot, call.line, call.branches) for spot, call in callers(module, one.spot) if _LETS_GO.match(spot.function.name)
-    ]
+    calls = [Site(spot, call.line, call.branches) for spot, call in callers(module, one.spot) if named.match(spot.function.name)]
     return calls or [own]
 
 
