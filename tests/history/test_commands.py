@@ -50,6 +50,17 @@ def leaked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.parametrize("command", ["explain", "blame"])
+def test_map_that_the_history_does_not_know_leads_to_the_one_that_was_meant(
+    files_program: Program, leaked: Path, command: str
+) -> None:
+    log = str(leaked / "audit.log")
+    done = files_program(command, "cm/regstry", "-n", "prod", "--from", log)
+    assert (done.code, "hint: did you mean registry?" in done.err) == (2, True), done.err
+    done = files_program(command, "cm/registry", "-n", "default", "--from", log)
+    assert (done.code, "hint: there is one of that name in prod: name it with -n" in done.err) == (2, True), done.err
+
+
 def test_story_of_a_map_from_its_audit_log(files_program: Program, leaked: Path, tmp_path: Path) -> None:
     page = tmp_path / "story.html"
     done = files_program("explain", "cm/registry", "-n", "prod", "--from", str(leaked / "audit.log"), "--html", str(page))

@@ -116,7 +116,7 @@ def _tell(what: str, key: str, where: Where, past: Past, page_file: str | None, 
                 f"the history has no key {named!r} of {what} in namespace {holder[1]!r}"
                 if named
                 else f"the history has no {what} in namespace {holder[1]!r}",
-                "name the namespace with -n",
+                (not named and stories.meant(asked, *holder)) or "name the namespace with -n",
             )
         moments = stories.timeline(asked, told, key, path) if key else []
     if page_file:
