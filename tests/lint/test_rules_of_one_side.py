@@ -163,3 +163,70 @@ def test_map_that_is_made_anew_only_when_a_controller_begins_to_run() -> None:
     again = unwanted(BEGUN).replace("\tfor name := range names {\n", '\tfor name := range names {\n\t\tuseDefault("")\n')
     check(again)
     check(unwanted(BEGUN) + '\nfunc (w *Watcher) onReset() {\n\tuseDefault("")\n}\n')
+
+
+REPLACED = (
+    HEAD
+    + """
+type Store struct {
+\tbyAddress map[string]*Item
+}
+
+func (s *Store) updateItems(items []*Item) {
+\ts.removeItems(items) // want "deletes by the keys of what it inserts"
+\ts.addItems(items)
+}
+
+func (s *Store) removeItems(items []*Item) {
+\tfor _, item := range items {
+\t\tdelete(s.byAddress, item.Endpoint.Address)
+\t}
+}
+
+func (s *Store) addItems(all []*Item) {
+\tfor _, one := range all {
+\t\ts.byAddress[one.Endpoint.Address] = one
+\t}
+}
+
+func (c *Controller) onEvent(items []*Item) {
+\tc.store.updateItems(items)
+}
+
+type Controller struct {
+\tstore *Store
+}
+
+func (c *Controller) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+\treturn ctrl.Result{}, nil
+}
+
+func newController() *Controller {
+\treturn &Controller{store: &Store{}}
+}
+"""
+)
+
+
+def test_update_that_deletes_what_it_is_about_to_insert() -> None:
+    check(REPLACED, level="B", rule="deleted-by-new-key")
+    assert not found(REPLACED, rule="deleted-by-new-key")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace("updateItems(items []*Item) {\n\ts.removeItems(items)", "updateItems(old, items []*Item) {\n\ts.removeItems(old)"),
+        lambda text: text.replace("Endpoint.Address", "Name"),
+        # the old ones go first, in all that call it
+        lambda text: text.replace("\tc.store.updateItems", "\tc.store.removeItems(c.old)\n\tc.store.updateItems"),
+        # what was there is found by another key, and goes too
+        lambda text: text.replace("\t\tdelete(", "\t\told := s.byKey[item.Name]\n\t\tdelete(s.byAddress, old.Endpoint.Address)\n\t\tdelete("),
+        lambda text: text + "\nfunc (s *Store) sweep() {\n\tfor address := range s.byAddress {\n\t\tdelete(s.byAddress, address)\n\t}\n}\n",
+    ],
+    ids=["old", "name", "callers", "looked up", "sweep"],
+)  # fmt: skip
+def test_update_that_deletes_the_old_is_silent(change) -> None:
+    changed = change(unwanted(REPLACED))
+    assert changed != unwanted(REPLACED)
+    assert not found(changed, level="B", rule="deleted-by-new-key")

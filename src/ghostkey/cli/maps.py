@@ -155,13 +155,13 @@ def command(target: Target, rows: Rows, asked: Ghosts, where: Where, in_pod: InP
 
     word = _word(target.process_word, target.core)
     interval, seconds = growth.interval(), growth.seconds()
-    if target.core and not Path(target.core).exists():
-        raise UsageError(f"core dump {target.core} does not exist", "name a file that gcore, or a crash, has written")
     if growth.is_live:
         _refuse_beside_view(target, asked, growth, form)
         return _live(word, where, in_pod, growth, rows.sort)
     if target.exe and not target.core:
         raise UsageError("--exe names the executable of a core dump", "add --core FILE")
+    if target.core and not Path(target.core).exists():
+        raise UsageError(f"core dump {target.core} does not exist", "name a file that gcore, or a crash, has written")
     if interval and target.core:
         raise UsageError("a core dump does not change: --every is for running processes")
     if interval and (growth.save or asked.ghosts or form not in OWN_FORMS):
