@@ -27,6 +27,7 @@ from ghostkey.report.wrapping import wrapped
         ),
         ("hint: kubectl get cm -A | grep registry", 20, ["hint: kubectl get cm -A | grep registry"]),
         ("try ghostkey scan --subject 'a b=c d' or not", 20, ["try", "  ghostkey scan --subject 'a b=c d'", "  or not"]),
+        ("      13 | r.seen[req.Name] = time.Now()", 20, ["      13 | r.seen[req.Name] = time.Now()"]),
         ("日本語 日本語 日本語", 14, ["日本語 日本語", "  日本語"]),
     ],
 )  # fmt: skip

@@ -109,7 +109,7 @@ def command(
     """Remove keys of one map: all that are planned, or none.
 
     Shows the plan and what the API server says to it (dry run); --apply carries it out. What was removed is in a receipt
-    first, and `ghostkey undo` puts it back. Exit code 4: the plan is outdated, nothing was changed, or the API server stored
+    first, and `ghostkey undo` puts it back. Of keys that are named, or matched, those whose subject lives are told before. Exit code 4: the plan is outdated, nothing was changed, or the API server stored
     something else; 6: whether it was carried out could not be learnt, and the receipt is kept.
     """
     from ghostkey import api
