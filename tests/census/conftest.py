@@ -10,6 +10,6 @@ from tests.census.truth import EXPERIMENTS, VERSIONS
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     is_all = metafunc.config.getoption("--all")
     if "version" in metafunc.fixturenames and "experiment" in metafunc.fixturenames:
-        metafunc.parametrize(("version", "experiment"), EXPERIMENTS if is_all else EXPERIMENTS[:1])
+        metafunc.parametrize(("version", "experiment"), EXPERIMENTS)
     elif "version" in metafunc.fixturenames:
         metafunc.parametrize("version", VERSIONS if is_all else VERSIONS[:1])

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from ghostkey.census import swiss
+from ghostkey.census import layouts, swiss
 from ghostkey.census.census import Census, Process, open_core, open_process
 from ghostkey.census.gomap import GoMap
+from ghostkey.census.paths import find_paths
+from ghostkey.census.references import References
 from tests.census.truth import Truth, built, running
 
 PIE = ("-buildmode=pie",)
@@ -78,6 +80,17 @@ def test_holders_are_told_by_runtime_types(truth: Truth) -> None:
     assert {one.holder.partition(" in ")[2] for one in stacks} == {"main.onStack", "main.smallOnStack"}
 
 
+def test_field_that_holds_a_map_is_told_rather_than_a_word_of_a_stack(truth: Truth) -> None:
+    process = open_process(truth.pid)
+    census = look(truth, process)
+    written = held(census, truth, process, "written")
+    assert written.holder.endswith("(main.journal).written"), "`m` points to it, too"
+    references = References(process.runtime, process.map_types, process.types, process.goroutines)
+    paths = find_paths(process.runtime, references, [(written.address, layouts.HEADER_BYTES)])[written.address]
+    assert paths[-1].is_loose, "what was to be passed over was there"
+    assert not any(path.is_loose for path in paths[:-1])
+
+
 @pytest.mark.parametrize("stripped", [True, False], ids=["stripped", "symbols"])
 def test_every_go_version_is_read(version: str, stripped: bool) -> None:
     with running(built(version, stripped=stripped)) as truth:
@@ -88,6 +101,7 @@ def test_every_go_version_is_read(version: str, stripped: bool) -> None:
         assert held(census, truth, process, "items").holder.endswith("(main.manager).store → (main.memStore).items")
 
 
+@pytest.mark.whole  # each has all of the standard library built anew
 def test_experiments_that_change_maps_are_read(version: str, experiment: str) -> None:
     with running(built(version, experiment=experiment)) as truth:
         process = open_process(truth.pid)

@@ -32,6 +32,7 @@ class TenantBed:
     """Where the tenant operator is tested, with this mistake or that."""
 
     bed: beds.Bed
+    pod_namespace: str = ""
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     @contextlib.contextmanager
@@ -40,7 +41,7 @@ class TenantBed:
         registry = f"registry-{next(self._numbers)}"
         argv = [str(binary("tenant-operator")), f"--registry-name={registry}", *flags]
         argv += [f"--mistake={mistake}"] if mistake else []
-        setting = Setting(argv, self.bed.samples([SAMPLE], [CRD]))
+        setting = Setting(argv, self.bed.samples([SAMPLE], [CRD]), pod_namespace=self.pod_namespace)
         self.bed.gaps.clear()
         campaign = Campaign(self.bed, setting, dataclasses.replace(Wanted(patience=PATIENCE), **wanted))
         lane = campaign.lane()

@@ -17,7 +17,7 @@ from ghostkey.testing import binary
 from ghostkey.testing import testbed_directory as sources
 from ghostkey.testing.binaries import cache_directory
 from tests.churn.helpers import CRD, SAMPLE, SETUP
-from tests.helpers import HANG_SECONDS, Done, Program
+from tests.helpers import HANG_SECONDS, Done, Program, check_sarif
 
 
 @pytest.fixture
@@ -67,10 +67,15 @@ def test_leak_is_one_and_its_test_fails_on_it(files_program: Program, files: lis
 
 
 @pytest.mark.whole
-def test_generated_test_passes_on_the_correct_operator(files_program: Program, files: list[str], tmp_path: Path) -> None:
-    churn(files_program, files, operator("wrong-delete-key"), "--no-faults", f"--reproduction={tmp_path / 'out'}")
+@pytest.mark.parametrize("more", [(), ("--in-cluster",)])
+def test_generated_test_passes_on_the_correct_operator(
+    files_program: Program, files: list[str], tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    churn(files_program, files, operator("wrong-delete-key"), "--no-faults", f"--reproduction={tmp_path / 'out'}", *more)
     (folder,) = (tmp_path / "out").iterdir()
     assert run_test(folder, operator()) == 0
+    assert run_test(folder, operator("wrong-delete-key")) == 1
+    assert len(list(folder.glob("*.go"))) == (0 if more else 1), "envtest has no Pod's files"
 
 
 def run_test(folder: Path, argv: str) -> int:
@@ -142,6 +147,18 @@ def test_build_is_compared_with_an_older_one(files_program: Program, files: list
 
 @pytest.mark.whole
 def test_sarif_is_what_code_scanning_takes(files_program: Program, files: list[str]) -> None:
-    done = churn(files_program, files, operator("wrong-delete-key"), "--no-faults", "-o", "sarif")
+    done = churn(
+        files_program,
+        files,
+        operator("wrong-delete-key"),
+        "--no-faults",
+        "-o",
+        "sarif",
+        f"--code={sources() / 'tenant-operator'}",
+    )
+    check_sarif(json.loads(done.out))
     (run,) = json.loads(done.out)["runs"]
     assert [result["ruleId"] for result in run["results"]] == ["churn/leak"]
+    (result,) = run["results"]
+    assert "which is not there" in result["message"]["text"]
+    assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"].endswith("reconcile.go")

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from ghostkey.churn.given import MARK
-from ghostkey.testing import ControlPlane
+from ghostkey.testing import ControlPlane, binary
 from tests.churn.helpers import CRD, SAMPLE, SETUP
 from tests.cli.test_rbac import apply_roles, every_smaller_set
 from tests.helpers import Program
@@ -50,6 +50,48 @@ def test_leak_is_found_and_nothing_of_ours_is_left(cluster: ControlPlane, files_
     assert "no faults" in done.err
     assert namespaces(cluster) == before
     assert not list((files_program.state / "churn").iterdir())
+
+
+def operator(mistake: str) -> str:
+    return f"--operator={binary('tenant-operator')} --mistake={mistake}"
+
+
+def test_operator_that_we_start_is_convicted_of_keys_and_of_memory(
+    cluster: ControlPlane, files_program: Program, sample: str
+) -> None:
+    before = namespaces(cluster)
+    started = (operator("no-delete-on-notfound"), "--writes-in=tenant-system", f"--kubeconfig={cluster.kubeconfig}")
+    done = files_program(*RUN, sample, *started)
+    assert done.code == 1, (done.out, done.err)
+    found = done.json["verdicts"]
+    assert {(one["verdict"], one["signature"]) for one in found if one["verdict"] in {"LEAK", "PARTIAL", "STUCK"}} == {
+        ("LEAK", "configmaps tenant-system/tenant-registry data[<ns>.<S>] (key)"),
+        ("LEAK", "map[string]string at (main.reconciler).memory"),
+    }
+    # of a new kind it takes its first child after half a minute
+    assert all("garbage collector has not taken it yet" in why for why in done.json["inconclusive"])
+    assert namespaces(cluster) == before
+
+
+def test_operator_that_we_start_sees_our_subjects_alone_and_writes_nothing_elsewhere(
+    cluster: ControlPlane, files_program: Program, sample: str
+) -> None:
+    before = namespaces(cluster)
+    theirs = f"/apis/{SAMPLE['apiVersion']}/namespaces/default/tenants"
+    cluster.request("POST", theirs, SAMPLE)
+    registry = cluster.raw("GET", "/api/v1/namespaces/tenant-system/configmaps/tenant-registry")
+    try:
+        done = files_program(*RUN, sample, operator("wrong-delete-key"), "--rounds=1", f"--kubeconfig={cluster.kubeconfig}")
+        tenant = cluster.request("GET", f"{theirs}/acme")
+    finally:
+        cluster.request("DELETE", f"{theirs}/acme")
+    assert done.code == 3, (done.out, done.err)
+    assert "the operator was refused to" in " ".join(done.json["inconclusive"])
+    assert {verdict["verdict"] for verdict in done.json["verdicts"]} <= {"INCONCLUSIVE", "SLOW"}
+    assert namespaces(cluster) == before, "its finalizers hold nothing up"
+    assert "configmaps in tenant-system: --writes-in NS" in " ".join(done.json["inconclusive"])
+    assert "finalizers" not in tenant["metadata"], "the operator would have put one on every Tenant that it sees"
+    assert cluster.raw("GET", "/api/v1/namespaces/tenant-system/configmaps/tenant-registry") == registry
 
 
 def test_nobody_who_writes_nothing_is_acquitted(cluster: ControlPlane, files_program: Program, sample: str) -> None:
@@ -101,7 +143,10 @@ def test_rights_that_are_printed_are_enough_and_none_is_too_many(
     ("words", "said"),
     [
         ((), "nobody has agreed"),
-        (("--yes", "--operator=true"), "the operator runs already"),
+        (("--yes", "--against=true"), "nothing but subjects is made"),
+        (("--yes", "--writes-in=default"), "add --operator"),
+        (("--operator=true",), "nobody has agreed"),
+        (("--yes", "--operator=/no/such"), "no program '/no/such'"),
         (("--yes", "--namespace-prefix=Kube_"), "begins no namespace"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from xml.etree import ElementTree
 
 import pytest
 
@@ -10,7 +11,7 @@ from ghostkey.census.errors import CannotWatch
 from ghostkey.churn import inserts
 from ghostkey.report.churn import render
 from tests.churn.helpers import TenantBed
-from tests.helpers import check_schema
+from tests.helpers import check_sarif, check_schema
 
 
 def test_stack_of_the_insert_is_the_reconciler_s_and_nothing_is_deleted(tenants: TenantBed) -> None:
@@ -22,6 +23,14 @@ def test_stack_of_the_insert_is_the_reconciler_s_and_nothing_is_deleted(tenants:
     assert all("reconciler" in stack[0].function and stack[0].file.endswith(".go") for stack in found.stacks), found
     assert not found.deletes
     assert "× main.(*reconciler)" in render(outcome, "table")
+    assert "× main.(*reconciler)" in ElementTree.fromstring(render(outcome, "junit")).findtext(".//failure", "")
+    sarif = json.loads(render(outcome, "sarif"))
+    check_sarif(sarif)
+    (result,) = sarif["runs"][0]["results"]
+    assert "× main.(*reconciler)" in result["message"]["text"]
+    frame = result["stacks"][0]["frames"][0]["location"]
+    assert frame["physicalLocation"]["artifactLocation"]["uri"].endswith(".go")
+    assert frame["logicalLocations"][0]["fullyQualifiedName"].startswith("main.(*reconciler)")
     document = json.loads(render(outcome, "json"))
     check_schema(document)
     (record,) = document["verdicts"]

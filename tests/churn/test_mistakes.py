@@ -59,11 +59,12 @@ def test_every_mistake_has_its_own_signature_each_time(tenants: TenantBed, mista
 
 
 def test_cleanup_that_only_comes_late_is_slow_and_no_leak(tenants: TenantBed) -> None:
-    outcome, registry = tenants.rounds("cleanup-lost-on-restart", "--cleanup-delay=1s", patience=30.0)
+    # the delay is longer than it takes a busy machine to look at what a round has left
+    outcome, registry = tenants.rounds("cleanup-lost-on-restart", "--cleanup-delay=8s", patience=300.0)
     assert not leaks(outcome, registry)
     assert {str(v.kind) for v in outcome.verdicts} == {"SLOW"}
     assert outcome.exit_code == 0
-    assert outcome.seconds < 30 + 30, "patience ends as soon as nothing is left"
+    assert outcome.seconds < 300, "patience ends as soon as nothing is left"
 
 
 def test_shortened_key_is_told_to_be_of_long_names_alone(tenants: TenantBed) -> None:

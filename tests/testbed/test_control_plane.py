@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -95,3 +96,22 @@ def test_binaries_of_kubebuilder_assets_win(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("KUBEBUILDER_ASSETS", str(tmp_path))
     assert binary("etcd") == given
     assert binary("kubectl") != tmp_path / "kubectl"
+
+
+def test_emptied_namespace_is_gone_with_all_that_finalizers_hold_and_its_watchers_are_told(
+    control_plane: ControlPlane, namespace: str
+) -> None:
+    make_map(control_plane, "default", f"{namespace}-beside", {"a": "1"})
+    path = f"/api/v1/namespaces/{namespace}/configmaps"
+    body = {"metadata": {"name": "held", "finalizers": ["example.com/never"]}}
+    revision = control_plane.request("POST", path, body)["metadata"]["resourceVersion"]
+    connection = control_plane.connect()
+    connection.request("GET", f"{path}?watch=1&resourceVersion={revision}&timeoutSeconds={HANG_SECONDS}")
+    told = connection.getresponse()
+    assert control_plane.etcd.empty(namespace) >= 2
+    assert json.loads(told.readline())["type"] == "DELETED"
+    control_plane.wait_until(
+        lambda: control_plane.raw("GET", f"/api/v1/namespaces/{namespace}")[0] == 404, "the namespace is gone"
+    )
+    assert control_plane.request("GET", path)["items"] == []
+    assert control_plane.request("GET", f"/api/v1/namespaces/default/configmaps/{namespace}-beside")["data"] == {"a": "1"}

@@ -73,86 +73,108 @@ def watch_keys(
     A key counts as re-added when it is there at any time. Raises what the first read raises; later failures are retried until the
     time is over. Ctrl-C ends it, and what was seen until then is told; `seen` is filled as it goes.
     """
-    keys = frozenset(trimmed)
-    seen = seen or Watched()
+    watch = _Watch(client, holder, frozenset(trimmed), seen or Watched(), listener)
     began = clock()
-    path = holder.kind.path(holder.namespace)
-    initial: frozenset[str] | None = None
-    version = ""
-    odd = 0
-    blind: ApiFailed | None = None  # why the watch is down
-
-    def look(live: dict[str, Any], *, is_write: bool) -> None:
-        nonlocal initial
-        present = frozenset(keys_of(live))
-        if initial is None:
-            initial, seen.first_count = present, len(present)
-        seen.last_count = len(present)
-        seen.added |= present - initial - keys
-        owners = _owners(live)
-        if is_write:
-            seen.writes += 1
-            if newest := max(owners, key=lambda owner: owner.time, default=None):
-                seen.writers[newest.manager] = seen.writers.get(newest.manager, 0) + 1
-        for key in sorted((present & keys) - seen.readded.keys()):
-            writer = writer_of(owners, key)
-            found = Readded(key, *((writer.manager, writer.operation, writer.time) if writer else ("", "", "")))
-            seen.readded[key] = found
-            listener.on_readded(found)
-
-    while (left := seconds - (clock() - began)) > 0 or initial is None:
-        if listener.stop_at_first and seen.readded:
+    while (left := seconds - (clock() - began)) > 0 or watch.initial is None:
+        if watch.is_enough:
             break
         try:
-            if not version:
-                live = client.get_object(holder.kind.path(holder.namespace, holder.name))
-                if live is None:
-                    if initial is None:
-                        raise NotFound(f"{holder} not found")
-                    seen.is_gone = True
-                    break
-                is_first = initial is None
-                look(live, is_write=not is_first)
-                if is_first:
-                    listener.on_watching()
-                version = live["metadata"]["resourceVersion"]
-            params = {"fieldSelector": f"metadata.name={holder.name}", "resourceVersion": version}
-            for event in client.watch(path, params, max(left, 0.1)):
-                odd, live = 0, event["object"]
-                if event["type"] == "ERROR":
-                    version = ""  # expired: read again and go on from there
-                    break
-                version = live["metadata"]["resourceVersion"]
-                if event["type"] == "DELETED":
-                    seen.is_gone = True
-                elif event["type"] in {"ADDED", "MODIFIED"}:
-                    seen.is_gone = False
-                    look(live, is_write=True)
-                if listener.stop_at_first and seen.readded:
-                    break
+            if not watch.version and not watch.read():
+                break
+            watch.follow(left)
         except KeyboardInterrupt:
-            if initial is None:
+            if watch.initial is None:
                 raise
-            seen.is_interrupted = True
+            watch.seen.is_interrupted = True
             break
         except ApiFailed as error:
-            odd = odd + 1 if isinstance(error, NotAsked) else 0
-            if initial is None or odd >= ODD_ANSWERS:
-                raise
-            blind = error
-            seen.reconnects += 1
-            version = "" if error.status == GONE else version
+            watch.failed(error)
             time.sleep(min(RECONNECT_SECONDS, max(0.0, seconds - (clock() - began))))
-        else:
-            blind = None
-    if blind is not None:
+    if watch.is_blind:
         # the watch was down at the end: what is there now is what can be said, and if it cannot be read, nothing
-        live = client.get_object(holder.kind.path(holder.namespace, holder.name))
-        seen.is_gone = live is None
-        if live is not None:
-            look(live, is_write=live["metadata"]["resourceVersion"] != version)
-    seen.seconds = clock() - began
-    return seen
+        watch.read()
+    watch.seen.seconds = clock() - began
+    return watch.seen
+
+
+class _Watch:
+    """One map: what is there first, what every write makes of it, and where the watch stands."""
+
+    def __init__(self, client: ApiClient, holder: ObjectRef, keys: frozenset[str], seen: Watched, listener: Listener) -> None:
+        self._client, self._holder, self._keys, self._listener = client, holder, keys, listener
+        self.seen = seen
+        self.initial: frozenset[str] | None = None  # the keys at first sight
+        self.version = ""  # from which the watch goes on; the object is read again where there is none
+        self.is_blind = False  # the watch is down
+        self._last = ""  # the version that was looked at last
+        self._odd = 0
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether the first key that is back ends it, and one is."""
+        return self._listener.stop_at_first and bool(self.seen.readded)
+
+    def read(self) -> bool:
+        """Looks at the map as it is now; False when it is gone. Raises NotFound when it never was there."""
+        live = self._client.get_object(self._holder.kind.path(self._holder.namespace, self._holder.name))
+        is_first = self.initial is None
+        if live is None and is_first:
+            raise NotFound(f"{self._holder} not found")
+        self.seen.is_gone = live is None
+        if live is None:
+            return False
+        self.version = live["metadata"]["resourceVersion"]
+        self._look(live, is_write=not is_first and self.version != self._last)
+        if is_first:
+            self._listener.on_watching()
+        return True
+
+    def follow(self, seconds: float) -> None:
+        """Looks at every write, until the watch ends."""
+        path = self._holder.kind.path(self._holder.namespace)
+        params = {"fieldSelector": f"metadata.name={self._holder.name}", "resourceVersion": self.version}
+        for event in self._client.watch(path, params, max(seconds, 0.1)):
+            self._odd, live = 0, event["object"]
+            if event["type"] == "ERROR":
+                self.version = ""  # expired: read again and go on from there
+                break
+            self.version = live["metadata"]["resourceVersion"]
+            if event["type"] == "DELETED":
+                self.seen.is_gone = True
+            elif event["type"] in {"ADDED", "MODIFIED"}:
+                self.seen.is_gone = False
+                self._look(live, is_write=True)
+            if self.is_enough:
+                break
+        self.is_blind = False
+
+    def failed(self, error: ApiFailed) -> None:
+        """Remembers that nothing is seen at present; raises it when nothing was yet, or who answers is not the API server."""
+        self._odd = self._odd + 1 if isinstance(error, NotAsked) else 0
+        if self.initial is None or self._odd >= ODD_ANSWERS:
+            raise error
+        self.is_blind = True
+        self.seen.reconnects += 1
+        if error.status == GONE:
+            self.version = ""
+
+    def _look(self, live: dict[str, Any], *, is_write: bool) -> None:
+        present = frozenset(keys_of(live))
+        if self.initial is None:
+            self.initial, self.seen.first_count = present, len(present)
+        self._last = live["metadata"]["resourceVersion"]
+        self.seen.last_count = len(present)
+        self.seen.added |= present - self.initial - self._keys
+        owners = _owners(live)
+        if is_write:
+            self.seen.writes += 1
+            if newest := max(owners, key=lambda owner: owner.time, default=None):
+                self.seen.writers[newest.manager] = self.seen.writers.get(newest.manager, 0) + 1
+        for key in sorted((present & self._keys) - self.seen.readded.keys()):
+            writer = writer_of(owners, key)
+            found = Readded(key, *((writer.manager, writer.operation, writer.time) if writer else ("", "", "")))
+            self.seen.readded[key] = found
+            self._listener.on_readded(found)
 
 
 def keys_of(live: dict[str, Any]) -> list[str]:

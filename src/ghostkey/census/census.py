@@ -219,12 +219,12 @@ class Process:
         paths = find_paths(self.runtime, references, sorted(sizes.items()), seconds)
         known = {found.address: found for found in every}
         holders = Holders(self.runtime, self.types, self.map_types, self.functions, self.goroutines, known, self.dwarf)
-        holders.prepare([(found, paths[found.address]) for found in heap if found.address in paths])
+        holders.prepare([(found, path) for found in heap for path in paths.get(found.address, ())])
         for found in wanted:
             if found.place == "stack":
                 found.holder, found.root = holders.stack_place(found.address), "stack"
             elif found.address in paths:
-                holders.tell(found, paths[found.address])
+                holders.tell_best(found, paths[found.address])
             else:
                 found.holder, found.root = "no root found", "none"
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import mmap
 import os
 import re
 import struct
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from ghostkey.census.errors import MemoryFault, NotGo
 
@@ -38,13 +40,19 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class BuildInfo:
-    """What a Go program says of itself: `go1.26.8`, the path of its main package, and what experiments it was built with."""
+    """What a Go program says of itself: `go1.26.8`, the path of its main package, and what experiments it was built with.
+
+    `module`: the path of the module that the main package is of, "" where none is known; `settings`: flags and environment of the
+    build, such as `-tags` and `CGO_ENABLED`. Source: runtime/debug.BuildInfo.
+    """
 
     version: str
     major: int
     minor: int
     main_path: str
     experiments: frozenset[str]
+    module: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def has_swiss_maps(self) -> bool:
@@ -135,22 +143,24 @@ class Executable:
         if len(found) < 34 or not found[15] & 2:
             raise NotGo(f"{self.path} was built by Go 1.17 or older", "Go 1.19 and newer can be read")
         version, place = _counted(found, 32)
-        settings, _ = _counted(found, place)
-        text = settings[16:-16].decode("utf-8", "replace") if len(settings) >= 33 else ""
+        told, _ = _counted(found, place)
+        text = told[16:-16].decode("utf-8", "replace") if len(told) >= 33 else ""
         name = version.decode("utf-8", "replace")
         numbers = _VERSION.match(name)
         if numbers is None:
             raise NotGo(f"{self.path} was built by a Go that calls itself {name!r}", "Go 1.19 and newer can be read")
         lines = [line.split("\t") for line in text.splitlines()]
         main = next((parts[1] for parts in lines if parts[0] == "path" and len(parts) > 1), "")
-        said = [
-            parts[1].partition("=")[2]
-            for parts in lines
-            if parts[0] == "build" and parts[1:] and parts[1].startswith("GOEXPERIMENT=")
-        ]
+        module = next((parts[1] for parts in lines if parts[0] == "mod" and len(parts) > 1), "")
+        settings = {}
+        for parts in lines:
+            if parts[0] == "build" and len(parts) > 1:
+                word, _, value = parts[1].partition("=")
+                settings[word.strip('"')] = _unquoted(value)
         _, _, marked = name.partition(" X:")
-        experiments = frozenset(word for text in (*said, marked) for word in text.strip().split(",") if word)
-        return BuildInfo(name, int(numbers[1]), int(numbers[2]), main, experiments)
+        said = (settings.get("GOEXPERIMENT", ""), marked)
+        experiments = frozenset(word for text in said for word in text.strip().split(",") if word)
+        return BuildInfo(name, int(numbers[1]), int(numbers[2]), main, experiments, module, settings)
 
     def symbols(self, wanted: set[int]) -> dict[int, tuple[str, int, int]]:
         """For each wanted address (before relocation) the object that holds it: its name, how far in, and its size. Stripped: nothing."""
@@ -197,3 +207,13 @@ def name_of(pid: int) -> str:
         return os.path.basename(os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)"))
     except OSError:
         return str(pid)
+
+
+def _unquoted(value: str) -> str:
+    """A setting's value; one with blanks or quotes in it is a Go string. Source: runtime/debug/mod.go, quoteValue."""
+    if not value.startswith('"'):
+        return value
+    try:
+        return str(json.loads(value))
+    except ValueError:
+        return value

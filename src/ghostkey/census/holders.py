@@ -14,7 +14,7 @@ from ghostkey.census.gomap import GoMap
 from ghostkey.census.goroutines import RUNNING, Goroutine
 from ghostkey.census.map_types import MapTypes, rounded
 from ghostkey.census.paths import Edge, Path
-from ghostkey.census.references import GLOBAL
+from ghostkey.census.references import GLOBAL, POOL
 from ghostkey.census.runtime import Runtime
 from ghostkey.census.types import GoType, Types, map_name
 
@@ -26,6 +26,19 @@ ARROW = " → "
 UNTOLD = ARROW + "…"  # objects whose types nothing tells
 _DIRECT = frozenset({"map", "func", "chan", "unsafe.Pointer"})  # an interface holds these as they are, and points to all else
 _IN_ENTRY = re.compile(r"^(?:\[\d+\])?\.?(?:slots|keys|elems)\[\d+\](?:\.(?:key|elem))?|^(?:\[\d+\])?\.(?:keys|elems)")
+
+
+def _worth(path: Path, words: str) -> tuple[bool, bool, int, str, str]:
+    """Less is better; by the last hop before all others, since a goroutine's number is another one in each process."""
+    return not _is_field(path, words), path.is_loose, path.distance, words.rpartition(ARROW)[2], words
+
+
+def _is_field(path: Path, words: str) -> bool:
+    """Whether a path ends at a field of a type that is known, or at a global by its name; a pool's fields are nobody's."""
+    if path.kind == POOL:
+        return False
+    _, arrow, last = words.rpartition(ARROW)
+    return last.startswith("(") and ")." in last if arrow else path.kind == GLOBAL
 
 
 @dataclass(slots=True)
@@ -54,7 +67,7 @@ class Holders:
 
     def prepare(self, paths: Iterable[tuple[GoMap, Path]]) -> None:
         """Looks up the names of all globals at once: symbols, or the functions that use them."""
-        wanted = {self._global_of(found, path) for found, path in paths if path.kind == GLOBAL}
+        wanted = {self._global_of(found, path) for found, path in paths if path.kind in (GLOBAL, POOL)}
         bias = self._runtime.bias
         self._symbols = {a + bias: named for a, named in self._runtime.executable.symbols({a - bias for a in wanted}).items()}
         unnamed = wanted - self._symbols.keys()
@@ -66,8 +79,16 @@ class Holders:
         # the root of a sync.Map's tree is 16 bytes into it: layout: internal/sync.HashTrieMap.root
         return path.edges[0].location - (16 if found.design == "sync" and len(path.edges) == 1 else 0)
 
-    def tell(self, found: GoMap, path: Path) -> None:
-        """Keeps the holder of a map in words, and its type where the field that holds it tells."""
+    def tell_best(self, found: GoMap, paths: Sequence[Path]) -> None:
+        """Keeps the holder of a map by the first path that ends at a field of a known type, else by the first of all.
+
+        Which path is the nearest differs from look to look, as stacks do; of two that are alike, the first word for word is told.
+        """
+        told = [(path, *self._words(found, path)) for path in paths]
+        self._keep(found, *min(told, key=lambda one: _worth(one[0], one[1])))
+
+    def _words(self, found: GoMap, path: Path) -> tuple[str, GoType | None]:
+        """The path in words, and the type of the word that holds the map."""
         spot = _Spot(self._root(found, path))
         if path.kind == GLOBAL and len(path.edges) == 1:
             spot.leaf = None
@@ -75,8 +96,11 @@ class Holders:
         place = 1
         while place < len(edges):
             place = self._hop(spot, edges, place, found)
-        found.holder, found.root = spot.words, path.kind
-        leaf = spot.leaf
+        return spot.words, spot.leaf
+
+    def _keep(self, found: GoMap, path: Path, words: str, leaf: GoType | None) -> None:
+        """Keeps a holder, and the map's type where the field that holds it tells."""
+        found.holder, found.root = words, path.kind
         if leaf is not None and leaf.kind == "map" and not found.type:
             found.type, found.type_address, found.certainty, found.candidates = self._map_type(leaf), leaf.address, "holder", ()
 
@@ -85,17 +109,24 @@ class Holders:
         return map_name(group.name) if group is not None and group.is_group else kind.name
 
     def _root(self, found: GoMap, path: Path) -> str:
-        if path.kind == GLOBAL:
-            address = self._global_of(found, path)
-            named = self._symbols.get(address)
-            if named is not None:
-                name, offset, size = named
-                inside = self._field(name, address - offset, offset) if size > WORD else ""
-                return name + (inside or (f"+{offset:#x}" if offset else ""))
-            # a path before the package's own name is long, and says less
-            users = dict.fromkeys(name.rpartition("/")[2] for name in self._users.get(address, []))
-            return f"global {address:#x}" + (f" (used by {', '.join([*users][:USERS])})" if users else "")
-        return self.stack_place(path.edges[0].location)
+        if path.kind == POOL:
+            return (
+                "a sync.Pool"
+                if self._runtime.heap_span_at(path.edges[0].location)
+                else f"{self._global(found, path)} (a sync.Pool)"
+            )
+        return self._global(found, path) if path.kind == GLOBAL else self.stack_place(path.edges[0].location)
+
+    def _global(self, found: GoMap, path: Path) -> str:
+        address = self._global_of(found, path)
+        named = self._symbols.get(address)
+        if named is not None:
+            name, offset, size = named
+            inside = self._field(name, address - offset, offset) if size > WORD else ""
+            return name + (inside or (f"+{offset:#x}" if offset else ""))
+        # a path before the package's own name is long, and says less
+        users = dict.fromkeys(name.rpartition("/")[2] for name in self._users.get(address, []))
+        return f"global {address:#x}" + (f" (used by {', '.join([*users][:USERS])})" if users else "")
 
     def _field(self, name: str, address: int, offset: int) -> str:
         """Which field of a global it is, where there is debug information."""

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ghostkey.census.memory import Range
-from ghostkey.census.references import GLOBAL, STACK, Reference, References
+from ghostkey.census.pools import is_of_pool
+from ghostkey.census.references import GLOBAL, POOL, STACK, Reference, References
 from ghostkey.census.runtime import Runtime
 
 DEPTH_MOST = 24
 PARENTS_MOST = 12  # of one object that are followed: more lead to the same roots
 FRONTIER_MOST = 20_000  # objects of one level
 SECONDS = 20.0
-NEARER = 3  # hops that a path from a stack must be shorter than one from a global, to be taken
+NEARER = 3  # hops that a path from a stack must be shorter than one from a global, to come before it
+FARTHEST = 8  # hops within which a path is looked for that is better than a loose one
+PATHS_MOST = 5  # to one target, of which the holder's words choose
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,16 @@ class Path:
     kind: str
     edges: tuple[Edge, ...]
 
+    @property
+    def is_loose(self) -> bool:
+        """Whether it is a mere word of a stack, which may be left over from a call that ended long ago, or a pool's."""
+        return self.kind == POOL or (self.kind == STACK and len(self.edges) == 1)
+
+    @property
+    def distance(self) -> int:
+        """Its hops, and more for a root that does not last."""
+        return len(self.edges) + NEARER * (self.kind != GLOBAL)
+
 
 @dataclass(slots=True)
 class _Node:
@@ -42,8 +56,12 @@ class _Node:
     parents: int = 0
 
 
-def find_paths(runtime: Runtime, references: References, targets: Sequence[Range], seconds: float = SECONDS) -> dict[int, Path]:
-    """The best path to each target (address, size) that a root leads to, by its address; the nearest of several.
+def find_paths(
+    runtime: Runtime, references: References, targets: Sequence[Range], seconds: float = SECONDS
+) -> dict[int, tuple[Path, ...]]:
+    """The paths to each target (address, size) that a root leads to, by its address; the nearest first, a few of many.
+
+    A word of a stack that points to the target itself comes last, and so does what a sync.Pool keeps: neither may have an owner.
 
     Cost: one look through all pointers of the process for each hop of the longest path, at about 1 GB a second.
     """
@@ -51,7 +69,8 @@ def find_paths(runtime: Runtime, references: References, targets: Sequence[Range
     wanted = {address for address, _ in targets}
     nodes: dict[int, _Node] = {address: _Node() for address in wanted}
     frontier = sorted(set(targets))
-    found: dict[int, Path] = {}
+    holding: dict[int, list[tuple[int, Edge]]] = {address: [] for address in wanted}
+    found: dict[int, tuple[Path, ...]] = {}
     for depth in range(DEPTH_MOST):
         if not frontier or time.monotonic() > deadline:
             break
@@ -60,33 +79,41 @@ def find_paths(runtime: Runtime, references: References, targets: Sequence[Range
             child = frontier[reference.target][0]
             if child in wanted and reference.value != child:
                 continue  # a map is held by a pointer to its beginning
-            _add(runtime, nodes, new, child, reference)
-        from_globals, from_stacks = _ways(nodes, GLOBAL), _ways(nodes, STACK)
-        found = {address: path for address in wanted if (path := _best(from_globals, from_stacks, address)) is not None}
+            is_pooled = is_of_pool(runtime, reference.location, frontier[reference.target])
+            owner = _add(runtime, nodes, new, child, dataclasses.replace(reference, kind=POOL) if is_pooled else reference)
+            if owner and child in wanted:
+                holding[child].append((owner, Edge(reference.location, reference.value)))
+        ways = {kind: _ways(nodes, kind) for kind in (GLOBAL, STACK, POOL)}
+        found = {address: paths for address in wanted if (paths := _ordered(ways, holding[address], address))}
         if all(_is_settled(found.get(address), depth) for address in wanted):
             break
         frontier = sorted(new.items())[:FRONTIER_MOST]
     return found
 
 
-def _add(runtime: Runtime, nodes: dict[int, _Node], new: dict[int, int], child: int, reference: Reference) -> None:
+def _add(runtime: Runtime, nodes: dict[int, _Node], new: dict[int, int], child: int, reference: Reference) -> int:
+    """The object that the reference is in, of those that are followed; 0 for a root and for others."""
     node = nodes[child]
-    if reference.kind in (GLOBAL, STACK):
+    if reference.kind in (GLOBAL, STACK, POOL):
         if len(node.roots) < PARENTS_MOST:
             node.roots.append(reference)
-        return
+        return 0
     owner = runtime.object_at(reference.location)
     if owner is None or owner[0] == child or node.parents >= PARENTS_MOST:
-        return
+        return 0
     node.parents += 1
     if owner[0] not in nodes:
         nodes[owner[0]] = _Node()
         new[owner[0]] = owner[1]
     nodes[owner[0]].children.append((child, Edge(reference.location, reference.value)))
+    return owner[0]
 
 
-def _is_settled(path: Path | None, depth: int) -> bool:
-    return path is not None and (path.kind == GLOBAL or len(path.edges) + NEARER <= depth + 1)
+def _is_settled(paths: tuple[Path, ...] | None, depth: int) -> bool:
+    if paths is None:
+        return False
+    best = paths[0]
+    return best.kind == GLOBAL or depth + 1 >= (FARTHEST if best.is_loose else best.distance)
 
 
 _Ways = dict[int, tuple[int, Edge]]
@@ -112,17 +139,29 @@ def _ways(nodes: dict[int, _Node], kind: str) -> _Ways:
     return ways
 
 
-def _best(from_globals: _Ways, from_stacks: _Ways, target: int) -> Path | None:
-    """The shortest path from a global, or from a stack when that is much shorter, or the only one."""
-    one, other = _path(GLOBAL, from_globals, target), _path(STACK, from_stacks, target)
-    if one is None or other is None:
-        return one or other
-    return other if len(other.edges) + NEARER < len(one.edges) else one
+def _ordered(ways: dict[str, _Ways], holding: Sequence[tuple[int, Edge]], target: int) -> tuple[Path, ...]:
+    """The nearest path by each object that holds the target, and by a root itself."""
+    found = set()
+    for kind, known in ways.items():
+        if target in known and not known[target][0]:
+            found.add(Path(kind, (known[target][1],)))
+        for holder, edge in holding:
+            before = _path(known, holder, target)
+            if before:
+                found.add(Path(kind, (*before, edge)))
+    return tuple(sorted(found, key=_rank))[:PATHS_MOST]
 
 
-def _path(kind: str, ways: _Ways, target: int) -> Path | None:
+def _rank(path: Path) -> tuple[bool, int, str, tuple[int, ...]]:
+    return path.is_loose, path.distance, path.kind, tuple(edge.location for edge in path.edges)
+
+
+def _path(ways: _Ways, place: int, target: int) -> tuple[Edge, ...]:
+    """The edges from a root to an object; none where it is not reached, or by the target itself."""
     edges: list[Edge] = []
-    while target and target in ways:
-        target, edge = ways[target]
+    while place in ways and place != target:
+        place, edge = ways[place]
         edges.append(edge)
-    return Path(kind, tuple(reversed(edges))) if edges else None
+        if not place:
+            return tuple(reversed(edges))
+    return ()

@@ -17,7 +17,7 @@ from ghostkey.census.types import Types
 CHUNK = 4 << 20
 BATCH = 8 << 20
 CHUNKS_MOST = 1 << 18  # 1 TiB: no heap that a look could go through is larger, whatever a damaged span says
-GLOBAL, STACK, HEAP = "global", "stack", "heap"
+GLOBAL, STACK, HEAP, POOL = "global", "stack", "heap", "pool"
 
 
 @dataclass(frozen=True, slots=True)

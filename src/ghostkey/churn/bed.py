@@ -14,6 +14,7 @@ from ghostkey.churn.memory import Memory
 from ghostkey.churn.metrics import Metrics
 from ghostkey.churn.metrics import traces_of as metric_traces
 from ghostkey.churn.subjects import Document, Resource, Subject, crd_of, crd_resources, sample_of
+from ghostkey.churn.tokens import Named
 from ghostkey.churn.traces import ApiTraces, Found
 from ghostkey.model.errors import ApiFailed, GhostkeyError, UsageError
 
@@ -87,20 +88,23 @@ class Bed:
     def traces(self, lane: Lane, subjects: Sequence[Subject], metrics: Metrics) -> Found:
         """What is found of the dead in the API and in metrics; what cannot be read becomes a gap."""
         dead = [subject for subject in subjects if subject.is_deleted]
-        names = [named for subject in dead for named in subject.named()]
+        names = _names(dead)
         own = [made.path for subject in dead for made in subject.objects]
         found: Found = {}
         try:
             found |= ApiTraces(Reader(self.control_plane, self.api), self.resources).read(names, own)
         except (OSError, GhostkeyError) as error:
             self._gap("objects", str(error))
+        return found | self.metric_traces(lane, subjects, metrics)
+
+    def metric_traces(self, lane: Lane, subjects: Sequence[Subject], metrics: Metrics) -> Found:
+        """What is found of the dead in the metrics of a lane's operator; metrics that cannot be read become a gap."""
         try:
             text = metrics.read(lane.operator.pid) if lane.operator.pid else None
         except OSError as error:
             self._gap("metrics", str(error))
-        else:
-            found |= metric_traces(text, names) if text is not None else {}
-        return found
+            return {}
+        return metric_traces(text, _names([subject for subject in subjects if subject.is_deleted])) if text is not None else {}
 
     def _gap(self, what: str, why: str) -> None:
         if all(gap.what != what for gap in self.gaps):
@@ -110,7 +114,7 @@ class Bed:
         """What is found in the maps of the process, or in its memory where it has none that we know."""
         dead = [subject for subject in subjects if subject.is_deleted]
         try:
-            found = memory.traces(per_round, [named for subject in dead for named in subject.named()])
+            found = memory.traces(per_round, _names(dead))
             return found | memory.names({subject.token: subject.round for subject in dead})
         except (GhostkeyError, OSError) as error:
             self._gap("the operator's memory", str(error))
@@ -141,6 +145,10 @@ class Bed:
         """Whether an object has ownerReferences: then removing it is the garbage collector's part."""
         document = self.api.get(path)
         return bool(((document or {}).get("metadata") or {}).get("ownerReferences"))
+
+
+def _names(subjects: Sequence[Subject]) -> list[Named]:
+    return [named for subject in subjects for named in subject.named()]
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from ghostkey.churn.probing import Probe
 from ghostkey.churn.reducing import SHRINK_PATIENCE, Reduced, Reducer
 from ghostkey.churn.subjects import Subject
 from ghostkey.churn.traces import Found, Signature
+from ghostkey.model.errors import GhostkeyError
 
 if TYPE_CHECKING:
     from ghostkey.churn.inserts import Inserts
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from ghostkey.lint.about import About
 
 LANES = 3
+FAULT_LANES = 4  # on which the operator mostly waits for what was refused
 Progress = Callable[[str], None]
 
 
@@ -71,6 +74,11 @@ class Outcome:
     def exit_code(self) -> int:
         """1 findings, 3 not everything could be seen, 0 clean."""
         return {"leaks": 1, "inconclusive": 3, "clean": 0}[self.result]
+
+
+def _close(lanes: Sequence[Lane]) -> None:
+    for lane in lanes:
+        lane.close()
 
 
 class Campaign:
@@ -145,14 +153,50 @@ class Campaign:
         probe = Probe(self.bed, lane, self.metrics, self.account, self.tell)
         deadline = self.began + self.wanted.seconds
         probe.learn(self.wanted.faults or ())
-        for strike in (probe.points_at_once, lambda: probe.kills(deadline)):
-            strike()
-            known = {verdict.signature for verdict in self.outcome.findings}
-            for verdict, plan in probe.verdicts(known, self.wanted.patience):
-                self.outcome.verdicts.append(self._checked(verdict, set()))
-                self.outcome.plans[verdict.signature] = plan
+        beside = self.lanes_beside(lane)
+        try:
+            probe.points_at_once(beside)
+            self._add_verdicts(probe)
+        finally:
+            _close(beside)
+        probe.kills(deadline)
+        self._add_verdicts(probe)
         self.outcome.points = probe.tried, probe.fired
         self._say_gaps()
+
+    def _add_verdicts(self, probe: Probe) -> None:
+        known = {verdict.signature for verdict in self.outcome.findings}
+        for verdict, plan in probe.verdicts(known, self.wanted.patience):
+            self.outcome.verdicts.append(self._checked(verdict, set()))
+            self.outcome.plans[verdict.signature] = plan
+
+    def lanes_beside(self, lane: Lane) -> list[Lane]:
+        """More lanes beside one that runs, each blind for the others' subjects and started; none where that cannot be.
+
+        An operator with a port of its own does not start twice: then there is one lane, and it takes longer.
+        """
+        if not self._can_be_narrowed:
+            return []
+        self.tell("starting more lanes")
+        lane.narrow()
+        lane.restart()
+        beside = [self.lane() for _ in range(FAULT_LANES - 1)]
+        for one in beside:
+            one.narrow()
+            one.effect = lane.effect
+        with ThreadPoolExecutor(len(beside)) as pool:
+            started = [pool.submit(one.start) for one in beside]
+        refused = [error for one in started if (error := one.exception()) is not None]
+        if not refused:
+            return beside
+        _close(beside)
+        if any(not isinstance(error, GhostkeyError) for error in refused):
+            raise refused[0]
+        last = str(refused[0]).strip().splitlines()[-1:]
+        note = f"the operator does not run twice side by side, so that one lane does it all: {last}; a port of its own (:0) may be all it needs"
+        self.outcome.notes.append(note)
+        self._can_be_narrowed = False
+        return []
 
     def plan(self, lane: Lane, plan: Plan) -> None:
         """One plan, carried out and judged."""
@@ -188,8 +232,7 @@ class Campaign:
                 if reduced.is_confirmed:
                     self.outcome.plans[verdict.signature] = reduced.plan
         finally:
-            for lane in lanes:
-                lane.close()
+            _close(lanes)
 
     def _count(self, trial: Trial, what: str) -> None:
         """Counts a trial of which nobody is acquitted."""

@@ -1,4 +1,4 @@
-"""A cluster that is given: subjects in a namespace of our own, an operator that runs there already, and no faults.
+"""A cluster that is given: subjects in a namespace of our own, an operator that runs there already or that we start, and no faults.
 
 Nothing is written outside of that namespace. It is noted in a file before it is made, so that a run that was killed can be cleaned up;
 it goes only when it bears the mark of that note, at the version that was looked at.
@@ -6,6 +6,7 @@ it goes only when it bears the mark of that note, at the version that was looked
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import re
@@ -18,11 +19,13 @@ from typing import Any
 
 from ghostkey.churn import judge as judging
 from ghostkey.churn.campaign import Outcome, Wanted
+from ghostkey.churn.given_operator import REFUSED_TOLD, GivenOperator, Started
 from ghostkey.churn.judge import Kind, Verdict
+from ghostkey.churn.lane import MERGE_PATCH
 from ghostkey.churn.metrics import Metrics
 from ghostkey.churn.metrics import traces_of as metric_traces
 from ghostkey.churn.subjects import Document, Maker, Resource, Subject, as_json
-from ghostkey.churn.tokens import ALPHABET, Spellings
+from ghostkey.churn.tokens import ALPHABET, Named, Spellings
 from ghostkey.churn.traces import EXEMPT, ApiTraces, Found
 from ghostkey.kube.client import ApiClient
 from ghostkey.kube.discovery import discover
@@ -145,6 +148,7 @@ class Given:
     metrics_url: str = ""
     seed: int = 0
     progress: Progress = lambda _: None
+    started: Started | None = None
     outcome: Outcome = field(default_factory=Outcome)
 
     def run(self, samples: Sequence[Document]) -> Outcome:
@@ -157,14 +161,20 @@ class Given:
         try:
             body = {"metadata": {"name": note.namespace, "annotations": {MARK: note.mark}}}
             self.client.write("POST", NAMESPACES, as_json(body))
-            self._rounds(listing, Maker(made_of, random.Random(f"{self.seed}/{note.mark}")), note.namespace)
+            maker = Maker(made_of, random.Random(f"{self.seed}/{note.mark}"))
+            with contextlib.ExitStack() as stack:
+                operator = None
+                if self.started is not None:
+                    self.progress("starting the operator")
+                    plurals = frozenset(resource.plural for resource, _ in made_of)
+                    operator = stack.enter_context(GivenOperator(self.client, self.started, note.namespace, plurals))
+                self._rounds(listing, maker, note.namespace, operator)
         finally:
             self.progress("removing the namespace")
             if left := clean_up(self.client, note):
                 self.outcome.notes.append(f"{left}; ghostkey churn --clean-up tries again")
-        self.outcome.notes.append(
-            "a given cluster: no faults, and memory is not looked at; what the operator left is still there"
-        )
+        unseen = "" if self.started is not None else ", and memory is not looked at"
+        self.outcome.notes.append(f"a given cluster: no faults{unseen}; what the operator left is still there")
         self.outcome.seconds = time.monotonic() - began
         return self.outcome
 
@@ -173,7 +183,7 @@ class Given:
         namespace = f"{self.prefix.removesuffix('gk-')}gk-lane-1-{suffix}"
         return Note(self.folder / f"{namespace}.json", self.client.config.server, namespace, secrets.token_hex(16))
 
-    def _rounds(self, listing: Listing, maker: Maker, namespace: str) -> None:
+    def _rounds(self, listing: Listing, maker: Maker, namespace: str, operator: GivenOperator | None) -> None:
         subjects: list[Subject] = []
         history: list[Found] = []
         metrics = Metrics(self.metrics_url)
@@ -182,21 +192,65 @@ class Given:
 
         def read() -> Found:
             nonlocal last
-            last = self._traces(listing, metrics, subjects)
+            last = self._traces(listing, metrics, subjects, operator)
             return last
 
+        if operator is not None:
+            operator.memory.sample(operator.process.pid)
         for number in range(1, self.wanted.rounds + 1):
             self.progress(f"round {number} of {self.wanted.rounds}")
             fresh = [maker.make(index, namespace) for index in range(self.wanted.subjects)]
             self._live(listing, fresh, number)
             subjects += fresh
+            if operator is not None:
+                if why := operator.settle():
+                    self.outcome.inconclusive.append(f"round {number}: {why}")
+                operator.memory.sample(operator.process.pid)
             self.outcome.trials += 1
             self.outcome.subjects += len(fresh)
             history.append(read())
         curves = judging.wait_out(read, history[-1], self.wanted.patience, self.progress) if history[-1] else {}
+        refused = self._say_refused(operator) if operator is not None else ""
         for verdict in judging.judge(curves, history, subjects, self.wanted.patience):
-            self.outcome.verdicts.append(self._checked(verdict, last))
-        self.outcome.inconclusive += [f"{plural} could not be listed: {why}" for plural, why in sorted(listing.gaps.items())]
+            checked = self._checked(verdict, last)
+            # what it was not let do may be the very cleanup
+            self.outcome.verdicts.append(
+                replace(checked, kind=Kind.INCONCLUSIVE, because=refused) if refused and checked.is_finding else checked
+            )
+        if operator is not None:
+            self._let_go(subjects)
+        self.outcome.inconclusive += [f"{plural} could not be read: {why}" for plural, why in sorted(listing.gaps.items())]
+
+    def _say_refused(self, operator: GivenOperator) -> str:
+        """What it was not let do, "" for nothing; and notes what could not be seen of it."""
+        refused, told = operator.refused(), ""
+        if refused:
+            more = f" and {len(refused) - REFUSED_TOLD} more" if len(refused) > REFUSED_TOLD else ""
+            told = f"the operator was refused {', '.join(refused[:REFUSED_TOLD])}{more}: --writes-in NS lets it write there"
+            self.outcome.inconclusive.append(told)
+        if operator.memory.gap:
+            self.outcome.inconclusive.append(operator.memory.gap)
+        if operator.memory.note:
+            self.outcome.notes.append(operator.memory.note)
+        return told
+
+    def _let_go(self, subjects: Sequence[Subject]) -> None:
+        """Takes the finalizers of our own subjects away: the operator that has put them there goes, and nobody else would."""
+        held = 0
+        for made in (made for subject in subjects for made in subject.objects):
+            live = self.client.get_object(made.path)
+            metadata = (live or {}).get("metadata") or {}
+            if metadata.get("uid") != made.uid or not metadata.get("deletionTimestamp") or not metadata.get("finalizers"):
+                continue
+            precondition = {"uid": made.uid, "resourceVersion": metadata["resourceVersion"]}
+            try:
+                self.client.write("PATCH", made.path, as_json({"metadata": {**precondition, "finalizers": None}}), MERGE_PATCH)
+                held += 1
+            except ApiFailed as error:
+                if error.status not in {404, 409}:  # gone, or written in this moment: then the namespace tells
+                    raise
+        if held:
+            self.outcome.notes.append(f"{held} subjects were held by finalizers, which were taken away at the end")
 
     def _checked(self, verdict: Verdict, last: Found) -> Verdict:
         if not verdict.is_finding:
@@ -267,16 +321,31 @@ class Given:
             time.sleep(0.05)
         return touched
 
-    def _traces(self, listing: Listing, metrics: Metrics, subjects: Sequence[Subject]) -> Found:
+    def _traces(self, listing: Listing, metrics: Metrics, subjects: Sequence[Subject], operator: GivenOperator | None) -> Found:
         names = [named for subject in subjects if subject.is_deleted for named in subject.named()]
         own = [made.path for subject in subjects if subject.is_deleted for made in subject.objects]
         found = ApiTraces(listing, listing.resources).read(names, own)
-        if self.metrics_url:
+        pid = operator.process.pid if operator is not None else 0
+        if self.metrics_url or pid:
             try:
-                found |= metric_traces(metrics.read(0) or b"", names)
+                found |= metric_traces(metrics.read(pid) or b"", names)
             except OSError as error:
                 listing.gaps["metrics"] = str(error)
+        if operator is not None:
+            found |= self._in_memory(operator, listing, subjects, names, has_metrics=metrics.is_served)
         return found
+
+    def _in_memory(
+        self, operator: GivenOperator, listing: Listing, subjects: Sequence[Subject], names: list[Named], *, has_metrics: bool
+    ) -> Found:
+        dead = {subject.token: subject.round for subject in subjects if subject.is_deleted}
+        try:
+            found = operator.memory.traces(self.wanted.subjects, names) | operator.memory.names(dead)
+        except (GhostkeyError, OSError) as error:
+            listing.gaps["the operator's memory"] = str(error)
+            return {}
+        # where /metrics is read, it tells of each series what the registry's map in memory tells of none
+        return {s: t for s, t in found.items() if not (has_metrics and "prometheus.metric" in s.place)}
 
 
 def resources_of(client: ApiClient) -> dict[tuple[str, str], Resource]:

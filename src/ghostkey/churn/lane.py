@@ -35,7 +35,10 @@ EFFECT_SECONDS = 3.0  # an operator that has written nothing by then writes noth
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What all lanes of a run have in common. `life`: seconds for which subjects live at least, before they change or go."""
+    """What all lanes of a run have in common. `life`: seconds for which subjects live at least, before they change or go.
+
+    `pod_namespace`: that of the Pod whose files the operator is given in place of a kubeconfig; "" for a kubeconfig.
+    """
 
     argv: Sequence[str]
     samples: Sequence[tuple[Resource, Document]]
@@ -43,6 +46,7 @@ class Setting:
     user_kubeconfig: Path | None = None
     seed: int = 0
     life: float = 0.0
+    pod_namespace: str = ""
 
 
 @dataclass(slots=True)
@@ -81,7 +85,9 @@ class Lane:
         self.namespace = f"gk-lane-{number}-{suffix}"
         self.api = Api(control_plane)
         self.api.must("POST", "/api/v1/namespaces", {"metadata": {"name": self.namespace}})
-        self._replicas = Replicas(control_plane, setting.argv, setting.environment, setting.user_kubeconfig, number)
+        self._replicas = Replicas(
+            control_plane, setting.argv, setting.environment, setting.user_kubeconfig, number, setting.pod_namespace
+        )
         self._made = itertools.count()
         self._leads = self._replica()
         self._stands_by: Replica | None = None
@@ -112,7 +118,7 @@ class Lane:
 
     def _narrow(self, replica: Replica) -> None:
         if self._is_narrow:
-            replica.proxy.ask("narrow", resource=self._setting.samples[0][0].plural, namespace=self.namespace)
+            replica.proxy.ask("narrow", resources=[self._setting.samples[0][0].plural], namespace=self.namespace)
 
     # replicas
 
@@ -193,7 +199,7 @@ class Lane:
                 kinds = ", ".join(sorted(wanted))
                 raise GhostkeyError(
                     f"within {START_SECONDS:.0f} s the operator did not watch {kinds}",
-                    "does it use KUBECONFIG, or need --kubeconfig={kubeconfig}?",
+                    "does it use KUBECONFIG, or need --kubeconfig={kubeconfig}, or a Pod's files (--in-cluster)?",
                 )
             time.sleep(0.01)
         self._look_where()
@@ -275,7 +281,8 @@ class Lane:
     def _do(self, do: str, subjects: list[Subject], trial: Trial, live: Callable[[list[Subject]], int] | None) -> None:
         if do == "create":
             self._create(subjects)
-            least = max(0, self.effect)
+            # what a fault meets is done in fewer writes, or in more
+            least = min(max(0, self.effect), 1 if trial.plan.faults else self.effect)
             self._settle(
                 trial, (lambda: all(n >= least for n in self.touches(subjects).values())) if least and self._is_ready else None
             )

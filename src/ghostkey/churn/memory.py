@@ -16,26 +16,12 @@ from ghostkey.churn import memory_text
 from ghostkey.churn.tokens import Named, Spellings
 from ghostkey.churn.traces import Found, Signature, Trace
 from ghostkey.model.errors import GhostkeyError
-from ghostkey.sources.go_maps import mirror_of, place_of
+from ghostkey.sources.go_map_lives import forgets_by_itself, mirror_of, place_of
 
 ROUNDS_LEAST = 3
 KEYS_MOST = 5_000
 # what waits for its turn, and is no state: Source: controller-runtime/pkg/controller/priorityqueue, client-go/util/workqueue/queue.go
 QUEUES = ("priorityqueue.priorityqueue", "workqueue.Typed[", "delayingType")
-# what forgets by itself when it is full, or after minutes: a plateau that three rounds do not reach.
-# Source: client-go/tools/record/events_cache.go, client-go/tools/events/event_broadcaster.go (finishSeries)
-BOUNDED = (
-    "eventBroadcasterImpl",
-    "EventCorrelator",
-    "eventLogger",
-    "EventAggregator",
-    "EventSourceObjectSpamFilter",
-    "lru.Cache",
-    "groupcache/lru",
-)
-
-# where a key's element of a linked list is: what forgets the least used does so. Source: groupcache/lru/lru.go, golang-lru/simplelru
-INDEXES = ("*list.Element", "*simplelru.entry")
 
 
 @dataclass(slots=True)
@@ -121,7 +107,7 @@ def signature_of(one: GoMap) -> Signature:
 
 
 def _judge(process: Process, one: GoMap, names: list[Named], found: Found, lengths: list[int]) -> None:
-    if mirror_of(one.holder) or any(word in one.holder for word in (*BOUNDED, *QUEUES)) or one.type.endswith(INDEXES):
+    if mirror_of(one.holder) or forgets_by_itself(one) or any(word in one.holder for word in QUEUES):
         return
     texts = [text for _, keys in process.text_keys([one], KEYS_MOST, KEYS_MOST)[0] for text in keys.texts]
     spellings = Spellings(names)

@@ -12,10 +12,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ghostkey.churn import in_cluster
 from ghostkey.model.errors import GhostkeyError, UsageError
 
 if TYPE_CHECKING:
-    from ghostkey.testing import ControlPlane, Process
+    from ghostkey.testing import ControlPlane, Process, Supervised
 
 _ONE_AT_A_TIME = threading.Lock()  # the control plane's supervisor answers one request at a time
 TAIL = 2000  # characters of a log that are shown
@@ -39,15 +40,34 @@ def command_line(text: str) -> list[str]:
     return [str(Path(program).absolute()), *words[1:]]
 
 
+def account_of(text: str) -> tuple[str, list[str]]:
+    """User and groups of the service account NAMESPACE/NAME, as the API server knows it. Raises UsageError."""
+    namespace, slash, name = text.partition("/")
+    if not slash or not namespace or not name or "/" in name:
+        raise UsageError(f"--as-serviceaccount {text!r} is no account", "write NAMESPACE/NAME")
+    groups = ["system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated"]
+    return f"system:serviceaccount:{namespace}:{name}", groups
+
+
 class Operator:
-    """One replica. `{kubeconfig}` in its words stands for the file that leads through the proxy; KUBECONFIG names it too."""
+    """One replica. `{kubeconfig}` in its words stands for the file that leads through the proxy; KUBECONFIG names it too.
+
+    `pod_files`: a folder with a Pod's files, which it is given in place of KUBECONFIG.
+    """
 
     def __init__(
-        self, control_plane: ControlPlane, name: str, argv: Sequence[str], kubeconfig: Path, environment: Mapping[str, str]
-    ) -> None:
-        self._control_plane, self.name = control_plane, name
+        self, keeper: ControlPlane | Supervised, name: str, argv: Sequence[str], kubeconfig: Path, environment: Mapping[str, str],
+        pod_files: Path | None = None,
+    ) -> None:  # fmt: skip
+        self._keeper, self.name = keeper, name
         self._argv = [word.replace("{kubeconfig}", str(kubeconfig)) for word in argv]
-        self._environment = {"KUBECONFIG": str(kubeconfig), "POD_NAME": name, "POD_NAMESPACE": "default", **environment}
+        given = {"POD_NAME": name, "POD_NAMESPACE": "default"}
+        if pod_files is None:
+            given |= {"KUBECONFIG": str(kubeconfig)}
+        else:
+            self._argv = in_cluster.argv_with(pod_files, self._argv)
+            given |= in_cluster.environment(kubeconfig) | {"POD_NAMESPACE": (pod_files / "namespace").read_text()}
+        self._environment = {**given, **environment}
         self._process: Process | None = None
         self.starts = 0
 
@@ -60,7 +80,7 @@ class Operator:
         """Starts it; returns at once."""
         if self._process is None:
             with _ONE_AT_A_TIME:
-                self._process = self._control_plane.start(self.name, self._argv, self._environment)
+                self._process = self._keeper.start(self.name, self._argv, self._environment)
             self.starts += 1
 
     def stop(self, number: int = signal.SIGTERM) -> None:
@@ -89,7 +109,7 @@ class Operator:
 
     def tail(self) -> str:
         """The end of its log."""
-        path = self._control_plane.directory / f"{self.name}.log"
+        path = self._keeper.directory / f"{self.name}.log"
         return path.read_text(errors="replace")[-TAIL:] if path.exists() else ""
 
     def has_ended(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from ghostkey.churn.bed import Bed
@@ -78,6 +79,17 @@ def many(found: Sequence[FaultPoint], *, one_by_one: bool = False) -> Plan:
     return Plan(tuple(steps), faults)
 
 
+def _strike(lane: Lane, alone: Sequence[FaultPoint], others: Sequence[FaultPoint]) -> list[tuple[list[FaultPoint], Trial]]:
+    """The trials of one lane, with the points of each; those that met nothing among many subjects are tried once more, one by one."""
+    done, missed = [], []
+    for some, one_by_one in ((alone, True), (others, False)):
+        if some:
+            trial = lane.run(many(some, one_by_one=one_by_one))
+            done.append((list(some), trial))
+            missed += [point for index, point in enumerate(some) if index not in trial.fired]
+    return [*done, (missed, lane.run(many(missed, one_by_one=True)))] if missed else done
+
+
 class Probe:
     """All faults against one operator, after its rounds. `known`: signatures that need no fault."""
 
@@ -85,6 +97,7 @@ class Probe:
         self, bed: Bed, lane: Lane, metrics: Metrics, account: Callable[[Trial, str], None], tell: Callable[[str], None]
     ) -> None:
         self.bed, self.lane, self.metrics, self.account, self.tell = bed, lane, metrics, account, tell
+        self._beside: list[tuple[Lane, Metrics]] = []  # other lanes whose operators still hold what they were made to leave
         self.subjects: list[Subject] = []
         self.how: dict[str, Plan] = {}  # token → the least plan that met it with its fault
         self.fired = self.tried = 0
@@ -103,17 +116,23 @@ class Probe:
         self.names = [name for name in chosen_faults(asked) if asked or has_lease or not all_faults()[name].elects]
         self.learnt = learn(self.lane, lambda plan: self.trial(plan, "learning"))
 
-    def points_at_once(self) -> None:
-        """Every fault that leaves the operator running, at every call of a subject."""
+    def points_at_once(self, beside: Sequence[Lane] = ()) -> None:
+        """Every fault that leaves the operator running, at every call of a subject; on all lanes side by side.
+
+        A refused call is waited out by the operator itself, often with nothing else done meanwhile: that is what lanes are for.
+        """
         self.subjects.clear()
+        self._beside = [(lane, Metrics(self.bed.metrics_url)) for lane in beside]
         harmless = points(self.learnt, self.names, kills=False)
         alone = [point for point in harmless if (point.verb, point.resource) in self.learnt.shared]
-        for some, one_by_one in ((alone, True), ([point for point in harmless if point not in alone], False)):
-            if not some:
-                continue
-            self.tell(f"{len(some)} fault points in one trial")
-            trial = self.trial(many(some, one_by_one=one_by_one), "faults")
-            self.tried += len(some)
+        others = [point for point in harmless if point not in alone]
+        lanes = [self.lane, *beside]
+        self.tell(f"{len(harmless)} fault points on {len(lanes)} lanes")
+        with ThreadPoolExecutor(len(lanes)) as pool:
+            done = [pool.submit(_strike, lane, alone[n :: len(lanes)], others[n :: len(lanes)]) for n, lane in enumerate(lanes)]
+        self.tried += len(harmless)
+        for some, trial in (pair for one in done for pair in one.result()):
+            self.account(trial, "faults")
             self.fired += len(trial.fired)
             for index, (subject, point) in enumerate(zip(trial.subjects, some, strict=True)):
                 if index in trial.fired:
@@ -122,6 +141,7 @@ class Probe:
     def kills(self, deadline: float) -> None:
         """Every fault that ends it. Deletions that still wait in its memory are lost, whatever trial they are of."""
         self.subjects.clear()
+        self._beside.clear()
         kills = points(self.learnt, self.names, kills=True)
         for number, point in enumerate(kills):
             if time.monotonic() > deadline:
@@ -149,7 +169,11 @@ class Probe:
 
     def read(self, subjects: Sequence[Subject]) -> Found:
         """What is left of these."""
-        return self.bed.traces(self.lane, subjects, self.metrics)
+        found = self.bed.traces(self.lane, subjects, self.metrics)
+        for lane, metrics in self._beside:
+            for signature, trace in self.bed.metric_traces(lane, subjects, metrics).items():
+                found.setdefault(signature, trace).add(trace)
+        return found
 
     def verdicts(self, known: set[Signature], patience: float) -> list[tuple[Verdict, Plan]]:
         """Verdicts on what faults alone bring about, each with the plan that shows it; what does not show twice is inconclusive."""

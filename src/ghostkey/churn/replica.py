@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ghostkey.churn import in_cluster
 from ghostkey.churn.operator import Operator
 from ghostkey.churn.proxy.client import ProxyProcess
 from ghostkey.churn.settle import Settled, settle
@@ -27,13 +28,18 @@ class Replicas:
     environment: Mapping[str, str]
     user_kubeconfig: Path | None
     lane: int
+    pod_namespace: str = ""
 
     def make(self, number: int, lease_suffix: str) -> Replica:
         """A replica that does not run yet."""
         name = f"{self.lane}-{number}" if number else str(self.lane)
-        proxy = ProxyProcess(self.control_plane, f"churn-proxy-{name}", self.user_kubeconfig)
+        proxy = ProxyProcess.before(self.control_plane, f"churn-proxy-{name}", self.user_kubeconfig)
         proxy.ask("own-leases", suffix=lease_suffix)
-        return Replica(Operator(self.control_plane, f"operator-{name}", self.argv, proxy.kubeconfig, self.environment), proxy)
+        files = None
+        if self.pod_namespace:
+            files = in_cluster.write_files(self.control_plane.directory / f"pod-{name}", proxy.ca, self.pod_namespace)
+        operator = Operator(self.control_plane, f"operator-{name}", self.argv, proxy.kubeconfig, self.environment, files)
+        return Replica(operator, proxy)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ OPERATOR = os.environ.get("OPERATOR", {operator!r})
 def test_nothing_outlives_its_subject() -> None:
     outcome = churn(
         OPERATOR, crds=[HERE / "crds.yaml"], setup=[HERE / "setup.yaml"], samples=[HERE / "sample.yaml"],
-        environment={environment!r}, plan=HERE / "plan.yaml", patience={patience},
+        environment={environment!r}, plan=HERE / "plan.yaml", patience={patience},{in_cluster}
     )
     assert not outcome.inconclusive, outcome.inconclusive
     left = [str(verdict.signature) for verdict in outcome.findings if str(verdict.signature) == {signature!r}]
@@ -217,6 +217,7 @@ class Case:
     crds: Sequence[Document]
     setup: Sequence[Document]
     samples: Sequence[Document]
+    is_in_cluster: bool = False
 
 
 def story(verdict: Verdict, plan: Plan) -> str:
@@ -253,16 +254,22 @@ def write(folder: Path, case: Case, verdict: Verdict, plan: Plan) -> Path:
         (place / file).write_text(yaml.safe_dump_all(documents, sort_keys=False))
     (place / f"test_churn_{name}.py").write_text(
         PYTEST.format(
-            story=told, operator=shlex.join(argv), environment=environment, signature=str(verdict.signature), patience=10
+            story=told,
+            operator=shlex.join(argv),
+            environment=environment,
+            signature=str(verdict.signature),
+            patience=10,
+            in_cluster=" in_cluster=True," if case.is_in_cluster else "",
         )
     )
-    go = _go_test(verdict, plan, told)
+    # envtest has no Pod's files to give
+    go = _go_test(verdict, plan, told) if not case.is_in_cluster else {}
     for file, content in go.items():
         (place / file).write_text(content)
     how = f"    OPERATOR={shlex.quote(shlex.join(argv))} sh -c 'go mod tidy && go test .'  # in this folder\n" if go else ""
     (place / "README.md").write_text(
         f"# {verdict.signature}\n\n{told}\n\n    pytest {place.name}\n{how}    ghostkey churn --operator "
-        f"{shlex.quote(shlex.join(argv))} --crds crds.yaml --setup setup.yaml --sample sample.yaml --plan plan.yaml\n"
+        f"{shlex.quote(shlex.join(argv))} --crds crds.yaml --setup setup.yaml --sample sample.yaml --plan plan.yaml{' --in-cluster' * case.is_in_cluster}\n"
     )
     return place
 

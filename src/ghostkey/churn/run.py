@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from ghostkey.churn import bed as beds
 from ghostkey.churn.campaign import Campaign, Outcome, Wanted
 from ghostkey.churn.lane import Lane, Setting
-from ghostkey.churn.operator import command_line
+from ghostkey.churn.operator import account_of, command_line
 from ghostkey.churn.plan import read_plan
 from ghostkey.churn.subjects import Document, Resource, crd_of, read_documents
-from ghostkey.model.errors import UsageError
+from ghostkey.model.errors import GhostkeyError
 
 if TYPE_CHECKING:
     from ghostkey.testing import ControlPlane
@@ -43,6 +43,7 @@ class Request:
     reproduction: Path | None = None
     code: Path | None = None
     life: float = 0.0
+    in_cluster: bool = False
 
     def wanted(self) -> Wanted:
         """How much is done."""
@@ -58,7 +59,8 @@ def run(request: Request, progress: Callable[[str], None] = lambda _: None) -> O
     with beds.made(crds, setup) as bed:
         bed.metrics_url = request.metrics_url
         user = account_kubeconfig(bed.control_plane, request.account)
-        setting = Setting(argv, bed.samples(samples, crds), request.environment, user, request.seed, request.life)
+        pod_namespace = pod_namespace_of(bed.control_plane, request) if request.in_cluster else ""
+        setting = Setting(argv, bed.samples(samples, crds), request.environment, user, request.seed, request.life, pod_namespace)
         campaign = Campaign(bed, setting, request.wanted(), progress)
         lane = campaign.lane()
         try:
@@ -114,19 +116,29 @@ def _reproduced(
     if request.reproduction is not None and outcome.findings:
         from ghostkey.churn.reproduce import Case, write
 
-        case = Case(request.operator, dict(request.environment), list(crds), list(setup), list(samples))
+        case = Case(
+            request.operator, dict(request.environment), list(crds), list(setup), list(samples), is_in_cluster=request.in_cluster
+        )
         for verdict in outcome.findings:
             if (plan := outcome.plans.get(verdict.signature)) is not None:
                 write(request.reproduction, case, verdict, plan)
     return outcome
 
 
+def pod_namespace_of(control_plane: ControlPlane, request: Request) -> str:
+    """The namespace that the operator's Pod would be in: its account's. Raises GhostkeyError where no Pod's files can be given."""
+    from ghostkey.churn import in_cluster
+
+    namespace = request.account.partition("/")[0] or "default"
+    here = control_plane.directory
+    if reason := in_cluster.why_not(in_cluster.write_files(here / "pod", here / "ca.crt", namespace)):
+        raise GhostkeyError(reason, "run as root, or where users may have mount namespaces; or let the operator use KUBECONFIG")
+    return namespace
+
+
 def account_kubeconfig(control_plane: ControlPlane, account: str) -> Path | None:
     """A kubeconfig of a service account, by certificate: rights come from RBAC alone. None for the administrator."""
     if not account:
         return None
-    namespace, slash, name = account.partition("/")
-    if not slash or not namespace or not name or "/" in name:
-        raise UsageError(f"--as-serviceaccount {account!r} is no account", "write NAMESPACE/NAME")
-    groups = ["system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated"]
-    return control_plane.kubeconfig_for(f"system:serviceaccount:{namespace}:{name}", groups=groups)
+    user, groups = account_of(account)
+    return control_plane.kubeconfig_for(user, groups=groups)

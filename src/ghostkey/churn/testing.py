@@ -17,14 +17,18 @@ PathLike = str | Path
 def churn(
     operator: str, *, crds: Sequence[PathLike] = (), setup: Sequence[PathLike] = (), samples: Sequence[PathLike] = (),
     environment: Mapping[str, str] | None = None, plan: PathLike | None = None, patience: float = 10.0, rounds: int = 3,
-    subjects: int = 20, faults: Sequence[str] | None = None,
+    subjects: int = 20, faults: Sequence[str] | None = None, in_cluster: bool = False,
 ) -> Outcome:  # fmt: skip
-    """What `ghostkey churn` finds of this operator. `faults`: None for none, empty for all."""
+    """What `ghostkey churn` finds of this operator. `faults`: None for none, empty for all.
+
+    `in_cluster`: the operator is given a Pod's files in place of a kubeconfig.
+    """
     from ghostkey.churn.run import Request, run
 
     return run(Request(
         operator, _words(crds), _words(samples), _words(setup), environment or {}, rounds, subjects,
         None if faults is None else tuple(faults), patience, plan=Path(plan) if plan is not None else None,
+        in_cluster=in_cluster,
     ))  # fmt: skip
 
 

@@ -49,6 +49,13 @@ class Trace:
     is_stuck: bool = False
     is_weak: bool = True  # known by eight digits alone
 
+    def add(self, other: Trace) -> None:
+        """Counts what was seen of it elsewhere, too."""
+        if other is not self:
+            self.tokens |= other.tokens
+            self.paths |= other.paths
+            self.series += other.series
+
 
 class Reader(Protocol):
     """What traces are read from: everything that is stored, and one object as JSON."""

@@ -16,6 +16,7 @@ from ghostkey.cli.where import Where
 
 if TYPE_CHECKING:
     from ghostkey.churn.campaign import Outcome, Wanted
+    from ghostkey.churn.given_operator import Started
 
 F = TypeVar("F", bound=Callable[..., Any])
 FOLDER = "churn"  # of the state folder: notes of what runs are about to make
@@ -29,14 +30,25 @@ class Given:
     prefix: str
     is_agreed: bool
     cleans_up: bool
+    writes_in: tuple[str, ...]
 
     @property
     def is_asked(self) -> bool:
         """Whether a given cluster is meant, rather than a control plane of our own."""
         return bool(self.where.context or self.where.kubeconfig or self.cleans_up)
 
-    def run(self, samples: Sequence[str], wanted: Wanted, source: tuple[str, int], form: tuple[str, Path | None]) -> int:
-        """The exit code. `source`: URL of /metrics and seed; `form`: how to print, and the page. Raises UsageError and what the API says."""
+    def run(
+        self,
+        samples: Sequence[str],
+        wanted: Wanted,
+        source: tuple[str, int],
+        form: tuple[str, Path | None],
+        started: Started | None,
+    ) -> int:
+        """The exit code. `source`: URL of /metrics and seed; `form`: how to print, and the page; `started`: the operator, if we start it.
+
+        Raises UsageError and what the API says.
+        """
         from ghostkey.churn import given
         from ghostkey.churn.subjects import read_documents
         from ghostkey.cli.options import ProgressLine
@@ -52,24 +64,27 @@ class Given:
         if not documents:
             raise UsageError("there is no sample to make subjects of", "give --sample FILE")
         given.check_prefix(self.prefix)
-        self._ask(client.config.server)
+        self._ask(client.config.server, started)
         progress = ProgressLine()
         try:
-            outcome = given.Given(client, self.prefix, wanted, folder, *source, progress).run(documents)
+            outcome = given.Given(client, self.prefix, wanted, folder, *source, progress, started).run(documents)
         finally:
             progress.done()
-        told(render(outcome, form[0]), form[0])
+        print_outcome(render(outcome, form[0]), form[0])
         if form[1] is not None:
             write_outcome_page(form[1], outcome, client.config.server)
         for note in outcome.notes:
             click.echo(safe(f"note: {note}"), err=True)
         return outcome.exit_code
 
-    def _ask(self, server: str) -> None:
+    def _ask(self, server: str, started: Started | None) -> None:
         from ghostkey.cli.terminal import safe
         from ghostkey.model.errors import UsageError
 
         what = f"a namespace {self.prefix}… with subjects is made in {server}, and removed again"
+        if started is not None:
+            more = f" and in {', '.join(started.writes_in)}" if started.writes_in else ""
+            what += f"; {started.command!r} is started here, and may write there{more}"
         if not self.is_agreed and not (sys.stdin.isatty() and click.confirm(safe(f"{what}. Go on?"), err=True)):
             raise UsageError(f"nobody has agreed that {what}", "add --yes")
 
@@ -97,19 +112,28 @@ def given_options(function: F) -> F:
         namespace_prefix: str,
         yes: bool,
         clean_up: bool,
+        writes_in: tuple[str, ...],
         **rest: object,
     ) -> object:
-        given = Given(Where(kubeconfig, context), namespace_prefix, yes, clean_up)
+        given = Given(Where(kubeconfig, context), namespace_prefix, yes, clean_up, writes_in)
         return function(*args, given=given, **rest)
 
     for option in reversed(
         [
             click.option(
-                "--context", metavar="NAME", help="Test in this cluster, where the operator runs already; without faults."
+                "--context",
+                metavar="NAME",
+                help="Test in this cluster, without faults; the operator runs there already, or is started by --operator.",
             ),
             click.option("--kubeconfig", metavar="FILE", help="The same, of this kubeconfig."),
             click.option(
                 "--namespace-prefix", default="gk-", show_default=True, metavar="TEXT", help="Of the namespace made there."
+            ),
+            click.option(
+                "--writes-in",
+                multiple=True,
+                metavar="NS",
+                help="In a given cluster: --operator may write in this namespace too; may be repeated.",
             ),
             click.option("--yes", is_flag=True, help="Do not ask before it is made."),
             click.option("--clean-up", is_flag=True, help="Remove what runs that were killed have left in the cluster, and end."),
@@ -119,7 +143,7 @@ def given_options(function: F) -> F:
     return cast(F, command)
 
 
-def told(text: str, form: str) -> None:
+def print_outcome(text: str, form: str) -> None:
     """Prints an outcome as it was rendered: for people, or for programs."""
     if form == "table":
         say(*text.split("\n"))

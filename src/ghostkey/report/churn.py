@@ -1,4 +1,4 @@
-"""What a churn run found: as a table, JSON, SARIF and JUnit."""
+"""What a churn run found: as a table and JSON; SARIF and JUnit are files beside this one."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
-from xml.sax.saxutils import escape, quoteattr
 
-import ghostkey
 from ghostkey.churn.campaign import Outcome
 from ghostkey.churn.compare import Compared
 from ghostkey.churn.judge import Verdict
@@ -39,8 +37,14 @@ def render(outcome: Outcome, form: str) -> str:
     if form == "table":
         return "\n".join(_table(outcome))
     if form == "junit":
-        return "\n".join(_junit(outcome))
-    return json.dumps(document(outcome) if form == "json" else _sarif(outcome), indent=2)
+        from ghostkey.report.churn_junit import junit
+
+        return "\n".join(junit(outcome))
+    if form == "sarif":
+        from ghostkey.report.churn_sarif import sarif
+
+        return json.dumps(sarif(outcome), indent=2)
+    return json.dumps(document(outcome), indent=2)
 
 
 def _table(outcome: Outcome) -> Iterator[str]:
@@ -56,20 +60,25 @@ def _table(outcome: Outcome) -> Iterator[str]:
             yield f"{'':<12} after the last deletion: {curve_words(verdict)}"
         if verdict.is_finding and verdict.example:
             yield f"{'':<12} for instance {safe(verdict.example[:300])}"
-        if (plan := outcome.plans.get(verdict.signature)) is not None:
-            words = [*map(str, plan.steps), *map(str, plan.faults)]
-            yield f"{'':<12} least steps: {', '.join(words[:12])}{' …' if len(words) > 12 else ''}"
-        if (life := outcome.lives.get(verdict.signature)) is not None:
-            yield from (f"{'':<12} {safe(line)}" for line in life_lines(life))
-        if (inserts := outcome.inserts.get(verdict.signature)) is not None:
-            yield from (f"{'':<12} {safe(line)}" for line in insert_lines(inserts))
-        if (told := outcome.code.get(verdict.signature)) is not None:
-            _, *lines = about_text(told)  # the first one names what is sought, with fillers for names
-            yield f"{'':<12} written by"
-            yield from (f"{'':<12} {line}" for line in lines)
+        yield from (f"{'':<12} {safe(line)}" for line in why_lines(verdict, outcome))
     for why in outcome.inconclusive:
         yield f"inconclusive: {safe(why)}"
     yield summary(outcome)
+
+
+def why_lines(verdict: Verdict, outcome: Outcome) -> Iterator[str]:
+    """What explains a verdict: the least steps that show it, its story, the stacks that insert, and the code."""
+    if (plan := outcome.plans.get(verdict.signature)) is not None:
+        words = [*map(str, plan.steps), *map(str, plan.faults)]
+        yield f"least steps: {', '.join(words[:12])}{' …' if len(words) > 12 else ''}"
+    if (life := outcome.lives.get(verdict.signature)) is not None:
+        yield from life_lines(life)
+    if (inserts := outcome.inserts.get(verdict.signature)) is not None:
+        yield from insert_lines(inserts)
+    if (told := outcome.code.get(verdict.signature)) is not None:
+        _, *lines = about_text(told)  # the first one names what is sought, with fillers for names
+        yield "written by"
+        yield from lines
 
 
 def life_lines(life: Life) -> Iterator[str]:
@@ -104,7 +113,7 @@ def _inserts_record(inserts: Inserts) -> dict[str, Any]:
     return {"stacks": stacks, "deletes": inserts.deletes, "unknown": inserts.unknown}
 
 
-def _life_record(life: Life) -> dict[str, Any]:
+def life_record(life: Life) -> dict[str, Any]:
     kind, namespace, name = life.holder
     row = life.ghost or {}
     return {
@@ -181,48 +190,7 @@ def _record(verdict: Verdict, outcome: Outcome) -> dict[str, Any]:
         "curve": [{"seconds": at, "subjects": count} for at, count in verdict.curve], "because": verdict.because,
         "only": verdict.only, "fault": verdict.fault, "found_by": verdict.found_by, "example": verdict.example,
         "series": verdict.series, "plan": plan.as_yaml() if plan is not None else None,
-        "life": _life_record(life) if (life := outcome.lives.get(verdict.signature)) is not None else None,
+        "life": life_record(life) if (life := outcome.lives.get(verdict.signature)) is not None else None,
         "inserts": _inserts_record(seen) if (seen := outcome.inserts.get(verdict.signature)) is not None else None,
         "code": about_record(told) if (told := outcome.code.get(verdict.signature)) is not None else None,
     }  # fmt: skip
-
-
-def _sarif(outcome: Outcome) -> dict[str, Any]:
-    """Source: SARIF 2.1.0. What leaks is a logical place: no file is known here."""
-    kinds = sorted({str(verdict.kind) for verdict in outcome.findings})
-    results = [
-        {
-            "ruleId": f"churn/{verdict.kind.lower()}", "ruleIndex": kinds.index(str(verdict.kind)), "level": "error",
-            "message": {"text": f"{verdict.signature}: {verdict.because}" + (f"; only with {verdict.fault}" if verdict.fault else "")},
-            "locations": [{"logicalLocations": [{"fullyQualifiedName": str(verdict.signature), "kind": "resource"}]}],
-            "partialFingerprints": {"ghostkeyFingerprint/v1": fingerprint(verdict)},
-        }
-        for verdict in outcome.findings
-    ]  # fmt: skip
-    rules = [
-        {"id": f"churn/{kind.lower()}", "shortDescription": {"text": f"a trace outlives its subject: {kind}"}} for kind in kinds
-    ]
-    said = [{"level": "warning", "message": {"text": why}} for why in outcome.inconclusive]
-    run = {
-        "tool": {"driver": {"name": "ghostkey churn", "semanticVersion": ghostkey.__version__, "rules": rules}},
-        "invocations": [{"executionSuccessful": not said, "toolExecutionNotifications": said}], "results": results,
-    }  # fmt: skip
-    return {"$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0", "runs": [run]}
-
-
-def _junit(outcome: Outcome) -> Iterator[str]:
-    """Source: the schema that Jenkins and GitLab read. That all could be seen is a test of its own."""
-    failures, doubts = len(outcome.findings), outcome.inconclusive
-    tests = len(outcome.verdicts) + 1
-    yield '<?xml version="1.0" encoding="UTF-8"?>'
-    yield f'<testsuite name="ghostkey churn" tests="{tests}" failures="{failures}" errors="{int(bool(doubts))}" time="{outcome.seconds:.1f}">'
-    yield '  <testcase classname="ghostkey.churn" name="everything could be seen">'
-    if doubts:
-        yield f"    <error message={quoteattr(safe(doubts[0]))}>{escape(safe('; '.join(doubts)))}</error>"
-    yield "  </testcase>"
-    for verdict in outcome.verdicts:
-        yield f'  <testcase classname="ghostkey.churn" name={quoteattr(safe(f"{verdict.signature} {fingerprint(verdict)}"))}>'
-        if verdict.is_finding:
-            yield f'    <failure type="{verdict.kind}" message={quoteattr(safe(verdict.because))}>{escape(safe(verdict.example))}</failure>'
-        yield "  </testcase>"
-    yield "</testsuite>"

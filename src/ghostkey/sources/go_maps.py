@@ -4,14 +4,14 @@ What it reads
     The keys of every map that texts or names are keys of, before the cluster is asked what lives: an entry that is made
     meanwhile is not missed as a subject. Values are never read.
 What it leaves out
-    Maps that mirror what lives (informer stores, indexes, workqueues, API objects in caches), and those nothing leads to.
+    Maps that mirror what lives (informer stores, indexes, workqueues, API objects in caches), those that forget by themselves
+    (the least recently used, compression tables of HTTP/2), and those nothing leads to.
 Source
     client-go tools/cache and util/workqueue, controller-runtime pkg/controller/priorityqueue: the types of the stores.
 """
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 
@@ -19,32 +19,20 @@ from ghostkey.census.census import Census, Process
 from ghostkey.census.gomap import GoMap
 from ghostkey.census.keys import Keys
 from ghostkey.census.remote import RemoteProcess
-from ghostkey.census.types import EMPTY_INTERFACES
 from ghostkey.model.events import Event, Gap, HolderMeta, KeysSeen, Note, Shape
 from ghostkey.model.findings import Finding
 from ghostkey.model.refs import GO_MAPS, ObjectRef
+from ghostkey.sources.go_map_lives import forgets_by_itself, is_long_lived, mirror_of, place_of
 
 FIELD = "entries"
 KEYS_MOST = 200_000  # of one map
 KEYS_TOTAL = 2_000_000
 MAPS_MOST = 100_000  # whose keys are read, the longest first
+KEYS_LEAST = 3  # a map with fewer, as labels are, proves nothing
 HELD_MOST = 500  # maps that are about objects, whose holders are looked for
 SAMPLE = 32  # keys by which it is told whether a map may be about objects at all
 SETTLE_SECONDS = 2.0  # an operator that has seen a deletion may not have come to its own delete yet
 ENTRY = Shape("entry")  # what a value in memory is, of which nothing is read
-
-# Types of client-go, controller-runtime and the API server that hold what lives, and forget it when it goes
-_MIRRORS = re.compile(
-    r"\((?:cache\.(?:threadSafeMap|storeIndex|DeltaFIFO|RealFIFO|FIFO|cache|ExpirationCache|sharedProcessor|sharedIndexInformer"
-    r"|watchCache|watchCacheHistory)"
-    r"|cacher\.\w+|etcd3\.\w+|store\.\w*[sS]tore\w*|(?:workqueue|priorityqueue)\.[^)]+|controller\.(?:UIDTrackingControllerExpectations|ControllerExpectations))\b"
-)
-# an API object within a cache: its labels, and the data of a ConfigMap, are as the cluster has them
-_API_OBJECTS = re.compile(
-    r"\.ObjectMeta\.|\((?:v\d\w*|core)\.(?:ConfigMap|Secret)\)\.(?:\w*Data)\b|\(unstructured\.Unstructured\)"
-)
-_REFLECTOR = re.compile(r"^goroutine \d+ in cache\.\(\*Reflector\)")
-_GOROUTINE = re.compile(r"^goroutine \d+(?: in )?")
 
 
 class GoMaps:
@@ -74,24 +62,30 @@ class GoMaps:
         chosen = [(found, keys) for found, keys in self._seen if may_be_about(_sample(keys.texts))]
         if self._left_out:
             yield Gap(f"{self._left_out} maps of {self._process.name} were not looked into", "their keys are more than 2 million")
-        if len(chosen) > HELD_MOST:
-            yield Gap(
-                f"{len(chosen) - HELD_MOST} maps of {self._process.name} were not looked into",
-                "more than 500 may be about objects",
-            )
+        rest = chosen[HELD_MOST:]
+        larger = sum(len(keys.texts) >= KEYS_LEAST for _, keys in rest)
+        if larger:
+            yield Gap(f"{larger} maps of {self._process.name} were not looked into", "more than 500 may be about objects")
+        if len(rest) > larger:
+            yield Note(f"{len(rest) - larger} maps of {self._process.name} with one or two entries were not looked into")
         chosen = chosen[:HELD_MOST]
         self._process.find_holders([found for found, _ in chosen], self._census.maps)
-        mirrors = 0
+        mirrors = forgetful = 0
         for found, keys in chosen:
             found.mirror = mirror_of(found.holder)
             mirrors += bool(found.mirror)
             if found.mirror or not is_long_lived(found):
+                continue
+            if forgets_by_itself(found):
+                forgetful += 1
                 continue
             yield self._event(found, keys)
         if mirrors:
             yield Note(
                 f"{mirrors} maps of {self._process.name} mirror what lives (informer stores, indexes, queues, cached objects)"
             )
+        if forgetful:
+            yield Note(f"{forgetful} maps of {self._process.name} forget by themselves (least recently used, or after a time)")
 
     def _event(self, found: GoMap, keys: Keys) -> KeysSeen:
         name = place_of(found)
@@ -134,36 +128,6 @@ class GoMaps:
 
     def _is_own(self, finding: Finding) -> bool:
         return finding.key.holder.kind == GO_MAPS and finding.key.holder.name in self._maps
-
-
-def place_of(found: GoMap) -> str:
-    """By what a map is known from one run to the next: the field that holds it, else the path without a goroutine's number."""
-    place = found.holder.rfind(" → (")
-    return found.holder[place + 3 :] if place >= 0 else _GOROUTINE.sub("stack of ", found.holder).strip()
-
-
-_UNTYPED = frozenset(f"({name})" for name in EMPTY_INTERFACES)
-
-
-def is_long_lived(found: GoMap) -> bool:
-    """Whether something holds a map that may outlive a call: no garbage, and no library's own local.
-
-    Of what a stack leads to, an unknown object says nothing. A map that is itself a local belongs to a call, unless its header is in
-    the frame of a function of package main, which runs as long as the program: a mere word of a stack that points to a map may be
-    left over from a call that ended long ago, such as a document that was decoded once. A value of no type in between, as decoding
-    makes them, changes nothing of that.
-    """
-    if found.root != "stack":
-        return found.root == "global"
-    is_local = all(step in _UNTYPED for step in found.holder.split(" → ")[1:])
-    is_own = found.place == "stack" and _GOROUTINE.sub("", found.holder).startswith("main.")
-    return "→ ?" not in found.holder and (not is_local or is_own)
-
-
-def mirror_of(holder: str) -> str:
-    """What of a path says that the map mirrors what lives; empty when nothing does."""
-    found = _MIRRORS.search(holder) or _API_OBJECTS.search(holder) or _REFLECTOR.search(holder)
-    return found[0] if found is not None else ""
 
 
 def _sample(keys: list[str]) -> list[str]:

@@ -7,6 +7,7 @@ The pytest plugin `ghostkey.testing.plugin` gives the fixtures `control_plane` a
 """
 
 from ghostkey.testing.binaries import binary, go_program, is_built, testbed_directory
-from ghostkey.testing.control_plane import ControlPlane, Process
+from ghostkey.testing.control_plane import ControlPlane
+from ghostkey.testing.supervised import Process, Supervised
 
-__all__ = ["ControlPlane", "Process", "binary", "go_program", "is_built", "testbed_directory"]
+__all__ = ["ControlPlane", "Process", "Supervised", "binary", "go_program", "is_built", "testbed_directory"]

@@ -10,45 +10,23 @@ import signal
 import socket
 import ssl
 import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from ghostkey.testing import _supervisor
-from ghostkey.testing._abandoned import DIRECTORY_PREFIX, sweep_abandoned
+from ghostkey.testing._abandoned import sweep_abandoned
 from ghostkey.testing._command_lines import AUDIT_POLICY, apiserver_line, controller_manager_line, etcd_line, kwok_line
 from ghostkey.testing.binaries import binary
 from ghostkey.testing.certificates import Authority, service_account_key
 from ghostkey.testing.etcd import Etcd
+from ghostkey.testing.supervised import Process, Supervised
 
 READY_SECONDS = 300.0  # ready in four; a machine with other things to do takes longer
 POLL_SECONDS = 0.02
 # what a kept connection says that the server closed while it was idle
 CLOSED = (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
-
-
-@dataclass(slots=True)
-class Process:
-    """One process under the supervisor."""
-
-    name: str
-    pid: int
-    log: Path
-    _ask: Callable[..., dict[str, Any]] = field(repr=False)
-
-    def returncode(self) -> int | None:
-        """Its exit code, or None while it runs."""
-        code = self._ask(do="poll", name=self.name)["returncode"]
-        return None if code is None else int(code)
-
-    def stop(self, number: int = signal.SIGTERM) -> None:
-        """Ends it by the signal and waits; SIGKILL after ten seconds."""
-        self._ask(do="stop", name=self.name, signal=int(number))
 
 
 class ControlPlane:
@@ -76,10 +54,9 @@ class ControlPlane:
         self.url = ""
         self.kubeconfig = Path()
         self._authority: Authority | None = None
-        self._supervisor: subprocess.Popen[str] | None = None
+        self._supervised: Supervised | None = None
         self._connection: http.client.HTTPSConnection | None = None
         self.etcd = Etcd("")  # what the API server stores into
-        self._is_kept = False
         self.processes: dict[str, Process] = {}  # by name; the latest of each
         self._started: dict[str, tuple[list[str], dict[str, str]]] = {}
 
@@ -102,14 +79,8 @@ class ControlPlane:
         return self
 
     def _supervise(self, programs: Mapping[str, str]) -> None:
-        self.directory = Path(tempfile.mkdtemp(prefix=DIRECTORY_PREFIX))
-        self._supervisor = subprocess.Popen(
-            [sys.executable, "-I", "-S", _supervisor.__file__, str(self.directory)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+        self._supervised = Supervised()
+        self.directory = self._supervised.directory
         try:
             self._start(programs)
         except BaseException:
@@ -124,19 +95,13 @@ class ControlPlane:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-        if self._supervisor is not None and self._supervisor.stdin is not None:
-            self._supervisor.stdin.close()
-            if not self._is_kept:
-                self._supervisor.wait()
-            if self._supervisor.stdout is not None:
-                self._supervisor.stdout.close()
-            self._supervisor = None
+        if self._supervised is not None:
+            self._supervised.close()
+            self._supervised = None
 
     def keep(self) -> int:
         """Lets everything run on after this process ends; the pid to send SIGTERM to when it shall end."""
-        pid = int(self._ask(do="keep")["pid"])
-        self._is_kept = True
-        return pid
+        return self._running().keep()
 
     def _start(self, programs: Mapping[str, str]) -> None:
         here = self.directory
@@ -204,16 +169,14 @@ class ControlPlane:
 
     def start(self, name: str, argv: Sequence[str], env: Mapping[str, str] | None = None) -> Process:
         """Starts a process that ends with this control plane; its output goes to `directory/NAME.log`."""
-        log = self.directory / f"{name}.log"
         self._started[name] = list(argv), dict(env or {})
-        reply = self._ask(do="start", name=name, argv=list(argv), env=dict(env or {}), log=str(log))
-        self.processes[name] = Process(name, int(reply["pid"]), log, self._ask)
+        self.processes[name] = self._running().start(name, argv, env)
         return self.processes[name]
 
     def restart(self, name: str, number: int = signal.SIGKILL) -> Process:
         """Ends a process by the signal and starts it again as it was; returns once the API server is ready."""
         argv, env = self._started[name]
-        self._ask(do="stop", name=name, signal=int(number))
+        self._running().ask(do="stop", name=name, signal=int(number))
         process = self.start(name, argv, env)
         self.wait_until(lambda: self._is_ready(process), f"kube-apiserver is ready after a restart of {name}", log=process.log)
         return process
@@ -235,16 +198,10 @@ class ControlPlane:
         chosen = [f"--mistake={mistake}" for mistake in mistakes]
         return self.start(name, [program, *chosen, *flags], {"KUBECONFIG": str(self.kubeconfig)})
 
-    def _ask(self, **request: object) -> dict[str, Any]:
-        supervisor = self._supervisor
-        if supervisor is None or supervisor.stdin is None or supervisor.stdout is None:
+    def _running(self) -> Supervised:
+        if self._supervised is None:
             raise RuntimeError("the control plane does not run")
-        supervisor.stdin.write(json.dumps(request) + "\n")
-        supervisor.stdin.flush()
-        reply: dict[str, Any] = json.loads(supervisor.stdout.readline() or '{"error": "the supervisor is gone"}')
-        if "error" in reply:
-            raise RuntimeError(reply["error"])
-        return reply
+        return self._supervised
 
     # access
 

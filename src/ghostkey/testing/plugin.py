@@ -24,8 +24,9 @@ def control_plane() -> Iterator[ControlPlane]:
 
 
 @pytest.fixture
-def namespace(control_plane: ControlPlane) -> str:
-    """The name of a new namespace, for one test alone."""
+def namespace(control_plane: ControlPlane) -> Iterator[str]:
+    """The name of a new namespace, for one test alone; it goes with the test, so that those after it have nothing of it to read."""
     name = f"test-{next(_numbers)}"
     control_plane.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
-    return name
+    yield name
+    control_plane.etcd.empty(name)

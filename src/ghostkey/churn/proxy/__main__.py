@@ -3,7 +3,7 @@
 The first line on stdout says where it listens: {"port": n}. Requests: {"do": "state"} · {"do": "rules", "rules": […]} · {"do": "pid"}
 · {"do": "expect", "versions": {…}, "gone": […]} · {"do": "touched", "tokens": […]} · {"do": "narrow"} · {"do": "forget"} · {"do": "log"}
 · {"do": "cut-watches"} · {"do": "expire-watches"} · {"do": "freeze"} · {"do": "thaw"} · {"do": "own-leases", "suffix": "-2"}
-· {"do": "leases"}.
+· {"do": "leases"} · {"do": "guard", "namespaces": […]} · {"do": "refused"} · {"do": "credentials", "token": …, "basic": …}.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ghostkey.churn.proxy.guard import Guard
 from ghostkey.churn.proxy.http1 import LINE_MOST
 from ghostkey.churn.proxy.server import Proxy, Upstream
 
@@ -37,7 +38,13 @@ async def answer(proxy: Proxy, request: dict[str, Any]) -> dict[str, Any]:
         case "pid":
             proxy.pid = int(request["pid"])
         case "narrow":
-            proxy.narrow = (request["resource"], request["namespace"]) if request.get("resource") else None
+            proxy.narrow = (frozenset(request["resources"]), request["namespace"]) if request.get("resources") else None
+        case "guard":
+            proxy.guard = Guard(frozenset(request["namespaces"]))
+        case "refused":
+            return {"refused": sorted(map(list, proxy.guard.refused)) if proxy.guard is not None else []}
+        case "credentials":
+            proxy.upstream.token, proxy.upstream.basic = str(request["token"]), str(request["basic"])
         case "own-leases":
             proxy.lease_suffix = str(request["suffix"])
         case "leases":
@@ -61,11 +68,18 @@ async def answer(proxy: Proxy, request: dict[str, Any]) -> dict[str, Any]:
 
 async def run(settings: dict[str, Any]) -> None:
     """Serves until stdin ends."""
-    upward = ssl.create_default_context(cafile=settings["ca"])
+    upward = ssl.create_default_context(cafile=settings.get("ca") or None)
+    # CAs of clusters are often older than RFC 5280 strictness, which Python 3.13 turned on by default
+    upward.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", 0)
+    if settings.get("insecure"):
+        upward.check_hostname, upward.verify_mode = False, ssl.CERT_NONE
     upward.set_alpn_protocols(["http/1.1"])
     if settings.get("certificate"):
         upward.load_cert_chain(settings["certificate"])
-    proxy = Proxy(Upstream(settings["host"], settings["port"], upward, settings.get("token", "")))
+    proxy = Proxy(Upstream(
+        settings["host"], settings["port"], upward, server_name=settings.get("server_name") or None,
+        prefix=settings.get("prefix", ""), headers=[(name, value) for name, value in settings.get("headers", ())],
+    ))  # fmt: skip
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_alpn_protocols(["http/1.1"])
     context.load_cert_chain(settings["server_certificate"], settings["server_key"])

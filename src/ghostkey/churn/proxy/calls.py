@@ -69,11 +69,11 @@ def call_of(method: str, target: str, body: bytes = b"") -> Call:
     )  # fmt: skip
 
 
-def narrowed(target: str, resource: str, namespace: str) -> str:
-    """The target with a cluster-wide list or watch of the resource led to one namespace; other targets as they are."""
+def narrowed(target: str, resources: frozenset[str], namespace: str) -> str:
+    """The target with a cluster-wide list or watch of one of the resources led to one namespace; other targets as they are."""
     path, mark, query = target.partition("?")
     match = _PATH.match(path)
-    if match is None or match["resource"] != resource or match["namespace"] or match["name"]:
+    if match is None or match["resource"] not in resources or match["namespace"] or match["name"]:
         return target
     front, _, _ = path.rpartition("/")
-    return f"{front}/namespaces/{namespace}/{resource}{mark}{query}"
+    return f"{front}/namespaces/{namespace}/{match['resource']}{mark}{query}"

@@ -2,50 +2,107 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
 import sys
 import threading
+import urllib.parse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from ghostkey.model.errors import GhostkeyError
+from ghostkey.model.errors import GhostkeyError, UsageError
 
 if TYPE_CHECKING:
+    from ghostkey.kube.config import ClientConfig
     from ghostkey.testing import ControlPlane
 
 
 class ProxyProcess:
-    """A proxy in a process of its own, in front of a control plane's API server; `kubeconfig` leads through it.
+    """A proxy in a process of its own; `kubeconfig` leads through it, and `ca` is whom that trusts.
 
-    It ends with this object or with this process, whichever ends first. `user_kubeconfig`: as whom it asks; the administrator otherwise.
+    It ends with this object or with this process, whichever ends first. `settings`: see `ghostkey.churn.proxy.__main__`.
     """
 
-    def __init__(self, control_plane: ControlPlane, name: str, user_kubeconfig: Path | None = None) -> None:
+    def __init__(self, directory: Path, name: str, settings: dict[str, Any]) -> None:
         self._lock = threading.Lock()
-        directory = control_plane.directory
-        config = json.loads((user_kubeconfig or control_plane.kubeconfig).read_text())
-        pair = directory / f"{name}.pem"
-        _write_pair(pair, config["users"][0]["user"])
-        host, port = control_plane.url.removeprefix("https://").split(":")
-        settings = directory / f"{name}.json"
-        settings.write_text(json.dumps({
-            "host": host, "port": int(port), "ca": str(directory / "ca.crt"), "certificate": str(pair),
-            "server_certificate": str(directory / "apiserver.crt"), "server_key": str(directory / "apiserver.key"),
-        }))  # fmt: skip
+        self.ca = Path(settings["server_ca"])
+        path = directory / f"{name}.json"
+        path.write_text(json.dumps(settings))
         self._log = (directory / f"{name}.log").open("ab")
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "ghostkey.churn.proxy", str(settings)],
+            [sys.executable, "-m", "ghostkey.churn.proxy", str(path)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}, start_new_session=True,
         )  # fmt: skip
         self.port = int(self._read()["port"])
-        config["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{self.port}"
-        # the proxy is who asks: the operator's own credentials end here
-        config["users"][0]["user"] = {"token": "ghostkey-churn"}
         self.kubeconfig = directory / f"{name}-kubeconfig.json"
-        self.kubeconfig.write_text(json.dumps(config))
+        self.kubeconfig.write_text(json.dumps(self._config()))
+
+    @classmethod
+    def before(cls, control_plane: ControlPlane, name: str, user_kubeconfig: Path | None = None) -> Self:
+        """One in front of a control plane of ours, asking as a user of it; the administrator without."""
+        directory = control_plane.directory
+        config = json.loads((user_kubeconfig or control_plane.kubeconfig).read_text())
+        pair = directory / f"{name}.pem"
+        user = config["users"][0]["user"]
+        _write_private(pair, base64.b64decode(user["client-certificate-data"]) + base64.b64decode(user["client-key-data"]))
+        host, port = control_plane.url.removeprefix("https://").split(":")
+        return cls(directory, name, {
+            "host": host, "port": int(port), "ca": str(directory / "ca.crt"), "certificate": str(pair),
+            "server_ca": str(directory / "ca.crt"), "server_certificate": str(directory / "apiserver.crt"),
+            "server_key": str(directory / "apiserver.key"),
+        })  # fmt: skip
+
+    @classmethod
+    def before_cluster(cls, config: ClientConfig, directory: Path, account: tuple[str, list[str]] | None = None) -> Self:
+        """One in front of a given cluster, with a certificate of its own making. `account`: user and groups that it asks as.
+
+        Raises UsageError for a cluster that is reached by a proxy of the network, or without TLS.
+        """
+        from ghostkey.testing.certificates import Authority
+
+        url = urllib.parse.urlsplit(config.server)
+        if config.proxy_url or url.scheme != "https" or not url.hostname:
+            raise UsageError(
+                f"an operator cannot be led to {config.server}", "it has to be reached by https, and without a proxy-url"
+            )
+        authority = Authority("ghostkey-churn")
+        certificate, key = authority.issue("ghostkey-churn", server_addresses=["127.0.0.1", "localhost"])
+        credentials = config.credentials()
+        files = {"server_ca": authority.certificate_pem, "server_certificate": certificate, "server_key": key}
+        files |= {"ca": config.ca_pem.encode()} if config.ca_pem else {}
+        if credentials.certificate_pem:
+            files["certificate"] = credentials.certificate_pem + b"\n" + credentials.key_pem
+        for word, content in files.items():
+            _write_private(directory / f"proxy-{word}.pem", content)
+        headers = [list(pair) for pair in config.headers]
+        if account:
+            user, groups = account
+            headers = [["Impersonate-User", user], *(["Impersonate-Group", group] for group in groups)]
+        made = cls(directory, "proxy", {
+            **{word: str(directory / f"proxy-{word}.pem") for word in files}, "host": url.hostname, "port": url.port or 443,
+            "prefix": url.path.rstrip("/"), "insecure": config.insecure, "server_name": config.tls_server_name, "headers": headers,
+        })  # fmt: skip
+        made.renew(config)
+        return made
+
+    def renew(self, config: ClientConfig) -> None:
+        """Gives it credentials that are fresh; by the pipe, for a token is for no file."""
+        credentials = config.credentials()
+        self.ask("credentials", token=credentials.token, basic=credentials.basic)
+
+    def _config(self) -> dict[str, Any]:
+        """The proxy is who asks: the operator has no credentials of its own."""
+        ca = base64.b64encode(self.ca.read_bytes()).decode()
+        cluster = {"server": f"https://127.0.0.1:{self.port}", "certificate-authority-data": ca}
+        return {
+            "apiVersion": "v1", "kind": "Config", "current-context": "churn",
+            "clusters": [{"name": "churn", "cluster": cluster}],
+            "users": [{"name": "churn", "user": {"token": "ghostkey-churn"}}],
+            "contexts": [{"name": "churn", "context": {"cluster": "churn", "user": "churn"}}],
+        }  # fmt: skip
 
     def __enter__(self) -> Self:
         return self
@@ -84,9 +141,6 @@ class ProxyProcess:
         return reply
 
 
-def _write_pair(path: Path, user: dict[str, str]) -> None:
-    import base64
-
-    content = base64.b64decode(user["client-certificate-data"]) + base64.b64decode(user["client-key-data"])
+def _write_private(path: Path, content: bytes) -> None:
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as handle:
         handle.write(content)

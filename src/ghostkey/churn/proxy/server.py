@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from ghostkey.churn.fault import EXPIRED_EVENT, Answer, HangUpError
 from ghostkey.churn.proxy.activity import Activity
 from ghostkey.churn.proxy.calls import Call, call_of, narrowed
+from ghostkey.churn.proxy.guard import Guard
 from ghostkey.churn.proxy.http1 import (
     LAST_CHUNK,
     LINE_MOST,
@@ -43,21 +44,30 @@ class Upstream:
     port: int
     context: ssl.SSLContext
     token: str = ""
+    basic: str = ""
+    server_name: str | None = None  # that the certificate is to be for, where it is not the host
+    prefix: str = ""  # of every path, where several API servers have one address
+    headers: Headers = field(default_factory=list)  # as whom it is asked, beside the credentials
     _kept: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = field(default_factory=list)
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A new connection."""
-        return await asyncio.open_connection(self.host, self.port, ssl=self.context, limit=LINE_MOST)
+        return await asyncio.open_connection(
+            self.host, self.port, ssl=self.context, server_hostname=self.server_name, limit=LINE_MOST
+        )
 
     def request(self, method: str, target: str, headers: Headers, body: bytes) -> bytes:
         """The bytes of a request: as JSON where a choice is given, unpacked, as this proxy's user."""
         kept = [(name, _json_only(value) if name.lower() == "accept" else value) for name, value in headers]
         kept = without(kept, "accept-encoding", "authorization")
+        if self.headers:
+            kept = [(name, value) for name, value in kept if not name.lower().startswith("impersonate-")] + self.headers
         kept += [("Host", f"{self.host}:{self.port}")]
-        kept += [("Authorization", f"Bearer {self.token}")] if self.token else []
+        if self.token or self.basic:
+            kept += [("Authorization", f"Bearer {self.token}" if self.token else f"Basic {self.basic}")]
         if body or method in {"POST", "PUT", "PATCH"}:
             kept.append(("Content-Length", str(len(body))))
-        return head(f"{method} {target} HTTP/1.1", kept) + body
+        return head(f"{method} {self.prefix}{target} HTTP/1.1", kept) + body
 
     async def ask(self, method: str, target: str, headers: Headers, body: bytes) -> Answer:
         """The whole answer, over a kept connection where there is one."""
@@ -133,7 +143,8 @@ class Proxy:
         self.upstream = upstream
         self.activity, self.rules = Activity(), Rules()
         self.watches: set[Watch] = set()
-        self.narrow: tuple[str, str] | None = None  # (resource, namespace)
+        self.narrow: tuple[frozenset[str], str] | None = None  # (resources, namespace)
+        self.guard: Guard | None = None
         self.pid = 0
         self.is_frozen = False
         self.lease_suffix = ""
@@ -168,6 +179,13 @@ class Proxy:
         # looked up before `begin`, which takes debts away: a fault that strikes makes a new one
         self.activity.begin(call)
         try:
+            if self.guard is not None and (refused := self.guard.answer(call, method, target)) is not None:
+                status = refused.status
+                writer.write(
+                    head(f"HTTP/1.1 {status} .", [*refused.headers, ("Content-Length", str(len(refused.body)))]) + refused.body
+                )
+                await writer.drain()
+                return
             rule = self.rules.for_call(call)
             if rule is None or rule.fault.on_request is None:
                 answer = await self.upstream.ask(method, target, headers, body)

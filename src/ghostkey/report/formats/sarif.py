@@ -84,7 +84,7 @@ def _result(finding: Finding, place: Place, rule: int) -> dict[str, Any]:
         "ruleId": finding.analysis,
         "ruleIndex": rule,
         "level": _LEVELS[finding.severity] if finding.state == "found" else "note",
-        "message": {"text": _plain(f"{where(finding)}: {finding.message}")},
+        "message": {"text": plain(f"{where(finding)}: {finding.message}")},
         # the name that code scanning compares, and ours
         "partialFingerprints": {"primaryLocationLineHash": f"{finding.fingerprint}:1", "ghostkey/v1": finding.fingerprint},
         "locations": [
@@ -109,11 +109,11 @@ def _invocation(report: Report) -> dict[str, Any]:
         notes.append(f"{len(report.findings) - RESULTS:,} more findings are left out: code scanning takes {RESULTS:,} of a run")
     found: dict[str, Any] = {"executionSuccessful": not report.snapshot.gaps}
     if notes:
-        found["toolExecutionNotifications"] = [{"level": "warning", "message": {"text": _plain(note)}} for note in notes]
+        found["toolExecutionNotifications"] = [{"level": "warning", "message": {"text": plain(note)}} for note in notes]
     return found
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """A message's text: nothing in it is a link (`[text](1)`) or a placeholder (`{0}`)."""
     shown = safe(text)
     if "](" in shown:

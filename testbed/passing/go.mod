@@ -1,0 +1,3 @@
+module demo.ghostkey.dev/passing
+
+go 1.19
