@@ -9,11 +9,14 @@ import re
 import select
 import struct
 import subprocess
+import sys
 import termios
 import time
 from collections.abc import Mapping, Sequence
 
 import pyte
+
+from tests.helpers import Program, read_terminal
 
 PATIENCE_SECONDS = 120.0
 KEYS = {"enter": "\r", "escape": "\x1b", "down": "\x1b[B", "ctrl-c": "\x03"}
@@ -103,3 +106,20 @@ class Terminal:
             self.process.kill()
         self.process.wait()
         os.close(self._master)
+
+
+def on_terminal(program: Program, columns: int, *words: str, is_err: bool = False) -> str:
+    """All that the program writes to a terminal of that width: what it prints, or what it says on the side."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    environment = program.environment() | {"TERM": "xterm"}
+    environment.pop("COLUMNS", None)
+    out, err = (subprocess.DEVNULL, slave) if is_err else (slave, subprocess.DEVNULL)
+    running = subprocess.Popen(
+        [sys.executable, "-m", "ghostkey", *words], env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=err
+    )
+    os.close(slave)
+    written = read_terminal(master)
+    os.close(master)
+    running.wait()
+    return written.decode().replace("\r\n", "\n")

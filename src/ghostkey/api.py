@@ -18,7 +18,7 @@ from ghostkey.analyses import chosen_analyses
 from ghostkey.analyses._base import View
 from ghostkey.analyses._declared import ObjectLink
 from ghostkey.declarations import annotated_links, declared_links, known_by, parse_subject
-from ghostkey.inference.account import account_of
+from ghostkey.inference.account import account_of, living
 from ghostkey.inference.evidence import PROVEN_BITS
 from ghostkey.inference.index import SubjectIndex
 from ghostkey.inference.results import Link
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from ghostkey.actions.strangers import load_plan
     from ghostkey.actions.trim import Outcome, dry_run
     from ghostkey.actions.trim import apply_trim as apply
-    from ghostkey.actions.undo import Candidates, Restored, list_receipts
+    from ghostkey.actions.undo import Candidates, Restored, list_receipts, meant_receipt
     from ghostkey.actions.undo import apply_undo as undo
     from ghostkey.actions.verify import Listener, Readded, Watched
     from ghostkey.actions.verify import watch_keys as verify
@@ -85,9 +85,11 @@ __all__ = [
     "known_by",
     "linked_entries",
     "list_receipts",
+    "living",
     "load_config",
     "load_plan",
     "manifests",
+    "meant_receipt",
     "missing",
     "parse_subject",
     "plan",
@@ -107,7 +109,7 @@ _ACTIONS = {
     "Candidates": "undo.Candidates", "ClusterReceipts": "receipts.ClusterReceipts", "FileReceipts": "receipts.FileReceipts",
     "Listener": "verify.Listener", "Outcome": "trim.Outcome", "Readded": "verify.Readded", "Restored": "undo.Restored", "Wanted": "plan.Wanted",
     "Watched": "verify.Watched", "apply": "trim.apply_trim", "check_guards": "guards.check_guards", "check_limits": "plan.check_limits", "dry_run": "trim.dry_run",
-    "list_receipts": "undo.list_receipts", "load_plan": "strangers.load_plan", "plan": "plan.plan_trim",
+    "list_receipts": "undo.list_receipts", "meant_receipt": "undo.meant_receipt", "load_plan": "strangers.load_plan", "plan": "plan.plan_trim",
     "read_map": "plan.read_map", "renewed": "checks.renewed", "undo": "undo.apply_undo", "verify": "verify.watch_keys",
     "wanted_by": "plan.wanted_by",
 }  # fmt: skip

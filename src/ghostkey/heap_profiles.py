@@ -17,7 +17,7 @@ from ghostkey.census.profiles import Branch, Profile, decode, growth, tree
 from ghostkey.kube.client import ApiClient
 from ghostkey.kube.download import TIMEOUT_SECONDS, answer, fetch
 from ghostkey.kube.port_forward import PodConnection
-from ghostkey.model.errors import AccessDenied, GhostkeyError, SourceDamaged, UsageError
+from ghostkey.model.errors import AccessDenied, GhostkeyError, SourceDamaged, UsageError, unreadable
 
 BYTES_MOST = 64 << 20  # of a profile, packed
 HEAP, GOROUTINES = "/debug/pprof/heap?gc=1", "/debug/pprof/goroutine"
@@ -110,7 +110,7 @@ def load(place: str, get: Fetch = fetch) -> Profile:
         with open(place, "rb") as file:
             content = file.read(BYTES_MOST + 1)
     except OSError as error:
-        raise SourceDamaged(f"cannot read {place}: {error.strerror}") from None
+        raise unreadable(place, error, "name a file of /debug/pprof/heap, a URL, or pod/NAME:PORT") from None
     if len(content) > BYTES_MOST:
         raise SourceDamaged(f"{place} is larger than {BYTES_MOST >> 20} MiB")
     return decode(content)

@@ -23,7 +23,8 @@ from ghostkey.census.keys import Keys
 from ghostkey.census.remote import RemoteProcess
 from ghostkey.census.writers import WAYS, Watched
 from ghostkey.foreign import UnreadableError, decode_json
-from ghostkey.model.errors import SourceDamaged, UsageError
+from ghostkey.model.errors import SourceDamaged, UsageError, unreadable
+from ghostkey.model.nearest import nearest
 
 SORTS = ("bytes", "len", "vacancy", "growth")
 SCHEMA_VERSION = 1
@@ -202,9 +203,29 @@ def named(process: AnyProcess, census: Census, word: str) -> list[GoMap]:
         found = found or [one for one in ordered if _is_like(one.holder, word) or (one.type and _is_like(one.type, word))]
         found = [one for one in found if one.root != "none"] or found
     if not found:
-        raise UsageError(f"no map of {process.name} is held by, of the type, or at {word!r}", "ghostkey maps PID lists them")
+        raise UsageError(f"no map of {process.name} is held by, of the type, or at {word!r}", _meant(census, word, word))
     process.find_holders(found, census.maps)
     return found
+
+
+def check_any(process: AnyProcess, taken: Taken, wanted: Wanted) -> None:
+    """Raises UsageError where no map at all has the holder and the type that are wanted: a slip of the pen, and no empty process."""
+    if taken.rows or not (wanted.holder or wanted.type):
+        return
+    all_sizes = dataclasses.replace(wanted, min_len=0, top=0, keys=0)
+    if not _chosen(process, taken.census, [Row(found) for found in taken.census.maps], all_sizes):
+        said = [f"held by {wanted.holder!r}"] * bool(wanted.holder) + [f"of type {wanted.type!r}"] * bool(wanted.type)
+        raise UsageError(f"no map of {taken.name} is {' and '.join(said)}", _meant(taken.census, wanted.holder, wanted.type))
+
+
+def _meant(census: Census, holder: str, type_word: str) -> str:
+    """Holders and types that are like the words, of those that were found."""
+    held = {found.holder.rpartition(" → ")[2] for found in census.maps} - {""} if holder else set()
+    # `(main.reconciler).memory` may be called by its field, or by its type
+    known = [*held, *(word for text in sorted(held) for word in re.findall(r"[A-Za-z_]\w+", text))]
+    if type_word:
+        known += [found.type for found in census.maps if found.type]
+    return f"{nearest(holder or type_word, known)} ghostkey maps PID lists them".strip()
 
 
 def watch(
@@ -318,7 +339,7 @@ def load(path: Path) -> Before:
         if at.tzinfo is None:
             raise ValueError("no time zone")
     except OSError as error:
-        raise SourceDamaged(f"cannot read {path}: {error.strerror}", "ghostkey maps PID --save FILE writes one") from None
+        raise unreadable(path, error, "ghostkey maps PID --save FILE writes one") from None
     except (UnreadableError, KeyError, TypeError, ValueError):
         raise SourceDamaged(f"{path} is no census of maps, or damaged", "ghostkey maps PID --save FILE writes one") from None
     return Before(at, maps)

@@ -60,6 +60,10 @@ def test_2_is_for_wrong_words_and_for_names_of_nothing(registry: str, program: P
     assert program("explain", "cm/registry", "-n", registry, "--from", nope).code == 2
     assert program("history", "import", nope).code == 2
     assert program("trim", "--plan", nope).code == 2
+    assert program("undo", nope).code == 2
+    assert program("pprof", nope).code == 2
+    assert program("blame", "cm/registry", "-n", registry, "--store", nope).code == 2
+    assert program("scan", "-l", "a=b=c").code == 2
     # a map that is not there, whichever command names it
     place = ("-n", registry)
     lines = [

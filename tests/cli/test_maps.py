@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import http.server
 import json
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +14,10 @@ from typing import Any
 import pytest
 
 from ghostkey.testing import ControlPlane
+from ghostkey.testing.relay import Held, Relay
 from tests.census.truth import Truth, built, running
 from tests.helpers import Program, make_tenant, make_tenants_kind
+from tests.terminal import Terminal
 
 
 @pytest.fixture
@@ -99,7 +102,9 @@ def test_it_looks_again_and_again(files_program: Program, truth: Truth) -> None:
         (("stacks", "abc", "--map", "x"), 2, "is no process"),
         (("verify", "--process", "abc", "--map", "x"), 2, "is no process"),
         (("verify", "--map", "x"), 2, "add --process"),
-        (("pprof", "/nowhere"), 5, "cannot read /nowhere"),
+        (("pprof", "/nowhere"), 2, "cannot read /nowhere"),
+        (("maps", "--core", "/nowhere"), 2, "core dump /nowhere does not exist"),
+        (("maps", "1", "--diff", "/nowhere"), 2, "cannot read /nowhere"),
         (("pprof", "http://127.0.0.1:9/"), 5, "no answer from"),
         (("pprof", "a", "b", "c"), 2, "3 profiles"),
     ],
@@ -122,6 +127,47 @@ def test_map_that_nothing_is_called_is_said_so(files_program: Program, truth: Tr
     done = files_program("verify", "--process", str(truth.pid), "--map", "(main.nothing).seen", "--for", "1s")
     assert done.code == 2
     assert "no map of maps is held by" in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "hint"),
+    [
+        (("--holder", "(main.reconciller).seen"), "is held by '(main.reconciller).seen'", "did you mean (main.reconciler).seen"),
+        (("--holder", "Reconciller", "-o", "json"), "is held by 'Reconciller'", "did you mean reconciler"),
+        (("--type", "map[main.uidd]bool"), "is of type 'map[main.uidd]bool'", "did you mean map[main.uid]"),
+        (("--holder", "zzzz"), "is held by 'zzzz'", "ghostkey maps PID lists them"),
+    ],
+)
+def test_holder_or_type_of_no_map_is_a_wrong_word_that_leads_on(
+    files_program: Program, truth: Truth, words: tuple[str, ...], said: str, hint: str
+) -> None:
+    done = files_program("maps", str(truth.pid), *words)
+    assert (done.code, done.out) == (2, "")
+    assert f"error: no map of maps {said}" in done.err
+    assert f"hint: {hint}" in done.err
+    # that a map of that name is not as long as was asked for is an answer
+    none = files_program("maps", str(truth.pid), "--holder", "reconciler", "--min-len", "1000000000")
+    assert none.code == 0
+
+
+def test_what_takes_long_is_told_on_the_terminal_while_a_map_is_verified(
+    control_plane: ControlPlane, truth: Truth, tmp_path: Path
+) -> None:
+    answers = threading.Event()
+    with Relay(control_plane) as relay:
+        relay.spoil(Held(answers), when=lambda request: request.method == "GET")
+        program = Program(tmp_path / "state", relay.kubeconfig)
+        words = ("verify", "--process", str(truth.pid), "--map", "(main.reconciler).seen", "--for", "3s")
+        screen = Terminal([sys.executable, "-m", "ghostkey", *words], program.environment())
+        try:
+            screen.wait_for("counting its ghosts in the cluster …")
+            answers.set()
+            screen.wait_for("watching", "left")
+            assert screen.ended() in {0, 1}
+            assert "counting" not in "\n".join(screen.lines)
+        finally:
+            answers.set()
+            screen.close()
 
 
 def test_map_that_grows_does_not_converge_and_one_that_rests_does(files_program: Program, truth: Truth) -> None:

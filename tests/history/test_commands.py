@@ -50,6 +50,17 @@ def leaked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.parametrize("command", ["explain", "blame"])
+def test_map_that_the_history_does_not_know_leads_to_the_one_that_was_meant(
+    files_program: Program, leaked: Path, command: str
+) -> None:
+    log = str(leaked / "audit.log")
+    done = files_program(command, "cm/regstry", "-n", "prod", "--from", log)
+    assert (done.code, "hint: did you mean registry?" in done.err) == (2, True), done.err
+    done = files_program(command, "cm/registry", "-n", "default", "--from", log)
+    assert (done.code, "hint: there is one of that name in prod: name it with -n" in done.err) == (2, True), done.err
+
+
 def test_story_of_a_map_from_its_audit_log(files_program: Program, leaked: Path, tmp_path: Path) -> None:
     page = tmp_path / "story.html"
     done = files_program("explain", "cm/registry", "-n", "prod", "--from", str(leaked / "audit.log"), "--html", str(page))
@@ -203,7 +214,7 @@ def test_export_is_json_lines_without_values(files_program: Program, leaked: Pat
     [
         (("--from", "MISSING"), 2, "does not exist"),
         (("--from", "TEXT"), 5, "is no audit log, etcd snapshot or WAL"),
-        (("--store", "EMPTY"), 5, "holds no history"),
+        (("--store", "EMPTY"), 2, "holds no history"),
     ],
 )
 def test_bad_sources_are_one_clear_line(

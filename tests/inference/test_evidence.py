@@ -83,6 +83,51 @@ def test_piece_sees_the_level(piece: str, changes: dict[str, Any], level: str | 
     assert seen is None or seen.sentence
 
 
+def cases_of_all_sorts() -> list[Case]:
+    """Every level beside every other that a case can have it with, at shares that no rounding moves over a bound."""
+    kinds = [{}, {"shared": 0.9}, {"kind": BUILT_IN}, NODE, {"kind": Kind("", "v1", "Pod", "pods", True)}]
+    lives = [("a",), ("red", "blue", "teal"), ("api", "db", "cache"), NAMES, tuple(f"u{n}" for n in range(40))]
+    lost: list[dict[str, Any]] = [
+        {"gone_names": names, "gone_alike": alike}
+        for names in (("shop-77",), ("api", "shop-77"), ("api", "config"), ("worker-be453", "x-1", "y-2", "z"))
+        for alike in (0.0, 0.5, 0.8, 0.997, 1.0)
+    ]
+    forms = [
+        {"template": parse_template(text)}
+        for text in ("{name}", "{namespace}.{name}", "{namespace}-{name}", "a-{name}", "tenant-{name}", "{name}.crt")
+    ]
+    maps = [{"maps": (a_map(),)}, {"maps": (a_map("tenants"), a_map("tenants")), "maps_agreeing": 2}]
+    return [
+        case(live=frozenset(names), live_names=names, near=near, made=made, keys=keys, **kind, **gone, **form, **held)
+        for names in lives
+        for near in (len(names), 2 * len(names), 10 * len(names))
+        for made, keys in ((len(names), 400), (3 * len(names), 400), (9 * len(names), 400))
+        for kind in kinds
+        for gone in lost[::3]
+        for form in forms
+        for held in maps
+    ] + [case(live_values=frozenset(values), **gone) for values in (["json:a,b"], ["json:a,b", "json:a,c"], ["word"], ["word", "url"]) for gone in lost]  # fmt: skip
+
+
+def test_sentence_names_everything_that_its_weight_is_of() -> None:
+    levels: dict[tuple[str, str], set[tuple[str, ...]]] = {}
+    for one in cases_of_all_sorts():
+        for name, seen in look_at(one).items():
+            levels.setdefault((name, seen.sentence), set()).add(seen.parts)
+    assert {told: found for told, found in levels.items() if len(found) > 1} == {}
+    assert len({name for name, _ in levels}) > 10
+
+
+def test_share_of_nearly_none_is_not_told_as_none() -> None:
+    (said,) = [
+        piece.sentence for piece in weigh(case(gone_alike=0.001, gone_names=("api",))).pieces if piece.name == "others-alike"
+    ]
+    assert (
+        said
+        == "1% of the keys without a live object look like those with one, and 100% of their names are called as settings are"
+    )
+
+
 def test_registry_of_own_names_is_proven_and_a_table_of_some_apps_is_not() -> None:
     assert weigh(case()).bits >= PROVEN_BITS
     apps = {

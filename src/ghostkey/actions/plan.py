@@ -12,8 +12,9 @@ from typing import Any
 
 from ghostkey.actions import documents
 from ghostkey.actions.patch import removal
+from ghostkey.kube.absent import no_such_map
 from ghostkey.kube.client import ApiClient
-from ghostkey.model.errors import NotFound, Refused, UsageError
+from ghostkey.model.errors import Refused, UsageError
 from ghostkey.model.findings import Finding
 from ghostkey.model.plans import Change, Plan, Share
 from ghostkey.model.refs import CONFIG_MAPS, SECRETS, Kind, ObjectRef
@@ -46,9 +47,7 @@ def read_map(client: ApiClient, kind: Kind, namespace: str, name: str) -> dict[s
         raise UsageError(f"{kind.qualified} are not trimmed", "trim takes cm/NAME or secret/NAME")
     found = client.get_object(kind.path(namespace, name))
     if found is None:
-        raise NotFound(
-            f"{kind.kind} {name} not found in namespace {namespace!r}", f"kubectl get {kind.resource} -A | grep {name}"
-        )
+        raise no_such_map(client, kind, namespace, name)
     return found
 
 

@@ -23,7 +23,7 @@ from ghostkey.foreign import decode_json
 from ghostkey.kube.answers import decode_list
 from ghostkey.kube.client import MERGE_PATCH, ApiClient
 from ghostkey.kube.objects import decode_raw_list
-from ghostkey.model.errors import AccessDenied, GhostkeyError, NotFound, SourceDamaged
+from ghostkey.model.errors import AccessDenied, GhostkeyError, NoSuchPath, NotFound, SourceDamaged
 from ghostkey.model.plans import Receipt
 from ghostkey.model.refs import SECRETS
 from ghostkey.store.state import DigestKey, any_key, append_private, create_private, read_private, state_directory
@@ -163,7 +163,10 @@ class FileReceipts:
         return self._read(found[0])
 
     def load_file(self, path: Path) -> Receipt:
-        """A receipt by its file, as from another machine. Raises GhostkeyError when it cannot be read, SourceDamaged when it is none."""
+        """A receipt by its file, as from another machine. Raises GhostkeyError when it cannot be read, NoSuchPath, SourceDamaged when it is none."""
+        if not path.is_file() and (path.is_dir() or not path.exists()):
+            why = "is a folder" if path.is_dir() else "does not exist"
+            raise NoSuchPath(f"receipt {path} {why}", "name a file, or an id without a slash; ghostkey undo --list shows the ids")
         receipt = self._read(path, path.stem if path.suffix == ".receipt" else "")
         self._elsewhere[receipt.id] = path
         return receipt

@@ -6,7 +6,7 @@ import datetime
 import json
 import random
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -31,8 +31,9 @@ from ghostkey.model.errors import (
     PutBack,
     Refused,
 )
+from ghostkey.model.nearest import meant_map
 from ghostkey.model.plans import Receipt, Removed
-from ghostkey.model.refs import Kind
+from ghostkey.model.refs import Kind, ObjectRef
 
 LATE = datetime.timedelta(minutes=5)  # API servers and load balancers give a request up after one
 
@@ -122,6 +123,14 @@ def apply_undo(
 # which receipt
 
 
+def meant_receipt(named: tuple[Kind, str, str], holders: Iterable[ObjectRef]) -> str:
+    """What may have been meant by a map that has no receipt, of those that have one; empty where nothing is like it."""
+    kind, namespace, name = named
+    alike = [holder for holder in holders if holder.kind == kind]
+    here = [holder.name for holder in alike if holder.namespace == namespace]
+    return meant_map(name, here, [holder.namespace for holder in alike if holder.name == name])
+
+
 @dataclass(frozen=True, slots=True)
 class Candidates:
     """The receipts of one place that an undo without an id may mean: of trims of this cluster, and of one map when that is named."""
@@ -174,6 +183,9 @@ class Candidates:
         what = f"no receipts in {self.receipts}" + (f" of {self.map[0].kind} {self.map[1]}/{self.map[2]}" if self.map else "")
         if not elsewhere:
             hint = "ghostkey undo --list shows what there is; trim --apply prints the id of each"
+            if self.map:
+                known = [one.holder for one in self.receipts.newest_first() if isinstance(one, Receipt)]
+                hint = f"{meant_receipt(self.map, known)}; {hint}".removeprefix("; ")
             return NotFound(what, hint) if self.map else GhostkeyError(what, hint)
         first = elsewhere[0]
         if first.server != self.client.config.server:

@@ -42,7 +42,7 @@ def read_documents(paths: Iterable[str]) -> list[Document]:
     for given in paths:
         path = Path(given)
         if not path.exists():
-            raise UsageError(f"no file {given}")
+            raise UsageError(f"no file {given}", "name a file of YAML or JSON, or a folder of them")
         files = sorted(p for p in path.rglob("*") if p.suffix in {".yaml", ".yml", ".json"}) if path.is_dir() else [path]
         for file in files:
             try:

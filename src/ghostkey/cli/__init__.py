@@ -132,7 +132,11 @@ def run(arguments: Sequence[str]) -> int:
     if level >= REQUESTS:
         tell_requests(lambda text: click.echo(_line(text), err=True))
     try:
-        code = program.main(words, prog_name=_called_as(), standalone_mode=False)
+        try:
+            code = program.main(words, prog_name=_called_as(), standalone_mode=False)
+        finally:
+            if options := sys.modules.get("ghostkey.cli.options"):
+                options.ProgressLine.end()  # or an error would stand behind what was being done
     except GhostkeyError as error:
         _complain(str(error), error.hint)
         return error.exit_code

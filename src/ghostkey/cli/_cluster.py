@@ -10,12 +10,16 @@ from typing import Any
 
 from ghostkey import api
 from ghostkey.cli.options import ProgressLine, parse_holder
+from ghostkey.kube.absent import no_such_map
 from ghostkey.kube.client import ApiClient
 from ghostkey.model.errors import NotFound, UsageError
 from ghostkey.model.findings import Finding
+from ghostkey.model.nearest import meant_map
 from ghostkey.model.plans import Receipt
 from ghostkey.model.refs import Kind, ObjectRef
 from ghostkey.store.state import DigestKey
+
+LOOKED_THROUGH = 200  # receipts, for one of a map that may have been meant
 
 
 def one_map(words: tuple[str, ...]) -> tuple[Kind, str]:
@@ -51,11 +55,11 @@ def trim_of(
     named = (kind, client.config.namespace, name) if kind else None
     if receipt is None:
         if named and not any(isinstance(other, Receipt) for other in api.list_receipts(kept, named)):
-            others = (other for other in api.list_receipts(kept) if isinstance(other, Receipt))
-            also = "".join(f"; the latest, {other.id}, is of {other.holder}" for other in itertools.islice(others, 1))
+            others = [other for other in itertools.islice(api.list_receipts(kept), LOOKED_THROUGH) if isinstance(other, Receipt)]
+            also = "".join(f"; the latest, {other.id}, is of {other.holder}" for other in others[:1])
+            said = api.meant_receipt(named, (other.holder for other in others)) or "name the map's namespace with -n"
             raise UsageError(
-                f"{kept} holds no receipt of {map_words[0]}{also}",
-                "name the map's namespace with -n; ghostkey undo --list shows what there is",
+                f"{kept} holds no receipt of {map_words[0]}{also}", f"{said}; ghostkey undo --list shows what there is"
             )
         latest = api.Candidates(client, kept, named).latest()
         if latest is None:
@@ -91,8 +95,7 @@ def findings_of_map(
         source = api.cluster(client, scope, progress)
         snapshot = api.collect(source, client.config.server)
         if not any(_is(seen.holder, kind, namespace, name) for seen in snapshot.maps):
-            hint = f"kubectl get {kind.resource} -A | grep {name}"
-            raise NotFound(f"{kind.kind} {name} not found in namespace {namespace!r}", hint)
+            raise no_such_map(client, kind, namespace, name)
     api.missing(snapshot, api.Scope(subject_kinds=tuple(kinds)), client)
     progress("looking for ghosts")
     links = api.declared_links(subjects, snapshot, [ObjectRef(kind, namespace, name)])
@@ -115,8 +118,10 @@ def findings_in_dump(
     parts = [snapshot, *snapshot.parts]
     own = [seen for part in parts for seen in part.maps if _is(seen.holder, kind, namespace, name)]
     if not own:
-        others = sorted({seen.holder.namespace for part in parts for seen in part.maps if seen.holder.name == name})
-        hint = f"it has one in {', '.join(others[:5])}: name it with -n" if others else "ghostkey scan --from lists what is in it"
+        others = [seen.holder for part in parts for seen in part.maps if seen.holder.kind == kind]
+        here = [holder.name for holder in others if holder.namespace == namespace]
+        elsewhere = [holder.namespace for holder in others if holder.name == name]
+        hint = meant_map(name, here, elsewhere) or "ghostkey scan --from lists what is in it"
         raise NotFound(f"the dump has no {kind.kind} {name} in namespace {namespace!r}", hint)
     progress("looking for ghosts")
     links = api.declared_links(subjects, snapshot, [ObjectRef(kind, namespace, name)])

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from ghostkey.convergence import Convergence
     from ghostkey.processes import AnyProcess
 
+COUNTING = "counting its ghosts in the cluster"
+
 
 def converge(
     process_word: str, map_word: str | None, where: Where, in_pod: InPod, seconds: float, kinds: Sequence[str], form: str
@@ -37,6 +39,7 @@ def converge(
         process.name_types(census.maps)
         chosen = processes.named(process, census, map_word)
         found = chosen[0]
+        progress(COUNTING)
         before = _ghosts(process, found, where, kinds)
         progress.done()
         more = f" (and {len(chosen) - 1} others like it are not watched)" if len(chosen) > 1 else ""
@@ -52,6 +55,7 @@ def converge(
             seen = convergence.watch(process, found, seconds, tell)
         seen.ghosts_before = before
         if not seen.ended and before is not None:
+            progress(COUNTING)
             try:
                 seen.ghosts_after = _ghosts(process, found, where, kinds)
             except NoSuchProcess:
@@ -73,7 +77,7 @@ def _ghosts(process: AnyProcess, found: GoMap, where: Where, kinds: Sequence[str
 
 def _tell(result: str, seen: Convergence, found: GoMap, form: str) -> None:
     from ghostkey.cli.output import echo_json
-    from ghostkey.cli.terminal import safe
+    from ghostkey.cli.terminal import say
 
     if form == "json":
         per_minute = seen.ghosts_per_minute
@@ -109,9 +113,7 @@ def _tell(result: str, seen: Convergence, found: GoMap, form: str) -> None:
         if seen.ghosts_per_minute is not None:
             ghosts += f" ({seen.ghosts_per_minute:+,.0f} a minute)"
     reasons = f"{'; '.join(seen.why)}; " if seen.why else ""
-    click.echo(
-        safe(
-            f"{result}: {reasons}len {seen.len_first:,} → {seen.len_last:,} ({seen.len_per_minute:+,.0f} a minute), "
-            f"slots {seen.slots_first:,} → {seen.slots_last:,}{ghosts} in {seen.seconds:.0f} s"
-        )
+    say(
+        f"{result}: {reasons}len {seen.len_first:,} → {seen.len_last:,} ({seen.len_per_minute:+,.0f} a minute), "
+        f"slots {seen.slots_first:,} → {seen.slots_last:,}{ghosts} in {seen.seconds:.0f} s"
     )

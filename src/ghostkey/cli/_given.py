@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from ghostkey.cli.terminal import say
 from ghostkey.cli.where import Where
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class Given:
             outcome = given.Given(client, self.prefix, wanted, folder, *source, progress, started).run(documents)
         finally:
             progress.done()
-        click.echo(render(outcome, form[0]))
+        print_outcome(render(outcome, form[0]), form[0])
         if form[1] is not None:
             write_outcome_page(form[1], outcome, client.config.server)
         for note in outcome.notes:
@@ -140,6 +141,14 @@ def given_options(function: F) -> F:
     ):
         option(command)
     return cast(F, command)
+
+
+def print_outcome(text: str, form: str) -> None:
+    """Prints an outcome as it was rendered: for people, or for programs."""
+    if form == "table":
+        say(*text.split("\n"))
+    else:
+        click.echo(text)
 
 
 def write_outcome_page(path: Path, outcome: Outcome, operator: str) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from ghostkey.cli.options import ProgressLine
 from ghostkey.cli.terminal import safe
 from ghostkey.model.errors import GhostkeyError, UsageError
 
@@ -90,11 +91,21 @@ def opened(word: str, where: Where, in_pod: InPod) -> Iterator[AnyProcess]:
         raise UsageError(f"{word!r} is no process", "write its number, or pod/NAME")
     from ghostkey import pods
 
-    client = where.client()
-    remote = pods.open_in_pod(
-        client, client.config.namespace, name, container=in_pod.container or "", image=in_pod.image or "", uid=in_pod.uid,
-        agreed=lambda text: _agrees(text, is_agreed=in_pod.is_agreed),
-    )  # fmt: skip
+    client, progress = where.client(), ProgressLine()
+
+    def agreed(text: str) -> bool:
+        is_agreed = _agrees(text, is_agreed=in_pod.is_agreed)
+        if is_agreed:
+            progress("waiting for the helper in the Pod")
+        return is_agreed
+
+    try:
+        remote = pods.open_in_pod(
+            client, client.config.namespace, name, container=in_pod.container or "", image=in_pod.image or "", uid=in_pod.uid,
+            agreed=agreed,
+        )  # fmt: skip
+    finally:
+        progress.done()
     try:
         yield remote
     finally:

@@ -81,7 +81,7 @@ def command(paths: tuple[str, ...], where: Where, code: Path | None, required: b
 
 def _print(rows: list[dict[str, Any]], form: str) -> None:
     from ghostkey.cli.output import echo_json
-    from ghostkey.cli.terminal import safe
+    from ghostkey.cli.terminal import safe, say
     from ghostkey.kube.yaml_text import dump_yaml
 
     if form == "json":
@@ -99,11 +99,11 @@ def _print(rows: list[dict[str, Any]], form: str) -> None:
         name, tried = row["crd"]["metadata"]["name"], row["tried"]
         if form == "text":
             for one in row["fields"]:
-                click.echo(safe(f"{name}: {one}"))
+                say(f"{name}: {one}")
                 path = ".".join(one.path)
                 for words, taken in (("takes", tried.before), ("patched, it takes", tried.after)):
                     if taken is not None and one.sort == "string":
-                        click.echo(safe(f"  {words} {', '.join(taken.get(path, [])) or 'none of the four inputs'}"))
+                        say(f"  {words} {', '.join(taken.get(path, [])) or 'none of the four inputs'}")
             if tried.why:
                 click.echo(safe(f"not tried: {tried.why}"), err=True)
             elif tried.after is None:

@@ -37,7 +37,7 @@ def command(
     from ghostkey.cli.terminal import safe
     from ghostkey.model.errors import NotFound
     from ghostkey.report.times import in_table
-    from ghostkey.story import is_known, present_keys, when
+    from ghostkey.story import is_known, meant, present_keys, when
 
     if past:
         from ghostkey.cli._history import one_holder
@@ -50,7 +50,8 @@ def command(
             progress.done()
             found = present_keys(asked, *holder)
             if not found and not is_known(asked, *holder):
-                raise NotFound(f"the history has no {map_words[0]} in namespace {holder[1]!r}", "name the namespace with -n")
+                hint = meant(asked, *holder) or "name the namespace with -n"
+                raise NotFound(f"the history has no {map_words[0]} in namespace {holder[1]!r}", hint)
         rows = [_record(row, when(row["last_set_at"])) for row in found]
     else:
         rows = _live(map_words, where)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ghostkey.cli import CONTEXT
-from ghostkey.cli._given import Given, given_options, write_outcome_page
+from ghostkey.cli._given import Given, given_options, print_outcome, write_outcome_page
 from ghostkey.cli.scope import grouped
 from ghostkey.model.errors import UsageError
 from ghostkey.report.churn import FORMATS
@@ -220,7 +220,7 @@ def _tested(request: Request, told: Told) -> int:
         outcome = run(request, progress)
     finally:
         progress.done()
-    click.echo(render(outcome, told.form))
+    print_outcome(render(outcome, told.form), told.form)
     if told.page_file is not None:
         write_outcome_page(told.page_file, outcome, request.operator)
     for note in outcome.notes:
@@ -257,7 +257,7 @@ def _compared(request: Request, against: str, told: Told) -> int:
         compared = compare(request, against, progress)
     finally:
         progress.done()
-    click.echo(render_compared(compared, told.form))
+    print_outcome(render_compared(compared, told.form), told.form)
     if told.page_file is not None:
         write_outcome_page(told.page_file, compared.now, request.operator)
     return compared.exit_code

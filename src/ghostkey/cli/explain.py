@@ -17,13 +17,16 @@ from ghostkey.cli.where import Where
 from ghostkey.model.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from ghostkey.api import Link, ObjectLink
     from ghostkey.model.events import KeysSeen
     from ghostkey.model.refs import Kind
     from ghostkey.store.snapshot import Snapshot
     from ghostkey.story.opening import Past
+
+
+SHOWN_GROUPS = 20  # of findings that are alike
 
 
 @click.command("explain", context_settings=CONTEXT)
@@ -60,17 +63,19 @@ def command(
         return _explain_map(what, key, where, kinds, past, is_local=is_local)
     from ghostkey.analyses import all_analyses, page
     from ghostkey.cli.findings_file import find
+    from ghostkey.cli.terminal import say_page
     from ghostkey.model.nearest import nearest
+    from ghostkey.report.evidence import chain_lines
 
     if what in all_analyses():
-        click.echo(f"{what}: {page(what)}")
+        say_page(f"{what}: {page(what)}")
         return 0
     found, damaged = find(what)
     for error in damaged:
         click.echo(f"not seen: {error}", err=True)
     if len(found) == 1:
         record, place = found[0]
-        _print_chain(record, where.words(namespace=False) or place, is_local=is_local)
+        _say_times(chain_lines(record, where.words(namespace=False) or place), is_local=is_local)
         return 0
     known = ", ".join(sorted(all_analyses()))
     if found:
@@ -98,9 +103,7 @@ def _tell(what: str, key: str, where: Where, past: Past, page_file: str | None, 
 
     from ghostkey import story as stories
     from ghostkey.cli._history import one_holder
-    from ghostkey.cli.terminal import safe
     from ghostkey.report import page, text
-    from ghostkey.report.times import localised
     from ghostkey.story.opening import opened
 
     holder, named, progress = one_holder((what,), where.namespace), key, ProgressLine()
@@ -113,7 +116,7 @@ def _tell(what: str, key: str, where: Where, past: Past, page_file: str | None, 
                 f"the history has no key {named!r} of {what} in namespace {holder[1]!r}"
                 if named
                 else f"the history has no {what} in namespace {holder[1]!r}",
-                "name the namespace with -n",
+                (not named and stories.meant(asked, *holder)) or "name the namespace with -n",
             )
         moments = stories.timeline(asked, told, key, path) if key else []
     if page_file:
@@ -144,35 +147,24 @@ def _tell(what: str, key: str, where: Where, past: Past, page_file: str | None, 
         record["timeline"] = [dataclasses.asdict(moment) for moment in moments]
         echo_json(record)
     else:
-        for line in text.key_lines(told, key, moments) if key else text.map_lines(told):
-            click.echo(safe(localised(line) if is_local else line))
+        _say_times(text.key_lines(told, key, moments) if key else text.map_lines(told), is_local=is_local)
     return 1 if told.ghosts else 0
 
 
-def _print_chain(record: dict[str, Any], where: str, *, is_local: bool = False) -> None:
-    """The evidence of a finding; `where` are the words that lead a command to its cluster."""
-    from ghostkey.cli.terminal import safe
+def _say_times(lines: Iterable[str], *, is_local: bool) -> None:
+    """Prints lines, their times by this machine's clock where that is asked for."""
+    from ghostkey.cli.terminal import say
     from ghostkey.report.times import localised
 
-    holder = record["holder"]
-    word = {"ConfigMap": "cm", "Secret": "secret"}.get(holder["kind"], holder["kind"])
-    short = f"{word}/{holder['name']}"
-    space = f" -n {shlex.quote(holder['namespace'])}" if holder["namespace"] else ""
-    name = "/".join([*record["path"], record["key"]])
-    click.echo(safe(f"{record['analysis']} {record['id']} ({record['severity']}, {record['state']})"))
-    click.echo(safe(f"{short}{space}: {name or record['field']}"))
-    click.echo(safe(f"  {record['message']}"))
-    for number, step in enumerate(record["evidence"], 1):
-        click.echo(safe(f"  {number}. {localised(step) if is_local else step}"))
-    if record["analysis"] in {"ghost-key", "tombstone"} and record["state"] == "found":
-        click.echo(safe(f"  next: ghostkey trim {shlex.quote(short)}{space}{where} --ghosts"))
+    say(*(localised(line) if is_local else line for line in lines))
 
 
 def _explain_map(what: str, key: str, where: Where, kinds: tuple[str, ...], past: Past, *, is_local: bool) -> int:
     """The findings of a map and why its other keys are none; from the dump that `past` names, else from the cluster."""
     from ghostkey.cli._cluster import findings_in_dump, findings_of_map, one_map
-    from ghostkey.cli.output import finding_record
-    from ghostkey.cli.terminal import safe
+    from ghostkey.cli.terminal import safe, say
+    from ghostkey.report.evidence import group_lines
+    from ghostkey.report.findings import finding_record, grouped
 
     client = None if past.paths else where.client()
     namespace = client.config.namespace if client else where.namespace or "default"
@@ -185,10 +177,11 @@ def _explain_map(what: str, key: str, where: Where, kinds: tuple[str, ...], past
         live = None
     progress.done()
     chosen = [finding for finding in findings if not key or str(finding.key) == key or finding.key.key == key]
-    for finding in chosen[:20]:
-        _print_chain(finding_record(finding), where.words(namespace=False), is_local=is_local)
-    if len(chosen) > 20:
-        click.echo(f"… and {len(chosen) - 20} more; name a KEY")
+    groups = grouped(chosen)
+    for members in groups[:SHOWN_GROUPS]:
+        _say_times(group_lines([*map(finding_record, members)], where.words(namespace=False)), is_local=is_local)
+    if len(groups) > SHOWN_GROUPS:
+        say(f"… and {len(groups) - SHOWN_GROUPS} other sorts of findings; name a KEY")
     if not chosen:
         if key:
             shown = live if client is None else client.get_object(kind.path(namespace, name))
@@ -198,8 +191,7 @@ def _explain_map(what: str, key: str, where: Where, kinds: tuple[str, ...], past
         lines = [f"nothing is wrong with {what}{f' {key}' if key else ''}"]
         words = where.words(namespace=True) + "".join(f" --from {shlex.quote(path)}" for path in past.paths)
         lines += _account_lines(what, key, snapshot, own, links, words)
-        for line in dict.fromkeys(lines):
-            click.echo(safe(line))
+        say(*dict.fromkeys(lines))
     for gap in snapshot.gaps[:5]:
         click.echo(f"not seen: {gap.what}: {gap.why}", err=True)
     for note in snapshot.notes:

@@ -14,11 +14,12 @@ from ghostkey.cli import CONTEXT, _schema
 from ghostkey.cli.completing import complete_receipt
 from ghostkey.cli.options import cluster_options, complete_map, parse_duration, parse_holder
 from ghostkey.cli.where import Where
-from ghostkey.model.errors import OutcomeUnknown, Refused, UsageError
+from ghostkey.model.errors import GhostkeyError, OutcomeUnknown, Refused, UsageError
 
 if TYPE_CHECKING:
     from ghostkey.guard.caps import Cap
     from ghostkey.guard.plan import KeptOut, Step
+    from ghostkey.guard.receipts import GuardReceipts
     from ghostkey.kube.client import ApiClient
     from ghostkey.model.refs import Kind
 
@@ -96,12 +97,13 @@ def apply(where: Where, is_applied: bool, form: str, **wanted: Any) -> int:
 @APPLY
 def remove(where: Where, is_applied: bool) -> int:
     """Take the guard away as a whole: binding, policy, all caps, and their kind."""
+    from ghostkey.cli.terminal import say
     from ghostkey.guard.plan import plan_removal
 
     client = where.client()
     steps = plan_removal(client, [one["metadata"]["namespace"] for one in _all_caps(client)])
     for step in steps:
-        click.echo(f"  {step}")
+        say(f"  {step}")
     if not steps:
         click.echo("there is no guard in this cluster", err=True)
         return 0
@@ -113,12 +115,15 @@ def remove(where: Where, is_applied: bool) -> int:
 
 @command.command("undo", context_settings=CONTEXT)
 @click.argument("receipt", default="", metavar="[RECEIPT]")
+@click.option("--list", "is_list", is_flag=True, help="List what can be put back, and what was.")
 @cluster_options
-def undo(receipt: str, where: Where) -> int:
+def undo(receipt: str, is_list: bool, where: Where) -> int:
     """Put everything back as it was before the latest apply or remove, or that of RECEIPT. Exit code 4: changed since."""
     from ghostkey.guard.apply import undo as take_back
     from ghostkey.guard.receipts import GuardReceipts
 
+    if is_list:
+        return _list_receipts(GuardReceipts())
     client = where.client()
     kept = GuardReceipts()
     found = kept.load(receipt)
@@ -129,13 +134,33 @@ def undo(receipt: str, where: Where) -> int:
     return 0
 
 
+def _list_receipts(kept: GuardReceipts) -> int:
+    """Prints the receipts, the latest first; 3 when one of them could not be read."""
+    from ghostkey.cli.terminal import say
+    from ghostkey.report.times import in_table
+    from ghostkey.report.words import count
+
+    damaged = is_any = False
+    for receipt in kept.newest_first():
+        if isinstance(receipt, GhostkeyError):
+            click.echo(f"not seen: {receipt}", err=True)
+            damaged = True
+            continue
+        is_any = True
+        at, objects = in_table(receipt.created_at, is_local=False), count(len(receipt.steps), "object")
+        say(f"{receipt.id}   {at:<5}   {receipt.state:<8}   {objects} at {receipt.server}")
+    if not is_any and not damaged:
+        click.echo("no receipts", err=True)
+    return 3 if damaged else 0
+
+
 @command.command("status", context_settings=CONTEXT)
 @cluster_options
 @OUTPUT
 def status(where: Where, form: str) -> int:
     """Show the mode, and for each map its cap, what it has, and why. Exit code 1: a map is past its cap; 3: not all was seen."""
     from ghostkey.cli.output import echo_json
-    from ghostkey.cli.terminal import safe
+    from ghostkey.cli.terminal import say
     from ghostkey.guard import objects
     from ghostkey.guard.plan import mode_of
 
@@ -150,7 +175,7 @@ def status(where: Where, form: str) -> int:
         for row in rows:
             has = "?" if row["keys"] is None else f"{row['keys']:,}"
             out = f"; {row['kept_out']} keys are kept out until {row['until']}" if row["kept_out"] else ""
-            click.echo(safe(f"{row['namespace']}  {row['map']}  {has} of {row['cap']:,} keys  {row['reason']}{out}"))
+            say(f"{row['namespace']}  {row['map']}  {has} of {row['cap']:,} keys  {row['reason']}{out}")
     if any(row["keys"] is None for row in rows):
         return 3
     return 1 if any(row["cap"] is not None and row["keys"] > row["cap"] for row in rows) else 0
@@ -166,7 +191,7 @@ def report(logs: tuple[Path, ...], form: str) -> int:
     Exit code 1: something was; 3: not all could be read, or there is no event in it.
     """
     from ghostkey.cli.output import echo_json
-    from ghostkey.cli.terminal import safe
+    from ghostkey.cli.terminal import say
     from ghostkey.guard.objects import POLICY
     from ghostkey.guard.report import refused_writes
     from ghostkey.report.words import count
@@ -186,7 +211,7 @@ def report(logs: tuple[Path, ...], form: str) -> int:
         for one in found:
             loops = "; it tries again and again, and would go on when refused" if one.loops else ""
             keys = f": {', '.join(sorted(one.keys)[:5])}" if one.keys else ""
-            click.echo(safe(f"{one.count:,}  {one.namespace}/{one.map}  {one.user}  {one.first} to {one.last}{loops}{keys}"))
+            say(f"{one.count:,}  {one.namespace}/{one.map}  {one.user}  {one.first} to {one.last}{loops}{keys}")
     about = f"{requests.events:,} events" + (f", {requests.unread:,} pieces were not understood" if requests.unread else "")
     about += f", {count(requests.others, 'file')} without audit events passed over" if requests.others else ""
     if not requests.events:
@@ -273,7 +298,7 @@ def _kept_out(client: ApiClient, name: str, duration: str) -> KeptOut:
 
 def _print_plan(caps: list[Cap], steps: list[Step], form: str) -> None:
     from ghostkey.cli.output import echo_json
-    from ghostkey.cli.terminal import safe
+    from ghostkey.cli.terminal import say
 
     if form == "json":
         held = [{"map": c.map, "namespace": c.namespace, "keys": c.keys, "cap": c.cap, "reason": c.reason} for c in caps]
@@ -281,9 +306,9 @@ def _print_plan(caps: list[Cap], steps: list[Step], form: str) -> None:
         echo_json({"schema_version": 1, "kind": "GhostkeyGuardPlan", "caps": held, "steps": after})
         return
     for cap in caps:
-        click.echo(safe(f"{cap.namespace}/{cap.map}: cap {cap.cap:,} ({cap.reason})"))
+        say(f"{cap.namespace}/{cap.map}: cap {cap.cap:,} ({cap.reason})")
     for step in steps:
-        click.echo(safe(f"  {step}"))
+        say(f"  {step}")
     if not steps:
         click.echo("the guard is as wanted already", err=True)
 

@@ -32,6 +32,7 @@ def import_(paths: tuple[str, ...], store: str | None, sort: str | None, fields:
     from pathlib import Path
 
     from ghostkey import story
+    from ghostkey.cli.terminal import say
     from ghostkey.store.history import History
 
     progress = ProgressLine()
@@ -40,7 +41,7 @@ def import_(paths: tuple[str, ...], store: str | None, sort: str | None, fields:
     progress.done()
     for made in done:
         what = f"{made.key_events:,} key events, {made.subject_events:,} subject events"
-        click.echo(f"{made.id}  {made.origin}  {what}" + ("" if made.is_new else "  (was imported before)"))
+        say(f"{made.id}  {made.origin}  {what}" + ("" if made.is_new else "  (was imported before)"))
 
 
 @command.command("list", context_settings=CONTEXT)
@@ -88,14 +89,16 @@ def gaps(store: str | None) -> int:
     """Say where and when the sources were blind. Exit code 3 when they were."""
     from pathlib import Path
 
-    from ghostkey.cli.terminal import safe
+    from ghostkey.cli.terminal import say
     from ghostkey.store.engines import open_engine
     from ghostkey.store.history import History
     from ghostkey.story import coverage, gap_line
 
     rows = coverage(open_engine("duckdb", History(Path(store) if store else None)))
     for row in rows:
-        click.echo(safe(gap_line(row)))
+        say(gap_line(row))
+    if not rows:
+        click.echo("nothing was imported yet: ghostkey history import PATH", err=True)
     return 3 if any(row["is_gap"] for row in rows) else 0
 
 

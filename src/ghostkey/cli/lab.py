@@ -25,7 +25,7 @@ def command(versions: tuple[str, ...], form: str) -> int:
     """
     from ghostkey import lab
     from ghostkey.cli.output import echo_json
-    from ghostkey.cli.terminal import safe
+    from ghostkey.cli.terminal import say
 
     tried: dict[str, list[lab.Claim]] = {}
     progress = ProgressLine()
@@ -40,8 +40,8 @@ def command(versions: tuple[str, ...], form: str) -> int:
             tried[name].append(claim)
             if form == "text":
                 mark = "✓" if claim.holds else "✗"
-                click.echo(safe(f"  {mark} {claim.lesson}"))
-                click.echo(safe(f"      {claim.measured}"))
+                say(f"  {mark} {claim.lesson}")
+                say(f"      {claim.measured}")
     progress.done()
     if form == "json":
         runs = [{"go": name, "claims": [dataclasses.asdict(claim) for claim in claims]} for name, claims in tried.items()]

@@ -196,7 +196,7 @@ def _keep(incident: Incident) -> None:
 
 def _print_lesson(lesson: Any, target: Path, form: str) -> None:
     from ghostkey.cli.output import echo_json
-    from ghostkey.cli.terminal import safe
+    from ghostkey.cli.terminal import say
 
     if form == "json":
         parts = [
@@ -208,15 +208,15 @@ def _print_lesson(lesson: Any, target: Path, form: str) -> None:
         return
     for part in lesson.parts:
         written = ", ".join(sorted(part.files)) if part.is_written else "not written"
-        click.echo(safe(f"{part.name:<12} {part.state:<10} {written}"))
+        say(f"{part.name:<12} {part.state:<10} {written}")
         for line in part.said.splitlines():
-            click.echo(safe(f"{'':<12} {line}"))
+            say(f"{'':<12} {line}")
     click.echo(f"wrote {target}", err=True)
 
 
 def _print_kept(form: str) -> int:
     from ghostkey.cli.output import echo_json
-    from ghostkey.cli.terminal import safe
+    from ghostkey.cli.terminal import say
     from ghostkey.learn.kept import all_kept, like
 
     known, damaged = all_kept()
@@ -238,7 +238,7 @@ def _print_kept(form: str) -> int:
     else:
         for row in rows:
             also = f"; like {row['like']}" if row["like"] else ""
-            click.echo(safe(f"{row['id']}  {row['namespace']}/{row['map'] or 'a Secret'}  {row['pattern']}{also}"))
+            say(f"{row['id']}  {row['namespace']}/{row['map'] or 'a Secret'}  {row['pattern']}{also}")
     for line in damaged:
         click.echo(f"not seen: {line}", err=True)
     return 3 if damaged else 0

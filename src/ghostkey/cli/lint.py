@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ghostkey.cli import CONTEXT
+from ghostkey.cli.terminal import say, say_page
 from ghostkey.report.lint import FORMATS
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def command(scope: Scope, listed: bool, write_baseline: Path | None, fixing: boo
     from ghostkey.report.lint import render
 
     if listed:
-        click.echo(_pages(scope.rules))
+        say_page(_pages(scope.rules))
         return
     if sought is not None:
         sys.exit(_explain(scope, sought, output))
@@ -142,7 +143,9 @@ def command(scope: Scope, listed: bool, write_baseline: Path | None, fixing: boo
         _fix(scope, linted)
         linted = scope.linted()
     said = render(linted, output)
-    if said:
+    if output == "text":
+        say(*said.split("\n"))
+    elif said:
         click.echo(said)
     sys.exit(1 if linted.findings else 0)
 
@@ -193,5 +196,8 @@ def _explain(scope: Scope, words: str, output: str) -> int:
     sought = Sought.of_finding(known[0][0]) if known else Sought.of_words(words)
     files = files_of_revision(scope.root, scope.revision) if scope.revision else files_of_folder(scope.root)
     told = about(files, sought, default_folder())
-    click.echo(json.dumps(about_record(told), indent=2) if output == "json" else "\n".join(about_text(told)))
+    if output == "json":
+        click.echo(json.dumps(about_record(told), indent=2))
+    else:
+        say(*about_text(told))
     return 0 if told.inserts else 3

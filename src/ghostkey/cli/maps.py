@@ -160,6 +160,8 @@ def command(target: Target, rows: Rows, asked: Ghosts, where: Where, in_pod: InP
         return _live(word, where, in_pod, growth, rows.sort)
     if target.exe and not target.core:
         raise UsageError("--exe names the executable of a core dump", "add --core FILE")
+    if target.core and not Path(target.core).exists():
+        raise UsageError(f"core dump {target.core} does not exist", "name a file that gcore, or a crash, has written")
     if interval and target.core:
         raise UsageError("a core dump does not change: --every is for running processes")
     if interval and (growth.save or asked.ghosts or form not in OWN_FORMS):
@@ -184,6 +186,7 @@ def command(target: Target, rows: Rows, asked: Ghosts, where: Where, in_pod: InP
     if growth.save and taken is not None:
         _keep(taken, growth.save)
     if form in OWN_FORMS and taken is not None:
+        processes.check_any(process, taken, wanted)
         _print(taken, form, color, report)
     elif report is None:
         raise UsageError(f"-o {form} is for ghosts", "leave --no-ghosts out")
@@ -288,7 +291,7 @@ def _ended(report: Report | None, where: Where) -> int:
 
 def _print(taken: Taken, form: str, color: str, report: Report | None = None) -> None:
     from ghostkey.cli.output import echo_json, print_report, screen
-    from ghostkey.cli.terminal import safe
+    from ghostkey.cli.terminal import safe, say
     from ghostkey.report import maps as tables
     from ghostkey.report.findings import finding_record, gap_record
 
@@ -303,8 +306,7 @@ def _print(taken: Taken, form: str, color: str, report: Report | None = None) ->
     shows = screen(is_colored=use_color(color), is_local=False)
     for line in tables.map_table(taken.rows, shows, is_wide=form == "wide"):
         click.echo(line, color=shows.is_colored)
-    for line in tables.key_lines(taken.rows):
-        click.echo(safe(line))
+    say(*tables.key_lines(taken.rows))
     if report is not None and report.findings:
         click.echo("")
         print_report(report, form)

@@ -5,17 +5,19 @@ from __future__ import annotations
 import functools
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 import click
 
-from ghostkey.cli.terminal import CLEAR, safe
+from ghostkey.cli.terminal import CLEAR, columns_of, safe
 from ghostkey.cli.where import Where
 from ghostkey.kube.flags import Flags
 from ghostkey.model.errors import UsageError
 from ghostkey.model.refs import CONFIG_MAPS, NAMESPACES, SECRETS, Kind
+from ghostkey.report.visible import shortened
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -193,27 +195,65 @@ def parse_fields(texts: tuple[str, ...]) -> list[tuple[str, str]]:
 
 
 class ProgressLine:
-    """One line on stderr that says what is being done; only on a terminal, only after a second, gone at the end."""
+    """One line on stderr that says what is being done; only on a terminal, only after a second, gone at the end.
+
+    What takes longer than a second is told although nobody calls meanwhile.
+    """
+
+    _last: ClassVar[ProgressLine | None] = None
 
     def __init__(self) -> None:
         self._shown = False
+        self._text = ""
+        self._lock = threading.Lock()
+        self._timer: threading.Timer | None = None
         self._next = time.monotonic() + FIRST_PROGRESS_SECONDS
         self.is_on = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
     def __call__(self, text: str) -> None:
         """Shows the text in place of the last, at most ten times a second."""
-        if self.is_on and time.monotonic() >= self._next:
-            self._next = time.monotonic() + NEXT_PROGRESS_SECONDS
-            self._shown = True
-            sys.stderr.write(f"{CLEAR}{safe(text)} …")
-            sys.stderr.flush()
+        if not self.is_on:
+            return
+        with self._lock:
+            ProgressLine._last = self
+            self._text = text
+            wait = self._next - time.monotonic()
+            if wait <= 0:
+                self._show()
+            elif self._timer is None:
+                self._timer = threading.Timer(wait, self._due)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def _due(self) -> None:
+        with self._lock:
+            if self._timer is not None:
+                self._show()
+
+    def _show(self) -> None:
+        self._next = time.monotonic() + NEXT_PROGRESS_SECONDS
+        self._timer = None
+        self._shown = True
+        # a longer one would go on in the next row, which is never cleared
+        sys.stderr.write(f"{CLEAR}{shortened(safe(self._text), (columns_of(sys.stderr) or 80) - 3)} …")
+        sys.stderr.flush()
 
     def done(self) -> None:
         """Takes the line away."""
-        if self._shown:
-            sys.stderr.write(CLEAR)
-            sys.stderr.flush()
-            self._shown = False
+        with self._lock:
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+            if self._shown:
+                sys.stderr.write(CLEAR)
+                sys.stderr.flush()
+                self._shown = False
+
+    @classmethod
+    def end(cls) -> None:
+        """Takes the line away that an error has left."""
+        if cls._last is not None:
+            cls._last.done()
 
 
 def parse_pair(text: str) -> tuple[str, str]:

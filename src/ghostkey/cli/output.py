@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from ghostkey.cli.terminal import columns_of
 from ghostkey.model.errors import UsageError
 from ghostkey.report.findings import finding_record
 from ghostkey.report.formats import format_names
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["FORMATS", "echo_json", "finding_record", "print_report", "screen", "shows", "write_page"]
 
 FORMATS = format_names()
-NARROWEST_SCREEN = 40  # columns: a terminal that says less does not know
 
 
 def echo_json(document: Any) -> None:
@@ -34,10 +32,7 @@ def screen(*, is_colored: bool, is_local: bool) -> Screen:
     """What standard output is: a terminal of some width, or a pipe that gets everything whole."""
     from ghostkey.report.findings import Screen
 
-    width = None
-    if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
-        width = max(NARROWEST_SCREEN, shutil.get_terminal_size().columns)
-    return Screen(width, is_colored, is_local, shows)
+    return Screen(columns_of(sys.stdout), is_colored, is_local, shows)
 
 
 def print_report(report: Report, form: str) -> None:

@@ -28,7 +28,7 @@ def command(places: tuple[str, ...], duration: str | None, where: Where, form: s
     """
     from ghostkey import heap_profiles
     from ghostkey.cli.output import echo_json
-    from ghostkey.cli.terminal import safe
+    from ghostkey.cli.terminal import say
     from ghostkey.report import heap as report
 
     if len(places) > 2:
@@ -49,8 +49,7 @@ def command(places: tuple[str, ...], duration: str | None, where: Where, form: s
     if form == "json":
         echo_json(report.document(told))
     else:
-        for line in report.text(told):
-            click.echo(safe(line))
+        say(*report.text(told))
         for note in heap_profiles.CANNOT_KNOW:
             click.echo(f"note: {note}", err=True)
     return 0

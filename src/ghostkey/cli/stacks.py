@@ -42,7 +42,7 @@ def command(
     from ghostkey import processes
     from ghostkey.census import profiles, watchpoints
     from ghostkey.cli.output import echo_json
-    from ghostkey.cli.terminal import safe
+    from ghostkey.cli.terminal import safe, say
     from ghostkey.report import stacks as report
 
     seconds = parse_duration(duration)
@@ -75,6 +75,5 @@ def command(
         case "pprof":
             click.echo(profiles.encode(report.profile(seen)), nl=False)
         case _:
-            for line in report.text(seen):
-                click.echo(safe(line))
+            say(*report.text(seen))
     return 130 if seen.ended == "interrupted" else 4 if seen.ended else 0

@@ -109,11 +109,12 @@ def command(
     """Remove keys of one map: all that are planned, or none.
 
     Shows the plan and what the API server says to it (dry run); --apply carries it out. What was removed is in a receipt
-    first, and `ghostkey undo` puts it back. Exit code 4: the plan is outdated, nothing was changed, or the API server stored
+    first, and `ghostkey undo` puts it back. Of keys that are named, or matched, those whose subject lives are told before. Exit code 4: the plan is outdated, nothing was changed, or the API server stored
     something else; 6: whether it was carried out could not be learnt, and the receipt is kept.
     """
     from ghostkey import api
     from ghostkey.cli._cluster import one_map, receipts_at
+    from ghostkey.cli._living import told_of_living
     from ghostkey.report.words import left
 
     plan_file, pattern = chosen.plan_file, chosen.pattern
@@ -139,6 +140,7 @@ def command(
         if pattern:
             wanted += _matched(live, pattern)
         plan = api.plan(live, kind, wanted, secret, client.config.server)
+    plan = told_of_living(client, plan, progress)
     progress.done()
     max_percent = DEFAULT_MATCH_PERCENT if pattern and limits.max_percent is None else limits.max_percent
     if not plan.changes:
@@ -304,7 +306,7 @@ def _read_plan(plan_file: str) -> bytes:
 
 
 def _print_plan(plan: Plan, form: str) -> None:
-    from ghostkey.cli.terminal import safe
+    from ghostkey.cli.terminal import safe, say
     from ghostkey.report.words import shares
 
     if form == "json":
@@ -314,9 +316,9 @@ def _print_plan(plan: Plan, form: str) -> None:
         echo_json(document)
         return
     shown = plan.changes if form == "wide" else plan.changes[:SHOWN_KEYS]
-    click.echo(f"{plan.holder}: remove {shares(plan.shares)} by {plan.strategy}")
+    say(f"{plan.holder}: remove {shares(plan.shares)} by {plan.strategy}")
     width = max(len(safe(str(change))) for change in shown)
     for change in shown:
-        click.echo(f"  - {safe(str(change)):{width}}  {change.value_bytes:>7,} B  {safe(change.reason)}")
+        say(f"  - {safe(str(change)):{width}}  {change.value_bytes:>7,} B  {change.reason}")
     if len(shown) < len(plan.changes):
         click.echo(f"  … and {len(plan.changes) - len(shown)} more (-o wide lists all)")

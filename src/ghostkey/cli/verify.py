@@ -88,6 +88,8 @@ def command(
     With --process a map in memory is watched: converged (as long as what lives, exit 0) or not (exit 1, and by how much a minute).
     """
     from ghostkey.cli._cluster import receipts_at, trim_of
+    from ghostkey.cli.output import echo_json
+    from ghostkey.cli.terminal import say
 
     seconds = parse_duration(duration)
     if memory.process is not None:
@@ -101,11 +103,9 @@ def command(
     client.config.namespace = kept.holder.namespace
     outcome = _watch(client, kept, duration, kinds, is_first_enough=trimmed.fail_fast)
     if form == "json":
-        from ghostkey.cli.output import echo_json
-
         echo_json(outcome.record())
     else:
-        click.echo(outcome.line())
+        say(outcome.line())
         if outcome.seen.is_gone:
             click.echo(f"{kept.holder} was deleted meanwhile", err=True)
     return {"converged": 0, "interrupted": 130, "gone": 4}.get(outcome.result, 1)

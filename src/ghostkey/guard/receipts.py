@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import msgspec
 
 from ghostkey.guard.plan import Step
 from ghostkey.model.errors import GhostkeyError, NotFound, SourceDamaged
+from ghostkey.model.nearest import nearest
 from ghostkey.store.state import read_private, state_directory, write_private
 
 BYTES = 8 << 20
@@ -62,13 +64,36 @@ class GuardReceipts:
 
     def load(self, name: str = "") -> GuardReceipt:
         """The receipt of an id, or of the one id that begins so; the latest that is in force without one."""
-        found = [path for path in self._paths() if path.stem.startswith(name)]
+        paths = self._paths()
+        found = [path for path in paths if path.stem.startswith(name)]
         if not name:
             found = [path for path in found if self._read(path).state in {"applied", "pending"}][:1]
-        if len(found) != 1:
-            what = "no receipt of a guard" if not found else f"{len(found)} receipts of guards"
-            raise NotFound(f"{what} in {self.directory} is called {name!r}" if name else f"{what} is in force in {self.directory}", "ghostkey guard status lists them")  # fmt: skip
-        return self._read(found[0])
+        if len(found) == 1:
+            return self._read(found[0])
+        if not paths:
+            what, hint = f"{self.directory} holds no receipt of a guard", "ghostkey guard apply cm/NAME --apply writes one"
+            raise NotFound(what, f"{hint}; ghostkey guard remove takes away a guard that others put there")
+        if not name:
+            what, hint = (
+                f"every guard with a receipt in {self.directory} has been undone",
+                "ghostkey guard status shows what is left",
+            )
+            raise NotFound(what, f"{hint}; ghostkey guard remove takes it away")
+        what = f"{len(found)} receipts of guards begin with" if found else "no receipt of a guard is called"
+        hint = "write more of the id" if found else nearest(name, (path.stem for path in paths))
+        if "/" in name:
+            hint = "a guard goes back as a whole, by its receipt"
+        raise NotFound(
+            f"{what} {name!r} in {self.directory}", f"{hint}; ghostkey guard undo --list shows them".removeprefix("; ")
+        )
+
+    def newest_first(self) -> Iterator[GuardReceipt | GhostkeyError]:
+        """All receipts, the latest first; the error instead of one that cannot be read."""
+        for path in self._paths():
+            try:
+                yield self._read(path)
+            except GhostkeyError as error:
+                yield error
 
     def _paths(self) -> list[Path]:
         return sorted(self.directory.glob("guard-*.guard"), reverse=True)

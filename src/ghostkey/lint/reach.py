@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
 from ghostkey.lint.facts import Branches, Call
 from ghostkey.lint.module import HELPERS_ALIKE, Module, ReleaseAt, Spot
+from ghostkey.lint.names import LETS_GO, begins_with
 
 DEPTH = 4  # calls that are followed: below it, helpers serve everybody
 MOST = 200  # functions that are reached from one
@@ -65,6 +67,39 @@ def released_for(module: Module, one: ReleaseAt) -> list[ReleaseAt]:
         if position < len(call.texts)
     ]
     return asked or [one]
+
+
+class Site(NamedTuple):
+    """Where a key is taken out, or the helper called that does."""
+
+    spot: Spot
+    line: int
+    branches: Branches
+
+    @property
+    def conditions(self) -> list[tuple[str, bool]]:
+        """What is decided before this runs: each condition, and whether it has to hold; those that make others return included."""
+        found = [(b.text, b.kind == "if") for b in self.branches if b.kind in {"if", "else"}]
+        for one in self.spot.function.returns:
+            *before, last = one.branches or (None,)
+            is_before = one.line < self.line and last is not None and tuple(before) == self.branches[: len(before)]
+            if is_before and last is not None and last.kind == "if" and last not in self.branches:
+                found.append((last.text, False))
+        return found
+
+
+_LETS_GO = begins_with(LETS_GO)
+
+
+def sites_of(
+    module: Module, one: ReleaseAt, is_enough: Callable[[Site], object], named: re.Pattern[str] = _LETS_GO
+) -> list[Site]:
+    """The release itself where it is enough, or where it is not, each call of its helper by functions `named` so."""
+    own = Site(one.spot, one.release.line, one.release.branches)
+    if is_enough(own):
+        return [own]
+    calls = [Site(spot, call.line, call.branches) for spot, call in callers(module, one.spot) if named.match(spot.function.name)]
+    return calls or [own]
 
 
 def reached(module: Module, spot: Spot, calls: Iterable[Call] | None = None) -> dict[int, Spot]:

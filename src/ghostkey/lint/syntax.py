@@ -34,7 +34,8 @@ def parse(go: Parser, source: bytes) -> Tree:
 
 def text(node: Node | None, most: int = TEXT) -> str:
     """The source of a node, cut."""
-    return node.text[: 4 * most].decode(errors="replace")[:most] if node is not None and node.text is not None else ""
+    raw = node.text if node is not None else None  # asked for once: each time all of it is copied
+    return raw[: 4 * most].decode(errors="replace")[:most] if raw is not None else ""
 
 
 def named(node: Node | None) -> list[Node]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 PLACES = 40  # of an error that are told
 
 
@@ -39,6 +41,12 @@ class NoSuchPath(SourceDamaged):
     """A file or folder that was named is not there: a slip of the pen, as any other wrong word of a command."""
 
     exit_code = 2
+
+
+def unreadable(path: object, error: OSError, hint: str = "") -> SourceDamaged:
+    """The error for a file that could not be opened: a slip of the pen where no file is called so, else what the system says."""
+    sort = NoSuchPath if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.EISDIR} else SourceDamaged
+    return sort(f"cannot read {path}: {error.strerror or error}", hint)
 
 
 class ApiFailed(GhostkeyError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +30,11 @@ class Screen:
     is_colored: bool = False
     is_local: bool = False
     shows: Callable[[str], bool] = str.isascii
+
+    @property
+    def uncut(self) -> Screen:
+        """The same, for what is shown whole however narrow it is."""
+        return dataclasses.replace(self, width=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,13 +19,13 @@ _NOTE = Column("NOTE", cut=2, leaves=1)
 
 
 def map_table(rows: Sequence[Row], screen: Screen, *, is_wide: bool = False) -> Iterator[str]:
-    """A row for each map; how it grew where that is known; in wide form its address, and how its type is known."""
+    """A row for each map; how it grew where that is known; in wide form, which is never cut, its address, and how its type is known."""
     has_growth = any(row.growth for row in rows)
     columns = [_HOLDER, _TYPE, *_NUMBERS]
     columns += [Column("GROWN"), Column("A MINUTE")] if has_growth else []
     columns += [Column("ADDRESS"), Column("DESIGN"), Column("TYPE FROM")] if is_wide else []
     cells = [(Severity.INFO, [*_cells(row, has_growth=has_growth, is_wide=is_wide), row.note]) for row in rows]
-    yield from table([*columns, _NOTE], cells, screen)
+    yield from table([*columns, _NOTE], cells, screen.uncut if is_wide else screen)
 
 
 def _cells(row: Row, *, has_growth: bool, is_wide: bool) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import unicodedata
 
 # control, bidirectional, zero-width, filler and tag characters, other spaces, variation selectors, halves of surrogate pairs,
 # what is no character; not the two that text is laid out with
@@ -27,6 +28,34 @@ def escaped(found: re.Match[str]) -> str:
 def safe(text: str) -> str:
     """Text for one line: nothing in it can move the cursor, hide or turn other text."""
     return text if text.isascii() and text.isprintable() else _ONE_LINE.sub(escaped, text)
+
+
+def width_of(text: str) -> int:
+    """Columns of a terminal that a text takes."""
+    return len(text) if text.isascii() else sum(map(_columns_of, text))
+
+
+def shortened(text: str, width: int) -> str:
+    """The text with its middle left out where it is wider: names differ at their ends more often than in between."""
+    if width_of(text) <= width:
+        return text
+    head = (width - 1) // 2
+    return f"{_upto(text, head)}…{_upto(text[::-1], width - 1 - head)[::-1]}"
+
+
+def _upto(text: str, width: int) -> str:
+    used = 0
+    for place, character in enumerate(text):
+        used += width_of(character)
+        if used > width:
+            return text[:place]
+    return text
+
+
+def _columns_of(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
 def marked(codes: str) -> str:

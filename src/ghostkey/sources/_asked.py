@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ghostkey.kube.absent import meant
 from ghostkey.kube.client import ApiClient
 from ghostkey.model.errors import AccessDenied
 from ghostkey.model.events import Gap
@@ -28,7 +29,7 @@ def not_there(snapshot: Snapshot, scope: Scope, client: ApiClient | None = None)
         return
     for kind, name in scope.names:
         if not any(batch.holder.name == name and batch.holder.kind == kind for batch in snapshot.maps):
-            hint = f"kubectl get {kind.resource} -A lists them" if client else ""
+            hint = meant(client, kind, scope.namespace, name) or f"kubectl get {kind.resource} -A lists them" if client else ""
             yield Gap(str(ObjectRef(kind, scope.namespace, name)), f"no such map in {place}", hint=hint)
     if scope.selector and not scope.names and not snapshot.maps:
         yield Gap(

@@ -87,21 +87,3 @@ def encoded(strings: Any) -> dict[str, str]:
     """A Secret's `stringData` as `data`."""
     pairs = texts(strings) or {}
     return {key: base64.b64encode(value.encode("utf-8", "surrogatepass")).decode() for key, value in pairs.items()}
-
-
-def selects(selector: str, labels: dict[str, str]) -> bool:
-    """Whether labels match `a=b,c!=d,e,!f`; set-based terms are the API server's business."""
-    for term in filter(None, (part.strip() for part in selector.split(","))):
-        if "!=" in term:
-            name, _, value = term.partition("!=")
-            holds = labels.get(name.strip()) != value.strip()
-        elif "=" in term:
-            name, _, value = term.replace("==", "=").partition("=")
-            holds = labels.get(name.strip()) == value.strip()
-        elif term.startswith("!"):
-            holds = term[1:].strip() not in labels
-        else:
-            holds = term in labels
-        if not holds:
-            return False
-    return True

@@ -17,6 +17,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -44,6 +45,7 @@ from ghostkey.model.expressions import rendered
 from ghostkey.model.refs import CONFIG_MAPS, SECRETS, Kind, ObjectRef
 from ghostkey.sources._carried import carried_words, may_carry
 from ghostkey.sources._maps import MapReader, read_map_field, subject_detail
+from ghostkey.sources._selectors import SELECTOR_HINT
 
 WORKERS = 4
 CUSTOM_BYTES = 64 << 20  # of one kind's objects that are read whole, a second's work; of what comes after, metadata alone
@@ -174,6 +176,10 @@ class LiveCluster:
                 self._progress(f"read {count} {kind.qualified}")
                 if whole:
                     yield batch
+        except ApiFailed as error:
+            if error.status == HTTPStatus.BAD_REQUEST and params:
+                raise UsageError(f"-l {self._scope.selector!r} is no label selector: {error}", SELECTOR_HINT) from None
+            raise
         except AccessDenied as error:
             if error.status != 403:
                 raise

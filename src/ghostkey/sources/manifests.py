@@ -32,6 +32,7 @@ from ghostkey.sources._documents import Documents
 from ghostkey.sources._extent import Extent
 from ghostkey.sources._maps import MapReader, read_map_field, subject_detail
 from ghostkey.sources._parts import Divided, Twin, divide
+from ghostkey.sources._selectors import parsed, selects
 from ghostkey.sources._sheets import Sheet
 from ghostkey.sources._values import encoded as as_json
 from ghostkey.sources._written import (
@@ -40,7 +41,6 @@ from ghostkey.sources._written import (
     encoded,
     kind_of_manifest,
     plural,
-    selects,
     texts,
     without_managed_fields,
 )
@@ -87,6 +87,7 @@ class Manifests:
     """Source of the events of one dump."""
 
     def __init__(self, paths: Iterable[str], scope: Scope, progress: Progress = lambda _: None) -> None:
+        parsed(scope.selector)  # a slip in it is the command's, and not that of each map
         self._paths, self._scope, self._progress = [Path(path) for path in paths], scope, progress
         self._documents = Documents(self._paths)
         self._kinds: dict[tuple[str, str], Kind] = {}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ghostkey.kube.client import ApiClient
-from ghostkey.model.errors import GhostkeyError, UsageError
+from ghostkey.model.errors import UsageError
 from ghostkey.model.refs import CONFIG_MAPS, SECRETS
 from ghostkey.sources.history.facts import KeyedHash
 from ghostkey.sources.history.managed_fields import ManagedFields
@@ -79,7 +79,7 @@ def opened(
                 raise UsageError("no cluster was named to ask", "give a client")
             import_live(history, holder, connect(holder[1]), progress)
         if not history.imports():
-            raise GhostkeyError(
+            raise UsageError(
                 f"the store {history.directory} holds no history",
                 "give --from AUDIT|SNAPSHOT|WAL|DIR, or ghostkey history import first",
             )

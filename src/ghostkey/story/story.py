@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ghostkey.analyses import history as queries
+from ghostkey.model.nearest import meant_map
 from ghostkey.store.engines import Engine
 from ghostkey.story import blind
 from ghostkey.story.forecast import Forecast, forecast
@@ -15,6 +16,7 @@ from ghostkey.story.limits import Size, size_of
 from ghostkey.story.prepare import IS, focus_on
 
 _EVENTS = ("key_events", "subject_events")
+LOOKED_THROUGH = 20_000  # names of maps that may have been meant
 IDLE = 60_000_000  # microseconds within which a write that changed nothing is told as perhaps meant for a key
 
 
@@ -65,6 +67,17 @@ def is_known(engine: Engine, kind: str, namespace: str, name: str) -> bool:
     """Whether anything is known of one map, gone or empty as it may be."""
     asked = f"SELECT 1 AS one FROM {{}} WHERE {IS} LIMIT 1"  # noqa: S608 (names of our own)
     return any(engine.rows(asked.format(table), [kind, namespace, name]) for table in _EVENTS)
+
+
+def meant(engine: Engine, kind: str, namespace: str, name: str) -> str:
+    """What may have been meant by a map of which nothing is known; empty where no name is like it.
+
+    The engine has the events of all maps of the kind from then on: for when there is nothing more to tell.
+    """
+    engine.focus("key_events", "kind = ?", [kind])
+    known = engine.rows(f"SELECT DISTINCT namespace, name FROM key_events ORDER BY 1, 2 LIMIT {LOOKED_THROUGH}")  # noqa: S608
+    here = [row["name"] for row in known if row["namespace"] == namespace]
+    return meant_map(name, here, [row["namespace"] for row in known if row["name"] == name])
 
 
 def _lives(engine: Engine, where: str, values: Sequence[str]) -> list[dict[str, Any]]:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import pty
-import struct
-import subprocess
-import sys
-import termios
 from pathlib import Path
 
 import pytest
 
-from ghostkey.report.formats._columns import shortened, width_of
-from tests.helpers import Program, config_map, read_terminal, thing
+from ghostkey.report.visible import safe as visible
+from ghostkey.report.visible import shortened, width_of
+from tests.helpers import Program, config_map, thing
 from tests.report.formats.shops import evil_map, write_list
+from tests.terminal import on_terminal
 
 LONG = "a-registry-of-tenants-whose-name-is-longer-than-any-terminal-is-wide-and-ends-in-blue"
 
@@ -30,33 +25,26 @@ def dump(tmp_path: Path) -> Path:
     return write_list(tmp_path, *tenants, space, registry, wide, evil_map())
 
 
-def on_terminal(program: Program, columns: int, *words: str) -> str:
-    """What the program shows on a terminal of that width."""
-    master, slave = pty.openpty()
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
-    environment = program.environment() | {"TERM": "xterm"}
-    environment.pop("COLUMNS", None)
-    running = subprocess.Popen(
-        [sys.executable, "-m", "ghostkey", *words], env=environment, stdin=slave, stdout=slave, stderr=subprocess.DEVNULL
-    )
-    os.close(slave)
-    out = read_terminal(master)
-    running.wait()
-    return out.decode().replace("\r\n", "\n")
-
-
-@pytest.mark.parametrize("form", ["table", "wide"])
 @pytest.mark.parametrize("columns", [60, 80, 100, 132, 250])
-def test_no_line_is_wider_than_the_terminal_and_the_id_is_whole(
-    files_program: Program, dump: Path, form: str, columns: int
-) -> None:
-    lines = on_terminal(files_program, columns, "scan", "--from", str(dump), "-o", form).splitlines()
+def test_no_line_is_wider_than_the_terminal_and_the_id_is_whole(files_program: Program, dump: Path, columns: int) -> None:
+    lines = on_terminal(files_program, columns, "scan", "--from", str(dump)).splitlines()
     assert lines[0].startswith("ID ")
     assert len(lines) > 3
     assert max(map(width_of, lines)) <= columns
     assert all(len(line.split()[0]) == 12 for line in lines[1:])
     report = files_program.scan("--from", str(dump))
     assert {line.split()[0] for line in lines[1:]} <= {finding["id"] for finding in report["findings"]}
+
+
+def test_wide_shows_more_than_the_table_and_cuts_nothing(files_program: Program, dump: Path) -> None:
+    shown = on_terminal(files_program, 60, "scan", "--from", str(dump), "-o", "wide")
+    assert shown == files_program("scan", "--from", str(dump), "-o", "wide").out
+    assert "…" not in shown
+    for finding in files_program.scan("--from", str(dump))["findings"]:
+        (line,) = [line for line in shown.splitlines() if line.startswith(finding["id"])]
+        about = finding["attribution"] or {"template": ""}
+        told = [finding["name"], finding["key"], finding["message"], about["template"]]
+        assert all(visible(text) in line for text in told), (line, told)
 
 
 def test_names_lose_their_middle_and_keep_their_ends(files_program: Program, dump: Path) -> None:

@@ -69,6 +69,12 @@ class Case:
         return "own" if self.shared < 0.5 else "like others"
 
     @property
+    def who(self) -> str:
+        """The objects, with what sort their names are of: sentences name all that their weight is of."""
+        said = {"own": " (names of their own)", "like others": " (called like other objects)", "built-in": " (a built-in kind)"}
+        return f"{self.kind.resource}{said.get(self.sort, '')}"
+
+    @property
     def keyed(self) -> float:
         """Which share of the live objects that could have a key has one."""
         return min(1.0, len(self.live) / max(1, self.near))
@@ -172,6 +178,11 @@ def weigh(case: Case) -> Verdict:
 
     found = tuple(weighed(name, seen) for name, seen in look_at(case).items())
     return Verdict(found, prior + sum(piece.bits for piece in found))
+
+
+def percent(share: float) -> str:
+    """A share for people; neither none nor all where it is not."""
+    return f"{share:.0%}" if share in {0.0, 1.0} else f"{min(0.99, max(0.01, share)):.0%}"
 
 
 def bucket(number: float, bounds: tuple[float, ...], words: Callable[[float], str] = "{:g}".format) -> str:

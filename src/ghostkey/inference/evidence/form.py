@@ -19,7 +19,7 @@ def look(case: Case) -> Seen:
         return Seen("open", f"any text stands beside the names: {template}")
     if template.has_namespace:
         level = "pair sanitised" if template.transform else "pair by dash" if template.separator == "-" else "pair"
-        return Seen(level, "keys have namespace and name")
+        return Seen(level, f"keys have namespace and name: {template}")
     if template.cut or template.hash_length:
         return Seen("cut or hashed", "keys have a name and a hash, as programs make them")
     if template.suffix.rpartition(".")[2] in FILE_ENDINGS:

@@ -11,4 +11,4 @@ from ghostkey.inference.evidence import Case, Seen, bucket
 def look(case: Case) -> Seen:
     """The share of the keys that the template makes, apart for kinds whose names nothing else has."""
     parts = (bucket(case.explained, (0.2, 0.34, 0.51, 0.67, 0.8, 1.0)), case.sort)
-    return Seen(parts, f"{len(case.live):,} of {case.made:,} keys of the form {case.template} have a live object")
+    return Seen(parts, f"{len(case.live):,} of {case.made:,} keys of the form {case.template} have a live object, of {case.who}")

@@ -5,7 +5,7 @@ Taught by: GitOps clusters, where an Application stands beside every app and is 
 
 from __future__ import annotations
 
-from ghostkey.inference.evidence import Case, Seen, bucket
+from ghostkey.inference.evidence import Case, Seen, bucket, percent
 from ghostkey.inference.style import is_setting, is_telling
 
 
@@ -20,4 +20,7 @@ def look(case: Case) -> Seen:
         "like others": f"most of these {case.kind.resource} are called like objects of other kinds",
         "own": f"these {case.kind.resource} have names that no other objects have",
     }.get(sort, f"{case.kind.resource} are not made for one app")
-    return Seen((sort, look_of), said)
+    share = f"{percent(words)} of them are called as settings are"
+    if look_of != "settings":
+        share = f"{percent(telling)} of the names have digits or separators"
+    return Seen((sort, look_of), f"{said}; {share}")

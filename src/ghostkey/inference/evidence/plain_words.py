@@ -5,7 +5,7 @@ Taught by: tables of T-shirt sizes and countries, some of which have a custom re
 
 from __future__ import annotations
 
-from ghostkey.inference.evidence import Case, Seen, bucket
+from ghostkey.inference.evidence import Case, Seen, bucket, percent
 from ghostkey.inference.style import is_telling
 
 
@@ -15,4 +15,7 @@ def look(case: Case) -> Seen | None:
     if telling >= 0.34 or case.template.has_namespace or not case.gone_names:
         return None
     parts = (bucket(case.explained, (0.51, 0.67, 0.8)), f"{bucket(len(case.live), (4, 8))} objects", case.sort)
-    return Seen(parts, f"the names are plain words, and {case.explained:.0%} of the keys have an object")
+    return Seen(
+        parts,
+        f"the names are plain words, and {percent(case.explained)} of the keys have one of {len(case.live):,} live {case.who}",
+    )

@@ -12,7 +12,9 @@ def look(case: Case) -> Seen:
     """One sort of value, or several, and which."""
     sorts = case.live_values
     if all(name.startswith("json:") and "," in name for name in sorts):
-        return Seen("records" if len(sorts) == 1 else "records of several forms", "their values are records with the same fields")
+        if len(sorts) == 1:
+            return Seen("records", "their values are records with the same fields")
+        return Seen("records of several forms", f"their values are records, with fields of {len(sorts)} sorts")
     if len(sorts) == 1:
         (only,) = sorts
         return Seen(f"all {only.partition(':')[0]}", f"their values are all of one sort ({only.partition(':')[0]})")

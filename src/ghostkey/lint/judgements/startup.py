@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from ghostkey.lint.facts import Branches
 from ghostkey.lint.module import Module, ReleaseAt, Spot, Symbol
 
 CALLERS = 25  # with more of them it is no part of starting
@@ -11,6 +12,7 @@ DEPTH = 3
 _AT_START = re.compile(
     r"^(?:New|new|With|Setup|setup|MustRegister|Init|init[A-Z]|Register|register|Install|Complete|ParseFlags|AddFlags|BindFlags)"
 )
+_BEGINS = re.compile(r"^(?:[Rr]un|[Ss]tart)$")
 _LATER = re.compile(
     r"(?i)reconcile|^on[A-Z]|handle|sync|update|process|serve|observe|record|delete|remove|poll|loop|refresh|resync|collect|"
     r"schedule|watch|callback|list|get|ensure|enqueue"
@@ -33,8 +35,26 @@ def releases_while_running(module: Module, symbol: Symbol) -> list[ReleaseAt]:
         one
         for name in named
         for one in module.releases.get(name, ())
-        if not (one.release.how == "reset" and one.release.place.fields and runs_at_start(module, one.spot))
+        if not (one.release.how == "reset" and one.release.place.fields and _is_first_value(module, one))
     ]
+
+
+def _is_first_value(module: Module, one: ReleaseAt) -> bool:
+    """Whether a map is made anew only when the program starts, or a controller begins to run, before its loops."""
+    if runs_at_start(module, one.spot):
+        return True
+    name, function = one.spot.function.name, one.spot.function
+    calls = [(caller, call) for caller, call in module.callers.get(name, ()) if caller.function is not function]
+    if not calls or len(calls) > CALLERS or _is_repeated(one.release.branches):
+        return False
+    return all(
+        not _is_repeated(call.branches) and (_BEGINS.match(caller.function.name) or runs_at_start(module, caller, 1))
+        for caller, call in calls
+    )
+
+
+def _is_repeated(branches: Branches) -> bool:
+    return any(branch.kind in {"for", "case", "func", "go"} for branch in branches)
 
 
 def runs_at_start(module: Module, spot: Spot, depth: int = 0, seen: frozenset[int] = frozenset()) -> bool:

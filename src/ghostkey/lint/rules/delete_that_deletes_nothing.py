@@ -23,15 +23,13 @@ Good:
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from ghostkey.lint.facts import Function
 from ghostkey.lint.findings import Finding, Look, Rule, Witness
+from ghostkey.lint.names import REMOVES, own_verb
 
-_REMOVES = re.compile(
-    r"^(?:remove|delete|forget|unregister|drop|cleanup)(?:[A-Z]|$)"
-)  # not exported: no other package's interface
+_REMOVES = own_verb(f"{REMOVES}|cleanup")  # not exported: no other package's interface
 
 
 def _find(look: Look) -> Iterator[Finding]:

@@ -28,32 +28,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from functools import partial
 
-from ghostkey.lint.facts import Branches
 from ghostkey.lint.findings import Finding, Look, Rule, Witness
-from ghostkey.lint.module import InsertAt, ReleaseAt, Spot, Symbol
-from ghostkey.lint.reach import DEPTH, callers, reached
+from ghostkey.lint.module import InsertAt, Spot, Symbol
+from ghostkey.lint.reach import DEPTH, Site, callers, reached, sites_of
 
 _LOOKED_UP = re.compile(r"\b(?:ok|found|exists|has|loaded|present)\b\s*:?=\s*([\w.]+?)(?:\.(?:Load|LoadAndDelete|Get)\(|\[)")
-_REMOVES = re.compile(r"(?i)^(?:delete|remove|forget|clean|drop|unregister|finali[sz]e|release|stop|evict)")
 
 OWN_ERROR = 3  # lines behind a call in which it is asked whether it failed
-
-
-class _Site(NamedTuple):
-    """Where a key is taken out, or the helper called that does."""
-
-    spot: Spot
-    line: int
-    branches: Branches
 
 
 def _find(look: Look) -> Iterator[Finding]:
     for symbol, held in look.held.items():
         if not held.releases or held.inner_releases or not symbol.owner:
             continue
-        sites = [site for one in held.releases for site in _sites(look, symbol, one)]
+        sites = [site for one in held.releases for site in sites_of(look.module, one, partial(_guard, look, symbol))]
         guards = {_guard(look, symbol, site) for site in sites}
         if len(guards) != 1 or not (other := guards.pop()):
             continue
@@ -66,19 +56,6 @@ def _find(look: Look) -> Iterator[Finding]:
             f"{symbol} is deleted from only where {other} has the key, and is filled without it",
             Witness.at(alone.spot, alone.insert.line, f"inserted in {alone.spot.function.full_name}, whatever {other} has"),
         )  # fmt: skip
-
-
-def _sites(look: Look, symbol: Symbol, one: ReleaseAt) -> list[_Site]:
-    """The release itself, or where what is there to remove calls the helper in which it stands."""
-    own = _Site(one.spot, one.release.line, one.release.branches)
-    if _guard(look, symbol, own):
-        return [own]
-    calls = [
-        _Site(spot, call.line, call.branches)
-        for spot, call in callers(look.module, one.spot)
-        if _REMOVES.match(spot.function.name)
-    ]
-    return calls or [own]
 
 
 def _filled_alone(look: Look, inserts: Iterable[InsertAt], other: Symbol) -> InsertAt | None:
@@ -126,7 +103,7 @@ def _is_come_by_otherwise(look: Look, spot: Spot, fill: set[int], run: set[int])
     return False
 
 
-def _guard(look: Look, symbol: Symbol, site: _Site) -> str:
+def _guard(look: Look, symbol: Symbol, site: Site) -> str:
     """The sibling map in which the key must be for this to run; empty when there is none."""
     struct = look.module.packages[symbol.folder].structs.get(symbol.owner)
     fields = struct.fields if struct else {}
@@ -136,14 +113,11 @@ def _guard(look: Look, symbol: Symbol, site: _Site) -> str:
         name = found[1].rpartition(".")[2] if found else ""
         return name if name != symbol.name and name in fields else ""
 
-    for branch in site.branches:
-        if branch.kind == "if" and "!" not in branch.text.rpartition(";")[2] and (name := looked_up(branch.text)):
-            return name
-    for one in site.spot.function.returns:
-        *before, last = one.branches or (None,)
-        # whoever has no key has gone before
-        left = one.line < site.line and last is not None and last.kind == "if" and tuple(before) == site.branches[: len(before)]
-        if left and last and re.fullmatch(r"\s*!\s*\w+", last.text.rpartition(";")[2]) and (name := looked_up(last.text)):
+    for text, holds in site.conditions:
+        said = text.rpartition(";")[2]
+        # inside of what is looked up, or behind the return of whoever has no key
+        is_guard = "!" not in said if holds else re.fullmatch(r"\s*!\s*\w+", said) is not None
+        if is_guard and (name := looked_up(text)):
             return name
     return ""
 

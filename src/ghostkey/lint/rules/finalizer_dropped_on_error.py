@@ -29,9 +29,10 @@ from collections.abc import Iterator
 
 from ghostkey.lint.facts import Branch, Branches, Call, Function
 from ghostkey.lint.findings import Finding, Look, Rule, Witness
+from ghostkey.lint.names import LETS_GO
 
 _FAILED = re.compile(
-    r"^(err\w*)\s*:?=\s*(?:\w+\.)*((?i:remove|delete|forget|clean|drop|unregister|finali[sz]e|release|teardown)\w*)\(.*;\s*\1\s*!=\s*nil$",
+    rf"^(err\w*)\s*:?=\s*(?:\w+\.)*((?i:{LETS_GO})\w*)\(.*;\s*\1\s*!=\s*nil$",
     re.DOTALL,
 )
 _LOGS = re.compile(r"^(?:Error|Info|Warn|Warning|Print|Debug)\w*$")

@@ -20,7 +20,6 @@ Good:
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -28,8 +27,9 @@ from ghostkey.lint.facts import Branches
 from ghostkey.lint.findings import Finding, Look, Rule, Witness
 from ghostkey.lint.made_keys import made_key
 from ghostkey.lint.module import Spot
+from ghostkey.lint.names import REMOVES, begins_with
 
-_REMOVES = re.compile(r"(?i)^(?:remove|delete|forget|drop|unregister)")
+_REMOVES = begins_with(REMOVES)
 
 
 def _find(look: Look) -> Iterator[Finding]:

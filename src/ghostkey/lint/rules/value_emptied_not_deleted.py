@@ -31,9 +31,10 @@ from ghostkey.lint.findings import Finding, Look, Rule
 from ghostkey.lint.held import DATA
 from ghostkey.lint.judgements.bounded import is_constant
 from ghostkey.lint.module import Spot
+from ghostkey.lint.names import CLEANS_UP, begins_with
 from ghostkey.lint.reach import is_gone
 
-_REMOVES = re.compile(r"^(?:remove|delete|forget|unset|unregister|drop|evict|cleanup|finali[sz]e)", re.IGNORECASE)
+_REMOVES = begins_with(CLEANS_UP)
 _EMPTY = {'""', "nil", "``", "[]byte{}", "[]byte(nil)", '[]byte("")'}
 _IN_PATCH = re.compile(r'map\[string\](?:any|string|interface\{\})\{\s*([A-Za-z_][^:"]*): ""\s*\}')
 

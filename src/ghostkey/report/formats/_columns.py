@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ghostkey.model.findings import Severity
 from ghostkey.report.findings import Screen
-from ghostkey.report.visible import marked, safe
+from ghostkey.report.visible import marked, safe, shortened, width_of
 
 COLORS = {Severity.CRITICAL: "31m", Severity.WARNING: "33m", Severity.INFO: "36m"}
 CELL_CHARACTERS = 400  # of a table: more than any name has, and a line of a megabyte shows nothing to anybody
@@ -85,34 +84,6 @@ def _fitted(columns: Sequence[Column], widths: list[int], room: int | None) -> t
 def _least(columns: Sequence[Column], widths: Sequence[int], cut: int, narrowest: int) -> list[int]:
     """How narrow each column may become in a stage."""
     return [min(width, narrowest) if 0 < column.cut <= cut else width for column, width in zip(columns, widths, strict=True)]
-
-
-def shortened(text: str, width: int) -> str:
-    """The text with its middle left out where it is wider: names differ at their ends more often than in between."""
-    if width_of(text) <= width:
-        return text
-    head = (width - 1) // 2
-    return f"{_upto(text, head)}…{_upto(text[::-1], width - 1 - head)[::-1]}"
-
-
-def _upto(text: str, width: int) -> str:
-    used = 0
-    for place, character in enumerate(text):
-        used += _character(character)
-        if used > width:
-            return text[:place]
-    return text
-
-
-def width_of(text: str) -> int:
-    """Columns of a terminal that a text takes."""
-    return len(text) if text.isascii() else sum(map(_character, text))
-
-
-def _character(character: str) -> int:
-    if unicodedata.combining(character):
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
 def _bounded(cell: str) -> str:

@@ -17,9 +17,9 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
+from ghostkey.kube.absent import no_such_map
 from ghostkey.kube.client import ApiClient
 from ghostkey.kube.fields import field_owners, writer_of
-from ghostkey.model.errors import NotFound
 from ghostkey.model.history import DELETE, NOBODY, Covered, HistoryEvent, KeyEvent, microseconds
 from ghostkey.model.refs import SECRETS, Kind
 from ghostkey.sources.history.common import revision_of
@@ -47,8 +47,9 @@ class ManagedFields:
         now = time.time_ns() // 1000
         live = self._client.get_object(self._kind.path(self._namespace, self._name))
         if live is None:
-            what = f"{self._kind.kind} {self._name} not found in namespace {self._namespace!r}"
-            raise NotFound(what, "leave out --from live: its past may still be known")
+            error = no_such_map(self._client, self._kind, self._namespace, self._name)
+            error.hint += "; its past may be known: leave out --from live"
+            raise error
         metadata = live["metadata"]
         managed = msgspec.json.encode(metadata.get("managedFields") or [])
         owners = {field: field_owners(managed, field) for field in FIELDS}
