@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from ghostkey.kube.client import ApiClient
@@ -14,8 +15,14 @@ from ghostkey.testing import ControlPlane
 from tests.helpers import Program
 
 
-def pytest_configure() -> None:
-    """Gives the programs under test the signals of a terminal: what runs in the background, or under nohup, ignores some of them."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Gives the programs under test the signals of a terminal: what runs in the background, or under nohup, ignores some of them.
+
+    And tests of properties the same examples in every run, others with `--all`; how long one takes is no matter on a busy machine.
+    """
+    is_all = config.getoption("--all")
+    hypothesis.settings.register_profile("ours", deadline=None, derandomize=not is_all, print_blob=is_all)
+    hypothesis.settings.load_profile("ours")
     for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, handler)
