@@ -36,12 +36,12 @@ class TenantBed:
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     @contextlib.contextmanager
-    def campaign(self, mistake: str = "", *flags: str, **wanted: Any) -> Iterator[tuple[Campaign, Lane, str]]:
+    def campaign(self, mistake: str = "", *flags: str, seed: int = 0, **wanted: Any) -> Iterator[tuple[Campaign, Lane, str]]:
         """A campaign whose operator runs, its lane, and the name of its registry."""
         registry = f"registry-{next(self._numbers)}"
         argv = [str(binary("tenant-operator")), f"--registry-name={registry}", *flags]
         argv += [f"--mistake={mistake}"] if mistake else []
-        setting = Setting(argv, self.bed.samples([SAMPLE], [CRD]), pod_namespace=self.pod_namespace)
+        setting = Setting(argv, self.bed.samples([SAMPLE], [CRD]), seed=seed, pod_namespace=self.pod_namespace)
         self.bed.gaps.clear()
         campaign = Campaign(self.bed, setting, dataclasses.replace(Wanted(patience=PATIENCE), **wanted))
         lane = campaign.lane()
@@ -55,9 +55,9 @@ class TenantBed:
             # the webhook of one mistake outlives its operator
             self.bed.api.ask("DELETE", f"{WEBHOOKS}/strip-owner-references")
 
-    def rounds(self, mistake: str = "", *flags: str, **wanted: Any) -> tuple[Outcome, str]:
+    def rounds(self, mistake: str = "", *flags: str, seed: int = 0, **wanted: Any) -> tuple[Outcome, str]:
         """What rounds alone find, and the name of the registry."""
-        with self.campaign(mistake, *flags, **wanted) as (campaign, lane, registry):
+        with self.campaign(mistake, *flags, seed=seed, **wanted) as (campaign, lane, registry):
             campaign.rounds(lane)
             return campaign.finish(), registry
 

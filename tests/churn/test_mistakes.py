@@ -55,7 +55,7 @@ def test_mistake_has_its_own_signature(tenants: TenantBed, mistake: str) -> None
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("mistake", EXPECTED)
 def test_every_mistake_has_its_own_signature_each_time(tenants: TenantBed, mistake: str, seed: int) -> None:
-    check(tenants, mistake)
+    check(tenants, mistake, seed=seed)
 
 
 def test_cleanup_that_only_comes_late_is_slow_and_no_leak(tenants: TenantBed) -> None:

@@ -48,8 +48,8 @@ def test_nothing_outlives_its_subject() -> None:
 GO_SUBJECT = "gkchurn2x"
 GO_TEST = """// Written by `ghostkey churn`. {story}
 //
-// It needs KUBEBUILDER_ASSETS, as every test with envtest does, and OPERATOR: the command line of the build to test, its words
-// parted by blanks. PATIENCE is how long a cleanup may take after the deletion, 60s without it.
+// It needs KUBEBUILDER_ASSETS, as every test with envtest does, and OPERATOR: the command line of the build to test, as a
+// shell reads it. PATIENCE is how long a cleanup may take after the deletion, 60s without it.
 package churn
 
 import (
@@ -108,8 +108,8 @@ func TestNothingOutlivesItsSubject(t *testing.T) {{
 			t.Fatal(err)
 		}}
 	}}
-	words := strings.Fields(strings.ReplaceAll(os.Getenv("OPERATOR"), "{{kubeconfig}}", path))
-	operator := exec.CommandContext(ctx, words[0], words[1:]...)
+	command := strings.ReplaceAll(os.Getenv("OPERATOR"), "{{kubeconfig}}", "'"+path+"'")
+	operator := exec.CommandContext(ctx, "sh", "-c", "exec "+command)
 	operator.Env = append(os.Environ(), "KUBECONFIG="+path)
 	if err := operator.Start(); err != nil {{
 		t.Fatal(err)
