@@ -24,6 +24,7 @@ CRD = yaml.safe_load((testbed_directory() / "tenant-operator" / "crd.yaml").read
 SETUP = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "tenant-system"}}]
 SAMPLE = {"apiVersion": "demo.ghostkey.dev/v1", "kind": "Tenant", "metadata": {"name": "acme"}, "spec": {"plan": "gold"}}
 PATIENCE = 3.0
+PATIENCE_OF_ROUNDS = 1.5  # nothing that is refused has to be asked for again
 WEBHOOKS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 
 
@@ -43,7 +44,7 @@ class TenantBed:
         argv += [f"--mistake={mistake}"] if mistake else []
         setting = Setting(argv, self.bed.samples([SAMPLE], [CRD]), seed=seed, pod_namespace=self.pod_namespace)
         self.bed.gaps.clear()
-        campaign = Campaign(self.bed, setting, dataclasses.replace(Wanted(patience=PATIENCE), **wanted))
+        campaign = Campaign(self.bed, setting, dataclasses.replace(Wanted(patience=PATIENCE_OF_ROUNDS), **wanted))
         lane = campaign.lane()
         # what other tests have left in other namespaces is none of this operator's
         lane.narrow()

@@ -34,7 +34,7 @@ def operator(*mistakes: str) -> str:
 def churn(program: Program, files: list[str], argv: str, *more: str) -> Done:
     # the program's home is an empty folder here: what is built is where it always is
     built = {"GHOSTKEY_CACHE": str(cache_directory())}
-    return program("churn", f"--operator={argv}", *files, "--subjects=5", "--patience=2s", *more, env=built)
+    return program("churn", f"--operator={argv}", *files, "--subjects=5", "--patience=500ms", *more, env=built)
 
 
 def test_leak_is_one_and_its_test_fails_on_it(files_program: Program, files: list[str], tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_generated_test_passes_on_the_correct_operator(
 
 def run_test(folder: Path, argv: str) -> int:
     """The generated test's exit code, from its own folder."""
-    environment = {**os.environ, "OPERATOR": argv, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    environment = {**os.environ, "OPERATOR": argv, "PATIENCE": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "."]
     return subprocess.run(words, cwd=folder, env=environment, capture_output=True, timeout=HANG_SECONDS, check=False).returncode
 

@@ -17,7 +17,7 @@ from tests.cli.test_rbac import apply_roles, every_smaller_set
 from tests.helpers import Program
 
 KINDS = "tenants.demo.ghostkey.dev"
-RUN = ("churn", "--yes", "--subjects=3", "--patience=2s", "-o", "json")
+RUN = ("churn", "--yes", "--subjects=3", "--patience=1s", "-o", "json")
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,8 @@ Document = dict[str, Any]
 
 PYTEST = '''"""{story}
 
-Written by `ghostkey churn`. It fails while the operator leaks, and passes when it does not. OPERATOR names another build.
+Written by `ghostkey churn`. It fails while the operator leaks, and passes when it does not. OPERATOR names another build,
+PATIENCE how many seconds a cleanup may take after the deletion.
 """
 
 import os
@@ -38,7 +39,7 @@ OPERATOR = os.environ.get("OPERATOR", {operator!r})
 def test_nothing_outlives_its_subject() -> None:
     outcome = churn(
         OPERATOR, crds=[HERE / "crds.yaml"], setup=[HERE / "setup.yaml"], samples=[HERE / "sample.yaml"],
-        environment={environment!r}, plan=HERE / "plan.yaml", patience={patience},{in_cluster}
+        environment={environment!r}, plan=HERE / "plan.yaml", patience=float(os.environ.get("PATIENCE", "{patience}")),{in_cluster}
     )
     assert not outcome.inconclusive, outcome.inconclusive
     left = [str(verdict.signature) for verdict in outcome.findings if str(verdict.signature) == {signature!r}]
