@@ -34,13 +34,14 @@ class TenantBed:
 
     bed: beds.Bed
     pod_namespace: str = ""
+    front: tuple[str, ...] = ()  # words before the operator's own
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     @contextlib.contextmanager
     def campaign(self, mistake: str = "", *flags: str, seed: int = 0, **wanted: Any) -> Iterator[tuple[Campaign, Lane, str]]:
         """A campaign whose operator runs, its lane, and the name of its registry."""
         registry = f"registry-{next(self._numbers)}"
-        argv = [str(binary("tenant-operator")), f"--registry-name={registry}", *flags]
+        argv = [*self.front, str(binary("tenant-operator")), f"--registry-name={registry}", *flags]
         argv += [f"--mistake={mistake}"] if mistake else []
         setting = Setting(argv, self.bed.samples([SAMPLE], [CRD]), seed=seed, pod_namespace=self.pod_namespace)
         self.bed.gaps.clear()
