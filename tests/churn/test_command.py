@@ -86,7 +86,7 @@ def run_test(folder: Path, argv: str) -> int:
 
 
 def test_operator_that_does_nothing_is_inconclusive_and_not_clean(files_program: Program, files: list[str]) -> None:
-    watcher = shlex.join([str(binary("kubectl")), "get", "tenants", "-A", "--watch"])
+    watcher = shlex.join([str(binary("kubectl")), "get", "tenants", "-A", "--watch", "-o", "json"])
     done = churn(files_program, files, watcher, "--no-faults", "--rounds=1", "-o", "junit")
     assert done.code == 3, (done.out, done.err)
     suite = ElementTree.fromstring(done.out)

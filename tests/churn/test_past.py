@@ -18,27 +18,24 @@ from tests.churn.helpers import TenantBed
 from tests.helpers import check_sarif, check_schema
 
 
-def lives(tenants: TenantBed, mistake: str) -> dict[str, Life]:
-    """Source of a signature → life, of a mistake's findings."""
-    return dict(told_by(tenants, mistake)[1])
-
-
-def told_by(tenants: TenantBed, mistake: str) -> tuple[Outcome, dict[str, Life]]:
-    """The outcome of a mistake with the lives of its findings, and these by the source of their signatures."""
+def told_by(tenants: TenantBed, mistake: str) -> Outcome:
+    """The outcome of a mistake, with the lives of its findings."""
     with tenants.campaign(mistake, subjects=4) as (campaign, lane, _):
         campaign.rounds(lane)
         outcome = campaign.finish()
         outcome.lives = lives_of(outcome.findings, tenants.bed.control_plane)
-        assert len({v.signature.source for v in outcome.findings}) == len(outcome.findings)
-    return outcome, {signature.source: life for signature, life in outcome.lives.items()}
+    return outcome
 
 
-def test_key_that_nobody_tried_to_remove_is_told_with_its_writer(tenants: TenantBed) -> None:
-    outcome, told = told_by(tenants, "no-delete-on-notfound")
-    memory = told["memory"]
-    assert not memory.classes, "a map in memory is no object: who did not remove it is not known"
-    assert any("written about it while it lived" in line and "tenant-operator" in line for line in memory.told)
-    life = told["api"]
+def life_of(outcome: Outcome, end: str) -> Life:
+    """The life of the one signature that ends so."""
+    (life,) = (life for signature, life in outcome.lives.items() if signature.place.endswith(end))
+    return life
+
+
+def test_key_object_and_map_are_told_with_their_writer_and_what_nobody_tried(tenants: TenantBed) -> None:
+    outcome = told_by(tenants, "owner-reference-stripped")
+    life = life_of(outcome, "(key)")
     assert life.classes.keys() == {"no-delete"}
     # every subject of three rounds, the two that came first to see whether the operator works, and those whose inserts were watched
     keys = life.classes["no-delete"]
@@ -49,31 +46,33 @@ def test_key_that_nobody_tried_to_remove_is_told_with_its_writer(tenants: Tenant
     lines = list(life_lines(life))
     assert lines[0] == f"no-delete: {keys} keys: nobody tried to remove it"
     assert any("written" in line and "tenant-operator" in line for line in lines)
-    sarif = json.loads(render(outcome, "sarif"))
-    check_sarif(sarif)
-    stories = [result for result in sarif["runs"][0]["results"] if result["properties"]["life"]["class"] == "no-delete"]
-    assert len(stories) == 1
-    failures = [failure.text or "" for failure in ElementTree.fromstring(render(outcome, "junit")).iter("failure")]
-    for text in (*(result["message"]["text"] for result in stories), *(text for text in failures if "no-delete" in text)):
-        assert lines[0] in text
-        assert any("written" in line and "tenant-operator" in line for line in text.splitlines())
-    assert sum("no-delete" in text for text in failures) == 1
 
-
-def test_object_is_told_by_who_made_it_and_that_nobody_removed_it(tenants: TenantBed) -> None:
-    outcome, _ = tenants.rounds("owner-reference-stripped", subjects=4)
-    told = lives_of(outcome.findings, tenants.bed.control_plane)
-    (life,) = (life for signature, life in told.items() if signature.place.endswith("(object)"))
-    assert life.classes == {"no-delete": 1}
-    came, written, after = life.told
+    child = life_of(outcome, "(object)")
+    assert child.classes == {"no-delete": 1}
+    came, written, after = child.told
     assert came.startswith("for example tenants gk-lane-")
     assert "(tenant-operator) create secrets" in written
     assert after.startswith("nobody wrote secrets tenant-gk")
-    document = json.loads(render(outcome, "json"))
-    check_schema(document)
-    outcome.lives = told
+
+    memory = life_of(outcome, ".memory")
+    assert not memory.classes, "a map in memory is no object: who did not remove it is not known"
+    assert any("written about it while it lived" in line and "tenant-operator" in line for line in memory.told)
+    check_forms(outcome, lines[0])
+
+
+def check_forms(outcome: Outcome, first: str) -> None:
+    """Stories are in every form, that of keys by its first line."""
     check_schema(json.loads(render(outcome, "json")))
-    assert "no-delete: nobody tried to remove it" in render(outcome, "table")
+    sarif = json.loads(render(outcome, "sarif"))
+    check_sarif(sarif)
+    told = [result["message"]["text"] for result in sarif["runs"][0]["results"]]
+    failures = [failure.text or "" for failure in ElementTree.fromstring(render(outcome, "junit")).iter("failure")]
+    for texts in (told, failures):
+        (text,) = (text for text in texts if first in text)
+        assert any("written" in line and "tenant-operator" in line for line in text.splitlines())
+        assert sum("for example tenants gk-lane-" in text for text in texts) == 2
+    lives = [result["properties"]["life"] for result in sarif["runs"][0]["results"]]
+    assert sorted(life["class"] for life in lives) == ["no-delete", "no-delete", "unknown"]
 
 
 @pytest.mark.parametrize(
@@ -113,7 +112,7 @@ def test_class_of_an_object_by_what_was_tried_after_its_subject_went(
 
 @pytest.mark.whole
 def test_key_of_a_secret_is_told_by_whom_the_writes_after_it_named(tenants: TenantBed) -> None:
-    life = lives(tenants, "secret-registry")["api"]
+    life = life_of(told_by(tenants, "secret-registry"), "(key)")
     assert life.classes.keys() == {"no-delete"}, life
     assert life.ghost is not None
     assert life.ghost["manager"] == "tenant-operator", "etcd's log has it"
@@ -133,7 +132,7 @@ def test_key_of_a_secret_that_somebody_else_wrote_meanwhile_is_unknown(tenants: 
 
 @pytest.mark.whole
 def test_entry_of_a_document_is_told_by_the_document_that_the_trace_names(tenants: TenantBed) -> None:
-    life = lives(tenants, "nested-document")["api"]
+    life = life_of(told_by(tenants, "nested-document"), "(value)")
     assert life.ghost is not None
     assert life.ghost["path"].partition("/")[0] == "tenants.json"
     # where writes were refused meanwhile, the log does not show what they were for
