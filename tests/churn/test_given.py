@@ -56,6 +56,7 @@ def operator(mistake: str) -> str:
     return f"--operator={binary('tenant-operator')} --mistake={mistake}"
 
 
+@pytest.mark.whole
 def test_operator_that_we_start_is_convicted_of_keys_and_of_memory(
     cluster: ControlPlane, files_program: Program, sample: str
 ) -> None:

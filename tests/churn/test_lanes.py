@@ -14,6 +14,7 @@ from tests.churn.helpers import TenantBed
 from tests.churn.test_mistakes import KEY
 
 
+@pytest.mark.whole
 def test_what_a_fault_leaves_on_any_lane_is_found(tenants: TenantBed) -> None:
     with tenants.campaign("error-branch", faults=("conflict", "answer-lost")) as (campaign, lane, registry):
         campaign.faults(lane)
