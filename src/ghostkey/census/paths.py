@@ -67,7 +67,8 @@ def find_paths(
     nodes: dict[int, _Node] = {address: _Node() for address in wanted}
     frontier = sorted(set(targets))
     holding: dict[int, list[tuple[int, Edge]]] = {address: [] for address in wanted}
-    found: dict[int, tuple[Path, ...]] = {}
+    ways: dict[str, _Ways] = {}
+    pending = set(wanted)  # of which a nearer path may still come
     for depth in range(DEPTH_MOST):
         if not frontier or time.monotonic() > deadline:
             break
@@ -80,11 +81,11 @@ def find_paths(
             if owner and child in wanted:
                 holding[child].append((owner, Edge(reference.location, reference.value)))
         ways = {GLOBAL: _ways(nodes, GLOBAL), STACK: _ways(nodes, STACK)}
-        found = {address: paths for address in wanted if (paths := _ordered(ways, holding[address], address))}
-        if all(_is_settled(found.get(address), depth) for address in wanted):
+        pending -= {address for address in pending if _is_settled(_ordered(ways, holding[address], address), depth)}
+        if not pending:
             break
         frontier = sorted(new.items())[:FRONTIER_MOST]
-    return found
+    return {address: paths for address in wanted if (paths := _ordered(ways, holding[address], address))}
 
 
 def _add(runtime: Runtime, nodes: dict[int, _Node], new: dict[int, int], child: int, reference: Reference) -> int:
@@ -105,8 +106,8 @@ def _add(runtime: Runtime, nodes: dict[int, _Node], new: dict[int, int], child: 
     return owner[0]
 
 
-def _is_settled(paths: tuple[Path, ...] | None, depth: int) -> bool:
-    return paths is not None and (paths[0].kind == GLOBAL or len(paths[0].edges) + NEARER <= depth + 1)
+def _is_settled(paths: tuple[Path, ...], depth: int) -> bool:
+    return bool(paths) and (paths[0].kind == GLOBAL or len(paths[0].edges) + NEARER <= depth + 1)
 
 
 _Ways = dict[int, tuple[int, Edge]]
