@@ -20,14 +20,20 @@ import yaml
 
 from bench.operators import OPERATORS, Operator, built, write_pair
 from ghostkey.churn import bed as beds
+from ghostkey.churn.campaign import Campaign, Wanted
 from ghostkey.churn.lane import Lane, Setting
 from ghostkey.churn.metrics import Metrics
 from ghostkey.churn.plan import Weaver
+from ghostkey.churn.probing import Probe
 from ghostkey.churn.run import Request, run
 from ghostkey.testing import binary, testbed_directory
 
 ROUNDS = 3
+CRD = yaml.safe_load((testbed_directory() / "tenant-operator" / "crd.yaml").read_text())
+SYSTEM = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "tenant-system"}}
+SAMPLE = {"apiVersion": "demo.ghostkey.dev/v1", "kind": "Tenant", "metadata": {"name": "acme"}, "spec": {"plan": "gold"}}
 PACE_SECONDS = 20.0
+POINTS_SECONDS, KILL_SECONDS = 30.0, 1.5  # of all fault points of a subject at most; of each kill point
 PACES = ((3, 4, 250.0), (50, 3, 45.0))  # subjects, lanes, trials a minute at least
 
 
@@ -61,14 +67,11 @@ def measure(operator: Operator) -> dict[str, object]:
 
 def pace(subjects: int, lanes: int, least: float) -> dict[str, object]:
     """Trials a minute of the tenant operator with a mistake, side by side; each one has to show every subject's key."""
-    crd = yaml.safe_load((testbed_directory() / "tenant-operator" / "crd.yaml").read_text())
-    system = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "tenant-system"}}
-    sample = {"apiVersion": "demo.ghostkey.dev/v1", "kind": "Tenant", "metadata": {"name": "acme"}, "spec": {"plan": "gold"}}
     argv = [str(binary("tenant-operator")), "--mistake=wrong-delete-key"]
-    with beds.made([crd], [system]) as bed, ThreadPoolExecutor(lanes) as pool:
+    with beds.made([CRD], [SYSTEM]) as bed, ThreadPoolExecutor(lanes) as pool:
         # each its own registry, or a trial would have to read what all the others have left
         made = [
-            Lane(bed.control_plane, Setting([*argv, f"--registry-name=lane-{n}"], bed.samples([sample], [crd])), n)
+            Lane(bed.control_plane, Setting([*argv, f"--registry-name=lane-{n}"], bed.samples([SAMPLE], [CRD])), n)
             for n in range(lanes)
         ]
         try:
@@ -85,6 +88,35 @@ def pace(subjects: int, lanes: int, least: float) -> dict[str, object]:
     return {
         "bench": "churn-pace", "subjects": subjects, "lanes": lanes, "trials_a_minute": round(minute), "goal": least, "wrong": wrong,
         "as_known": minute >= least and not wrong,
+    }  # fmt: skip
+
+
+def fault_points() -> dict[str, object]:
+    """Seconds of all fault points of a subject of the correct tenant operator, and of each kill point; none may convict it."""
+    with beds.made([CRD], [SYSTEM]) as bed:
+        campaign = Campaign(bed, Setting([str(binary("tenant-operator"))], bed.samples([SAMPLE], [CRD])), Wanted(faults=()))
+        lane = campaign.lane()
+        lanes = [lane]
+        try:
+            lane.start()
+            probe = Probe(bed, lane, campaign.metrics, campaign.account, lambda _: None)
+            probe.learn(())
+            began = time.monotonic()
+            lanes += campaign.lanes_beside(lane)
+            probe.points_at_once(lanes[1:])
+            seconds, points, struck = time.monotonic() - began, probe.tried, probe.fired
+            wrong = len(probe.verdicts(set(), 5.0))
+            began = time.monotonic()
+            probe.kills(float("inf"))
+            each = (time.monotonic() - began) / (probe.tried - points)
+            wrong += len(probe.verdicts(set(), 5.0))
+        finally:
+            for one in lanes:
+                one.close()
+    return {
+        "bench": "churn-faults", "points": points, "struck": struck, "seconds": round(seconds, 1), "goal": POINTS_SECONDS,
+        "kill_points": probe.tried - points, "seconds_each": round(each, 2), "goal_each": KILL_SECONDS, "wrong": wrong,
+        "as_known": seconds <= POINTS_SECONDS and each <= KILL_SECONDS and not wrong,
     }  # fmt: skip
 
 
@@ -112,6 +144,10 @@ def main() -> int:
     is_good = True
     for subjects, lanes, least in PACES if asked.only in {"", "pace"} else ():
         row = pace(subjects, lanes, least)
+        print(json.dumps(row), flush=True)
+        is_good = is_good and bool(row["as_known"])
+    if asked.only in {"", "faults"}:
+        row = fault_points()
         print(json.dumps(row), flush=True)
         is_good = is_good and bool(row["as_known"])
     for operator in OPERATORS:

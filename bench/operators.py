@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ghostkey.testing import binary
+from ghostkey.testing import binary, go_program
 from ghostkey.testing.binaries import cache_directory
 
 Documents = Sequence[dict[str, Any]]
@@ -23,7 +23,7 @@ Documents = Sequence[dict[str, Any]]
 
 @dataclass(frozen=True)
 class Operator:
-    """A program of a Go module, or of the testbed where none is named.
+    """A program of a Go module, or where none is named of the testbed, or of a folder beside this file, which is its `package`.
 
     `leaves`: metric family → how many series of it each subject leaves behind, as is known; `maps`: how many maps in memory keep it.
     `{folder}` in `flags` is a folder with a key pair for its webhook. `patience` in seconds: longer than its own delayed cleanups.
@@ -83,6 +83,9 @@ BUNDLE = {
 TRUST = "--leader-elect=false --metrics-port 19402 --readiness-probe-port 16060 --webhook-port 16443 --webhook-certificate-dir {folder}"
 CERT_MANAGER = ({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "cert-manager"}},)
 
+BALANCED = {
+    "apiVersion": "v1", "kind": "Service", "metadata": {"name": "shop"}, "spec": {"type": "LoadBalancer", "ports": [{"port": 80}]},
+}  # fmt: skip
 NODE_LIFECYCLE = " ".join([
     *(f"--{word}kubeconfig={{kubeconfig}}" for word in ("", "authentication-", "authorization-")),
     "--leader-elect=false", "--secure-port=0", "--controllers=node-lifecycle-controller",
@@ -111,11 +114,15 @@ OPERATORS = (
     # its pass over all Nodes comes every 5 seconds
     Operator("kube-controller-manager", "", "", "", NODE_LIFECYCLE, "", ({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "worker"}},),
              maps=1, subjects=10, life=7.0),
+    # k8s.io/cloud-provider is a library: the wiring that every cloud has, with the fake cloud of the same module
+    Operator("service-controller-0.37.2", "", "", "service-controller", "--kubeconfig {kubeconfig}", "", (BALANCED,), maps=1, subjects=10),
 )  # fmt: skip
 
 
 def built(operator: Operator) -> tuple[Path, Path]:
     """The program and its module's folder; built once, which takes minutes."""
+    if operator.package and not operator.module:
+        return go_program(Path(__file__).with_name(operator.package)), Path()
     if not operator.module:
         return binary(operator.name), Path()
     with tempfile.TemporaryDirectory() as empty:

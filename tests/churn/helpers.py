@@ -24,6 +24,7 @@ CRD = yaml.safe_load((testbed_directory() / "tenant-operator" / "crd.yaml").read
 SETUP = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "tenant-system"}}]
 SAMPLE = {"apiVersion": "demo.ghostkey.dev/v1", "kind": "Tenant", "metadata": {"name": "acme"}, "spec": {"plan": "gold"}}
 PATIENCE = 3.0
+PATIENCE_OF_ROUNDS = 1.5  # nothing that is refused has to be asked for again
 WEBHOOKS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 
 
@@ -33,17 +34,18 @@ class TenantBed:
 
     bed: beds.Bed
     pod_namespace: str = ""
+    front: tuple[str, ...] = ()  # words before the operator's own
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     @contextlib.contextmanager
-    def campaign(self, mistake: str = "", *flags: str, **wanted: Any) -> Iterator[tuple[Campaign, Lane, str]]:
+    def campaign(self, mistake: str = "", *flags: str, seed: int = 0, **wanted: Any) -> Iterator[tuple[Campaign, Lane, str]]:
         """A campaign whose operator runs, its lane, and the name of its registry."""
         registry = f"registry-{next(self._numbers)}"
-        argv = [str(binary("tenant-operator")), f"--registry-name={registry}", *flags]
+        argv = [*self.front, str(binary("tenant-operator")), f"--registry-name={registry}", *flags]
         argv += [f"--mistake={mistake}"] if mistake else []
-        setting = Setting(argv, self.bed.samples([SAMPLE], [CRD]), pod_namespace=self.pod_namespace)
+        setting = Setting(argv, self.bed.samples([SAMPLE], [CRD]), seed=seed, pod_namespace=self.pod_namespace)
         self.bed.gaps.clear()
-        campaign = Campaign(self.bed, setting, dataclasses.replace(Wanted(patience=PATIENCE), **wanted))
+        campaign = Campaign(self.bed, setting, dataclasses.replace(Wanted(patience=PATIENCE_OF_ROUNDS), **wanted))
         lane = campaign.lane()
         # what other tests have left in other namespaces is none of this operator's
         lane.narrow()
@@ -55,9 +57,9 @@ class TenantBed:
             # the webhook of one mistake outlives its operator
             self.bed.api.ask("DELETE", f"{WEBHOOKS}/strip-owner-references")
 
-    def rounds(self, mistake: str = "", *flags: str, **wanted: Any) -> tuple[Outcome, str]:
+    def rounds(self, mistake: str = "", *flags: str, seed: int = 0, **wanted: Any) -> tuple[Outcome, str]:
         """What rounds alone find, and the name of the registry."""
-        with self.campaign(mistake, *flags, **wanted) as (campaign, lane, registry):
+        with self.campaign(mistake, *flags, seed=seed, **wanted) as (campaign, lane, registry):
             campaign.rounds(lane)
             return campaign.finish(), registry
 

@@ -34,7 +34,7 @@ def operator(*mistakes: str) -> str:
 def churn(program: Program, files: list[str], argv: str, *more: str) -> Done:
     # the program's home is an empty folder here: what is built is where it always is
     built = {"GHOSTKEY_CACHE": str(cache_directory())}
-    return program("churn", f"--operator={argv}", *files, "--subjects=5", "--patience=2s", *more, env=built)
+    return program("churn", f"--operator={argv}", *files, "--subjects=5", "--patience=500ms", *more, env=built)
 
 
 def test_leak_is_one_and_its_test_fails_on_it(files_program: Program, files: list[str], tmp_path: Path) -> None:
@@ -80,13 +80,13 @@ def test_generated_test_passes_on_the_correct_operator(
 
 def run_test(folder: Path, argv: str) -> int:
     """The generated test's exit code, from its own folder."""
-    environment = {**os.environ, "OPERATOR": argv, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    environment = {**os.environ, "OPERATOR": argv, "PATIENCE": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "."]
     return subprocess.run(words, cwd=folder, env=environment, capture_output=True, timeout=HANG_SECONDS, check=False).returncode
 
 
 def test_operator_that_does_nothing_is_inconclusive_and_not_clean(files_program: Program, files: list[str]) -> None:
-    watcher = shlex.join([str(binary("kubectl")), "get", "tenants", "-A", "--watch"])
+    watcher = shlex.join([str(binary("kubectl")), "get", "tenants", "-A", "--watch", "-o", "json"])
     done = churn(files_program, files, watcher, "--no-faults", "--rounds=1", "-o", "junit")
     assert done.code == 3, (done.out, done.err)
     suite = ElementTree.fromstring(done.out)

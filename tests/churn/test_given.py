@@ -17,7 +17,7 @@ from tests.cli.test_rbac import apply_roles, every_smaller_set
 from tests.helpers import Program
 
 KINDS = "tenants.demo.ghostkey.dev"
-RUN = ("churn", "--yes", "--subjects=3", "--patience=2s", "-o", "json")
+RUN = ("churn", "--yes", "--subjects=3", "--patience=1s", "-o", "json")
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +56,7 @@ def operator(mistake: str) -> str:
     return f"--operator={binary('tenant-operator')} --mistake={mistake}"
 
 
+@pytest.mark.whole
 def test_operator_that_we_start_is_convicted_of_keys_and_of_memory(
     cluster: ControlPlane, files_program: Program, sample: str
 ) -> None:
@@ -71,6 +72,26 @@ def test_operator_that_we_start_is_convicted_of_keys_and_of_memory(
     # of a new kind it takes its first child after half a minute
     assert all("garbage collector has not taken it yet" in why for why in done.json["inconclusive"])
     assert namespaces(cluster) == before
+
+
+@pytest.mark.whole
+def test_operator_that_we_start_is_whom_it_is_told_to_be(cluster: ControlPlane, files_program: Program, sample: str) -> None:
+    binding = {
+        "metadata": {"name": "gk-test-operator"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [{"kind": "ServiceAccount", "name": "operator", "namespace": "tenant-system"}],
+    }
+    bindings = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"
+    cluster.request("POST", bindings, binding)
+    words = ("--in-cluster", "--as-serviceaccount=tenant-system/operator", "--writes-in=tenant-system", "--rounds=1")
+    try:
+        done = files_program(*RUN, sample, operator("wrong-delete-key"), *words, f"--kubeconfig={cluster.kubeconfig}")
+    finally:
+        cluster.request("DELETE", f"{bindings}/gk-test-operator")
+    assert done.code == 1, (done.out, done.err)
+    written = [line for line in cluster.audit_log.read_text().splitlines() if '"tenant-operator/' in line and '"patch"' in line]
+    by = {json.loads(line).get("impersonatedUser", {}).get("username") for line in written[-6:]}
+    assert by == {"system:serviceaccount:tenant-system:operator"}
 
 
 def test_operator_that_we_start_sees_our_subjects_alone_and_writes_nothing_elsewhere(

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from ghostkey.churn import in_cluster
-from tests.churn.helpers import TenantBed, leaks
-from tests.churn.test_mistakes import EXPECTED
+from tests.churn.helpers import TenantBed
+from tests.churn.test_mistakes import KEY
 
 
 @pytest.fixture
@@ -23,7 +23,8 @@ def files(tmp_path: Path) -> Path:
 
 def test_operator_without_a_kubeconfig_is_tested_and_convicted(tenants: TenantBed) -> None:
     inside = dataclasses.replace(tenants, pod_namespace="apps")
-    with inside.campaign("wrong-delete-key", subjects=4) as (campaign, lane, registry):
+    # one round: what it leaves is then PARTIAL, and that it was at work is what is shown here
+    with inside.campaign("wrong-delete-key", subjects=2, rounds=1) as (campaign, lane, registry):
         told = Path(f"/proc/{lane.operator.pid}/environ").read_bytes().split(b"\0")
         assert not any(line.startswith(b"KUBECONFIG=") for line in told)
         inside_of = Path(f"/proc/{lane.operator.pid}/root{in_cluster.SERVICE_ACCOUNT.resolve()}")
@@ -32,7 +33,7 @@ def test_operator_without_a_kubeconfig_is_tested_and_convicted(tenants: TenantBe
         lane.restart()
         assert lane.operator.is_running()
         outcome = campaign.finish()
-    assert leaks(outcome, registry) == EXPECTED["wrong-delete-key"]
+    assert [str(verdict.signature).replace(registry, "registry") for verdict in outcome.findings] == [KEY]
     assert not outcome.inconclusive
 
 

@@ -48,14 +48,14 @@ def check(tenants: TenantBed, mistake: str, **wanted: int) -> None:
 
 @pytest.mark.parametrize("mistake", SLICE)
 def test_mistake_has_its_own_signature(tenants: TenantBed, mistake: str) -> None:
-    check(tenants, mistake)
+    check(tenants, mistake, **({} if mistake == "shortened-key" else {"subjects": 10}))
 
 
 @pytest.mark.whole
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("mistake", EXPECTED)
 def test_every_mistake_has_its_own_signature_each_time(tenants: TenantBed, mistake: str, seed: int) -> None:
-    check(tenants, mistake)
+    check(tenants, mistake, seed=seed)
 
 
 def test_cleanup_that_only_comes_late_is_slow_and_no_leak(tenants: TenantBed) -> None:

@@ -76,6 +76,6 @@ def _churned(program: Program, folder: Path, how: str) -> Done:
     (folder / "sample.yaml").write_text("apiVersion: v1\nkind: Namespace\nmetadata:\n  name: team\n")
     operator = shlex.join([sys.executable, str(OPERATOR), str(binary("kubectl")), how])
     return program(
-        "churn", f"--operator={operator}", f"--sample={folder / 'sample.yaml'}", "--subjects=4", "--patience=2s", "--no-faults",
+        "churn", f"--operator={operator}", f"--sample={folder / 'sample.yaml'}", "--subjects=4", "--patience=500ms", "--no-faults",
         "-o", "json", env={"GHOSTKEY_CACHE": str(cache_directory())},
     )  # fmt: skip

@@ -3,36 +3,39 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
+from ghostkey.churn.audited import stories_of
 from ghostkey.churn.campaign import Outcome
+from ghostkey.churn.judge import Kind, Verdict
 from ghostkey.churn.past import Life, lives_of
+from ghostkey.churn.traces import Signature
 from ghostkey.report.churn import life_lines, render
 from tests.churn.helpers import TenantBed
-from tests.helpers import check_sarif
+from tests.helpers import check_sarif, check_schema
 
 
-def lives(tenants: TenantBed, mistake: str) -> dict[str, Life]:
-    """Source of a signature → life, of a mistake's findings."""
-    return dict(told_by(tenants, mistake)[1])
-
-
-def told_by(tenants: TenantBed, mistake: str) -> tuple[Outcome, dict[str, Life]]:
-    """The outcome of a mistake with the lives of its findings, and these by the source of their signatures."""
+def told_by(tenants: TenantBed, mistake: str) -> Outcome:
+    """The outcome of a mistake, with the lives of its findings."""
     with tenants.campaign(mistake, subjects=4) as (campaign, lane, _):
         campaign.rounds(lane)
         outcome = campaign.finish()
         outcome.lives = lives_of(outcome.findings, tenants.bed.control_plane)
-        assert len({v.signature.source for v in outcome.findings}) == len(outcome.findings)
-    return outcome, {signature.source: life for signature, life in outcome.lives.items()}
+    return outcome
 
 
-def test_key_that_nobody_tried_to_remove_is_told_with_its_writer(tenants: TenantBed) -> None:
-    outcome, told = told_by(tenants, "no-delete-on-notfound")
-    assert told.keys() == {"api"}, "a map in memory has no story"
-    life = told["api"]
+def life_of(outcome: Outcome, end: str) -> Life:
+    """The life of the one signature that ends so."""
+    (life,) = (life for signature, life in outcome.lives.items() if signature.place.endswith(end))
+    return life
+
+
+def test_key_object_and_map_are_told_with_their_writer_and_what_nobody_tried(tenants: TenantBed) -> None:
+    outcome = told_by(tenants, "owner-reference-stripped")
+    life = life_of(outcome, "(key)")
     assert life.classes.keys() == {"no-delete"}
     # every subject of three rounds, the two that came first to see whether the operator works, and those whose inserts were watched
     keys = life.classes["no-delete"]
@@ -43,28 +46,93 @@ def test_key_that_nobody_tried_to_remove_is_told_with_its_writer(tenants: Tenant
     lines = list(life_lines(life))
     assert lines[0] == f"no-delete: {keys} keys: nobody tried to remove it"
     assert any("written" in line and "tenant-operator" in line for line in lines)
+
+    child = life_of(outcome, "(object)")
+    assert child.classes == {"no-delete": 1}
+    came, written, after = child.told
+    assert came.startswith("for example tenants gk-lane-")
+    assert "(tenant-operator) create secrets" in written
+    assert after.startswith("nobody wrote secrets tenant-gk")
+
+    memory = life_of(outcome, ".memory")
+    assert not memory.classes, "a map in memory is no object: who did not remove it is not known"
+    assert any("written about it while it lived" in line and "tenant-operator" in line for line in memory.told)
+    check_forms(outcome, lines[0])
+
+
+def check_forms(outcome: Outcome, first: str) -> None:
+    """Stories are in every form, that of keys by its first line."""
+    check_schema(json.loads(render(outcome, "json")))
     sarif = json.loads(render(outcome, "sarif"))
     check_sarif(sarif)
-    stories = [result for result in sarif["runs"][0]["results"] if "life" in result.get("properties", {})]
-    assert [result["properties"]["life"]["class"] for result in stories] == ["no-delete"]
+    told = [result["message"]["text"] for result in sarif["runs"][0]["results"]]
     failures = [failure.text or "" for failure in ElementTree.fromstring(render(outcome, "junit")).iter("failure")]
-    for text in (*(result["message"]["text"] for result in stories), *(text for text in failures if "no-delete" in text)):
-        assert lines[0] in text
+    for texts in (told, failures):
+        (text,) = (text for text in texts if first in text)
         assert any("written" in line and "tenant-operator" in line for line in text.splitlines())
-    assert sum("no-delete" in text for text in failures) == 1
+        assert sum("for example tenants gk-lane-" in text for text in texts) == 2
+    lives = [result["properties"]["life"] for result in sarif["runs"][0]["results"]]
+    assert sorted(life["class"] for life in lives) == ["no-delete", "no-delete", "unknown"]
+
+
+@pytest.mark.parametrize(
+    ("writes", "cls"),
+    [
+        ([], "no-delete"),
+        ([("delete", 403)], "delete-failed"),
+        ([("delete", 200), ("create", 201)], "written-again"),
+        ([("delete", 200)], "unknown"),
+        ([("patch", 200)], "no-delete"),
+    ],
+)
+def test_class_of_an_object_by_what_was_tried_after_its_subject_went(
+    tmp_path: Path, writes: list[tuple[str, int]], cls: str
+) -> None:
+    token, child = "gkabcdefgx", "child-of-gkabcdefgx"
+
+    def event(second: int, program: str, verb: str, resource: str, name: str, code: int) -> str:
+        said = {"message": "no"} if code >= 400 else {}
+        return json.dumps({
+            "requestReceivedTimestamp": f"2026-01-01T00:00:{second:02}.000000Z", "user": {"username": "u"}, "userAgent": f"{program}/1",
+            "verb": verb, "objectRef": {"resource": resource, "namespace": "n", "name": name}, "responseStatus": {"code": code, **said},
+        })  # fmt: skip
+
+    lines = [
+        event(1, "churn", "create", "tenants", token, 201), event(2, "op", "create", "secrets", child, 201),
+        event(3, "churn", "delete", "tenants", token, 200),
+        *(event(4 + n, "op", verb, "secrets", child, code) for n, (verb, code) in enumerate(writes)),
+    ]  # fmt: skip
+    (tmp_path / "audit.log").write_text("\n".join([*lines, '{"half": ']))
+    signature = Signature("api", "secrets <ns>/child-of-<S> (object)")
+    verdict = Verdict(signature, Kind.LEAK, (1.0,), (1,), (), f"/api/v1/namespaces/n/secrets/{child}")
+    told = stories_of([verdict], tmp_path / "audit.log")[verdict]
+    assert told.cls == cls
+    assert any("403 no" in line for line in told.lines) == (cls == "delete-failed")
 
 
 @pytest.mark.whole
-def test_secret_of_which_the_audit_log_has_no_bodies_is_unknown(tenants: TenantBed) -> None:
-    life = lives(tenants, "secret-registry")["api"]
-    assert life.classes.keys() == {"unknown"}, life
+def test_key_of_a_secret_is_told_by_whom_the_writes_after_it_named(tenants: TenantBed) -> None:
+    life = life_of(told_by(tenants, "secret-registry"), "(key)")
+    assert life.classes.keys() == {"no-delete"}, life
     assert life.ghost is not None
     assert life.ghost["manager"] == "tenant-operator", "etcd's log has it"
 
 
 @pytest.mark.whole
+def test_key_of_a_secret_that_somebody_else_wrote_meanwhile_is_unknown(tenants: TenantBed) -> None:
+    with tenants.campaign("secret-registry", subjects=4) as (campaign, lane, registry):
+        campaign.rounds(lane)
+        # past the proxies: what it was about, nobody has seen
+        path = f"/api/v1/namespaces/tenant-system/secrets/{registry}"
+        body = json.dumps({"stringData": {"other": "1"}}).encode()
+        assert tenants.bed.api.ask("PATCH", path, body, "application/merge-patch+json")[0] == 200
+        (life,) = lives_of(campaign.finish().findings, tenants.bed.control_plane).values()
+    assert life.classes.keys() == {"unknown"}, life
+
+
+@pytest.mark.whole
 def test_entry_of_a_document_is_told_by_the_document_that_the_trace_names(tenants: TenantBed) -> None:
-    life = lives(tenants, "nested-document")["api"]
+    life = life_of(told_by(tenants, "nested-document"), "(value)")
     assert life.ghost is not None
     assert life.ghost["path"].partition("/")[0] == "tenants.json"
     # where writes were refused meanwhile, the log does not show what they were for

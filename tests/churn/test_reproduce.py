@@ -52,8 +52,11 @@ def test_go_test_compiles_and_fails_on_the_leaking_build_alone(tmp_path: Path) -
     vet = go(place, "vet", ".")
     assert vet.returncode == 0, vet.stderr
     programs = assets(tmp_path / "assets")
+    spaced = tmp_path / "a folder" / "the operator"
+    spaced.parent.mkdir()
+    spaced.symlink_to(binary("tenant-operator"))
     for mistake, code in (("--mistake=wrong-delete-key", 1), ("", 0)):
-        argv = f"{binary('tenant-operator')} {mistake}"
+        argv = f"'{spaced}' {mistake}"
         done = go(place, "test", "-count=1", ".", KUBEBUILDER_ASSETS=programs, OPERATOR=argv, PATIENCE="10s")
         assert done.returncode == code, done.stdout + done.stderr
         assert ("nothing names the subject any more" in done.stdout) == bool(code), done.stdout

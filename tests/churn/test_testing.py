@@ -17,7 +17,7 @@ TESTS = """
 import pytest
 from ghostkey.churn.testing import assert_no_ghosts
 
-GIVEN = {"crds": ["crd.yaml"], "samples": ["sample.yaml"], "setup": ["setup.yaml"], "patience": 2.0, "subjects": 3}
+GIVEN = {"crds": ["crd.yaml"], "samples": ["sample.yaml"], "setup": ["setup.yaml"], "patience": 0.5, "subjects": 3}
 
 
 @pytest.mark.churn("OPERATOR --mistake=wrong-delete-key", **GIVEN)

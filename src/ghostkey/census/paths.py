@@ -70,7 +70,8 @@ def find_paths(
     nodes: dict[int, _Node] = {address: _Node() for address in wanted}
     frontier = sorted(set(targets))
     holding: dict[int, list[tuple[int, Edge]]] = {address: [] for address in wanted}
-    found: dict[int, tuple[Path, ...]] = {}
+    ways: dict[str, _Ways] = {}
+    pending = set(wanted)  # of which a nearer path may still come
     for depth in range(DEPTH_MOST):
         if not frontier or time.monotonic() > deadline:
             break
@@ -84,11 +85,11 @@ def find_paths(
             if owner and child in wanted:
                 holding[child].append((owner, Edge(reference.location, reference.value)))
         ways = {kind: _ways(nodes, kind) for kind in (GLOBAL, STACK, POOL)}
-        found = {address: paths for address in wanted if (paths := _ordered(ways, holding[address], address))}
-        if all(_is_settled(found.get(address), depth) for address in wanted):
+        pending -= {address for address in pending if _is_settled(_ordered(ways, holding[address], address), depth)}
+        if not pending:
             break
         frontier = sorted(new.items())[:FRONTIER_MOST]
-    return found
+    return {address: paths for address in wanted if (paths := _ordered(ways, holding[address], address))}
 
 
 def _add(runtime: Runtime, nodes: dict[int, _Node], new: dict[int, int], child: int, reference: Reference) -> int:
@@ -109,8 +110,8 @@ def _add(runtime: Runtime, nodes: dict[int, _Node], new: dict[int, int], child: 
     return owner[0]
 
 
-def _is_settled(paths: tuple[Path, ...] | None, depth: int) -> bool:
-    if paths is None:
+def _is_settled(paths: tuple[Path, ...], depth: int) -> bool:
+    if not paths:
         return False
     best = paths[0]
     return best.kind == GLOBAL or depth + 1 >= (FARTHEST if best.is_loose else best.distance)

@@ -170,33 +170,40 @@ class Campaign:
             self.outcome.verdicts.append(self._checked(verdict, set()))
             self.outcome.plans[verdict.signature] = plan
 
-    def lanes_beside(self, lane: Lane) -> list[Lane]:
-        """More lanes beside one that runs, each blind for the others' subjects and started; none where that cannot be.
+    def lanes_beside(self, lane: Lane, count: int = FAULT_LANES) -> list[Lane]:
+        """More lanes beside one, so many in all, each blind for the others' subjects, and all started anew; none where that cannot be.
 
-        An operator with a port of its own does not start twice: then there is one lane, and it takes longer.
+        An operator with a port of its own does not start twice, or has no metrics: then there is one lane, and it takes longer.
         """
-        if not self._can_be_narrowed:
+        if not self._can_be_narrowed or self.bed.metrics_url:
             return []
         self.tell("starting more lanes")
         lane.narrow()
         lane.restart()
-        beside = [self.lane() for _ in range(FAULT_LANES - 1)]
+        beside = [self.lane() for _ in range(count - 1)]
         for one in beside:
             one.narrow()
             one.effect = lane.effect
         with ThreadPoolExecutor(len(beside)) as pool:
             started = [pool.submit(one.start) for one in beside]
         refused = [error for one in started if (error := one.exception()) is not None]
-        if not refused:
+        if any(not isinstance(error, GhostkeyError) for error in refused):
+            _close(beside)
+            raise refused[0]
+        if not refused and not (self.metrics.is_served and any(map(self._is_without_metrics, beside))):
             return beside
         _close(beside)
-        if any(not isinstance(error, GhostkeyError) for error in refused):
-            raise refused[0]
-        last = str(refused[0]).strip().splitlines()[-1:]
-        note = f"the operator does not run twice side by side, so that one lane does it all: {last}; a port of its own (:0) may be all it needs"
-        self.outcome.notes.append(note)
+        last = str(refused[0]).strip().splitlines()[-1] if refused else "it serves no metrics the second time"
+        told = f"the operator does not run twice side by side ({last}), so that one lane does it all; a port of its own (:0) may be all it needs"
+        self.outcome.notes.append(told)
         self._can_be_narrowed = False
         return []
+
+    def _is_without_metrics(self, lane: Lane) -> bool:
+        try:
+            return Metrics().read(lane.operator.pid) is None
+        except OSError:
+            return True
 
     def plan(self, lane: Lane, plan: Plan) -> None:
         """One plan, carried out and judged."""
@@ -211,11 +218,9 @@ class Campaign:
         found = [verdict for verdict in self.outcome.findings if verdict.signature.source != "memory"]
         if not found or time.monotonic() > self.began + self.wanted.seconds:
             return
-        lanes = [self.lane() for _ in range(LANES if self._can_be_narrowed else 1)]
+        lanes = [self.lane()]
         try:
-            for lane in lanes:
-                if len(lanes) > 1:
-                    lane.narrow()
+            lanes += self.lanes_beside(lanes[0], LANES)
             reducer = Reducer(self.bed, lanes, self._count, min(self.wanted.patience, SHRINK_PATIENCE))
             for verdict in found:
                 if time.monotonic() > self.began + self.wanted.seconds:

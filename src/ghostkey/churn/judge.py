@@ -62,6 +62,7 @@ class Verdict:
     because: str = ""
     fault: str = ""  # the faults without which it does not show
     found_by: str = "rounds"
+    one: str = ""  # token of one dead subject that it still names
 
     @property
     def is_finding(self) -> bool:
@@ -143,7 +144,18 @@ def _verdict(
     else:
         kind = Kind.PARTIAL
         because = f"{len(curve.tokens)} of {len(dead)} dead subjects after {patience:g} s: by order, time or chance"
-    return Verdict(signature, kind, rates, counts, tuple(curve.points), curve.example, curve.series, only, because)
+    return Verdict(
+        signature,
+        kind,
+        rates,
+        counts,
+        tuple(curve.points),
+        curve.example,
+        curve.series,
+        only,
+        because,
+        one=min(curve.tokens, default=""),
+    )
 
 
 def _rate(tokens: set[str], subjects: Sequence[Subject]) -> float:

@@ -209,7 +209,7 @@ class Probe:
         said = f"{hit} of {total} subjects that {fault} met again, {missed} of {CONFIRMATIONS} that nothing met, after {patience:g} s"
         verdict = Verdict(
             signature, kind, (), (len(curve.tokens),), tuple(curve.points), curve.example, curve.series, because=said,
-            fault="; ".join(faults[:8]) + (f" and {len(faults) - 8} more" if len(faults) > 8 else ""), found_by="faults",
+            fault="; ".join(faults[:8]) + (f" and {len(faults) - 8} more" if len(faults) > 8 else ""), found_by="faults", one=min(curve.tokens, default=""),
         )  # fmt: skip
         return verdict, plan
 

@@ -23,7 +23,8 @@ Document = dict[str, Any]
 
 PYTEST = '''"""{story}
 
-Written by `ghostkey churn`. It fails while the operator leaks, and passes when it does not. OPERATOR names another build.
+Written by `ghostkey churn`. It fails while the operator leaks, and passes when it does not. OPERATOR names another build,
+PATIENCE how many seconds a cleanup may take after the deletion.
 """
 
 import os
@@ -38,7 +39,7 @@ OPERATOR = os.environ.get("OPERATOR", {operator!r})
 def test_nothing_outlives_its_subject() -> None:
     outcome = churn(
         OPERATOR, crds=[HERE / "crds.yaml"], setup=[HERE / "setup.yaml"], samples=[HERE / "sample.yaml"],
-        environment={environment!r}, plan=HERE / "plan.yaml", patience={patience},{in_cluster}
+        environment={environment!r}, plan=HERE / "plan.yaml", patience=float(os.environ.get("PATIENCE", "{patience}")),{in_cluster}
     )
     assert not outcome.inconclusive, outcome.inconclusive
     left = [str(verdict.signature) for verdict in outcome.findings if str(verdict.signature) == {signature!r}]
@@ -48,8 +49,8 @@ def test_nothing_outlives_its_subject() -> None:
 GO_SUBJECT = "gkchurn2x"
 GO_TEST = """// Written by `ghostkey churn`. {story}
 //
-// It needs KUBEBUILDER_ASSETS, as every test with envtest does, and OPERATOR: the command line of the build to test, its words
-// parted by blanks. PATIENCE is how long a cleanup may take after the deletion, 60s without it.
+// It needs KUBEBUILDER_ASSETS, as every test with envtest does, and OPERATOR: the command line of the build to test, as a
+// shell reads it. PATIENCE is how long a cleanup may take after the deletion, 60s without it.
 package churn
 
 import (
@@ -108,8 +109,8 @@ func TestNothingOutlivesItsSubject(t *testing.T) {{
 			t.Fatal(err)
 		}}
 	}}
-	words := strings.Fields(strings.ReplaceAll(os.Getenv("OPERATOR"), "{{kubeconfig}}", path))
-	operator := exec.CommandContext(ctx, words[0], words[1:]...)
+	command := strings.ReplaceAll(os.Getenv("OPERATOR"), "{{kubeconfig}}", "'"+path+"'")
+	operator := exec.CommandContext(ctx, "sh", "-c", "exec "+command)
 	operator.Env = append(os.Environ(), "KUBECONFIG="+path)
 	if err := operator.Start(); err != nil {{
 		t.Fatal(err)

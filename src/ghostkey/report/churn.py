@@ -87,6 +87,10 @@ def life_lines(life: Life) -> Iterator[str]:
     from ghostkey.report.text import proof_lines
     from ghostkey.story import CLASSES
 
+    if life.told:
+        yield from (f"{name}: {CLASSES[name]}" for name in life.classes)
+        yield from (f"  {line}" for line in life.told)
+        return
     if life.ghost is None:
         yield f"why it is there is not known: {life.unknown}"
         return
@@ -118,7 +122,7 @@ def life_record(life: Life) -> dict[str, Any]:
     row = life.ghost or {}
     return {
         "holder": {"resource": kind, "namespace": namespace, "name": name}, "classes": life.classes, "unknown": life.unknown,
-        "key": row.get("key", ""), "class": row.get("class", "unknown"), "confidence": row.get("confidence", "none"),
+        "key": row.get("key", ""), "class": row.get("class") or next(iter(life.classes), "unknown"), "confidence": row.get("confidence", "none"),
         "subject": {"resource": row.get("subject_kind", ""), "namespace": row.get("subject_namespace", ""),
                     "name": row.get("subject_name", "")},
         "written_at": _time(row.get("first_set_at")), "writer": row.get("writer") or "", "manager": row.get("manager") or "",

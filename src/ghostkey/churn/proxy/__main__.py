@@ -76,10 +76,12 @@ async def run(settings: dict[str, Any]) -> None:
     upward.set_alpn_protocols(["http/1.1"])
     if settings.get("certificate"):
         upward.load_cert_chain(settings["certificate"])
+    # open until the process ends
+    writes = Path(settings["writes_of_secrets"]).open("a") if settings.get("writes_of_secrets") else None  # noqa: SIM115
     proxy = Proxy(Upstream(
         settings["host"], settings["port"], upward, server_name=settings.get("server_name") or None,
         prefix=settings.get("prefix", ""), headers=[(name, value) for name, value in settings.get("headers", ())],
-    ))  # fmt: skip
+    ), writes)  # fmt: skip
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_alpn_protocols(["http/1.1"])
     context.load_cert_chain(settings["server_certificate"], settings["server_key"])

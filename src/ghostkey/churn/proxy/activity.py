@@ -7,7 +7,7 @@ import re
 import time
 from collections import Counter, deque
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TextIO
 
 from ghostkey.churn.proxy.calls import Call
 
@@ -18,7 +18,8 @@ _VERSION = re.compile(rb'"resourceVersion":"(\d+)"')
 class Activity:
     """Requests in flight, events delivered, answers owed."""
 
-    def __init__(self) -> None:
+    def __init__(self, writes_of_secrets: TextIO | None = None) -> None:
+        self._writes_of_secrets = writes_of_secrets  # of which the audit log has no bodies; names alone are noted here
         self.in_flight = 0
         self.last = time.monotonic()
         self.log: deque[tuple[str, str, tuple[str, ...], int]] = deque(maxlen=LOG_MOST)  # verb, place, tokens, status
@@ -52,6 +53,9 @@ class Activity:
             self.in_flight -= 1
             self.last = time.monotonic()
         self.log.append((call.verb, call.place, tuple(sorted(call.tokens)), status))
+        if call.resource == "secrets" and call.is_write and call.name and self._writes_of_secrets is not None:
+            record = {"at": time.time_ns() // 1000, "namespace": call.namespace, "name": call.name, "tokens": sorted(call.tokens)}
+            print(json.dumps(record), file=self._writes_of_secrets, flush=True)
 
     def owe(self, call: Call, token: str) -> None:
         """After this answer the operator has to ask again, sooner or later."""

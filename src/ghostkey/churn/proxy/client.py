@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from ghostkey.kube.config import ClientConfig
     from ghostkey.testing import ControlPlane
 
+WRITES_OF_SECRETS = "-writes-of-secrets.jsonl"
+
 
 class ProxyProcess:
     """A proxy in a process of its own; `kubeconfig` leads through it, and `ca` is whom that trusts.
@@ -52,7 +54,7 @@ class ProxyProcess:
         return cls(directory, name, {
             "host": host, "port": int(port), "ca": str(directory / "ca.crt"), "certificate": str(pair),
             "server_ca": str(directory / "ca.crt"), "server_certificate": str(directory / "apiserver.crt"),
-            "server_key": str(directory / "apiserver.key"),
+            "server_key": str(directory / "apiserver.key"), "writes_of_secrets": str(directory / f"{name}{WRITES_OF_SECRETS}"),
         })  # fmt: skip
 
     @classmethod

@@ -10,6 +10,7 @@ import signal
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TextIO
 
 from ghostkey.churn.fault import EXPIRED_EVENT, Answer, HangUpError
 from ghostkey.churn.proxy.activity import Activity
@@ -139,9 +140,9 @@ class Watch:
 class Proxy:
     """One proxy of one operator."""
 
-    def __init__(self, upstream: Upstream) -> None:
+    def __init__(self, upstream: Upstream, writes_of_secrets: TextIO | None = None) -> None:
         self.upstream = upstream
-        self.activity, self.rules = Activity(), Rules()
+        self.activity, self.rules = Activity(writes_of_secrets), Rules()
         self.watches: set[Watch] = set()
         self.narrow: tuple[frozenset[str], str] | None = None  # (resources, namespace)
         self.guard: Guard | None = None
