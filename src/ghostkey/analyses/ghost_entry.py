@@ -3,7 +3,8 @@
 What it finds
     An entry of a map in an operator's memory that was made for an object (a custom resource, namespace, node, Pod, …) which
     no longer exists. The map's keys are linked to objects as those of ConfigMaps are. Informer stores, their indexes,
-    workqueues and API objects in caches mirror what lives, and are left out; so are maps that nothing leads to.
+    workqueues and API objects in caches mirror what lives, and are left out; so are caches that forget by themselves, HTTP/2's
+    tables of headers, and maps that nothing, or only a sync.Pool, leads to.
 Why it matters
     Reconcile inserts and never deletes: the process grows with every subject that ever lived, and what is rendered from such
     a map into a ConfigMap comes back however often it is trimmed. The map in memory is the cause, the ghost key its shadow.
