@@ -8,7 +8,7 @@ from pathlib import Path
 from click.testing import CliRunner
 
 from ghostkey.cli import findings_file
-from ghostkey.cli.explain import _print_chain
+from ghostkey.report.evidence import chain_lines
 from ghostkey.store.history import History
 
 FINDING = {
@@ -42,7 +42,8 @@ def read(raw: bytes, folder: Path) -> None:
     with CliRunner().isolation():
         records, damaged = findings_file.find("d")
         for record, where in records:
-            _print_chain(record, where)
+            for line in chain_lines(record, where):
+                str(line)
         for error in damaged:
             str(error)
     part = folder / "history" / "parts" / "p"
