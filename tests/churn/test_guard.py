@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ghostkey.churn.given import _is_put_by
 from ghostkey.churn.proxy.calls import call_of
 from ghostkey.churn.proxy.guard import Guard
 
@@ -20,6 +21,14 @@ APPS = "/apis/apps/v1/namespaces"
         ("PUT", f"{APPS}/ours/deployments/d/status", True),
         ("DELETE", "/api/v1/namespaces/ours/secrets", True),
         ("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", True),
+        ("GET", "/api/v1/namespaces/theirs/configmaps/proxy", True),
+        ("GET", "/api/v1/namespaces/proxy/configmaps", True),
+        ("GET", "/api/v1/namespaces/theirs/secrets/a%2Eb", True),
+        ("PATCH", "/api/v1/namespaces/ours/configmaps/exec", True),
+        ("GET", "/api/v1/namespaces/theirs/services/y:80/%70roxy/danger", False),
+        ("GET", "/api/v1/namespaces/theirs/pods/p/%65xec?command=rm", False),
+        ("GET", "/api/v1/namespaces/theirs/services/y:80/proxy/danger?watch=1", False),
+        ("GET", "/api/v1/nodes/n:10250/proxy", False),
         ("PATCH", "/api/v1/namespaces/theirs/configmaps/registry", False),
         ("DELETE", f"{APPS}/theirs/deployments", False),
         ("DELETE", "/api/v1/namespaces/ours", False),
@@ -57,3 +66,19 @@ def test_what_was_refused_is_told_but_for_events_and_leases() -> None:
     ):
         assert guard.answer(call_of("POST", target), "POST", target) is not None
     assert list(guard.refused) == [("create", "configmaps", "a")]
+    assert guard.leases == {"a"}
+
+
+def test_who_wrote_what_was_let_through_is_known_by_field_manager_or_agent() -> None:
+    guard = Guard(frozenset({"ours"}))
+    for target in ("/api/v1/namespaces/ours/configmaps/c?fieldManager=registry", "/api/v1/namespaces/ours/configmaps/c"):
+        assert guard.answer(call_of("PATCH", target), "PATCH", target, "manager/v0.1 (linux)") is None
+    assert guard.answer(call_of("PATCH", APPS), "PATCH", APPS, "other/v1") is not None
+    assert guard.managers == {"registry", "manager"}
+
+
+@pytest.mark.parametrize(("managers", "is_theirs"), [(["op"], True), (["op", "other"], False), (["other"], False), ([], False)])
+def test_finalizer_is_the_operators_where_it_alone_has_put_it_there(managers: list[str], is_theirs: bool) -> None:
+    fields = {"f:metadata": {"f:finalizers": {".": {}, 'v:"a/b"': {}}}}
+    metadata = {"finalizers": ["a/b"], "managedFields": [{"manager": name, "fieldsV1": fields} for name in managers]}
+    assert _is_put_by(frozenset({"op"}), metadata, "a/b") is is_theirs

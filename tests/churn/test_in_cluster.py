@@ -53,6 +53,16 @@ def test_files_are_shown_to_the_program_and_to_nobody_else(files: Path) -> None:
     assert in_cluster.SERVICE_ACCOUNT.exists() == before
 
 
+def test_kubeconfig_of_the_home_is_not_shown(files: Path, tmp_path: Path) -> None:
+    """kubectl, and what loads as it does, goes by it before it looks for a Pod's files: it leads to another cluster."""
+    (tmp_path / ".kube").mkdir()
+    (tmp_path / ".kube" / "config").write_text("the user's own")
+    words = in_cluster.argv_with(files, ["sh", "-c", "ls -a ~/.kube | wc -l; touch ~/.kube/cache"])
+    done = subprocess.run(words, capture_output=True, text=True, check=True, env={**os.environ, "HOME": str(tmp_path)})
+    assert done.stdout.split() == ["2"]
+    assert [path.name for path in (tmp_path / ".kube").iterdir()] == ["config"]
+
+
 @pytest.mark.skipif(shutil.which("setpriv") is None, reason="there is no setpriv")
 def test_who_may_not_mount_has_a_user_namespace_for_it(files: Path) -> None:
     less = ("setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin") if os.getuid() == 0 else ()

@@ -67,11 +67,16 @@ class WritesOfSecret:
         with control_plane.audit_log.open("rb") as lines:
             audited = sum(_is_write_of(line, namespace, name) for line in lines if b'"secrets"' in line)
         self._seen = [(int(record["at"]), frozenset(record["tokens"])) for record in seen]
-        self._are_all = len(seen) >= audited  # or somebody wrote past the proxies
+        # else somebody wrote past the proxies; what was refused, by the server, a fault or the guard, wrote nothing
+        self._are_all = sum(_is_done(record.get("code")) for record in seen) >= audited
 
     def left_alone(self, token: str, since: int) -> bool:
         """Whether every write since a time (microseconds) named subjects, and never this one."""
         return self._are_all and all(tokens and token not in tokens for at, tokens in self._seen if at >= since)
+
+
+def _is_done(code: object) -> bool:
+    return isinstance(code, int) and 200 <= code < 300
 
 
 def _is_write_of(line: bytes, namespace: str, name: str) -> bool:
@@ -81,7 +86,7 @@ def _is_write_of(line: bytes, namespace: str, name: str) -> bool:
         return False  # the last line may be half written
     target = event.get("objectRef") or {}
     # a create makes the map: it removes nothing
-    is_write = event.get("verb") in WRITES - {"create"}
+    is_write = event.get("verb") in WRITES - {"create"} and _is_done((event.get("responseStatus") or {}).get("code"))
     return is_write and (target.get("resource"), target.get("namespace"), target.get("name")) == ("secrets", namespace, name)
 
 

@@ -96,7 +96,8 @@ def clean_up(client: ApiClient, note: Note, patience: float = GONE_SECONDS) -> s
                     raise
         if time.monotonic() > deadline:
             return (
-                f"namespace {note.namespace} is deleted, and still there after {patience:.0f} s: something in it has a finalizer"
+                f"namespace {note.namespace} is deleted, and still there after {patience:.0f} s: something in it has a finalizer, "
+                "which whoever put it there has to take away"
             )
         time.sleep(0.1)
     note.path.unlink(missing_ok=True)
@@ -132,6 +133,16 @@ class Listing:
         return self.client.get_object(path)
 
 
+def _is_put_by(managers: frozenset[str], metadata: Mapping[str, Any], finalizer: str) -> bool:
+    """Whether managedFields say that one of these has put a finalizer there, and nobody else."""
+    owners = set()
+    for entry in metadata.get("managedFields") or ():
+        fields = ((entry.get("fieldsV1") or {}).get("f:metadata") or {}).get("f:finalizers") or {}
+        if f'v:"{finalizer}"' in fields:
+            owners.add(entry.get("manager"))
+    return bool(owners) and owners <= managers
+
+
 def _key(resource: Resource, metadata: Mapping[str, Any]) -> bytes:
     parts = [resource.group, resource.plural, metadata.get("namespace") or "", metadata["name"]]
     return ("/registry/" + "/".join(part for part in parts if part)).encode()
@@ -162,16 +173,22 @@ class Given:
             body = {"metadata": {"name": note.namespace, "annotations": {MARK: note.mark}}}
             self.client.write("POST", NAMESPACES, as_json(body))
             maker = Maker(made_of, random.Random(f"{self.seed}/{note.mark}"))
+            subjects: list[Subject] = []
             with contextlib.ExitStack() as stack:
                 operator = None
                 if self.started is not None:
                     self.progress("starting the operator")
                     plurals = frozenset(resource.plural for resource, _ in made_of)
                     operator = stack.enter_context(GivenOperator(self.client, self.started, note.namespace, plurals))
-                self._rounds(listing, maker, note.namespace, operator)
+                    stack.callback(self._let_go, subjects, operator)
+                self._rounds(listing, maker, note.namespace, operator, subjects)
         finally:
             self.progress("removing the namespace")
-            if left := clean_up(self.client, note):
+            try:
+                left = clean_up(self.client, note)
+            except GhostkeyError as error:
+                left = f"namespace {note.namespace} could not be removed: {error}"
+            if left:
                 self.outcome.notes.append(f"{left}; ghostkey churn --clean-up tries again")
         unseen = "" if self.started is not None else ", and memory is not looked at"
         self.outcome.notes.append(f"a given cluster: no faults{unseen}; what the operator left is still there")
@@ -183,8 +200,9 @@ class Given:
         namespace = f"{self.prefix.removesuffix('gk-')}gk-lane-1-{suffix}"
         return Note(self.folder / f"{namespace}.json", self.client.config.server, namespace, secrets.token_hex(16))
 
-    def _rounds(self, listing: Listing, maker: Maker, namespace: str, operator: GivenOperator | None) -> None:
-        subjects: list[Subject] = []
+    def _rounds(
+        self, listing: Listing, maker: Maker, namespace: str, operator: GivenOperator | None, subjects: list[Subject]
+    ) -> None:
         history: list[Found] = []
         metrics = Metrics(self.metrics_url)
 
@@ -200,8 +218,8 @@ class Given:
         for number in range(1, self.wanted.rounds + 1):
             self.progress(f"round {number} of {self.wanted.rounds}")
             fresh = [maker.make(index, namespace) for index in range(self.wanted.subjects)]
-            self._live(listing, fresh, number)
             subjects += fresh
+            self._live(listing, fresh, number)
             if operator is not None:
                 if why := operator.settle():
                     self.outcome.inconclusive.append(f"round {number}: {why}")
@@ -217,8 +235,6 @@ class Given:
             self.outcome.verdicts.append(
                 replace(checked, kind=Kind.INCONCLUSIVE, because=refused) if refused and checked.is_finding else checked
             )
-        if operator is not None:
-            self._let_go(subjects)
         self.outcome.inconclusive += [f"{plural} could not be read: {why}" for plural, why in sorted(listing.gaps.items())]
 
     def _say_refused(self, operator: GivenOperator) -> str:
@@ -234,24 +250,34 @@ class Given:
             self.outcome.notes.append(operator.memory.note)
         return told
 
-    def _let_go(self, subjects: Sequence[Subject]) -> None:
-        """Takes the finalizers of our own subjects away: the operator that has put them there goes, and nobody else would."""
-        held = 0
-        for made in (made for subject in subjects for made in subject.objects):
-            live = self.client.get_object(made.path)
-            metadata = (live or {}).get("metadata") or {}
-            if metadata.get("uid") != made.uid or not metadata.get("deletionTimestamp") or not metadata.get("finalizers"):
-                continue
-            precondition = {"uid": made.uid, "resourceVersion": metadata["resourceVersion"]}
-            try:
-                self.client.write("PATCH", made.path, as_json({"metadata": {**precondition, "finalizers": None}}), MERGE_PATCH)
-                held += 1
-            except ApiFailed as error:
-                if error.status not in {404, 409}:  # gone, or written in this moment: then the namespace tells
-                    raise
-            except AccessDenied as error:
-                self.outcome.notes.append(f"{made.path} is held by a finalizer, which may not be taken away: {error}")
-                return
+    def _let_go(self, subjects: Sequence[Subject], operator: GivenOperator) -> None:
+        """Takes from our own subjects the finalizers that the operator has put there: it goes, and nobody else would.
+
+        Those of others stay: who put them there runs in this cluster, and may not be done yet. What fails is told, and no more.
+        """
+        held, left = 0, ""
+        try:
+            managers = operator.managers()
+            for made in (made for subject in subjects for made in subject.objects if made.uid):
+                live = self.client.get_object(made.path)
+                metadata = (live or {}).get("metadata") or {}
+                if metadata.get("uid") != made.uid or not metadata.get("deletionTimestamp") or not metadata.get("finalizers"):
+                    continue
+                foreign = [name for name in metadata["finalizers"] if not _is_put_by(managers, metadata, name)]
+                left = f"{made.path} is held by the finalizer {foreign[0]}, which is not the operator's" if foreign else left
+                if len(foreign) == len(metadata["finalizers"]):
+                    continue
+                changed = {"uid": made.uid, "resourceVersion": metadata["resourceVersion"], "finalizers": foreign or None}
+                try:
+                    self.client.write("PATCH", made.path, as_json({"metadata": changed}), MERGE_PATCH)
+                    held += 1
+                except ApiFailed as error:
+                    if error.status not in {404, 409}:  # gone, or written in this moment: then the namespace tells
+                        raise
+        except (GhostkeyError, OSError) as error:
+            left = f"finalizers of subjects could not be taken away: {error}"
+        if left:
+            self.outcome.notes.append(left)
         if held:
             self.outcome.notes.append(f"{held} subjects were held by finalizers, which were taken away at the end")
 

@@ -60,6 +60,8 @@ class GivenOperator:
                     raise GhostkeyError(reason, "run as root, or where users may have mount namespaces")
             self.process = Operator(self._keeper, "operator", argv, self.proxy.kubeconfig, started.environment, files)
         except BaseException:
+            if proxy := getattr(self, "proxy", None):
+                proxy.close()
             self._keeper.close()
             raise
 
@@ -70,10 +72,10 @@ class GivenOperator:
             while not self._plurals & set(self.proxy.ask("state")["watched"]):
                 self.process.check()
                 if time.monotonic() > deadline:
-                    refused = self.refused()
+                    refused = self.refused(with_leases=True)
                     raise GhostkeyError(
                         f"within {START_SECONDS:.0f} s the operator did not watch {', '.join(sorted(self._plurals))}",
-                        f"it was refused {refused[0]}; --writes-in allows it" if refused else "see docs/churn.md",
+                        f"it was refused {refused[0]}; --writes-in NS lets it write there" if refused else "see docs/churn.md",
                     )
                 time.sleep(0.02)
             settle(self.proxy, self.process)
@@ -98,7 +100,15 @@ class GivenOperator:
         self.process.check()
         return "" if settled.is_calm else f"the operator was never done ({settled.why})"
 
-    def refused(self) -> list[str]:
-        """What it was not let write, in words."""
-        told = self.proxy.ask("refused")["refused"]
-        return [f"to {verb} {place} {f'in {namespace}' if namespace else 'of the cluster'}" for verb, place, namespace in told]
+    def refused(self, *, with_leases: bool = False) -> list[str]:
+        """What it was not let write, in words; without a lease it never leads, and does nothing."""
+        told = self.proxy.ask("refused")
+        words = [f"to hold a lease in {namespace}" for namespace in told["leases"]] if with_leases else []
+        return words + [
+            f"to {verb} {place} {f'in {namespace}' if namespace else 'of the cluster'}"
+            for verb, place, namespace in told["refused"]
+        ]
+
+    def managers(self) -> frozenset[str]:
+        """As which field managers it has written."""
+        return frozenset(self.proxy.ask("refused")["managers"])

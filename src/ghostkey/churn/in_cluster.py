@@ -13,6 +13,7 @@ import contextlib
 import ctypes
 import json
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -33,12 +34,17 @@ def write_files(folder: Path, ca: Path, namespace: str) -> Path:
     shutil.copyfile(ca, folder / "ca.crt")
     (folder / "namespace").write_text(namespace)
     (folder / "token").write_text("ghostkey-churn")
-    _mounts(folder).mkdir(mode=0o700, exist_ok=True)
+    for made in (_mounts(folder), _nothing(folder)):
+        made.mkdir(mode=0o700, exist_ok=True)
     return folder
 
 
 def _mounts(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}-mounts")
+
+
+def _nothing(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}-nothing")
 
 
 def environment(kubeconfig: Path) -> dict[str, str]:
@@ -112,11 +118,22 @@ def _show(folder: Path, target: Path) -> None:
     _mount(folder, target, None, _MS_BIND)
 
 
+def _hide_kubeconfigs(folder: Path) -> None:
+    """Shows empty folders where clients look for a kubeconfig before they look for a Pod's files: those lead to other clusters."""
+    homes = {os.environ.get("HOME", "")}
+    with contextlib.suppress(KeyError):
+        homes.add(pwd.getpwuid(os.getuid()).pw_dir)
+    for home in homes - {""}:
+        if (kept := Path(home, ".kube")).is_dir():
+            _mount(_nothing(folder), kept.resolve(), None, _MS_BIND)
+
+
 def main(folder: str, *argv: str) -> None:
     """Becomes the program."""
     try:
         _own_namespace()
         _show(Path(folder), SERVICE_ACCOUNT.resolve())
+        _hide_kubeconfigs(Path(folder))
     except OSError as error:
         sys.exit(f"a Pod's files cannot be shown to the operator: {error.strerror}")
     # a program that may use a kubeconfig is to use these files

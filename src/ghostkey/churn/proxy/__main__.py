@@ -42,7 +42,12 @@ async def answer(proxy: Proxy, request: dict[str, Any]) -> dict[str, Any]:
         case "guard":
             proxy.guard = Guard(frozenset(request["namespaces"]))
         case "refused":
-            return {"refused": sorted(map(list, proxy.guard.refused)) if proxy.guard is not None else []}
+            guard = proxy.guard or Guard(frozenset())
+            return {
+                "refused": sorted(map(list, guard.refused)),
+                "leases": sorted(guard.leases),
+                "managers": sorted(guard.managers),
+            }
         case "credentials":
             proxy.upstream.token, proxy.upstream.basic = str(request["token"]), str(request["basic"])
         case "own-leases":

@@ -54,7 +54,13 @@ class Activity:
             self.last = time.monotonic()
         self.log.append((call.verb, call.place, tuple(sorted(call.tokens)), status))
         if call.resource == "secrets" and call.is_write and call.name and self._writes_of_secrets is not None:
-            record = {"at": time.time_ns() // 1000, "namespace": call.namespace, "name": call.name, "tokens": sorted(call.tokens)}
+            record = {
+                "at": time.time_ns() // 1000,
+                "namespace": call.namespace,
+                "name": call.name,
+                "tokens": sorted(call.tokens),
+                "code": status,
+            }
             print(json.dumps(record), file=self._writes_of_secrets, flush=True)
 
     def owe(self, call: Call, token: str) -> None:

@@ -55,7 +55,8 @@ def call_of(method: str, target: str, body: bytes = b"") -> Call:
         return Call("other", "", url.path, "", "", "", is_initial=False)
     query = urllib.parse.parse_qs(url.query)
     name = match["name"] or ""
-    watches = query.get("watch", ["0"])[0] in {"1", "true"}
+    # an exec, or what a proxy leads to, is no watch, whatever it is asked for
+    watches = query.get("watch", ["0"])[0] in {"1", "true"} and not match["subresource"]
     if method == "GET":
         verb = "watch" if watches else "get" if name else "list"
     elif method == "DELETE":

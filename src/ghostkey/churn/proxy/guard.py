@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import urllib.parse
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -12,7 +13,7 @@ from ghostkey.churn.proxy.calls import NOISE, Call
 # questions to the API server that are asked as creates and change nothing
 _QUESTIONS = frozenset({"authentication.k8s.io", "authorization.k8s.io"})
 # through which a read becomes a command. Source: k8s.io/kubernetes/pkg/registry/core/pod/rest, node and service proxy
-_DOORS = re.compile(r"/(?:exec|attach|portforward|proxy)(?:[/?]|$)")
+_DOORS = frozenset({"exec", "attach", "portforward", "proxy"})
 _CROOKED = re.compile(r"%|//|/\.\.?(?:/|$)")  # a path that a server might read as another
 
 
@@ -22,18 +23,31 @@ class Guard:
 
     namespaces: frozenset[str]
     refused: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    leases: set[str] = field(default_factory=set)  # namespaces in which it was not let hold one
+    managers: set[str] = field(default_factory=set)  # as which it wrote what was let through
 
-    def answer(self, call: Call, method: str, target: str) -> Answer | None:
+    def answer(self, call: Call, method: str, target: str, agent: str = "") -> Answer | None:
         """The answer to a call that is not let through; None for one that is."""
-        path = target.partition("?")[0]
-        if method in {"GET", "HEAD"} and not _DOORS.search(path):
+        url = urllib.parse.urlsplit(target)
+        if method in {"GET", "HEAD"} and not _is_door(call, url.path):
             return None
-        if not _CROOKED.search(path):
+        if not _CROOKED.search(url.path):
             if call.group in _QUESTIONS:
                 return None
-            if call.is_write and call.namespace in self.namespaces and not _DOORS.search(path):
+            if call.is_write and call.namespace in self.namespaces and not _is_door(call, url.path):
+                # Source: k8s.io/apiserver/pkg/endpoints/handlers/create.go, managerOrUserAgent
+                self.managers.add(urllib.parse.parse_qs(url.query).get("fieldManager", [agent.partition("/")[0]])[0])
                 return None
+        if call.resource == "leases":
+            self.leases.add(call.namespace)
         if call.resource not in NOISE:
             self.refused[call.verb, call.place, call.namespace] += 1
         where = f'in namespace "{call.namespace}"' if call.namespace else "outside of any namespace"
         return refusal(403, "Forbidden", f"ghostkey churn lets nothing be written {where}: {call.verb} {call.place}")
+
+
+def _is_door(call: Call, path: str) -> bool:
+    """Whether the path leads through one; of a path that a server might read as another, whether any of its parts may be one."""
+    if call.verb == "other" or _CROOKED.search(path):
+        return not _DOORS.isdisjoint(urllib.parse.unquote(path).split("/"))
+    return call.subresource.partition("/")[0] in _DOORS

@@ -180,7 +180,10 @@ class Proxy:
         # looked up before `begin`, which takes debts away: a fault that strikes makes a new one
         self.activity.begin(call)
         try:
-            if self.guard is not None and (refused := self.guard.answer(call, method, target)) is not None:
+            if (
+                self.guard is not None
+                and (refused := self.guard.answer(call, method, target, value_of(headers, "user-agent"))) is not None
+            ):
                 status = refused.status
                 writer.write(
                     head(f"HTTP/1.1 {status} .", [*refused.headers, ("Content-Length", str(len(refused.body)))]) + refused.body
