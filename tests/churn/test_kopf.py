@@ -14,7 +14,6 @@ from ghostkey.testing.binaries import cache_directory
 from tests.churn.helpers import CRD, SAMPLE
 from tests.helpers import Program
 
-pytest.importorskip("kopf", reason="kopf is not installed")
 OPERATOR = Path(__file__).with_name("kopf_operator.py")
 
 

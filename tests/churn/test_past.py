@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 from xml.etree import ElementTree
 
 import pytest
 
-from ghostkey.churn.audited import stories_of
+from ghostkey.churn.audited import WritesOfSecret, stories_of
 from ghostkey.churn.campaign import Outcome
 from ghostkey.churn.judge import Kind, Verdict
 from ghostkey.churn.past import Life, lives_of
+from ghostkey.churn.proxy.client import WRITES_OF_SECRETS
 from ghostkey.churn.traces import Signature
 from ghostkey.report.churn import life_lines, render
+from ghostkey.testing import ControlPlane
 from tests.churn.helpers import TenantBed
 from tests.helpers import check_sarif, check_schema
 
@@ -137,3 +141,27 @@ def test_entry_of_a_document_is_told_by_the_document_that_the_trace_names(tenant
     assert life.ghost["path"].partition("/")[0] == "tenants.json"
     # where writes were refused meanwhile, the log does not show what they were for
     assert life.classes.keys() <= {"no-delete", "unknown"}, life
+
+
+@pytest.mark.parametrize(
+    ("codes", "audited", "is_known"),
+    [
+        ([200, 200], [200, 200], True),
+        ([200, 409], [200, 409], True),
+        # what a fault or the guard answered never was a write, and does not stand for one that was made past the proxies
+        ([200, 403, 500, 0], [200, 200], False),
+        ([200], [200, 200], False),
+    ],
+)
+def test_only_writes_that_were_carried_out_show_that_nobody_wrote_past_the_proxies(
+    tmp_path: Path, codes: list[int], audited: list[int], is_known: bool
+) -> None:
+    seen = [{"at": 5, "namespace": "n", "name": "s", "tokens": ["other"], "code": code} for code in codes]
+    (tmp_path / f"one{WRITES_OF_SECRETS}").write_text("".join(json.dumps(record) + "\n" for record in seen))
+    target = {"resource": "secrets", "namespace": "n", "name": "s"}
+    log = tmp_path / "audit.log"
+    log.write_text(
+        "".join(json.dumps({"verb": "patch", "objectRef": target, "responseStatus": {"code": code}}) + "\n" for code in audited)
+    )
+    plane = cast(ControlPlane, SimpleNamespace(directory=tmp_path, audit_log=log))
+    assert WritesOfSecret(plane, "n", "s").left_alone("gone", 0) is is_known

@@ -96,7 +96,7 @@ def _add(runtime: Runtime, nodes: dict[int, _Node], new: dict[int, int], child: 
     """The object that the reference is in, of those that are followed; 0 for a root and for others."""
     node = nodes[child]
     if reference.kind in (GLOBAL, STACK, POOL):
-        if len(node.roots) < PARENTS_MOST:
+        if sum(root.kind == reference.kind for root in node.roots) < PARENTS_MOST:
             node.roots.append(reference)
         return 0
     owner = runtime.object_at(reference.location)

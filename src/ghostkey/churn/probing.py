@@ -131,12 +131,16 @@ class Probe:
         with ThreadPoolExecutor(len(lanes)) as pool:
             done = [pool.submit(_strike, lane, alone[n :: len(lanes)], others[n :: len(lanes)]) for n, lane in enumerate(lanes)]
         self.tried += len(harmless)
-        for some, trial in (pair for one in done for pair in one.result()):
+        # what the other lanes have found counts also when the operator of one has ended
+        failed = [error for one in done if (error := one.exception()) is not None]
+        for some, trial in (pair for one in done if one.exception() is None for pair in one.result()):
             self.account(trial, "faults")
             self.fired += len(trial.fired)
             for index, (subject, point) in enumerate(zip(trial.subjects, some, strict=True)):
                 if index in trial.fired:
                     self._remember(subject, str(point), many([point]))
+        if failed:
+            raise failed[0]
 
     def kills(self, deadline: float) -> None:
         """Every fault that ends it. Deletions that still wait in its memory are lost, whatever trial they are of."""

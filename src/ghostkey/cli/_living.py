@@ -5,10 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-import click
-
-from ghostkey.cli.terminal import safe
-from ghostkey.model.errors import GhostkeyError
+from ghostkey.model.errors import GhostkeyError, NotFound
 from ghostkey.report.words import count
 
 if TYPE_CHECKING:
@@ -24,8 +21,8 @@ if TYPE_CHECKING:
 SHOWN = 5  # keys that are named with their subject
 
 
-def told_of_living(client: ApiClient, plan: Plan, progress: Callable[[str], None]) -> Plan:
-    """The plan, with what is said on stderr too: which of its keys have a subject that lives, or may.
+def told_of_living(client: ApiClient, plan: Plan, progress: Callable[[str], None]) -> tuple[Plan, list[str]]:
+    """The plan, and lines for stderr: which of its keys have a subject that lives, or may; the plan says so too.
 
     Only keys that a person chose are looked at, by name, expression or plan: ghosts have been judged, and are again before the
     write. It is that person's business to remove them all the same, but never without having been told. What could not be looked
@@ -33,31 +30,29 @@ def told_of_living(client: ApiClient, plan: Plan, progress: Callable[[str], None
     """
     chosen = [change for change in plan.changes if not change.subjects]
     if not chosen:
-        return plan
+        return plan, []
     try:
         snapshot, alive = _alive(client, plan, progress)
     except GhostkeyError as error:
-        click.echo(safe(f"note: whether the subjects of these keys live is not known: {error}"), err=True)
-        return plan
+        return plan, [f"note: whether the subjects of these keys live is not known: {error}"]
+    lines = []
     said = {change: _words(*alive[_spot(change)]) for change in chosen if _spot(change) in alive}
     if said:
         verb = "lives, or may" if any("may be" in words for words in said.values()) else "lives"
         keys = ", ".join(f"{change} ({_name(alive[_spot(change)][0])})" for change in list(said)[:SHOWN])
         more = f" and {len(said) - SHOWN:,} more" if len(said) > SHOWN else ""
-        click.echo(
-            safe(f"warning: the subject of {len(said):,} of {count(len(plan.changes), 'key')} {verb}: {keys}{more}"), err=True
-        )
+        lines.append(f"warning: the subject of {len(said):,} of {count(len(plan.changes), 'key')} {verb}: {keys}{more}")
     if snapshot.gaps and len(said) < len(chosen):
         gap = snapshot.gaps[0]
         more = f" and {len(snapshot.gaps) - 1} more" if len(snapshot.gaps) > 1 else ""
-        click.echo(safe(f"note: whether all subjects of these keys are gone is not known: not seen: {gap.what}{more}"), err=True)
+        lines.append(f"note: whether all subjects of these keys are gone is not known: not seen: {gap.what}{more}")
     changes = tuple(
         dataclasses.replace(change, reason=f"{change.reason}; {said[change]}")
         if change in said and said[change] not in change.reason
         else change
         for change in plan.changes
     )
-    return dataclasses.replace(plan, changes=changes)
+    return dataclasses.replace(plan, changes=changes), lines
 
 
 def _alive(client: ApiClient, plan: Plan, progress: Callable[[str], None]) -> tuple[api.Snapshot, Alive]:
@@ -70,9 +65,11 @@ def _alive(client: ApiClient, plan: Plan, progress: Callable[[str], None]) -> tu
     progress("looking whose keys they are")
     links = [link for link in api.declared_links((), snapshot, [holder]) if isinstance(link, api.Link)]
     found: Alive = {}
-    for seen in snapshot.maps:
-        if seen.holder.uid == holder.uid:
-            found |= {(seen.field, seen.path, key): told for key, told in api.living(snapshot, seen, links).items()}
+    maps = [seen for seen in snapshot.maps if seen.holder.uid == holder.uid]
+    if not maps and not snapshot.gaps:
+        raise NotFound(f"{holder} is another one by now")
+    for seen in maps:
+        found |= {(seen.field, seen.path, key): told for key, told in api.living(snapshot, seen, links).items()}
     return snapshot, found
 
 

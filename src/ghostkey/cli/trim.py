@@ -115,6 +115,7 @@ def command(
     from ghostkey import api
     from ghostkey.cli._cluster import one_map, receipts_at
     from ghostkey.cli._living import told_of_living
+    from ghostkey.cli.terminal import safe
     from ghostkey.report.words import left
 
     plan_file, pattern = chosen.plan_file, chosen.pattern
@@ -140,8 +141,10 @@ def command(
         if pattern:
             wanted += _matched(live, pattern)
         plan = api.plan(live, kind, wanted, secret, client.config.server)
-    plan = told_of_living(client, plan, progress)
+    plan, told = told_of_living(client, plan, progress)
     progress.done()
+    for line in told:
+        click.echo(safe(line), err=True)
     max_percent = DEFAULT_MATCH_PERCENT if pattern and limits.max_percent is None else limits.max_percent
     if not plan.changes:
         click.echo(f"nothing to trim in {plan.holder}", err=True)

@@ -85,7 +85,8 @@ class GoMaps:
                 f"{mirrors} maps of {self._process.name} mirror what lives (informer stores, indexes, queues, cached objects)"
             )
         if forgetful:
-            yield Note(f"{forgetful} maps of {self._process.name} forget by themselves (least recently used, or after a time)")
+            what = "caches that forget by themselves (least recently used, or after a time)"
+            yield Note(f"{forgetful} maps of {self._process.name} are, by their types, {what}")
 
     def _event(self, found: GoMap, keys: Keys) -> KeysSeen:
         name = place_of(found)
