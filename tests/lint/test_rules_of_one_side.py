@@ -26,6 +26,7 @@ func (c *Controller) onDelete(name string) {
 }
 """
 )
+GUARD = "if !c.isLeader() {\n\t\treturn\n\t}\n\tdelete(c.members, name)"
 
 
 def test_delete_that_the_leader_alone_comes_to() -> None:
@@ -43,8 +44,12 @@ def test_delete_that_the_leader_alone_comes_to() -> None:
         lambda text: text.replace("!c.isLeader()", "leading := c.lease.Held(); !leading"),
         lambda text: text.replace("\tdelete(c.members, name)", "\tc.forget(name)") + "\nfunc (c *Controller) forget(name string) {\n\tdelete(c.members, name)\n}\n",
         lambda text: text.replace("if !c.isLeader() {\n\t\treturn\n\t}", "if c.isLeader() == false {\n\t\treturn\n\t}"),
+        # one term of several asks, and has a sign of its own
+        lambda text: text.replace(GUARD, 'if c.isLeader() && name != "" {\n\t\tdelete(c.members, name)\n\t}'),
+        lambda text: text.replace(GUARD, "if c.elector != nil && c.isLeader() {\n\t\tdelete(c.members, name)\n\t}"),
+        lambda text: text.replace("!c.isLeader()", "!c.isLeader() != false"),
     ],
-    ids=["inside", "elector", "local", "helper", "false"],
+    ids=["inside", "elector", "local", "helper", "false", "with a key", "not nil", "twice not"],
 )  # fmt: skip
 def test_the_same_in_other_words_is_found(change) -> None:
     assert len(found(unwanted(change(LEADER)), level="B", rule="delete-by-leader-alone")) == 1
@@ -62,8 +67,23 @@ def test_the_same_in_other_words_is_found(change) -> None:
         # a member of what is looked after leads, and not this process
         lambda text: text.replace("!c.isLeader()", '!(pod.Labels["role"] == "leader")'),
         lambda text: text.replace("!c.isLeader()", "!c.paused()"),
+        # some of the others delete, too
+        lambda text: text.replace("!c.isLeader()", "!c.isLeader() && c.dryRun"),
+        lambda text: text.replace("!c.isLeader()", "c.elector != nil && !c.isLeader()"),
+        lambda text: text.replace("!c.isLeader()", "c.elector != nil && c.isLeader()"),
+        lambda text: text.replace("!c.isLeader()", "!c.isLeader() || c.dryRun"),
+        lambda text: text.replace(GUARD, 'if !c.isLeader() && name != "" {\n\t\tdelete(c.members, name)\n\t}'),
+        # there is a leader, whoever it is
+        lambda text: text.replace("!c.isLeader()", "c.leader() != nil"),
+        # who fills is not known
+        lambda text: text.replace("\tc.members[obj", "\tif !(c.isLeader() && c.ready) {\n\t\treturn\n\t}\n\tc.members[obj"),
+        lambda text: text.replace("\tc.members[obj", "\tif !c.isLeader() || c.paused {\n\t\treturn\n\t}\n\tc.members[obj"),
+        lambda text: text.replace("\tc.members[obj", "\tif c.ready && c.isLeader() {\n\t\tc.fill()\n\t}\n}\n\nfunc (c *Controller) fill(obj *Tenant) {\n\tc.members[obj"),
     ],
-    ids=["all delete", "leader fills", "sweep", "others", "a member", "another question"],
+    ids=[
+        "all delete", "leader fills", "sweep", "others", "a member", "another question", "dry run", "elector", "others with an elector",
+        "either", "others with a key", "nil", "conjunction fills", "either fills", "leader calls what fills",
+    ],
 )  # fmt: skip
 def test_what_all_replicas_do_alike_is_silent(change) -> None:
     changed = change(unwanted(LEADER))
