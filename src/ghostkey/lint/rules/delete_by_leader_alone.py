@@ -1,7 +1,8 @@
 """A map that every replica fills is deleted from by the leader alone.
 
 *What it finds.* All deletes of a map stand behind a question whether this replica leads (`if c.isLeader()`, or `if !c.isLeader()
-{ return }`), and an insert does not. A delete in a helper stands where it is called.
+{ return }`), and an insert does not. A delete in a helper stands where it is called. Of `a && c.isLeader()` the term that asks is taken
+where all of it holds; what a condition leaves open (`||`, or a conjunction that does not hold) is not told.
 
 *Why it matters.* The replicas that do not lead see the same objects come, keep a key for each, and never forget one. When one of
 them begins to lead, it works on what is long gone.
@@ -43,6 +44,7 @@ _LEADS = re.compile(
     re.IGNORECASE,
 )
 _NEGATES = re.compile(r"!|\bfalse\b")
+_SAID = re.compile(r"(\w+)\s*:?=(?!=)\s*([^;]*);")  # `ok := c.isLeader(); !ok`
 _OF_NIL = re.compile(r"\bnil\b")  # whether there is a leader, or an error, says nothing of who it is
 
 
@@ -94,6 +96,8 @@ def _answer(condition: str, holds: bool) -> bool | None:
     if "||" in asked or any(cut[1::2]) or (len(terms) > 1 and not holds):
         return None
     term = next(filter(_LEADS.search, terms), "")
+    if not term and (said := _SAID.match(condition)) and terms[0].lstrip("! ") == said[1]:
+        term = terms[0] + said[2]
     if not term or "&&" in term or _OF_NIL.search(term):
         return None
     return len(_NEGATES.findall(term)) % 2 == (0 if holds else 1)
