@@ -176,6 +176,7 @@ TRIED = "\tsvc := &Tenant{}\n\tif err := w.client.Get(ctx, key, svc); err != nil
         "\tsvc, err := w.get(key)\n\tif err != nil {\n\t\treturn err\n\t}\n",
         "\tvar svc *Tenant\n\tvar err error\n\tsvc, err = w.get(key)\n\tif err != nil {\n\t\treturn err\n\t}\n",
     ],
+    ids=["pointer", "value", "not found", "result", "declared before"],
 )
 def test_object_that_is_not_there_ends_the_function_before_the_question(tried: str) -> None:
     assert len(found(KEYED.replace(TRIED, tried), level="B", rule="deleted-on-other-branch")) == 1
@@ -200,6 +201,10 @@ IGNORED = "client.IgnoreNotFound(err) != nil"
         # the error that ends it is another one's
         TRIED.replace("err != nil", IGNORED) + "\tif err := w.check(ctx); err != nil {\n\t\treturn err\n\t}\n",
         "\tsvc := &Tenant{}\n\t_ = w.client.Get(ctx, key, svc)\n\tif err := w.check(ctx); err != nil {\n\t\treturn err\n\t}\n",
+    ],
+    ids=[
+        "made on error", "given when not found", "set on error", "ignored of a result", "ignored", "not found is let by", "new", "var",
+        "nested", "logged", "ignored and another", "dropped and another",
     ],
 )  # fmt: skip
 def test_zero_value_in_the_place_of_what_is_gone_comes_to_the_other_branch(tried: str) -> None:
