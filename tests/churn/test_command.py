@@ -105,6 +105,9 @@ def test_operator_that_does_nothing_is_inconclusive_and_not_clean(files_program:
         (["--operator=true", "--allow=everything"], "gives no reason"),
         (["--operator=true", "--env=SECRET"], "NAME=VALUE"),
         (["--operator=true", "--patience=soon"], "'soon' is no duration"),
+        (["--operator=true", "--since=HEAD", "-o", "sarif"], "--since is printed as table or json, not as sarif"),
+        (["--operator=true", "--against=true", "-o", "junit"], "--against is printed as table or json, not as junit"),
+        (["--operator=true", "--against=true", "--since=HEAD"], "name two older builds"),
     ],
 )
 def test_slips_are_usage_errors(files_program: Program, words: list[str], said: str) -> None:

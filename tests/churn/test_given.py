@@ -165,6 +165,9 @@ def test_rights_that_are_printed_are_enough_and_none_is_too_many(
     [
         ((), "nobody has agreed"),
         (("--yes", "--against=true"), "nothing but subjects is made"),
+        (("--yes", "--since=HEAD", "--build=make"), "leave out --since, --build"),
+        (("--yes", "--for=10m"), "nothing comes of --for"),
+        (("--yes", "--code=/", "--life=7s"), "nothing comes of --life, --code"),
         (("--yes", "--writes-in=default"), "add --operator"),
         (("--operator=true",), "nobody has agreed"),
         (("--yes", "--operator=/no/such"), "no program '/no/such'"),

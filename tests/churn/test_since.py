@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import select
 import shlex
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 import yaml
 
-from ghostkey.churn.since import built_since
+from ghostkey.churn import since
+from ghostkey.churn.since import LOCAL_VARIABLES, built_since, module_of
 from ghostkey.model.errors import GhostkeyError, UsageError
 from ghostkey.testing import testbed_directory as sources
 from ghostkey.testing.binaries import cache_directory
@@ -43,7 +46,10 @@ def repository(tmp_path: Path) -> Path:
     git(folder, "init", "-q")
     for number in (1, 2):
         shell, go = f"#!/bin/sh\necho {number} $*\n", MAIN.format(number=number)
-        commit(folder, {"operator.sh": shell, "sub/go.mod": "module example.com/op\n\ngo 1.20\n", "sub/cmd/op/main.go": go})
+        commit(
+            folder,
+            {"operator.sh": shell, "sub/go.mod": "module example.com/op // a comment\n\ngo 1.20\n", "sub/cmd/op/main.go": go},
+        )
     subprocess.run(["sh", "-c", RECIPE], cwd=folder, check=True)
     return folder
 
@@ -61,6 +67,89 @@ def test_older_build_is_made_by_the_recipe_with_the_words_of_the_new_one(reposit
         assert said(older) == "1 --name two words"
     assert not Path(shlex.split(older)[0]).exists()
     assert (git(repository, "status", "--porcelain"), git(repository, "worktree", "list")) == before
+
+
+def test_repository_that_a_hook_names_is_left_alone(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    git(other, "init", "-q")
+    commit(other, {"mine.txt": "mine\n"})
+    (other / "mine.txt").write_text("staged\n")
+    git(other, "add", "-A")
+
+    def state(folder: Path) -> tuple[str, bytes]:
+        return (folder / ".git/HEAD").read_text(), (folder / ".git/index").read_bytes()
+
+    before = state(other), state(repository)
+    seen = tmp_path / "seen"
+    with monkeypatch.context() as inherited:
+        for name, value in (("DIR", other / ".git"), ("WORK_TREE", other), ("INDEX_FILE", other / ".git/index")):
+            inherited.setenv(f"GIT_{name}", str(value))
+        recipe = f"{RECIPE}; git rev-parse HEAD > {seen}"
+        with built_since(str(repository / "bin/operator"), "HEAD~1", repository, recipe) as older:
+            assert said(older) == "1"
+    assert (state(other), state(repository)) == before
+    assert seen.read_text().strip() == git(repository, "rev-parse", "HEAD~1")
+
+
+def test_variables_of_a_repository_are_those_that_git_names(tmp_path: Path) -> None:
+    assert set(git(tmp_path, "rev-parse", "--local-env-vars").split()) <= LOCAL_VARIABLES
+
+
+@pytest.mark.parametrize(
+    ("text", "module"),
+    [
+        ("module example.com/a\n", "example.com/a"),
+        ("// module example.com/b\r\nmodule\texample.com/a // a comment\r\n", "example.com/a"),
+        ("go 1.20\n\nmodule example.com/a// a comment", "example.com/a"),
+        ('module "example.com/a"', "example.com/a"),
+        ("module `example.com/a` // a comment", "example.com/a"),
+        ("module ( // a comment\n\texample.com/a\n)\n", "example.com/a"),
+        ("modules example.com/a\n", ""),
+        ("go 1.20\n", ""),
+    ],
+)
+def test_module_is_read_as_go_reads_it(text: str, module: str) -> None:
+    assert module_of(text) == module
+
+
+def test_build_that_does_not_end_is_ended_with_all_that_it_started(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(since, "BUILD_SECONDS", 0.5)
+    pipe = repository.parent / "pipe"
+    os.mkfifo(pipe)
+    # whoever has the pipe open for writing is the build's; none has when the reader sees its end
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    recipe = f"exec 3>{pipe}; echo begun >&3; sleep 60 & sleep 60; true"
+    with (
+        pytest.raises(GhostkeyError, match=r"did not end within 0\.5 s"),
+        built_since(str(repository / "bin/operator"), "HEAD~1", repository, recipe),
+    ):
+        pytest.fail("it was built")
+    assert _told(reader) == b"begun\n"
+    os.close(reader)
+
+
+def _told(reader: int) -> bytes:
+    """All that is written into a pipe until nobody has it open. Raises TimeoutError where somebody keeps it for 10 s."""
+    told = b""
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        if select.select([reader], [], [], 0.5)[0]:
+            more = os.read(reader, 1000)
+            if not more:
+                return told
+            told += more
+    raise TimeoutError("somebody has the pipe open")
+
+
+def test_build_is_asked_nothing_and_the_end_of_what_it_says_is_told(repository: Path) -> None:
+    recipe = "read answer || echo nobody answered; yes | head -c 9000000; echo; echo the last word; exit 1"
+    with (
+        pytest.raises(GhostkeyError, match="the last word") as raised,
+        built_since(str(repository / "bin/operator"), "HEAD~1", repository, recipe),
+    ):
+        pytest.fail("it was built")
+    assert len(str(raised.value)) < since.TAIL + 1000
 
 
 @needs_go

@@ -26,6 +26,7 @@ func (c *Controller) onDelete(name string) {
 }
 """
 )
+GUARD = "if !c.isLeader() {\n\t\treturn\n\t}\n\tdelete(c.members, name)"
 
 
 def test_delete_that_the_leader_alone_comes_to() -> None:
@@ -43,8 +44,13 @@ def test_delete_that_the_leader_alone_comes_to() -> None:
         lambda text: text.replace("!c.isLeader()", "leading := c.lease.Held(); !leading"),
         lambda text: text.replace("\tdelete(c.members, name)", "\tc.forget(name)") + "\nfunc (c *Controller) forget(name string) {\n\tdelete(c.members, name)\n}\n",
         lambda text: text.replace("if !c.isLeader() {\n\t\treturn\n\t}", "if c.isLeader() == false {\n\t\treturn\n\t}"),
+        # one term of several asks, and has a sign of its own
+        lambda text: text.replace(GUARD, 'if c.isLeader() && name != "" {\n\t\tdelete(c.members, name)\n\t}'),
+        lambda text: text.replace(GUARD, "if c.elector != nil && c.isLeader() {\n\t\tdelete(c.members, name)\n\t}"),
+        lambda text: text.replace("!c.isLeader()", "!c.isLeader() != false"),
+        lambda text: text.replace("!c.isLeader()", "ok := c.isLeader(); !ok"),
     ],
-    ids=["inside", "elector", "local", "helper", "false"],
+    ids=["inside", "elector", "local", "helper", "false", "with a key", "not nil", "twice not", "named"],
 )  # fmt: skip
 def test_the_same_in_other_words_is_found(change) -> None:
     assert len(found(unwanted(change(LEADER)), level="B", rule="delete-by-leader-alone")) == 1
@@ -62,8 +68,24 @@ def test_the_same_in_other_words_is_found(change) -> None:
         # a member of what is looked after leads, and not this process
         lambda text: text.replace("!c.isLeader()", '!(pod.Labels["role"] == "leader")'),
         lambda text: text.replace("!c.isLeader()", "!c.paused()"),
+        # some of the others delete, too
+        lambda text: text.replace("!c.isLeader()", "!c.isLeader() && c.dryRun"),
+        lambda text: text.replace("!c.isLeader()", "c.elector != nil && !c.isLeader()"),
+        lambda text: text.replace("!c.isLeader()", "c.elector != nil && c.isLeader()"),
+        lambda text: text.replace("!c.isLeader()", "!c.isLeader() || c.dryRun"),
+        lambda text: text.replace(GUARD, 'if !c.isLeader() && name != "" {\n\t\tdelete(c.members, name)\n\t}'),
+        # there is a leader, whoever it is
+        lambda text: text.replace("!c.isLeader()", "c.leader() != nil"),
+        lambda text: text.replace("!c.isLeader()", "_, err := c.leader(); err != nil"),
+        # who fills is not known
+        lambda text: text.replace("\tc.members[obj", "\tif !(c.isLeader() && c.ready) {\n\t\treturn\n\t}\n\tc.members[obj"),
+        lambda text: text.replace("\tc.members[obj", "\tif !c.isLeader() || c.paused {\n\t\treturn\n\t}\n\tc.members[obj"),
+        lambda text: text.replace("\tc.members[obj", "\tif c.ready && c.isLeader() {\n\t\tc.fill()\n\t}\n}\n\nfunc (c *Controller) fill(obj *Tenant) {\n\tc.members[obj"),
     ],
-    ids=["all delete", "leader fills", "sweep", "others", "a member", "another question"],
+    ids=[
+        "all delete", "leader fills", "sweep", "others", "a member", "another question", "dry run", "elector", "others with an elector",
+        "either", "others with a key", "nil", "error", "conjunction fills", "either fills", "leader calls what fills",
+    ],
 )  # fmt: skip
 def test_what_all_replicas_do_alike_is_silent(change) -> None:
     changed = change(unwanted(LEADER))
@@ -124,6 +146,70 @@ def test_delete_that_only_the_other_answer_comes_to() -> None:
 def test_what_is_asked_again_for_what_is_gone_is_silent(change) -> None:
     changed = change(unwanted(OTHER))
     assert changed != unwanted(OTHER)
+    assert not found(changed, level="B", rule="deleted-on-other-branch")
+
+
+MISSING = """
+func (w *Watcher) onKey(ctx context.Context, key string) error {
+\tsvc := &Tenant{}
+\tif err := w.client.Get(ctx, key, svc); err != nil {
+\t\treturn err
+\t}
+\tif svc.Spec.Watched {
+\t\tw.watched[key] = svc.Spec.Port
+\t} else {
+\t\tdelete(w.watched, key)
+\t}
+\treturn nil
+}
+"""
+KEYED = HEAD + "\ntype Watcher struct {\n\twatched map[string]int\n}\n" + MISSING
+TRIED = "\tsvc := &Tenant{}\n\tif err := w.client.Get(ctx, key, svc); err != nil {\n\t\treturn err\n\t}\n"
+
+
+@pytest.mark.parametrize(
+    "tried",
+    [
+        TRIED,
+        TRIED.replace("svc := &Tenant{}", "var svc Tenant").replace("key, svc", "key, &svc"),
+        TRIED.replace("err != nil", "apierrors.IsNotFound(err)"),
+        "\tsvc, err := w.get(key)\n\tif err != nil {\n\t\treturn err\n\t}\n",
+        "\tvar svc *Tenant\n\tvar err error\n\tsvc, err = w.get(key)\n\tif err != nil {\n\t\treturn err\n\t}\n",
+    ],
+    ids=["pointer", "value", "not found", "result", "declared before"],
+)
+def test_object_that_is_not_there_ends_the_function_before_the_question(tried: str) -> None:
+    assert len(found(KEYED.replace(TRIED, tried), level="B", rule="deleted-on-other-branch")) == 1
+
+
+IGNORED = "client.IgnoreNotFound(err) != nil"
+
+
+@pytest.mark.parametrize(
+    "tried",
+    [
+        "\tsvc, err := w.get(key)\n\tif err != nil {\n\t\tsvc = &Tenant{}\n\t}\n",
+        "\tsvc, err := w.get(key)\n\tif apierrors.IsNotFound(err) {\n\t\tsvc = w.none()\n\t} else if err != nil {\n\t\treturn err\n\t}\n",
+        "\tsvc, err := w.get(key)\n\tif err != nil {\n\t\t*svc = Tenant{}\n\t}\n",
+        "\tsvc, err := w.get(key)\n\tif " + IGNORED + " {\n\t\treturn err\n\t}\n",
+        TRIED.replace("err != nil", IGNORED),
+        TRIED.replace("err != nil", "err != nil && !apierrors.IsNotFound(err)"),
+        TRIED.replace("svc := &Tenant{}", "svc := new(Tenant)").replace("err != nil", IGNORED),
+        TRIED.replace("svc := &Tenant{}", "var svc Tenant").replace("key, svc", "key, &svc").replace("err != nil", IGNORED),
+        TRIED.replace("\t\treturn err\n", "\t\tif !apierrors.IsNotFound(err) {\n\t\t\treturn err\n\t\t}\n"),
+        TRIED.replace("\t\treturn err\n", "\t\tw.log(err)\n"),
+        # the error that ends it is another one's
+        TRIED.replace("err != nil", IGNORED) + "\tif err := w.check(ctx); err != nil {\n\t\treturn err\n\t}\n",
+        "\tsvc := &Tenant{}\n\t_ = w.client.Get(ctx, key, svc)\n\tif err := w.check(ctx); err != nil {\n\t\treturn err\n\t}\n",
+    ],
+    ids=[
+        "made on error", "given when not found", "set on error", "ignored of a result", "ignored", "not found is let by", "new", "var",
+        "nested", "logged", "ignored and another", "dropped and another",
+    ],
+)  # fmt: skip
+def test_zero_value_in_the_place_of_what_is_gone_comes_to_the_other_branch(tried: str) -> None:
+    changed = KEYED.replace(TRIED, tried)
+    assert changed != KEYED
     assert not found(changed, level="B", rule="deleted-on-other-branch")
 
 

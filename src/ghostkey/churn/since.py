@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shlex
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import IO
 
 from ghostkey.census.elf import BuildInfo, Executable
 from ghostkey.census.errors import NotGo
@@ -23,6 +26,17 @@ GIT_SECONDS = 300.0
 # of what a program says of its build: what a build with the same source has to be given again. Source: cmd/go/internal/load/pkg.go
 _FLAGS = ("-tags", "-ldflags", "-gcflags", "-asmflags", "-mod")
 _VARIABLES = ("CGO_ENABLED", "GOEXPERIMENT", "GOAMD64", "GOARM64")
+# A hook, or `git rebase --exec`, gives these to what it starts. They beat `git -C`: a checkout beside the repository would be made in it.
+# Source: git 2.39, git rev-parse --local-env-vars
+LOCAL_VARIABLES = frozenset((
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_COMMON_DIR", "GIT_CONFIG", "GIT_CONFIG_COUNT",
+    "GIT_CONFIG_PARAMETERS", "GIT_DIR", "GIT_GRAFT_FILE", "GIT_IMPLICIT_WORK_TREE",
+    "GIT_INDEX_FILE", "GIT_INTERNAL_SUPER_PREFIX", "GIT_NO_REPLACE_OBJECTS", "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX", "GIT_REPLACE_REF_BASE", "GIT_SHALLOW_FILE", "GIT_WORK_TREE",
+))  # fmt: skip
+_COMMENT = re.compile(r"//.*")
+# Source: https://go.dev/ref/mod#go-mod-file-module (the path may be quoted, and stand in parentheses)
+_MODULE = re.compile(r"""^[ \t]*module\b[ \t]*(?:\(\s*)?(?:"([^"\n]+)"|`([^`\n]+)`|([^\s()"`]+))""", re.MULTILINE)
 
 
 @contextlib.contextmanager
@@ -66,10 +80,7 @@ def _by_build_info(tree: Path, program: Path, target: Path) -> Path:
     told = _build_info(program)
     package = told.main_path.removeprefix(told.module)
     for file in sorted(tree.rglob("go.mod")):
-        if (
-            f"module {told.module}" in file.read_text(errors="replace").splitlines()
-            and (file.parent / package.strip("/")).is_dir()
-        ):
+        if module_of(file.read_text(errors="replace")) == told.module and (file.parent / package.strip("/")).is_dir():
             words = [
                 "go",
                 "build",
@@ -95,28 +106,55 @@ def _build_info(program: Path) -> BuildInfo:
     return told
 
 
+def module_of(text: str) -> str:
+    """Of which module a go.mod is; "" where it does not say."""
+    found = _MODULE.search(_COMMENT.sub("", text))
+    return next(filter(None, found.groups()), "") if found else ""
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name not in LOCAL_VARIABLES}
+
+
 def _run(words: Sequence[str], folder: Path, variables: dict[str, str]) -> None:
-    try:
-        done = subprocess.run(
-            words, cwd=folder, env={**os.environ, **variables}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            errors="replace", timeout=BUILD_SECONDS, check=False,
-        )  # fmt: skip
-    except FileNotFoundError:
-        raise UsageError(
-            f"{words[0]} is not installed", "build the older revision yourself, and name it with --against"
-        ) from None
-    except subprocess.TimeoutExpired:
-        raise GhostkeyError(f"the build of the older revision did not end within {BUILD_SECONDS:.0f} s") from None
-    if done.returncode:
-        raise GhostkeyError(f"the older revision cannot be built ({shlex.join(words)}):\n{done.stdout[-TAIL:]}")
+    # a file, since of what a build says the end alone is kept, and what it leaves running would hold a pipe open
+    with tempfile.TemporaryFile() as said:
+        try:
+            process = subprocess.Popen(
+                words, cwd=folder, env={**_environment(), **variables}, stdin=subprocess.DEVNULL, stdout=said,
+                stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+        except FileNotFoundError:
+            raise UsageError(
+                f"{words[0]} is not installed", "build the older revision yourself, and name it with --against"
+            ) from None
+        try:
+            code = process.wait(BUILD_SECONDS)
+        except BaseException as error:
+            # whatever ends the wait, Ctrl-C too, which a session of its own does not hear: the compilers that sh started end with it
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise GhostkeyError(f"the build of the older revision did not end within {BUILD_SECONDS:g} s") from None
+            raise
+        if code:
+            raise GhostkeyError(f"the older revision cannot be built ({shlex.join(words)}):\n{_tail(said)}")
+
+
+def _tail(file: IO[bytes]) -> str:
+    """The last characters of a file."""
+    file.seek(max(0, file.seek(0, os.SEEK_END) - 4 * TAIL))  # of UTF-8, a character has no more than 4 bytes
+    return file.read().decode(errors="replace")[-TAIL:]
 
 
 def _git(folder: Path, *words: str, what: str = "") -> str:
-    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+    environment = {**_environment(), "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
     try:
         done = subprocess.run(
-            ["git", "-C", str(folder), *words], capture_output=True, text=True, timeout=GIT_SECONDS, check=False, env=environment
-        )
+            ["git", "-C", str(folder), *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=GIT_SECONDS,
+            check=False, env=environment,
+        )  # fmt: skip
     except FileNotFoundError:
         raise UsageError("git is not installed", "build the older revision yourself, and name it with --against") from None
     except subprocess.TimeoutExpired:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from ghostkey.cli import CONTEXT
 from ghostkey.cli._given import Given, given_options, print_outcome, write_outcome_page
@@ -17,6 +18,8 @@ from ghostkey.report.churn import FORMATS
 if TYPE_CHECKING:
     from ghostkey.churn.run import Request
 
+# what a control plane of our own alone carries out: option and parameter
+_OF_OUR_OWN = {"--for": "duration", "--life": "life", "--code": "code"}
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -187,6 +190,7 @@ def command(tested: Tested, objects: Objects, amount: Amount, strikes: Strikes, 
     if not tested.operator:
         raise UsageError("no operator is named", "write --operator './manager --flag value' --crds DIR")
     request = _request(tested.operator, tested, objects, amount, strikes, told)
+    _check_two_builds(told)
     if told.since is not None:
         return _since(request, told.since, told)
     if told.recipe:
@@ -228,12 +232,19 @@ def _tested(request: Request, told: Told) -> int:
     return outcome.exit_code
 
 
+def _check_two_builds(told: Told) -> None:
+    """Raises UsageError where the options do not go with an older build: before anything is built."""
+    if told.since is not None and told.against is not None:
+        raise UsageError("--since and --against name two older builds", "leave one of them out")
+    if (told.since is not None or told.against is not None) and told.form not in {"table", "json"}:
+        option = "--against" if told.since is None else "--since"
+        raise UsageError(f"{option} is printed as table or json, not as {told.form}", f"leave {option} out, or add -o json")
+
+
 def _since(request: Request, revision: str, told: Told) -> int:
     from ghostkey.churn.since import built_since
     from ghostkey.cli.options import ProgressLine
 
-    if told.against is not None:
-        raise UsageError("--since and --against name two older builds", "leave one of them out")
     progress = ProgressLine()
     progress(f"building {revision}")
     folder = told.code or Path()
@@ -250,8 +261,6 @@ def _compared(request: Request, against: str, told: Told) -> int:
     from ghostkey.cli.options import ProgressLine
     from ghostkey.report.churn import render_compared
 
-    if told.form not in {"table", "json"}:
-        raise UsageError(f"--against is printed as table or json, not as {told.form}")
     progress = ProgressLine()
     try:
         compared = compare(request, against, progress)
@@ -268,13 +277,20 @@ def _in_given_cluster(tested: Tested, objects: Objects, amount: Amount, strikes:
     from ghostkey.churn.given_operator import Started
     from ghostkey.cli.options import parse_duration, parse_pair
 
-    is_refused = (
-        objects.setup or objects.crds or strikes.plan_file or told.against or told.since or told.recipe or told.reproduction
-    )
-    if is_refused or (strikes.faults and strikes.chosen):
+    options = {
+        "--crds": objects.crds, "--setup": objects.setup, "--fault": strikes.faults and strikes.chosen, "--plan": strikes.plan_file,
+        "--reproduction": told.reproduction, "--against": told.against, "--since": told.since, "--build": told.recipe,
+    }  # fmt: skip
+    unfit = [option for option, value in options.items() if value]
+    if unfit:
         raise UsageError(
-            "in a given cluster nothing but subjects is made, and there are no faults",
-            "leave out --crds, --setup, --fault, --plan, --reproduction, --against and --since",
+            "in a given cluster nothing but subjects is made, and there are no faults", f"leave out {', '.join(unfit)}"
+        )
+    without = [option for option, name in _OF_OUR_OWN.items() if _is_given(name)]
+    if without:
+        raise UsageError(
+            f"in a given cluster nothing comes of {', '.join(without)}",
+            f"leave {'it' if len(without) == 1 else 'them'} out, or test without --context and --kubeconfig",
         )
     started = None
     if tested.operator:
@@ -286,6 +302,10 @@ def _in_given_cluster(tested: Tested, objects: Objects, amount: Amount, strikes:
         )
     wanted = Wanted(amount.rounds, amount.subjects, parse_duration(amount.patience), tuple(map(_allowed, told.allow)))
     return given.run(objects.samples, wanted, (tested.metrics_url, amount.seed), (told.form, told.page_file), started)
+
+
+def _is_given(parameter: str) -> bool:
+    return click.get_current_context().get_parameter_source(parameter) is ParameterSource.COMMANDLINE
 
 
 def fault_title(name: str) -> str:

@@ -2,7 +2,8 @@
 
 *What it finds.* A map that is filled where a condition about an object holds, and deleted from only where the same condition does not
 (`if svc.Spec.Watched { m[key] = x } else { delete(m, key) }`, or behind a return), in the same function. The condition does not ask
-whether the object is there, and nothing else takes the key out.
+whether the object is there, it is not asked of a zero value in the place of what is gone (an error that is passed over), and nothing
+else takes the key out.
 
 *Why it matters.* An object that is deleted while the condition holds is never asked again: its key stays.
 
@@ -43,6 +44,11 @@ _OF_BEING = re.compile(
 )
 _FIELD = re.compile(r"^!?\s*\w+(?:\.\w+)*\.(?:Spec|Annotations|Labels|Data|ObjectMeta)\b|\.Get(?:Labels|Annotations|Spec)\(")
 
+_ROOTS = re.compile(r"(?<![\w.])([A-Za-z_]\w*)(?=\.)")
+_MADE = re.compile(r"^&?[\w.]+(?:\[[^{]*\])?\{|^new\(")
+_ERROR = re.compile(r"\b\w*[eE]rr\w*\b|NotFound")
+_MISSING = re.compile(r"^\w*[eE]rr\w*\s*!=\s*nil$|^(?:\w+\.)*(?:Is)?NotFound\([^&|!]*\)$")
+
 
 def _find(look: Look) -> Iterator[Finding]:
     for symbol, held in look.held.items():
@@ -75,8 +81,41 @@ def _parted(one: ReleaseAt, inserts: tuple[InsertAt, ...]) -> tuple[ReleaseAt, I
             continue
         of_insert = Site(insert.spot, insert.insert.line, insert.insert.branches).conditions
         for text, holds in of_release:
-            if (text, not holds) in of_insert and _FIELD.search(text) and not _OF_BEING.search(text):
+            is_of_field = _FIELD.search(text) and not _OF_BEING.search(text)
+            if is_of_field and (text, not holds) in of_insert and not _may_be_zero(one, text):
                 return one, insert, text, holds
+    return None
+
+
+def _may_be_zero(one: ReleaseAt, text: str) -> bool:
+    """Whether what a condition asks may be a zero value that stands for an object that is gone: it would come to the release."""
+    function, line = one.spot.function, one.release.line
+    for name in _ROOTS.findall(text):
+        for reset in function.resets:
+            is_instead = any(b.kind in {"if", "else", "case"} and _OF_BEING.search(b.text) for b in reset.branches)
+            is_whole = reset.place.root == name and reset.place.fields in {(), ("*",)}
+            if is_whole and reset.line < line and (is_instead or _MADE.match(reset.value)):
+                return True
+        local = function.locals.get(name)
+        if local is None:
+            continue
+        is_made = not local.text.startswith("*") if local.how == "type" else _MADE.match(local.text) is not None
+        filled = [call.line for call in function.calls if {name, f"&{name}"} & set(call.texts) and call.line < line]
+        ends = _ends_when_missing(one, name, min(filled, default=0))
+        if ends is False or (is_made and not ends):
+            return True
+    return False
+
+
+def _ends_when_missing(one: ReleaseAt, name: str, since: int) -> bool | None:
+    """Whether the first return for an error is taken by each that says that there is no object; None where there is no such return."""
+    for each in one.spot.function.returns:
+        errors = [b for b in each.branches if b.kind == "if" and b not in one.release.branches and _ERROR.search(b.text)]
+        if since <= each.line < one.release.line and errors:
+            said, semicolon, asked = errors[0].text.rpartition(";")
+            if semicolon and since and not re.search(rf"\b{name}\b", said):
+                return None
+            return len(errors) == 1 and _MISSING.match(asked.strip()) is not None
     return None
 
 
