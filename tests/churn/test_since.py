@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from ghostkey.churn import since
-from ghostkey.churn.since import LOCAL_VARIABLES, built_since, module_of
+from ghostkey.churn.since import built_since, module_of
 from ghostkey.model.errors import GhostkeyError, UsageError
 from ghostkey.testing import testbed_directory as sources
 from ghostkey.testing.binaries import cache_directory
@@ -90,10 +90,6 @@ def test_repository_that_a_hook_names_is_left_alone(repository: Path, tmp_path: 
             assert said(older) == "1"
     assert (state(other), state(repository)) == before
     assert seen.read_text().strip() == git(repository, "rev-parse", "HEAD~1")
-
-
-def test_variables_of_a_repository_are_those_that_git_names(tmp_path: Path) -> None:
-    assert set(git(tmp_path, "rev-parse", "--local-env-vars").split()) <= LOCAL_VARIABLES
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from typing import IO
 from ghostkey.census.elf import BuildInfo, Executable
 from ghostkey.census.errors import NotGo
 from ghostkey.churn.operator import TAIL, command_line
+from ghostkey.foreign import git
 from ghostkey.model.errors import GhostkeyError, UsageError
 
 BUILD_SECONDS = 1800.0
@@ -26,14 +27,6 @@ GIT_SECONDS = 300.0
 # of what a program says of its build: what a build with the same source has to be given again. Source: cmd/go/internal/load/pkg.go
 _FLAGS = ("-tags", "-ldflags", "-gcflags", "-asmflags", "-mod")
 _VARIABLES = ("CGO_ENABLED", "GOEXPERIMENT", "GOAMD64", "GOARM64")
-# A hook, or `git rebase --exec`, gives these to what it starts. They beat `git -C`: a checkout beside the repository would be made in it.
-# Source: git 2.39, git rev-parse --local-env-vars
-LOCAL_VARIABLES = frozenset((
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_COMMON_DIR", "GIT_CONFIG", "GIT_CONFIG_COUNT",
-    "GIT_CONFIG_PARAMETERS", "GIT_DIR", "GIT_GRAFT_FILE", "GIT_IMPLICIT_WORK_TREE",
-    "GIT_INDEX_FILE", "GIT_INTERNAL_SUPER_PREFIX", "GIT_NO_REPLACE_OBJECTS", "GIT_OBJECT_DIRECTORY",
-    "GIT_PREFIX", "GIT_REPLACE_REF_BASE", "GIT_SHALLOW_FILE", "GIT_WORK_TREE",
-))  # fmt: skip
 _COMMENT = re.compile(r"//.*")
 # Source: https://go.dev/ref/mod#go-mod-file-module (the path may be quoted, and stand in parentheses)
 _MODULE = re.compile(r"""^[ \t]*module\b[ \t]*(?:\(\s*)?(?:"([^"\n]+)"|`([^`\n]+)`|([^\s()"`]+))""", re.MULTILINE)
@@ -112,16 +105,12 @@ def module_of(text: str) -> str:
     return next(filter(None, found.groups()), "") if found else ""
 
 
-def _environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name not in LOCAL_VARIABLES}
-
-
 def _run(words: Sequence[str], folder: Path, variables: dict[str, str]) -> None:
     # a file, since of what a build says the end alone is kept, and what it leaves running would hold a pipe open
     with tempfile.TemporaryFile() as said:
         try:
             process = subprocess.Popen(
-                words, cwd=folder, env={**_environment(), **variables}, stdin=subprocess.DEVNULL, stdout=said,
+                words, cwd=folder, env={**git.environment(), **variables}, stdin=subprocess.DEVNULL, stdout=said,
                 stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
         except FileNotFoundError:
@@ -149,11 +138,10 @@ def _tail(file: IO[bytes]) -> str:
 
 
 def _git(folder: Path, *words: str, what: str = "") -> str:
-    environment = {**_environment(), "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
     try:
         done = subprocess.run(
             ["git", "-C", str(folder), *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=GIT_SECONDS,
-            check=False, env=environment,
+            check=False, env={**git.environment(), "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"},
         )  # fmt: skip
     except FileNotFoundError:
         raise UsageError("git is not installed", "build the older revision yourself, and name it with --against") from None

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from ghostkey.foreign import git
 from ghostkey.model.errors import SourceDamaged, UsageError
 
 FILE_BYTES = 4 << 20  # no person wrote a larger file
@@ -78,7 +79,6 @@ def files_of_revision(root: Path, revision: str) -> Iterator[tuple[str, bytes]]:
 
 def _git(root: Path, *arguments: str, given: bytes | None = None) -> bytes:
     place = root if root.is_dir() else root.parent
-    environment = {**os.environ, "GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
     try:
         done = subprocess.run(
             ["git", "-C", str(place), *arguments],
@@ -86,7 +86,7 @@ def _git(root: Path, *arguments: str, given: bytes | None = None) -> bytes:
             capture_output=True,
             check=False,
             timeout=GIT_SECONDS,
-            env=environment,
+            env=git.environment_of_a_reader(),
         )
     except FileNotFoundError:
         raise UsageError("git is not installed", "it reads revisions; without it, lint a folder") from None

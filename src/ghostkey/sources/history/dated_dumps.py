@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from ghostkey.foreign import git
 from ghostkey.model.errors import SourceDamaged, place_of
 from ghostkey.model.history import DELETED, NOBODY, SEEN, Covered, HistoryEvent, SubjectEvent, Writer
 from ghostkey.model.refs import Kind
@@ -158,7 +159,7 @@ def has_commits(path: Path) -> bool:
     """Whether at least two commits are about a folder of a work tree: one is no history."""
     words = ["git", "-C", str(path), "log", "-2", "--format=%h", "--first-parent", "--", "."]
     try:
-        found = subprocess.run(words, capture_output=True, timeout=GIT_SECONDS, check=False)
+        found = subprocess.run(words, capture_output=True, timeout=GIT_SECONDS, check=False, env=git.environment_of_a_reader())
     except (OSError, subprocess.TimeoutExpired):
         return False
     return len(found.stdout.split()) > 1

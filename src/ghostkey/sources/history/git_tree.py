@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+from ghostkey.foreign import git
 from ghostkey.model.errors import SourceDamaged, place_of
 from ghostkey.model.history import DELETED, SEEN, Covered, HistoryEvent, SubjectEvent, Writer
 from ghostkey.model.refs import Kind
@@ -193,7 +194,9 @@ def _pieces(stream: IO[bytes]) -> Iterator[bytes]:
 def _git(top: Path, *words: str) -> Iterator[IO[bytes]]:
     """What a git command prints. Raises SourceDamaged when it cannot be started, or fails."""
     try:
-        running = subprocess.Popen(["git", "-C", str(top), *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        running = subprocess.Popen(
+            ["git", "-C", str(top), *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=git.environment_of_a_reader()
+        )
     except OSError as error:
         raise SourceDamaged(f"git {words[0]} failed: {error}", "install git, or give a folder of dated dumps") from None
     assert running.stdout is not None
@@ -221,7 +224,10 @@ class _Blobs:
     def __enter__(self) -> _Blobs:
         try:
             self._running = subprocess.Popen(
-                ["git", "-C", str(self._top), "cat-file", "--batch"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+                ["git", "-C", str(self._top), "cat-file", "--batch"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env=git.environment_of_a_reader(),
             )
         except OSError as error:
             raise SourceDamaged(f"git cat-file failed: {error}", "install git, or give a folder of dated dumps") from None
