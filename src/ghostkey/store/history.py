@@ -145,7 +145,11 @@ class History:
     def files(self, table: str) -> list[Path]:
         """The Parquet files of a table."""
         # folders first: one that is being written may be gone, or have its name, in the next moment
-        return sorted(path for folder in self._folders() for path in folder.glob(f"{table}*.parquet"))
+        found: list[Path] = []
+        for folder in self._folders():
+            with contextlib.suppress(FileNotFoundError):  # dropped, or merged into another, since it was listed
+                found += folder.glob(f"{table}*.parquet")
+        return sorted(found)
 
     @staticmethod
     def _read(path: Path) -> Imported | None:
