@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from ghostkey.census.census import open_process
 from ghostkey.census.dwarf import Dwarf
 from ghostkey.census.elf import Executable
-from tests.census.truth import built
+from tests.census.truth import built, maps_with_holders
 from tests.helpers import sliced
 
 FIELDS = {"table.byName", "table.in.m", "table.shards[2].m", "tables[1].in.m", "named.items", "plain"}
 
 
 def holders(program: Path) -> set[str]:
-    running = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    try:
-        assert running.stdout is not None
-        assert running.stdout.readline() == "ready\n"
-        process = open_process(running.pid)
-        census = process.census()
-        process.name_types(census.maps)
-        chosen = [one for one in census.maps if one.length == 100]
-        process.find_holders(chosen, census.maps)
-        return {one.holder for one in chosen}
-    finally:
-        running.kill()
-        running.communicate()
+    return {one.holder for one in maps_with_holders(program, 100, 100)}
 
 
 def test_fields_of_globals_have_their_names(version: str) -> None:

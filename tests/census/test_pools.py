@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-
 import pytest
 
-from ghostkey.census.census import open_process
 from ghostkey.census.gomap import GoMap
 from ghostkey.sources.go_map_lives import is_long_lived
-from tests.census.truth import built
+from tests.census.truth import built, maps_with_holders
 
 KEPT, IN_OWN_POOL, IN_POOL, ITERATED, NESTED, SERVED = range(101, 107)
 
@@ -17,19 +14,7 @@ KEPT, IN_OWN_POOL, IN_POOL, ITERATED, NESTED, SERVED = range(101, 107)
 def maps_of(version: str, *, stripped: bool) -> dict[int, GoMap]:
     """The program's maps with their holders, by length."""
     program = built(version, module="passing", stripped=stripped)
-    running = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    try:
-        assert running.stdout is not None
-        assert running.stdout.readline() == "ready\n"
-        process = open_process(running.pid)
-        census = process.census()
-        process.name_types(census.maps)
-        chosen = {one.length: one for one in census.maps if KEPT <= one.length <= SERVED}
-        process.find_holders(list(chosen.values()), census.maps)
-        return chosen
-    finally:
-        running.kill()
-        running.communicate()
+    return {one.length: one for one in maps_with_holders(program, KEPT, SERVED)}
 
 
 @pytest.mark.parametrize("stripped", [True, False])

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from ghostkey.census.census import open_process
+from ghostkey.census.gomap import GoMap
 from ghostkey.testing import go_program, testbed_directory
 
 MODULES = testbed_directory()
@@ -69,6 +71,23 @@ class Truth:
     def end(self) -> None:
         self.process.kill()
         self.process.wait()
+
+
+def maps_with_holders(program: Path, least: int, most: int) -> list[GoMap]:
+    """The maps of a program that says when it is ready, of so many entries, with their holders as they are found."""
+    running = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert running.stdout is not None
+        assert running.stdout.readline() == "ready\n"
+        process = open_process(running.pid)
+        census = process.census()
+        process.name_types(census.maps)
+        chosen = [one for one in census.maps if least <= one.length <= most]
+        process.find_holders(chosen, census.maps)
+        return chosen
+    finally:
+        running.kill()
+        running.communicate()
 
 
 @contextmanager

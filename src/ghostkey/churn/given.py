@@ -29,6 +29,7 @@ from ghostkey.churn.tokens import ALPHABET, Named, Spellings
 from ghostkey.churn.traces import EXEMPT, ApiTraces, Found
 from ghostkey.kube.client import ApiClient
 from ghostkey.kube.discovery import discover
+from ghostkey.kube.fields import field_owners
 from ghostkey.model.errors import AccessDenied, ApiFailed, GhostkeyError, UsageError
 from ghostkey.store.state import create_private, private_directory
 
@@ -135,11 +136,8 @@ class Listing:
 
 def _is_put_by(managers: frozenset[str], metadata: Mapping[str, Any], finalizer: str) -> bool:
     """Whether managedFields say that one of these has put a finalizer there, and nobody else."""
-    owners = set()
-    for entry in metadata.get("managedFields") or ():
-        fields = ((entry.get("fieldsV1") or {}).get("f:metadata") or {}).get("f:finalizers") or {}
-        if f'v:"{finalizer}"' in fields:
-            owners.add(entry.get("manager"))
+    entries = field_owners(json.dumps(metadata.get("managedFields") or []).encode(), "metadata.finalizers")
+    owners = {entry.manager for entry in entries if entry.keys and finalizer in entry.keys}
     return bool(owners) and owners <= managers
 
 

@@ -15,7 +15,8 @@ from ghostkey.model.events import FieldOwner
 def field_owners(raw: bytes | None, field: str = "data", *, with_keys: bool = True) -> tuple[FieldOwner, ...]:
     """The managers of an object and the keys of `field` each one owns; () when there are none or they are damaged.
 
-    Source: structured-merge-diff v6 fieldpath: `f:` before a field's name.
+    Of a field that is a set, as `metadata.finalizers`, the keys are its values.
+    Source: structured-merge-diff v6 fieldpath: `f:` before a field's name, `v:` before a value of a set, as JSON.
     """
     if not raw:
         return ()
@@ -37,7 +38,16 @@ def _keys(entry: ManagedFieldsEntry, field: str) -> frozenset[str]:
         return frozenset()
     for part in field.split("."):
         level = level.get(f"f:{part}") if isinstance(level, dict) else None
-    return frozenset(name[2:] for name in level if name.startswith("f:")) if isinstance(level, dict) else frozenset()
+    if not isinstance(level, dict):
+        return frozenset()
+    return frozenset(name[2:] if name.startswith("f:") else _value(name) for name in level if name.startswith(("f:", 'v:"')))
+
+
+def _value(name: str) -> str:
+    try:
+        return str(decode_json(name[2:].encode("utf-8", "surrogatepass")))
+    except UnreadableError:
+        return ""
 
 
 def data_writers(raw: bytes) -> tuple[str, ...]:
