@@ -23,6 +23,7 @@ import ghostkey.report
 from ghostkey import api
 from ghostkey.model.findings import Finding
 from ghostkey.testing import ControlPlane, testbed_directory
+from tests import forked
 
 HANG_SECONDS = 900  # after which a wait is one for nothing; no test is about speed
 
@@ -125,15 +126,19 @@ class Program:
     def __call__(
         self, *arguments: str, stdin: str | bytes | None = None, env: dict[str, str] | None = None, cwd: Path | None = None
     ) -> Done:
-        raw = stdin.encode() if isinstance(stdin, str) else stdin
-        done = subprocess.run(
-            [sys.executable, "-m", "ghostkey", *arguments],
-            env=self.environment() | (env or {}), input=raw if raw is not None else b"", capture_output=True, timeout=HANG_SECONDS,
-            check=False, cwd=cwd,
-        )  # fmt: skip
-        out, err = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+        environment = self.environment() | (env or {})
+        if stdin is None and forked.can_run(environment):
+            code, *printed = forked.run(list(arguments), environment, cwd, HANG_SECONDS)
+        else:
+            done = subprocess.run(
+                [sys.executable, "-m", "ghostkey", *arguments],
+                env=environment, input=stdin.encode() if isinstance(stdin, str) else stdin or b"", capture_output=True,
+                timeout=HANG_SECONDS, check=False, cwd=cwd,
+            )  # fmt: skip
+            code, printed = done.returncode, [done.stdout, done.stderr]
+        out, err = (text.decode(errors="replace") for text in printed)
         assert "Traceback (most recent call last)" not in err, err
-        return Done(done.returncode, out, err)
+        return Done(code, out, err)
 
     def measured(self, *arguments: str, env: dict[str, str] | None = None) -> tuple[Done, int]:
         """A run, and the most memory it had at once, in bytes, as the operating system counts it."""
