@@ -12,6 +12,7 @@ import pytest
 from bench.ghosts.small import MACHINE_SCHEMES, brands
 
 from ghostkey.inference.codecs import decoded
+from ghostkey.inference.digests import DIGESTS
 from tests.helpers import analyse, config_map, keys, thing
 
 WITH_KIND: dict[str, Callable[[str, str], str]] = {
@@ -19,6 +20,10 @@ WITH_KIND: dict[str, Callable[[str, str], str]] = {
     "md5 of Kind, namespace and name": lambda ns, name: hashlib.md5(
         f"Tenant:{ns}:{name}".encode(), usedforsecurity=False
     ).hexdigest(),
+    "sha256 of kind and name, by a dot": lambda ns, name: hashlib.sha256(f"tenant.{name}".encode()).hexdigest()[:16],
+    "crc32 as a number": lambda ns, name: str(zlib.crc32(name.encode())),
+    "crc32 of both as a number, with a prefix": lambda ns, name: f"slot_{zlib.crc32(f'{ns}/{name}'.encode())}",
+    "fnv32a as a number": lambda ns, name: str(int(DIGESTS["fnv32a"](f"{ns}/{name}".encode()), 16)),
     "crc32 with a prefix": lambda ns, name: f"t-{zlib.crc32(f'{ns}/{name}'.encode()):08x}",
 }
 SCHEMES = {**MACHINE_SCHEMES, **WITH_KIND}

@@ -27,14 +27,21 @@ DIGESTS: Final[dict[str, Callable[[bytes], str]]] = {
     "fnv32a": lambda raw: _fnv(raw, 0x811C9DC5, 0x01000193, 32),
     "fnv64a": lambda raw: _fnv(raw, 0xCBF29CE484222325, 0x100000001B3, 64),
     "crc32": lambda raw: f"{zlib.crc32(raw):08x}",
+    "decimal crc32": lambda raw: str(zlib.crc32(raw)),
+    "decimal fnv32a": lambda raw: str(int(_fnv(raw, 0x811C9DC5, 0x01000193, 32), 16)),
 }
-DIGEST_LENGTHS: Final = {"fnv32a": 8, "fnv64a": 16, "crc32": 8}  # hashes that nobody cuts
+DIGEST_LENGTHS: Final = {"fnv32a": 8, "fnv64a": 16, "crc32": 8, "decimal crc32": 10, "decimal fnv32a": 10}  # nobody cuts these
+DECIMAL: Final = frozenset(name for name in DIGESTS if name.startswith("decimal"))
+"""Hashes written as numbers, of ten digits or fewer: what `fmt.Sprint(h.Sum32())` makes."""
+MOST_DIGITS: Final = 10
+LEAST_DIGITS: Final = 6  # one of 4,000 hashes of 32 bits is shorter
+_MARKS: Final = "/.-:_"
 _DIGESTED_WORDS: Final = (
-    "{name}", "{namespace}/{name}", "{namespace}.{name}", "{namespace}-{name}", "{namespace}_{name}", "{namespace}:{name}",
-    "{namespace}{name}", "{name}.{namespace}", "{name}/{namespace}", "{uid}",
-    *(f"{{{kind}}}{mark}{{namespace}}{mark}{{name}}" for kind in ("kind", "Kind", "resource") for mark in "/.-:"),
-    *(f"{{namespace}}{mark}{{{kind}}}{mark}{{name}}" for kind in ("kind", "Kind") for mark in "/-"),
-    *(f"{{{kind}}}{mark}{{name}}" for kind in ("kind", "Kind") for mark in "/-"),
+    "{name}", "{uid}", "{namespace}{name}", "{name}.{namespace}", "{name}/{namespace}",
+    *(f"{{namespace}}{mark}{{name}}" for mark in _MARKS),
+    *(f"{{{kind}}}{mark}{{namespace}}{mark}{{name}}" for kind in ("kind", "Kind", "resource") for mark in _MARKS),
+    *(f"{{namespace}}{mark}{{{kind}}}{mark}{{name}}" for kind in ("kind", "Kind") for mark in _MARKS),
+    *(f"{{{kind}}}{mark}{{name}}" for kind in ("kind", "Kind") for mark in _MARKS),
 )  # fmt: skip
 DIGESTED: Final[dict[str, Callable[..., str]]] = {words: words.format for words in _DIGESTED_WORDS}
 """What is digested → a function of its fields: namespace, name, uid, Kind, and kind (in lower case) and resource."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import re
 from bisect import bisect_left
 from collections.abc import Iterator
 
 from ghostkey.inference.codecs import decoded
-from ghostkey.inference.digests import DIGEST_LENGTHS, DIGESTED, DIGESTS, digests_that_tell
+from ghostkey.inference.digests import DECIMAL, DIGEST_LENGTHS, DIGESTED, DIGESTS, digests_that_tell
 from ghostkey.inference.index import SubjectIndex, squashed
 from ghostkey.inference.template import (
     SAFE_HASH,
@@ -18,6 +19,7 @@ from ghostkey.inference.template import (
     UNDASHED_UUID,
     UUID,
     Template,
+    is_decimal,
     is_hex,
     looks_hashed,
     transforms_between,
@@ -34,6 +36,8 @@ DIGEST_SUBJECTS = 50_000  # digesting more than this for a guess would take seco
 DIGEST_OF_A_KIND = 4_000
 UID_FIRST = 8  # what stands before the first dash of a UID
 SLOW_DIGEST_SUBJECTS = 5_000  # FNV runs in Python
+
+_HEX = re.compile(r"[0-9a-f]{8,128}")
 
 Explanation = tuple[Template, int]
 """A template and the row of the live object it would be for."""
@@ -211,7 +215,7 @@ def _seals(namespace: str, name: str, uid: str, kind: Kind, length: int) -> dict
     """Hash of this length → what hash of what it is, for one object; 200 hashes, about 0.3 ms."""
     found: dict[str, list[tuple[str, str]]] = {}
     for algorithm in DIGESTS:
-        if algorithm == "first" or length != DIGEST_LENGTHS.get(algorithm, length):
+        if algorithm == "first" or algorithm in DECIMAL or length != DIGEST_LENGTHS.get(algorithm, length):
             continue
         for digested in DIGESTED:
             if namespace or "{namespace}" not in digested:
@@ -221,22 +225,37 @@ def _seals(namespace: str, name: str, uid: str, kind: Kind, length: int) -> dict
     return found
 
 
+def may_be_digests(keys: list[str]) -> bool:
+    """Whether these could all be hashes: hex of one length, or numbers that are spread as hashes are, which times and ports are not."""
+    if len({len(key) for key in keys}) == 1 and all(map(_HEX.fullmatch, keys)):
+        return True
+    return all(map(is_decimal, keys)) and max(map(int, keys)) >= 2 * min(map(int, keys))
+
+
+def _algorithms(keys: list[str]) -> Iterator[tuple[str, int]]:
+    """(algorithm, length of its hashes) of what could have made these keys."""
+    lengths = {len(key) for key in keys}
+    are_decimal = all(map(is_decimal, keys))
+    for algorithm in DIGESTS:
+        length = DIGEST_LENGTHS.get(algorithm, max(lengths))
+        if are_decimal if algorithm in DECIMAL else lengths == {length}:
+            yield algorithm, length
+
+
 def explain_digest(keys: list[str], index: SubjectIndex) -> Iterator[Template]:
-    """Templates whose hashes of live objects stand among these keys, which are all hex of one length."""
-    length, wanted = len(keys[0]), set(keys)
-    enough = digests_that_tell(length, len(wanted), len(index.subjects.names))
+    """Templates whose hashes of live objects stand among these keys, which may be digests."""
+    wanted = set(keys)
     # of a kind that has keys here, a few thousand objects show it as well as a million; of what is tried less often, a few hundred
     few = _fields(index, DIGEST_OF_A_KIND // 10)
     many = _fields(index, DIGEST_OF_A_KIND)
-    for algorithm in DIGESTS:
-        if algorithm in DIGEST_LENGTHS and length != DIGEST_LENGTHS[algorithm]:
-            continue
+    for algorithm, length in _algorithms(keys):
+        enough = digests_that_tell(8 if algorithm in DECIMAL else length, len(wanted), len(index.subjects.names))
         for digested in DIGESTED:
             if algorithm == "first" and (digested != "{uid}" or length != UID_FIRST):
                 continue
             template = Template("digest", hash_length=length, digest=(algorithm, digested))
             has_kind = "ind}" in digested or "{resource}" in digested
-            sample = few if has_kind else many[: SLOW_DIGEST_SUBJECTS if algorithm.startswith("fnv") else None]
+            sample = few if has_kind else many[: SLOW_DIGEST_SUBJECTS if "fnv" in algorithm else None]
             hits = 0
             for fields in sample:
                 if "{namespace}" in digested and not fields[0]:

@@ -17,6 +17,7 @@ from ghostkey.inference.family import Family, Member, family_of
 from ghostkey.inference.index import SubjectIndex
 from ghostkey.inference.lost import LostKeys, doubt_single
 from ghostkey.inference.matching import Matcher
+from ghostkey.inference.named import NamedInValues
 from ghostkey.inference.results import Link, MapResult
 from ghostkey.inference.values import Values
 from ghostkey.model.events import KeysSeen
@@ -66,13 +67,14 @@ class _Inference:
         watch: Watch = lambda *_: None,
     ) -> None:
         sight = Sight(snapshot)
-        self._index = index
+        self._index, self._of_objects = index, of_objects
         self._sample_most = SAMPLE_OF_OBJECTS if of_objects else SAMPLE_MOST
         self._matcher = Matcher(index, of_objects=of_objects)
         self._declared = Declared(links, self._matcher, sight)
         self._beliefs = Beliefs(snapshot, index, sight, watch, of_objects=of_objects)
         self._lost = LostKeys(index, sight)
         self._values = Values(index, sight)
+        self._named = NamedInValues(index, self._matcher, self._beliefs, self._lost)
 
     def run(self, maps: Sequence[KeysSeen]) -> list[MapResult]:
         results: dict[int, MapResult] = {}
@@ -104,11 +106,12 @@ class _Inference:
             return
         own, shared = self._beliefs.of_family(family)
         kinds_in_values = self._values.kinds_in(member.seen for member in members) if len(members) > 1 else []
+        judged: dict[int, MapResult] = {}
         for member, beliefs in zip(members, own, strict=True):
             seen = member.seen
             if not beliefs and not shared and not seen.identities:
                 continue
-            result = MapResult(seen, candidates=[match.template for match in member.matches])
+            judged[member.number] = result = MapResult(seen, candidates=[match.template for match in member.matches])
             matched = {match.template: match for match in member.matches}
             # the firmest first, and the surest of these: what they have lost is not brought back by a piece of a key
             for template, belief in sorted(beliefs.items(), key=lambda item: (-item[0].firmness, -item[1].bits)):
@@ -120,9 +123,12 @@ class _Inference:
                         self._lost.add(result, match, belief, family, borrowed=True)
             doubt_single(result, member.matches)
             self._values.judge(result, kinds_in_values)
+        if not self._of_objects:
+            self._named.judge(list(judged.values()))
+        for number, result in judged.items():
             if result.attributions:
                 result.settle()
-                results[member.number] = result
+                results[number] = result
 
 
 _EXEMPT_NAMES = {"kube-root-ca.crt", "openshift-service-ca.crt", "extension-apiserver-authentication", "cluster-info"}

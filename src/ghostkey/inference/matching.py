@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import os.path
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ghostkey.inference.explain import explain_cut, explain_digest, explain_key, explain_squashed
+from ghostkey.inference.explain import explain_cut, explain_digest, explain_key, explain_squashed, may_be_digests
 from ghostkey.inference.index import SubjectIndex
 from ghostkey.inference.template import UNDASHED_UUID, UUID, Template
 from ghostkey.model.events import KeysSeen
@@ -16,7 +15,6 @@ from ghostkey.model.events import KeysSeen
 TEMPLATES_OF_A_MAP = 12
 SILENT_MOST = 64  # keys without any explanation that are looked at once more
 KEYS_REMEMBERED = 4096  # `default` and `ca.crt` stand in thousands of maps
-_HEX = re.compile(r"[0-9a-f]{8,128}")
 
 _Votes = dict[Template, dict[str, set[int]]]  # template → names of live objects → their kinds
 _Found = list[tuple[Template, str, int]]
@@ -103,8 +101,8 @@ class Matcher:
         prefix = os.path.commonprefix(silent)  # noqa: RUF071 (text, not a path)
         prefix = prefix[: max(prefix.rfind(mark) for mark in "-._") + 1]
         stripped = [key[len(prefix) :] for key in silent]
-        lengths = {len(text) for text in stripped}
-        if len(stripped) >= 2 and len(lengths) == 1 and all(_HEX.fullmatch(text) for text in stripped):
+        if len(stripped) >= 2 and may_be_digests(stripped):
+            lengths = {len(text) for text in stripped}
             whole = [key[len(prefix) :] for key in keys if key.startswith(prefix)]
             for found in explain_digest([text for text in whole if len(text) in lengths], self.index):
                 votes[dataclasses.replace(found, prefix=prefix)] = {"": set(self.index.kind_sizes), " ": set()}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ghostkey.inference.codecs import CODECS
-from ghostkey.inference.digests import DIGESTED, DIGESTS
+from ghostkey.inference.digests import DECIMAL, DIGESTED, DIGESTS, LEAST_DIGITS, MOST_DIGITS
 from ghostkey.model.errors import UsageError
 from ghostkey.model.refs import Kind
 
@@ -184,7 +184,8 @@ class Template:
         if len(self.prefix) + len(self.suffix) >= len(key):
             return None
         if self.order == "digest":
-            return core if is_hex(core, self.hash_length) else None
+            is_hash = is_decimal(core) if self.digest[0] in DECIMAL else is_hex(core, self.hash_length)
+            return core if is_hash else None
         if self.is_sealed:
             stem = self._without_hash(core)
             return core if stem is not None and (not self.cut or len(stem) <= self.cut) else None
@@ -351,6 +352,11 @@ def looks_hashed(text: str) -> bool:
         return True
     # no digit at all: Kubernetes' random names use no vowels
     return not set(text) & set("aeiou")
+
+
+def is_decimal(text: str) -> bool:
+    """Whether a text could be a hash of 32 bits written as a number."""
+    return LEAST_DIGITS <= len(text) <= MOST_DIGITS and text.isascii() and text.isdecimal() and text[0] != "0"
 
 
 def is_hex(text: str, length: int) -> bool:

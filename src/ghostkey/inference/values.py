@@ -1,4 +1,4 @@
-"""What the identifiers inside values say: they find lost subjects of their own, and correct the keys' word."""
+"""What the UIDs inside values say: they find lost subjects of their own, and correct the keys' word."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 
 from ghostkey.inference.index import SubjectIndex
 from ghostkey.inference.results import Lost, MapResult
-from ghostkey.inference.style import Shapes, Style, is_setting
 from ghostkey.model.events import Identity, KeysSeen
 from ghostkey.model.findings import Attribution, Certainty, Subject
 from ghostkey.model.refs import SECRETS, Kind, canonical
@@ -49,11 +48,7 @@ class Values:
         if kinds_of_family or (live_rows and (len(live_rows) >= 2 or 2 * len(live_rows) >= len(with_uid))):
             self._lost_by_uid(result, with_uid, live_rows, lost, kinds or kinds_of_family)
             return
-        if not result.attributions and seen.holder.kind != SECRETS:
-            pairs = {i: identity for i, identity in seen.identities.items() if identity.name and not identity.uid}
-            if len(pairs) >= 3:
-                self._lost_by_name(result, pairs)
-        elif with_uid:
+        if with_uid:
             for item in result.lost:
                 item.note = item.note or self._recreated_note(seen, item)
 
@@ -96,51 +91,6 @@ class Values:
             added = True
         if added or not result.attributions:
             result.attributions.append(attribution)
-
-    def _lost_by_name(self, result: MapResult, pairs: dict[int, Identity]) -> None:
-        """Values that are, or hold, the names of objects, under keys that say nothing."""
-        seen, subjects = result.seen, self._subjects
-        live: dict[int, int] = {}
-        support: dict[Kind, set[int]] = {}
-        for i in pairs:
-            identity = seen.identities[i]
-            for row in self._index.all_named(canonical(identity.name)):
-                kind = subjects.kind(row)
-                if subjects.names[row] != identity.name or (identity.kind and kind.kind != identity.kind):
-                    continue
-                if identity.namespace and subjects.namespaces[row] != identity.namespace:
-                    continue
-                live[i] = row
-                support.setdefault(kind, set()).add(row)
-        if not support:
-            return
-        best = max(len(rows) for rows in support.values())
-        kinds = sorted((kind for kind in support if len(support[kind]) >= 0.5 * best), key=lambda k: -len(support[k]))
-        population = min(self._index.kind_sizes[self._kind_numbers[kind]] for kind in kinds)
-        paired = all(seen.identities[i].namespace for i in pairs)
-        least, keyed = (3, 0.5) if paired else (5, 0.8)
-        # pairs that nearly all live are references, however few of all objects they name
-        nearly_all = paired and best >= 6 and best >= 0.75 * len(pairs)
-        is_list = nearly_all or (paired and best >= 10)
-        if best < least or (best < keyed * population and not is_list):
-            return
-        template = "{namespace}/{name} in the value" if paired else "{name} in the value"
-        attribution = Attribution(
-            template, tuple(kinds), Certainty.OBSERVED, best, len(live) / max(1, len(seen.keys)), best / population, "cluster"
-        )  # fmt: skip
-        style = Style(seen.identities[i].name for i in live)
-        shapes = Shapes(seen.shapes[i] for i in live)
-        result.live |= live.keys()
-        result.attributions.append(attribution)
-        for i in pairs:
-            identity = seen.identities[i]
-            if i in live or not shapes.resembles(seen.shapes[i]) or is_setting(identity.name):
-                continue
-            if not (nearly_all or style.fits(identity.name)):
-                continue
-            found = tuple(Subject(kind, identity.namespace, identity.name) for kind in kinds)
-            why = self._sight.why_unknown(found, attribution)
-            result.lost.append(Lost(i, "unknown" if why else "gone", attribution, found, why_unknown=why))
 
     def _twin(self, namespace: str, name: str, kinds: Sequence[Kind]) -> int | None:
         """The row of a live object of one of the kinds with this name (and namespace, when known)."""

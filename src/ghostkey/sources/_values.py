@@ -51,6 +51,7 @@ _NAMESPACED = re.compile(
 )
 _UID_FIELD = re.compile(r"[uU][iI][dD][\"']?\s*[:=]\s*[\"']?([0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})(?![-0-9a-f])")
 _KIND_FIELD = re.compile(r"\bkind[\"']?\s*[:=]\s*[\"']?([A-Z][A-Za-z0-9]{0,62})\b")
+_TOP_FIELD = re.compile(r"^(name|namespace)[ ]?[:=][ ]?[\"']?([a-z0-9][-.a-z0-9]{0,252})[\"']?[ ]*$", re.MULTILINE)
 _NAME = re.compile(r"[a-z0-9](?:[-.a-z0-9]{1,251}[a-z0-9])")
 _BOOLEANS = frozenset({"true", "false"})
 _INNER_OBJECTS = ("metadata", "ref", "reference", "objectRef", "subject", "owner", "tenant", "resource", "spec")
@@ -174,7 +175,7 @@ def _look_at_json(value: str, *, identify: bool) -> tuple[Shape, Identity | None
     except UnreadableError:
         return TEXT, None, None
     if not isinstance(document, dict):
-        return (EMPTY if document == [] else LIST), None, None
+        return (EMPTY if document == [] else LIST), _identity_in_list(document) if identify else None, None
     if not document:
         return EMPTY, None, document
     return shape_of_fields(document), _identity(document) if identify else None, document
@@ -192,16 +193,27 @@ def shape_of_fields(document: dict[Any, Any]) -> Shape:
 
 
 def _identity_in_text(text: str) -> Identity | None:
-    """The UID in a text of fields, as YAML and properties are; nothing when it names several."""
+    """The UID in a text of fields, as YAML and properties are, or the name at its top; nothing where it has several."""
     uids = set(_UID_FIELD.findall(text))
-    if len(uids) != 1:
-        return None
     kinds = set(_KIND_FIELD.findall(text))
-    return Identity(uid=uids.pop(), kind=kinds.pop() if len(kinds) == 1 else "")
+    kind = kinds.pop() if len(kinds) == 1 else ""
+    if len(uids) == 1:
+        return Identity(uid=uids.pop(), kind=kind)
+    top = dict(_TOP_FIELD.findall(text))
+    if uids or "name" not in top or len(_TOP_FIELD.findall(text)) != len(top):
+        return None
+    return Identity(namespace=top.get("namespace", ""), name=top["name"], kind=kind)
+
+
+def _identity_in_list(document: list[Any]) -> Identity | None:
+    """The object that the one entry of a list names."""
+    found = _NAMESPACED.fullmatch(document[0]) if len(document) == 1 and isinstance(document[0], str) else None
+    return Identity(namespace=found[1], name=found[2]) if found else None
 
 
 def _identity(document: dict[str, Any]) -> Identity | None:
     uid = namespace = name = kind = ""
+    named: set[tuple[str, str]] = set()
     places = [document, *(document[field] for field in _INNER_OBJECTS if isinstance(document.get(field), dict))]
     for place in places[:4]:
         for field, content in place.items():
@@ -218,6 +230,10 @@ def _identity(document: dict[str, Any]) -> Identity | None:
                 kind = kind or content
             elif word in {"ref", "key", "id", "subject"} and not name and (found := _NAMESPACED.fullmatch(content)):
                 namespace, name = found[1], found[2]
+            elif "/" in content and (found := _NAMESPACED.fullmatch(content)):
+                named.add((found[1], found[2]))
+    if not (uid or name) and len(named) == 1:  # whatever its field is called
+        namespace, name = named.pop()
     return Identity(uid, namespace, name, kind) if uid or name else None
 
 

@@ -1,0 +1,125 @@
+"""Objects that values name, under keys that say nothing: a map's names are weighed as if they were its keys.
+
+`'9001': shop/cart:5432` is about Service shop/cart as much as a key `shop/cart` is. The same evidence decides.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ghostkey.inference.belief import Belief, Beliefs
+from ghostkey.inference.evidence import PROVEN_BITS
+from ghostkey.inference.family import Family, Member
+from ghostkey.inference.index import SubjectIndex
+from ghostkey.inference.lost import LostKeys, top_key
+from ghostkey.inference.matching import Match, Matcher
+from ghostkey.inference.results import MapResult
+from ghostkey.inference.template import Template
+from ghostkey.model.events import KeysSeen
+from ghostkey.model.findings import Attribution, Certainty
+from ghostkey.model.refs import SECRETS
+
+LEAST_NAMED = 3  # values of a map; one or two that name an object are settings
+LEAST_REFERENCES = 6
+_PAIR = Template("namespace-name", separator="/")
+_NAME = Template("name")
+
+
+@dataclass(slots=True)
+class _Column:
+    """The names in one map's values, each once, as keys; `places` has the indexes of the keys whose values have it.
+
+    `kind` is what all of these values say that they name; empty where they do not say.
+    """
+
+    names: KeysSeen
+    kind: str
+    places: list[list[int]]
+
+
+class NamedInValues:
+    """Judges maps of which the keys tell nothing by what their values name."""
+
+    def __init__(self, index: SubjectIndex, matcher: Matcher, beliefs: Beliefs, lost: LostKeys) -> None:
+        self._index, self._matcher, self._beliefs, self._lost = index, matcher, beliefs, lost
+
+    def judge(self, results: Sequence[MapResult]) -> None:
+        """Adds to what is said of the maps of one family."""
+        for template in (_PAIR, _NAME):
+            columns = [
+                (result, column)
+                for result in results
+                if not result.attributions and result.seen.holder.kind != SECRETS
+                for column in _columns(result.seen, template)
+            ]
+            if columns:
+                self._judge(template, columns)
+
+    def _judge(self, template: Template, columns: list[tuple[MapResult, _Column]]) -> None:
+        members = [
+            Member(number, column.names, [match] if (match := self._matcher.match(column.names, template)).best else [])
+            for number, (_, column) in enumerate(columns)
+        ]
+        family = Family(members, self._index)
+        if not family.matched:
+            return
+        for member, beliefs in zip(members, self._beliefs.of_family(family)[0], strict=True):
+            for belief in beliefs.values():
+                match, named = member.matches[0], MapResult(member.seen)
+                self._lost.add(named, match, _surer(belief, member.seen, match), family, borrowed=False)
+                named.settle()
+                _hand_over(named, *columns[member.number])
+
+
+def _surer(belief: Belief, names: KeysSeen, match: Match) -> Belief:
+    """Proven, where values that are a namespace and a name, and nothing else, nearly all name what lives: such are references."""
+    are_references = (
+        match.template.has_namespace
+        and match.best >= LEAST_REFERENCES
+        and 4 * match.best >= 3 * len(names.keys)
+        and {shape.name for shape in names.shapes} == {"path"}
+    )
+    if belief.verdict is None or belief.is_proven or not are_references:
+        return belief
+    return dataclasses.replace(belief, verdict=dataclasses.replace(belief.verdict, bits=PROVEN_BITS))
+
+
+def _columns(seen: KeysSeen, template: Template) -> Iterator[_Column]:
+    """The names in values that a template makes, one column for each kind that values say; none where they are few."""
+    named: dict[str, dict[str, list[int]]] = {}
+    for i, identity in seen.identities.items():
+        if identity.name and not identity.uid and bool(identity.namespace) == template.has_namespace:
+            name = template.render_core(identity.namespace, identity.name, "")
+            named.setdefault(identity.kind, {}).setdefault(name, []).append(i)
+    for kind, at in named.items():
+        if len(at) >= LEAST_NAMED:
+            first = [places[0] for places in at.values()]
+            sizes, shapes = [seen.sizes[i] for i in first], [seen.shapes[i] for i in first]
+            names = KeysSeen(seen.holder, seen.field, seen.path, list(at), sizes, shapes, meta=seen.meta)
+            yield _Column(names, kind, list(at.values()))
+
+
+def _hand_over(named: MapResult, result: MapResult, column: _Column) -> None:
+    """What was found of the names, said of the keys whose values have them."""
+    seen = result.seen
+
+    def said(attribution: Attribution) -> Attribution:
+        return dataclasses.replace(
+            attribution, template=f"{attribution.template} in the value", certainty=Certainty.OBSERVED,
+            coverage=len(result.live) / max(1, len(seen.keys)),
+        )  # fmt: skip
+
+    if column.kind and not any(kind.kind == column.kind for one in named.attributions for kind in one.kinds):
+        return  # the values say that they name something else
+    result.live.update(i for number in named.live for i in column.places[number])
+    result.attributions += map(said, named.attributions)
+    for item in named.lost:
+        for i in column.places[item.index]:
+            is_declared = seen.meta is not None and item.state != "unknown" and top_key(seen, i) in seen.meta.declared
+            state = "declared" if is_declared else item.state
+            meant = tuple(one for one in item.subjects if column.kind in ("", one.kind.kind))
+            result.lost.append(
+                dataclasses.replace(item, index=i, state=state, attribution=said(item.attribution), subjects=meant)
+            )
