@@ -195,7 +195,9 @@ class Probe:
     def _confirmed(self, signature: Signature, curve: Curve, patience: float) -> tuple[Verdict, Plan]:
         culprits = [subject for subject in self.subjects if subject.token in curve.tokens]
         faults = sorted({subject.fault for subject in culprits})
-        # plans that need no exact moment first: a kill between two writes also takes what waited for another reason
+        # plans that need no exact moment first, then the last calls of a subject's life: a kill also takes what waited of the subject
+        # before, so that earlier calls are blamed for what a later kill did
+        culprits.reverse()
         ways = {subject.fault: self.how[subject.token] for subject in sorted(culprits, key=lambda s: " at " in s.fault)}
         hit = total = missed = 0
         fault, plan = next(iter(ways.items()))
@@ -222,16 +224,19 @@ class Probe:
         self.tell(f"once more: {fault}")
         control = self.trial(round_of(CONFIRMATIONS), "control").subjects
 
-        def left(subjects: Sequence[Subject]) -> Found:
-            return {s: t for s, t in self.read(subjects).items() if s == signature}
+        def shown(subjects: Sequence[Subject]) -> int:
+            def left() -> Found:
+                return {s: t for s, t in self.read(subjects).items() if s == signature}
 
-        # waited out before the next kill, which would take their delayed cleanups too
-        calm = wait_out(lambda: left(control), left(control), patience, self.tell).get(signature)
-        again: list[Subject] = []
+            curve = wait_out(left, left(), patience, self.tell).get(signature)
+            return sum(subject.token in curve.tokens for subject in subjects) if curve is not None else 0
+
+        # each is waited out before the next kill, which would take its delayed cleanups too
+        missed, hit = shown(control), 0
+        met: list[Subject] = []
+        ends = any(all_faults()[point.fault].ends_operator for point in plan.faults)
         for _ in range(CONFIRMATIONS):
-            trial = self.trial(plan, f"once more: {fault}")
-            again += trial.subjects
-        shown = wait_out(lambda: left(again), left(again), patience, self.tell).get(signature)
-        hits = shown.tokens if shown is not None else set()
-        missed = calm.tokens if calm is not None else set()
-        return sum(s.token in hits for s in again), len(again), sum(s.token in missed for s in control)
+            subjects = self.trial(plan, f"once more: {fault}").subjects
+            met += subjects
+            hit += shown(subjects) if ends else 0
+        return hit if ends else shown(met), len(met), missed
