@@ -220,7 +220,7 @@ def generate(seed: int, mode: str = "") -> Cluster:
         _add(cluster, "Namespace", "", "", namespace)
         _add_map(cluster, namespace, "kube-root-ca.crt", {"ca.crt": _pem(rng)}, legitimate=True)
     dead_namespaces = [f"{rng.choice(WORDS)}-{n}" for n in range(rng.randint(0, 3))]
-    deployments = _workloads(rng, cluster, namespaces)
+    deployments = _workloads(rng, cluster, namespaces, random.Random(f"{seed}/apps"))
     budget = int(10 ** rng.uniform(0, 5 if seed % 20 == 0 else 3.3))
     for number in range(rng.randint(1, 4)):
         _registry(rng, cluster, namespaces, dead_namespaces, max(1, budget // (number + 1)), number)
@@ -404,10 +404,13 @@ def _value(rng: random.Random, scheme: str) -> Callable[[Life], str]:
     )
 
 
-def _workloads(rng: random.Random, cluster: Cluster, namespaces: list[str]) -> list[tuple[str, str]]:
+def _workloads(rng: random.Random, cluster: Cluster, namespaces: list[str], naming: random.Random) -> list[tuple[str, str]]:
+    """Deployments with all that belongs to them, called by one word, or by that of a thing and what they do for it: `cart-api`."""
     made = []
+    things = naming.choice([[""], [f"{word}-" for word in naming.sample(WORDS, 6)]])
     for namespace in namespaces:
-        for name in rng.sample(COMPONENTS, rng.randint(1, 6)):
+        for component in rng.sample(COMPONENTS, rng.randint(1, 6)):
+            name = naming.choice(things) + component
             _add(cluster, "Deployment", "apps", namespace, name)
             _add(cluster, "Service", "", namespace, name)
             _add(cluster, "ServiceAccount", "", namespace, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable
 from typing import Any
@@ -60,29 +61,39 @@ def _of_apps(rng: random.Random, names: list[str], words: list[str]) -> list[tup
     # a person who is thorough names every app there is
     some = names if rng.random() < 0.4 else rng.sample(names, min(len(names), rng.randint(2, 9)))
     pem = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
-    strangers = rng.sample(
-        ["grpc", "jmx", "admin", "metrics-proxy", "legacy-app", "batch-7", "canary", "old-web"], rng.randint(1, 4)
-    )
+    strangers = _strangers(rng, names)
+    every = [*some, *strangers]
     made: list[tuple[str, dict[str, str]]] = [
         ("trusted-roots", {f"{n}.pem": pem for n in [*some, *rng.sample(ROOTS, rng.randint(1, 3))]}),
-        ("app-ports", {n: str(8000 + i) for i, n in enumerate([*some, *strangers])}),
-        ("app-levels", dict.fromkeys([*some, *strangers], "info")),
-        ("app-owners", {f"{n}-owner": "team@example.com" for n in [*some, *strangers]}),
-        ("app-rules", {f"{n}.rules.yaml": "groups:\n- name: a\n  rules: []\n" for n in [*some, *strangers]}),
-        ("app-flags", {f"enable-{n}": "true" for n in [*some, *strangers, *rng.sample(words, 2)]}),
-        ("app-boards", {f"{n}.json": '{"title": "x", "panels": []}' for n in [*some, *strangers, "overview"]}),
-        ("app-upstreams", {n: f"http://{n}:8080" for n in [*some, *strangers]}),
+        ("app-ports", {n: str(8000 + i) for i, n in enumerate(every)}),
+        ("app-levels", dict.fromkeys(every, "info")),
+        ("app-owners", {f"{n}-owner": "team@example.com" for n in every}),
+        ("app-rules", {f"{n}.rules.yaml": "groups:\n- name: a\n  rules: []\n" for n in every}),
+        ("app-flags", {f"enable-{n}": "true" for n in [*every, *rng.sample(words, 2)]}),
+        ("app-boards", {f"{n}.json": '{"title": "x", "panels": []}' for n in [*every, "overview"]}),
+        ("app-upstreams", {n: f"http://{n}:8080" for n in every}),
+        ("app-urls", {f"{n.upper().replace('-', '_')}_URL": f"https://{n}.example.com" for n in every}),
+        ("app-images", {n: f"registry.example.com/{n}:1.{i}.0" for i, n in enumerate(every)}),
+        ("app-routes", {"routes.json": json.dumps({n: {"weight": 1, "path": f"/{n}"} for n in every})}),
+        ("app-pages", {f"page-{i}.yaml": f"name: {n}\nowner: team\n" for i, n in enumerate(every)}),
+        ("app-order", {f"slot-{i}": n for i, n in enumerate(every)}),
     ]
-    chosen = rng.sample(made, rng.randint(3, len(made)))
+    chosen = rng.sample(made, rng.randint(3, 10))
     return [(name, data, _provenance(rng, data)) for name, data in chosen]
+
+
+def _strangers(rng: random.Random, names: list[str]) -> list[str]:
+    """What has a setting and is no app: called by other words, or by the very words that apps are called by."""
+    others = ["grpc", "jmx", "admin", "metrics-proxy", "legacy-app", "batch-7", "canary", "old-web"]
+    pieces = [name.rpartition("-") for name in names]
+    crossed = sorted({f"{rng.choice(pieces)[0]}-{rng.choice(pieces)[2]}".strip("-") for _ in range(4)} - set(names))
+    return list(dict.fromkeys(rng.sample(others, rng.randint(1, 4)) if rng.random() < 0.6 or not crossed else crossed))
 
 
 def _provenance(rng: random.Random, data: dict[str, str]) -> dict[str, Any]:
     """How it got there, where the dump tells; most dumps do not."""
     how = rng.choice(["", "", "", "kubectl", "helm", "argocd"])
     if how == "kubectl":
-        import json
-
         return {
             "annotations": {"kubectl.kubernetes.io/last-applied-configuration": json.dumps({"kind": "ConfigMap", "data": data})}
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -146,3 +147,13 @@ def test_name_that_is_built_in_another_way_than_its_neighbours(
     tmp_path: Path, odd: str, value: str, text: str, left_out: int, is_ghost: bool
 ) -> None:
     assert (odd in keys(analyse(tmp_path, namespaces_map(odd, value, text, left_out)), "ghost-key")) is is_ghost
+
+
+@pytest.mark.parametrize(("keys_of", "expected"), [(range(1, 13), "suspect"), ([1, 2, 3, 4, 5, 6, 7, 10, 12], "found")])
+def test_nodes_that_count_on_may_be_yet_to_come(tmp_path: Path, keys_of: Iterable[int], expected: str) -> None:
+    """A table of a rack's twelve places, seven of which have a Node; and one with the nodes 10 and 12, but not those between."""
+    nodes = [thing("Node", f"node-{number}", "", api_version="v1") for number in range(1, 8)]
+    table = config_map({f"node-{number}": json.dumps({"shard": number, "zone": "a"}) for number in keys_of})
+    found = [finding for finding in analyse(tmp_path, [*nodes, table]) if finding.analysis == "ghost-key"]
+    assert {finding.state for finding in found} == {expected}
+    assert {finding.key.key for finding in found} == {f"node-{number}" for number in keys_of if number > 7}

@@ -14,7 +14,7 @@ from ghostkey.inference.evidence import PROVEN_BITS, weights
 from ghostkey.inference.family import Family
 from ghostkey.inference.index import SubjectIndex
 from ghostkey.inference.matching import Match
-from ghostkey.inference.naming import goes_on, is_ordinal, lives_elsewhere, name_part, subject_of
+from ghostkey.inference.naming import counted_on, goes_on, is_ordinal, lives_elsewhere, name_part, subject_of
 from ghostkey.inference.results import Lost, MapResult
 from ghostkey.inference.style import ENOUGH_EXAMPLES, Shapes, Style, is_setting, is_telling
 from ghostkey.inference.template import Template, looks_hashed
@@ -92,6 +92,8 @@ class LostKeys:
         resembled: Shape | None = None  # the last shape that was found like the live ones
         is_covered = self._sight.sees_all(self._subjects.kinds[kind] for kind in kinds)
         may_be_cut = self._cut_finder(match, kinds)
+        is_of_nodes = any(self._subjects.kinds[kind].kind == "Node" for kind in kinds)
+        counted = counted_on(live.cores, live.gone) if is_of_nodes else frozenset()
         for core in live.gone:
             indexes = match.indexes(core)
             name = name_part(template, core, self._index)
@@ -105,7 +107,7 @@ class LostKeys:
                     result.live.update(i for i in indexes if i not in already)
                 continue
             subjects = tuple(subject_of(template, core, self._subjects.kinds[kind], self._index, home) for kind in kinds)
-            is_weak = is_suspect or is_ordinal(core, self._index)
+            is_weak = is_suspect or is_ordinal(core, self._index) or core in counted
             for i in indexes:
                 shape = seen.shapes[i]
                 if shape is not resembled:

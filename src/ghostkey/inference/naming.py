@@ -11,7 +11,9 @@ from ghostkey.inference.template import Template
 from ghostkey.model.findings import Subject
 from ghostkey.model.refs import Kind, canonical
 
+LEAST_COUNTED = 3  # names that show how things are counted
 _ORDINAL = re.compile(r"(.+)-\d{1,4}")
+_COUNTED = re.compile(r"(.*?)(\d{1,4})")
 _HASH = re.compile(r"[0-9a-fA-F]{8}")
 _HASHED_CHILD = re.compile(r"([a-z0-9][-a-z0-9]{7,}?)-?[0-9a-f]{8,64}(?:-[a-z0-9-]+)?")
 
@@ -84,3 +86,26 @@ def is_ordinal(core: str, index: SubjectIndex) -> bool:
     return found is not None and any(
         index.subjects.kind(row).kind == "StatefulSet" for row in index.named(canonical(found[1].rpartition(".")[2]))
     )
+
+
+def counted_on(live: Collection[str], gone: Collection[str]) -> frozenset[str]:
+    """Names that count on where the live ones, which begin with 0 or 1 and leave none out, stop: `node-4`, after three of them.
+
+    They may be of what was taken away, or of what is yet to come: a table of a rack has a line for each place.
+    """
+
+    def numbers(names: Collection[str]) -> dict[str, dict[int, str]]:
+        found: dict[str, dict[int, str]] = {}
+        for name in names:
+            if counted := _COUNTED.fullmatch(name):
+                found.setdefault(counted[1], {})[int(counted[2])] = name
+        return found
+
+    beyond: set[str] = set()
+    there = numbers(live)
+    for stem, missing in numbers(gone).items():
+        have, count = there.get(stem, {}), len(there.get(stem, {}))
+        if count >= LEAST_COUNTED and min(have) in (0, 1) and max(have) - min(have) + 1 == count:
+            run = range(max(have) + 1, max(have) + 1 + len(missing))
+            beyond |= set(missing.values()) if set(missing) == set(run) else set()
+    return frozenset(beyond)
