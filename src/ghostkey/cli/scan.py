@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     from ghostkey.model.events import Gap
     from ghostkey.model.findings import Finding
     from ghostkey.model.refs import Kind
-    from ghostkey.model.silences import Heard
+    from ghostkey.model.silences import Heard, Silence
     from ghostkey.report.findings import Report
+    from ghostkey.store.snapshot import Snapshot
 
 GAP_NAMES, GAP_LINES = 6, 12
 EXPIRED_LINES = 5
@@ -131,20 +132,8 @@ def command(
 
     Reads; changes nothing. Exit code: 0 nothing found, 1 findings, 3 something could not be seen.
     """
-    import contextlib
     import gc
     import sys
-
-    from ghostkey import api
-    from ghostkey.cli import findings_file
-    from ghostkey.cli._forecast import ANALYSES, with_dates
-    from ghostkey.cli._incidents import recognised
-    from ghostkey.cli.output import print_report, screen
-    from ghostkey.model.findings import Severity
-    from ghostkey.model.refs import ObjectRef
-    from ghostkey.model.silences import listen
-    from ghostkey.report.findings import Report
-    from ghostkey.silences import annotated_silences
 
     # A scan makes millions of objects that live until it ends; looking through them for cycles only costs time.
     gc.disable()
@@ -154,45 +143,65 @@ def command(
     if looked.all_namespaces and where.namespace:
         raise UsageError("-A and -n contradict each other")
     silences = known.silences()
-    names = parse_holder(maps)
-    client = None if looked.paths else where.client()
-    namespace = where.namespace or (client.config.namespace if client and names else "")
-    scope = looked.scope(namespace, names)
+    progress = ProgressLine()
+    snapshot, heard = _found(parse_holder(maps), where, in_pod, looked, (silences, store), progress)
+    progress.done()
     is_narrowed = bool(
         maps or where.namespace or looked.selector or looked.holders or looked.only or looked.kinds or known.excluded
     )
-    progress = ProgressLine()
-    source = None
-    opened = contextlib.ExitStack()
-    memories = opened.enter_context(maps_of(looked.process_words, where, in_pod)) if looked.process_words else []
-    if client is None:
-        snapshot = api.missing(api.collect_with(api.manifests(looked.paths, scope, progress), memories), scope)
-    else:
-        source = api.cluster(client, scope, progress)
-        snapshot = api.missing(api.collect_with(source, memories, client.config.server), scope, client)
+    known.tighten(snapshot, [*heard.spoken, *(item.finding for item in heard.silenced)], is_narrowed=is_narrowed)
+    return _tell(snapshot, known.write(heard), told, "" if looked.paths else where.words(namespace=False))
+
+
+def _found(
+    names: list[tuple[Kind, str]], where: Where, in_pod: InPod, looked: Looked, heeded: tuple[list[Silence], str | None],
+    progress: ProgressLine,
+) -> tuple[Snapshot, Heard]:  # fmt: skip
+    """What was read, and what was found in it once each finding was looked at again; `heeded`: silences, and a store of history."""
+    import contextlib
+
+    from ghostkey import api
+    from ghostkey.cli._forecast import ANALYSES, with_dates
+    from ghostkey.cli._incidents import recognised
+    from ghostkey.model.refs import ObjectRef
+    from ghostkey.model.silences import listen
+    from ghostkey.silences import annotated_silences
+
+    client = None if looked.paths else where.client()
+    namespace = where.namespace or (client.config.namespace if client and names else "")
+    scope = looked.scope(namespace, names)
+    silences, store = heeded
+    with contextlib.ExitStack() as opened:
+        memories = opened.enter_context(maps_of(looked.process_words, where, in_pod)) if looked.process_words else []
+        cluster = api.cluster(client, scope, progress) if client else None
+        source = cluster or api.manifests(looked.paths, scope, progress)
+        snapshot = api.missing(api.collect_with(source, memories, client.config.server if client else ""), scope, client)
         progress("looking for ghosts")
-    links = api.declared_links(looked.subjects, snapshot, [ObjectRef(kind, namespace, name) for kind, name in names])
-    # objects elsewhere were read as looked.subjects looked.only; what is wrong with them is for a scan of their namespace
-    found = [finding for finding in api.analyse(snapshot, links, looked.only) if _is_wanted(finding, namespace, names)]
-    heard = listen(found, [*silences, *annotated_silences(snapshot)])
-    heard = _spoken(heard, api.confirm(source, heard.spoken) if source else api.with_writers(snapshot, heard.spoken))
-    for memory in memories:
-        heard = _spoken(heard, memory.confirm(heard.spoken))
-    opened.close()
+        links = api.declared_links(looked.subjects, snapshot, [ObjectRef(kind, namespace, name) for kind, name in names])
+        # objects elsewhere were read as subjects only; what is wrong with them is for a scan of their namespace
+        found = [finding for finding in api.analyse(snapshot, links, looked.only) if _is_wanted(finding, namespace, names)]
+        heard = listen(found, [*silences, *annotated_silences(snapshot)])
+        heard = _spoken(heard, api.confirm(cluster, heard.spoken) if cluster else api.with_writers(snapshot, heard.spoken))
+        for memory in memories:
+            heard = _spoken(heard, memory.confirm(heard.spoken))
     if any(finding.analysis in ANALYSES for finding in heard.spoken):
         heard = _spoken(heard, with_dates(heard.spoken, store))
-    progress.done()
-    heard = _spoken(heard, recognised(heard.spoken))
-    known.tighten(snapshot, [*heard.spoken, *(item.finding for item in heard.silenced)], is_narrowed=is_narrowed)
-    heard = known.write(heard)
+    return snapshot, _spoken(heard, recognised(heard.spoken))
+
+
+def _tell(snapshot: Snapshot, heard: Heard, told: Told, words: str) -> int:
+    """Prints the findings and keeps them for `explain`; the exit code. `words` are those that name the cluster."""
+    from ghostkey.cli import findings_file
+    from ghostkey.cli.output import print_report, screen
+    from ghostkey.model.findings import Severity
+    from ghostkey.report.findings import Report
+
     shown = [finding for finding in heard.spoken if finding.severity >= Severity[told.severity.upper()]]
     threshold = None if told.fail_on == "never" else Severity[told.fail_on.upper()]
     report = Report(snapshot, shown, heard, threshold, screen(is_colored=use_color(told.color), is_local=told.is_local))
     print_report(report, told.form)
     # what is silenced can be explained all the same
-    findings_file.save(
-        [*heard.spoken, *(item.finding for item in heard.silenced)], where.words(namespace=False) if client else ""
-    )
+    findings_file.save([*heard.spoken, *(item.finding for item in heard.silenced)], words)
     _say(report, told.form)
     loud = [finding for finding in heard.spoken if report.is_failure(finding)]
     if loud and not any(finding in shown for finding in loud):
