@@ -55,6 +55,10 @@ class Limits:
     max_percent: float | None
     no_pod_check: bool
 
+    def percent(self, pattern: str | None) -> float | None:
+        """The share that a plan may have: an expression may match more than was meant."""
+        return DEFAULT_MATCH_PERCENT if pattern and self.max_percent is None else self.max_percent
+
 
 @click.command("trim", context_settings=CONTEXT)
 @click.argument("map_words", nargs=-1, metavar="cm/NAME|secret/NAME", shell_complete=complete_map)
@@ -109,77 +113,103 @@ def command(
     """Remove keys of one map: all that are planned, or none.
 
     Shows the plan and what the API server says to it (dry run); --apply carries it out. What was removed is in a receipt
-    first, and `ghostkey undo` puts it back. Of keys that are named, or matched, those whose subject lives are told before. Exit code 4: the plan is outdated, nothing was changed, or the API server stored
-    something else; 6: whether it was carried out could not be learnt, and the receipt is kept.
+    first, and `ghostkey undo` puts it back. Of keys that are named, or matched, those whose subject lives are told before.
+    Exit code 4: the plan is outdated, nothing was changed, or the API server stored something else; 6: whether it was carried
+    out could not be learnt, and the receipt is kept.
     """
     from ghostkey import api
-    from ghostkey.cli._cluster import one_map, receipts_at
-    from ghostkey.cli._living import told_of_living
-    from ghostkey.cli.terminal import safe
-    from ghostkey.report.words import left
 
-    plan_file, pattern = chosen.plan_file, chosen.pattern
+    plan_file = chosen.plan_file
     if plan_file is None and not chosen.names_keys:
         raise UsageError("nothing says which keys to remove", "add --ghosts, --key KEY or --match REGEX")
     if plan_file is not None and (chosen.names_keys or map_words):
         raise UsageError("--plan says already what to remove", "leave out the map, --ghosts, --key and --match")
     client = where.client()
-    progress = ProgressLine()
     secret = _digest_key(is_kept=is_applied or plan_file is not None or form == "json")
-    is_blind = False
-    if plan_file is not None:
-        plan = api.load_plan(_read_plan(plan_file), plan_file)
+    plan, live, is_blind = _planned(client, map_words, chosen, known, secret)
+    if not plan.changes:
+        _say_nothing(plan, chosen.pattern, form)
+        # "nothing" is no news when something could not be seen
+        return 3 if is_blind else 0
+    if form != "json" or not is_applied:
+        _print_plan(plan, form)
+    api.check_limits(plan, limits.max_keys, limits.percent(chosen.pattern))
+    what = f"--plan {shlex.quote(plan_file)}" if plan_file else f"{shlex.quote(map_words[0])} -n {plan.holder.namespace} --ghosts"
+    again = f"ghostkey trim {what}{where.words(namespace=False)}"
+    api.check_guards(client, plan, live, again, even_if=even_if, check_pods=not limits.no_pod_check)
+    if not is_applied:
+        _try(client, plan, secret, check_pods=not limits.no_pod_check)
+        return 0
+    place = f" --receipts cluster -n {plan.holder.namespace}" if receipts == "cluster" else _option("--receipts", receipts)
+    again = f"{where.words(namespace=False)}{place}"
+    _print_outcome(plan, _applied(client, plan, receipts, secret, again, check_pods=not limits.no_pod_check), again, form)
+    if not secret.is_kept:
+        click.echo("note: this machine's key could not be kept, so that undo will ask for --from-elsewhere", err=True)
+    return 0
+
+
+def _planned(
+    client: ApiClient, map_words: tuple[str, ...], chosen: Chosen, known: Known, secret: DigestKey
+) -> tuple[Plan, dict[str, Any], bool]:
+    """The plan, the map as it is, and whether something could not be seen; tells whose subjects live."""
+    from ghostkey import api
+    from ghostkey.cli._cluster import one_map
+    from ghostkey.cli._living import told_of_living
+    from ghostkey.cli.terminal import safe
+
+    progress, is_blind = ProgressLine(), False
+    if chosen.plan_file is not None:
+        plan = api.load_plan(_read_plan(chosen.plan_file), chosen.plan_file)
         live = api.read_map(client, plan.holder.kind, plan.holder.namespace, plan.holder.name)
         plan = api.renewed(plan, live, secret)
     else:
         kind, name = one_map(map_words)
-        wanted, is_blind = (
-            _ghosts(client, kind, name, (chosen.kinds, chosen.subjects), known, progress) if chosen.ghosts else ([], False)
-        )
+        wanted: list[Wanted] = []
+        if chosen.ghosts:
+            wanted, is_blind = _ghosts(client, kind, name, (chosen.kinds, chosen.subjects), known, progress)
         live = api.read_map(client, kind, client.config.namespace, name)
         wanted += [_named(live, key) for key in chosen.keys]
-        if pattern:
-            wanted += _matched(live, pattern)
+        wanted += _matched(live, chosen.pattern) if chosen.pattern else []
         plan = api.plan(live, kind, wanted, secret, client.config.server)
     plan, told = told_of_living(client, plan, progress)
     progress.done()
     for line in told:
         click.echo(safe(line), err=True)
-    max_percent = DEFAULT_MATCH_PERCENT if pattern and limits.max_percent is None else limits.max_percent
-    if not plan.changes:
-        click.echo(f"nothing to trim in {plan.holder}", err=True)
-        if pattern:
-            click.echo(f"hint: --match takes an expression of whole keys: '.*{pattern}.*' finds it anywhere", err=True)
-        if form == "json":
-            _print_plan(plan, form)
-        # "nothing" is no news when something could not be seen
-        return 3 if is_blind else 0
-    if form != "json" or not is_applied:
+    return plan, live, is_blind
+
+
+def _say_nothing(plan: Plan, pattern: str | None, form: str) -> None:
+    click.echo(f"nothing to trim in {plan.holder}", err=True)
+    if pattern:
+        click.echo(f"hint: --match takes an expression of whole keys: '.*{pattern}.*' finds it anywhere", err=True)
+    if form == "json":
         _print_plan(plan, form)
-    api.check_limits(plan, limits.max_keys, max_percent)
-    what = f"--plan {shlex.quote(plan_file)}" if plan_file else f"{shlex.quote(map_words[0])} -n {plan.holder.namespace} --ghosts"
-    again = f"ghostkey trim {what}{where.words(namespace=False)}"
-    api.check_guards(client, plan, live, again, even_if=even_if, check_pods=not limits.no_pod_check)
-    if not is_applied:
-        keys_left = api.dry_run(client, plan, secret, check_pods=not limits.no_pod_check)
-        said = left(plan.shares, keys_left).replace("it has", "the map would have").replace("are left", "would be left")
-        click.echo(f"server dry run: accepted, {said}; nothing was changed, add --apply to do it", err=True)
-        return 0
-    place = f" --receipts cluster -n {plan.holder.namespace}" if receipts == "cluster" else _option("--receipts", receipts)
-    again = f"{where.words(namespace=False)}{place}"
+
+
+def _try(client: ApiClient, plan: Plan, secret: DigestKey, *, check_pods: bool) -> None:
+    """Asks the API server by a dry run, and says what it said."""
+    from ghostkey import api
+    from ghostkey.report.words import left
+
+    keys_left = api.dry_run(client, plan, secret, check_pods=check_pods)
+    said = left(plan.shares, keys_left).replace("it has", "the map would have").replace("are left", "would be left")
+    click.echo(f"server dry run: accepted, {said}; nothing was changed, add --apply to do it", err=True)
+
+
+def _applied(client: ApiClient, plan: Plan, receipts: str | None, secret: DigestKey, again: str, *, check_pods: bool) -> Outcome:
+    """Carries the plan out. Where its outcome could not be learnt, names the receipt before it raises Unsettled."""
+    from ghostkey import api
+    from ghostkey.cli._cluster import receipts_at
+
     try:
-        outcome = api.apply(
-            client, plan, receipts_at(receipts, client, plan.holder.namespace, secret), secret, check_pods=not limits.no_pod_check
+        return api.apply(
+            client, plan, receipts_at(receipts, client, plan.holder.namespace, secret), secret, check_pods=check_pods
         )
     except Unsettled as unsettled:
         if unsettled.receipt_id:
             _print_receipt(unsettled.kept_at, unsettled.receipt_id, again)
             unsettled.hint = unsettled.hint or "the undo line puts back what is gone, and changes nothing where nothing is"
         raise
-    _print_outcome(plan, outcome, again, form)
-    if not secret.is_kept:
-        click.echo("note: this machine's key could not be kept, so that undo will ask for --from-elsewhere", err=True)
-    return 0
 
 
 def _print_outcome(plan: Plan, outcome: Outcome, again: str, form: str) -> None:
