@@ -169,6 +169,7 @@ def test_rights_that_are_printed_are_enough_and_none_is_too_many(
         (("--yes", "--for=10m"), "nothing comes of --for"),
         (("--yes", "--code=/", "--life=7s"), "nothing comes of --life, --code"),
         (("--yes", "--writes-in=default"), "add --operator"),
+        (("--yes", "--env=LEVEL=1"), "add --operator"),
         (("--operator=true",), "nobody has agreed"),
         (("--yes", "--operator=/no/such"), "no program '/no/such'"),
         (("--yes", "--namespace-prefix=Kube_"), "begins no namespace"),

@@ -296,9 +296,9 @@ def _in_given_cluster(tested: Tested, objects: Objects, amount: Amount, strikes:
     if tested.operator:
         account = tested.account or ""
         started = Started(tested.operator, dict(map(parse_pair, tested.environment)), given.writes_in, account, tested.in_cluster)
-    elif tested.account or tested.in_cluster or given.writes_in:
+    elif tested.account or tested.in_cluster or tested.environment or given.writes_in:
         raise UsageError(
-            "--as-serviceaccount, --in-cluster and --writes-in are of an operator that is started here", "add --operator"
+            "--as-serviceaccount, --env, --in-cluster and --writes-in are of an operator that is started here", "add --operator"
         )
     wanted = Wanted(amount.rounds, amount.subjects, parse_duration(amount.patience), tuple(map(_allowed, told.allow)))
     return given.run(objects.samples, wanted, (tested.metrics_url, amount.seed), (told.form, told.page_file), started)
