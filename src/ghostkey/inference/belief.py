@@ -257,10 +257,11 @@ class Beliefs:
             }
         for pair in pairs:
             # the same from the other side: one of several names in every namespace, `{name}.acme` beside `{namespace}.{name}`
-            names = self._names_of(pair, family) if believed[pair].is_proven else set()
-            if len(names) > 1:
-                parts |= {template for template in believed if literal_beside(template, turned(pair)) in names}
-            beside = {t: literal for t in believed if (literal := literal_beside(t, pair)) is not None}
+            if believed[pair].is_proven and (turned_beside := _beside(believed, turned(pair))):
+                names = self._names_of(pair, family)
+                if len(names) > 1:
+                    parts |= {template for template, literal in turned_beside.items() if literal in names}
+            beside = _beside(believed, pair)
             parts |= {template for template, literal in beside.items() if is_part(template, literal, pair, len(beside))}
         return parts
 
@@ -351,6 +352,11 @@ class Beliefs:
                     count += 1
                     break
         return count / max(1, total)
+
+
+def _beside(templates: Iterable[Template], pair: Template) -> dict[Template, str]:
+    """The templates that could be a pair's, seen with one value of its namespace, and that value."""
+    return {template: literal for template in templates if (literal := literal_beside(template, pair)) is not None}
 
 
 def _explains_better(strict: Match, stronger: Belief, match: Match, belief: Belief) -> bool:
