@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from tests.helpers import Program, config_map, found, thing
@@ -47,6 +48,19 @@ def test_files_of_two_clusters_side_by_side(files_program: Program, tmp_path: Pa
     )
     assert origins(report) == {"west.json": {"prod.echo"}}
     assert any("2 clusters" in note for note in report["notes"])
+
+
+@pytest.mark.parametrize("form", ["{cluster}-{kind}.json", "{kind}_{cluster}.json", "{cluster}.{kind}.yaml"])
+def test_files_of_two_clusters_by_kind_in_one_folder(files_program: Program, tmp_path: Path, form: str) -> None:
+    east, west = cluster("e", *LIVE, "echo")["items"], cluster("w", *LIVE, keys=(*LIVE, "echo"))["items"]
+    for name, objects in (("east", east), ("west", west)):
+        for kind in {one["kind"] for one in objects}:
+            items = [one for one in objects if one["kind"] == kind]
+            path = tmp_path / form.format(cluster=name, kind=kind.lower())
+            path.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
+    report = files_program.scan("--from", str(tmp_path))
+    assert origins(report) == {"west": {"prod.echo"}}
+    assert any("2 clusters" in note and "east, west" in note.replace("west, east", "east, west") for note in report["notes"])
 
 
 def test_clusters_given_as_paths_of_their_own(files_program: Program, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from ghostkey.inference.pairs import literal_beside, turned
 from ghostkey.inference.style import Shapes, Style, is_telling
 from ghostkey.inference.template import Template
 from ghostkey.model.events import KeysSeen
+from ghostkey.model.managers import is_of_apps
 from ghostkey.model.refs import canonical
 from ghostkey.store.coverage import Sight
 from ghostkey.store.snapshot import Snapshot
@@ -341,7 +342,9 @@ class Beliefs:
         )
 
     def _shared(self, kind: int, names: Iterable[str]) -> float:
-        """Which share of the names objects of built-in kinds bear that are not made for an object of this kind."""
+        """Which share of the names objects of built-in kinds bear, or may bear, that are not made for an object of this kind."""
+        if is_of_apps(self._subjects.kinds[kind]):
+            return 1.0  # whatever of the app was collected
         subjects, word = self._subjects, self._subjects.kinds[kind].kind
         count = total = 0
         for name in names:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from ghostkey.model.refs import Kind
+
 # the beginning of a manager's name → the tool; the longest that fits counts
 _TOOLS = {
     "kubectl": "kubectl",
@@ -56,6 +58,22 @@ _COPIERS = frozenset(
         "SecretProviderClass", "Certificate", "HelmRelease", "HelmChart", "Kustomization", "Application", "App",
     }
 )  # fmt: skip
+
+
+# kinds of which there is one object for each app, called as people call the app
+_OF_APPS = frozenset(
+    {
+        ("argoproj.io", "Application"), ("argoproj.io", "ApplicationSet"), ("helm.toolkit.fluxcd.io", "HelmRelease"),
+        ("kustomize.toolkit.fluxcd.io", "Kustomization"), ("helm.cattle.io", "HelmChart"), ("fleet.cattle.io", "Bundle"),
+        ("fleet.cattle.io", "GitRepo"), ("kappctrl.k14s.io", "App"), ("app.k8s.io", "Application"), ("core.oam.dev", "Application"),
+        ("apps.open-cluster-management.io", "Subscription"),
+    }
+)  # fmt: skip
+
+
+def is_of_apps(kind: Kind) -> bool:
+    """Whether objects of this kind stand for apps: settings of an app are called after it as well."""
+    return (kind.group, kind.kind) in _OF_APPS
 
 
 def copier_of(kind: str) -> str:

@@ -7,6 +7,7 @@ own. What stands beside the parts belongs to each of them.
 from __future__ import annotations
 
 import itertools
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ CHILDREN_COMPARED = 16  # folders that have one object in common, beyond which a
 PATH_OF_A_FILE = 2  # its name, and the number of the list in it
 UNLIKE = 0.1  # which share of it differs, without UIDs to tell
 PARALLEL = 0.5  # which share of what a folder holds is there again, in folders that are for the same thing
+_FIRST_WORD = re.compile(r"(?P<word>[^-_.]+)[-_.](?P<rest>.+)")
+_LAST_WORD = re.compile(r"(?P<rest>.+?)[-_.](?P<word>[^-_.]+)(?:\.[a-z0-9]+)+")
 
 
 @dataclass(slots=True)
@@ -88,8 +91,11 @@ def _split(
         return [], numbers
     if len(children) == 1:
         return _split(sheets, numbers, twins, sizes, depth + 1)
-    child_of = {number: child for child, held in children.items() for number in held}
     files = {child for child, held in children.items() if all(len(sheets[n].path) - depth == PATH_OF_A_FILE for n in held)}
+    named = _named_apart(children, files, twins)
+    if named is not children:
+        children, files = named, files & named.keys()
+    child_of = {number: child for child, held in children.items() for number in held}
     weights = {child: sum(sizes[n] for n in held) for child, held in children.items()}
     groups = _groups(list(children), child_of, twins, weights, files)
     parts: list[Divided] = []
@@ -107,12 +113,44 @@ def _split(
             part.shared += left
         parts += inside
         if has_conflict:
-            path = sheets[children[names[0]][0]].path[: depth + 1]
+            path = (*sheets[children[names[0]][0]].path[:depth], names[0])
             uids = any(twin.has_uid and len(set(twin.sheets) & set(left)) for twin in twins)
-            parts.append(Divided("/".join(path), left, [number for part in inside for number in part.own], uids, path))
+            is_folder = names[0] == sheets[children[names[0]][0]].path[depth]
+            within = [number for part in inside for number in part.own]
+            parts.append(Divided("/".join(path), left, within, uids, path if is_folder else ()))
         else:
             rest += left
     return parts, rest
+
+
+def _named_apart(children: dict[str, list[int]], files: set[str], twins: Sequence[Twin]) -> dict[str, list[int]]:
+    """The files of several clusters in one folder, by the word that their names begin or end with: `prod-pods.json`, `stage-pods.json`.
+
+    Only where the names of files that hold other objects of one name are the same but for that word; else as they were.
+    """
+    child_of = {number: child for child, held in children.items() for number in held}
+    clashing = {
+        (child_of[left], child_of[right])
+        for twin in twins
+        if twin.has_uid
+        for (left, one), (right, other) in itertools.combinations(zip(twin.sheets, twin.identities, strict=True), 2)
+        if one != other
+    }
+    if not clashing or not {name for pair in clashing for name in pair} <= files:
+        return children
+    for pattern in (_FIRST_WORD, _LAST_WORD):
+        words = {name: (found["word"], found["rest"]) for name in files if (found := pattern.fullmatch(name))}
+        by_word: dict[str, list[str]] = {}
+        for name, (word, _) in words.items():
+            by_word.setdefault(word, []).append(name)
+        are_alike = all(
+            left in words and right in words and words[left][0] != words[right][0] and words[left][1] == words[right][1]
+            for left, right in clashing
+        )
+        if are_alike and all(len(names) > 1 for names in by_word.values()):
+            joined = {word: [number for name in sorted(names) for number in children[name]] for word, names in by_word.items()}
+            return joined | {name: held for name, held in children.items() if name not in words}
+    return children
 
 
 def _within(twin: Twin, here: set[int]) -> Twin | None:
