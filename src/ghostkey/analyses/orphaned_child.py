@@ -9,6 +9,7 @@ Why it matters
     A webhook that strips ownerReferences, or a Reconcile that returns on DeletionTimestamp, leaves one child for every
     subject that ever lived; for Secrets, with working credentials.
 When it is wrong
+    Where the others are apps (Deployments, Applications) and nothing but the name tells, it is a suspect: settings are called so too.
     For a moment after an owner is deleted, until garbage collection comes by. In a dump, only owners whose kind was listed
     in their namespace are looked for; a tree of manifests proves nothing.
 Example
@@ -152,7 +153,7 @@ def _owner_stripped(view: View) -> Iterator[Finding]:
             attribution = item.attribution
             why = f"{attribution.template}: {attribution.support} belong to a live subject here"
             if finding := _stripped(view, result.seen, item.index, item.subjects, attribution, item.why_unknown, why):
-                yield finding
+                yield _suspected(finding, attribution) if item.state == "suspect" else finding
     for seen, lost in named_after(groups, view.index):
         subjects = tuple(Subject(kind, "", lost.subject) for kind in lost.kinds)
         attribution = Attribution(
@@ -195,6 +196,13 @@ def _stripped(
         attribution=attribution,
         state="unknown" if why_unknown else "found",
     )
+
+
+def _suspected(finding: Finding, attribution: Attribution) -> Finding:
+    """The finding as what is likely, and not proven."""
+    message = finding.message.replace(" is gone", " may be gone")
+    evidence = (*finding.evidence, *attribution.evidence)
+    return replace(finding, state="suspect", severity=Severity.INFO, message=message, evidence=evidence)
 
 
 def _groups(view: View) -> list[KeysSeen]:

@@ -14,6 +14,7 @@ from ghostkey.inference.index import SubjectIndex
 from ghostkey.inference.matching import Match
 from ghostkey.inference.naming import name_part
 from ghostkey.inference.pairs import literal_beside, turned
+from ghostkey.inference.shares import WORKLOADS, Shares
 from ghostkey.inference.style import Shapes, Style, is_telling
 from ghostkey.inference.template import Template
 from ghostkey.model.events import KeysSeen
@@ -23,37 +24,29 @@ from ghostkey.store.coverage import Sight
 from ghostkey.store.snapshot import Snapshot
 
 SAMPLE = 300  # names of a case that are looked at
-SAMPLE_OF_NAMESPACES = 2000  # live keys whose namespaces are looked at
 KINDS_WEIGHED = 3  # of one template; the others have less support
 AGREEING = 3  # maps of a family that have live subjects, before one that has none is judged by them
 TOGETHER = 1.25  # as many subjects as the best of several templates has, before they are weighed together
 SMALL_PAIRS = 4  # in a map so small, one living pair of namespace and name says what it is about
-_WORKLOADS = {
-    "Deployment",
-    "StatefulSet",
-    "DaemonSet",
-    "Service",
-    "CronJob",
-    "Job",
-    "ReplicationController",
-    "ServiceAccount",
-    "Ingress",
-}
 
 Watch = Callable[[Case, Verdict], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Belief:
-    """That a template's keys are for objects of these kinds (numbers), most support first. No verdict: it needs none, as for UIDs."""
+    """That a template's keys are for objects of these kinds (numbers), most support first. No verdict: it needs none, as for UIDs.
+
+    `doubt`: why that is no proof all the same.
+    """
 
     kinds: list[int]
     verdict: Verdict | None
+    doubt: str = ""
 
     @property
     def is_proven(self) -> bool:
         """Whether a lost subject makes a ghost."""
-        return self.verdict is None or self.verdict.is_proven
+        return not self.doubt and (self.verdict is None or self.verdict.is_proven)
 
     @property
     def bits(self) -> float:
@@ -68,7 +61,7 @@ class Beliefs:
         self, snapshot: Snapshot, index: SubjectIndex, sight: Sight, watch: Watch = lambda *_: None, *, of_objects: bool = False
     ) -> None:
         self._snapshot, self._index, self._watch, self._of_objects = snapshot, index, watch, of_objects
-        self._subjects, self._sight = snapshot.subjects, sight
+        self._subjects, self._sight, self._shares = snapshot.subjects, sight, Shares(index)
 
     def of_family(self, family: Family) -> tuple[list[dict[Template, Belief]], dict[Template, Belief]]:
         """What is believed of each map by what it holds itself, or with the others, and what all of them together tell."""
@@ -154,8 +147,7 @@ class Beliefs:
         kinds = sorted((kind for kind in live if len(live[kind]) >= max(1, 0.2 * best)), key=lambda kind: -len(live[kind]))
         namespaces = {member.seen.holder.namespace for member, _ in found}
         if self._of_objects:
-            enough = any(self._is_enough_of_objects(template, kind, live[kind], namespaces) for kind in kinds)
-            return Belief(kinds, None) if enough else None
+            return self._of_objects_named_so(template, kinds, live, namespaces)
         if template.order == "uid" or (template.digest[0] and best >= self._digests_that_tell(template, made)):
             return Belief(kinds, None)
         if template.digest[0] or self._is_chance_cut(template, kinds[0], live[kinds[0]], found):
@@ -198,33 +190,30 @@ class Beliefs:
         objects = sum(self._index.render(template, row) in live for row in self._index.rows_of(kind))
         return keys > 2 * objects
 
+    def _of_objects_named_so(
+        self, template: Template, kinds: list[int], live: dict[int, set[str]], namespaces: set[str]
+    ) -> Belief | None:
+        """What names of objects that go on like those of others tell: people call settings of an app after it, and others likewise."""
+        known = self._subjects.kinds
+        kinds = [kind for kind in kinds if not is_of_apps(known[kind])]
+        if not any(self._is_enough_of_objects(template, kind, live[kind], namespaces) for kind in kinds):
+            return None
+
+        def is_of_people(kind: int) -> bool:
+            names = [name_part(template, core, self._index) for core in itertools.islice(live[kind], SAMPLE)]
+            return (
+                known[kind].kind in WORKLOADS
+                if not known[kind].is_custom
+                else self._shares.called_like_others(kind, names) >= 0.5
+            )
+
+        doubt = f"{known[kinds[0]].resource} are called as people call apps, and other things are called so, too"
+        return Belief(kinds, None, doubt if all(map(is_of_people, kinds)) else "")
+
     def _is_enough_of_objects(self, template: Template, kind: int, live: set[str], namespaces: set[str]) -> bool:
-        keyed = self._share_keyed(template, kind, live, namespaces)
+        keyed = self._shares.keyed(template, kind, live, namespaces)
         around = template.prefix or template.suffix or template.hash_length
         return bool(around) and keyed >= 0.8 and len(live) >= (3 if self._subjects.kinds[kind].is_custom else 8)
-
-    def _share_keyed(self, template: Template, kind: int, live: set[str], namespaces: set[str]) -> float:
-        """Which share of the live objects of a kind have a key: of all, of those where the maps are, or of those where the keys say."""
-        share = len(live) / max(1, len(self._index.rendered(template, kind)))
-        if share >= 1 or not self._subjects.kinds[kind].namespaced:
-            return share
-        near: set[str] = set()
-        for namespace in namespaces:
-            near |= self._index.rendered_in(template, kind, namespace)
-        if near and len(live & near) >= 0.8 * len(live):
-            share = max(share, len(live & near) / len(near))
-        if said := self._namespaces_in(template, live):
-            # a pair is as good as its object: they need not be made, only counted
-            objects = sum(len(self._index.rows_in(kind, namespace)) for namespace in said)
-            share = max(share, min(1.0, len(live) / max(1, objects)))
-        return share
-
-    def _namespaces_in(self, template: Template, live: set[str]) -> set[str]:
-        if not template.has_namespace or template.transform:
-            return set()
-        some = itertools.islice(live, 0, None, max(1, len(live) // SAMPLE_OF_NAMESPACES))
-        pieces = (template.split(core, self._index.canonical_namespaces) for core in some)
-        return {found[0] for found in pieces if found is not None and found[0]}
 
     def _parts(self, believed: dict[Template, Belief], family: Family) -> set[Template]:
         """What is a pair template seen in one namespace alone: `web-{name}` beside `{namespace}-{name}`.
@@ -280,7 +269,7 @@ class Beliefs:
         namespaces: set[str],
         pairs: Sequence[tuple[KeysSeen, dict[str, int]]],
     ) -> Verdict:
-        case = self._case(template, kind, live, self._share_keyed(template, kind, live, namespaces), pairs)
+        case = self._case(template, kind, live, self._shares.keyed(template, kind, live, namespaces), pairs)
         verdict = weigh(case)
         self._watch(case, verdict)
         return verdict
@@ -331,7 +320,7 @@ class Beliefs:
             near=max(len(live), round(len(live) / keyed)) if keyed else len(live),
             made=max(len(live), sum(len(made) for _, made in pairs)),
             keys=max(1, sum(len(seen.keys) for seen in maps)),
-            shared=self._shared(kind, live_names),
+            shared=self._shares.called_like_others(kind, live_names),
             live_values=frozenset(shape.name for shape in live_shapes),
             gone_alike=alike / max(1, len(gone[:SAMPLE])),
             with_uid=with_uid / max(1, len(lived)),
@@ -340,21 +329,6 @@ class Beliefs:
             is_named=any(map(self._subjects.is_carried, {seen.holder.name for seen in maps})),
             maps_agreeing=sum(not live.isdisjoint(made) for _, made in pairs),
         )
-
-    def _shared(self, kind: int, names: Iterable[str]) -> float:
-        """Which share of the names objects of built-in kinds bear, or may bear, that are not made for an object of this kind."""
-        if is_of_apps(self._subjects.kinds[kind]):
-            return 1.0  # whatever of the app was collected
-        subjects, word = self._subjects, self._subjects.kinds[kind].kind
-        count = total = 0
-        for name in names:
-            total += 1
-            for row in self._index.named(canonical(name)):
-                other = subjects.kind(row)
-                if other.kind in _WORKLOADS and not any(owner.kind == word for owner in subjects.owners.get(row, ())):
-                    count += 1
-                    break
-        return count / max(1, total)
 
 
 def _beside(templates: Iterable[Template], pair: Template) -> dict[Template, str]:

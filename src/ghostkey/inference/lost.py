@@ -372,6 +372,7 @@ def said(belief: Belief, *, borrowed: bool, is_suspect: bool) -> tuple[str, ...]
         lines.append(
             f"{verdict.bits:.1f} bits in all, {weights()[0]:+.1f} of them before anything was seen; {PROVEN_BITS:g} are enough"
         )
+    lines += [belief.doubt] if belief.doubt else []
     if is_suspect:
         lines.append("likely, and not proven; if these keys are what they look like, declare it with --subject")
     return tuple(lines)

@@ -14,7 +14,7 @@ _TELLING = re.compile(r"[-._0-9]")
 _DIGIT = re.compile(r"[0-9]")
 _SEPARATORS = re.compile(r"[^a-zA-Z0-9]+")
 
-# Words that settings are called by, and endings that files have. A key that is one of these is nobody's name, unless
+# Words that settings are called by, and what nearly every cluster has beside its own things; and endings that files have. A key that is one of these is nobody's name, unless
 # an object is called so, and then the object is found.
 SETTINGS = frozenset(
     """active all annotations api app application args auth backend base batch bool bucket ca cache cert certificate chart cluster
@@ -33,7 +33,10 @@ SETTINGS = frozenset(
     session settings severity shards size source spec ssl stage staging start state status stop storage strategy style
     suffix summary sync synced table tag tags target template team templates test theme threshold timeout timestamp timezone title tls
     token topic tracing ttl type uid unit update updated upstream uri url user username users uuid value values version
-    volume warning weight worker workers zone zones""".split()  # noqa: SIM905
+    volume warning weight worker workers zone zones
+    admin artifactory aws azure bastion bitbucket datadog dockerhub elasticsearch fluentd gcp ghcr git github gitlab grafana jira kafka
+    keycloak kibana ldap loki mailgun memcached minio mongodb mysql newrelic nexus oauth oidc pagerduty postgres postgresql
+    prometheus pypi quay rabbitmq root s3 saml sendgrid sentry slack smtp sso stripe superuser twilio vault wildcard""".split()  # noqa: SIM905
 )
 FILE_ENDINGS = frozenset(
     [
