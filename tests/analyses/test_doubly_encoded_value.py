@@ -57,6 +57,7 @@ def test_a_value_that_is_meant_to_be_base64_is_info_and_says_why(tmp_path: Path)
     meant = {
         "key.json.b64": CREDENTIALS, "GOOGLE_CREDENTIALS_BASE64": CREDENTIALS, "certificate-authority-data": PEM, "caData": PEM,
         "auth": "robot:correct-horse-battery", "userData": "#cloud-config\nusers: []\n",
+        "basic": "robot:correct-horse-battery", "cookie-secret": "0123456789abcdef0123456789abcdef", "signing.key": CREDENTIALS,
     }  # fmt: skip
     wrong = {"authority": CREDENTIALS, "data": CREDENTIALS, "password": "correct horse battery", "b64ata": CREDENTIALS}
     objects = [secret({key: encoded(value) for key, value in {**meant, **wrong}.items()})]
