@@ -34,7 +34,10 @@ _MEANT = (
         re.compile(r"(?:^|[._-])(?:certificate-authority|client-certificate|client-key|ca|cert|key|tls)-?[dD]ata$|caBundle$"),
         "fields of kubeconfigs and webhooks with this name hold base64 of PEM",
     ),
-    (re.compile(r"(?i)^basic$|^(?:basic[._-]?)?auth(?:orization)?$"), "HTTP's basic authentication is base64 of user and password"),
+    (
+        re.compile(r"(?i)^basic$|^(?:basic[._-]?)?auth(?:orization)?$"),
+        "HTTP's basic authentication is base64 of user and password",
+    ),
     (
         re.compile(r"(?i)(?:^|[._-])(?:cookie[._-]?secret|(?:encryption|signing|hmac|aes)[._-]?key)$"),
         "keys of so many bytes are handed over as base64",

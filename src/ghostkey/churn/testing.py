@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import pytest
 
@@ -14,22 +14,45 @@ if TYPE_CHECKING:
 PathLike = str | Path
 
 
-def churn(
-    operator: str, *, crds: Sequence[PathLike] = (), setup: Sequence[PathLike] = (), samples: Sequence[PathLike] = (),
-    environment: Mapping[str, str] | None = None, plan: PathLike | None = None, patience: float = 10.0, rounds: int = 3,
-    subjects: int = 20, faults: Sequence[str] | None = None, in_cluster: bool = False,
-) -> Outcome:  # fmt: skip
-    """What `ghostkey churn` finds of this operator. `faults`: None for none, empty for all.
+class Options(TypedDict, total=False):
+    """What a test may say beside the operator; each is the command's option of that name.
 
-    `in_cluster`: the operator is given a Pod's files in place of a kubeconfig.
+    `patience` is in seconds. `faults`: None for none, which is the default, empty for all. `in_cluster`: the operator is given a
+    Pod's files in place of a kubeconfig.
     """
+
+    crds: Sequence[PathLike]
+    setup: Sequence[PathLike]
+    samples: Sequence[PathLike]
+    environment: Mapping[str, str]
+    plan: PathLike
+    patience: float
+    rounds: int
+    subjects: int
+    faults: Sequence[str] | None
+    in_cluster: bool
+
+
+def churn(operator: str, **options: Unpack[Options]) -> Outcome:
+    """What `ghostkey churn` finds of this operator: the words that start it."""
     from ghostkey.churn.run import Request, run
 
-    return run(Request(
-        operator, _words(crds), _words(samples), _words(setup), environment or {}, rounds, subjects,
-        None if faults is None else tuple(faults), patience, plan=Path(plan) if plan is not None else None,
-        in_cluster=in_cluster,
-    ))  # fmt: skip
+    plan, faults = options.get("plan"), options.get("faults")
+    return run(
+        Request(
+            operator,
+            _words(options.get("crds", ())),
+            _words(options.get("samples", ())),
+            _words(options.get("setup", ())),
+            options.get("environment", {}),
+            options.get("rounds", 3),
+            options.get("subjects", 20),
+            None if faults is None else tuple(faults),
+            options.get("patience", 10.0),
+            plan=None if plan is None else Path(plan),
+            in_cluster=options.get("in_cluster", False),
+        )
+    )
 
 
 def _words(paths: Sequence[PathLike]) -> list[str]:
