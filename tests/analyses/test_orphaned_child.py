@@ -32,6 +32,13 @@ def test_owner_reference_to_an_object_that_is_gone(tmp_path: Path) -> None:
     assert keys(found, "orphaned-child") == {f"tenant-{name}-credentials" for name in GONE}
 
 
+def test_reference_without_a_uid_is_of_no_cluster(tmp_path: Path) -> None:
+    """What is to be applied, or what a test expects of a controller, names owners that never were."""
+    expected = child("shop-30", "shop-30")
+    del expected["metadata"]["ownerReferences"][0]["uid"]
+    assert keys(analyse(tmp_path, [*alive(), expected])) == set()
+
+
 def test_one_living_owner_is_enough(tmp_path: Path) -> None:
     assert keys(analyse(tmp_path, [*alive(), child("shop-30", "shop-30", "shop-1")])) == set()
 

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ghostkey.inference.belief import Belief, Beliefs
-from ghostkey.inference.evidence import PROVEN_BITS
 from ghostkey.inference.family import Family, Member
 from ghostkey.inference.index import SubjectIndex
 from ghostkey.inference.lost import LostKeys, top_key
@@ -66,24 +65,25 @@ class NamedInValues:
         if not family.matched:
             return
         for member, beliefs in zip(members, self._beliefs.of_family(family)[0], strict=True):
-            for belief in beliefs.values():
-                match, named = member.matches[0], MapResult(member.seen)
-                self._lost.add(named, match, _surer(belief, member.seen, match), family, borrowed=False)
-                named.settle()
-                _hand_over(named, *columns[member.number])
+            for match in member.matches:
+                belief = _of_references(member.seen, match) or beliefs.get(template)
+                if belief is not None:
+                    named = MapResult(member.seen)
+                    self._lost.add(named, match, belief, family, borrowed=False)
+                    named.settle()
+                    _hand_over(named, *columns[member.number])
 
 
-def _surer(belief: Belief, names: KeysSeen, match: Match) -> Belief:
-    """Proven, where values that are a namespace and a name, and nothing else, nearly all name what lives: such are references."""
+def _of_references(names: KeysSeen, match: Match) -> Belief | None:
+    """What needs no evidence: values that are a namespace and a name, and nothing else, and nearly all name what lives, are references."""
     are_references = (
         match.template.has_namespace
         and match.best >= LEAST_REFERENCES
         and 4 * match.best >= 3 * len(names.keys)
         and {shape.name for shape in names.shapes} == {"path"}
     )
-    if belief.verdict is None or belief.is_proven or not are_references:
-        return belief
-    return dataclasses.replace(belief, verdict=dataclasses.replace(belief.verdict, bits=PROVEN_BITS))
+    kinds = sorted(match.kinds, key=lambda kind: -len(match.kinds[kind]))
+    return Belief([kind for kind in kinds if 2 * len(match.kinds[kind]) >= match.best], None) if are_references else None
 
 
 def _columns(seen: KeysSeen, template: Template) -> Iterator[_Column]:

@@ -1,0 +1,69 @@
+"""Clusters with an Application for each app: maps that name every app, and a few things that are none, are what somebody keeps."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ghostkey.model.findings import Severity
+from tests.helpers import analyse, config_map, thing
+
+APPS = [
+    "cart-api", "checkout-web", "catalog-api", "pricing-worker", "orders-api", "invoices-web", "search-api", "mail-worker",
+    "auth-api", "payments-api", "shipping-svc", "users-api",
+]  # fmt: skip
+STRANGERS = ["corp-root", "mail-relay"]
+PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+MAPS: dict[str, Callable[[list[str]], dict[str, str]]] = {
+    "certificates": lambda names: {f"{name}.crt": PEM for name in names},
+    "alerts": lambda names: {f"{name}.rules.yaml": "groups: []\n" for name in names},
+    "boards": lambda names: {f"{name}.json": json.dumps({"title": name}) for name in names},
+    "images": lambda names: {name: f"registry.example.com/{name}:1.0" for name in names},
+    "addresses": lambda names: {f"{name.upper().replace('-', '_')}_URL": "https://x" for name in names},
+    "passwords": lambda names: {f"{name}-password": "x" for name in names},
+    "flags": lambda names: {f"enable-{name}": "true" for name in names},
+    "ports": lambda names: {name: str(8000 + number) for number, name in enumerate(names)},
+    "routes": lambda names: {"routes.json": json.dumps({name: {"weight": 1} for name in names})},
+    "order": lambda names: {f"slot-{number}": name for number, name in enumerate(names)},
+    "pages": lambda names: {f"page-{number}.yaml": f"name: {name}\nowner: team\n" for number, name in enumerate(names)},
+}
+GITOPS = [("Application", "argoproj.io/v1alpha1"), ("HelmRelease", "helm.toolkit.fluxcd.io/v2")]
+
+
+@pytest.mark.parametrize(("kind", "version"), GITOPS, ids=[kind for kind, _ in GITOPS])
+@pytest.mark.parametrize("what", sorted(MAPS))
+@pytest.mark.parametrize("is_whole", [True, False], ids=["with their workloads", "alone"])
+def test_map_that_somebody_keeps_for_all_apps_is_never_flagged(
+    tmp_path: Path, what: str, kind: str, version: str, *, is_whole: bool
+) -> None:
+    objects: list[dict[str, Any]] = [thing(kind, name, "argocd", api_version=version) for name in APPS]
+    if is_whole:
+        objects += [thing("Deployment", name, "prod", api_version="apps/v1") for name in APPS]
+        objects += [thing("Service", name, "prod", api_version="v1") for name in APPS]
+    found = analyse(tmp_path, [*objects, config_map(MAPS[what]([*APPS, *STRANGERS]))])
+    assert [finding.key.key for finding in found if finding.state == "found" and finding.analysis == "ghost-key"] == []
+
+
+@pytest.mark.parametrize(("kind", "version"), [*GITOPS, ("Deployment", "apps/v1"), ("Service", "v1")])
+def test_settings_of_what_is_no_app_are_no_orphans(tmp_path: Path, kind: str, version: str) -> None:
+    apps = [thing(kind, name, "prod", api_version=version) for name in APPS]
+    settings = [config_map({"a": "b"}, f"{name}-config", "prod") for name in [*APPS, "legacy-soap", "grafana", "smtp"]]
+    found = [finding for finding in analyse(tmp_path, [*apps, *settings]) if finding.analysis == "orphaned-child"]
+    assert [finding.key.key for finding in found if finding.state == "found"] == []
+    assert {finding.severity for finding in found} <= {Severity.INFO}
+
+
+def test_what_one_tool_made_for_other_things_is_no_orphan(tmp_path: Path) -> None:
+    names = ["velora", "kolmeri-inc", "dabrion-eu", "sofano", "terluka-gmbh", "minora-eu"]
+    clusters = [thing("Cluster", name, "prod") for name in names]
+    others = ["smtp", "admin", "ldap", "github", "postgres"]
+    secrets = [
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": f"{name}-credentials", "namespace": "prod"}, "data": {}}
+        for name in [*names, "galuba", "romeka-inc", *others]
+    ]
+    found = [finding for finding in analyse(tmp_path, [*clusters, *secrets]) if finding.analysis == "orphaned-child"]
+    assert {finding.key.key for finding in found} == {"galuba-credentials", "romeka-inc-credentials"}
