@@ -14,6 +14,8 @@ LIVE = ["velora", "kolmeri-inc", "dabrion-eu", "sofano-2", "terluka-gmbh", "mino
 GONE = ["galuba-7", "romeka-inc"]
 WAYS: dict[str, Callable[[str], str]] = {
     "a field of any name": lambda name: json.dumps({"tenantRef": f"prod/{name}", "weight": 3}),
+    "a field called after whom it is about": lambda name: json.dumps({"tenant": name, "plan": "gold"}),
+    "a field of somebody's name": lambda name: json.dumps({"customerName": name, "plan": "gold"}),
     "the one entry of a list": lambda name: json.dumps([f"prod/{name}"]),
     "fields of YAML": lambda name: f"name: {name}\nnamespace: prod\nplan: gold\n",
     "properties": lambda name: f"name={name}\nplan=gold\n",
@@ -35,7 +37,9 @@ def test_key_whose_value_names_what_is_gone_is_found(tmp_path: Path, way: str) -
 
 
 @pytest.mark.parametrize("kind", ["Service", "Deployment"])
-@pytest.mark.parametrize("way", ["fields of YAML", "kind and name", "the whole value", "properties"])
+@pytest.mark.parametrize(
+    "way", ["fields of YAML", "kind and name", "the whole value", "properties", "a field of somebody's name"]
+)
 def test_page_of_settings_beside_those_of_apps_is_no_ghost(tmp_path: Path, kind: str, way: str) -> None:
     """Dashboards are called as the apps are, and some are about none: words that people choose."""
     apps = ["cart", "checkout", "catalog", "pricing", "orders", "invoices", "search", "mail"]

@@ -74,7 +74,8 @@ class _Inference:
         self._beliefs = Beliefs(snapshot, index, sight, watch, of_objects=of_objects)
         self._lost = LostKeys(index, sight)
         self._values = Values(index, sight)
-        self._named = NamedInValues(index, self._matcher, self._beliefs, self._lost)
+        # names in values are no keys: the calibration, which watches, knows the truth of keys
+        self._named = NamedInValues(index, self._matcher, Beliefs(snapshot, index, sight), self._lost)
 
     def run(self, maps: Sequence[KeysSeen]) -> list[MapResult]:
         results: dict[int, MapResult] = {}

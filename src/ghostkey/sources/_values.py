@@ -55,6 +55,27 @@ _TOP_FIELD = re.compile(r"^(name|namespace)[ ]?[:=][ ]?[\"']?([a-z0-9][-.a-z0-9]
 _NAME = re.compile(r"[a-z0-9](?:[-.a-z0-9]{1,251}[a-z0-9])")
 _BOOLEANS = frozenset({"true", "false"})
 _INNER_OBJECTS = ("metadata", "ref", "reference", "objectRef", "subject", "owner", "tenant", "resource", "spec")
+# fields that say whom a record is about, as `tenantName` does
+_SUBJECT_WORDS = frozenset(
+    [
+        "cluster",
+        "customer",
+        "database",
+        "instance",
+        "node",
+        "owner",
+        "pod",
+        "project",
+        "queue",
+        "site",
+        "subject",
+        "target",
+        "team",
+        "tenant",
+        "volume",
+        "workspace",
+    ]
+)
 _PRINTABLE = re.compile(rb"[\x20-\x7e\r\n\t]+\Z")
 
 _shapes: dict[str, Shape] = {}
@@ -213,7 +234,8 @@ def _identity_in_list(document: list[Any]) -> Identity | None:
 
 def _identity(document: dict[str, Any]) -> Identity | None:
     uid = namespace = name = kind = ""
-    named: set[tuple[str, str]] = set()
+    pairs: set[tuple[str, str]] = set()
+    names: set[str] = set()
     places = [document, *(document[field] for field in _INNER_OBJECTS if isinstance(document.get(field), dict))]
     for place in places[:4]:
         for field, content in place.items():
@@ -231,9 +253,13 @@ def _identity(document: dict[str, Any]) -> Identity | None:
             elif word in {"ref", "key", "id", "subject"} and not name and (found := _NAMESPACED.fullmatch(content)):
                 namespace, name = found[1], found[2]
             elif "/" in content and (found := _NAMESPACED.fullmatch(content)):
-                named.add((found[1], found[2]))
-    if not (uid or name) and len(named) == 1:  # whatever its field is called
-        namespace, name = named.pop()
+                pairs.add((found[1], found[2]))
+            elif (word.endswith("name") or word in _SUBJECT_WORDS) and plain_name(content):
+                names.add(content)
+    if not (uid or name) and len(pairs) == 1:  # whatever its field is called
+        namespace, name = pairs.pop()
+    elif not (uid or name) and len(names) == 1:
+        name = names.pop()
     return Identity(uid, namespace, name, kind) if uid or name else None
 
 
