@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ghostkey.lint.judgements.bounded import is_bounded
 from ghostkey.lint.judgements.code import is_aside
 from ghostkey.lint.judgements.lifetime import SHORT, Lifetimes
-from ghostkey.lint.judgements.startup import registers, releases_while_running, runs_at_start
+from ghostkey.lint.judgements.startup import is_flag, registers, releases_while_running, runs_at_start
 from ghostkey.lint.module import InsertAt, Module, ReleaseAt, Symbol
 
 DATA = frozenset({"Data", "StringData", "BinaryData"})
@@ -98,7 +98,7 @@ def _counts(module: Module, symbol: Symbol, one: InsertAt) -> bool:
     own = f"range {insert.place.root}.{symbol.name}"
     if any(branch.kind == "for" and branch.text == own for branch in insert.branches):
         return False  # what is there already gets another value
-    return _is_handed_over(one) or not (runs_at_start(module, spot) or registers(function.name))
+    return _is_handed_over(one) or not (runs_at_start(module, spot) or registers(function.name) or is_flag(spot))
 
 
 def _is_handed_over(one: InsertAt) -> bool:

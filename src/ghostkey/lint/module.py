@@ -100,6 +100,7 @@ class Module:
         self.series: dict[Symbol, list[tuple[Spot, Series]]] = collections.defaultdict(list)
         self._given: dict[str, dict[int, tuple[tuple[str, ...], Insert]]] = collections.defaultdict(dict)
         self._taken: dict[str, set[int]] = collections.defaultdict(set)
+        self._imported: dict[str, Package | None] = {}
         self._taken_from_itself: set[str] = set()  # methods of named maps that delete from the map itself
         # in order of their paths, so that the answer does not depend on how they were found
         for facts in sorted(files, key=lambda facts: facts.path):
@@ -213,8 +214,16 @@ class Module:
         )
 
     def imported(self, path: str) -> Package | None:
-        """The package of this tree that an import means."""
-        return next((p for folder, p in self.packages.items() if path == folder or path.endswith("/" + folder)), None)
+        """The package of this tree that an import means: the longest end of its path that is a folder here, or below some `src`."""
+        if path not in self._imported:
+            parts = path.split("/")
+            tails = ("/".join(parts[at:]) for at in range(len(parts)))
+            self._imported[path] = next((self._by_tail[tail] for tail in tails if tail in self._by_tail), None)
+        return self._imported[path]
+
+    @functools.cached_property
+    def _by_tail(self) -> dict[str, Package]:
+        return {folder.rpartition("src/")[2] or package.name: package for folder, package in self.packages.items()}
 
     def _follow(self, package: Package, kind: str, fields: tuple[str, ...]) -> Symbol | None:
         for position, name in enumerate(fields):
@@ -248,18 +257,19 @@ class Module:
         struct = package.structs.get(symbol.owner)
         return struct.fields[symbol.name][0] if struct and symbol.name in struct.fields else ""
 
+    def map_type_of(self, symbol: Symbol) -> str:
+        """The same, with what a named type of its package stands for."""
+        kind = self.type_of(symbol).strip()
+        package = self.packages.get(symbol.folder)
+        return package.types.get(kind.lstrip("*"), kind) if package is not None else kind
+
     def is_keyed(self, symbol: Symbol) -> bool:
         """Whether a symbol is a map, a set, or what wraps one."""
         kind = self.type_of(symbol).strip()
-        if _KEYED.match(kind):
+        if _KEYED.match(kind) or _KEYED.match(self.map_type_of(symbol)):
             return True
-        package, word = self.packages[symbol.folder], simple_type(kind)
-        under = package.types.get(word)
-        if under and "." not in base_type(kind) and _KEYED.match(under):
-            return True
-        return "." in kind and self._is_wrapper(word)
+        return "." in kind and self._is_wrapper(simple_type(kind))
 
-    @functools.cache  # noqa: B019 (a module lives as long as a run)
     def _is_wrapper(self, word: str) -> bool:
         """Whether a type of this tree wraps a map: it is called so, and has methods to put in and take out."""
         if not _WRAPPER.search(word):

@@ -108,6 +108,12 @@ class Walk:
         for child in node.named_children:
             self.visit(child, branches)
 
+    def _maybe(self, node: Node, branches: Branches) -> None:
+        """Takes in what may not run: after it, names from before mean what they did."""
+        before = dict(self._aliases)
+        self.visit(node, branches)
+        self._aliases |= before
+
     def _if(self, node: Node, branches: Branches) -> None:
         first, condition = field(node, "initializer"), field(node, "condition")
         words = text(condition)
@@ -121,7 +127,7 @@ class Walk:
         for name, kind in (("consequence", "if"), ("alternative", "else")):
             part = field(node, name)
             if part is not None:
-                self.visit(part, (*branches, Branch(kind, words)))
+                self._maybe(part, (*branches, Branch(kind, words)))
 
     def _for(self, node: Node, branches: Branches) -> None:
         words = "for"
@@ -143,14 +149,16 @@ class Walk:
                 self._inside(child, branches)
         body = field(node, "body")
         if body is not None:
-            self.visit(body, (*branches, Branch("for", words)))
+            self._maybe(body, (*branches, Branch("for", words)))
 
     def _case(self, node: Node, branches: Branches) -> None:
         words = text(field(node, "value") or field(node, "type") or field(node, "communication"))
         switched = field(node.parent, "value") if node.parent is not None else None
         if switched is not None:
             words = f"{text(switched)}=={words}"
+        before = dict(self._aliases)
         self._inside(node, (*branches, Branch("case", words)))
+        self._aliases |= before
 
     def _literal(self, node: Node, branches: Branches) -> None:
         body = field(node, "body")
@@ -220,7 +228,7 @@ class Walk:
         place = place_of(value, self._aliases) if value.type in {*_PLACES, "type_assertion_expression"} else None
         if place and (place.fields or place.keys) and name not in {"err", "ok", "_"} and value.type != "unary_expression":
             self._aliases[name] = place
-        elif operator == ":=":
+        else:
             self._aliases.pop(name, None)
         if value.type == "call_expression":
             self._function.locals[name] = Local("call", text(field(value, "function")).partition("[")[0], text(value))

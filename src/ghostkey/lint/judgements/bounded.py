@@ -15,9 +15,9 @@ _TYPE = re.compile(
 )
 _CONSTANT = re.compile(r"^(?:\"(?:[^\"\\]|\\.)*\"$|`[^`]*`$|\d+$|'|reflect\.TypeOf|nil$|true$|false$)|%T")
 _NAME = re.compile(
-    r"^(?:gr|action|actionName|gvk|gvr|gk|kind|typ|type|t|scheme|verb|op|operation|phase|level|feature|feat|featureGate|method|"
+    r"^(?:gr|action|actionName|gvk|gvr|gk|typ|type|t|scheme|verb|op|operation|phase|level|feature|feat|featureGate|method|"
     r"plugin|pluginName|driver|driverName|driverType|provider|providerName|providerType|ext|path|route|pattern|version|"
-    r"resourceType|resourceName|group|groupKind|objType|rtype|framework|jobType|cmd|flag|flagName|opt|column|lang|locale|"
+    r"resourceType|resourceName|group|\w*kind|objType|rtype|framework|jobType|cmd|flag|flagName|opt|column|lang|locale|"
     r"metricName|type_?url|(?:gv[kr]|groupKind)\w*|\w*(?:gv[kr]|GV[KR])\w*|header|source|sourceName|family|ipFamily|contentType|mediaType|protocol|severity|weight|priority)$",
     re.IGNORECASE,
 )
@@ -74,7 +74,7 @@ def _is_as_made(module: Module, spot: Spot, place: Place) -> bool:
 
 def _is_bounded_type(module: Module, symbol: Symbol, key: str) -> bool:
     package = module.packages[symbol.folder]
-    kind = key_type(module.type_of(symbol))
+    kind = key_type(module.map_type_of(symbol))
     if not kind:
         return False
     if _TYPE.match(kind) or (kind in package.enumerations and kind not in {"string", "int"}):

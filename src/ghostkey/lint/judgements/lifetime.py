@@ -10,6 +10,7 @@ from ghostkey.lint.judgements.startup import runs_at_start
 from ghostkey.lint.module import Module, Package, Spot
 
 LONG, SHORT, UNKNOWN, UNCALLED = "long", "short", "unknown", "uncalled"
+RUN = "run"  # as long as the function that runs a program: with nothing short beside it, that is long
 DEPTH = 5
 CALLERS = 25
 _RUNS = re.compile(r"^(?:main|init|Setup\w*|setup\w*|Start|start|Run|run|Initialize|Install|AddToManager|Complete|Execute)$")
@@ -17,7 +18,9 @@ _CONSTRUCTS = re.compile(r"(?:New|new|Init|Setup|setup|With|Provide|Must)")
 _KEEPS = {"Store", "LoadOrStore", "Set", "Add", "Insert", "Put", "append", "Register"}
 _RECONCILES = re.compile(r"^[Rr]econcile")
 _PROGRAM = re.compile(r"(?:^|/)(?:cmd|app)/[^/]*$")
-_HELD = ("Reconcile", "SetupWithManager", "NeedLeaderElection", "HandleEvent")
+_HELD = ("SetupWithManager", "NeedLeaderElection", "HandleEvent")
+# what controller-runtime and knative call: other methods of that name are a step of somebody's own
+_ASKED = re.compile(r"Request\b|NamespacedName$|^string$")
 
 
 class Lifetimes:
@@ -32,7 +35,7 @@ class Lifetimes:
         key = (package.folder, owner)
         if key not in self._known:
             self._known[key] = self._of(package, owner, 0, frozenset())
-        return self._known[key]
+        return LONG if self._known[key] in {RUN, UNCALLED} else self._known[key]
 
     def _of(self, package: Package, owner: str, depth: int, seen: frozenset[object]) -> str:
         key = (package.folder, owner)
@@ -40,10 +43,10 @@ class Lifetimes:
             return self._known[key]
         if key in seen or depth > DEPTH:
             return UNKNOWN
-        if owner.startswith("var ") or any((owner, name) in package.methods for name in _HELD):
+        if owner.startswith("var ") or any((owner, name) in package.methods for name in _HELD) or self._reconciles(package, owner):
             return LONG
         if _is_kind(package, owner):
-            return UNKNOWN  # an object of the API is read anew for each try
+            return SHORT  # an object of the API is read anew for each try
         seen |= {key}
         fates = {
             self._fate(spot, self._best(spot, made), depth, seen)
@@ -58,19 +61,24 @@ class Lifetimes:
             elif holder == "var" and user is package and name != "_":
                 # a pointer to what is made anew is no better than where that is made
                 fates.add(UNKNOWN if kind.startswith("*") and self._is_set_again(package, (), name) else LONG)
-        return _sum(fates, alone=LONG)
+        return _sum(fates)
 
-    @staticmethod
-    def _is_of(package: Package, spot: Spot, made: Made) -> bool:
-        qualifier, dot, _ = made.type_name.rpartition(".")
-        if not dot:
-            return spot.package is package
-        path = spot.file.imports.get(qualifier, "")
-        return (
-            spot.package is not package
-            and bool(path)
-            and (path.endswith(("/" + package.folder, package.name)) or path == package.folder)
+    def _reconciles(self, package: Package, owner: str) -> bool:
+        """Whether a queue asks the struct for one object after the other, by name."""
+        return any(
+            "Result" in spot.function.result or any(_ASKED.search(kind) for _, kind in spot.function.params)
+            for spot in self._module.functions.get("Reconcile", ())
+            if spot.package is package and spot.function.receiver_type == owner
         )
+
+    def _is_of(self, package: Package, spot: Spot, made: Made) -> bool:
+        qualifier, dot, _ = made.type_name.rpartition(".")
+        return (self._meant(spot, qualifier) if dot else spot.package) is package
+
+    def _meant(self, spot: Spot, qualifier: str) -> Package | None:
+        """The package of the tree that stands before a dot."""
+        path = spot.file.imports.get(qualifier)
+        return self._module.imported(path) if path else None
 
     @staticmethod
     def _best(spot: Spot, made: Made) -> Made:
@@ -85,14 +93,15 @@ class Lifetimes:
 
     def _fate(self, spot: Spot, made: Made, depth: int, seen: frozenset[object]) -> str:
         if spot.function.name == "(package)":
-            return LONG
+            # what is returned, or a local, is of a function that the variable holds: who calls it decides
+            return UNKNOWN if made.goes in {"return", "local"} else LONG
         if made.goes == "store":
             return self._stored(spot, made.to, depth, seen)
         if made.goes == "in":
             owner = made.to.root.rpartition(".")[2]
             if owner in spot.package.structs and "." not in made.to.root:
                 long = self._of(spot.package, owner, depth + 1, seen)
-                is_first = long == LONG and made.to.fields and self._is_set_again(spot.package, made.to.fields[-1:])
+                is_first = long in {LONG, RUN} and made.to.fields and self._is_set_again(spot.package, made.to.fields[-1:])
                 return UNKNOWN if is_first else long
             return self._in_function(spot, depth, seen)
         if made.goes == "local":
@@ -107,6 +116,8 @@ class Lifetimes:
         if not place.fields and place.root not in spot.package.variables:
             return self._local(spot, place.root, depth, seen)
         for symbol in self._module.symbols(spot, place):
+            if symbol.folder == "*":
+                continue  # a field of a struct that is not known
             if not symbol.owner:
                 return UNKNOWN if not place.keys and self._is_replaced(spot, place) else LONG
             package = self._module.packages.get(symbol.folder)
@@ -115,7 +126,7 @@ class Lifetimes:
             if package is not None:
                 long = self._of(package, symbol.owner, depth + 1, seen)
                 # what takes the place of the one before it goes with the next one
-                return UNKNOWN if long == LONG and not place.keys and self._is_replaced(spot, place) else long
+                return UNKNOWN if long in {LONG, RUN} and not place.keys and self._is_replaced(spot, place) else long
         return UNKNOWN
 
     def _is_set_again(self, package: Package, fields: tuple[str, ...], name: str = "") -> bool:
@@ -156,7 +167,7 @@ class Lifetimes:
         """Of a value that stays in a function, or is handed on from it."""
         is_program = spot.file.package == "main" or _PROGRAM.search(spot.file.path) is not None
         if (is_program or _RUNS.match(spot.function.name)) and not self._is_of_reconcile(spot):
-            return LONG
+            return RUN
         if _CONSTRUCTS.match(spot.function.name):
             return self._returned(spot, depth + 1, seen) if depth < DEPTH else UNKNOWN
         return SHORT
@@ -181,11 +192,11 @@ class Lifetimes:
             near = callers
         return False
 
-    @staticmethod
-    def _knows(caller: Spot, spot: Spot) -> bool:
+    def _knows(self, caller: Spot, spot: Spot) -> bool:
         """Whether a caller is of the same package, or imports it."""
-        folder = spot.package.folder
-        return caller.package is spot.package or any(path.endswith("/" + folder) for path in caller.file.imports.values())
+        return caller.package is spot.package or any(
+            self._module.imported(path) is spot.package for path in caller.file.imports.values()
+        )
 
     def _returned(self, spot: Spot, depth: int, seen: frozenset[object]) -> str:
         if depth > DEPTH:
@@ -212,7 +223,9 @@ class Lifetimes:
             fates |= {self._fate(caller, one, depth + 1, seen | {key}) for one in made[:2]}
         if name in self._factories and fates <= {UNCALLED}:
             return UNKNOWN  # who is given the function calls it when it likes
-        return _sum(fates, alone=UNCALLED) if fates else UNCALLED
+        if not fates and spot.function.receiver_type:
+            return UNKNOWN  # of what others make of an object, nothing is known; a constructor is there for somebody's program
+        return _sum(fates) if fates else UNCALLED
 
     @functools.cached_property
     def _factories(self) -> frozenset[str]:
@@ -223,18 +236,13 @@ class Lifetimes:
             words |= {text.rpartition(".")[2] for call in spot.function.calls for text in call.texts}
         return frozenset(words & self._module.functions.keys())
 
-    @staticmethod
-    def _is_call(spot: Spot, caller: Spot, qualifier: str) -> bool:
-        """Whether a call of this name can mean this function."""
+    def _is_call(self, spot: Spot, caller: Spot, qualifier: str) -> bool:
+        """Whether a call of this name can mean this function: a function of a package is called by its import, a method by a value."""
         if caller.function is spot.function:
             return False
         if spot.function.receiver_type:
-            return True
-        if not qualifier:
-            return caller.package is spot.package
-        path = caller.file.imports.get(qualifier)
-        folder = spot.package.folder
-        return path is not None and (path.endswith((folder, spot.package.name)) or folder.endswith(path.rpartition("/")[2]))
+            return bool(qualifier) and qualifier not in caller.file.imports
+        return (self._meant(caller, qualifier) if qualifier else caller.package) is spot.package
 
 
 def _is_kind(package: Package, owner: str) -> bool:
@@ -250,11 +258,13 @@ def _is_assertion(spot: Spot, made: Made) -> bool:
     return re.match(r"\s*(?:var\s+)?_\s", line) is not None
 
 
-def _sum(fates: set[str], *, alone: str) -> str:
-    """The longest of several fates; `alone` for what nobody calls."""
+def _sum(fates: set[str]) -> str:
+    """The longest of several fates. What nobody calls is there for a program elsewhere: that counts where nothing else is known."""
     known = fates - {UNCALLED}
     if fates and not known:
-        return alone
+        return UNCALLED
     if LONG in known:
         return LONG
+    if RUN in known:
+        return UNKNOWN if SHORT in known else RUN  # what others make for one call may be made for one run of a tool here
     return UNKNOWN if UNKNOWN in known or not known else SHORT

@@ -28,6 +28,13 @@ def registers(name: str) -> bool:
     return _REGISTERS.match(name) is not None and not re.search("(?i)reconcile|sync", name)
 
 
+def is_flag(spot: Spot) -> bool:
+    """Whether a function takes one flag of the command line: `Set` of what is a flag.Value, which has a String as well."""
+    function = spot.function
+    is_set = function.name == "Set" and [kind for _, kind in function.params] == ["string"] and function.result == "error"
+    return is_set and (function.receiver_type, "String") in spot.package.methods
+
+
 def releases_while_running(module: Module, symbol: Symbol) -> list[ReleaseAt]:
     """Who takes out of a symbol, wherever it is named, but for fields that get their first value at the start."""
     named = [symbol, Symbol("*", "", symbol.name)] if symbol.name[:1].isupper() else [symbol]

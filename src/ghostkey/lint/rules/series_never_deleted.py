@@ -107,7 +107,8 @@ def _open_values(module: Module, symbol: Symbol, series: Series) -> list[str]:
 def _is_of_itself(look: Look, spot: Spot, series: Series) -> bool:
     """Whether what is written about is who writes, and lives as long as the process."""
     function = spot.function
-    own = re.compile(rf"{re.escape(function.receiver)}\b[.\w()]*$") if function.receiver else None
+    # `string(r.id)` is said of oneself as `r.id` is
+    own = re.compile(rf"(?:string\()?{re.escape(function.receiver)}\b[.\w()]*$") if function.receiver else None
     return (
         own is not None
         and any(own.match(value) for value in series.labels)
