@@ -41,11 +41,11 @@ func (r *Reconciler) deploy(name string) {
 
 
 def test_what_a_program_makes_at_its_start_is_held() -> None:
-    assert [one.symbol for one in _told(graph=MADE, main=_program('\tg := graph.New()\n\tserve(g)\n'))] == ["(Graph).tasks"]
+    assert [one.symbol for one in _told(graph=MADE, main=_program("\tg := graph.New()\n\tserve(g)\n"))] == ["(Graph).tasks"]
 
 
 def test_what_is_made_for_one_call_elsewhere_is_less_sure() -> None:
-    main = _program('\tg := graph.New()\n\tserve(g)\n')
+    main = _program("\tg := graph.New()\n\tserve(g)\n")
     assert _told(graph=MADE, main=main, flow=STEPS) == []
     # but what a variable of a package holds is held, whoever makes others of it
     kept = main.replace("func main", "var all = graph.New()\n\nfunc main")
@@ -53,7 +53,7 @@ def test_what_is_made_for_one_call_elsewhere_is_less_sure() -> None:
 
 
 def test_function_of_another_module_is_not_meant_by_its_last_word() -> None:
-    other = _program('\tg := graph.New()\n\tserve(g)\n', of="example.com/other/v2/graph")
+    other = _program("\tg := graph.New()\n\tserve(g)\n", of="example.com/other/v2/graph")
     assert _told(graph=MADE, main=other, flow=STEPS) == []
 
 
@@ -61,7 +61,7 @@ def test_function_of_another_module_is_not_meant_by_its_last_word() -> None:
 def test_package_is_known_by_the_end_of_its_import(folder: str) -> None:
     path = "op/pkg/graph/graph.go" if folder else "pkg/graph/graph.go"
     told = lint_files(
-        [(f"{folder}{path}", MADE.encode()), ("cmd/op/main.go", _program('\tg := graph.New()\n\tserve(g)\n').encode())]
+        [(f"{folder}{path}", MADE.encode()), ("cmd/op/main.go", _program("\tg := graph.New()\n\tserve(g)\n").encode())]
     ).findings
     assert [one.symbol for one in told] == ["(Graph).tasks"]
 
@@ -84,7 +84,9 @@ func (r *Revisions) Reconcile(ctx context.Context, obj Object) (string, error) {
 
 def test_method_called_reconcile_that_no_queue_asks() -> None:
     check(STEP)
-    asked = STEP.replace("obj Object) (string", "req ctrl.Request) (ctrl.Result").replace("obj.GetName(), nil", "ctrl.Result{}, nil")
+    asked = STEP.replace("obj Object) (string", "req ctrl.Request) (ctrl.Result").replace(
+        "obj.GetName(), nil", "ctrl.Result{}, nil"
+    )
     assert [one.rule for one in found(asked.replace("obj.GetName()", "req.Name"))] == ["map-never-deleted"]
 
 
@@ -206,7 +208,7 @@ def test_name_that_is_given_a_map_of_its_own_is_the_old_one_no_more() -> None:
     same = COPIED.replace("\t\tdata = make(map[string][]byte, len(keys))\n", "")
     assert [one.rule for one in found(same)] == ["data-key-never-deleted"]
     # what one branch gives it is no matter after that branch
-    after = COPIED.replace("\treturn r.write", '\tdata[keys[0]] = nil\n\treturn r.write')
+    after = COPIED.replace("\treturn r.write", "\tdata[keys[0]] = nil\n\treturn r.write")
     assert len([one for one in found(after) if one.rule == "data-key-never-deleted"]) == 1
 
 

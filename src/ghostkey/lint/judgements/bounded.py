@@ -6,23 +6,24 @@ import re
 
 from ghostkey.lint.facts import FileFacts, Place
 from ghostkey.lint.module import Module, Spot, Symbol
+from ghostkey.lint.reach import calls_of
 
 CALLERS = 30
 _TYPE = re.compile(
     r"^(?:bool|reflect\.Type|(?:\w+\.)?(?:GroupVersionKind|GroupVersionResource|GroupKind|GroupVersion|GroupResource|ResourceName|"
-    r"Operation|GVK|GVR)|metav1\.\w+|\w*(?:Kind|Type|Phase|State|Op|Mode|Level|Reason|Status|Verb|Feature)|v1\.ResourceName|"
-    r"corev1\.ResourceName)$"
+    r"Operation|GVK|GVR)|metav1\.\w+|(?:\w+\.)?\w*(?:Kind|Type|Phase|State|Op|Mode|Level|Reason|Status|Verb|Feature)|v1\.ResourceName|"
+    r"corev1\.ResourceName|byte|u?int8)$"
 )
 _CONSTANT = re.compile(r"^(?:\"(?:[^\"\\]|\\.)*\"$|`[^`]*`$|\d+$|'|reflect\.TypeOf|nil$|true$|false$)|%T")
 _NAME = re.compile(
     r"^(?:gr|action|actionName|gvk|gvr|gk|typ|type|t|scheme|verb|op|operation|phase|level|feature|feat|featureGate|method|"
     r"plugin|pluginName|driver|driverName|driverType|provider|providerName|providerType|ext|path|route|pattern|version|"
-    r"resourceType|resourceName|group|\w*kind|objType|rtype|framework|jobType|cmd|flag|flagName|opt|column|lang|locale|"
+    r"resourceName|group|\w*kind|\w*type|framework|cmd|flag|flagName|opt|column|lang|locale|"
     r"metricName|type_?url|(?:gv[kr]|groupKind)\w*|\w*(?:gv[kr]|GV[KR])\w*|header|source|sourceName|family|ipFamily|contentType|mediaType|protocol|severity|weight|priority)$",
     re.IGNORECASE,
 )
 _OF_PACKAGE = re.compile(r"^(\w+)\.([A-Z]\w*)$")
-_OF_OPTIONS = re.compile(r"(?i)(?:flags|options|opts|config|args|registered|factories|providers|plugins)\b")
+OF_OPTIONS = re.compile(r"(?i)(?:flags|options|opts|config|args|registered|factories|providers|plugins)\b")
 _OF_KINDS = ("%T", "reflect.TypeOf", "GroupVersionKind()", "GVKForObject")
 
 
@@ -41,6 +42,8 @@ def is_bounded(module: Module, spot: Spot, symbol: Symbol, key: str) -> bool:
         return True
     if _NAME.match(re.sub(r"\.String\(\)$", "", key).rpartition(".")[2]):
         return True
+    if any(name == key and _TYPE.match(kind) for name, kind in function.params):
+        return True
     local = function.locals.get(key)
     if local is not None and any(word in local.whole for word in _OF_KINDS):
         return True
@@ -53,7 +56,7 @@ def is_bounded(module: Module, spot: Spot, symbol: Symbol, key: str) -> bool:
             or re.match(r"(?:\[\]|map\[|\[\.\.\.)", over.text)
         ):
             return True
-        if key in function.ranges and _OF_OPTIONS.search(over.text):
+        if key in function.ranges and OF_OPTIONS.search(over.text):
             return True
         if over.place is not None and over.place.root == function.receiver and _is_as_made(module, spot, over.place):
             return True
@@ -102,7 +105,7 @@ def _is_constant_of_callers(module: Module, spot: Spot, key: str) -> bool:
     """Whether the key is a parameter for which every caller gives a constant."""
     for position, (name, _) in enumerate(spot.function.params):
         if name == key:
-            calls = [(s, c) for s, c in module.callers.get(spot.function.name, ()) if s.function is not spot.function]
+            calls = calls_of(module, spot)
             return 0 < len(calls) <= CALLERS and all(
                 len(call.texts) > position and is_constant(call.texts[position], caller.file, caller.package.constants)
                 for caller, call in calls

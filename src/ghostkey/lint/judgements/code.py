@@ -12,8 +12,16 @@ _FOLDER = re.compile(
 )
 _FILE = re.compile(r"fake|mock|_fuzz|conversion|test_?util|testing|^zz_generated")
 _ENDS = re.compile(
-    r"(?:^|/)(?:cli|kubectl[\w-]*|clusterctl|kubeseal|importer|plugin|cmd/[\w-]*ctl|dryrun|conformance|hack|examples?|tools?|flags?|printers?|cmd/util)(?:/|$)"
+    r"(?:^|/)(?:cli|kubectl[\w-]*|clusterctl|kubeseal|importer|plugin|cmd/[\w-]*ctl|dryrun|conformance|hack|examples?|docs|tutorials?|samples?|demos?|tools?|flags?|printers?|cmd/util)(?:/|$)"
 )
+
+
+_STAND_IN = re.compile(r"^(?:[Ff]ake|[Mm]ock|[Ss]tub)(?:[A-Z]|$)")
+
+
+def is_stand_in(type_name: str) -> bool:
+    """Whether a type takes the place of another one in tests, wherever it is declared."""
+    return _STAND_IN.match(type_name) is not None
 
 
 def is_aside(facts: FileFacts) -> bool:

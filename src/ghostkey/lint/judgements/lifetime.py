@@ -5,19 +5,22 @@ from __future__ import annotations
 import functools
 import re
 
-from ghostkey.lint.facts import Made, Place
+from ghostkey.lint.facts import Call, FileFacts, Made, Place
 from ghostkey.lint.judgements.startup import runs_at_start
 from ghostkey.lint.module import Module, Package, Spot
+from ghostkey.lint.reach import calls_of
 
 LONG, SHORT, UNKNOWN, UNCALLED = "long", "short", "unknown", "uncalled"
 RUN = "run"  # as long as the function that runs a program: with nothing short beside it, that is long
 DEPTH = 5
 CALLERS = 25
-_RUNS = re.compile(r"^(?:main|init|Setup\w*|setup\w*|Start|start|Run|run|Initialize|Install|AddToManager|Complete|Execute)$")
+_RUNS = re.compile(r"^(?:main|init|Setup\w*|setup\w*|Start|start|Run|run|Initialize|Install|AddToManager|Complete)$")
 _CONSTRUCTS = re.compile(r"(?:New|new|Init|Setup|setup|With|Provide|Must)")
 _KEEPS = {"Store", "LoadOrStore", "Set", "Add", "Insert", "Put", "append", "Register"}
 _RECONCILES = re.compile(r"^[Rr]econcile")
 _PROGRAM = re.compile(r"(?:^|/)(?:cmd|app)/[^/]*$")
+_REPEATS = re.compile(r"\w*Until\w*$|Poll\w*$|AfterFunc$|Tick$")
+NEAR = 10  # lines that the function handed to such a one takes, as a rule
 _HELD = ("SetupWithManager", "NeedLeaderElection", "HandleEvent")
 # what controller-runtime and knative call: other methods of that name are a step of somebody's own
 _ASKED = re.compile(r"Request\b|NamespacedName$|^string$")
@@ -43,7 +46,11 @@ class Lifetimes:
             return self._known[key]
         if key in seen or depth > DEPTH:
             return UNKNOWN
-        if owner.startswith("var ") or any((owner, name) in package.methods for name in _HELD) or self._reconciles(package, owner):
+        if (
+            owner.startswith("var ")
+            or any((owner, name) in package.methods for name in _HELD)
+            or self._reconciles(package, owner)
+        ):
             return LONG
         if _is_kind(package, owner):
             return SHORT  # an object of the API is read anew for each try
@@ -56,7 +63,7 @@ class Lifetimes:
         for user, holder, name, kind in self._module.users.get(owner, ()):
             # by value in another struct, or a variable of its package
             is_value = re.fullmatch(rf"(?:\w+\.)?{re.escape(owner)}", kind.strip()) is not None
-            if is_value and (user is package or "." in kind) and holder in user.structs:
+            if is_value and self._is_named(user, kind, package) and holder in user.structs:
                 fates.add(self._of(user, holder, depth + 1, seen))
             elif holder == "var" and user is package and name != "_":
                 # a pointer to what is made anew is no better than where that is made
@@ -73,12 +80,19 @@ class Lifetimes:
 
     def _is_of(self, package: Package, spot: Spot, made: Made) -> bool:
         qualifier, dot, _ = made.type_name.rpartition(".")
-        return (self._meant(spot, qualifier) if dot else spot.package) is package
+        return (self._meant(spot.file, qualifier) if dot else spot.package) is package
 
-    def _meant(self, spot: Spot, qualifier: str) -> Package | None:
+    def _meant(self, file: FileFacts, qualifier: str) -> Package | None:
         """The package of the tree that stands before a dot."""
-        path = spot.file.imports.get(qualifier)
+        path = file.imports.get(qualifier)
         return self._module.imported(path) if path else None
+
+    def _is_named(self, user: Package, kind: str, package: Package) -> bool:
+        """Whether a type that is written in one package is of another: `lister.Pods` is that of whom the file imports as `lister`."""
+        qualifier, dot, _ = kind.strip().rpartition(".")
+        if not dot:
+            return user is package
+        return any(self._meant(file, qualifier) is package for file in user.files)
 
     @staticmethod
     def _best(spot: Spot, made: Made) -> Made:
@@ -173,19 +187,20 @@ class Lifetimes:
         return SHORT
 
     def _is_of_reconcile(self, spot: Spot) -> bool:
-        """Whether a function that is called Start or Run is a step of reconciling: it ends, and runs again for each object."""
+        """Whether a function that is called Start or Run is a step of reconciling, or of a loop: it ends, and runs again."""
         near, seen = [spot], {id(spot.function)}
         if _RECONCILES.match(spot.function.name):
             return True
         for _ in range(DEPTH):
-            callers = [
-                caller
+            calls = [
+                (caller, call)
                 for one in near
-                for caller, call in self._module.callers.get(one.function.name, ())
-                if id(caller.function) not in seen and self._knows(caller, one) and self._is_call(one, caller, call.qualifier)
+                for caller, call in calls_of(self._module, one)
+                if id(caller.function) not in seen and self._knows(caller, one)
             ]
-            if any(_RECONCILES.match(caller.function.name) for caller in callers):
+            if any(_RECONCILES.match(caller.function.name) or _is_repeated(caller, call) for caller, call in calls):
                 return True
+            callers = [caller for caller, _ in calls]
             if len(callers) > CALLERS:
                 return False
             seen |= {id(caller.function) for caller in callers}
@@ -203,9 +218,7 @@ class Lifetimes:
             return UNKNOWN
         fates: set[str] = set()
         name = spot.function.name
-        calls = [
-            (caller, call) for caller, call in self._module.callers.get(name, ()) if self._is_call(spot, caller, call.qualifier)
-        ]
+        calls = calls_of(self._module, spot)
         if len(calls) > CALLERS:
             return UNKNOWN
         for caller, call in calls:
@@ -236,13 +249,12 @@ class Lifetimes:
             words |= {text.rpartition(".")[2] for call in spot.function.calls for text in call.texts}
         return frozenset(words & self._module.functions.keys())
 
-    def _is_call(self, spot: Spot, caller: Spot, qualifier: str) -> bool:
-        """Whether a call of this name can mean this function: a function of a package is called by its import, a method by a value."""
-        if caller.function is spot.function:
-            return False
-        if spot.function.receiver_type:
-            return bool(qualifier) and qualifier not in caller.file.imports
-        return (self._meant(caller, qualifier) if qualifier else caller.package) is spot.package
+
+def _is_repeated(caller: Spot, call: Call) -> bool:
+    """Whether a call is made again and again: in what is handed to `wait.Until` and its like."""
+    return any(branch.kind == "func" for branch in call.branches) and any(
+        _REPEATS.match(other.name) and 0 <= call.line - other.line <= NEAR for other in caller.function.calls
+    )
 
 
 def _is_kind(package: Package, owner: str) -> bool:

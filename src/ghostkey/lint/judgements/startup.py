@@ -6,11 +6,12 @@ import re
 
 from ghostkey.lint.facts import Branches
 from ghostkey.lint.module import Module, ReleaseAt, Spot, Symbol
+from ghostkey.lint.reach import calls_of
 
 CALLERS = 25  # with more of them it is no part of starting
 DEPTH = 3
 _AT_START = re.compile(
-    r"^(?:New|new|With|Setup|setup|MustRegister|Init|init[A-Z]|Register|register|Install|Complete|ParseFlags|AddFlags|BindFlags)"
+    r"^(?:New|new|With|Setup|setup|MustRegister|Init|init[A-Z]|Register|register|Install|Complete|ParseFlags|AddFlags|BindFlags|\w*Init$)"
 )
 _BEGINS = re.compile(r"^(?:[Rr]un|[Ss]tart)$")
 _LATER = re.compile(
@@ -19,7 +20,7 @@ _LATER = re.compile(
 )
 _REGISTERS = re.compile(
     r"^(?:(?:Must)?[Rr]egister|[Ii]nstall|With[A-Z]|AddFlag|BindFlag|AddHandler|AddCheck|AddHealth|HandleFunc|Handle$|"
-    r"Add\w*(?:Plugin|Provider|Factory|Scheme|Validator|Hook|Index|Indexer|Indexers)|Set\w*Factory|index$|Index$)"
+    r"Add\w*(?:Plugin|Provider|Factory|Scheme|Validator|Hook|Index|Indexer|Indexers)|Add[A-Z]\w*(?:Fn|Func)$|Set\w*Factory|index$|Index$)"
 )
 
 
@@ -50,8 +51,7 @@ def _is_first_value(module: Module, one: ReleaseAt) -> bool:
     """Whether a map is made anew only when the program starts, or a controller begins to run, before its loops."""
     if runs_at_start(module, one.spot):
         return True
-    name, function = one.spot.function.name, one.spot.function
-    calls = [(caller, call) for caller, call in module.callers.get(name, ()) if caller.function is not function]
+    calls = calls_of(module, one.spot)
     if not calls or len(calls) > CALLERS or _is_repeated(one.release.branches):
         return False
     return all(
@@ -73,7 +73,7 @@ def runs_at_start(module: Module, spot: Spot, depth: int = 0, seen: frozenset[in
         return False
     if "/cmd/" in "/" + spot.file.path and depth > 0:
         return True
-    callers = [(caller, call) for caller, call in module.callers.get(function.name, ()) if caller.function is not function]
+    callers = calls_of(module, spot)
     if not callers or depth > DEPTH or len(callers) > CALLERS or id(function) in seen:
         return False
     return all(
