@@ -340,9 +340,7 @@ class Module:
                     symbol = Symbol(spot.package.folder, owner, name)
                     self.releases[symbol].append(ReleaseAt(spot, release._replace(how="struct reset")))
                 continue
-            word = re.escape(place.fields[-1] if place.fields else place.root)
-            made_once = re.compile(rf"{word}\s*==\s*nil|len\([^)]*{word}\)\s*==\s*0")
-            if any(branch.kind == "if" and made_once.search(branch.text) for branch in reset.branches):
+            if reset.is_first:
                 continue  # made when it is first needed: that takes nothing out
             if reset.value.startswith("append(") or _CONSTRUCTOR.match(function.name) or function.name == "(package)":
                 continue

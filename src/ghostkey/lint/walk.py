@@ -80,6 +80,7 @@ RELEASING: Final = frozenset(
 LABELLED: Final = frozenset(
     {"With", "WithLabelValues", "GetMetricWith", "GetMetricWithLabelValues", "MustCurryWith", "CurryWith"}
 )
+_NOTED: Final = INSERTING | RELEASING | LABELLED
 _PLACES = {"identifier", "selector_expression", "index_expression", "unary_expression"}
 
 
@@ -106,7 +107,19 @@ class Walk:
 
     def _inside(self, node: Node, branches: Branches) -> None:
         for child in node.named_children:
-            self.visit(child, branches)
+            # names and literals, half of all nodes, have nothing in them
+            if child.named_child_count or child.type == "return_statement":
+                self.visit(child, branches)
+
+    def _selector(self, node: Node, branches: Branches) -> None:
+        inside: Node | None = node
+        while inside is not None and inside.type == "selector_expression":
+            inside = field(inside, "operand")
+        if inside is not None and inside.named_child_count:
+            self.visit(inside, branches)
+
+    def _nothing(self, node: Node, branches: Branches) -> None:
+        """Types: nothing is done in them."""
 
     def _maybe(self, node: Node, branches: Branches) -> None:
         """Takes in what may not run: after it, names from before mean what they did."""
@@ -173,8 +186,11 @@ class Walk:
         self._function.returns.append(Return(line_of(node), last, text(node), branches))
         for group in named(node):
             for value in named(group) if group.type == "expression_list" else [group]:
-                if value.type == "identifier":
-                    self._function.returned.add(text(value))
+                name = text(value).lstrip("&")
+                if any(branch.kind == "func" for branch in branches):
+                    self._function.stored.append(Stored(name, Place("{}func")))  # whoever has the literal has it
+                elif value.type == "identifier" or (value.type == "unary_expression" and name.isidentifier()):
+                    self._function.returned.add(name)
                 self._made(value, "return", Place(""))
         self._inside(node, branches)
 
@@ -331,6 +347,8 @@ class Walk:
     def _method(self, node: Node, name: str, place: Place | None, arguments: list[Node], branches: Branches) -> None:
         if place is None or place.root.startswith("()"):
             return
+        if name not in _NOTED:
+            return
         line, at = line_of(node), node.start_byte
         words = [text(argument) for argument in arguments]
         if name in INSERTING and words:
@@ -371,4 +389,9 @@ _HANDLERS = {
     "inc_statement": Walk._count,
     "dec_statement": Walk._count,
     "call_expression": Walk._call,
+    "selector_expression": Walk._selector,
+    **dict.fromkeys(
+        ("qualified_type", "pointer_type", "slice_type", "map_type", "array_type", "generic_type", "parameter_list"),
+        Walk._nothing,
+    ),
 }

@@ -123,7 +123,8 @@ class Lifetimes:
         if made.goes == "return":
             return self._returned(spot, depth, seen)
         if made.goes == "arg" and made.to.root in _KEEPS:
-            return UNKNOWN
+            # in what was handed in it stays as long as that: what else is made of it tells more
+            return UNCALLED if _is_into_parameter(spot, made) else UNKNOWN
         return self._in_function(spot, depth, seen)
 
     def _stored(self, spot: Spot, place: Place, depth: int, seen: frozenset[object]) -> str:
@@ -255,6 +256,13 @@ def _is_repeated(caller: Spot, call: Call) -> bool:
     return any(branch.kind == "func" for branch in call.branches) and any(
         _REPEATS.match(other.name) and 0 <= call.line - other.line <= NEAR for other in caller.function.calls
     )
+
+
+def _is_into_parameter(spot: Spot, made: Made) -> bool:
+    """Whether a value is put into a map that the function was given."""
+    given = {name for name, _ in spot.function.params}
+    calls = [call for call in spot.function.calls if call.name == made.to.root and call.line == made.line]
+    return any(call.receiver is not None and call.receiver.root in given and not call.receiver.fields for call in calls)
 
 
 def _is_kind(package: Package, owner: str) -> bool:
