@@ -8,7 +8,7 @@ from ghostkey.lint.facts import FileFacts, Place
 from ghostkey.lint.module import Module, Spot, Symbol
 from ghostkey.lint.reach import calls_of
 
-CALLERS = 30
+DEPTH = 2  # callers of callers that are asked for a key
 _TYPE = re.compile(
     r"^(?:bool|reflect\.Type|(?:\w+\.)?(?:GroupVersionKind|GroupVersionResource|GroupKind|GroupVersion|GroupResource|ResourceName|"
     r"Operation|GVK|GVR)|metav1\.\w+|(?:\w+\.)?\w*(?:Kind|Type|Phase|State|Op|Mode|Level|Reason|Status|Verb|Feature)|v1\.ResourceName|"
@@ -22,6 +22,7 @@ _NAME = re.compile(
     r"metricName|type_?url|(?:gv[kr]|groupKind)\w*|\w*(?:gv[kr]|GV[KR])\w*|header|source|sourceName|family|ipFamily|contentType|mediaType|protocol|severity|weight|priority)$",
     re.IGNORECASE,
 )
+_LITERAL = re.compile(r"(?:\[\]|map\[|\[\.\.\.)[^{]*\{\s*[^\s}]")
 _OF_PACKAGE = re.compile(r"^(\w+)\.([A-Z]\w*)$")
 OF_OPTIONS = re.compile(r"(?i)(?:flags|options|opts|config|args|registered|factories|providers|plugins)\b")
 _OF_KINDS = ("%T", "reflect.TypeOf", "GroupVersionKind()", "GVKForObject")
@@ -42,7 +43,7 @@ def is_bounded(module: Module, spot: Spot, symbol: Symbol, key: str) -> bool:
         return True
     if _NAME.match(re.sub(r"\.String\(\)$", "", key).rpartition(".")[2]):
         return True
-    if any(name == key and _TYPE.match(kind) for name, kind in function.params):
+    if key.endswith("GroupVersion()") or any(name == key and _TYPE.match(kind) for name, kind in function.params):
         return True
     local = function.locals.get(key)
     if local is not None and any(word in local.whole for word in _OF_KINDS):
@@ -53,14 +54,15 @@ def is_bounded(module: Module, spot: Spot, symbol: Symbol, key: str) -> bool:
         if (
             (found and found[1] in file.imports)
             or over.text in package.variables
-            or re.match(r"(?:\[\]|map\[|\[\.\.\.)", over.text)
+            or _LITERAL.match(over.text)
+            or (over.text in function.locals and _LITERAL.match(function.locals[over.text].text))
         ):
             return True
         if key in function.ranges and OF_OPTIONS.search(over.text):
             return True
         if over.place is not None and over.place.root == function.receiver and _is_as_made(module, spot, over.place):
             return True
-    return _is_constant_of_callers(module, spot, key)
+    return is_constant_of_callers(module, spot, key)
 
 
 def _is_as_made(module: Module, spot: Spot, place: Place) -> bool:
@@ -101,13 +103,12 @@ def key_type(kind: str) -> str:
     return kind[found.end() : place - 1].strip()
 
 
-def _is_constant_of_callers(module: Module, spot: Spot, key: str) -> bool:
-    """Whether the key is a parameter for which every caller gives a constant."""
-    for position, (name, _) in enumerate(spot.function.params):
-        if name == key:
-            calls = calls_of(module, spot)
-            return 0 < len(calls) <= CALLERS and all(
-                len(call.texts) > position and is_constant(call.texts[position], caller.file, caller.package.constants)
-                for caller, call in calls
-            )
-    return False
+def is_constant_of_callers(module: Module, spot: Spot, key: str, depth: int = 0) -> bool:
+    """Whether the key is a parameter for which every caller gives a constant, of which there may be many, or its own such one."""
+    position = next((at for at, (name, _) in enumerate(spot.function.params) if name == key), None)
+    calls = calls_of(module, spot) if position is not None and depth <= DEPTH else []
+    given = [(caller, call.texts[position]) for caller, call in calls if position is not None and position < len(call.texts)]
+    return len(given) == len(calls) > 0 and all(
+        is_constant(text, caller.file, caller.package.constants) or is_constant_of_callers(module, caller, text, depth + 1)
+        for caller, text in given
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import posixpath
 import re
 
@@ -26,5 +27,10 @@ def is_stand_in(type_name: str) -> bool:
 
 def is_aside(facts: FileFacts) -> bool:
     """Whether a file is no part of a program that runs for long."""
-    folder = posixpath.dirname(facts.path)
-    return facts.is_generated or any((_FOLDER.search(folder), _ENDS.search(folder), _FILE.search(posixpath.basename(facts.path))))
+    return facts.is_generated or _is_aside_by_name(facts.path)
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _is_aside_by_name(path: str) -> bool:
+    folder, name = posixpath.split(path)
+    return any((_FOLDER.search(folder), _ENDS.search(folder), _FILE.search(name)))

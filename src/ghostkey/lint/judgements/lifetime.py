@@ -6,6 +6,7 @@ import functools
 import re
 
 from ghostkey.lint.facts import Call, FileFacts, Made, Place
+from ghostkey.lint.judgements.code import is_aside
 from ghostkey.lint.judgements.startup import runs_at_start
 from ghostkey.lint.module import Module, Package, Spot
 from ghostkey.lint.reach import calls_of
@@ -58,7 +59,7 @@ class Lifetimes:
         fates = {
             self._fate(spot, self._best(spot, made), depth, seen)
             for spot, made in self._module.made.get(owner, ())
-            if self._is_of(package, spot, made) and not _is_assertion(spot, made)
+            if self._is_of(package, spot, made) and not _is_assertion(spot, made) and not is_aside(spot.file)
         }
         for user, holder, name, kind in self._module.users.get(owner, ()):
             # by value in another struct, or a variable of its package
@@ -219,7 +220,8 @@ class Lifetimes:
             return UNKNOWN
         fates: set[str] = set()
         name = spot.function.name
-        calls = calls_of(self._module, spot)
+        # what tests and tools make of it ends with them
+        calls = [(caller, call) for caller, call in calls_of(self._module, spot) if not is_aside(caller.file)]
         if len(calls) > CALLERS:
             return UNKNOWN
         for caller, call in calls:

@@ -30,7 +30,7 @@ from ghostkey.lint.held import METRIC
 from ghostkey.lint.judgements.bounded import OF_OPTIONS
 from ghostkey.lint.judgements.code import is_aside
 from ghostkey.lint.judgements.lifetime import LONG
-from ghostkey.lint.judgements.startup import releases_while_running, runs_at_start
+from ghostkey.lint.judgements.startup import releases_while_running
 from ghostkey.lint.module import Module, Spot, Symbol
 from ghostkey.lint.reach import calls_of
 
@@ -58,6 +58,7 @@ _PAIR = re.compile(r"(\"[^\"]*\"|[\w.]+)\s*:\s*(\"[^\"]*\"|[^,}]+)")
 _PROVIDER = re.compile(
     r"New(?:Depth|Adds|Latency|WorkDuration|UnfinishedWorkSeconds|LongestRunningProcessorSeconds|Retries)Metric$"
 )
+_BEGINS = re.compile(r"(?:main|[Ii]nit)(?:$|[A-Z]|ialize)")
 _PAIRS = re.compile(r"(?:Labels|map\[string\]string)\{(.*)\}", re.DOTALL)
 _LABELS = re.compile(r"\[\]string\{([^}]*)\}")
 
@@ -68,12 +69,12 @@ def _find(look: Look) -> Iterator[Finding]:
         declared = _declared(module, symbol)
         told = [(spot, series) for spot, series in uses if not is_aside(spot.file) and not _PROVIDER.match(spot.function.name)]
         told = [(spot, series) for spot, series in told if not _is_of_itself(look, spot, series)]
-        told = [(spot, series) for spot, series in told if not runs_at_start(module, spot)]
+        told = [(spot, series) for spot, series in told if not _BEGINS.match(spot.function.name)]
         if not told or not METRIC.search(declared) or releases_while_running(module, symbol):
             continue
         labels = _labels(module, symbol, declared)
         naming = labels and [label for label in labels if _is_naming(label)]
-        open_ = [(series, given) for spot, series in told if (given := _open_values(module, spot, series, labels))]
+        open_ = [(series, given) for spot, series in told if (given := _open_values(look, spot, series, labels))]
         if not open_:
             continue  # one series for each value that the code names
         values = [value for _, given in open_ for value in given if _VALUE.search(value) and not _NO_OBJECT.search(value)]
@@ -97,12 +98,12 @@ def _find(look: Look) -> Iterator[Finding]:
     yield from _handed_over(look)
 
 
-def _open_values(module: Module, spot: Spot, series: Series, labels: list[str] | None) -> list[str]:
+def _open_values(look: Look, spot: Spot, series: Series, labels: list[str] | None) -> list[str]:
     """What names objects in the labels of a series, and is not named by the code: `req.Name`, and no words, constants or variables."""
     known = {*spot.package.constants, *spot.package.variables}
     given: list[tuple[str, str]] = []
     for position, text in enumerate(series.labels):
-        literals = [found[1] for one in _made_labels(module, spot, text) if (found := _PAIRS.search(one))]
+        literals = [found[1] for one in _made_labels(look.module, spot, text) if (found := _PAIRS.search(one))]
         pairs = [pair for literal in literals for pair in _PAIR.findall(literal)]
         pairs += [(i.place.keys[0], i.value) for i in spot.function.inserts if (i.place.root, i.place.fields) == (text, ())]
         at = labels[position] if labels and len(labels) == len(series.labels) else ""
@@ -110,7 +111,7 @@ def _open_values(module: Module, spot: Spot, series: Series, labels: list[str] |
     return [
         value
         for label, value in given
-        if not _SAID.match(value) and value not in known and not _is_configured(module, spot, value)
+        if not _SAID.match(value) and value not in known and not _is_configured(look, spot, value)
         if not label or _is_naming(label.rpartition(".")[2].strip('"'))
     ]
 
@@ -124,13 +125,23 @@ def _made_labels(module: Module, spot: Spot, text: str) -> list[str]:
     return [each.text for function in made for each in function.returns] or [local.text]
 
 
-def _is_configured(module: Module, spot: Spot, value: str) -> bool:
-    """Whether a parameter is what the program was configured with, whoever calls: the one node it runs on, its own cluster."""
+def _is_configured(look: Look, spot: Spot, value: str) -> bool:
+    """Whether a parameter is what the program was configured with, whoever calls: the one node it runs on, the caller's own name."""
     position = next((at for at, (name, _) in enumerate(spot.function.params) if name == value), None)
     if position is None:
         return False
-    given = [call.texts[position] for _, call in calls_of(module, spot) if position < len(call.texts)]
-    return bool(given) and all("." in text and OF_OPTIONS.search(text.rpartition(".")[0]) for text in given)
+    calls = [(caller, call.texts[position]) for caller, call in calls_of(look.module, spot) if position < len(call.texts)]
+    return bool(calls) and all(
+        "." in text and (OF_OPTIONS.search(text.rpartition(".")[0]) or _is_own(look, caller, text)) for caller, text in calls
+    )
+
+
+def _is_own(look: Look, spot: Spot, text: str) -> bool:
+    """Whether a value is a field of who writes, which lives as long as the process: `r.name`, or `string(r.id)`."""
+    function = spot.function
+    if not function.receiver or not re.match(rf"(?:string\()?{re.escape(function.receiver)}\b[.\w()]*$", text):
+        return False
+    return look.lifetimes.of(spot.package, function.receiver_type) == LONG
 
 
 def _is_called(module: Module, spot: Spot) -> bool:
@@ -143,16 +154,9 @@ def _is_called(module: Module, spot: Spot) -> bool:
 
 
 def _is_of_itself(look: Look, spot: Spot, series: Series) -> bool:
-    """Whether what is written about is who writes, and lives as long as the process."""
-    function = spot.function
-    # `string(r.id)` is said of oneself as `r.id` is
-    own = re.compile(rf"(?:string\()?{re.escape(function.receiver)}\b[.\w()]*$") if function.receiver else None
-    return (
-        own is not None
-        and any(own.match(value) for value in series.labels)
-        and all(own.match(value) or _SAID.match(value) for value in series.labels)
-        and look.lifetimes.of(spot.package, function.receiver_type) == LONG
-    )
+    """Whether what is written about is who writes."""
+    named = [value for value in series.labels if not _SAID.match(value)]
+    return bool(named) and all(_is_own(look, spot, value) for value in named)
 
 
 def _handed_over(look: Look) -> Iterator[Finding]:
