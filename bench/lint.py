@@ -29,8 +29,11 @@ def findings(repository: Path, revision: str) -> tuple[Finding, ...]:
 
 
 def about(case: dict[str, Any], revision: str, repository: Path) -> list[Finding]:
-    """What is told about a case's map."""
+    """What is told about a case's map, or, of a child that nobody owns, about its kind's creation in the case's file."""
     folder = case["file"].rpartition("/")[0]
+    if not case["map"]:
+        told = findings(repository, revision)
+        return [found for found in told if found.path == case["file"] and found.rule == "child-without-owner"]
     return [
         found
         for found in findings(repository, revision)
