@@ -233,3 +233,92 @@ func (r *Reconciler) strictest() *corev1.LimitRange {
 def test_object_that_is_made_in_another_case_is_none_of_the_cache() -> None:
     check(CASES)
     assert [one.rule for one in found(CASES.replace("\t\tone = &corev1.LimitRange{}\n", ""))] == ["cached-object-changed"]
+
+
+def test_field_of_a_type_that_only_has_the_name_holds_nothing() -> None:
+    user = (
+        'package agent\n\nimport lister "k8s.io/lister"\n\ntype Agent struct {\n\tgraph lister.Graph\n}\n\nvar agent = &Agent{}\n'
+    )
+    own = user.replace('lister "k8s.io/lister"', '"example.org/op/pkg/graph"').replace("lister.Graph", "graph.Graph")
+    given = [("pkg/graph/graph.go", MADE.encode()), ("pkg/controller/flow.go", STEPS.encode())]
+    assert lint_files([*given, ("pkg/agent/agent.go", user.encode())], level="B").findings == []
+    assert len(lint_files([*given, ("pkg/agent/agent.go", own.encode())]).findings) == 1
+
+
+def test_run_that_is_a_step_of_a_loop_holds_nothing() -> None:
+    loop = """package controller
+
+import "example.org/op/pkg/graph"
+
+func (m *Manager) Start(ctx context.Context) {
+\tgo wait.Until(func() {
+\t\tm.run(ctx)
+\t}, time.Minute, ctx.Done())
+}
+
+func (m *Manager) run(ctx context.Context) {
+\tg := graph.New()
+\tg.Enqueue(m.name, nil)
+}
+"""
+    assert _told(graph=MADE, flow=loop) == []
+    assert (
+        len(
+            _told(
+                graph=MADE, flow=loop.replace("go wait.Until(func() {", "func() {").replace("}, time.Minute, ctx.Done())", "}()")
+            )
+        )
+        == 1
+    )
+
+
+def test_what_a_tool_or_a_test_makes_tells_nothing() -> None:
+    made = [("pkg/graph/graph.go", MADE.encode()), ("pkg/controller/flow.go", STEPS.encode())]
+    tool = b'package suite\n\nimport "example.org/op/pkg/graph"\n\nvar all = graph.New()\n'
+    assert lint_files([*made, ("test/e2e/suite.go", tool)], level="B").findings == []
+    assert len(lint_files([*made, ("pkg/suite/suite.go", tool)]).findings) == 1
+
+
+KEPT = """package controller
+
+func NewErrors() *Errors { return &Errors{by: map[string]error{}} }
+
+type Errors struct {
+\tby map[string]error
+}
+
+func (e *Errors) record(name string, err error) { e.by[name] = err }
+
+func errorsOf(state *sync.Map) *Errors {
+\tfound, _ := state.LoadOrStore(key, NewErrors())
+\treturn found.(*Errors)
+}
+
+func (r *Reconciler) Reconcile(ctx context.Context, req Request) (Result, error) {
+\tlocal := NewErrors()
+\tlocal.record(req.Name, nil)
+\treturn Result{}, nil
+}
+"""
+
+
+def test_what_is_put_into_what_was_handed_in_lives_as_its_likes_do() -> None:
+    assert lint_files([("pkg/controller/a.go", KEPT.encode())], level="B").findings == []
+    field = KEPT.replace("func errorsOf(state *sync.Map)", "func (r *Reconciler) errors()").replace("state.Load", "r.state.Load")
+    assert len(lint_files([("pkg/controller/a.go", field.encode())], level="B").findings) == 1
+
+
+def test_what_a_literal_gives_back_lives_with_whoever_has_the_literal() -> None:
+    given = """package main
+
+import "example.org/op/pkg/graph"
+
+func options() []Option {
+\treturn []Option{WithRunnable(func() *graph.Graph {
+\t\tg := graph.New()
+\t\treturn g
+\t})}
+}
+"""
+    told = lint_files([("pkg/graph/graph.go", MADE.encode()), ("pkg/boot/options.go", given.encode())], level="B").findings
+    assert [(one.symbol, one.level) for one in told] == [("(Graph).tasks", "B")]

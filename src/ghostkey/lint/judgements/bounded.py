@@ -22,6 +22,7 @@ _NAME = re.compile(
     r"metricName|type_?url|(?:gv[kr]|groupKind)\w*|\w*(?:gv[kr]|GV[KR])\w*|header|source|sourceName|family|ipFamily|contentType|mediaType|protocol|severity|weight|priority)$",
     re.IGNORECASE,
 )
+_COUNTED = re.compile(r"(?:u?int(?:32|64)?\()?[a-z]\)?")  # what a loop counts: `i`, `uint32(i)`
 _LITERAL = re.compile(r"(?:\[\]|map\[|\[\.\.\.)[^{]*\{\s*[^\s}]")
 _OF_PACKAGE = re.compile(r"^(\w+)\.([A-Z]\w*)$")
 OF_OPTIONS = re.compile(r"(?i)(?:flags|options|opts|config|args|registered|factories|providers|plugins)\b")
@@ -87,7 +88,7 @@ def _is_bounded_type(module: Module, symbol: Symbol, key: str) -> bool:
     struct = package.structs.get(kind)
     if struct is not None and struct.fields and all(_TYPE.match(of) for of, _ in struct.fields.values()):
         return True
-    return kind in {"int", "int32", "int64", "uint32", "uint64"} and re.fullmatch(r"[a-z]", key) is not None
+    return kind in {"int", "int32", "int64", "uint32", "uint64"} and _COUNTED.fullmatch(key) is not None
 
 
 def key_type(kind: str) -> str:
