@@ -37,6 +37,7 @@ def test_key_of_a_name_is_found() -> None:
         ("c.by[name]", "c.by[one.Name()]"),
         ("c.by[name] = one", "filter, ok := one.(Filter)\n\tif ok {\n\t\tc.by[one.Name()] = filter\n\t}"),
         ("c.by[name]", "c.by[gvk.GroupVersion()]"),
+        ("c.by[name]", "c.by[string(corev1.PodRunning)]"),
         ("c.by[name]", "c.by[objectKind]"),
         (
             "c.by[name] = one",
@@ -47,10 +48,17 @@ def test_key_of_a_name_is_found() -> None:
         ("take(", "AddFilterFn("),
         ("Cache", "FakeCache"),
     ],
-    ids=["own name", "asserted", "versions", "kinds", "literal", "byte", "type", "registered", "stand-in"],
+    ids=["own name", "asserted", "versions", "converted", "kinds", "literal", "byte", "type", "registered", "stand-in"],
 )
 def test_key_that_runs_out_is_silent(old: str, new: str) -> None:
     assert _rules(HELD.replace("INSERT", "c.by[name] = one").replace(old, new)) == []
+
+
+def test_method_that_makes_something_runs_as_long_as_its_object_is_there() -> None:
+    text = HELD.replace("INSERT", "c.by[name] = one").replace("take(", "newState(")
+    assert _rules(text) == ["map-never-deleted"]
+    # a function of that name makes what begins
+    assert _rules(text.replace("func (c *Cache) newState(name", "func newState(c *Cache, name")) == []
 
 
 def test_number_that_a_loop_counts_runs_out() -> None:

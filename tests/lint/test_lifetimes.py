@@ -322,3 +322,11 @@ func options() []Option {
 """
     told = lint_files([("pkg/graph/graph.go", MADE.encode()), ("pkg/boot/options.go", given.encode())], level="B").findings
     assert [(one.symbol, one.level) for one in told] == [("(Graph).tasks", "B")]
+
+
+def test_what_is_added_to_something_may_stay_there() -> None:
+    added = STEPS.replace("g.Enqueue(name, r.run)", "g.Enqueue(name, r.run)\n\tr.queues.AddGraph(g)")
+    told = lint_files([("pkg/graph/graph.go", MADE.encode()), ("pkg/controller/flow.go", added.encode())], level="B").findings
+    assert [(one.symbol, one.level) for one in told] == [("(Graph).tasks", "B")]
+    own = added.replace("r.queues.AddGraph(g)", "all := queues()\n\tall.AddGraph(g)")  # ends with the function, as all does
+    assert lint_files([("pkg/graph/graph.go", MADE.encode()), ("pkg/controller/flow.go", own.encode())], level="B").findings == []

@@ -22,6 +22,7 @@ _NAME = re.compile(
     r"metricName|type_?url|(?:gv[kr]|groupKind)\w*|\w*(?:gv[kr]|GV[KR])\w*|header|source|sourceName|family|ipFamily|contentType|mediaType|protocol|severity|weight|priority)$",
     re.IGNORECASE,
 )
+_CONVERTED = re.compile(r"^string\(([\w.]+)\)$")
 _COUNTED = re.compile(r"(?:u?int(?:32|64)?\()?[a-z]\)?")  # what a loop counts: `i`, `uint32(i)`
 _LITERAL = re.compile(r"(?:\[\]|map\[|\[\.\.\.)[^{]*\{\s*[^\s}]")
 _OF_PACKAGE = re.compile(r"^(\w+)\.([A-Z]\w*)$")
@@ -30,7 +31,8 @@ _OF_KINDS = ("%T", "reflect.TypeOf", "GroupVersionKind()", "GVKForObject")
 
 
 def is_constant(key: str, file: FileFacts, constants: dict[str, str]) -> bool:
-    """Whether an expression is a literal, a constant, or what another package declares."""
+    """Whether an expression is a literal, a constant, or what another package declares; also where it is converted to text."""
+    key = _CONVERTED.sub(r"\1", key)
     if _CONSTANT.search(key) or key in constants:
         return True
     found = _OF_PACKAGE.match(key)

@@ -20,6 +20,7 @@ _CONSTRUCTS = re.compile(r"(?:New|new|Init|Setup|setup|With|Provide|Must)")
 _KEEPS = {"Store", "LoadOrStore", "Set", "Add", "Insert", "Put", "append", "Register"}
 _RECONCILES = re.compile(r"^[Rr]econcile")
 _PROGRAM = re.compile(r"(?:^|/)(?:cmd|app)/[^/]*$")
+_ADDS = re.compile(r"(?:Add|Put|Store|Register|Insert|Track|add|put|store|register|insert|track)(?:[A-Z]|$)")
 _REPEATS = re.compile(r"\w*Until\w*$|Poll\w*$|AfterFunc$|Tick$")
 NEAR = 10  # lines that the function handed to such a one takes, as a rule
 _HELD = ("SetupWithManager", "NeedLeaderElection", "HandleEvent")
@@ -177,7 +178,8 @@ class Lifetimes:
                 return self._stored(spot, stored.place, depth, seen)
         if name in spot.function.returned:
             return self._returned(spot, depth, seen)
-        return self._in_function(spot, depth, seen)
+        alone = self._in_function(spot, depth, seen)
+        return UNKNOWN if alone == SHORT and _is_added(spot, name) else alone
 
     def _in_function(self, spot: Spot, depth: int, seen: frozenset[object]) -> str:
         """Of a value that stays in a function, or is handed on from it."""
@@ -265,6 +267,16 @@ def _is_into_parameter(spot: Spot, made: Made) -> bool:
     given = {name for name, _ in spot.function.params}
     calls = [call for call in spot.function.calls if call.name == made.to.root and call.line == made.line]
     return any(call.receiver is not None and call.receiver.root in given and not call.receiver.fields for call in calls)
+
+
+def _is_added(spot: Spot, name: str) -> bool:
+    """Whether a local is handed to what keeps it, by its name: `m.queues.AddQueue(local)`, but for what is a local itself."""
+    function = spot.function
+    return any(
+        _ADDS.match(call.name) and any(place == Place(name) for place in call.arguments)
+        for call in function.calls
+        if call.receiver is not None and call.receiver.root not in function.locals
+    )
 
 
 def _is_kind(package: Package, owner: str) -> bool:

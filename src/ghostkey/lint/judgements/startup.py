@@ -13,6 +13,7 @@ DEPTH = 3
 _AT_START = re.compile(
     r"^(?:New|new|With|Setup|setup|MustRegister|Init|init[A-Z]|Register|register|Install|Complete|ParseFlags|AddFlags|BindFlags|\w*Init$)"
 )
+_MAKES = re.compile(r"[Nn]ew[A-Z]")
 _BEGINS = re.compile(r"^(?:[Rr]un|[Ss]tart)$")
 _LATER = re.compile(
     r"(?i)reconcile|^on[A-Z]|handle|sync|update|process|serve|observe|record|delete|remove|poll|loop|refresh|resync|collect|"
@@ -67,7 +68,9 @@ def _is_repeated(branches: Branches) -> bool:
 def runs_at_start(module: Module, spot: Spot, depth: int = 0, seen: frozenset[int] = frozenset()) -> bool:
     """Whether the function, by its name or by all who call it, runs at the start alone."""
     function = spot.function
-    if function.name in {"init", "(package)", "main"} or _AT_START.match(function.name):
+    # a method that makes something is called as long as its object is there
+    is_maker = bool(function.receiver_type) and _MAKES.match(function.name) is not None
+    if function.name in {"init", "(package)", "main"} or (_AT_START.match(function.name) and not is_maker):
         return True
     if _LATER.search(function.name):
         return False
