@@ -57,7 +57,7 @@ def test_function_of_another_module_is_not_meant_by_its_last_word() -> None:
     assert _told(graph=MADE, main=other, flow=STEPS) == []
 
 
-@pytest.mark.parametrize("folder", ["", "staging/src/example.org/"])
+@pytest.mark.parametrize("folder", ["", "staging/src/example.org/", "modules/"])
 def test_package_is_known_by_the_end_of_its_import(folder: str) -> None:
     path = "op/pkg/graph/graph.go" if folder else "pkg/graph/graph.go"
     told = lint_files(

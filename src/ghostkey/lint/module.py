@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ghostkey.lint.facts import Call, FileFacts, Function, Insert, Made, Place, Release, Series, Struct, Variable
+from ghostkey.lint.imports import Imports
 from ghostkey.lint.syntax import base_type, simple_type
 
 HELPERS_ALIKE = 3  # functions of one name; with more of them nobody knows which is called
@@ -100,7 +101,6 @@ class Module:
         self.series: dict[Symbol, list[tuple[Spot, Series]]] = collections.defaultdict(list)
         self._given: dict[str, dict[int, tuple[tuple[str, ...], Insert]]] = collections.defaultdict(dict)
         self._taken: dict[str, set[int]] = collections.defaultdict(set)
-        self._imported: dict[str, Package | None] = {}
         self._taken_from_itself: set[str] = set()  # methods of named maps that delete from the map itself
         # in order of their paths, so that the answer does not depend on how they were found
         for facts in sorted(files, key=lambda facts: facts.path):
@@ -214,16 +214,13 @@ class Module:
         )
 
     def imported(self, path: str) -> Package | None:
-        """The package of this tree that an import means: the longest end of its path that is a folder here, or below some `src`."""
-        if path not in self._imported:
-            parts = path.split("/")
-            tails = ("/".join(parts[at:]) for at in range(len(parts)))
-            self._imported[path] = next((self._by_tail[tail] for tail in tails if tail in self._by_tail), None)
-        return self._imported[path]
+        """The package of this tree that an import means."""
+        folder = self._imports.folder_of(path)
+        return self.packages[folder] if folder is not None else None
 
     @functools.cached_property
-    def _by_tail(self) -> dict[str, Package]:
-        return {folder.rpartition("src/")[2] or package.name: package for folder, package in self.packages.items()}
+    def _imports(self) -> Imports:
+        return Imports({folder: package.name for folder, package in self.packages.items()})
 
     def _follow(self, package: Package, kind: str, fields: tuple[str, ...]) -> Symbol | None:
         for position, name in enumerate(fields):
