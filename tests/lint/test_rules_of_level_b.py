@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.lint.go import HEAD, check, found, unwanted
 
 GONE = (
@@ -74,6 +76,45 @@ def test_value_that_is_emptied_instead_of_deleted() -> None:
     check(silent.replace('""', "nil").replace("cm.Data[t.Name] = nil", "delete(cm.Data, t.Name)"))
     check(silent.replace("removeKey", "addKey").replace("finalize", "fill"), rule="value-emptied-not-deleted")
     check(silent.replace("[t.Name]", '["state"]').replace("{key", '{"state"'))
+
+
+ZEROED = (
+    HEAD
+    + """
+type Cache struct {
+\tby map[string]VALUES
+}
+
+var cache = &Cache{}
+
+func (c *Cache) handle(name string) {
+\tc.by[name] = given
+}
+
+func (c *Cache) forget(name string) {
+\tc.by[name] = EMPTY
+}
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("values", "empty", "is_told"),
+    [
+        ("bool", "false", True),
+        ("int", "0", True),
+        ("Entry", "Entry{}", True),
+        ("[]string", "[]string{}", True),
+        ("map[string]int", "map[string]int{}", True),
+        ("*Entry", "&Entry{}", False),  # another one
+        ("sets.Empty", "sets.Empty{}", False),  # what every member of a set has
+        ("struct{}", "struct{}{}", False),
+        ("bool", "true", False),
+    ],
+)
+def test_zero_value_in_the_place_of_a_delete(values: str, empty: str, *, is_told: bool) -> None:
+    told = found(ZEROED.replace("VALUES", values).replace("EMPTY", empty), level="B", rule="value-emptied-not-deleted")
+    assert [one.key for one in told] == ["name"] * is_told
 
 
 FINALIZER = (

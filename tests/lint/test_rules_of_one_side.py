@@ -249,3 +249,46 @@ def test_map_that_is_made_anew_only_when_a_controller_begins_to_run() -> None:
     again = unwanted(BEGUN).replace("\tfor name := range names {\n", '\tfor name := range names {\n\t\tuseDefault("")\n')
     check(again)
     check(unwanted(BEGUN) + '\nfunc (w *Watcher) onReset() {\n\tuseDefault("")\n}\n')
+
+
+HELPERS = HEAD + (
+    """
+type store struct {
+\tbyAddress map[string]*Instance
+}
+
+var instances = &store{}
+
+func (s *store) remove(all []*Instance) {
+\tfor _, i := range all {
+\t\tdelete(s.byAddress, i.Endpoint.Address)
+\t}
+}
+
+func (s *store) add(all []*Instance) {
+\tfor _, instance := range all {
+\t\ts.byAddress[instance.Endpoint.Address] = instance
+\t}
+}
+
+func (s *store) update(all []*Instance) {
+\ts.remove(all)
+\ts.add(all) // want "never the one that was there before"
+}
+"""
+)
+
+
+def test_key_that_is_deleted_just_before_it_is_inserted_again() -> None:
+    check(HELPERS, level="B", rule="updated-by-new-alone")
+    silent = unwanted(HELPERS)
+    for mended in (
+        silent.replace("\ts.remove(all)\n", "\ts.remove(s.before(all))\n"),  # what was there before is removed
+        silent.replace(
+            "\t\tdelete(",
+            "\t\tfor _, old := range s.of(i) {\n\t\t\tdelete(s.byAddress, old.Endpoint.Address)\n\t\t}\n\t\tdelete(",
+        ),
+        silent.replace("Endpoint.Address", "Name"),  # which never changes
+        silent.replace("\ts.remove(all)\n", "\tif isGone {\n\t\ts.remove(all)\n\t\treturn\n\t}\n"),
+    ):
+        check(mended, level="B", rule="updated-by-new-alone")

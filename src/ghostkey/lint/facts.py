@@ -5,6 +5,8 @@ Texts are Go source, cut to some hundred characters. `at` is the byte where some
 
 from __future__ import annotations
 
+import functools
+import re
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -25,6 +27,12 @@ class Branch(NamedTuple):
 
 
 Branches = tuple[Branch, ...]
+_WITHOUT_VALUE = re.compile(r"(\w+)\s*==\s*nil|len\([^)]*?(\w+)\)\s*==\s*0")
+
+
+@functools.lru_cache(maxsize=4096)
+def _names_without_value(condition: str) -> frozenset[str]:
+    return frozenset(name for pair in _WITHOUT_VALUE.findall(condition) for name in pair)
 
 
 class Insert(NamedTuple):
@@ -57,6 +65,12 @@ class Reset(NamedTuple):
     line: int
     branches: Branches
     at: int
+
+    @property
+    def is_first(self) -> bool:
+        """Whether it stands where the code has seen that there is no value yet, or an empty one."""
+        word = self.place.fields[-1] if self.place.fields else self.place.root
+        return any(branch.kind == "if" and word in _names_without_value(branch.text) for branch in self.branches)
 
 
 class Call(NamedTuple):
@@ -119,7 +133,7 @@ class Local(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """A local variable is put into a place, or into a literal of a type (`{}Type`)."""
+    """A local variable is put into a place, or into a literal of a type (`{}Type`), or a function's literal gives it (`{}func`)."""
 
     name: str
     place: Place

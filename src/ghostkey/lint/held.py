@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 
 from ghostkey.lint.judgements.bounded import is_bounded
-from ghostkey.lint.judgements.code import is_aside
+from ghostkey.lint.judgements.code import is_aside, is_stand_in
 from ghostkey.lint.judgements.lifetime import SHORT, Lifetimes
-from ghostkey.lint.judgements.startup import registers, releases_while_running, runs_at_start
+from ghostkey.lint.judgements.startup import is_flag, registers, releases_while_running, runs_at_start
 from ghostkey.lint.module import InsertAt, Module, ReleaseAt, Symbol
 
 DATA = frozenset({"Data", "StringData", "BinaryData"})
@@ -20,6 +20,7 @@ METRIC = re.compile(r"(?:Counter|Gauge|Histogram|Summary)Vec\b|New\w*(?:Counter|
 _FRESH = re.compile(r"\(\)(?:\w+\.)?(?:New|new|make|build|Build|Make)")
 _HANDLED = re.compile(r"AddEventHandler|AddListener|Subscribe|OnEvent|HandleFunc$|Watches(?:RawSource)?$|RegisterHandler")
 _CONTEXT = re.compile(r"(?:\w*[cC]tx|context\.\w+\(\))$")  # what a call of a client begins with, and no key
+_OWN_NAME = re.compile(r"(\w+)\.Name\(\)$")  # a part of the program says its name by a method; an object has a field for it
 _BOUNDED = "ghostkey:bounded"
 
 
@@ -55,7 +56,7 @@ def held_maps(module: Module, lifetimes: Lifetimes) -> dict[Symbol, Held]:
             and _counts(module, symbol, one)
         )
         lifetime = lifetimes.of(package, symbol.owner) if symbol.owner else "long"
-        if not kept or lifetime == SHORT:
+        if is_stand_in(symbol.owner) or not kept or lifetime == SHORT:
             continue
         releases = releases_while_running(module, symbol)
         found[symbol] = Held(
@@ -95,10 +96,19 @@ def _counts(module: Module, symbol: Symbol, one: InsertAt) -> bool:
         return False
     if is_bounded(module, spot, symbol, insert.place.keys[0]):
         return False
+    if _is_own_name(one):
+        return False
     own = f"range {insert.place.root}.{symbol.name}"
     if any(branch.kind == "for" and branch.text == own for branch in insert.branches):
         return False  # what is there already gets another value
-    return _is_handed_over(one) or not (runs_at_start(module, spot) or registers(function.name))
+    return _is_handed_over(one) or not (runs_at_start(module, spot) or registers(function.name) or is_flag(spot))
+
+
+def _is_own_name(one: InsertAt) -> bool:
+    """Whether a part of the program is kept under the name that it says: `m[plugin.Name()] = plugin`, or what it is asserted to be."""
+    insert = one.insert
+    found, value = _OWN_NAME.match(insert.place.keys[0]), one.spot.function.locals.get(insert.value)
+    return found is not None and (found[1] == insert.value or (value is not None and value.text.startswith(f"{found[1]}.(")))
 
 
 def _is_handed_over(one: InsertAt) -> bool:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ghostkey.lint.facts import Call, FileFacts, Function, Insert, Made, Place, Release, Series, Struct, Variable
+from ghostkey.lint.imports import Imports
 from ghostkey.lint.syntax import base_type, simple_type
 
 HELPERS_ALIKE = 3  # functions of one name; with more of them nobody knows which is called
@@ -214,7 +215,12 @@ class Module:
 
     def imported(self, path: str) -> Package | None:
         """The package of this tree that an import means."""
-        return next((p for folder, p in self.packages.items() if path == folder or path.endswith("/" + folder)), None)
+        folder = self._imports.folder_of(path)
+        return self.packages[folder] if folder is not None else None
+
+    @functools.cached_property
+    def _imports(self) -> Imports:
+        return Imports({folder: package.name for folder, package in self.packages.items()})
 
     def _follow(self, package: Package, kind: str, fields: tuple[str, ...]) -> Symbol | None:
         for position, name in enumerate(fields):
@@ -248,18 +254,19 @@ class Module:
         struct = package.structs.get(symbol.owner)
         return struct.fields[symbol.name][0] if struct and symbol.name in struct.fields else ""
 
+    def map_type_of(self, symbol: Symbol) -> str:
+        """The same, with what a named type of its package stands for."""
+        kind = self.type_of(symbol).strip()
+        package = self.packages.get(symbol.folder)
+        return package.types.get(kind.lstrip("*"), kind) if package is not None else kind
+
     def is_keyed(self, symbol: Symbol) -> bool:
         """Whether a symbol is a map, a set, or what wraps one."""
         kind = self.type_of(symbol).strip()
-        if _KEYED.match(kind):
+        if _KEYED.match(kind) or _KEYED.match(self.map_type_of(symbol)):
             return True
-        package, word = self.packages[symbol.folder], simple_type(kind)
-        under = package.types.get(word)
-        if under and "." not in base_type(kind) and _KEYED.match(under):
-            return True
-        return "." in kind and self._is_wrapper(word)
+        return "." in kind and self._is_wrapper(simple_type(kind))
 
-    @functools.cache  # noqa: B019 (a module lives as long as a run)
     def _is_wrapper(self, word: str) -> bool:
         """Whether a type of this tree wraps a map: it is called so, and has methods to put in and take out."""
         if not _WRAPPER.search(word):
@@ -330,9 +337,7 @@ class Module:
                     symbol = Symbol(spot.package.folder, owner, name)
                     self.releases[symbol].append(ReleaseAt(spot, release._replace(how="struct reset")))
                 continue
-            word = re.escape(place.fields[-1] if place.fields else place.root)
-            made_once = re.compile(rf"{word}\s*==\s*nil|len\([^)]*{word}\)\s*==\s*0")
-            if any(branch.kind == "if" and made_once.search(branch.text) for branch in reset.branches):
+            if reset.is_first:
                 continue  # made when it is first needed: that takes nothing out
             if reset.value.startswith("append(") or _CONSTRUCTOR.match(function.name) or function.name == "(package)":
                 continue

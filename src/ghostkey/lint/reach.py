@@ -48,6 +48,23 @@ def callees(module: Module, spot: Spot, call: Call) -> list[Spot]:
     return found if len(found) <= HELPERS_ALIKE else []
 
 
+def calls_of(module: Module, spot: Spot) -> list[tuple[Spot, Call]]:
+    """The calls that may mean a function, by what the language allows: small letters from its own package, others by their import."""
+    name, package = spot.function.name, spot.package
+    found: list[tuple[Spot, Call]] = []
+    for caller, call in module.callers.get(name, ()):
+        if caller.function is spot.function or not (name[:1].isupper() or caller.package is package):
+            continue
+        path = caller.file.imports.get(call.qualifier)
+        if spot.function.receiver_type:
+            is_meant = bool(call.qualifier) and path is None
+        else:
+            is_meant = (module.imported(path) is package) if path else (not call.qualifier and caller.package is package)
+        if is_meant:
+            found.append((caller, call))
+    return found
+
+
 def callers(module: Module, spot: Spot) -> Iterator[tuple[Spot, Call]]:
     """Which functions may call one, and where: the other way round of `callees`."""
     for caller, call in module.callers.get(spot.function.name, ()):

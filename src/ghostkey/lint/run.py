@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Collection, Iterable
+import gc
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,18 +50,35 @@ def lint(
         if name not in all_rules():
             raise UsageError(f"no rule is named {name!r}", f"known: {', '.join(all_rules())}")
     kept = FactsCache(cache)
-    now = _lint(files_of_revision(root, revision) if revision else files_of_folder(root), level, rules, kept)
-    if not since:
-        return now
-    before = {finding.fingerprint for finding in _lint(files_of_revision(root, since), level, rules, kept).findings}
+    with _without_sweeps():
+        now = _lint(files_of_revision(root, revision) if revision else files_of_folder(root), level, rules, kept)
+        asked = {finding.rule for finding in now.findings}
+        if not since or not asked:
+            return now  # nothing is found that could be new
+        # of what a comment keeps silent every rule is asked, and then all that is found counts
+        then = _lint(files_of_revision(root, since), level, rules if SUPPRESSION in asked else asked, kept)
+    before = {finding.fingerprint for finding in then.findings}
     return dataclasses.replace(now, findings=[finding for finding in now.findings if finding.fingerprint not in before])
+
+
+@contextlib.contextmanager
+def _without_sweeps() -> Iterator[None]:
+    """Does not look for cycles of objects meanwhile: facts have none, and looking takes longer than to read them from the cache."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def lint_files(
     files: Iterable[tuple[str, bytes]], *, level: str = "A", rules: Collection[str] = (), cache: Path | None = None
 ) -> Linted:
     """The same of files at hand: path and content."""
-    return _lint(files, level, rules, FactsCache(cache))
+    with _without_sweeps():
+        return _lint(files, level, rules, FactsCache(cache))
 
 
 def _lint(files: Iterable[tuple[str, bytes]], level: str, rules: Collection[str], cache: FactsCache) -> Linted:
@@ -95,7 +114,7 @@ def judged(look: Look, level: str, rules: Collection[str] = ()) -> list[Finding]
     """What the rules find, by file and line."""
     found: dict[tuple[str, str, int, str], Finding] = {}
     for name, rule in all_rules().items():
-        if rules and name not in rules:
+        if (rules and name not in rules) or rule.level > level:
             continue
         for finding in rule.find(look):
             if finding.level <= level:

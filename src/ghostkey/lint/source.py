@@ -12,7 +12,7 @@ from ghostkey.model.errors import SourceDamaged, UsageError
 
 FILE_BYTES = 4 << 20  # no person wrote a larger file
 FILES = 200_000
-ASIDE = frozenset({"vendor", "third_party", "testdata", "node_modules", ".git"})
+ASIDE = frozenset({"vendor", "third_party", "thirdparty", "testdata", "node_modules", ".git"})
 GIT_SECONDS = 120
 
 

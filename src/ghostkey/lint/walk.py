@@ -80,6 +80,7 @@ RELEASING: Final = frozenset(
 LABELLED: Final = frozenset(
     {"With", "WithLabelValues", "GetMetricWith", "GetMetricWithLabelValues", "MustCurryWith", "CurryWith"}
 )
+_NOTED: Final = INSERTING | RELEASING | LABELLED
 _PLACES = {"identifier", "selector_expression", "index_expression", "unary_expression"}
 
 
@@ -106,7 +107,25 @@ class Walk:
 
     def _inside(self, node: Node, branches: Branches) -> None:
         for child in node.named_children:
-            self.visit(child, branches)
+            # names and literals, half of all nodes, have nothing in them
+            if child.named_child_count or child.type == "return_statement":
+                self.visit(child, branches)
+
+    def _selector(self, node: Node, branches: Branches) -> None:
+        inside: Node | None = node
+        while inside is not None and inside.type == "selector_expression":
+            inside = field(inside, "operand")
+        if inside is not None and inside.named_child_count:
+            self.visit(inside, branches)
+
+    def _nothing(self, node: Node, branches: Branches) -> None:
+        """Types: nothing is done in them."""
+
+    def _maybe(self, node: Node, branches: Branches) -> None:
+        """Takes in what may not run: after it, names from before mean what they did."""
+        before = dict(self._aliases)
+        self.visit(node, branches)
+        self._aliases |= before
 
     def _if(self, node: Node, branches: Branches) -> None:
         first, condition = field(node, "initializer"), field(node, "condition")
@@ -121,7 +140,7 @@ class Walk:
         for name, kind in (("consequence", "if"), ("alternative", "else")):
             part = field(node, name)
             if part is not None:
-                self.visit(part, (*branches, Branch(kind, words)))
+                self._maybe(part, (*branches, Branch(kind, words)))
 
     def _for(self, node: Node, branches: Branches) -> None:
         words = "for"
@@ -143,14 +162,16 @@ class Walk:
                 self._inside(child, branches)
         body = field(node, "body")
         if body is not None:
-            self.visit(body, (*branches, Branch("for", words)))
+            self._maybe(body, (*branches, Branch("for", words)))
 
     def _case(self, node: Node, branches: Branches) -> None:
         words = text(field(node, "value") or field(node, "type") or field(node, "communication"))
         switched = field(node.parent, "value") if node.parent is not None else None
         if switched is not None:
             words = f"{text(switched)}=={words}"
+        before = dict(self._aliases)
         self._inside(node, (*branches, Branch("case", words)))
+        self._aliases |= before
 
     def _literal(self, node: Node, branches: Branches) -> None:
         body = field(node, "body")
@@ -165,8 +186,11 @@ class Walk:
         self._function.returns.append(Return(line_of(node), last, text(node), branches))
         for group in named(node):
             for value in named(group) if group.type == "expression_list" else [group]:
-                if value.type == "identifier":
-                    self._function.returned.add(text(value))
+                name = text(value).lstrip("&")
+                if any(branch.kind == "func" for branch in branches):
+                    self._function.stored.append(Stored(name, Place("{}func")))  # whoever has the literal has it
+                elif value.type == "identifier" or (value.type == "unary_expression" and name.isidentifier()):
+                    self._function.returned.add(name)
                 self._made(value, "return", Place(""))
         self._inside(node, branches)
 
@@ -220,7 +244,7 @@ class Walk:
         place = place_of(value, self._aliases) if value.type in {*_PLACES, "type_assertion_expression"} else None
         if place and (place.fields or place.keys) and name not in {"err", "ok", "_"} and value.type != "unary_expression":
             self._aliases[name] = place
-        elif operator == ":=":
+        else:
             self._aliases.pop(name, None)
         if value.type == "call_expression":
             self._function.locals[name] = Local("call", text(field(value, "function")).partition("[")[0], text(value))
@@ -323,6 +347,8 @@ class Walk:
     def _method(self, node: Node, name: str, place: Place | None, arguments: list[Node], branches: Branches) -> None:
         if place is None or place.root.startswith("()"):
             return
+        if name not in _NOTED:
+            return
         line, at = line_of(node), node.start_byte
         words = [text(argument) for argument in arguments]
         if name in INSERTING and words:
@@ -363,4 +389,9 @@ _HANDLERS = {
     "inc_statement": Walk._count,
     "dec_statement": Walk._count,
     "call_expression": Walk._call,
+    "selector_expression": Walk._selector,
+    **dict.fromkeys(
+        ("qualified_type", "pointer_type", "slice_type", "map_type", "array_type", "generic_type", "parameter_list"),
+        Walk._nothing,
+    ),
 }

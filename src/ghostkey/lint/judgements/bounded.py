@@ -6,28 +6,33 @@ import re
 
 from ghostkey.lint.facts import FileFacts, Place
 from ghostkey.lint.module import Module, Spot, Symbol
+from ghostkey.lint.reach import calls_of
 
-CALLERS = 30
+DEPTH = 2  # callers of callers that are asked for a key
 _TYPE = re.compile(
     r"^(?:bool|reflect\.Type|(?:\w+\.)?(?:GroupVersionKind|GroupVersionResource|GroupKind|GroupVersion|GroupResource|ResourceName|"
-    r"Operation|GVK|GVR)|metav1\.\w+|\w*(?:Kind|Type|Phase|State|Op|Mode|Level|Reason|Status|Verb|Feature)|v1\.ResourceName|"
-    r"corev1\.ResourceName)$"
+    r"Operation|GVK|GVR)|metav1\.\w+|(?:\w+\.)?\w*(?:Kind|Type|Phase|State|Op|Mode|Level|Reason|Status|Verb|Feature)|v1\.ResourceName|"
+    r"corev1\.ResourceName|byte|u?int8)$"
 )
 _CONSTANT = re.compile(r"^(?:\"(?:[^\"\\]|\\.)*\"$|`[^`]*`$|\d+$|'|reflect\.TypeOf|nil$|true$|false$)|%T")
 _NAME = re.compile(
-    r"^(?:gr|action|actionName|gvk|gvr|gk|kind|typ|type|t|scheme|verb|op|operation|phase|level|feature|feat|featureGate|method|"
+    r"^(?:gr|action|actionName|gvk|gvr|gk|typ|type|t|scheme|verb|op|operation|phase|level|feature|feat|featureGate|method|"
     r"plugin|pluginName|driver|driverName|driverType|provider|providerName|providerType|ext|path|route|pattern|version|"
-    r"resourceType|resourceName|group|groupKind|objType|rtype|framework|jobType|cmd|flag|flagName|opt|column|lang|locale|"
+    r"resourceName|group|\w*kind|\w*type|framework|cmd|flag|flagName|opt|column|lang|locale|"
     r"metricName|type_?url|(?:gv[kr]|groupKind)\w*|\w*(?:gv[kr]|GV[KR])\w*|header|source|sourceName|family|ipFamily|contentType|mediaType|protocol|severity|weight|priority)$",
     re.IGNORECASE,
 )
+_CONVERTED = re.compile(r"^string\(([\w.]+)\)$")
+_COUNTED = re.compile(r"(?:u?int(?:32|64)?\()?[a-z]\)?")  # what a loop counts: `i`, `uint32(i)`
+_LITERAL = re.compile(r"(?:\[\]|map\[|\[\.\.\.)[^{]*\{\s*[^\s}]")
 _OF_PACKAGE = re.compile(r"^(\w+)\.([A-Z]\w*)$")
-_OF_OPTIONS = re.compile(r"(?i)(?:flags|options|opts|config|args|registered|factories|providers|plugins)\b")
+OF_OPTIONS = re.compile(r"(?i)(?:flags|options|opts|config|args|registered|factories|providers|plugins)\b")
 _OF_KINDS = ("%T", "reflect.TypeOf", "GroupVersionKind()", "GVKForObject")
 
 
 def is_constant(key: str, file: FileFacts, constants: dict[str, str]) -> bool:
-    """Whether an expression is a literal, a constant, or what another package declares."""
+    """Whether an expression is a literal, a constant, or what another package declares; also where it is converted to text."""
+    key = _CONVERTED.sub(r"\1", key)
     if _CONSTANT.search(key) or key in constants:
         return True
     found = _OF_PACKAGE.match(key)
@@ -41,6 +46,8 @@ def is_bounded(module: Module, spot: Spot, symbol: Symbol, key: str) -> bool:
         return True
     if _NAME.match(re.sub(r"\.String\(\)$", "", key).rpartition(".")[2]):
         return True
+    if key.endswith("GroupVersion()") or any(name == key and _TYPE.match(kind) for name, kind in function.params):
+        return True
     local = function.locals.get(key)
     if local is not None and any(word in local.whole for word in _OF_KINDS):
         return True
@@ -50,14 +57,15 @@ def is_bounded(module: Module, spot: Spot, symbol: Symbol, key: str) -> bool:
         if (
             (found and found[1] in file.imports)
             or over.text in package.variables
-            or re.match(r"(?:\[\]|map\[|\[\.\.\.)", over.text)
+            or _LITERAL.match(over.text)
+            or (over.text in function.locals and _LITERAL.match(function.locals[over.text].text))
         ):
             return True
-        if key in function.ranges and _OF_OPTIONS.search(over.text):
+        if key in function.ranges and OF_OPTIONS.search(over.text):
             return True
         if over.place is not None and over.place.root == function.receiver and _is_as_made(module, spot, over.place):
             return True
-    return _is_constant_of_callers(module, spot, key)
+    return is_constant_of_callers(module, spot, key)
 
 
 def _is_as_made(module: Module, spot: Spot, place: Place) -> bool:
@@ -74,7 +82,7 @@ def _is_as_made(module: Module, spot: Spot, place: Place) -> bool:
 
 def _is_bounded_type(module: Module, symbol: Symbol, key: str) -> bool:
     package = module.packages[symbol.folder]
-    kind = key_type(module.type_of(symbol))
+    kind = key_type(module.map_type_of(symbol))
     if not kind:
         return False
     if _TYPE.match(kind) or (kind in package.enumerations and kind not in {"string", "int"}):
@@ -82,7 +90,7 @@ def _is_bounded_type(module: Module, symbol: Symbol, key: str) -> bool:
     struct = package.structs.get(kind)
     if struct is not None and struct.fields and all(_TYPE.match(of) for of, _ in struct.fields.values()):
         return True
-    return kind in {"int", "int32", "int64", "uint32", "uint64"} and re.fullmatch(r"[a-z]", key) is not None
+    return kind in {"int", "int32", "int64", "uint32", "uint64"} and _COUNTED.fullmatch(key) is not None
 
 
 def key_type(kind: str) -> str:
@@ -98,13 +106,12 @@ def key_type(kind: str) -> str:
     return kind[found.end() : place - 1].strip()
 
 
-def _is_constant_of_callers(module: Module, spot: Spot, key: str) -> bool:
-    """Whether the key is a parameter for which every caller gives a constant."""
-    for position, (name, _) in enumerate(spot.function.params):
-        if name == key:
-            calls = [(s, c) for s, c in module.callers.get(spot.function.name, ()) if s.function is not spot.function]
-            return 0 < len(calls) <= CALLERS and all(
-                len(call.texts) > position and is_constant(call.texts[position], caller.file, caller.package.constants)
-                for caller, call in calls
-            )
-    return False
+def is_constant_of_callers(module: Module, spot: Spot, key: str, depth: int = 0) -> bool:
+    """Whether the key is a parameter for which every caller gives a constant, of which there may be many, or its own such one."""
+    position = next((at for at, (name, _) in enumerate(spot.function.params) if name == key), None)
+    calls = calls_of(module, spot) if position is not None and depth <= DEPTH else []
+    given = [(caller, call.texts[position]) for caller, call in calls if position is not None and position < len(call.texts)]
+    return len(given) == len(calls) > 0 and all(
+        is_constant(text, caller.file, caller.package.constants) or is_constant_of_callers(module, caller, text, depth + 1)
+        for caller, text in given
+    )

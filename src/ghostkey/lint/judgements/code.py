@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import posixpath
 import re
 
@@ -12,11 +13,24 @@ _FOLDER = re.compile(
 )
 _FILE = re.compile(r"fake|mock|_fuzz|conversion|test_?util|testing|^zz_generated")
 _ENDS = re.compile(
-    r"(?:^|/)(?:cli|kubectl[\w-]*|clusterctl|kubeseal|importer|plugin|cmd/[\w-]*ctl|dryrun|conformance|hack|examples?|tools?|flags?|printers?|cmd/util)(?:/|$)"
+    r"(?:^|/)(?:cli|kubectl[\w-]*|clusterctl|kubeseal|importer|plugin|cmd/[\w-]*ctl|dryrun|conformance|hack|examples?|docs|tutorials?|samples?|demos?|tools?|flags?|printers?|cmd/util)(?:/|$)"
 )
+
+
+_STAND_IN = re.compile(r"^(?:[Ff]ake|[Mm]ock|[Ss]tub)(?:[A-Z]|$)")
+
+
+def is_stand_in(type_name: str) -> bool:
+    """Whether a type takes the place of another one in tests, wherever it is declared."""
+    return _STAND_IN.match(type_name) is not None
 
 
 def is_aside(facts: FileFacts) -> bool:
     """Whether a file is no part of a program that runs for long."""
-    folder = posixpath.dirname(facts.path)
-    return facts.is_generated or any((_FOLDER.search(folder), _ENDS.search(folder), _FILE.search(posixpath.basename(facts.path))))
+    return facts.is_generated or _is_aside_by_name(facts.path)
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _is_aside_by_name(path: str) -> bool:
+    folder, name = posixpath.split(path)
+    return any((_FOLDER.search(folder), _ENDS.search(folder), _FILE.search(name)))

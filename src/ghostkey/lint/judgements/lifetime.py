@@ -5,19 +5,27 @@ from __future__ import annotations
 import functools
 import re
 
-from ghostkey.lint.facts import Made, Place
+from ghostkey.lint.facts import Call, FileFacts, Made, Place
+from ghostkey.lint.judgements.code import is_aside
 from ghostkey.lint.judgements.startup import runs_at_start
 from ghostkey.lint.module import Module, Package, Spot
+from ghostkey.lint.reach import calls_of
 
 LONG, SHORT, UNKNOWN, UNCALLED = "long", "short", "unknown", "uncalled"
+RUN = "run"  # as long as the function that runs a program: with nothing short beside it, that is long
 DEPTH = 5
 CALLERS = 25
-_RUNS = re.compile(r"^(?:main|init|Setup\w*|setup\w*|Start|start|Run|run|Initialize|Install|AddToManager|Complete|Execute)$")
+_RUNS = re.compile(r"^(?:main|init|Setup\w*|setup\w*|Start|start|Run|run|Initialize|Install|AddToManager|Complete)$")
 _CONSTRUCTS = re.compile(r"(?:New|new|Init|Setup|setup|With|Provide|Must)")
 _KEEPS = {"Store", "LoadOrStore", "Set", "Add", "Insert", "Put", "append", "Register"}
 _RECONCILES = re.compile(r"^[Rr]econcile")
 _PROGRAM = re.compile(r"(?:^|/)(?:cmd|app)/[^/]*$")
-_HELD = ("Reconcile", "SetupWithManager", "NeedLeaderElection", "HandleEvent")
+_ADDS = re.compile(r"(?:Add|Put|Store|Register|Insert|Track|add|put|store|register|insert|track)(?:[A-Z]|$)")
+_REPEATS = re.compile(r"\w*Until\w*$|Poll\w*$|AfterFunc$|Tick$")
+NEAR = 10  # lines that the function handed to such a one takes, as a rule
+_HELD = ("SetupWithManager", "NeedLeaderElection", "HandleEvent")
+# what controller-runtime and knative call: other methods of that name are a step of somebody's own
+_ASKED = re.compile(r"Request\b|NamespacedName$|^string$")
 
 
 class Lifetimes:
@@ -32,7 +40,7 @@ class Lifetimes:
         key = (package.folder, owner)
         if key not in self._known:
             self._known[key] = self._of(package, owner, 0, frozenset())
-        return self._known[key]
+        return LONG if self._known[key] in {RUN, UNCALLED} else self._known[key]
 
     def _of(self, package: Package, owner: str, depth: int, seen: frozenset[object]) -> str:
         key = (package.folder, owner)
@@ -40,37 +48,53 @@ class Lifetimes:
             return self._known[key]
         if key in seen or depth > DEPTH:
             return UNKNOWN
-        if owner.startswith("var ") or any((owner, name) in package.methods for name in _HELD):
+        if (
+            owner.startswith("var ")
+            or any((owner, name) in package.methods for name in _HELD)
+            or self._reconciles(package, owner)
+        ):
             return LONG
         if _is_kind(package, owner):
-            return UNKNOWN  # an object of the API is read anew for each try
+            return SHORT  # an object of the API is read anew for each try
         seen |= {key}
         fates = {
             self._fate(spot, self._best(spot, made), depth, seen)
             for spot, made in self._module.made.get(owner, ())
-            if self._is_of(package, spot, made) and not _is_assertion(spot, made)
+            if self._is_of(package, spot, made) and not _is_assertion(spot, made) and not is_aside(spot.file)
         }
         for user, holder, name, kind in self._module.users.get(owner, ()):
             # by value in another struct, or a variable of its package
             is_value = re.fullmatch(rf"(?:\w+\.)?{re.escape(owner)}", kind.strip()) is not None
-            if is_value and (user is package or "." in kind) and holder in user.structs:
+            if is_value and self._is_named(user, kind, package) and holder in user.structs:
                 fates.add(self._of(user, holder, depth + 1, seen))
             elif holder == "var" and user is package and name != "_":
                 # a pointer to what is made anew is no better than where that is made
                 fates.add(UNKNOWN if kind.startswith("*") and self._is_set_again(package, (), name) else LONG)
-        return _sum(fates, alone=LONG)
+        return _sum(fates)
 
-    @staticmethod
-    def _is_of(package: Package, spot: Spot, made: Made) -> bool:
-        qualifier, dot, _ = made.type_name.rpartition(".")
-        if not dot:
-            return spot.package is package
-        path = spot.file.imports.get(qualifier, "")
-        return (
-            spot.package is not package
-            and bool(path)
-            and (path.endswith(("/" + package.folder, package.name)) or path == package.folder)
+    def _reconciles(self, package: Package, owner: str) -> bool:
+        """Whether a queue asks the struct for one object after the other, by name."""
+        return any(
+            "Result" in spot.function.result or any(_ASKED.search(kind) for _, kind in spot.function.params)
+            for spot in self._module.functions.get("Reconcile", ())
+            if spot.package is package and spot.function.receiver_type == owner
         )
+
+    def _is_of(self, package: Package, spot: Spot, made: Made) -> bool:
+        qualifier, dot, _ = made.type_name.rpartition(".")
+        return (self._meant(spot.file, qualifier) if dot else spot.package) is package
+
+    def _meant(self, file: FileFacts, qualifier: str) -> Package | None:
+        """The package of the tree that stands before a dot."""
+        path = file.imports.get(qualifier)
+        return self._module.imported(path) if path else None
+
+    def _is_named(self, user: Package, kind: str, package: Package) -> bool:
+        """Whether a type that is written in one package is of another: `lister.Pods` is that of whom the file imports as `lister`."""
+        qualifier, dot, _ = kind.strip().rpartition(".")
+        if not dot:
+            return user is package
+        return any(self._meant(file, qualifier) is package for file in user.files)
 
     @staticmethod
     def _best(spot: Spot, made: Made) -> Made:
@@ -85,14 +109,15 @@ class Lifetimes:
 
     def _fate(self, spot: Spot, made: Made, depth: int, seen: frozenset[object]) -> str:
         if spot.function.name == "(package)":
-            return LONG
+            # what is returned, or a local, is of a function that the variable holds: who calls it decides
+            return UNKNOWN if made.goes in {"return", "local"} else LONG
         if made.goes == "store":
             return self._stored(spot, made.to, depth, seen)
         if made.goes == "in":
             owner = made.to.root.rpartition(".")[2]
             if owner in spot.package.structs and "." not in made.to.root:
                 long = self._of(spot.package, owner, depth + 1, seen)
-                is_first = long == LONG and made.to.fields and self._is_set_again(spot.package, made.to.fields[-1:])
+                is_first = long in {LONG, RUN} and made.to.fields and self._is_set_again(spot.package, made.to.fields[-1:])
                 return UNKNOWN if is_first else long
             return self._in_function(spot, depth, seen)
         if made.goes == "local":
@@ -100,13 +125,16 @@ class Lifetimes:
         if made.goes == "return":
             return self._returned(spot, depth, seen)
         if made.goes == "arg" and made.to.root in _KEEPS:
-            return UNKNOWN
+            # in what was handed in it stays as long as that: what else is made of it tells more
+            return UNCALLED if _is_into_parameter(spot, made) else UNKNOWN
         return self._in_function(spot, depth, seen)
 
     def _stored(self, spot: Spot, place: Place, depth: int, seen: frozenset[object]) -> str:
         if not place.fields and place.root not in spot.package.variables:
             return self._local(spot, place.root, depth, seen)
         for symbol in self._module.symbols(spot, place):
+            if symbol.folder == "*":
+                continue  # a field of a struct that is not known
             if not symbol.owner:
                 return UNKNOWN if not place.keys and self._is_replaced(spot, place) else LONG
             package = self._module.packages.get(symbol.folder)
@@ -115,7 +143,7 @@ class Lifetimes:
             if package is not None:
                 long = self._of(package, symbol.owner, depth + 1, seen)
                 # what takes the place of the one before it goes with the next one
-                return UNKNOWN if long == LONG and not place.keys and self._is_replaced(spot, place) else long
+                return UNKNOWN if long in {LONG, RUN} and not place.keys and self._is_replaced(spot, place) else long
         return UNKNOWN
 
     def _is_set_again(self, package: Package, fields: tuple[str, ...], name: str = "") -> bool:
@@ -150,51 +178,52 @@ class Lifetimes:
                 return self._stored(spot, stored.place, depth, seen)
         if name in spot.function.returned:
             return self._returned(spot, depth, seen)
-        return self._in_function(spot, depth, seen)
+        alone = self._in_function(spot, depth, seen)
+        return UNKNOWN if alone == SHORT and _is_added(spot, name) else alone
 
     def _in_function(self, spot: Spot, depth: int, seen: frozenset[object]) -> str:
         """Of a value that stays in a function, or is handed on from it."""
         is_program = spot.file.package == "main" or _PROGRAM.search(spot.file.path) is not None
         if (is_program or _RUNS.match(spot.function.name)) and not self._is_of_reconcile(spot):
-            return LONG
+            return RUN
         if _CONSTRUCTS.match(spot.function.name):
             return self._returned(spot, depth + 1, seen) if depth < DEPTH else UNKNOWN
         return SHORT
 
     def _is_of_reconcile(self, spot: Spot) -> bool:
-        """Whether a function that is called Start or Run is a step of reconciling: it ends, and runs again for each object."""
+        """Whether a function that is called Start or Run is a step of reconciling, or of a loop: it ends, and runs again."""
         near, seen = [spot], {id(spot.function)}
         if _RECONCILES.match(spot.function.name):
             return True
         for _ in range(DEPTH):
-            callers = [
-                caller
+            calls = [
+                (caller, call)
                 for one in near
-                for caller, call in self._module.callers.get(one.function.name, ())
-                if id(caller.function) not in seen and self._knows(caller, one) and self._is_call(one, caller, call.qualifier)
+                for caller, call in calls_of(self._module, one)
+                if id(caller.function) not in seen and self._knows(caller, one)
             ]
-            if any(_RECONCILES.match(caller.function.name) for caller in callers):
+            if any(_RECONCILES.match(caller.function.name) or _is_repeated(caller, call) for caller, call in calls):
                 return True
+            callers = [caller for caller, _ in calls]
             if len(callers) > CALLERS:
                 return False
             seen |= {id(caller.function) for caller in callers}
             near = callers
         return False
 
-    @staticmethod
-    def _knows(caller: Spot, spot: Spot) -> bool:
+    def _knows(self, caller: Spot, spot: Spot) -> bool:
         """Whether a caller is of the same package, or imports it."""
-        folder = spot.package.folder
-        return caller.package is spot.package or any(path.endswith("/" + folder) for path in caller.file.imports.values())
+        return caller.package is spot.package or any(
+            self._module.imported(path) is spot.package for path in caller.file.imports.values()
+        )
 
     def _returned(self, spot: Spot, depth: int, seen: frozenset[object]) -> str:
         if depth > DEPTH:
             return UNKNOWN
         fates: set[str] = set()
         name = spot.function.name
-        calls = [
-            (caller, call) for caller, call in self._module.callers.get(name, ()) if self._is_call(spot, caller, call.qualifier)
-        ]
+        # what tests and tools make of it ends with them
+        calls = [(caller, call) for caller, call in calls_of(self._module, spot) if not is_aside(caller.file)]
         if len(calls) > CALLERS:
             return UNKNOWN
         for caller, call in calls:
@@ -212,7 +241,9 @@ class Lifetimes:
             fates |= {self._fate(caller, one, depth + 1, seen | {key}) for one in made[:2]}
         if name in self._factories and fates <= {UNCALLED}:
             return UNKNOWN  # who is given the function calls it when it likes
-        return _sum(fates, alone=UNCALLED) if fates else UNCALLED
+        if not fates and spot.function.receiver_type:
+            return UNKNOWN  # of what others make of an object, nothing is known; a constructor is there for somebody's program
+        return _sum(fates) if fates else UNCALLED
 
     @functools.cached_property
     def _factories(self) -> frozenset[str]:
@@ -223,18 +254,29 @@ class Lifetimes:
             words |= {text.rpartition(".")[2] for call in spot.function.calls for text in call.texts}
         return frozenset(words & self._module.functions.keys())
 
-    @staticmethod
-    def _is_call(spot: Spot, caller: Spot, qualifier: str) -> bool:
-        """Whether a call of this name can mean this function."""
-        if caller.function is spot.function:
-            return False
-        if spot.function.receiver_type:
-            return True
-        if not qualifier:
-            return caller.package is spot.package
-        path = caller.file.imports.get(qualifier)
-        folder = spot.package.folder
-        return path is not None and (path.endswith((folder, spot.package.name)) or folder.endswith(path.rpartition("/")[2]))
+
+def _is_repeated(caller: Spot, call: Call) -> bool:
+    """Whether a call is made again and again: in what is handed to `wait.Until` and its like."""
+    return any(branch.kind == "func" for branch in call.branches) and any(
+        _REPEATS.match(other.name) and 0 <= call.line - other.line <= NEAR for other in caller.function.calls
+    )
+
+
+def _is_into_parameter(spot: Spot, made: Made) -> bool:
+    """Whether a value is put into a map that the function was given."""
+    given = {name for name, _ in spot.function.params}
+    calls = [call for call in spot.function.calls if call.name == made.to.root and call.line == made.line]
+    return any(call.receiver is not None and call.receiver.root in given and not call.receiver.fields for call in calls)
+
+
+def _is_added(spot: Spot, name: str) -> bool:
+    """Whether a local is handed to what keeps it, by its name: `m.queues.AddQueue(local)`, but for what is a local itself."""
+    function = spot.function
+    return any(
+        _ADDS.match(call.name) and any(place == Place(name) for place in call.arguments)
+        for call in function.calls
+        if call.receiver is not None and call.receiver.root not in function.locals
+    )
 
 
 def _is_kind(package: Package, owner: str) -> bool:
@@ -250,11 +292,13 @@ def _is_assertion(spot: Spot, made: Made) -> bool:
     return re.match(r"\s*(?:var\s+)?_\s", line) is not None
 
 
-def _sum(fates: set[str], *, alone: str) -> str:
-    """The longest of several fates; `alone` for what nobody calls."""
+def _sum(fates: set[str]) -> str:
+    """The longest of several fates. What nobody calls is there for a program elsewhere: that counts where nothing else is known."""
     known = fates - {UNCALLED}
     if fates and not known:
-        return alone
+        return UNCALLED
     if LONG in known:
         return LONG
+    if RUN in known:
+        return UNKNOWN if SHORT in known else RUN  # what others make for one call may be made for one run of a tool here
     return UNKNOWN if UNKNOWN in known or not known else SHORT

@@ -6,12 +6,14 @@ import re
 
 from ghostkey.lint.facts import Branches
 from ghostkey.lint.module import Module, ReleaseAt, Spot, Symbol
+from ghostkey.lint.reach import calls_of
 
 CALLERS = 25  # with more of them it is no part of starting
 DEPTH = 3
 _AT_START = re.compile(
-    r"^(?:New|new|With|Setup|setup|MustRegister|Init|init[A-Z]|Register|register|Install|Complete|ParseFlags|AddFlags|BindFlags)"
+    r"^(?:New|new|With|Setup|setup|MustRegister|Init|init[A-Z]|Register|register|Install|Complete|ParseFlags|AddFlags|BindFlags|\w*Init$)"
 )
+_MAKES = re.compile(r"[Nn]ew[A-Z]")
 _BEGINS = re.compile(r"^(?:[Rr]un|[Ss]tart)$")
 _LATER = re.compile(
     r"(?i)reconcile|^on[A-Z]|handle|sync|update|process|serve|observe|record|delete|remove|poll|loop|refresh|resync|collect|"
@@ -19,13 +21,20 @@ _LATER = re.compile(
 )
 _REGISTERS = re.compile(
     r"^(?:(?:Must)?[Rr]egister|[Ii]nstall|With[A-Z]|AddFlag|BindFlag|AddHandler|AddCheck|AddHealth|HandleFunc|Handle$|"
-    r"Add\w*(?:Plugin|Provider|Factory|Scheme|Validator|Hook|Index|Indexer|Indexers)|Set\w*Factory|index$|Index$)"
+    r"Add\w*(?:Plugin|Provider|Factory|Scheme|Validator|Hook|Index|Indexer|Indexers)|Add[A-Z]\w*(?:Fn|Func)$|Set\w*Factory|index$|Index$)"
 )
 
 
 def registers(name: str) -> bool:
     """Whether a function is called as those are that a program registers its parts with."""
     return _REGISTERS.match(name) is not None and not re.search("(?i)reconcile|sync", name)
+
+
+def is_flag(spot: Spot) -> bool:
+    """Whether a function takes one flag of the command line: `Set` of what is a flag.Value, which has a String as well."""
+    function = spot.function
+    is_set = function.name == "Set" and [kind for _, kind in function.params] == ["string"] and function.result == "error"
+    return is_set and (function.receiver_type, "String") in spot.package.methods
 
 
 def releases_while_running(module: Module, symbol: Symbol) -> list[ReleaseAt]:
@@ -43,8 +52,7 @@ def _is_first_value(module: Module, one: ReleaseAt) -> bool:
     """Whether a map is made anew only when the program starts, or a controller begins to run, before its loops."""
     if runs_at_start(module, one.spot):
         return True
-    name, function = one.spot.function.name, one.spot.function
-    calls = [(caller, call) for caller, call in module.callers.get(name, ()) if caller.function is not function]
+    calls = calls_of(module, one.spot)
     if not calls or len(calls) > CALLERS or _is_repeated(one.release.branches):
         return False
     return all(
@@ -60,13 +68,15 @@ def _is_repeated(branches: Branches) -> bool:
 def runs_at_start(module: Module, spot: Spot, depth: int = 0, seen: frozenset[int] = frozenset()) -> bool:
     """Whether the function, by its name or by all who call it, runs at the start alone."""
     function = spot.function
-    if function.name in {"init", "(package)", "main"} or _AT_START.match(function.name):
+    # a method that makes something is called as long as its object is there
+    is_maker = bool(function.receiver_type) and _MAKES.match(function.name) is not None
+    if function.name in {"init", "(package)", "main"} or (_AT_START.match(function.name) and not is_maker):
         return True
     if _LATER.search(function.name):
         return False
     if "/cmd/" in "/" + spot.file.path and depth > 0:
         return True
-    callers = [(caller, call) for caller, call in module.callers.get(function.name, ()) if caller.function is not function]
+    callers = calls_of(module, spot)
     if not callers or depth > DEPTH or len(callers) > CALLERS or id(function) in seen:
         return False
     return all(

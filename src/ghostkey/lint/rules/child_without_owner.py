@@ -22,6 +22,7 @@ Good:
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 
@@ -36,11 +37,12 @@ _DELETES = re.compile(r"^(?:Delete|DeleteAllOf|DeleteCollection)$")
 
 
 def _find(look: Look) -> Iterator[Finding]:
+    is_owned = functools.cache(lambda folder: _is_owned(look.module.packages[folder]))
     for spot in look.spots():
         if not RECONCILES.match(spot.function.name) or not spot.function.receiver_type:
             continue
         for one in (spot, *reached(look.module, spot).values()):
-            if one.package is not spot.package or _is_owned(one.package):
+            if one.package is not spot.package or is_owned(one.package.folder):
                 continue
             made = {m.to.root: found[1] for m in one.function.made if m.goes == "local" and (found := _CHILD.match(m.type_name))}
             for call in one.function.calls:

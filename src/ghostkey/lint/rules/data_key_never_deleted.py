@@ -27,11 +27,12 @@ from collections.abc import Iterator
 from ghostkey.lint.facts import Insert
 from ghostkey.lint.findings import Finding, Look, Rule, Witness
 from ghostkey.lint.held import DATA
-from ghostkey.lint.judgements.bounded import is_constant
+from ghostkey.lint.judgements.bounded import is_constant, is_constant_of_callers
 from ghostkey.lint.module import Module, Package, Spot
 
 _READS = {"Get", "CreateOrUpdate", "CreateOrPatch"}
 _CALLED_SO = re.compile(r"(?i)(?:cm|secret|configmap)$")
+_OF_OPTIONS = re.compile(r"(?:opts|options|config|cfg)\.\w+$")
 _BUILDS = re.compile(r"(?i)(?:build|new|make|generate|construct|mutate|render)")
 
 
@@ -60,8 +61,15 @@ def _is_data(module: Module, spot: Spot, insert: Insert) -> bool:
         return False
     if not re.search("ConfigMap|Secret", module.type_of_root(spot, place.root)) and not _CALLED_SO.search(place.root):
         return False
-    if is_constant(place.keys[-1], spot.file, spot.package.constants) or _is_new(module, spot, insert):
+    key = place.keys[-1]
+    if (
+        is_constant(key, spot.file, spot.package.constants)
+        or is_constant_of_callers(module, spot, key)
+        or _is_new(module, spot, insert)
+    ):
         return False
+    if _OF_OPTIONS.match(key):
+        return False  # what the program, or a caller in it, chose
     is_given = any(place.root == name for name, _ in function.params)
     return not (is_given and _BUILDS.match(function.name))
 
@@ -81,8 +89,7 @@ def _is_new(module: Module, spot: Spot, insert: Insert) -> bool:
     if is_made and not any(call.name in _READS and root in {text.lstrip("&") for text in call.texts} for call in function.calls):
         return True
     return any(
-        reset.place.root == root and reset.place.fields[-1:] == (name,) and reset.at < insert.at
-        and not any(branch.kind == "if" and ("nil" in branch.text or "len(" in branch.text) for branch in reset.branches)
+        reset.place.root == root and reset.place.fields[-1:] == (name,) and reset.at < insert.at and not reset.is_first
         for reset in function.resets
     )  # fmt: skip
 

@@ -27,10 +27,12 @@ from collections.abc import Iterator
 from ghostkey.lint.facts import Series
 from ghostkey.lint.findings import Finding, Look, Rule, Witness
 from ghostkey.lint.held import METRIC
+from ghostkey.lint.judgements.bounded import OF_OPTIONS
 from ghostkey.lint.judgements.code import is_aside
 from ghostkey.lint.judgements.lifetime import LONG
 from ghostkey.lint.judgements.startup import releases_while_running
 from ghostkey.lint.module import Module, Spot, Symbol
+from ghostkey.lint.reach import calls_of
 
 _OBJECT = re.compile(
     r"name|namespace|\buid|pod|node|instance|cluster|queue|pool|object|resource|\bkey|image|host|ingress|service|workload|"
@@ -39,7 +41,7 @@ _OBJECT = re.compile(
     re.IGNORECASE,
 )
 _NO_OBJECT = re.compile(
-    r"(?:controller(?:_?name)?|method|code|status|type|reason|result|operation|verb|resource_?type|phase|level|version|api|kind|error|action|"
+    r"(?:controller(?:_?name)?|method|code|status|type|reason|result|operation|verb|resource(?:_?type|_?key)?|phase|level|version|api|kind|error|action|"
     r"webhook|handler|state|plugin|driver|family|source|protocol)s?$",
     re.IGNORECASE,
 )
@@ -50,12 +52,14 @@ _VALUE = re.compile(
 _SAID = re.compile(r"[\"`]|[\w.]+\(\s*[\"`][^\"`]*[\"`]\s*\)$")  # a value in words, or a call of one
 _VECTOR = re.compile(r"New\w*(?:Counter|Gauge|Histogram|Summary)Vec\(")
 _REGISTERS = re.compile(r"(?i)register|collect|describe|unwrap|^With|^append$|^New\w*Vec$")
-_PAIR = re.compile(r"(?:\"[^\"]*\"|[\w.]+)\s*:\s*(\"[^\"]*\"|[^,}]+)")
+_PAIR = re.compile(r"(\"[^\"]*\"|[\w.]+)\s*:\s*(\"[^\"]*\"|[^,}]+)")
 # client-go asks once for each queue, and queues are made at the start
 # Source: k8s.io/client-go v0.31 util/workqueue/metrics.go MetricsProvider
 _PROVIDER = re.compile(
     r"New(?:Depth|Adds|Latency|WorkDuration|UnfinishedWorkSeconds|LongestRunningProcessorSeconds|Retries)Metric$"
 )
+_BEGINS = re.compile(r"(?:main|[Ii]nit)(?:$|[A-Z]|ialize)")
+_PAIRS = re.compile(r"(?:Labels|map\[string\]string)\{(.*)\}", re.DOTALL)
 _LABELS = re.compile(r"\[\]string\{([^}]*)\}")
 
 
@@ -65,10 +69,12 @@ def _find(look: Look) -> Iterator[Finding]:
         declared = _declared(module, symbol)
         told = [(spot, series) for spot, series in uses if not is_aside(spot.file) and not _PROVIDER.match(spot.function.name)]
         told = [(spot, series) for spot, series in told if not _is_of_itself(look, spot, series)]
+        told = [(spot, series) for spot, series in told if not _BEGINS.match(spot.function.name)]
         if not told or not METRIC.search(declared) or releases_while_running(module, symbol):
             continue
-        naming = _naming(module, symbol, declared)
-        open_ = [(series, given) for _, series in told if (given := _open_values(module, symbol, series))]
+        labels = _labels(module, symbol, declared)
+        naming = labels and [label for label in labels if _is_naming(label)]
+        open_ = [(series, given) for spot, series in told if (given := _open_values(look, spot, series, labels))]
         if not open_:
             continue  # one series for each value that the code names
         values = [value for _, given in open_ for value in given if _VALUE.search(value) and not _NO_OBJECT.search(value)]
@@ -80,7 +86,7 @@ def _find(look: Look) -> Iterator[Finding]:
         by = ", ".join(naming or values[:3])
         yield Finding(
             "series-never-deleted",
-            "A" if _is_gauge(declared) else "B",
+            "A" if _is_gauge(declared) and any(_is_called(module, one) for one, _ in told) else "B",
             spot.file.path,
             series.line,
             str(symbol),
@@ -92,28 +98,65 @@ def _find(look: Look) -> Iterator[Finding]:
     yield from _handed_over(look)
 
 
-def _open_values(module: Module, symbol: Symbol, series: Series) -> list[str]:
-    """What a series is labelled with that the code does not name: `req.Name`, and neither `"active"` nor a constant."""
-    package = module.packages.get(symbol.folder)
-    constants = package.constants if package else {}
-    values: list[str] = []
-    for text in series.labels:
-        literal = re.search(r"Labels\{(.*)\}", text, re.DOTALL)
-        pairs = _PAIR.findall(literal[1]) if literal else []
-        values += [value.strip() for value in pairs] or [text]
-    return [value for value in values if not _SAID.match(value) and value not in constants]
+def _open_values(look: Look, spot: Spot, series: Series, labels: list[str] | None) -> list[str]:
+    """What names objects in the labels of a series, and is not named by the code: `req.Name`, and no words, constants or variables."""
+    known = {*spot.package.constants, *spot.package.variables}
+    given: list[tuple[str, str]] = []
+    for position, text in enumerate(series.labels):
+        literals = [found[1] for one in _made_labels(look.module, spot, text) if (found := _PAIRS.search(one))]
+        pairs = [pair for literal in literals for pair in _PAIR.findall(literal)]
+        pairs += [(i.place.keys[0], i.value) for i in spot.function.inserts if (i.place.root, i.place.fields) == (text, ())]
+        at = labels[position] if labels and len(labels) == len(series.labels) else ""
+        given += [(label, value.strip()) for label, value in pairs] or ([] if literals else [(at, text)])
+    return [
+        value
+        for label, value in given
+        if not _SAID.match(value) and value not in known and not _is_configured(look, spot, value)
+        if not label or _is_naming(label.rpartition(".")[2].strip('"'))
+    ]
+
+
+def _made_labels(module: Module, spot: Spot, text: str) -> list[str]:
+    """Labels in a literal: as they stand, or as the local that holds them was made, here or by a function of the package."""
+    local = spot.function.locals.get(text)
+    if local is None:
+        return [text]
+    made = [one.function for one in module.functions.get(local.text, ()) if local.how == "call" and one.package is spot.package]
+    return [each.text for function in made for each in function.returns] or [local.text]
+
+
+def _is_configured(look: Look, spot: Spot, value: str) -> bool:
+    """Whether a parameter is what the program was configured with, whoever calls: the one node it runs on, the caller's own name."""
+    position = next((at for at, (name, _) in enumerate(spot.function.params) if name == value), None)
+    if position is None:
+        return False
+    calls = [(caller, call.texts[position]) for caller, call in calls_of(look.module, spot) if position < len(call.texts)]
+    return bool(calls) and all(
+        "." in text and (OF_OPTIONS.search(text.rpartition(".")[0]) or _is_own(look, caller, text)) for caller, text in calls
+    )
+
+
+def _is_own(look: Look, spot: Spot, text: str) -> bool:
+    """Whether a value is a field of who writes, which lives as long as the process: `r.name`, or `string(r.id)`."""
+    function = spot.function
+    if not function.receiver or not re.match(rf"(?:string\()?{re.escape(function.receiver)}\b[.\w()]*$", text):
+        return False
+    return look.lifetimes.of(spot.package, function.receiver_type) == LONG
+
+
+def _is_called(module: Module, spot: Spot) -> bool:
+    """Whether a function may run: nobody calls it, but others of its package are called, so that its users are in sight."""
+    function = spot.function
+    if function.receiver_type or function.name == "(package)" or calls_of(module, spot):
+        return True
+    others = [Spot(spot.package, file, one) for file in spot.package.files for one in file.functions if not one.receiver_type]
+    return not any(caller.package is not spot.package for one in others for caller, _ in calls_of(module, one))
 
 
 def _is_of_itself(look: Look, spot: Spot, series: Series) -> bool:
-    """Whether what is written about is who writes, and lives as long as the process."""
-    function = spot.function
-    own = re.compile(rf"{re.escape(function.receiver)}\b[.\w()]*$") if function.receiver else None
-    return (
-        own is not None
-        and any(own.match(value) for value in series.labels)
-        and all(own.match(value) or _SAID.match(value) for value in series.labels)
-        and look.lifetimes.of(spot.package, function.receiver_type) == LONG
-    )
+    """Whether what is written about is who writes."""
+    named = [value for value in series.labels if not _SAID.match(value)]
+    return bool(named) and all(_is_own(look, spot, value) for value in named)
 
 
 def _handed_over(look: Look) -> Iterator[Finding]:
@@ -131,7 +174,7 @@ def _handed_over(look: Look) -> Iterator[Finding]:
                 symbol = Symbol(package.folder, "", name)
                 if name not in given or symbol in module.series or not _VECTOR.search(variable.value):
                     continue
-                naming = _naming(module, symbol, variable.value) or []
+                naming = [label for label in _labels(module, symbol, variable.value) or () if _is_naming(label)]
                 if not naming or {label.lower() for label in naming} <= {"name"} or releases_while_running(module, symbol):
                     continue
                 by, (spot, line) = ", ".join(naming), given[name]
@@ -146,18 +189,20 @@ def _is_gauge(declared: str) -> bool:
     return not re.search("Histogram|Summary", declared) and not ("Counter" in declared and "Gauge" not in declared)
 
 
-def _naming(module: Module, symbol: Symbol, declared: str) -> list[str] | None:
-    """The labels of a vector that name objects; None where its labels are not said."""
+def _labels(module: Module, symbol: Symbol, declared: str) -> list[str] | None:
+    """The labels of a vector, in order; None where they are not said."""
     package = module.packages[symbol.folder]
     found = _LABELS.findall(declared)
     # append(namespaceAndName, "type"): what a variable of the package holds
     for word in re.findall(r"[A-Za-z_]\w*", declared):
         if word != symbol.name and word in package.variables:
             found += _LABELS.findall(package.variables[word].value)[:1]
-    if not found:
-        return None
-    labels = [re.sub(r'^.*\.|["\s]', "", word) for text in found for word in text.split(",") if word.strip()]
-    return [label for label in labels if _OBJECT.search(label) and not _NO_OBJECT.search(label)]
+    return [re.sub(r'^.*\.|["\s]', "", word) for text in found for word in text.split(",") if word.strip()] if found else None
+
+
+def _is_naming(label: str) -> bool:
+    """Whether a label names objects."""
+    return _OBJECT.search(label) is not None and not _NO_OBJECT.search(label)
 
 
 def _declared(module: Module, symbol: Symbol) -> str:

@@ -1,7 +1,8 @@
 """A handler of updates inserts by what the new object says, and never deletes by what the old one said.
 
 *What it finds.* A function with an old and a new object of one type. It inserts under a key that a change can alter (an address, a
-label, a field of the spec), and deletes under no key of the old one.
+label, a field of the spec), and deletes under no key of the old one. The same of a function without an old object that has a helper
+delete by such a field of what another helper then inserts: that takes out the key which comes back at once, and never the old one.
 
 *Why it matters.* After each change the old key stays: an address that another object has by now.
 
@@ -26,17 +27,21 @@ import re
 from collections.abc import Iterator
 
 from ghostkey.lint.edits import Edit, before, taking_out
+from ghostkey.lint.facts import Call
 from ghostkey.lint.findings import Finding, Look, Rule, Witness
-from ghostkey.lint.module import InsertAt, Spot
-from ghostkey.lint.reach import reached
+from ghostkey.lint.held import Held
+from ghostkey.lint.module import InsertAt, Spot, Symbol
+from ghostkey.lint.reach import callees, callers, reached
 
 _OLD = re.compile(r"^(?:old|prev|previous|before|last)(?:[A-Z_]\w*)?$")
 _NEW = re.compile(r"^(?:new|cur|current|curr|after|updated)(?:[A-Z_]\w*)?$")
+_FIELD = re.compile(r"(\w+)((?:\.\w+)+)$")
 _FIXED = re.compile(r"(?i)\.(?:name|namespace|uid|getname\(\)|getnamespace\(\)|getuid\(\))$|keyfunc|namespacedname|objectkey")
 
 
 def _find(look: Look) -> Iterator[Finding]:
     for symbol, held in look.held.items():
+        yield from _by_helpers(look, symbol, held)
         for one in held.inserts:
             pair = _objects(one.spot)
             key = one.insert.place.keys[0]
@@ -51,6 +56,44 @@ def _find(look: Look) -> Iterator[Finding]:
                 Witness.at(one.spot, one.spot.function.line, f"{pair[0]} is at hand here"),
                 edits=_mended(one, *pair),
             )  # fmt: skip
+
+
+def _by_helpers(look: Look, symbol: Symbol, held: Held) -> Iterator[Finding]:
+    """A function that has one helper delete what another one inserts next, under the same field of the same argument."""
+    for one in held.inserts:
+        for spot, puts in callers(look.module, one.spot):
+            key = _field_of_argument(one.spot, puts, one.insert.place.keys[0])
+            if key is None or _FIXED.search(key):
+                continue
+            run = {id(spot.function), *reached(look.module, spot)}
+            taken = [(r, call) for r in held.releases if id(r.spot.function) in run for call in spot.function.calls]
+            taken = [
+                (r, call) for r, call in taken if any(to.function is r.spot.function for to in callees(look.module, spot, call))
+            ]
+            keys = {_field_of_argument(r.spot, call, r.release.key) for r, call in taken if _runs_before(call, puts)}
+            if keys == {key}:
+                yield Finding.at(
+                    ("updated-by-new-alone", "B"), spot, puts.line, symbol, key,
+                    f"{symbol} loses the key {key} that it is given again at once, and never the one that was there before",
+                    Witness.at(taken[0][0].spot, taken[0][0].release.line, f"deleted in {taken[0][0].spot.function.full_name}"),
+                    Witness.at(one.spot, one.insert.line, f"inserted in {one.spot.function.full_name}"),
+                )  # fmt: skip
+
+
+def _runs_before(first: Call, second: Call) -> bool:
+    """Whether a call has been made where another is: not on another branch."""
+    return first.at < second.at and second.branches[: len(first.branches)] == first.branches
+
+
+def _field_of_argument(spot: Spot, call: Call, key: str) -> str | None:
+    """A key that is a field of a parameter, or of each of its elements, in words of the call."""
+    found = _FIELD.match(key)
+    if found is None:
+        return None
+    over = spot.function.ranges.get(found[1])
+    given = {name: text for (name, _), text in zip(spot.function.params, call.texts, strict=False)}
+    argument = given.get(over.text if over is not None else found[1])
+    return f"{argument}{found[2]}" if argument else None
 
 
 def _mended(one: InsertAt, old: str, new: str) -> tuple[Edit, ...]:

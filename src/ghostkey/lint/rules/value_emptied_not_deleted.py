@@ -1,8 +1,8 @@
 """A key's value is emptied where the key should go.
 
-*What it finds.* Code that removes (a function called remove, delete, forget …, or a branch for what is gone) and sets a key to `""`
-or nil: in the data of a ConfigMap or Secret, in a map that is held for long, or as `map[string]any{key: ""}` in a patch. In a merge
-patch nil deletes, `""` does not.
+*What it finds.* Code that removes (a function called remove, delete, forget …, or a branch for what is gone) and sets a key to `""`,
+nil, 0, false or an empty literal: in the data of a ConfigMap or Secret, in a map that is held for long, or as `map[string]any{key: ""}`
+in a patch. In a merge patch nil deletes, `""` does not.
 
 *Why it matters.* The key stays: the map is as long as before, and whoever reads it sees a subject with nothing in it.
 
@@ -35,7 +35,9 @@ from ghostkey.lint.names import CLEANS_UP, begins_with
 from ghostkey.lint.reach import is_gone
 
 _REMOVES = begins_with(CLEANS_UP)
-_EMPTY = {'""', "nil", "``", "[]byte{}", "[]byte(nil)", '[]byte("")'}
+_EMPTY = re.compile(
+    r'(?:""|``|nil|\[\]byte\((?:nil|"")\)|0|false|(?!(?:\w+\.)*Empty\{)(?:\w+\.)*\w+\{\}|(?:map\[|\[\])[^{]*\{\})$'
+)
 _IN_PATCH = re.compile(r'map\[string\](?:any|string|interface\{\})\{\s*([A-Za-z_][^:"]*): ""\s*\}')
 
 
@@ -44,7 +46,7 @@ def _find(look: Look) -> Iterator[Finding]:
         function = spot.function
         removes = _REMOVES.match(function.name) is not None
         for insert in function.inserts:
-            level = _level(look, spot, insert) if insert.value in _EMPTY and (removes or is_gone(insert.branches)) else ""
+            level = _level(look, spot, insert) if _EMPTY.match(insert.value) and (removes or is_gone(insert.branches)) else ""
             if level:
                 place = ".".join((insert.place.root, *insert.place.fields))
                 yield _told(spot, insert.line, place, insert.place.keys[-1], level)

@@ -1,0 +1,193 @@
+"""Keys that run out, by the kinds of false alarm that were met in public code: each in our own words, and beside what is found."""
+
+from __future__ import annotations
+
+import pytest
+
+from ghostkey.lint.run import lint_files
+from tests.lint.go import HEAD, found
+
+HELD = HEAD + (
+    """
+type Cache struct {
+\tby map[string]any
+}
+
+var cache = &Cache{}
+
+func (c *Cache) take(name string, one Part) {
+\tINSERT
+}
+"""
+)
+
+
+def _rules(text: str, level: str = "A") -> list[str]:
+    return [one.rule for one in found(text, level=level)]
+
+
+def test_key_of_a_name_is_found() -> None:
+    assert _rules(HELD.replace("INSERT", "c.by[name] = one")) == ["map-never-deleted"]
+    assert _rules(HELD.replace("INSERT", "c.by[one.GetName()] = one")) == ["map-never-deleted"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("c.by[name]", "c.by[one.Name()]"),
+        ("c.by[name] = one", "filter, ok := one.(Filter)\n\tif ok {\n\t\tc.by[one.Name()] = filter\n\t}"),
+        ("c.by[name]", "c.by[gvk.GroupVersion()]"),
+        ("c.by[name]", "c.by[string(corev1.PodRunning)]"),
+        ("c.by[name]", "c.by[objectKind]"),
+        (
+            "c.by[name] = one",
+            'files := map[string]int{\n\t\t"a": 1,\n\t}\n\tfor file := range files {\n\t\tc.by[file] = one\n\t}',
+        ),
+        ("name string, one", "name byte, one"),
+        ("name string, one", "name config.ObjectType, one"),
+        ("take(", "AddFilterFn("),
+        ("Cache", "FakeCache"),
+    ],
+    ids=["own name", "asserted", "versions", "converted", "kinds", "literal", "byte", "type", "registered", "stand-in"],
+)
+def test_key_that_runs_out_is_silent(old: str, new: str) -> None:
+    assert _rules(HELD.replace("INSERT", "c.by[name] = one").replace(old, new)) == []
+
+
+def test_method_that_makes_something_runs_as_long_as_its_object_is_there() -> None:
+    text = HELD.replace("INSERT", "c.by[name] = one").replace("take(", "newState(")
+    assert _rules(text) == ["map-never-deleted"]
+    # a function of that name makes what begins
+    assert _rules(text.replace("func (c *Cache) newState(name", "func newState(c *Cache, name")) == []
+
+
+def test_number_that_a_loop_counts_runs_out() -> None:
+    text = HELD.replace("map[string]any", "map[uint32]any").replace(
+        "INSERT", "for i := range 3 {\n\t\tc.by[uint32(i)] = one\n\t}"
+    )
+    assert _rules(text) == []
+    assert _rules(text.replace("uint32(i)]", "one.Number]")) == ["map-never-deleted"]
+
+
+@pytest.mark.parametrize("folder", ["docs/guide", "samples/x", "tutorials"])
+def test_programs_for_readers_are_left_out(folder: str) -> None:
+    text = HELD.replace("INSERT", "c.by[name] = one").encode()
+    assert lint_files([(f"{folder}/a.go", text)]).findings == []
+    assert lint_files([("pkg/thirdparty/a.go", text)]).findings != []  # a folder is left out where it is read, not here
+
+
+CHOSEN = HEAD + (
+    """
+func (r *Reconciler) sign(ctx context.Context) error {
+\tvar secret corev1.Secret
+\tif err := r.Get(ctx, r.name, &secret); err != nil {
+\t\treturn err
+\t}
+\tr.write(&secret, "tls.key")
+\treturn r.Update(ctx, &secret)
+}
+
+func (r *Reconciler) write(secret *corev1.Secret, key string) {
+\tr.put(secret, key)
+}
+
+func (r *Reconciler) put(secret *corev1.Secret, key string) {
+\tsecret.Data[key] = nil
+}
+"""
+)
+
+
+def test_key_that_all_callers_choose_from_constants_is_none_of_an_object() -> None:
+    assert _rules(CHOSEN) == []
+    assert _rules(CHOSEN.replace('"tls.key"', "tenant.Name")) == ["data-key-never-deleted"]
+    assert _rules(CHOSEN.replace("Data[key]", "Data[opts.CertKey]")) == []
+
+
+FRESH = HEAD + (
+    """
+func (r *Reconciler) copyTo(ctx context.Context, dest *corev1.Secret, src *corev1.Secret) error {
+\tif src.Password != nil {
+\t\tdest.Data = map[string][]byte{}
+\t\tfor k, v := range src.Data {
+\t\t\tdest.Data[k] = v
+\t\t}
+\t}
+\treturn r.Update(ctx, dest)
+}
+"""
+)
+
+
+def test_data_that_is_made_anew_behind_a_question_about_something_else() -> None:
+    assert _rules(FRESH) == []
+    assert _rules(FRESH.replace("src.Password != nil", "dest.Data == nil")) == ["data-key-never-deleted"]
+
+
+GAUGE = """package metrics
+
+var used = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "used"}, []string{"node", "unit"})
+
+var node string
+
+func Record(name string, unit string) {
+\tused.WithLabelValues(VALUES).Set(1)
+}
+"""
+WRITER = """package main
+
+import "example.org/op/pkg/metrics"
+
+func (r *Reconciler) Reconcile(ctx context.Context, req Request) (Result, error) {
+\tmetrics.Record(GIVEN, "cpu")
+\tmetrics.Other()
+\treturn Result{}, nil
+}
+"""
+
+
+def _series(values: str, given: str, more: str = "") -> list[str]:
+    gauge = GAUGE.replace("VALUES", values) + "\nfunc Other() {}\n" + more
+    files = [("pkg/metrics/a.go", gauge.encode()), ("cmd/op/main.go", WRITER.replace("GIVEN", given).encode())]
+    return [one.rule for one in lint_files(files).findings]
+
+
+def test_series_of_what_is_asked_for_is_found() -> None:
+    assert _series("name, unit", "req.Name") == ["series-never-deleted"]
+
+
+@pytest.mark.parametrize(
+    ("values", "given"),
+    [
+        ("node, unit", "req.Name"),
+        ("name, unit", "r.Config.NodeName"),
+        ("name, unit", "r.nodeName"),
+        ("name, unit", "string(r.nodeName)"),
+    ],
+    ids=["variable", "configured", "own", "own, converted"],
+)
+def test_series_of_the_one_node_it_runs_on_is_silent(values: str, given: str) -> None:
+    assert _series(values, given) == []
+
+
+def test_labels_that_a_function_makes_are_seen_through() -> None:
+    text = GAUGE.replace("WithLabelValues(VALUES)", "With(labels)").replace(
+        "\tused.With", "\tlabels := own()\n\tlabels[unitKey] = unit\n\tused.With"
+    )
+    own = '\nfunc own() prometheus.Labels {\n\treturn prometheus.Labels{"node": node}\n}\n'
+
+    def told(extra: str) -> list[str]:
+        writer = WRITER.replace("GIVEN", "req.Name").encode()
+        return [
+            one.rule for one in lint_files([("pkg/metrics/a.go", (text + extra).encode()), ("cmd/op/main.go", writer)]).findings
+        ]
+
+    assert told(own) == []
+    assert told(own.replace('"node": node}', '"node": asked()}')) == ["series-never-deleted"]
+
+
+def test_series_that_nobody_writes_is_less_sure() -> None:
+    unused = GAUGE.replace("VALUES", "name, unit").replace("Record", "RecordNever") + "\nfunc Other() {}\n"
+    files = [("pkg/metrics/a.go", unused.encode()), ("cmd/op/main.go", WRITER.replace("GIVEN", "req.Name").encode())]
+    assert lint_files(files).findings == []
+    assert [one.rule for one in lint_files(files, level="B").findings] == ["series-never-deleted"]
