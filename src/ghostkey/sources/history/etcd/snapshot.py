@@ -15,6 +15,7 @@ Source
 from __future__ import annotations
 
 import hashlib
+import itertools
 import mmap
 import struct
 from collections.abc import Callable, Iterable, Iterator
@@ -198,8 +199,8 @@ class EtcdSnapshot:
         if start + 16 + 16 * count > end:
             self._torn += not quiet
             return
-        for place in range(start + 16, start + 16 + 16 * count, 16):
-            flags, offset, key_bytes, value_bytes = _LEAF_ELEMENT.unpack_from(data, place)
+        elements = _LEAF_ELEMENT.iter_unpack(data[start + 16 : start + 16 + 16 * count])
+        for place, (flags, offset, key_bytes, value_bytes) in zip(itertools.count(start + 16, 16), elements, strict=False):
             begin = place + offset
             if begin + key_bytes + value_bytes > end or begin < place:
                 self._torn += not quiet
