@@ -27,10 +27,12 @@ DEPTH = 12  # of records in records
 PREFIX_BYTES = 4_096
 BEGINNINGS = 8  # places in a line at which an event may begin
 PARTIAL_BYTES = 64 << 20  # of a line that comes in parts
+TEXT, CSV = "text before it", "in quotes of CSV"
 WORTH = (b"auditID", b"audit.k8s.io", b"AuditId", b"auditId", b"protoPayload")
 _CRI = re.compile(rb"\S{20,40} (?:stdout|stderr) ([PF])(?::\S*)? ")
 _NUMBERS = re.compile(rb'"MESSAGE"\s*:\s*\[')  # journald's way to write what is no plain text
 _DOCKER = re.compile(rb'\{"log":"')
+_DOCKER_END, _DOCKER_REST = b'\\n","', 400  # of a text that is whole, and bytes of a record after it
 _encode = msgspec.json.encode
 Path = tuple[str, ...]  # of fields that lead to an event; `*` for each item of a list
 
@@ -55,9 +57,7 @@ def unwrap(line: bytes, depth: int = 0) -> Found:
     if not is_worth(text) or depth > DEPTH:
         return Found((), is_damaged=text.startswith(BARE))
     if b'""auditID""' in text:
-        begin, end = text.find(b"{"), text.rfind(b"}")
-        found = unwrap(text[begin : end + 1].replace(b'""', b'"'), depth + 1)
-        return found._replace(words="in quotes of CSV", path=None)
+        return unwrap(_unquoted(text), depth + 1)._replace(words=CSV, path=None)
     begin = text.find(BARE, 0, PREFIX_BYTES) if text[:1] not in b"{[" else 0
     begin = begin if begin >= 0 else text.find(b"{")
     # of a line that begins as an event and is none, what stands further on may be part of anything
@@ -66,9 +66,19 @@ def unwrap(line: bytes, depth: int = 0) -> Found:
             break
         found = _records(text[begin:], depth)
         if found.events:
-            return found._replace(words=found.words or "text before it", path=None) if begin else found
+            return found._replace(words=found.words or TEXT, path=None) if begin else found
         begin = text.find(b"{", begin + 1, PREFIX_BYTES)
     return Found((), is_damaged=True)
+
+
+def _unquoted(text: bytes) -> bytes:
+    """The JSON in a line of CSV, in which a quote is written twice."""
+    return text[text.find(b"{") : text.rfind(b"}") + 1].replace(b'""', b'"')
+
+
+def _out_of_csv(line: bytes) -> list[bytes]:
+    raw = _unquoted(line)
+    return [raw] if raw.startswith(BARE) else []
 
 
 def _records(text: bytes, depth: int) -> Found:
@@ -195,25 +205,31 @@ class Envelope:
         if self._is_text and not self._parts:
             begin = line.find(BARE, 0, PREFIX_BYTES)
             if begin > 0 and line.find(b" P ", 0, begin) < 0:
-                self._count("text before it", 1)
+                self._count(TEXT, 1)
                 return (line[begin:],)
         whole = self._joined(line)
-        if whole is None:
-            return ()
-        if self._way is not None:
-            events = self._way(whole)
-            if events:
-                self._count(next(iter(self.words), ""), len(events))
-                return events
-        found = unwrap(whole)
+        return () if whole is None else self.record(whole, "" if whole is line else TEXT)
+
+    def record(self, record: bytes, words: str = "") -> Sequence[bytes]:
+        """The events of a record that is whole; `words` say how it was wrapped itself."""
+        if record.startswith(BARE):
+            self._count(words, 1)
+            self._is_text = words == TEXT
+            return (record,)
+        if self._way is not None and (events := self._way(record)):
+            self._count(next(iter(self.words), ""), len(events))
+            return events
+        found = unwrap(record)
         if found.is_damaged:
             self._note_damage()
         if found.events:
-            words = found.words or ("" if whole is line else "text before it")
+            words = found.words or words
             self._count(words, len(found.events))
             if found.path:
                 self._way = _way(found.path)
-            self._is_text = words == "text before it"
+            elif words == CSV:
+                self._way = _out_of_csv
+            self._is_text = words == TEXT
         return found.events
 
     def _count(self, words: str, count: int) -> None:
@@ -238,6 +254,8 @@ class Envelope:
         return line
 
     def _docker(self, line: bytes) -> bytes | None:
+        if not self._parts and line.find(_DOCKER_END, max(0, len(line) - _DOCKER_REST)) >= 0:
+            return line  # the only quote without a backslash before it ends the text, and a newline does before that
         try:
             record = decode_json(line)
         except UnreadableError:
