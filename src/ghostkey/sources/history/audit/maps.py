@@ -250,6 +250,7 @@ class MapReader:
                 yield made
         yield from self.missed(absent, holder, {}, at, None, writer)
         if is_apply(body):
+            list(self.released(body, holder, {}, at, None, writer))  # what it has now, for the next one
             self.states.blur(holder)
             self.blind.gap(holder[0], holder[1], f"level {event.level} does not show what a server-side apply removed", at)
         elif not count:
@@ -291,17 +292,31 @@ class MapReader:
         writer: Writer,
     ) -> Iterator[KeyEvent]:
         """Keys that a server-side apply of this manager no longer has, and that stay: another manager owns them too."""
-        applied = object_of(msgspec.Raw(body))
-        if applied is None or not applied.kind or not applied.metadata.name:
-            return  # no apply configuration, which names its kind and itself
+        now = _applied_in(body)
+        if now is None:
+            return
         place = (*holder, writer.manager)
-        now = {("data", key) for key in applied.data or ()} | {("binaryData", key) for key in applied.binary_data or ()}
         for field, key in sorted(self.applied.get(place, set()) - now):
             if key in content.get(field, {}):
                 yield KeyEvent(
                     at, revision, *holder, field, "", key, RELEASED, -1, 0, "", 0, 0, *writer, "", ORIGIN, False
                 )  # fmt: skip
         self.applied[place] = now
+
+    def _would_apply(self, named: Patched, now: set[tuple[str, str]], holder: Holder, at: int | None, writer: Writer) -> Patched:
+        """What a server-side apply that was refused would have set that is not there, and removed: what this manager has no longer."""
+        before = self.applied.get((*holder, writer.manager))
+        if before is None:
+            self.blind.gap(
+                holder[0], holder[1], "an apply was refused, and what its manager applied before is not in the log", at
+            )
+        found: Patched = {
+            field: {key: value for key, value in values.items() if key not in self.states.keys(holder, field)}
+            for field, values in named.items()
+        }
+        for field, key in sorted((before or set()) - now):
+            found.setdefault(field, {})[key] = None
+        return found
 
     def released_by(self, line: bytes) -> Iterator[KeyEvent]:
         """As `released`, of a line of which the rest is known."""
@@ -334,6 +349,8 @@ class MapReader:
                 self.blind.gap(kind, holder[1], "an update was refused of a map of which not all is known", at)
         if event.verb == "patch":
             changed = patched(body, kind) or {}
+            if (applied := _applied_in(body)) is not None:
+                changed = self._would_apply(changed, applied, holder, at, writer)
         elif event.verb == "update" and (whole := object_of(event.request_object)) is not None and self.states.known(holder):
             # what the map has and the request has not, it would have removed
             content = content_of(kind, whole)
@@ -358,3 +375,12 @@ class MapReader:
                 at, None, *holder, field, "", key, op, -1 if value is None else len(value), 0, "", 0, 0, *writer, error, ORIGIN,
                 False,
             )  # fmt: skip
+
+
+def _applied_in(body: bytes) -> set[tuple[str, str]] | None:
+    """Field and key of all that a server-side apply names; None where a body is none, which names its kind and itself."""
+    found = object_of(msgspec.Raw(body))
+    if found is None or not found.kind or not found.metadata.name:
+        return None
+    data = {("data", key) for values in (found.data, found.string_data) for key in values or ()}
+    return data | {("binaryData", key) for key in found.binary_data or ()}

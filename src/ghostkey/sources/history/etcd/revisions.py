@@ -84,7 +84,9 @@ class Reader:
     damaged: int = 0
     bugs: Counter[str] = field(default_factory=Counter)  # what went wrong here, and how often
     encrypted: Counter[tuple[str, str]] = field(default_factory=Counter)  # (kind, provider) → values
-    _maps: OrderedDict[tuple[str, str, str], tuple[LargeMap | SmallMap, int]] = field(default_factory=OrderedDict)  # with its bytes
+    _maps: OrderedDict[tuple[str, str, str], tuple[LargeMap | SmallMap, int]] = field(
+        default_factory=OrderedDict
+    )  # with its bytes
     _map_bytes: int = 0
     _known: dict[bytes, Known] = field(default_factory=dict)  # etcd key → the object as decoded last
     _known_bytes: int = 0
