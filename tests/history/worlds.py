@@ -214,7 +214,7 @@ class World:
             return
         if ghost is not None:
             ghost.told, ghost.is_implied = tried, form in ("put", "apply")
-        if form == "apply" and level == "Request":
+        if form == "apply" and level == "Request" and code < 400:
             self.hidden.setdefault(place, []).append(self.now)  # what it removes
         if code < 400:
             if level == "RequestResponse" or verb in ("create", "update"):
@@ -286,7 +286,7 @@ class World:
             is_sure = ghost.is_seen and not ghost.is_back and value is not None
             told = ghost.told if ghost.told != "written-again" or removed_at > ghost.end else ""
             classes = {told} if told else set()
-            if ghost.tried == "tombstone" and shown > ghost.end:
+            if ghost.tried == "tombstone" and max(shown, set_at) > ghost.end:
                 classes |= {"tombstone"}  # whoever emptied it
             if removed_at > ghost.end and (value is not None or ghost.tried == "written-again"):
                 classes |= {"written-again"}  # whoever wrote it

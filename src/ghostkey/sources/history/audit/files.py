@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ghostkey.foreign import SupportsRead
 from ghostkey.model.errors import NoSuchPath, SourceDamaged
-from ghostkey.sources._archives import UNPACKING, open_packed
+from ghostkey.sources._archives import UNPACKING, Unpacked, open_packed
 from ghostkey.sources.history.audit.documents import split_values
 from ghostkey.sources.history.audit.envelopes import BARE, Envelope, unwrap
 from ghostkey.sources.history.audit.event import done_at
@@ -222,14 +221,14 @@ class _Feed(io.RawIOBase):
 class _Stream(io.RawIOBase):
     """What a packed stream unpacks to, for a BufferedReader."""
 
-    def __init__(self, stream: SupportsRead) -> None:
+    def __init__(self, stream: Unpacked) -> None:
         self._stream = stream
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        found = self._stream.read(len(buffer))
+        found = self._stream.read_some(len(buffer))
         buffer[: len(found)] = found
         return len(found)
 
