@@ -18,6 +18,7 @@ from ghostkey import story
 from ghostkey.model.history import Covered, HistoryEvent, KeyEvent, SubjectEvent
 from ghostkey.sources.history.audit.log import AuditLog
 from ghostkey.sources.history.facts import KeyedHash
+from ghostkey.sources.history.open import sort_of
 from ghostkey.store.engines import DuckEngine
 from ghostkey.store.history import History
 from tests.history.lines import GROUP, LogWriter, at
@@ -299,6 +300,43 @@ def test_update_from_another_revision_credits_nobody_with_what_came_between(tmp_
     assert base["data"] == {"a": "1", "b": "1"}
 
 
+WHOLE = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "m"}}
+
+
+@pytest.mark.parametrize(
+    ("verb", "body", "code", "class_"),
+    [
+        ("patch", {"data": None}, 403, "delete-failed"),
+        ("patch", {"data": {"$patch": "delete"}}, 403, "delete-failed"),
+        ("patch", [{"op": "replace", "path": "/data", "value": {"settings": "1"}}], 422, "delete-failed"),
+        ("patch", [{"op": "replace", "path": "/data", "value": {"t1.amber-0": "2"}}], 422, "no-delete"),
+        ("patch", {"data": {"other": "1"}}, 409, "no-delete"),
+        ("patch", {**WHOLE, "data": {"t1.birch-1": "v"}}, 409, "delete-failed"),  # applied by the one who applied both before
+        ("patch", {**WHOLE, "data": {"t1.amber-0": "w"}}, 409, "no-delete"),
+        ("panic", {"data": {"t1.amber-0": None}}, 500, "delete-failed"),
+    ],
+)
+def test_refused_write_is_a_removal_of_what_it_would_have_removed(
+    tmp_path: Path, verb: str, body: Any, code: int, class_: str
+) -> None:
+    log = Shop()
+    lines = log.begin()
+    applied = {**WHOLE, "data": {"t1.amber-0": "v", "t1.birch-1": "v"}}
+    lines.append(log.patch(15, "shop", "m", {"t1.amber-0": "v", "t1.birch-1": "v"}, body=applied))
+    lines.append(log.subject(20, "delete", "t1", "amber-0"))
+    line = log.patch(21, "shop", "m", {}, code=code, body=body)
+    lines.append(line if verb == "patch" else line.replace(b'"ResponseComplete"', b'"Panic"'))
+    lines.append(log.patch(30, "shop", "m", {"late": "1"}))
+    assert {row["key"]: row["class"] for row in told(tmp_path, lines).ghosts} == {"t1.amber-0": class_}
+
+
+def test_refused_apply_of_which_nobody_knows_what_it_had_makes_the_answer_unknown(tmp_path: Path) -> None:
+    log = Shop()
+    lines = [*log.begin(), log.subject(20, "delete", "t1", "amber-0")]
+    lines.append(log.patch(21, "shop", "m", {}, code=409, body={**WHOLE, "data": {"x": "1"}}))
+    assert [row["class"] for row in told(tmp_path, lines).ghosts] == ["unknown"]
+
+
 def wrapped(lines: list[bytes], how: str) -> bytes:
     texts = [line.decode().rstrip("\n") for line in lines]
     documents = [json.loads(text) for text in texts]
@@ -387,6 +425,36 @@ def test_events_come_out_of_every_envelope(tmp_path: Path, how: str) -> None:
     assert gaps(found) == gaps(plain) == []
     if how != "newest first":
         assert [e.why for e in found if isinstance(e, Covered)] != [""]
+
+
+@pytest.mark.parametrize("cut", [0.5, 0.9])
+def test_packed_log_that_was_cut_is_read_to_the_cut(tmp_path: Path, cut: float) -> None:
+    text = b"".join(shop_lines())
+    packed = gzip.compress(text)
+    (tmp_path / "cut.log.gz").write_bytes(packed[: int(len(packed) * cut)])
+    assert sort_of(tmp_path / "cut.log.gz") == "audit"
+    found = list(AuditLog([tmp_path / "cut.log.gz"], DIGEST).events())
+    plain = keys(AuditLog([(tmp_path / "plain.log")], DIGEST).events()) if (tmp_path / "plain.log").write_bytes(text) else []
+    assert 3 <= len(keys(found)) < len(plain)
+    assert keys(found) == plain[: len(keys(found))]
+    assert any(why.startswith("a line is no audit event") for why in gaps(found))
+
+
+def test_archives_in_archives_are_opened(tmp_path: Path) -> None:
+    lines = shop_lines()
+    (tmp_path / "plain.log").write_bytes(b"".join(lines))
+    with zipfile.ZipFile(tmp_path / "node.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("var/log/kube.log", b"".join(lines[::2]))
+    (tmp_path / "other.log.gz").write_bytes(gzip.compress(b"".join(lines[1::2])))
+    with tarfile.open(tmp_path / "gather.tgz", "w:gz") as outer:
+        outer.add(tmp_path / "node.zip", "node-a/logs.zip")
+        outer.add(tmp_path / "other.log.gz", "node-b/other.log.gz")
+    with zipfile.ZipFile(tmp_path / "case.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(tmp_path / "gather.tgz", "case/gather.tgz")
+    assert sort_of(tmp_path / "case.zip") == "audit"
+    found = list(AuditLog([tmp_path / "case.zip"], DIGEST).events())
+    assert keys(found) == keys(AuditLog([tmp_path / "plain.log"], DIGEST).events())
+    assert gaps(found) == []
 
 
 def test_archives_and_folders_of_every_sort_are_one_log(tmp_path: Path) -> None:

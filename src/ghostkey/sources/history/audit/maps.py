@@ -303,6 +303,14 @@ class MapReader:
                 )  # fmt: skip
         self.applied[place] = now
 
+    def _would_replace(self, body: bytes, holder: Holder) -> Patched:
+        """The keys that a patch of whole fields would have removed, or perhaps: those that it does not name."""
+        names = {field: self.states.keys(holder, field) for field in FIELDS}
+        return {
+            field: {key: None for key in keys if f'"{key}"'.encode("utf-8", "surrogatepass") not in body}
+            for field, keys in names.items()
+        }
+
     def _would_apply(self, named: Patched, now: set[tuple[str, str]], holder: Holder, at: int | None, writer: Writer) -> Patched:
         """What a server-side apply that was refused would have set that is not there, and removed: what this manager has no longer."""
         before = self.applied.get((*holder, writer.manager))
@@ -345,10 +353,11 @@ class MapReader:
             self.told = holder, False  # what it would have removed the state tells
             if not body:
                 self.blind.gap(kind, holder[1], f"level {event.level} does not show what a refused {event.verb} asked for", at)
-            elif event.verb == "update" and not self.states.is_whole(holder):
-                self.blind.gap(kind, holder[1], "an update was refused of a map of which not all is known", at)
+            named = patched(body, kind) if event.verb == "patch" else WHOLE
+            if body and named is WHOLE and not self.states.is_whole(holder):
+                self.blind.gap(kind, holder[1], f"a whole {event.verb} was refused of a map of which not all is known", at)
         if event.verb == "patch":
-            changed = patched(body, kind) or {}
+            changed = self._would_replace(body, holder) if named is WHOLE else named or {}
             if (applied := _applied_in(body)) is not None:
                 changed = self._would_apply(changed, applied, holder, at, writer)
         elif event.verb == "update" and (whole := object_of(event.request_object)) is not None and self.states.known(holder):
