@@ -300,6 +300,18 @@ def test_update_from_another_revision_credits_nobody_with_what_came_between(tmp_
     assert base["data"] == {"a": "1", "b": "1"}
 
 
+@pytest.mark.parametrize("cut", [60, 200, 330, 400])
+def test_write_behind_a_line_that_was_cut_is_damage_whatever_the_line_was_about(tmp_path: Path, cut: int) -> None:
+    log = Shop()
+    lines = [*log.begin(), log.subject(20, "delete", "t1", "amber-0")]
+    lease = log.line(20.5, "update", {"resource": "leases", "namespace": "kube-system", "name": "l"}, request={"a": 1})
+    lines.append(lease[:cut] + log.patch(21, "shop", "m", {"amber-0": None}))
+    lines.append(log.patch(30, "shop", "m", {"late": "1"}))
+    found = told(tmp_path, lines)
+    assert [row["class"] for row in found.ghosts] == ["unknown"]
+    assert any(row["why"].startswith("a line is no audit event") for row in found.coverage)
+
+
 WHOLE = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "m"}}
 
 
