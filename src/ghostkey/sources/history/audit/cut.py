@@ -77,9 +77,8 @@ class LineReader(ChangeReader):
         if not line.strip():
             return
         found = unwrap(line)
-        if not found.events:
+        if found.is_damaged:
             self.blind.damage()
-            return
         for one in found.events:
             try:
                 event = decode_event(one)

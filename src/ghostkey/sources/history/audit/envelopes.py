@@ -12,7 +12,9 @@ Source
 
 from __future__ import annotations
 
+import base64
 import re
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -28,7 +30,11 @@ PREFIX_BYTES = 4_096
 BEGINNINGS = 8  # places in a line at which an event may begin
 PARTIAL_BYTES = 64 << 20  # of a line that comes in parts
 TEXT, CSV = "text before it", "in quotes of CSV"
-WORTH = (b"auditID", b"audit.k8s.io", b"AuditId", b"auditId", b"protoPayload")
+PACKED = "H4sI"  # how base64 of gzip begins: what CloudWatch hands to Lambda and Kinesis
+WORTH = (b"auditID", b"audit.k8s.io", b"AuditId", b"auditId", b"protoPayload", PACKED.encode())
+# what only stands in an event, or in a part of one
+_PART = (b"audit.k8s.io", b"requestReceivedTimestamp", b"stageTimestamp")
+PACKED_BYTES = 64 << 20  # that such a text unpacks to; CloudWatch packs at most 1 MiB
 _CRI = re.compile(rb"\S{20,40} (?:stdout|stderr) ([PF])(?::\S*)? ")
 _NUMBERS = re.compile(rb'"MESSAGE"\s*:\s*\[')  # journald's way to write what is no plain text
 _DOCKER = re.compile(rb'\{"log":"')
@@ -53,22 +59,27 @@ def is_worth(text: bytes) -> bool:
 
 def unwrap(line: bytes, depth: int = 0) -> Found:
     """The events of one record, whatever they are wrapped in; a budget bounds depth and nodes."""
-    text = line.strip()
+    text = line.strip().rstrip(b",")  # as in an array that has an item a line
     if not is_worth(text) or depth > DEPTH:
-        return Found((), is_damaged=text.startswith(BARE))
+        return Found((), is_damaged=is_part(text))
     if b'""auditID""' in text:
         return unwrap(_unquoted(text), depth + 1)._replace(words=CSV, path=None)
-    begin = text.find(BARE, 0, PREFIX_BYTES) if text[:1] not in b"{[" else 0
+    begin = text.find(BARE, 0, PREFIX_BYTES) if text[:1] not in b'{["' else 0
     begin = begin if begin >= 0 else text.find(b"{")
     # of a line that begins as an event and is none, what stands further on may be part of anything
-    for _ in range(BEGINNINGS if text[:1] not in b"{[" else 1):
+    for _ in range(BEGINNINGS if text[:1] not in b'{["' else 1):
         if begin < 0:
             break
         found = _records(text[begin:], depth)
         if found.events:
             return found._replace(words=found.words or TEXT, path=None) if begin else found
         begin = text.find(b"{", begin + 1, PREFIX_BYTES)
-    return Found((), is_damaged=True)
+    return Found((), is_damaged=is_part(text))
+
+
+def is_part(text: bytes) -> bool:
+    """Whether a record that is no event has something of one in it: a program's other messages are no damage."""
+    return any(word in text for word in _PART)
 
 
 def _unquoted(text: bytes) -> bytes:
@@ -93,7 +104,10 @@ def _records(text: bytes, depth: int) -> Found:
         paths.append(path)
     words = ".".join(part for part in paths[0] if part != "*") if paths else ""
     return Found(
-        events, f"in {words}" if words else "in an array" if paths and paths[0] else "", not events, paths[0] if paths else None
+        events,
+        f"in {words}" if words else "in an array" if paths and paths[0] else "in quotes" if isinstance(document, str) else "",
+        not events,
+        paths[0] if paths else None,
     )
 
 
@@ -138,11 +152,24 @@ def _search(node: Any, path: Path, depth: int) -> Iterator[tuple[bytes, Path]]:
             return
         for child in node:
             yield from _search(child, (*path, "*"), depth + 1)
+    elif isinstance(node, str) and node.startswith(PACKED):
+        for event in unwrap(_unpacked(node), depth + 1).events:
+            yield event, (*path, "*")
     elif isinstance(node, str) and "{" in node:
         raw = node.encode("utf-8", "surrogatepass")
         if is_worth(raw):
             for event in unwrap(raw, depth + 1).events:
                 yield event, path
+
+
+def _unpacked(packed: str) -> bytes:
+    """What base64 of gzip holds; nothing where it is none, or holds too much."""
+    try:
+        stream = zlib.decompressobj(31)
+        found = stream.decompress(base64.b64decode(packed, validate=True), PACKED_BYTES)
+    except (ValueError, zlib.error):
+        return b""
+    return b"" if stream.unconsumed_tail else found
 
 
 def _as_bytes(numbers: list[Any]) -> bytes:
