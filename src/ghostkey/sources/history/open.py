@@ -45,9 +45,9 @@ def sort_of(path: Path) -> str:
 
 
 def _sort_of_folder(path: Path) -> str:
-    from ghostkey.sources.history.dated_dumps import dated_name, has_commits, work_tree
+    from ghostkey.sources.history.dated_dumps import dated_name, has_commits, is_repository, work_tree
 
-    if (path / ".git").exists():
+    if (path / ".git").exists() or is_repository(path):
         return "dumps"
     if any(path.glob("*.wal")) or (path / "wal").is_dir() or (path / "member" / "wal").is_dir():
         return "wal"
