@@ -20,7 +20,8 @@ HEAD_BYTES = 4_000  # from the beginning to the end of objectRef: user, groups a
 HEADS_KEPT = 10_000
 LARGE_LINE_BYTES = 16 << 10
 _LINE = b'{"kind":"Event","'
-_NEXT = b'{"kind":"Event","apiVersion":"audit.k8s.io'
+# of a second event in a line; the first one's URI begins before that, and of all that each has none is found so quickly
+_NEXT, _NEXT_BEGIN = b'"requestURI":"/', ID_END + 40
 _VERB = b'"verb":"'
 _REFERENCE = b'"objectRef":{"resource":"'
 _FINALIZE = b'"subresource":"finalize"'
@@ -110,7 +111,7 @@ class LineReader(ChangeReader):
             return list(self._line(line)) if found is None else found
         # an object that is being deleted may go by the write that takes its last finalizer
         # and behind one that was cut the next one may stand
-        if head == DECODE or (head == ELSEWHERE and DELETION in line) or line.find(_NEXT, ID_END) >= 0:
+        if head == DECODE or (head == ELSEWHERE and DELETION in line) or line.find(_NEXT, _NEXT_BEGIN) >= 0:
             return list(self._line(line))
         # its time only widens the coverage, and the next one's will too
         self._passed_over += 1

@@ -37,7 +37,7 @@ _PART = (b"audit.k8s.io", b"requestReceivedTimestamp", b"stageTimestamp")
 PACKED_BYTES = 64 << 20  # that such a text unpacks to; CloudWatch packs at most 1 MiB
 _CRI = re.compile(rb"\S{20,40} (?:stdout|stderr) ([PF])(?::\S*)? ")
 _NUMBERS = re.compile(rb'"MESSAGE"\s*:\s*\[')  # journald's way to write what is no plain text
-_DOCKER = re.compile(rb'\{"log":"')
+_DOCKER = b'{"log":"'
 _DOCKER_END, _DOCKER_REST = b'\\n","', 400  # of a text that is whole, and bytes of a record after it
 _encode = msgspec.json.encode
 Path = tuple[str, ...]  # of fields that lead to an event; `*` for each item of a list
@@ -264,7 +264,9 @@ class Envelope:
 
     def _joined(self, line: bytes) -> bytes | None:
         """A line that came in parts, once its last one is there; None before."""
-        if (tag := _CRI.match(line)) is not None:
+        if line.startswith(_DOCKER):
+            return self._docker(line)
+        if not line.startswith(b"{") and (tag := _CRI.match(line)) is not None:
             text = line[tag.end() :].rstrip(b"\r\n")
             if tag[1] == b"P" or self._parts:
                 self._parts += text
@@ -276,8 +278,6 @@ class Envelope:
                 text = bytes(self._parts)
                 self._parts.clear()
             return text if tag[1] == b"F" and not is_worth(line[: tag.end()]) and text.startswith(b"{") else line
-        if _DOCKER.match(line) is not None:
-            return self._docker(line)
         return line
 
     def _docker(self, line: bytes) -> bytes | None:
