@@ -446,6 +446,14 @@ def test_events_come_out_of_every_envelope(tmp_path: Path, how: str) -> None:
         assert [e.why for e in found if isinstance(e, Covered)] != [""]
 
 
+def test_each_way_in_which_events_of_one_file_are_wrapped_is_said(tmp_path: Path) -> None:
+    lines = shop_lines()
+    mixed = b"".join(lines[:6]) + wrapped(lines[6:15], "docker") + wrapped(lines[15:], "loki")
+    (tmp_path / "mixed.log").write_bytes(mixed)
+    (said,) = [e.why for e in AuditLog([tmp_path / "mixed.log"], DIGEST).events() if isinstance(e, Covered)]
+    assert said == f"{len(lines) - 15} events in line, 9 events in log"
+
+
 @pytest.mark.parametrize("cut", [0.5, 0.9])
 def test_packed_log_that_was_cut_is_read_to_the_cut(tmp_path: Path, cut: float) -> None:
     text = b"".join(shop_lines())

@@ -221,7 +221,8 @@ class Envelope:
         self._note_damage = note_damage
         self._parts = bytearray()
         self._is_text = False
-        self._way: Callable[[bytes], list[bytes]] | None = None
+        self._way: Callable[[bytes], list[bytes]] | None = None  # what cuts events out of a record like the last one
+        self._way_words = ""
         self.words: dict[str, int] = {}  # how events were wrapped → how many
 
     def feed(self, line: bytes) -> Sequence[bytes]:
@@ -244,7 +245,7 @@ class Envelope:
             self._is_text = words == TEXT
             return (record,)
         if self._way is not None and (events := self._way(record)):
-            self._count(next(iter(self.words), ""), len(events))
+            self.words[self._way_words] += len(events)
             return events
         found = unwrap(record)
         if found.is_damaged:
@@ -252,10 +253,8 @@ class Envelope:
         if found.events:
             words = found.words or words
             self._count(words, len(found.events))
-            if found.path:
-                self._way = _way(found.path)
-            elif words == CSV:
-                self._way = _out_of_csv
+            if found.path or words == CSV:
+                self._way, self._way_words = _way(found.path) if found.path else _out_of_csv, words
             self._is_text = words == TEXT
         return found.events
 
