@@ -303,6 +303,10 @@ class MapReader:
                 )  # fmt: skip
         self.applied[place] = now
 
+    def not_known(self, holder: Holder, why: str, at: int | None) -> None:
+        """Told when it takes what came before to say what was tried."""
+        self.blind.gap(holder[0], holder[1], why, at)
+
     def _would_replace(self, body: bytes, holder: Holder) -> Patched:
         """The keys that a patch of whole fields would have removed, or perhaps: those that it does not name."""
         names = {field: self.states.keys(holder, field) for field in FIELDS}
@@ -311,17 +315,12 @@ class MapReader:
             for field, keys in names.items()
         }
 
-    def _would_apply(self, named: Patched, now: set[tuple[str, str]], holder: Holder, at: int | None, writer: Writer) -> Patched:
-        """What a server-side apply that was refused would have set that is not there, and removed: what this manager has no longer."""
+    def _would_apply(self, now: set[tuple[str, str]], holder: Holder, at: int | None, writer: Writer) -> Patched:
+        """What a server-side apply that was refused would have removed: what this manager applied before, and names no longer."""
         before = self.applied.get((*holder, writer.manager))
         if before is None:
-            self.blind.gap(
-                holder[0], holder[1], "an apply was refused, and what its manager applied before is not in the log", at
-            )
-        found: Patched = {
-            field: {key: value for key, value in values.items() if key not in self.states.keys(holder, field)}
-            for field, values in named.items()
-        }
+            self.not_known(holder, "an apply was refused, and what its manager applied before is not in the log", at)
+        found: Patched = {}
         for field, key in sorted((before or set()) - now):
             found.setdefault(field, {})[key] = None
         return found
@@ -355,11 +354,11 @@ class MapReader:
                 self.blind.gap(kind, holder[1], f"level {event.level} does not show what a refused {event.verb} asked for", at)
             named = patched(body, kind) if event.verb == "patch" else WHOLE
             if body and named is WHOLE and not self.states.is_whole(holder):
-                self.blind.gap(kind, holder[1], f"a whole {event.verb} was refused of a map of which not all is known", at)
+                self.not_known(holder, f"a whole {event.verb} was refused of a map of which not all is known", at)
         if event.verb == "patch":
             changed = self._would_replace(body, holder) if named is WHOLE else named or {}
             if (applied := _applied_in(body)) is not None:
-                changed = self._would_apply(changed, applied, holder, at, writer)
+                changed = self._would_apply(applied, holder, at, writer)
         elif event.verb == "update" and (whole := object_of(event.request_object)) is not None and self.states.known(holder):
             # what the map has and the request has not, it would have removed
             content = content_of(kind, whole)
