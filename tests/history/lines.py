@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
 import json
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 GROUP = "shop.example.org"
@@ -23,6 +25,7 @@ class LogWriter:
         self.revision = 100
         self.maps: dict[tuple[str, str], dict[str, str]] = {}
         self.lives: dict[tuple[str, str], int] = {}  # how often each Widget was created
+        self.secrets: set[tuple[str, str]] = set()  # the maps among them that are Secrets
         self.versions: dict[tuple[str, str], int] = {}  # the revision that each map was changed at last
 
     def line(
@@ -76,17 +79,22 @@ class LogWriter:
             self.versions[namespace, name] = self.revision
 
     def shown(self, namespace: str, name: str) -> dict[str, Any]:
-        """A ConfigMap as the API shows it."""
+        """A ConfigMap or Secret as the API shows it."""
         version = str(self.versions[namespace, name])
         metadata = {"name": name, "namespace": namespace, "uid": f"uid-{namespace}-{name}", "resourceVersion": version}
-        return {
-            "kind": "ConfigMap",
-            "apiVersion": "v1",
-            "metadata": metadata,
-            "data": dict(sorted(self.maps[namespace, name].items())),
-        }
+        kind = "Secret" if (namespace, name) in self.secrets else "ConfigMap"
+        data = self.written(namespace, name, self.maps[namespace, name])
+        return {"kind": kind, "apiVersion": "v1", "metadata": metadata, "data": dict(sorted(data.items()))}
 
-    def subject(self, second: float, verb: str, namespace: str, name: str, *, user: str = "alice") -> bytes:
+    def written(self, namespace: str, name: str, data: Mapping[str, str | None]) -> dict[str, str | None]:
+        """Values as they are written into a map: a Secret's are base64."""
+        if (namespace, name) not in self.secrets:
+            return dict(data)
+        return {key: value if value is None else base64.b64encode(value.encode()).decode() for key, value in data.items()}
+
+    def subject(
+        self, second: float, verb: str, namespace: str, name: str, *, user: str = "alice", level: str = "RequestResponse"
+    ) -> bytes:
         """A Widget is created or deleted."""
         self.revision += 1
         life = self.lives[namespace, name] = self.lives.get((namespace, name), 0) + (verb == "create")
@@ -95,4 +103,4 @@ class LogWriter:
         metadata = {"name": name, "namespace": namespace, "uid": uid, "resourceVersion": str(self.revision)}
         shown = {"apiVersion": f"{GROUP}/v1", "kind": "Widget", "metadata": metadata}
         gone = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": {"uid": metadata["uid"]}}
-        return self.line(second, verb, reference, user=user, response=shown if verb == "create" else gone)
+        return self.line(second, verb, reference, user=user, response=shown if verb == "create" else gone, level=level)

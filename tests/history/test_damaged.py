@@ -250,6 +250,51 @@ def test_large_maps_of_etcd_change_as_decoding_it_all_would_say() -> None:
             state = new
 
 
+def test_objects_of_etcd_that_are_written_again_are_as_decoding_them_says() -> None:
+    """Whatever changes from one revision to the next: content, times, managers, annotations, what follows, or any byte."""
+    rng = random.Random(7)
+
+    def field(number: int, raw: bytes) -> bytes:
+        return varint_of(number << 3 | 2) + varint_of(len(raw)) + raw
+
+    def varint_of(number: int) -> bytes:
+        return bytes([number]) if number < 128 else bytes([number & 127 | 128]) + varint_of(number >> 7)
+
+    def value(state: dict[str, bytes], managers: dict[bytes, int], notes: bytes, rest: bytes) -> bytes:
+        metadata = field(1, b"m") + field(3, b"shop") + field(5, b"uid-1") + field(8, b"\x08" + varint_of(1_795_000_000))
+        metadata += field(12, field(1, b"note") + field(2, notes)) if notes else b""
+        for name, second in managers.items():
+            owned = b"{" + b",".join(b'"f:%s":{}' % key.encode() for key in state) + b"}"
+            metadata += field(17, field(1, name) + field(4, b"\x08" + varint_of(second)) + field(7, owned))
+        content = b"".join(field(2, field(1, key.encode()) + field(2, raw)) for key, raw in sorted(state.items()))
+        kind = field(1, b"v1") + field(2, b"ConfigMap")
+        return b"k8s\0" + field(1, kind) + field(2, field(1, metadata) + content + rest) + field(3, b"") + field(4, b"")
+
+    for _ in range(INPUTS // 200):
+        again, decoding = Reader("fuzz", DIGEST), Reader("fuzz", DIGEST)
+        state, managers, notes, rest = {f"key-{n}": b"v" for n in range(rng.choice([2, 90]))}, {b"op": 1_795_000_000}, b"", b""
+        for revision in range(1, 40):
+            for _ in range(rng.randrange(3)):
+                state[f"key-{rng.randrange(100)}"] = bytes(rng.choices(b"ab\x12\x0a", k=rng.randrange(6)))
+            if rng.random() < 0.2:
+                state.pop(rng.choice(sorted(state)), None)
+            managers[rng.choice([b"op", b"op", b"op", b"kubectl"])] = rng.choice([1_795_000_000 + revision, 90, 1 << 34])
+            notes = rng.choice([notes, notes, notes, b"x" * rng.randrange(200)])
+            rest = rng.choice([rest, rest, rest, b"", field(3, field(1, b"bin") + field(2, b"\x00")), b"\x20\x01"])
+            raw = value(state, managers, notes, rest)
+            raw = mutated(raw, rng) if rng.random() < 0.1 else raw
+            begin = rng.randrange(20)
+            raw = bytes(begin) + raw
+            decoding._known.clear()
+            decoding._maps.clear()
+            told = [
+                list(reader.put(b"/registry/configmaps/shop/m", raw, begin, len(raw), revision, is_new=False))
+                for reader in (again, decoding)
+            ]
+            assert sorted(told[0], key=repr) == sorted(told[1], key=repr), (revision, raw)
+        assert again.damaged == decoding.damaged
+
+
 @settings(max_examples=2_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.binary(max_size=400))
 def test_any_bytes_as_a_value(raw: bytes) -> None:

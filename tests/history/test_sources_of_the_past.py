@@ -102,6 +102,13 @@ def test_git_history_of_a_folder_tells_who_and_where(repository: Repository, fil
     assert "shop-3" not in repository.git("show", f"{commit}^:{path}")
 
 
+def test_repository_without_a_work_tree_tells_the_same(repository: Repository, tmp_path: Path) -> None:
+    mirror = tmp_path / "mirror.git"
+    subprocess.run(["git", "clone", "-q", "--mirror", str(repository.folder), str(mirror)], check=True)
+    assert sort_of(mirror) == sort_of(repository.folder) == "dumps"
+    assert list(DatedDumps(mirror, DIGEST).events()) == list(DatedDumps(repository.folder, DIGEST).events())
+
+
 def test_git_history_takes_as_long_as_its_changes(repository: Repository) -> None:
     """Only blobs that a commit changed are asked for: the folder's others are not read again."""
     from ghostkey.sources.history import git_tree

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 import lzma
@@ -18,6 +19,7 @@ from ghostkey import story
 from ghostkey.model.history import Covered, HistoryEvent, KeyEvent, SubjectEvent
 from ghostkey.sources.history.audit.log import AuditLog
 from ghostkey.sources.history.facts import KeyedHash
+from ghostkey.sources.history.open import sort_of
 from ghostkey.store.engines import DuckEngine
 from ghostkey.store.history import History
 from tests.history.lines import GROUP, LogWriter, at
@@ -299,6 +301,55 @@ def test_update_from_another_revision_credits_nobody_with_what_came_between(tmp_
     assert base["data"] == {"a": "1", "b": "1"}
 
 
+@pytest.mark.parametrize("cut", [60, 200, 330, 400])
+def test_write_behind_a_line_that_was_cut_is_damage_whatever_the_line_was_about(tmp_path: Path, cut: int) -> None:
+    log = Shop()
+    lines = [*log.begin(), log.subject(20, "delete", "t1", "amber-0")]
+    lease = log.line(20.5, "update", {"resource": "leases", "namespace": "kube-system", "name": "l"}, request={"a": 1})
+    lines.append(lease[:cut] + log.patch(21, "shop", "m", {"amber-0": None}))
+    lines.append(log.patch(30, "shop", "m", {"late": "1"}))
+    found = told(tmp_path, lines)
+    assert [row["class"] for row in found.ghosts] == ["unknown"]
+    assert any(row["why"].startswith("a line is no audit event") for row in found.coverage)
+
+
+WHOLE = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "m"}}
+
+
+@pytest.mark.parametrize(
+    ("verb", "body", "code", "class_"),
+    [
+        ("patch", {"data": None}, 403, "delete-failed"),
+        ("patch", {"data": {"$patch": "delete"}}, 403, "delete-failed"),
+        ("patch", [{"op": "replace", "path": "/data", "value": {"settings": "1"}}], 422, "delete-failed"),
+        ("patch", [{"op": "replace", "path": "/data", "value": {"t1.amber-0": "2"}}], 422, "no-delete"),
+        ("patch", {"data": {"other": "1"}}, 409, "no-delete"),
+        ("patch", {**WHOLE, "data": {"t1.birch-1": "v"}}, 409, "delete-failed"),  # applied by the one who applied both before
+        ("patch", {**WHOLE, "data": {"t1.amber-0": "w"}}, 409, "no-delete"),
+        ("panic", {"data": {"t1.amber-0": None}}, 500, "delete-failed"),
+    ],
+)
+def test_refused_write_is_a_removal_of_what_it_would_have_removed(
+    tmp_path: Path, verb: str, body: Any, code: int, class_: str
+) -> None:
+    log = Shop()
+    lines = log.begin()
+    applied = {**WHOLE, "data": {"t1.amber-0": "v", "t1.birch-1": "v"}}
+    lines.append(log.patch(15, "shop", "m", {"t1.amber-0": "v", "t1.birch-1": "v"}, body=applied))
+    lines.append(log.subject(20, "delete", "t1", "amber-0"))
+    line = log.patch(21, "shop", "m", {}, code=code, body=body)
+    lines.append(line if verb == "patch" else line.replace(b'"ResponseComplete"', b'"Panic"'))
+    lines.append(log.patch(30, "shop", "m", {"late": "1"}))
+    assert {row["key"]: row["class"] for row in told(tmp_path, lines).ghosts} == {"t1.amber-0": class_}
+
+
+def test_refused_apply_of_which_nobody_knows_what_it_had_makes_the_answer_unknown(tmp_path: Path) -> None:
+    log = Shop()
+    lines = [*log.begin(), log.subject(20, "delete", "t1", "amber-0")]
+    lines.append(log.patch(21, "shop", "m", {}, code=409, body={**WHOLE, "data": {"x": "1"}}))
+    assert [row["class"] for row in told(tmp_path, lines).ghosts] == ["unknown"]
+
+
 def wrapped(lines: list[bytes], how: str) -> bytes:
     texts = [line.decode().rstrip("\n") for line in lines]
     documents = [json.loads(text) for text in texts]
@@ -316,6 +367,9 @@ def wrapped(lines: list[bytes], how: str) -> bytes:
         "subscription": lambda t: json.dumps({"messageType": "DATA_MESSAGE", "logEvents": [{"id": "1", "message": t}]}),
         "csv": lambda t: '1756684800,"' + t.replace('"', '""') + '",host',
         "table": lambda t: json.dumps(_table(json.loads(t))),  # AKSAudit
+        "in quotes": json.dumps,
+        "an item a line": lambda t: t + ",",
+        "among others": lambda t: f'I0901 12:00:00 1 trace.go:236] "Update"\n{t}\n{{"msg":"HTTP","auditID":"x"}}\n{{"index":{{}}}}',
     }  # fmt: skip
     if how in each:
         return "".join(each[how](text) + "\n" for text in texts).encode()
@@ -329,6 +383,9 @@ def wrapped(lines: list[bytes], how: str) -> bytes:
         return "".join(json.dumps({"messageType": "DATA_MESSAGE", "logEvents": [{"message": text}]}) for text in texts).encode()
     if how == "loki query":
         return json.dumps({"data": {"result": [{"stream": {}, "values": [["1", text] for text in texts]}]}}).encode()
+    if how == "lambda":
+        logged = json.dumps({"messageType": "DATA_MESSAGE", "logEvents": [{"message": text} for text in texts]})
+        return json.dumps({"awslogs": {"data": base64.b64encode(gzip.compress(logged.encode())).decode()}}).encode()
     if how == "newest first":
         return b"".join(reversed(lines))
     if how == "cri in parts":
@@ -365,7 +422,7 @@ def _google(event: dict[str, Any]) -> dict[str, Any]:
 HOW = [
     "node logs", "syslog", "journald", "docker", "journald json", "journald bytes", "loki", "splunk", "elastic", "fluent bit",
     "subscription", "csv", "table", "pretty", "pretty list", "eks events", "firehose", "loki query", "newest first",
-    "cri in parts", "google",
+    "cri in parts", "google", "in quotes", "an item a line", "among others", "lambda",
 ]  # fmt: skip
 
 
@@ -385,8 +442,46 @@ def test_events_come_out_of_every_envelope(tmp_path: Path, how: str) -> None:
     assert len(keys(plain)) == 12
     assert lives(found, f"widgets.{GROUP}") == lives(plain, f"widgets.{GROUP}")
     assert gaps(found) == gaps(plain) == []
-    if how != "newest first":
+    if how not in ("newest first", "an item a line", "among others"):
         assert [e.why for e in found if isinstance(e, Covered)] != [""]
+
+
+def test_each_way_in_which_events_of_one_file_are_wrapped_is_said(tmp_path: Path) -> None:
+    lines = shop_lines()
+    mixed = b"".join(lines[:6]) + wrapped(lines[6:15], "docker") + wrapped(lines[15:], "loki")
+    (tmp_path / "mixed.log").write_bytes(mixed)
+    (said,) = [e.why for e in AuditLog([tmp_path / "mixed.log"], DIGEST).events() if isinstance(e, Covered)]
+    assert said == f"{len(lines) - 15} events in line, 9 events in log"
+
+
+@pytest.mark.parametrize("cut", [0.5, 0.9])
+def test_packed_log_that_was_cut_is_read_to_the_cut(tmp_path: Path, cut: float) -> None:
+    text = b"".join(shop_lines())
+    packed = gzip.compress(text)
+    (tmp_path / "cut.log.gz").write_bytes(packed[: int(len(packed) * cut)])
+    assert sort_of(tmp_path / "cut.log.gz") == "audit"
+    found = list(AuditLog([tmp_path / "cut.log.gz"], DIGEST).events())
+    plain = keys(AuditLog([(tmp_path / "plain.log")], DIGEST).events()) if (tmp_path / "plain.log").write_bytes(text) else []
+    assert 3 <= len(keys(found)) < len(plain)
+    assert keys(found) == plain[: len(keys(found))]
+    assert any(why.startswith("a line is no audit event") for why in gaps(found))
+
+
+def test_archives_in_archives_are_opened(tmp_path: Path) -> None:
+    lines = shop_lines()
+    (tmp_path / "plain.log").write_bytes(b"".join(lines))
+    with zipfile.ZipFile(tmp_path / "node.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("var/log/kube.log", b"".join(lines[::2]))
+    (tmp_path / "other.log.gz").write_bytes(gzip.compress(b"".join(lines[1::2])))
+    with tarfile.open(tmp_path / "gather.tgz", "w:gz") as outer:
+        outer.add(tmp_path / "node.zip", "node-a/logs.zip")
+        outer.add(tmp_path / "other.log.gz", "node-b/other.log.gz")
+    with zipfile.ZipFile(tmp_path / "case.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(tmp_path / "gather.tgz", "case/gather.tgz")
+    assert sort_of(tmp_path / "case.zip") == "audit"
+    found = list(AuditLog([tmp_path / "case.zip"], DIGEST).events())
+    assert keys(found) == keys(AuditLog([tmp_path / "plain.log"], DIGEST).events())
+    assert gaps(found) == []
 
 
 def test_archives_and_folders_of_every_sort_are_one_log(tmp_path: Path) -> None:

@@ -82,6 +82,11 @@ class World:
         count = rng.choice([1, 1, 2, 3, 5])
         self.servers = [self._server(rng.uniform(-0.5, 0.5) if count > 1 else 0.0) for _ in range(count)]
         self.levels = {f"ns-{n}": (rng.choice(LEVELS), rng.uniform(60, SECONDS), rng.choice(LEVELS)) for n in range(self.maps)}
+        spaces = list(self.levels)
+        self.log.secrets = {(space, f"map-{n}") for n, space in enumerate(spaces) if rng.random() < 0.3}
+        # maps whose operator writes by server-side apply, and levels at which objects are seen
+        self.applied = {space for space in spaces if rng.random() < 0.3}
+        self.subject_levels = {space: rng.choice(("RequestResponse", "RequestResponse", HIDES)) for space in spaces}
         steps = [step for number in range(self.maps) for step in self._life(f"ns-{number}", f"map-{number}")]
         steps += [(float(s), self._tick, ()) for s in range(0, SECONDS + 1, STEP)]
         if rng.random() < 0.25:
@@ -144,7 +149,7 @@ class World:
 
     def _subject(self, verb: str, space: str, name: str) -> bool:
         server = self.rng.choice(self.servers)
-        line = self.log.subject(self.now + server.offset, verb, space, name)
+        line = self.log.subject(self.now + server.offset, verb, space, name, level=self.subject_levels[space])
         self.alive.pop((space, name), None)
         if verb == "create":
             self.alive[space, name] = {
@@ -172,61 +177,72 @@ class World:
         if state is None:
             return
         after = {key: value for key, value in (state | keys).items() if value is not None}
-        form, code = self.rng.choice(["merge", "merge", "json", "put"]), 403 if tried == "delete-failed" else 200
-        whole = {
-            "kind": "ConfigMap",
-            "apiVersion": "v1",
-            "metadata": {"name": name, "resourceVersion": str(self.log.versions[space, name])},
-            "data": after,
-        }
-        body: Any = {"data": keys} if form == "merge" else whole
-        if form == "json":
+        form = "apply" if space in self.applied else self.rng.choice(["merge", "merge", "json", "put"])
+        code = 403 if tried == "delete-failed" else 200
+        kind = "Secret" if (space, name) in self.log.secrets else "ConfigMap"
+        whole = {"kind": kind, "apiVersion": "v1", "metadata": {"name": name}, "data": self.log.written(space, name, after)}
+        made = self.log.written(space, name, keys)
+        body: Any = {"data": made} if form == "merge" else whole
+        if form == "put":
+            body["metadata"]["resourceVersion"] = str(self.log.versions[space, name])
+        elif form == "json":
             body = [{"op": "remove", "path": f"/data/{key}"} if value is None else {"op": "add", "path": f"/data/{key}", "value": value}
-                    for key, value in keys.items()]  # fmt: skip
+                    for key, value in made.items()]  # fmt: skip
             code = 422 if any(value is None and key not in state for key, value in keys.items()) else code
-        # an update from which a key of another spelling was taken is one that changes nothing, and shows no trace of it
-        trace = None if form == "put" and tried == "wrong-key-name" else ghost
+        # an update from which a key of another spelling was taken is one that changes nothing, and shows no trace of it; so is an apply
+        trace = None if form in ("put", "apply") and tried == "wrong-key-name" else ghost
         if code == 200:
             self.log.maps[space, name] = after
             self.log.changed(space, name, is_other=after != state)
-        self._written(space, name, "update" if form == "put" else "patch", body, keys, code=code, ghost=trace, tried=tried)
+        self._written(space, name, form, body, keys, code=code, ghost=trace, tried=tried)
 
     def _written(
-        self, space: str, name: str, verb: str, body: Any, keys: dict[str, str | None], *, code: int, ghost: Ghost | None = None, tried: str = ""
+        self, space: str, name: str, form: str, body: Any, keys: dict[str, str | None], *, code: int, ghost: Ghost | None = None, tried: str = ""
     ) -> None:  # fmt: skip
         server, level, place = self.rng.choice(self.servers), self._level(space), (space, name)
         response = self.log.shown(space, name) if code < 400 else {"kind": "Status", "metadata": {}, "code": code}
-        reference = {"resource": "configmaps", "namespace": space, "name": name}
-        line = self.log.line(self.now + server.offset, verb, reference, code=code, request=body, response=response, level=level)
+        reference = {"resource": self._resource(place), "namespace": space, "name": name}
+        verb = {"put": "update", "create": "create"}.get(form, "patch")
+        query = "?fieldManager=op&force=true" if form == "apply" else ""
+        line = self.log.line(
+            self.now + server.offset, verb, reference, code=code, request=body, response=response, level=level, query=query
+        )
         if not server.keeps(self.now, line):
             return
         if level == HIDES:
             self.hidden.setdefault(place, []).append(self.now)
             return
         if ghost is not None:
-            ghost.told, ghost.is_implied = tried, verb == "update"
+            ghost.told, ghost.is_implied = tried, form in ("put", "apply")
+        if form == "apply" and level == "Request" and code < 400:
+            self.hidden.setdefault(place, []).append(self.now)  # what it removes
         if code < 400:
             if level == "RequestResponse" or verb in ("create", "update"):
                 self.shown[place] = self.now
                 self.known_at = {(place, key): self.now for key in self.log.maps[place]} | self.known_at
-            self.set_at |= {(place, key): self.now for key, value in keys.items() if value is not None}
-            self.known_at = {(place, key): self.now for key, value in keys.items() if value is not None} | self.known_at
-            gone = [key for key, value in keys.items() if value is None]
+            # an apply names all that is to be there, and else nobody writes these maps
+            named = self.log.maps[place] if form == "apply" else [key for key, value in keys.items() if value is not None]
+            self.set_at |= {(place, key): self.now for key in named}
+            self.known_at = {(place, key): self.now for key in named} | self.known_at
+            gone = [key for key, value in keys.items() if value is None and form != "apply"]
             if self.shown.get(place) == self.now:
                 gone += [key for where, key in self.known_at if where == place and key not in self.log.maps[place]]
             self.removed_at |= dict.fromkeys([(place, key) for key in gone], self.now)
+
+    def _resource(self, place: tuple[str, str]) -> str:
+        return "secrets" if place in self.log.secrets else "configmaps"
 
     def _collection(self, space: str, name: str) -> None:
         state = self.log.maps.get((space, name))
         if state is None:
             return
         server, level = self.rng.choice(self.servers), self._level(space)
-        shown = {"kind": "ConfigMapList", "apiVersion": "v1", "metadata": {}, "items": [self.log.shown(space, name)]}
+        shown = {"kind": "List", "apiVersion": "v1", "metadata": {}, "items": [self.log.shown(space, name)]}
         del self.log.maps[space, name]
         line = self.log.line(
             self.now + server.offset,
             "deletecollection",
-            {"resource": "configmaps", "namespace": space},
+            {"resource": self._resource((space, name)), "namespace": space},
             response=shown,
             level=level,
         )
@@ -270,12 +286,12 @@ class World:
             is_sure = ghost.is_seen and not ghost.is_back and value is not None
             told = ghost.told if ghost.told != "written-again" or removed_at > ghost.end else ""
             classes = {told} if told else set()
-            if ghost.tried == "tombstone" and shown > ghost.end:
+            if ghost.tried == "tombstone" and max(shown, set_at) > ghost.end:
                 classes |= {"tombstone"}  # whoever emptied it
             if removed_at > ghost.end and (value is not None or ghost.tried == "written-again"):
                 classes |= {"written-again"}  # whoever wrote it
             # nobody tried: neither after the subject's end, nor since the key was seen to be there
-            if is_sure and not told and blind_until < min(ghost.end, max(shown, set_at)):
+            if is_sure and not told and blind_until < ghost.end and blind_until <= max(shown, set_at):
                 classes |= {"no-delete"}
             if not is_sure or (blind_until > 0 and (not told or ghost.is_implied)):
                 classes |= {"unknown", ""}

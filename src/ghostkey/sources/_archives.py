@@ -59,7 +59,7 @@ def is_unread_archive(name: str) -> bool:
     return name.lower().endswith(UNREAD)
 
 
-def open_packed(handle: Any) -> SupportsRead | None:
+def open_packed(handle: Any) -> Unpacked | None:
     """What a packed file unpacks to, as a stream; None when it is not packed, and `handle` still at its beginning.
 
     Reading it raises one of UNPACKING where it is damaged, or unpacks to far more than it was made from.
@@ -68,6 +68,20 @@ def open_packed(handle: Any) -> SupportsRead | None:
     if head[:2] != b"\x1f\x8b" and head[:6] != b"\xfd7zXZ\x00" and head[:3] != b"BZh" and head[:4] != b"\x28\xb5\x2f\xfd":
         return None
     return _unpacked(head, _Guarded(b"", handle))
+
+
+def beginning(handle: Any, size: int) -> bytes:
+    """The first bytes of what a file unpacks to, or of the file; as many as come before a damage, if fewer."""
+    stream = open_packed(handle)
+    if stream is None:
+        return bytes(handle.read(size))
+    found = b""
+    try:
+        while len(found) < size and (piece := stream.read_some(size - len(found))):
+            found += piece
+    except UNPACKING:
+        pass
+    return found
 
 
 def is_tar(head: bytes) -> bool:
@@ -110,6 +124,14 @@ def _unpacked(head: bytes, source: _Guarded) -> _Guarded | None:
     else:
         return None
     return _Guarded(b"", dense, source, BOMB_RATIO_OF_DENSE)
+
+
+class Unpacked(SupportsRead, Protocol):
+    """What a packed file unpacks to."""
+
+    def read_some(self, size: int) -> bytes:
+        """Some of the next bytes: all that comes before a damage is given before that is told."""
+        ...
 
 
 class _Decompressor(Protocol):
@@ -282,12 +304,24 @@ class _Guarded(io.RawIOBase):
         self._head = self._head[wanted:]
         while len(content) < wanted and (piece := self._handle.read(min(wanted - len(content), _BLOCK))):
             content += piece
-            self.count += len(piece)
-            if self._packed is not None and self.count > max(BOMB_BYTES, self._ratio * self._packed.count):
-                raise SourceDamaged(f"it unpacks to more than {self._ratio} times its size")
-            if self._limit and self.count > self._limit:
-                raise SourceDamaged(f"the archive unpacks to more than {BOMB_RATIO} times its size")
+            self._count(piece)
         return content
+
+    def read_some(self, size: int) -> bytes:
+        """Some of the next bytes: all that comes before a damage is given before that is told."""
+        if self._head:
+            return bytes(self._up_to(min(size, len(self._head))))
+        # a stream that is asked for all at once gives nothing of it when the end is damaged
+        piece: bytes = getattr(self._handle, "read1", self._handle.read)(min(size, _BLOCK))
+        self._count(piece)
+        return piece
+
+    def _count(self, piece: bytes) -> None:
+        self.count += len(piece)
+        if self._packed is not None and self.count > max(BOMB_BYTES, self._ratio * self._packed.count):
+            raise SourceDamaged(f"it unpacks to more than {self._ratio} times its size")
+        if self._limit and self.count > self._limit:
+            raise SourceDamaged(f"the archive unpacks to more than {BOMB_RATIO} times its size")
 
 
 def tar_headers() -> type[tarfile.TarInfo]:

@@ -150,9 +150,16 @@ def map_events(
 
 
 def work_tree(path: Path) -> Path | None:
-    """The top of the Git work tree in which a folder lies; None when it lies in none."""
+    """The top of the Git work tree in which a folder lies, or the folder itself where it is a repository without one; else None."""
     folder = path.resolve()
+    if is_repository(folder):
+        return folder
     return next((parent for parent in (folder, *folder.parents) if (parent / ".git").exists()), None)
+
+
+def is_repository(folder: Path) -> bool:
+    """Whether a folder holds what Git keeps of a repository, as `git clone --bare` and --mirror make it."""
+    return (folder / "HEAD").is_file() and (folder / "objects").is_dir() and (folder / "refs").is_dir()
 
 
 def has_commits(path: Path) -> bool:

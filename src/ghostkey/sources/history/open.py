@@ -9,9 +9,10 @@ from typing import Protocol
 
 from ghostkey.model.errors import NoSuchPath, SourceDamaged, UsageError
 from ghostkey.model.history import HistoryEvent
-from ghostkey.sources._archives import UNPACKING, is_readable_name, open_packed
+from ghostkey.sources._archives import UNPACKING, beginning, is_readable_name
 from ghostkey.sources.history.audit.envelopes import is_worth
 from ghostkey.sources.history.facts import KeyedHash
+from ghostkey.store.scratch import scratch_directory
 
 SORTS = ("audit", "snapshot", "wal", "dumps")
 DUMP = "dump"  # manifests without a date: no history, and what `scan --from` takes
@@ -44,9 +45,9 @@ def sort_of(path: Path) -> str:
 
 
 def _sort_of_folder(path: Path) -> str:
-    from ghostkey.sources.history.dated_dumps import dated_name, has_commits, work_tree
+    from ghostkey.sources.history.dated_dumps import dated_name, has_commits, is_repository, work_tree
 
-    if (path / ".git").exists():
+    if (path / ".git").exists() or is_repository(path):
         return "dumps"
     if any(path.glob("*.wal")) or (path / "wal").is_dir() or (path / "member" / "wal").is_dir():
         return "wal"
@@ -81,26 +82,34 @@ def _sort_of_file(path: Path) -> str:
 
 def _sort_of_archive(path: Path) -> str | None:
     """What the members of an archive are; None when it is none."""
-    from ghostkey.sources.history.audit.archives import members
+    from ghostkey.sources.history.audit.archives import is_archive, members, unpacked
 
-    found = DUMP
+    is_nested = False
     try:
         names = members(path)
         if names is None:
             return None
         for number, (name, head) in enumerate(names):
-            if is_worth(head()) if number < _FILES or "audit" in name.lower() else False:
+            found = head() if number < _FILES or "audit" in name.lower() else b""
+            is_nested = is_nested or is_archive(found)
+            if is_worth(found):
                 return "audit"
+        if is_nested:
+            with scratch_directory("audit") as scratch:
+                return "audit" if any(is_worth(_head(copy)) for copy, _ in unpacked([path], scratch, _ignore)) else DUMP
     except UNPACKING:
         pass
-    return found
+    return DUMP
+
+
+def _ignore(*_: str) -> None:
+    """What cannot be unpacked is said when it is read."""
 
 
 def _head(path: Path) -> bytes:
     try:
         with path.open("rb", buffering=_HEAD) as handle:
-            unpacked = open_packed(handle)
-            return unpacked.read(_HEAD) if unpacked is not None else handle.read(_HEAD)
+            return beginning(handle, _HEAD)
     except UNPACKING:
         return b""
 

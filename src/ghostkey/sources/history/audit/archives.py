@@ -17,7 +17,17 @@ from pathlib import Path
 from typing import Any, cast
 
 from ghostkey.model.errors import SourceDamaged
-from ghostkey.sources._archives import ARCHIVE_MEMBERS, BOMB_BYTES, BOMB_RATIO, UNPACKING, is_tar, open_packed, tar_headers
+from ghostkey.sources._archives import (
+    ARCHIVE_MEMBERS,
+    BOMB_BYTES,
+    BOMB_RATIO,
+    NESTED,
+    UNPACKING,
+    beginning,
+    is_tar,
+    open_packed,
+    tar_headers,
+)
 
 MEMBER_BYTES = 16 << 30  # of one log
 _BLOCK, _HEAD = 1 << 20, 1 << 16
@@ -29,22 +39,37 @@ def unpacked(paths: Iterable[Path], scratch: Path, note: Callable[[str, str], No
     for number, path in enumerate(paths):
         if str(path) == "-":
             yield path, ""
-            continue
-        folder = scratch / f"archive-{number}"
-        try:
-            if zipfile.is_zipfile(path) and _head(path)[:2] == b"PK":
-                yield from _zip(path, folder, note, names_of_logs(path))
-            elif _is_tar(path):
-                yield from _tar(path, folder, note, names_of_logs(path))
-            else:
-                yield path, ""
-        except UNPACKING as error:
-            note(f"{path} is damaged; what came before was read", str(error) or type(error).__name__)
+        else:
+            yield from _opened(path, "", scratch / f"archive-{number}", note, 0)
+
+
+def _opened(path: Path, name: str, folder: Path, note: Callable[[str, str], None], depth: int) -> Iterator[tuple[Path, str]]:
+    """A file, or what is in it where it is an archive, and in the archives in that."""
+    said = name or str(path)
+    try:
+        is_zip, is_tar_file = _is_zip(path), _is_tar(path)
+        if depth > NESTED or not (is_zip or is_tar_file):
+            yield path, name
+            return
+        found = (_zip if is_zip else _tar)(path, said, folder, note, names_of_logs(path))
+        for number, (copy, inner) in enumerate(found):
+            yield from _opened(copy, inner, folder / f"in-{number}", note, depth + 1)
+    except UNPACKING as error:
+        note(f"{said} is damaged; what came before was read", str(error) or type(error).__name__)
+
+
+def is_archive(head: bytes) -> bool:
+    """Whether a tar or zip archive begins so, unpacked."""
+    return is_tar(head[:512]) or head[:4] == b"PK\x03\x04"
+
+
+def _is_zip(path: Path) -> bool:
+    return zipfile.is_zipfile(path) and _head(path)[:2] == b"PK"
 
 
 def members(path: Path) -> Iterator[tuple[str, Callable[[], bytes]]] | None:
     """(name, what gives its first bytes, unpacked) of each file in an archive; None when it is none."""
-    if zipfile.is_zipfile(path) and _head(path)[:2] == b"PK":
+    if _is_zip(path):
         return _zip_members(path)
     return _tar_members(path) if _is_tar(path) else None
 
@@ -70,8 +95,7 @@ def _tar_members(path: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
 
 def _beginning(content: Any) -> bytes:
     buffered = io.BufferedReader(content, _BLOCK) if not hasattr(content, "peek") else content
-    unpacked = open_packed(buffered)
-    return unpacked.read(_HEAD) if unpacked is not None else bytes(buffered.read(_HEAD))
+    return beginning(buffered, _HEAD)
 
 
 def names_of_logs(path: Path) -> Callable[[str], bool]:
@@ -101,7 +125,9 @@ def _is_tar(path: Path) -> bool:
             return False
 
 
-def _tar(path: Path, folder: Path, note: Callable[[str, str], None], keep: Callable[[str], bool]) -> Iterator[tuple[Path, str]]:
+def _tar(
+    path: Path, said: str, folder: Path, note: Callable[[str, str], None], keep: Callable[[str], bool]
+) -> Iterator[tuple[Path, str]]:
     made: list[tuple[Path, str]] = []
     with path.open("rb", buffering=_BLOCK) as handle:
         stream = open_packed(handle) or handle
@@ -115,13 +141,15 @@ def _tar(path: Path, folder: Path, note: Callable[[str, str], None], keep: Calla
                         archive.extractfile(member) if member.isfile() and not member.issparse() and keep(member.name) else None
                     )
                     if content is not None:
-                        made.append((_copied(content, folder, len(made), MEMBER_BYTES), f"{path}:{member.name}"))
+                        made.append((_copied(content, folder, len(made), MEMBER_BYTES), f"{said}:{member.name}"))
         except UNPACKING as error:
-            note(f"{path} is damaged; what came before was read", str(error) or type(error).__name__)
+            note(f"{said} is damaged; what came before was read", str(error) or type(error).__name__)
     yield from made
 
 
-def _zip(path: Path, folder: Path, note: Callable[[str, str], None], keep: Callable[[str], bool]) -> Iterator[tuple[Path, str]]:
+def _zip(
+    path: Path, said: str, folder: Path, note: Callable[[str, str], None], keep: Callable[[str], bool]
+) -> Iterator[tuple[Path, str]]:
     left = max(BOMB_BYTES, BOMB_RATIO * path.stat().st_size)
     with zipfile.ZipFile(path) as archive:
         for number, member in enumerate(archive.infolist()):
@@ -131,14 +159,14 @@ def _zip(path: Path, folder: Path, note: Callable[[str, str], None], keep: Calla
                 with archive.open(member) as content:
                     copy = _copied(content, folder, number, min(left, MEMBER_BYTES))
             except UNPACKING as error:
-                note(f"{path}:{member.filename} could not be read", str(error) or type(error).__name__)
+                note(f"{said}:{member.filename} could not be read", str(error) or type(error).__name__)
                 continue
             left -= copy.stat().st_size
-            yield copy, f"{path}:{member.filename}"
+            yield copy, f"{said}:{member.filename}"
 
 
 def _copied(content: Any, folder: Path, number: int, most: int) -> Path:
-    folder.mkdir(exist_ok=True, mode=0o700)
+    folder.mkdir(exist_ok=True, parents=True, mode=0o700)
     # its name is not the archive's to choose
     path = folder / f"{number}"
     with path.open("wb") as target:

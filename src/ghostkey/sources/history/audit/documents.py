@@ -8,7 +8,17 @@ from collections.abc import Callable, Iterator
 from ghostkey.foreign import DEPTH, SupportsRead
 
 BLOCK_BYTES = 1 << 20
-_STEP = re.compile(rb'(?s)(?:[^{}\[\]"]++|"(?:[^"\\]++|\\.)*+")*+[{}\[\]]')
+LEVELS = 4  # of what lies in a value and is passed over at once where it is all there
+_TEXT = rb'[^{}\[\]"]++|"(?:[^"\\]++|\\.)*+"'
+
+
+def _up_to(levels: int) -> bytes:
+    """A pattern of text with what is nested in it, so many levels deep."""
+    return rb"(?:" + _TEXT + (rb"|[{\[]" + _up_to(levels - 1) + rb"[}\]]" if levels else rb"") + rb")*+"
+
+
+_STEP = re.compile(rb"(?s)" + _up_to(0) + rb"[{}\[\]]")
+_LEAP = re.compile(rb"(?s)" + _up_to(LEVELS) + rb"[{}\[\]]")
 
 
 def split_values(stream: SupportsRead, note_damage: Callable[[], None], most: int) -> Iterator[bytes]:
@@ -17,7 +27,7 @@ def split_values(stream: SupportsRead, note_damage: Callable[[], None], most: in
     place = start = depth = base = 0
     while block := stream.read(BLOCK_BYTES):
         buffer += block
-        while (step := _STEP.match(buffer, place)) is not None:
+        while (step := (_LEAP if depth > base else _STEP).match(buffer, place)) is not None:
             place = step.end()
             mark = buffer[place - 1]
             if mark in b"{[":

@@ -12,7 +12,9 @@ Source
 
 from __future__ import annotations
 
+import base64
 import re
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -27,10 +29,16 @@ DEPTH = 12  # of records in records
 PREFIX_BYTES = 4_096
 BEGINNINGS = 8  # places in a line at which an event may begin
 PARTIAL_BYTES = 64 << 20  # of a line that comes in parts
-WORTH = (b"auditID", b"audit.k8s.io", b"AuditId", b"auditId", b"protoPayload")
+TEXT, CSV = "text before it", "in quotes of CSV"
+PACKED = "H4sI"  # how base64 of gzip begins: what CloudWatch hands to Lambda and Kinesis
+WORTH = (b"auditID", b"audit.k8s.io", b"AuditId", b"auditId", b"protoPayload", PACKED.encode())
+# what only stands in an event, or in a part of one
+_PART = (b"audit.k8s.io", b"requestReceivedTimestamp", b"stageTimestamp")
+PACKED_BYTES = 64 << 20  # that such a text unpacks to; CloudWatch packs at most 1 MiB
 _CRI = re.compile(rb"\S{20,40} (?:stdout|stderr) ([PF])(?::\S*)? ")
 _NUMBERS = re.compile(rb'"MESSAGE"\s*:\s*\[')  # journald's way to write what is no plain text
-_DOCKER = re.compile(rb'\{"log":"')
+_DOCKER = b'{"log":"'
+_DOCKER_END, _DOCKER_REST = b'\\n","', 400  # of a text that is whole, and bytes of a record after it
 _encode = msgspec.json.encode
 Path = tuple[str, ...]  # of fields that lead to an event; `*` for each item of a list
 
@@ -51,24 +59,37 @@ def is_worth(text: bytes) -> bool:
 
 def unwrap(line: bytes, depth: int = 0) -> Found:
     """The events of one record, whatever they are wrapped in; a budget bounds depth and nodes."""
-    text = line.strip()
+    text = line.strip().rstrip(b",")  # as in an array that has an item a line
     if not is_worth(text) or depth > DEPTH:
-        return Found((), is_damaged=text.startswith(BARE))
+        return Found((), is_damaged=is_part(text))
     if b'""auditID""' in text:
-        begin, end = text.find(b"{"), text.rfind(b"}")
-        found = unwrap(text[begin : end + 1].replace(b'""', b'"'), depth + 1)
-        return found._replace(words="in quotes of CSV", path=None)
-    begin = text.find(BARE, 0, PREFIX_BYTES) if text[:1] not in b"{[" else 0
+        return unwrap(_unquoted(text), depth + 1)._replace(words=CSV, path=None)
+    begin = text.find(BARE, 0, PREFIX_BYTES) if text[:1] not in b'{["' else 0
     begin = begin if begin >= 0 else text.find(b"{")
     # of a line that begins as an event and is none, what stands further on may be part of anything
-    for _ in range(BEGINNINGS if text[:1] not in b"{[" else 1):
+    for _ in range(BEGINNINGS if text[:1] not in b'{["' else 1):
         if begin < 0:
             break
         found = _records(text[begin:], depth)
         if found.events:
-            return found._replace(words=found.words or "text before it", path=None) if begin else found
+            return found._replace(words=found.words or TEXT, path=None) if begin else found
         begin = text.find(b"{", begin + 1, PREFIX_BYTES)
-    return Found((), is_damaged=True)
+    return Found((), is_damaged=is_part(text))
+
+
+def is_part(text: bytes) -> bool:
+    """Whether a record that is no event has something of one in it: a program's other messages are no damage."""
+    return any(word in text for word in _PART)
+
+
+def _unquoted(text: bytes) -> bytes:
+    """The JSON in a line of CSV, in which a quote is written twice."""
+    return text[text.find(b"{") : text.rfind(b"}") + 1].replace(b'""', b'"')
+
+
+def _out_of_csv(line: bytes) -> list[bytes]:
+    raw = _unquoted(line)
+    return [raw] if raw.startswith(BARE) else []
 
 
 def _records(text: bytes, depth: int) -> Found:
@@ -83,7 +104,10 @@ def _records(text: bytes, depth: int) -> Found:
         paths.append(path)
     words = ".".join(part for part in paths[0] if part != "*") if paths else ""
     return Found(
-        events, f"in {words}" if words else "in an array" if paths and paths[0] else "", not events, paths[0] if paths else None
+        events,
+        f"in {words}" if words else "in an array" if paths and paths[0] else "in quotes" if isinstance(document, str) else "",
+        not events,
+        paths[0] if paths else None,
     )
 
 
@@ -128,11 +152,24 @@ def _search(node: Any, path: Path, depth: int) -> Iterator[tuple[bytes, Path]]:
             return
         for child in node:
             yield from _search(child, (*path, "*"), depth + 1)
+    elif isinstance(node, str) and node.startswith(PACKED):
+        for event in unwrap(_unpacked(node), depth + 1).events:
+            yield event, (*path, "*")
     elif isinstance(node, str) and "{" in node:
         raw = node.encode("utf-8", "surrogatepass")
         if is_worth(raw):
             for event in unwrap(raw, depth + 1).events:
                 yield event, path
+
+
+def _unpacked(packed: str) -> bytes:
+    """What base64 of gzip holds; nothing where it is none, or holds too much."""
+    try:
+        stream = zlib.decompressobj(31)
+        found = stream.decompress(base64.b64decode(packed, validate=True), PACKED_BYTES)
+    except (ValueError, zlib.error):
+        return b""
+    return b"" if stream.unconsumed_tail else found
 
 
 def _as_bytes(numbers: list[Any]) -> bytes:
@@ -184,7 +221,8 @@ class Envelope:
         self._note_damage = note_damage
         self._parts = bytearray()
         self._is_text = False
-        self._way: Callable[[bytes], list[bytes]] | None = None
+        self._way: Callable[[bytes], list[bytes]] | None = None  # what cuts events out of a record like the last one
+        self._way_words = ""
         self.words: dict[str, int] = {}  # how events were wrapped → how many
 
     def feed(self, line: bytes) -> Sequence[bytes]:
@@ -195,25 +233,29 @@ class Envelope:
         if self._is_text and not self._parts:
             begin = line.find(BARE, 0, PREFIX_BYTES)
             if begin > 0 and line.find(b" P ", 0, begin) < 0:
-                self._count("text before it", 1)
+                self._count(TEXT, 1)
                 return (line[begin:],)
         whole = self._joined(line)
-        if whole is None:
-            return ()
-        if self._way is not None:
-            events = self._way(whole)
-            if events:
-                self._count(next(iter(self.words), ""), len(events))
-                return events
-        found = unwrap(whole)
+        return () if whole is None else self.record(whole, "" if whole is line else TEXT)
+
+    def record(self, record: bytes, words: str = "") -> Sequence[bytes]:
+        """The events of a record that is whole; `words` say how it was wrapped itself."""
+        if record.startswith(BARE):
+            self._count(words, 1)
+            self._is_text = words == TEXT
+            return (record,)
+        if self._way is not None and (events := self._way(record)):
+            self.words[self._way_words] += len(events)
+            return events
+        found = unwrap(record)
         if found.is_damaged:
             self._note_damage()
         if found.events:
-            words = found.words or ("" if whole is line else "text before it")
+            words = found.words or words
             self._count(words, len(found.events))
-            if found.path:
-                self._way = _way(found.path)
-            self._is_text = words == "text before it"
+            if found.path or words == CSV:
+                self._way, self._way_words = _way(found.path) if found.path else _out_of_csv, words
+            self._is_text = words == TEXT
         return found.events
 
     def _count(self, words: str, count: int) -> None:
@@ -221,7 +263,9 @@ class Envelope:
 
     def _joined(self, line: bytes) -> bytes | None:
         """A line that came in parts, once its last one is there; None before."""
-        if (tag := _CRI.match(line)) is not None:
+        if line.startswith(_DOCKER):
+            return self._docker(line)
+        if not line.startswith(b"{") and (tag := _CRI.match(line)) is not None:
             text = line[tag.end() :].rstrip(b"\r\n")
             if tag[1] == b"P" or self._parts:
                 self._parts += text
@@ -233,11 +277,11 @@ class Envelope:
                 text = bytes(self._parts)
                 self._parts.clear()
             return text if tag[1] == b"F" and not is_worth(line[: tag.end()]) and text.startswith(b"{") else line
-        if _DOCKER.match(line) is not None:
-            return self._docker(line)
         return line
 
     def _docker(self, line: bytes) -> bytes | None:
+        if not self._parts and line.find(_DOCKER_END, max(0, len(line) - _DOCKER_REST)) >= 0:
+            return line  # the only quote without a backslash before it ends the text, and a newline does before that
         try:
             record = decode_json(line)
         except UnreadableError:

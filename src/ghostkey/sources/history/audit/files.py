@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ghostkey.foreign import SupportsRead
 from ghostkey.model.errors import NoSuchPath, SourceDamaged
-from ghostkey.sources._archives import UNPACKING, open_packed
+from ghostkey.sources._archives import UNPACKING, Unpacked, open_packed
 from ghostkey.sources.history.audit.documents import split_values
 from ghostkey.sources.history.audit.envelopes import BARE, Envelope, unwrap
 from ghostkey.sources.history.audit.event import done_at
@@ -25,6 +24,7 @@ PROBE_EVENTS, PROBE_BYTES = 200, 16 << 20  # what is looked at to tell what a fi
 TAIL_BYTES, TAIL_BYTES_MOST = 1 << 16, 64 << 20
 SPACING, LEAST_HOLE = 3, 5_000_000  # a hole is three times as long as most of the time between two events; microseconds
 OVERLAP = 100_000  # microseconds by which the files of one server may overlap: requests that end at the same time
+DOCUMENT = "in an array or over several lines"
 _NEWLINE = re.compile(rb"\n")
 _PARTIAL = re.compile(rb"\S{20,40} (?:stdout|stderr) P ")
 Note = Callable[[], None]
@@ -221,14 +221,14 @@ class _Feed(io.RawIOBase):
 class _Stream(io.RawIOBase):
     """What a packed stream unpacks to, for a BufferedReader."""
 
-    def __init__(self, stream: SupportsRead) -> None:
+    def __init__(self, stream: Unpacked) -> None:
         self._stream = stream
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        found = self._stream.read(len(buffer))
+        found = self._stream.read_some(len(buffer))
         buffer[: len(found)] = found
         return len(found)
 
@@ -271,24 +271,19 @@ def events(
     if not piece.file.is_wrapped:
         yield from found
         return
+    envelope = Envelope(note_damage)
     if piece.file.is_document:
         for value in found:
-            one = unwrap(value)
-            if one.is_damaged:
-                note_damage()
-            for event in one.events:
-                if words is not None:
-                    words["in an array or over several lines"] = words.get("in an array or over several lines", 0) + 1
-                yield _one_line(event)
-        return
-    envelope = Envelope(note_damage)
-    for line in found:
-        for event in envelope.feed(line):
-            yield event if event is line else _one_line(event)
+            yield from map(_one_line, envelope.record(value))
+    else:
+        for line in found:
+            for event in envelope.feed(line):
+                yield event if event is line else _one_line(event)
     envelope.close()
     if words is not None:
         for word, count in envelope.words.items():
-            words[word] = words.get(word, 0) + count
+            said = DOCUMENT if piece.file.is_document else word
+            words[said] = words.get(said, 0) + count
 
 
 def _one_line(event: bytes) -> bytes:

@@ -29,6 +29,9 @@ def event_of_google(entry: dict[str, Any]) -> dict[str, Any] | None:
     request, response = _object(payload.get("request")), _object(payload.get("response"))
     status, caller, who = (_mapping(payload.get(name)) for name in ("status", "requestMetadata", "authenticationInfo"))
     code = status.get("code", 0)
+    code = _CODES.get(code, 500) if isinstance(code, int) else 500
+    if code < 400 and _mapping(response).get("kind") == "Status" and isinstance(refusal := response.get("code"), int):
+        code = refusal
     operation = _mapping(entry.get("operation"))
     event: dict[str, Any] = {
         "kind": "Event", "apiVersion": "audit.k8s.io/v1",
@@ -37,8 +40,7 @@ def event_of_google(entry: dict[str, Any]) -> dict[str, Any] | None:
         "requestURI": "/" + place, "verb": verb, "user": {"username": str(who.get("principalEmail") or "")},
         "sourceIPs": [str(caller["callerIp"])] if caller.get("callerIp") else [],
         "userAgent": str(caller.get("callerSuppliedUserAgent") or ""), "objectRef": reference,
-        "responseStatus": {"code": _CODES.get(code, 500) if isinstance(code, int) else 500,
-                           "message": str(status.get("message") or "")},
+        "responseStatus": {"code": code, "message": str(status.get("message") or "")},
     }  # fmt: skip
     if request:
         event["requestObject"] = request

@@ -250,6 +250,7 @@ class MapReader:
                 yield made
         yield from self.missed(absent, holder, {}, at, None, writer)
         if is_apply(body):
+            list(self.released(body, holder, {}, at, None, writer))  # what it has now, for the next one
             self.states.blur(holder)
             self.blind.gap(holder[0], holder[1], f"level {event.level} does not show what a server-side apply removed", at)
         elif not count:
@@ -291,17 +292,38 @@ class MapReader:
         writer: Writer,
     ) -> Iterator[KeyEvent]:
         """Keys that a server-side apply of this manager no longer has, and that stay: another manager owns them too."""
-        applied = object_of(msgspec.Raw(body))
-        if applied is None or not applied.kind or not applied.metadata.name:
-            return  # no apply configuration, which names its kind and itself
+        now = _applied_in(body)
+        if now is None:
+            return
         place = (*holder, writer.manager)
-        now = {("data", key) for key in applied.data or ()} | {("binaryData", key) for key in applied.binary_data or ()}
         for field, key in sorted(self.applied.get(place, set()) - now):
             if key in content.get(field, {}):
                 yield KeyEvent(
                     at, revision, *holder, field, "", key, RELEASED, -1, 0, "", 0, 0, *writer, "", ORIGIN, False
                 )  # fmt: skip
         self.applied[place] = now
+
+    def not_known(self, holder: Holder, why: str, at: int | None) -> None:
+        """Told when it takes what came before to say what was tried."""
+        self.blind.gap(holder[0], holder[1], why, at)
+
+    def _would_replace(self, body: bytes, holder: Holder) -> Patched:
+        """The keys that a patch of whole fields would have removed, or perhaps: those that it does not name."""
+        names = {field: self.states.keys(holder, field) for field in FIELDS}
+        return {
+            field: {key: None for key in keys if f'"{key}"'.encode("utf-8", "surrogatepass") not in body}
+            for field, keys in names.items()
+        }
+
+    def _would_apply(self, now: set[tuple[str, str]], holder: Holder, at: int | None, writer: Writer) -> Patched:
+        """What a server-side apply that was refused would have removed: what this manager applied before, and names no longer."""
+        before = self.applied.get((*holder, writer.manager))
+        if before is None:
+            self.not_known(holder, "an apply was refused, and what its manager applied before is not in the log", at)
+        found: Patched = {}
+        for field, key in sorted((before or set()) - now):
+            found.setdefault(field, {})[key] = None
+        return found
 
     def released_by(self, line: bytes) -> Iterator[KeyEvent]:
         """As `released`, of a line of which the rest is known."""
@@ -330,10 +352,13 @@ class MapReader:
             self.told = holder, False  # what it would have removed the state tells
             if not body:
                 self.blind.gap(kind, holder[1], f"level {event.level} does not show what a refused {event.verb} asked for", at)
-            elif event.verb == "update" and not self.states.is_whole(holder):
-                self.blind.gap(kind, holder[1], "an update was refused of a map of which not all is known", at)
+            named = patched(body, kind) if event.verb == "patch" else WHOLE
+            if body and named is WHOLE and not self.states.is_whole(holder):
+                self.not_known(holder, f"a whole {event.verb} was refused of a map of which not all is known", at)
         if event.verb == "patch":
-            changed = patched(body, kind) or {}
+            changed = self._would_replace(body, holder) if named is WHOLE else named or {}
+            if (applied := _applied_in(body)) is not None:
+                changed = self._would_apply(applied, holder, at, writer)
         elif event.verb == "update" and (whole := object_of(event.request_object)) is not None and self.states.known(holder):
             # what the map has and the request has not, it would have removed
             content = content_of(kind, whole)
@@ -358,3 +383,12 @@ class MapReader:
                 at, None, *holder, field, "", key, op, -1 if value is None else len(value), 0, "", 0, 0, *writer, error, ORIGIN,
                 False,
             )  # fmt: skip
+
+
+def _applied_in(body: bytes) -> set[tuple[str, str]] | None:
+    """Field and key of all that a server-side apply names; None where a body is none, which names its kind and itself."""
+    found = object_of(msgspec.Raw(body))
+    if found is None or not found.kind or not found.metadata.name:
+        return None
+    data = {("data", key) for values in (found.data, found.string_data) for key in values or ()}
+    return data | {("binaryData", key) for key in found.binary_data or ()}

@@ -22,6 +22,7 @@ MAPS = {"configmaps", "secrets"}
 IGNORED = {"events", "leases", "endpoints", "endpointslices", "tokenreviews", "subjectaccessreviews",
            "selfsubjectaccessreviews", "selfsubjectreviews", "localsubjectaccessreviews", "selfsubjectrulesreviews"}  # fmt: skip
 IGNORED_SUBRESOURCES = {"scale", "token", "log", "exec", "attach", "portforward", "proxy", "binding"}
+ENDED = {"ResponseComplete", "Panic"}  # stages at which it is known what became of a request; a panic has code 500
 VERBS = {"create", "update", "patch", "delete", "deletecollection"}
 
 
@@ -37,7 +38,7 @@ class Reader(MapReader):
         at = event.at
         self.blind.cover(at)
         reference, status = event.object_ref, event.response_status
-        if event.stage != "ResponseComplete" or reference is None or reference.subresource in IGNORED_SUBRESOURCES:
+        if event.stage not in ENDED or reference is None or reference.subresource in IGNORED_SUBRESOURCES:
             return
         if reference.resource in IGNORED or event.verb not in VERBS:
             return

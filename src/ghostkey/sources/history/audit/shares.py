@@ -88,6 +88,7 @@ class Share(LineReader):
         self._handover = Handover()
         self._held_bytes = 0
         self._now = b""
+        self._is_unsure = False  # of a line, what was tried by it
 
     def _change(self, line: bytes, request: int, head: Head) -> list[KeyEvent] | None:
         self._now = line
@@ -104,7 +105,7 @@ class Share(LineReader):
         self._bytes += count
 
     def _line(self, line: bytes) -> Iterator[HistoryEvent]:
-        self._now, self.told = line, None
+        self._now, self.told, self._is_unsure = line, None, False
         found = list(super()._line(line))
         if self.told is not None:
             holder, is_whole = self.told
@@ -115,6 +116,9 @@ class Share(LineReader):
                     self._handover.nested[holder] = self.states.nested(holder)
                 else:
                     self.states.forget(holder)
+            elif self._is_unsure:
+                self._hold_back(is_apply=False)
+                found.clear()
         yield from found
 
     def _odd(self, line: bytes) -> Iterator[HistoryEvent]:
@@ -128,6 +132,12 @@ class Share(LineReader):
             self._handover.held.append((holder, at, revision, writer))
             self._handover.nested[holder] = set()
         yield from super().gone(holder, at, revision, writer)
+
+    def not_known(self, holder: Holder, why: str, at: int | None) -> None:
+        """The line is held back, and told by who knows what came before; raises UndecidedError where that takes the map as it is here."""
+        if holder in self._handover.nested and not self.states.is_whole(holder):
+            raise UndecidedError
+        self._is_unsure = True
 
     def released(
         self,

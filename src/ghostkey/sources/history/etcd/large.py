@@ -1,14 +1,32 @@
-"""A map so large that only the entries that changed are decoded: found by comparing its bytes with those before."""
+"""The data of a map as last seen, and which entries of it change: of a large one only those are decoded, which comparing bytes finds."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 
 from ghostkey.sources.history.common import common_beginning, common_end
-from ghostkey.sources.history.etcd.stored import DATA, Entries, entries
+from ghostkey.sources.history.etcd.stored import DATA, Entries, entries, map_entries
 from ghostkey.sources.history.etcd.wire import DamagedValueError, varint
 
 MARK_ENTRIES = 32
+
+
+class SmallMap:
+    """The data of a small map as last seen, decoded."""
+
+    __slots__ = ("entries",)
+
+    def __init__(self, data: bytes, begin: int, end: int) -> None:
+        """Raises DamagedValueError where there is binaryData too."""
+        found = map_entries(data, begin, end)
+        if found["binaryData"]:
+            raise DamagedValueError("not only data")
+        self.entries = found["data"]
+
+    def change(self, data: bytes, begin: int, end: int) -> tuple[Entries, Entries]:
+        """All entries, the old and the new ones."""
+        before, self.entries = self.entries, SmallMap(data, begin, end).entries
+        return before, self.entries
 
 
 class LargeMap:

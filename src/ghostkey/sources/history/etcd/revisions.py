@@ -24,17 +24,18 @@ from ghostkey.model.history import (
     Writer,
 )
 from ghostkey.sources.history.common import entries_at, paths_for
-from ghostkey.sources.history.etcd.large import LargeMap
-from ghostkey.sources.history.etcd.stored import DATA, Stored, decode, entries, map_entries
+from ghostkey.sources.history.etcd.again import Known
+from ghostkey.sources.history.etcd.large import LargeMap, SmallMap
+from ghostkey.sources.history.etcd.stored import DATA, Managed, Stored, decode, entries, map_entries
 from ghostkey.sources.history.etcd.wire import DamagedValueError, text
 from ghostkey.sources.history.facts import KeyedHash, content_of_object
 from ghostkey.sources.history.states import MapStates
 
 ENCRYPTED = b"k8s:enc:"
-LARGE_BYTES = 512  # from here on the entries that changed are looked for, rather than all decoded
+LARGE_BYTES = 512  # of a map, from which on the entries that changed are looked for, rather than all decoded
 MOST = (1 << 63) - 1  # etcd's numbers are signed, and so are the store's
 SPOTS_KEPT = 200_000  # keys of etcd whose parts are remembered
-RAW_BYTES = 64 << 20  # of maps as last seen
+RAW_BYTES = 64 << 20  # of maps as last seen, and as much of all objects
 # kube-apiserver's own names for what it stores elsewhere than under its resource; Source: apiserver v0.37 storage prefixes
 RENAMED = {"minions": "nodes", "services/specs": "services", "services/endpoints": "endpoints"}
 IGNORED = {"events", "leases", "masterleases", "ranges", "endpointslices", "endpoints", "health"}
@@ -51,23 +52,23 @@ class _Managers:
 
     def __init__(self, found: Stored, before: frozenset[tuple[bytes, int | None, int]]) -> None:
         self._data, self._entries = found.data, found.managed
-        signed = [(found.data[a:b], at, hash(found.data[c:d])) for a, b, at, c, d in found.managed]
+        signed = [(found.data[a:b], at, hash(found.data[c:d])) for a, b, at, _, c, d in found.managed]
         self.signatures = frozenset(signed)
         self._changed = [entry for entry, mark in zip(found.managed, signed, strict=True) if mark not in before]
 
     def of(self, key: str, *, is_gone: bool) -> str:
         """The manager that set a key, or removed it; empty when managedFields do not tell."""
         name = b'"f:' + key.encode("utf-8", "surrogatepass") + b'":'
-        owns = [entry for entry in self._entries if self._data.find(name, entry[3], entry[4]) >= 0]
+        owns = [entry for entry in self._entries if self._data.find(name, entry.begin, entry.end) >= 0]
         if is_gone:
             # its entry has lost the key, or went with its last one: that which changed, if it is but one
             lost = [entry for entry in self._changed if entry not in owns]
             return self._name(lost[0]) if len(lost) == 1 else ""
         chosen = [entry for entry in owns if entry in self._changed] or owns
-        return self._name(max(chosen, key=lambda entry: entry[2] or 0)) if chosen else ""
+        return self._name(max(chosen, key=lambda entry: entry.at or 0)) if chosen else ""
 
-    def _name(self, entry: tuple[int, int, int | None, int, int]) -> str:
-        return text(self._data, entry[0], entry[1])
+    def _name(self, entry: Managed) -> str:
+        return text(self._data, entry.name_begin, entry.name_end)
 
 
 @dataclass(slots=True)
@@ -83,8 +84,12 @@ class Reader:
     damaged: int = 0
     bugs: Counter[str] = field(default_factory=Counter)  # what went wrong here, and how often
     encrypted: Counter[tuple[str, str]] = field(default_factory=Counter)  # (kind, provider) → values
-    _large: OrderedDict[tuple[str, str, str], LargeMap] = field(default_factory=OrderedDict)
-    _raw_bytes: int = 0
+    _maps: OrderedDict[tuple[str, str, str], tuple[LargeMap | SmallMap, int]] = field(
+        default_factory=OrderedDict
+    )  # with its bytes
+    _map_bytes: int = 0
+    _known: dict[bytes, Known] = field(default_factory=dict)  # etcd key → the object as decoded last
+    _known_bytes: int = 0
     _kinds: dict[str, str] = field(default_factory=dict)  # place in etcd → qualified resource
     _spots: dict[bytes, tuple[str, str, str] | None] = field(default_factory=dict)
     # of maps with several managers, what each owned last
@@ -106,7 +111,7 @@ class Reader:
         is_new: bool,
         is_recovered: bool = False,
         version: int = 0,
-    ) -> Iterator[HistoryEvent]:
+    ) -> Iterable[HistoryEvent]:
         """Events of one write, whose value lies in `data` from `begin` to `end`.
 
         `is_new`: the key did not exist before. `version` counts its writes: 0 when not known.
@@ -115,7 +120,7 @@ class Reader:
         """
         spot = self._spot_at(key, revision)
         if spot is None:
-            return
+            return ()
         self.states.is_recovered = is_recovered
         if version:
             before = self._versions.get(key)
@@ -124,25 +129,43 @@ class Reader:
             if before is not None and before != version - 1:
                 self._forget(spot)
         place, namespace, name = spot
-        if data[begin : begin + len(ENCRYPTED)] == ENCRYPTED:
+        if data.startswith(ENCRYPTED, begin):
             provider = ":".join(data[begin : min(end, begin + 80)].decode("ascii", "replace").split(":")[2:5])
             self.encrypted[self._kinds.get(place) or _guess(place), provider] += 1
-            return
+            return ()
+        events: list[HistoryEvent] = []
         try:
-            found = decode(data, begin, end)
+            found = self._decoded(key, data, begin, end)
             self._tick(found.time)
             qualified = self._qualified(place, found)
             holder = (qualified, found.namespace or namespace, found.name or name)
-            yield from self._subject(key, holder, found, revision, is_new=is_new, is_recovered=is_recovered)
+            if is_new or found.deleting or key not in self._alive:
+                events += self._subject(key, holder, found, revision, is_new=is_new, is_recovered=is_recovered)
+            self._alive[key] = found.uid
             if qualified in ("configmaps", "secrets"):
-                yield from self._map(holder, found, revision, is_new=is_new)
+                events += self._map(holder, found, revision, is_new=is_new)
             if found.document is not None:
                 for path in paths_for(self.fields, qualified):
-                    yield from self._field(holder, found, path, revision, is_new=is_new)
+                    events += self._field(holder, found, path, revision, is_new=is_new)
         except DamagedValueError:
             self.damaged += 1
         except Exception as error:  # noqa: BLE001 (a stranger's value is behind it, and the rest waits)
             self.bugs[place_of(error)] += 1
+        return events
+
+    def _decoded(self, key: bytes, data: bytes, begin: int, end: int) -> Stored:
+        """The object in a value; most are in a state that differs from the last one in little."""
+        known = self._known.get(key)
+        if known is not None and known.moved(data, begin, end):
+            return known.found
+        found = decode(data, begin, end)
+        if found.document is None and all(entry.seconds for entry in found.managed):
+            self._known_bytes += end - begin
+            if self._known_bytes > RAW_BYTES:
+                self._known.clear()
+                self._known_bytes = end - begin
+            self._known[key] = Known(found, begin, end)
+        return found
 
     def _forget(self, spot: tuple[str, str, str]) -> None:
         holder = (self._kinds.get(spot[0], spot[0]), spot[1], spot[2])
@@ -222,9 +245,7 @@ class Reader:
         elif key not in self._alive:
             op, at = SEEN, found.created
         else:
-            self._alive[key] = found.uid
             return
-        self._alive[key] = found.uid
         yield SubjectEvent(at, revision, *holder, found.uid, op, *Writer(manager=found.manager), self.origin, is_recovered)
 
     def _map(self, holder: tuple[str, str, str], found: Stored, revision: int | None, *, is_new: bool) -> Iterable[HistoryEvent]:
@@ -245,46 +266,50 @@ class Reader:
         writer = Writer(manager=found.manager)
         if found.document is not None:
             content = content_of_object(found.document, is_secret=holder[0] == "secrets")
+        elif holder[0] == "secrets":
+            content = {"data": entries(found.data, found.body, found.end, DATA)}
         else:
-            where = (found.data, found.body, found.end)
-            if found.end - found.body > LARGE_BYTES and holder[0] == "configmaps":
-                events = self._large_change(holder, found, revision, writer)
-                if events is not None:
-                    return events
-            else:
-                self._drop_raw(holder)
-            content = map_entries(*where) if holder[0] == "configmaps" else {"data": entries(*where, DATA)}
+            changed = self._changed(holder, found)
+            if changed is not None:
+                return self.states.patch(holder, "data", changed, self.last_time, revision, writer) if changed else ()
+            content = map_entries(found.data, found.body, found.end)
         if not self.states.known(holder):
             first = self.states.first(holder, content, SET if is_new else SEEN, self.last_time, revision, writer)
             if first is not None:
                 return first
         return self.states.changes(holder, content, self.last_time, revision, writer, is_new=is_new)
 
-    def _large_change(
-        self, holder: tuple[str, str, str], found: Stored, revision: int | None, writer: Writer
-    ) -> Iterator[KeyEvent] | None:
-        """What changed in a large map; None when it is not all `data`, or not known from before."""
-        known = self._large.get(holder)
-        where = (found.data, found.body, found.end)
+    def _changed(self, holder: tuple[str, str, str], found: Stored) -> dict[str, bytes | None] | None:
+        """The entries of a ConfigMap that changed, None for one that went; None when it is not all `data`, or not known from before."""
+        where, size = (found.data, found.body, found.end), found.end - found.body
+        known, held = self._maps.get(holder, (None, 0))
+        sort = LargeMap if size > LARGE_BYTES else SmallMap
         try:
-            if known is None:
-                self._large[holder] = LargeMap(*where)
-                self._raw_bytes += len(found.data)
-                while self._raw_bytes > RAW_BYTES:
-                    self._drop_raw(next(iter(self._large)))
+            if type(known) is not sort or not self.states.known(holder):
+                self._keep_raw(holder, sort(*where), size)
                 return None
-            self._raw_bytes += len(found.data) - len(known.data)
             before, after = known.change(*where)
+            self._maps[holder] = known, size
+            self._map_bytes += size - held
         except DamagedValueError:
             self._drop_raw(holder)
             return None
+        if before == after:
+            return {}
         changed: dict[str, bytes | None] = {key: None for key in before if key not in after}
         changed |= {key: value for key, value in after.items() if before.get(key) != value}
-        return iter(self.states.patch(holder, "data", changed, self.last_time, revision, writer) if changed else ())
+        return changed
+
+    def _keep_raw(self, holder: tuple[str, str, str], data: LargeMap | SmallMap, size: int) -> None:
+        self._drop_raw(holder)
+        self._maps[holder] = data, size
+        self._map_bytes += size
+        while self._map_bytes > RAW_BYTES:
+            self._drop_raw(next(iter(self._maps)))
 
     def _drop_raw(self, holder: tuple[str, str, str]) -> None:
-        known = self._large.pop(holder, None)
-        self._raw_bytes -= len(known.data) if known is not None else 0
+        _, size = self._maps.pop(holder, (None, 0))
+        self._map_bytes -= size
 
     def _field(
         self, holder: tuple[str, str, str], found: Stored, path: str, revision: int | None, *, is_new: bool

@@ -15,6 +15,7 @@ Source
 from __future__ import annotations
 
 import hashlib
+import itertools
 import mmap
 import struct
 from collections.abc import Callable, Iterable, Iterator
@@ -23,7 +24,7 @@ from pathlib import Path
 from ghostkey.model.errors import SourceDamaged
 from ghostkey.model.history import Covered, HistoryEvent
 from ghostkey.sources.history.etcd.revisions import Reader
-from ghostkey.sources.history.etcd.wire import NOTHING, DamagedValueError, last_fields
+from ghostkey.sources.history.etcd.wire import NOTHING, DamagedValueError, last_fields, varint
 from ghostkey.sources.history.facts import KeyedHash
 
 ORIGIN = "etcd-snapshot"
@@ -198,8 +199,8 @@ class EtcdSnapshot:
         if start + 16 + 16 * count > end:
             self._torn += not quiet
             return
-        for place in range(start + 16, start + 16 + 16 * count, 16):
-            flags, offset, key_bytes, value_bytes = _LEAF_ELEMENT.unpack_from(data, place)
+        elements = _LEAF_ELEMENT.iter_unpack(data[start + 16 : start + 16 + 16 * count])
+        for place, (flags, offset, key_bytes, value_bytes) in zip(itertools.count(start + 16, 16), elements, strict=False):
             begin = place + offset
             if begin + key_bytes + value_bytes > end or begin < place:
                 self._torn += not quiet
@@ -220,7 +221,23 @@ def _item(key: bytes, begin: int, end: int, *, is_recovered: bool) -> Item | Non
 
 def _key_value(raw: bytes) -> tuple[bytes, int, int, int, int, int]:
     """Key, begin and end of the value, create revision, mod revision and version of a mvccpb.KeyValue."""
-    found = last_fields(raw, 0, len(raw)).get
+    numbers: list[int] = []
+    end = len(raw)
+    try:
+        # as etcd writes it: a field after the other, each once, and no lease
+        place = 2 + raw[1] if raw[0] == 0x0A and raw[1] < 0x80 else end
+        for tag in b"\x10\x18\x20\x2a":
+            if raw[place] != tag:
+                break
+            number, place = varint(raw, place + 1, end)
+            numbers.append(number)
+        else:
+            created, modified, version, length = numbers
+            if place + length == end:
+                return raw[2 : 2 + raw[1]], place, end, created, modified, version
+    except IndexError:
+        pass
+    found = last_fields(raw, 0, end).get
     key, value = found((1, 2), NOTHING), found((5, 2), NOTHING)
     return raw[slice(*key)], *value, found((2, 0), NOTHING)[0], found((3, 0), NOTHING)[0], found((4, 0), NOTHING)[0]
 

@@ -6,7 +6,9 @@ meta/v1 generated.proto (ObjectMeta)
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ghostkey.foreign import UnreadableError, decode_json
 from ghostkey.model.history import microseconds
@@ -16,6 +18,28 @@ PROTOBUF = b"k8s\x00"
 LAST_SECOND = 253_402_300_799  # of the year 9999
 MANAGED_FIELDS = 17  # number of this field in ObjectMeta
 DATA, BINARY_DATA = 2, 3  # numbers of these fields in ConfigMap; Secret has data as 2 too
+SECONDS_BYTES = 5  # of a time from 2004 to 2106
+
+
+class Managed(NamedTuple):
+    """An entry of managedFields: where the manager's name lies, when it wrote (microseconds), where the seconds of that begin (0: not
+    as every API server writes them), and where the fields lie that it owns."""
+
+    name_begin: int
+    name_end: int
+    at: int | None
+    seconds: int
+    begin: int
+    end: int
+
+    def moved(self, data: bytes, shift: int) -> Managed | None:
+        """The same entry so many bytes further in other data, where all but its time is as it was; None when the time is none."""
+        seconds = self.seconds + shift
+        number, stop = varint(data, seconds, seconds + SECONDS_BYTES)
+        if stop != seconds + SECONDS_BYTES:
+            return None
+        name_begin, name_end, _, _, begin, end = self
+        return Managed(name_begin + shift, name_end + shift, number * 1_000_000, seconds, begin + shift, end + shift)
 
 
 @dataclass(slots=True)
@@ -35,8 +59,15 @@ class Stored:
     end: int = 0
     type_meta: tuple[int, int] = (0, 0)  # where it lies in `data`
     document: dict[str, object] | None = None  # of a value stored as JSON
-    # of each entry of managedFields: where its manager lies, its time, and where the fields lie that it owns
-    managed: list[tuple[int, int, int | None, int, int]] = field(default_factory=list)
+    meta: tuple[int, int] = (0, 0)  # where its metadata lie
+    managed: list[Managed] = field(default_factory=list)
+
+    def written(self, managed: list[Managed]) -> None:
+        """Takes entries of managedFields, and from them the newest time, and whose it is."""
+        self.managed, self.time, self.manager = managed, self.created, ""
+        for entry in managed:
+            if entry.at is not None and (self.time is None or entry.at >= self.time):
+                self.time, self.manager = entry.at, text(self.data, entry.name_begin, entry.name_end)
 
     @property
     def group(self) -> str:
@@ -87,17 +118,19 @@ def _protobuf(data: bytes, begin: int, end: int) -> Stored:
     for number, kind, a, b in fields(data, found.body, found.end):
         if number == 1 and kind == 2:
             _metadata(data, a, b, found)
+            found.meta = a, b
             found.body = b
             break
     return found
 
 
 def _metadata(data: bytes, begin: int, end: int, found: Stored) -> None:
+    managed: list[Managed] = []
     for number, kind, a, b in fields(data, begin, end):
         if kind != 2:
             continue
         if number == MANAGED_FIELDS:
-            _managed(data, a, b, found)
+            managed += _managed(data, a, b)
         elif number == 1:
             found.name = text(data, a, b)
         elif number == 3:
@@ -106,15 +139,14 @@ def _metadata(data: bytes, begin: int, end: int, found: Stored) -> None:
             found.uid = text(data, a, b)
         elif number == 8:
             found.created = _seconds(data, a, b)
-            if found.time is None:
-                found.time = found.created
         elif number == 9:
             found.deleting = True
         elif number == 14:
             found.finalizers = True
+    found.written(managed)
 
 
-def _managed(data: bytes, begin: int, end: int, found: Stored) -> None:
+def _managed(data: bytes, begin: int, end: int) -> Iterator[Managed]:
     manager = NOTHING
     for number, kind, a, b in fields(data, begin, end):
         if kind != 2:
@@ -122,16 +154,18 @@ def _managed(data: bytes, begin: int, end: int, found: Stored) -> None:
         if number == 1:
             manager = a, b
         elif number == 4:
-            at = _seconds(data, a, b)
-            if at is not None and (found.time is None or at >= found.time):
-                found.time, found.manager = at, text(data, *manager)
-            found.managed.append((*manager, at, b, end))
-            return  # what follows is long, and seldom of use
+            # what follows is long, and seldom of use
+            yield Managed(*manager, _seconds(data, a, b), a + 1 if _is_plain(data, a, b) else 0, b, end)
+            return
+
+
+def _is_plain(data: bytes, begin: int, end: int) -> bool:
+    """Whether a time is as every API server writes it: until the year 2106 five bytes hold the seconds, and there is nothing finer."""
+    return end - begin == 1 + SECONDS_BYTES and data[begin] == 0x08
 
 
 def _seconds(data: bytes, begin: int, end: int) -> int | None:
-    if end - begin == 6 and data[begin] == 0x08:
-        # until the year 2106 five bytes hold the seconds, and metadata have nothing finer
+    if _is_plain(data, begin, end):
         number, _ = varint(data, begin + 1, end)
         return number * 1_000_000
     for number, kind, value, _ in fields(data, begin, end):
