@@ -155,3 +155,11 @@ def test_file_among_keys_with_a_time_before_the_name_is_no_ghost(tmp_path: Path)
     entries = {f"202611{10 + number}-22580{number}.shop-{number}": "1" for number in range(12)}
     registry = config_map({**entries, "config.yaml": "1"})
     assert keys(analyse(tmp_path, [*tenants, registry]), "ghost-key") == {key for key in entries if key.endswith(("-10", "-11"))}
+
+
+def test_dates_and_round_numbers_among_hashes_as_numbers_are_nobodys(tmp_path: Path) -> None:
+    names = [f"shop-{number}" for number in range(14)]
+    tenants = [thing("Tenant", name, "prod") for name in [*names[:12], "zenit-gmbh"]]
+    hashes = [str(zlib.crc32(name.encode())) for name in names]
+    registry = config_map(dict.fromkeys([*hashes, "20261103", "100000", "zenit-gmbh"], "1"))
+    assert keys(analyse(tmp_path, [*tenants, registry]), "ghost-key") == {text for text in hashes[12:] if len(text) > 8}

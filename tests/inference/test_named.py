@@ -15,7 +15,7 @@ GONE = ["galuba-7", "romeka-inc"]
 WAYS: dict[str, Callable[[str], str]] = {
     "a field of any name": lambda name: json.dumps({"tenantRef": f"prod/{name}", "weight": 3}),
     "a field called after whom it is about": lambda name: json.dumps({"tenant": name, "plan": "gold"}),
-    "a field of somebody's name": lambda name: json.dumps({"customerName": name, "plan": "gold"}),
+    "a field of its name": lambda name: json.dumps({"tenantName": name, "plan": "gold"}),
     "the one entry of a list": lambda name: json.dumps([f"prod/{name}"]),
     "fields of YAML": lambda name: f"name: {name}\nnamespace: prod\nplan: gold\n",
     "properties": lambda name: f"name={name}\nplan=gold\n",
@@ -38,7 +38,7 @@ def test_key_whose_value_names_what_is_gone_is_found(tmp_path: Path, way: str) -
 
 @pytest.mark.parametrize("kind", ["Service", "Deployment"])
 @pytest.mark.parametrize(
-    "way", ["fields of YAML", "kind and name", "the whole value", "properties", "a field of somebody's name"]
+    "way", ["fields of YAML", "kind and name", "the whole value", "properties", "a field of its name"]
 )
 def test_page_of_settings_beside_those_of_apps_is_no_ghost(tmp_path: Path, kind: str, way: str) -> None:
     """Dashboards are called as the apps are, and some are about none: words that people choose."""
@@ -56,3 +56,53 @@ def test_value_that_says_another_kind_is_not_about_this_one(tmp_path: Path) -> N
     values += [json.dumps({"kind": "Vault", "name": name}) for name in GONE]
     registry = config_map({f"slot-{number}": value for number, value in enumerate(values)})
     assert keys(analyse(tmp_path, [*tenants, registry]), "ghost-key") == set()
+
+
+OTHERS = ["zenit-one", "brolin-2", "quarz-ag", "acme-corp", "nordan-4", "ostrava-7"]
+
+
+@pytest.mark.parametrize("field", ["hostname", "bucketName", "databaseName", "path", "image", "username"])
+def test_field_that_says_whose_name_it_is_names_nobody_else(tmp_path: Path, field: str) -> None:
+    """Hosts, buckets and paths that are called as Tenants are, and one that is not."""
+    tenants = [thing("Tenant", name, "prod") for name in LIVE + OTHERS]
+    write = (lambda name: f"prod/{name}") if field in {"path", "image"} else str
+    registry = config_map(_slots([*LIVE, *OTHERS, "shared-assets"], lambda name: json.dumps({field: write(name), "size": 3})))
+    assert keys(analyse(tmp_path, [*tenants, registry]), "ghost-key") == set()
+
+
+def test_kind_that_values_say_is_the_only_one_that_is_matched(tmp_path: Path) -> None:
+    """Services live that are called as the Deployments were."""
+    deployments = [thing("Deployment", name, "prod", api_version="apps/v1") for name in LIVE + OTHERS]
+    services = [thing("Service", name, "prod", api_version="v1") for name in LIVE + OTHERS + GONE]
+    values = [json.dumps({"kind": "Deployment", "namespace": "prod", "name": name}) for name in LIVE + OTHERS + GONE]
+    registry = config_map({f"slot-{number:03d}": value for number, value in enumerate(values)})
+    found = analyse(tmp_path, [*deployments, *services, registry])
+    assert {(finding.subjects[0].kind.kind, finding.subjects[0].name) for finding in found} <= {("Deployment", n) for n in GONE}
+
+
+def test_few_live_names_or_one_name_for_many_keys_tell_nothing(tmp_path: Path) -> None:
+    tenants = [thing("Tenant", name, "prod") for name in LIVE[:4]]
+    few = config_map(_slots([*LIVE[:4], "galuba-7"], WAYS["the whole value"]), "few")
+    plans = [thing("Plan", name, "prod") for name in LIVE]
+    shared = config_map(_slots([*LIVE, *LIVE, "galuba-7"], lambda name: json.dumps({"plan": name})), "shared")
+    assert keys(analyse(tmp_path, [*tenants, *plans, few, shared]), "ghost-key") == set()
+
+
+def test_key_is_declared_where_a_manifest_holds_it_and_not_where_it_holds_the_name(tmp_path: Path) -> None:
+    tenants = [thing("Tenant", name, "prod") for name in LIVE + OTHERS]
+    slots = _slots([*LIVE, *OTHERS, "galuba-7"], WAYS["the whole value"])
+    for held, state in ((["galuba-7"], "found"), (["slot-012"], "declared")):
+        applied = json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "data": dict.fromkeys(held, "1")})
+        metadata = {"annotations": {"kubectl.kubernetes.io/last-applied-configuration": applied}}
+        found = analyse(tmp_path, [*tenants, config_map(slots, metadata=metadata)])
+        assert {(f.key.key, f.state) for f in found if f.analysis == "ghost-key"} <= {
+            ("slot-012", state),
+            ("slot-012", "suspect"),
+        }
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_lines_end_as_they_like(tmp_path: Path, end: str) -> None:
+    tenants = [thing("Tenant", name, "prod") for name in LIVE]
+    registry = config_map(_slots(LIVE + GONE, lambda name: f"name:   {name}{end}plan: gold{end}"))
+    assert keys(analyse(tmp_path, [*tenants, registry]), "ghost-key") == {"slot-006", "slot-007"}

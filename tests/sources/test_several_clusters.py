@@ -63,6 +63,18 @@ def test_files_of_two_clusters_by_kind_in_one_folder(files_program: Program, tmp
     assert any("2 clusters" in note and "east, west" in note.replace("west, east", "east, west") for note in report["notes"])
 
 
+def test_folder_beside_files_that_are_called_alike_is_read(files_program: Program, tmp_path: Path) -> None:
+    for name, objects in (("east", cluster("e", *LIVE)["items"]), ("west", cluster("w", *LIVE)["items"])):
+        for kind in {one["kind"] for one in objects}:
+            items = [one for one in objects if one["kind"] == kind]
+            (tmp_path / f"{name}-{kind.lower()}.json").write_text(
+                json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+            )
+    write(tmp_path, east__all=cluster("other", *LIVE))
+    done = files_program("scan", "--from", str(tmp_path))
+    assert done.code in (0, 3), done.err
+
+
 def test_clusters_given_as_paths_of_their_own(files_program: Program, tmp_path: Path) -> None:
     write(tmp_path, a__all=cluster("a", *LIVE, "echo"), b__all=cluster("b", *LIVE, keys=(*LIVE, "echo")))
     report = files_program.scan("--from", str(tmp_path / "a"), "--from", str(tmp_path / "b"))

@@ -9,7 +9,8 @@ Why it matters
     A webhook that strips ownerReferences, or a Reconcile that returns on DeletionTimestamp, leaves one child for every
     subject that ever lived; for Secrets, with working credentials.
 When it is wrong
-    Where the others are apps (Deployments, Applications) and nothing but the name tells, it is a suspect: settings are called so too.
+    Where the others are apps (Deployments, Services) and nothing but the name tells, it is a suspect: settings are called so
+    too. Of Applications, HelmReleases and their like nothing is told by the name alone.
     For a moment after an owner is deleted, until garbage collection comes by. In a dump, only owners whose kind was listed
     in their namespace are looked for; a tree of manifests proves nothing.
 Example

@@ -34,7 +34,7 @@ DIGEST_LENGTHS: Final = {"fnv32a": 8, "fnv64a": 16, "crc32": 8, "decimal crc32":
 DECIMAL: Final = frozenset(name for name in DIGESTS if name.startswith("decimal"))
 """Hashes written as numbers, of ten digits or fewer: what `fmt.Sprint(h.Sum32())` makes."""
 MOST_DIGITS: Final = 10
-LEAST_DIGITS: Final = 6  # one of 4,000 hashes of 32 bits is shorter
+LEAST_DIGITS: Final = 9  # one of 43 hashes of 32 bits is shorter, and most dates and numbers that people choose
 _MARKS: Final = "/.-:_"
 _DIGESTED_WORDS: Final = (
     "{name}", "{uid}", "{namespace}{name}", "{name}.{namespace}", "{name}/{namespace}",

@@ -225,11 +225,18 @@ def _seals(namespace: str, name: str, uid: str, kind: Kind, length: int) -> dict
     return found
 
 
-def may_be_digests(keys: list[str]) -> bool:
-    """Whether these could all be hashes: hex of one length, or numbers that are spread as hashes are, which times and ports are not."""
-    if len({len(key) for key in keys}) == 1 and all(map(_HEX.fullmatch, keys)):
-        return True
-    return all(map(is_decimal, keys)) and max(map(int, keys)) >= 2 * min(map(int, keys))
+def digests_among(silent: list[str], keys: list[str]) -> list[str]:
+    """Those of the keys that could be hashes as the silent ones are; none where these cannot be.
+
+    Hex of one length, or numbers that are spread as hashes are, which times and ports are not. Beside such numbers there may be a
+    date, or one of the few hashes that are shorter than others.
+    """
+    lengths = {len(key) for key in silent}
+    if len(lengths) == 1 and all(map(_HEX.fullmatch, silent)):
+        return [key for key in keys if len(key) in lengths]
+    numbers = [int(key) for key in silent if is_decimal(key)]
+    are_spread = 4 * len(numbers) >= 3 * len(silent) and max(numbers) >= 2 * min(numbers)
+    return list(filter(is_decimal, keys)) if are_spread else []
 
 
 def _algorithms(keys: list[str]) -> Iterator[tuple[str, int]]:

@@ -73,19 +73,21 @@ class Family:
         if template.has_namespace or template.is_unmistakable or not here or not self._index.subjects.kinds[kind].namespaced:
             return False
         near = self._index.rendered_in(template, kind, here)
-        far = self._index.rendered(template, kind) - near
-        keyed_near, keyed_far = len(near & match.cores.keys()), len(far & match.cores.keys())
+        # counted, not made: a family may have as many maps as there are objects
+        everywhere = self._index.rendered(template, kind)
+        far, keyed_near = len(everywhere) - len(near), len(near & match.cores.keys())
+        keyed_far = len(everywhere & match.cores.keys()) - keyed_near
         if not far or (not keyed_near and len(self.members) < 2):
             return False
         if len(self._namespaces[seen.holder.name]) > 1:
             # the family's maps each hold their own namespace's objects
             own, total = self._own_share(template, kind)
-            return total >= 3 and own >= 0.8 * total and keyed_far <= 0.5 * len(far)
+            return total >= 3 and own >= 0.8 * total and keyed_far <= 0.5 * far
         reused = sum(1 for core in near if len(self._index.all_named(canonical(core))) > 1)
         return (
             keyed_near >= 3
             and keyed_near >= 0.8 * len(near)
-            and len(far) >= 3
-            and keyed_far <= 0.34 * len(far)
+            and far >= 3
+            and keyed_far <= 0.34 * far
             and reused >= 0.5 * len(near)
         )

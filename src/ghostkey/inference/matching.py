@@ -7,7 +7,7 @@ import os.path
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ghostkey.inference.explain import explain_cut, explain_digest, explain_key, explain_squashed, may_be_digests
+from ghostkey.inference.explain import digests_among, explain_cut, explain_digest, explain_key, explain_squashed
 from ghostkey.inference.index import SubjectIndex
 from ghostkey.inference.template import UNDASHED_UUID, UUID, Template
 from ghostkey.model.events import KeysSeen
@@ -101,10 +101,10 @@ class Matcher:
         prefix = os.path.commonprefix(silent)  # noqa: RUF071 (text, not a path)
         prefix = prefix[: max(prefix.rfind(mark) for mark in "-._") + 1]
         stripped = [key[len(prefix) :] for key in silent]
-        if len(stripped) >= 2 and may_be_digests(stripped):
-            lengths = {len(text) for text in stripped}
+        if len(stripped) >= 2:
             whole = [key[len(prefix) :] for key in keys if key.startswith(prefix)]
-            for found in explain_digest([text for text in whole if len(text) in lengths], self.index):
+            alike = digests_among(stripped, whole)
+            for found in explain_digest(alike, self.index) if alike else ():
                 votes[dataclasses.replace(found, prefix=prefix)] = {"": set(self.index.kind_sizes), " ": set()}
 
     def match(self, seen: KeysSeen, template: Template, kinds: Iterable[int] | None = None) -> Match:

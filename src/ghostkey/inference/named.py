@@ -20,7 +20,11 @@ from ghostkey.model.events import KeysSeen
 from ghostkey.model.findings import Attribution, Certainty
 from ghostkey.model.refs import SECRETS
 
-LEAST_NAMED = 3  # values of a map; one or two that name an object are settings
+# Live objects that values name, before that is looked into: what the evidence weighs was counted of keys, and a name in a value
+# may be said for another reason.
+LEAST_PAIRS, LEAST_NAMES = 3, 5
+KEYED = 0.8  # of the objects of a kind have a value that names them, where it gives no namespace
+SEVERAL = 1.1  # values for each name: with more, they say what they have in common, a plan or a node
 LEAST_REFERENCES = 6
 _PAIR = Template("namespace-name", separator="/")
 _NAME = Template("name")
@@ -57,10 +61,7 @@ class NamedInValues:
                 self._judge(template, columns)
 
     def _judge(self, template: Template, columns: list[tuple[MapResult, _Column]]) -> None:
-        members = [
-            Member(number, column.names, [match] if (match := self._matcher.match(column.names, template)).best else [])
-            for number, (_, column) in enumerate(columns)
-        ]
+        members = [Member(number, column.names, self._matches(template, column)) for number, (_, column) in enumerate(columns)]
         family = Family(members, self._index)
         if not family.matched:
             return
@@ -72,6 +73,18 @@ class NamedInValues:
                     self._lost.add(named, match, belief, family, borrowed=False)
                     named.settle()
                     _hand_over(named, *columns[member.number])
+
+    def _matches(self, template: Template, column: _Column) -> list[Match]:
+        """The match of a column with the objects that its values may mean, if they are enough."""
+        known = self._index.subjects.kinds
+        kinds = [number for number in self._index.kind_sizes if not column.kind or known[number].answers_to(column.kind)]
+        match = self._matcher.match(column.names, template, kinds)
+        if template.has_namespace:
+            return [match] if match.best >= LEAST_PAIRS else []
+        match.kinds = {
+            kind: live for kind, live in match.kinds.items() if len(live) >= KEYED * len(self._index.rendered(template, kind))
+        }
+        return [match] if match.best >= LEAST_NAMES else []
 
 
 def _of_references(names: KeysSeen, match: Match) -> Belief | None:
@@ -93,11 +106,13 @@ def _columns(seen: KeysSeen, template: Template) -> Iterator[_Column]:
         if identity.name and not identity.uid and bool(identity.namespace) == template.has_namespace:
             name = template.render_core(identity.namespace, identity.name, "")
             named.setdefault(identity.kind, {}).setdefault(name, []).append(i)
+    meta = None if seen.meta is None else dataclasses.replace(seen.meta, declared=frozenset())  # which is of keys
     for kind, at in named.items():
-        if len(at) >= LEAST_NAMED:
+        is_of_each = template.has_namespace or sum(map(len, at.values())) <= SEVERAL * len(at)
+        if len(at) >= LEAST_PAIRS and is_of_each:
             first = [places[0] for places in at.values()]
             sizes, shapes = [seen.sizes[i] for i in first], [seen.shapes[i] for i in first]
-            names = KeysSeen(seen.holder, seen.field, seen.path, list(at), sizes, shapes, meta=seen.meta)
+            names = KeysSeen(seen.holder, seen.field, seen.path, list(at), sizes, shapes, meta=meta)
             yield _Column(names, kind, list(at.values()))
 
 
@@ -111,15 +126,10 @@ def _hand_over(named: MapResult, result: MapResult, column: _Column) -> None:
             coverage=len(result.live) / max(1, len(seen.keys)),
         )  # fmt: skip
 
-    if column.kind and not any(kind.kind == column.kind for one in named.attributions for kind in one.kinds):
-        return  # the values say that they name something else
     result.live.update(i for number in named.live for i in column.places[number])
     result.attributions += map(said, named.attributions)
     for item in named.lost:
         for i in column.places[item.index]:
             is_declared = seen.meta is not None and item.state != "unknown" and top_key(seen, i) in seen.meta.declared
             state = "declared" if is_declared else item.state
-            meant = tuple(one for one in item.subjects if column.kind in ("", one.kind.kind))
-            result.lost.append(
-                dataclasses.replace(item, index=i, state=state, attribution=said(item.attribution), subjects=meant)
-            )
+            result.lost.append(dataclasses.replace(item, index=i, state=state, attribution=said(item.attribution)))

@@ -356,7 +356,8 @@ def looks_hashed(text: str) -> bool:
 
 def is_decimal(text: str) -> bool:
     """Whether a text could be a hash of 32 bits written as a number."""
-    return LEAST_DIGITS <= len(text) <= MOST_DIGITS and text.isascii() and text.isdecimal() and text[0] != "0"
+    is_number = LEAST_DIGITS <= len(text) <= MOST_DIGITS and text.isascii() and text.isdecimal() and text[0] != "0"
+    return is_number and int(text) < 1 << 32
 
 
 def is_hex(text: str, length: int) -> bool:

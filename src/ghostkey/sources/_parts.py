@@ -128,14 +128,7 @@ def _named_apart(children: dict[str, list[int]], files: set[str], twins: Sequenc
 
     Only where the names of files that hold other objects of one name are the same but for that word; else as they were.
     """
-    child_of = {number: child for child, held in children.items() for number in held}
-    clashing = {
-        (child_of[left], child_of[right])
-        for twin in twins
-        if twin.has_uid
-        for (left, one), (right, other) in itertools.combinations(zip(twin.sheets, twin.identities, strict=True), 2)
-        if one != other
-    }
+    clashing = _clashing(children, twins)
     if not clashing or not {name for pair in clashing for name in pair} <= files:
         return children
     for pattern in (_FIRST_WORD, _LAST_WORD):
@@ -147,10 +140,24 @@ def _named_apart(children: dict[str, list[int]], files: set[str], twins: Sequenc
             left in words and right in words and words[left][0] != words[right][0] and words[left][1] == words[right][1]
             for left, right in clashing
         )
-        if are_alike and all(len(names) > 1 for names in by_word.values()):
+        is_free = by_word.keys().isdisjoint(children)  # a folder `prod` beside `prod-pods.json` may be of another cluster
+        if are_alike and is_free and all(len(names) > 1 for names in by_word.values()):
             joined = {word: [number for name in sorted(names) for number in children[name]] for word, names in by_word.items()}
             return joined | {name: held for name, held in children.items() if name not in words}
     return children
+
+
+def _clashing(children: dict[str, list[int]], twins: Sequence[Twin]) -> set[tuple[str, str]]:
+    """Pairs of children that hold other objects of one name, told by UIDs; of many that hold the same one, the first few."""
+    child_of = {number: child for child, held in children.items() for number in held}
+    clashing: set[tuple[str, str]] = set()
+    for twin in twins:
+        held: dict[str, set[str]] = {}
+        for sheet, identity in zip(twin.sheets, twin.identities, strict=True) if twin.has_uid else ():
+            held.setdefault(child_of[sheet], set()).add(identity)
+        pairs = itertools.combinations(sorted(held)[:CHILDREN_COMPARED], 2)
+        clashing |= {(left, right) for left, right in pairs if not held[left] & held[right]}
+    return clashing
 
 
 def _within(twin: Twin, here: set[int]) -> Twin | None:

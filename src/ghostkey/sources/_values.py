@@ -51,11 +51,12 @@ _NAMESPACED = re.compile(
 )
 _UID_FIELD = re.compile(r"[uU][iI][dD][\"']?\s*[:=]\s*[\"']?([0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})(?![-0-9a-f])")
 _KIND_FIELD = re.compile(r"\bkind[\"']?\s*[:=]\s*[\"']?([A-Z][A-Za-z0-9]{0,62})\b")
-_TOP_FIELD = re.compile(r"^(name|namespace)[ ]?[:=][ ]?[\"']?([a-z0-9][-.a-z0-9]{0,252})[\"']?[ ]*$", re.MULTILINE)
+_TOP_FIELD = re.compile(r"^(name|namespace)[ \t]*[:=][ \t]*[\"']?([a-z0-9][-.a-z0-9]{0,252})[\"']?[ \t]*\r?$", re.MULTILINE)
 _NAME = re.compile(r"[a-z0-9](?:[-.a-z0-9]{1,251}[a-z0-9])")
 _BOOLEANS = frozenset({"true", "false"})
 _INNER_OBJECTS = ("metadata", "ref", "reference", "objectRef", "subject", "owner", "tenant", "resource", "spec")
-# fields that say whom a record is about, as `tenantName` does
+# fields that say whom a record is about: `tenant`, `tenantName`; and those that hold a reference, `shop/cart`
+_OF_KIND = re.compile(r"([a-z]{3,40}?)[-_]?name")
 _SUBJECT_WORDS = frozenset(
     [
         "cluster",
@@ -63,19 +64,17 @@ _SUBJECT_WORDS = frozenset(
         "database",
         "instance",
         "node",
-        "owner",
         "pod",
         "project",
         "queue",
         "site",
-        "subject",
-        "target",
         "team",
         "tenant",
         "volume",
         "workspace",
     ]
 )
+_REFERS = re.compile(r"(?:ref|reference|name|key|id|subject|target|backend|service|upstream|object|resource|parent|owner)$")
 _PRINTABLE = re.compile(rb"[\x20-\x7e\r\n\t]+\Z")
 
 _shapes: dict[str, Shape] = {}
@@ -235,7 +234,7 @@ def _identity_in_list(document: list[Any]) -> Identity | None:
 def _identity(document: dict[str, Any]) -> Identity | None:
     uid = namespace = name = kind = ""
     pairs: set[tuple[str, str]] = set()
-    names: set[str] = set()
+    names: set[tuple[str, str]] = set()
     places = [document, *(document[field] for field in _INNER_OBJECTS if isinstance(document.get(field), dict))]
     for place in places[:4]:
         for field, content in place.items():
@@ -252,14 +251,15 @@ def _identity(document: dict[str, Any]) -> Identity | None:
                 kind = kind or content
             elif word in {"ref", "key", "id", "subject"} and not name and (found := _NAMESPACED.fullmatch(content)):
                 namespace, name = found[1], found[2]
-            elif "/" in content and (found := _NAMESPACED.fullmatch(content)):
-                pairs.add((found[1], found[2]))
-            elif (word.endswith("name") or word in _SUBJECT_WORDS) and plain_name(content):
-                names.add(content)
-    if not (uid or name) and len(pairs) == 1:  # whatever its field is called
+            elif "/" in content:
+                found = _NAMESPACED.fullmatch(content) if word in _SUBJECT_WORDS or _REFERS.search(word) else None
+                pairs |= {(found[1], found[2])} if found else set()
+            elif plain_name(content) and (word in _SUBJECT_WORDS or _OF_KIND.fullmatch(word)):
+                names.add((word if word in _SUBJECT_WORDS else word.removesuffix("name").rstrip("-_"), content))
+    if not (uid or name) and len(pairs) == 1:
         namespace, name = pairs.pop()
     elif not (uid or name) and len(names) == 1:
-        name = names.pop()
+        kind, name = names.pop()  # of that kind, or it is somebody else's name: a `hostname` is no Node's
     return Identity(uid, namespace, name, kind) if uid or name else None
 
 
