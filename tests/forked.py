@@ -30,13 +30,16 @@ AT_THE_START = ("PYTHON", "LC_", "LANG", "TZ", "LD_", "MALLOC_")
 FILES = 3  # standard input, output and error
 
 
+def _looked_at(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if name.startswith(AT_THE_START)}
+
+
+_OURS = _looked_at(os.environ)  # as the server has it, which is started with it
+
+
 def can_run(environment: Mapping[str, str]) -> bool:
     """Whether a copy of the server sees this environment as a process that starts with it does."""
-
-    def chosen(variables: Mapping[str, str]) -> dict[str, str]:
-        return {name: value for name, value in variables.items() if name.startswith(AT_THE_START)}
-
-    return hasattr(os, "pidfd_open") and chosen(environment) == chosen(os.environ)
+    return hasattr(os, "pidfd_open") and _looked_at(environment) == _OURS
 
 
 def run(arguments: list[str], environment: Mapping[str, str], folder: Path | None, seconds: float) -> tuple[int, bytes, bytes]:
@@ -77,7 +80,9 @@ def _server() -> str:
     path = str(Path(tempfile.mkdtemp(prefix="gk-")) / "programs")
     # nobody writes into this pipe: it ends when we do, however that is
     alive, ours = os.pipe()
-    subprocess.Popen([sys.executable, "-m", "tests.forked", path], stdin=alive, stdout=(ready := os.pipe())[1])
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(AT_THE_START)} | _OURS
+    command = [sys.executable, "-m", "tests.forked", path]
+    subprocess.Popen(command, stdin=alive, stdout=(ready := os.pipe())[1], env=environment)
     os.close(alive)
     os.close(ready[1])
     os.set_inheritable(ours, False)
@@ -104,10 +109,10 @@ def _serve(path: str) -> NoReturn:
             for key, _ in waiting.select():
                 if key.fileobj is door:
                     visitor = door.accept()[0]
-                    pid = _copied(visitor)
-                    with contextlib.suppress(OSError):
+                    with contextlib.suppress(OSError, ValueError):  # a visitor who left
+                        pid = _copied(visitor)
+                        waiting.register(os.pidfd_open(pid), selectors.EVENT_READ, (pid, visitor))
                         visitor.sendall(f"{pid}\n".encode())
-                    waiting.register(os.pidfd_open(pid), selectors.EVENT_READ, (pid, visitor))
                 elif key.data is None:
                     Path(path).unlink()
                     Path(path).parent.rmdir()
@@ -144,17 +149,17 @@ def _copied(visitor: socket.socket) -> int:
         for file in files:
             os.close(file)
         return pid
-    for standard, file in enumerate(files):
-        os.dup2(file, standard)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    os.chdir(request["folder"])
-    os.environ.clear()
-    os.environ.update(request["environment"])
-    sys.argv = ["ghostkey", *request["arguments"]]
-    from ghostkey.__main__ import main
-
-    main()
-    os._exit(70)  # main does not come back
+    try:
+        for standard, file in enumerate(files):
+            os.dup2(file, standard)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        os.chdir(request["folder"])
+        os.environ.clear()
+        os.environ.update(request["environment"])
+        sys.argv = ["ghostkey", *request["arguments"]]
+        importlib.import_module("ghostkey.__main__").main()
+    finally:
+        os._exit(70)  # main does not come back, and a copy serves nobody
 
 
 if __name__ == "__main__":

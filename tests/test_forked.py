@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import concurrent.futures
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from ghostkey.cli import COMMANDS
 from tests import forked
 from tests.helpers import HANG_SECONDS, Program
 
@@ -58,3 +60,18 @@ def test_what_python_looks_at_when_it_starts_asks_for_a_process(files_program: P
     environment = files_program.environment()
     for name in ("PYTHONIOENCODING", "LC_ALL", "TZ", "LD_PRELOAD"):
         assert not forked.can_run({**environment, name: "other"})
+
+
+def test_visitor_who_leaves_ends_nothing(files_program: Program) -> None:
+    assert files_program("--version").code == 0
+    with socket.socket(socket.AF_UNIX) as visitor:
+        visitor.connect(forked._server())
+    assert files_program("--version").code == 0
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_command_needs_no_other_to_have_been_imported(files_program: Program, command: str) -> None:
+    """Copies have all of them: here each is alone."""
+    words = [sys.executable, "-m", "ghostkey", command, "--help"]
+    done = subprocess.run(words, env=files_program.environment(), capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

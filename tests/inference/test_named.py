@@ -37,9 +37,7 @@ def test_key_whose_value_names_what_is_gone_is_found(tmp_path: Path, way: str) -
 
 
 @pytest.mark.parametrize("kind", ["Service", "Deployment"])
-@pytest.mark.parametrize(
-    "way", ["fields of YAML", "kind and name", "the whole value", "properties", "a field of its name"]
-)
+@pytest.mark.parametrize("way", ["fields of YAML", "kind and name", "the whole value", "properties", "a field of its name"])
 def test_page_of_settings_beside_those_of_apps_is_no_ghost(tmp_path: Path, kind: str, way: str) -> None:
     """Dashboards are called as the apps are, and some are about none: words that people choose."""
     apps = ["cart", "checkout", "catalog", "pricing", "orders", "invoices", "search", "mail"]
