@@ -54,6 +54,20 @@ def test_key_that_runs_out_is_silent(old: str, new: str) -> None:
     assert _rules(HELD.replace("INSERT", "c.by[name] = one").replace(old, new)) == []
 
 
+@pytest.mark.parametrize(
+    ("signature", "insert"),
+    [
+        ("OnAddPart(one Part)", "c.by[one.Name()] = one"),
+        ("OnAddPart(one metav1.Object)", "c.by[one] = one"),
+        ("partInit(one Part)", "c.by[one.GetName()] = one"),
+        ("take(one Part)", "names := []string{one.Name, one.Space}\n\tfor _, n := range names {\n\t\tc.by[n] = one\n\t}"),
+    ],
+    ids=["handler", "any object", "start of one", "literal of what comes"],
+)
+def test_key_of_what_comes_and_goes_is_found_however_it_is_called(signature: str, insert: str) -> None:
+    assert _rules(HELD.replace("INSERT", insert).replace("take(name string, one Part)", signature)) == ["map-never-deleted"]
+
+
 def test_method_that_makes_something_runs_as_long_as_its_object_is_there() -> None:
     text = HELD.replace("INSERT", "c.by[name] = one").replace("take(", "newState(")
     assert _rules(text) == ["map-never-deleted"]
@@ -121,7 +135,8 @@ func (r *Reconciler) copyTo(ctx context.Context, dest *corev1.Secret, src *corev
 
 def test_data_that_is_made_anew_behind_a_question_about_something_else() -> None:
     assert _rules(FRESH) == []
-    assert _rules(FRESH.replace("src.Password != nil", "dest.Data == nil")) == ["data-key-never-deleted"]
+    for first in ("dest.Data == nil", "nil == dest.Data", "len(dest.Data) < 1", "m := dest.Data; m == nil"):
+        assert _rules(FRESH.replace("src.Password != nil", first)) == ["data-key-never-deleted"], first
 
 
 GAUGE = """package metrics

@@ -27,12 +27,14 @@ class Branch(NamedTuple):
 
 
 Branches = tuple[Branch, ...]
-_WITHOUT_VALUE = re.compile(r"(\w+)\s*==\s*nil|len\([^)]*?(\w+)\)\s*==\s*0")
+_WITHOUT_VALUE = re.compile(r"==\s*nil\b|\bnil\s*==|len\([^)]*\)\s*(?:==\s*0|<\s*1|<=\s*0)")
+_WORD = re.compile(r"\w+")
 
 
 @functools.lru_cache(maxsize=4096)
 def _names_without_value(condition: str) -> frozenset[str]:
-    return frozenset(name for pair in _WITHOUT_VALUE.findall(condition) for name in pair)
+    """What a condition names that sees that something is nil, or empty: also `m := cm.Data; m == nil`."""
+    return frozenset(_WORD.findall(condition)) if _WITHOUT_VALUE.search(condition) else frozenset()
 
 
 class Insert(NamedTuple):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ghostkey.lint.judgements.bounded import is_bounded
 from ghostkey.lint.judgements.code import is_aside, is_stand_in
 from ghostkey.lint.judgements.lifetime import SHORT, Lifetimes
-from ghostkey.lint.judgements.startup import is_flag, registers, releases_while_running, runs_at_start
+from ghostkey.lint.judgements.startup import is_flag, is_later, registers, releases_while_running, runs_at_start
 from ghostkey.lint.module import InsertAt, Module, ReleaseAt, Symbol
 
 DATA = frozenset({"Data", "StringData", "BinaryData"})
@@ -96,8 +96,8 @@ def _counts(module: Module, symbol: Symbol, one: InsertAt) -> bool:
         return False
     if is_bounded(module, spot, symbol, insert.place.keys[0]):
         return False
-    if _is_own_name(one):
-        return False
+    if _is_own_name(one) and not (is_later(function.name) or _is_handed_over(one)):
+        return False  # of what comes and goes there may be any number, whatever it says
     own = f"range {insert.place.root}.{symbol.name}"
     if any(branch.kind == "for" and branch.text == own for branch in insert.branches):
         return False  # what is there already gets another value

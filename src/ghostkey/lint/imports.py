@@ -20,9 +20,11 @@ class Imports:
             for tail in list(_tails(folder))[1:]:
                 if tail.count("/") + 1 >= LONG_TAIL:
                     self._by_tail[tail].add(folder)
+        whole: dict[str, set[str]] = collections.defaultdict(set)
         for folder, name in packages.items():
             # below a `src`, as in GOPATH and staging, stand whole paths; the root is known by its name alone
-            self._by_tail[folder.rpartition("src/")[2] or name] = {folder}
+            whole[f"/{folder}".rpartition("/src/")[2].strip("/") or name].add(folder)
+        self._by_tail |= whole
 
     def folder_of(self, path: str) -> str | None:
         """The folder with which the path ends, the longest there is; None for packages of others."""

@@ -11,7 +11,7 @@ from ghostkey.lint.reach import calls_of
 DEPTH = 2  # callers of callers that are asked for a key
 _TYPE = re.compile(
     r"^(?:bool|reflect\.Type|(?:\w+\.)?(?:GroupVersionKind|GroupVersionResource|GroupKind|GroupVersion|GroupResource|ResourceName|"
-    r"Operation|GVK|GVR)|metav1\.\w+|(?:\w+\.)?\w*(?:Kind|Type|Phase|State|Op|Mode|Level|Reason|Status|Verb|Feature)|v1\.ResourceName|"
+    r"Operation|GVK|GVR)|metav1\.(?:Group\w+|DeletionPropagation)|(?:\w+\.)?\w*(?:Kind|Type|Phase|State|Op|Mode|Level|Reason|Status|Verb|Feature)|v1\.ResourceName|"
     r"corev1\.ResourceName|byte|u?int8)$"
 )
 _CONSTANT = re.compile(r"^(?:\"(?:[^\"\\]|\\.)*\"$|`[^`]*`$|\d+$|'|reflect\.TypeOf|nil$|true$|false$)|%T")
@@ -57,8 +57,8 @@ def is_bounded(module: Module, spot: Spot, symbol: Symbol, key: str) -> bool:
         if (
             (found and found[1] in file.imports)
             or over.text in package.variables
-            or _LITERAL.match(over.text)
-            or (over.text in function.locals and _LITERAL.match(function.locals[over.text].text))
+            or _is_table(over.text, file, package.constants)
+            or (over.text in function.locals and _is_table(function.locals[over.text].text, file, package.constants))
         ):
             return True
         if key in function.ranges and OF_OPTIONS.search(over.text):
@@ -66,6 +66,17 @@ def is_bounded(module: Module, spot: Spot, symbol: Symbol, key: str) -> bool:
         if over.place is not None and over.place.root == function.receiver and _is_as_made(module, spot, over.place):
             return True
     return is_constant_of_callers(module, spot, key)
+
+
+def _is_table(text: str, file: FileFacts, constants: dict[str, str]) -> bool:
+    """Whether an expression is a literal of what the code names: `[]string{"a", "b"}`, and not `[]string{pod.Name}`."""
+    if _LITERAL.match(text) is None:
+        return False
+    inside = text[text.index("{") + 1 :].strip().removesuffix("}")
+    if "{" in inside:
+        return True  # a row for each case that the code has
+    items = [item.partition(":")[0].strip() for item in inside.split(",")]
+    return all(is_constant(item, file, constants) or item.isidentifier() for item in items if item)
 
 
 def _is_as_made(module: Module, spot: Spot, place: Place) -> bool:

@@ -11,8 +11,9 @@ from ghostkey.lint.reach import calls_of
 CALLERS = 25  # with more of them it is no part of starting
 DEPTH = 3
 _AT_START = re.compile(
-    r"^(?:New|new|With|Setup|setup|MustRegister|Init|init[A-Z]|Register|register|Install|Complete|ParseFlags|AddFlags|BindFlags|\w*Init$)"
+    r"^(?:New|new|With|Setup|setup|MustRegister|Init|init[A-Z]|Register|register|Install|Complete|ParseFlags|AddFlags|BindFlags)"
 )
+_STARTS = re.compile(r"\w*Init$")  # of what is given to it nothing is known: `podInit(pod)`
 _MAKES = re.compile(r"[Nn]ew[A-Z]")
 _BEGINS = re.compile(r"^(?:[Rr]un|[Ss]tart)$")
 _LATER = re.compile(
@@ -28,6 +29,11 @@ _REGISTERS = re.compile(
 def registers(name: str) -> bool:
     """Whether a function is called as those are that a program registers its parts with."""
     return _REGISTERS.match(name) is not None and not re.search("(?i)reconcile|sync", name)
+
+
+def is_later(name: str) -> bool:
+    """Whether a function is called as those are that run again and again."""
+    return _LATER.search(name) is not None
 
 
 def is_flag(spot: Spot) -> bool:
@@ -70,9 +76,10 @@ def runs_at_start(module: Module, spot: Spot, depth: int = 0, seen: frozenset[in
     function = spot.function
     # a method that makes something is called as long as its object is there
     is_maker = bool(function.receiver_type) and _MAKES.match(function.name) is not None
-    if function.name in {"init", "(package)", "main"} or (_AT_START.match(function.name) and not is_maker):
+    is_named_so = _AT_START.match(function.name) or (_STARTS.match(function.name) and not function.params)
+    if function.name in {"init", "(package)", "main"} or (is_named_so and not is_maker):
         return True
-    if _LATER.search(function.name):
+    if is_later(function.name):
         return False
     if "/cmd/" in "/" + spot.file.path and depth > 0:
         return True

@@ -27,12 +27,11 @@ from collections.abc import Iterator
 from ghostkey.lint.facts import Insert
 from ghostkey.lint.findings import Finding, Look, Rule, Witness
 from ghostkey.lint.held import DATA
-from ghostkey.lint.judgements.bounded import is_constant, is_constant_of_callers
+from ghostkey.lint.judgements.bounded import OF_OPTIONS, is_constant, is_constant_of_callers
 from ghostkey.lint.module import Module, Package, Spot
 
 _READS = {"Get", "CreateOrUpdate", "CreateOrPatch"}
 _CALLED_SO = re.compile(r"(?i)(?:cm|secret|configmap)$")
-_OF_OPTIONS = re.compile(r"(?:opts|options|config|cfg)\.\w+$")
 _BUILDS = re.compile(r"(?i)(?:build|new|make|generate|construct|mutate|render)")
 
 
@@ -68,7 +67,7 @@ def _is_data(module: Module, spot: Spot, insert: Insert) -> bool:
         or _is_new(module, spot, insert)
     ):
         return False
-    if _OF_OPTIONS.match(key):
+    if OF_OPTIONS.search(key.rpartition(".")[0]):
         return False  # what the program, or a caller in it, chose
     is_given = any(place.root == name for name, _ in function.params)
     return not (is_given and _BUILDS.match(function.name))

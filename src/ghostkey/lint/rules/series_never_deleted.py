@@ -69,7 +69,9 @@ def _find(look: Look) -> Iterator[Finding]:
         declared = _declared(module, symbol)
         told = [(spot, series) for spot, series in uses if not is_aside(spot.file) and not _PROVIDER.match(spot.function.name)]
         told = [(spot, series) for spot, series in told if not _is_of_itself(look, spot, series)]
-        told = [(spot, series) for spot, series in told if not _BEGINS.match(spot.function.name)]
+        told = [
+            (spot, series) for spot, series in told if not _BEGINS.match(spot.function.name) or _is_of_parameter(spot, series)
+        ]
         if not told or not METRIC.search(declared) or releases_while_running(module, symbol):
             continue
         labels = _labels(module, symbol, declared)
@@ -96,6 +98,12 @@ def _find(look: Look) -> Iterator[Finding]:
             tuple(Witness(s.file.path, one.line, f"written in {s.function.full_name}") for s, one in told[:5]),
         )
     yield from _handed_over(look)
+
+
+def _is_of_parameter(spot: Spot, series: Series) -> bool:
+    """Whether a series is of what the function is given: `initPod(pod)` runs for each of them."""
+    given = {name for name, _ in spot.function.params}
+    return any(text.partition(".")[0] in given for text in series.labels)
 
 
 def _open_values(look: Look, spot: Spot, series: Series, labels: list[str] | None) -> list[str]:
