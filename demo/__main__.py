@@ -279,7 +279,8 @@ def main() -> int:
             pid = control_plane.keep()
             program = Path(sys.executable).with_name("ghostkey")
             print("\nit goes on running, with the map as the demo left it; play with it:")
-            print(f"  export KUBECONFIG={control_plane.kubeconfig} PATH={program.parent}:$PATH")
+            state = control_plane.directory / "ghostkey"  # where its receipts and findings are
+            print(f"  export KUBECONFIG={control_plane.kubeconfig} GHOSTKEY_STATE={state} PATH={program.parent}:$PATH")
             print("  ghostkey explain cm/tenant-registry -n tenant-system")
             print(f"end it and remove its directory:\n  kill {pid}", flush=True)
     return 0

@@ -53,7 +53,10 @@ def test_evidence_is_a_chain_a_person_believes(tmp_path: Path) -> None:
     assert first.message == "Tenant prod/bakery is gone"
     assert first.evidence[0] == "key prod.bakery, data, value of 3 bytes"
     assert "template {namespace}.{name}: 7 live tenants have a key, 70% of 10 keys, 100% of the live tenants" in first.evidence[1]
-    assert "LIST tenants.demo.ghostkey.dev in all namespaces did not find Tenant prod/bakery" in first.evidence
+    assert (
+        "the dump's tenants.demo.ghostkey.dev in all namespaces were looked through: Tenant prod/bakery is not among them"
+        in first.evidence
+    )
 
 
 def test_key_is_a_ghost_only_if_every_fitting_kind_is_gone(tmp_path: Path) -> None:

@@ -102,6 +102,20 @@ def test_next_line_goes_to_the_same_cluster(control_plane: ControlPlane, registr
     assert program("scan", "cm/registry", "-n", registry).code == 1
 
 
+def test_next_line_of_a_dump_names_no_cluster_of_ours(files_program: Program, tmp_path: Path) -> None:
+    """Whatever kubectl's context is now, the dump may be of another cluster."""
+    spaces = [thing("Namespace", name, "", api_version="v1") for name in ("prod", "test")]
+    seen = [config_map({"ca.crt": "-----BEGIN"}, "kube-root-ca.crt", name) for name in ("prod", "test")]
+    items = [*spaces, *seen, *(thing("Tenant", name) for name in LIVE), config_map(dict.fromkeys(LIVE + GONE, "1"))]
+    (tmp_path / "d.json").write_text(json.dumps({"kind": "List", "items": items}))
+    report = files_program.scan("--from", str(tmp_path / "d.json"))
+    by_id = files_program("explain", report["findings"][0]["id"]).out
+    by_name = files_program("explain", "cm/registry", "-n", "prod", "--from", str(tmp_path / "d.json")).out
+    for told in (by_id, by_name):
+        assert "in the cluster that the dump is of: ghostkey trim cm/registry -n prod --context ITS-CLUSTER --ghosts" in told
+        assert "LIST" not in told
+
+
 def test_key_that_is_not_there_is_a_wrong_name(registry: str, program: Program) -> None:
     for key in ("nope", "doc.json/tenants/nope", "doc.json/nope", "small.yaml/a/c", "small.yaml/a/b/c"):
         done = program("explain", "cm/documents", key, "-n", registry)

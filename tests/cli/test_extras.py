@@ -29,7 +29,7 @@ def test_missing_package_is_named_with_its_extra(package: str, words: tuple[str,
     done = subprocess.run(line, capture_output=True, text=True, check=False)
     assert done.returncode == 5, done
     assert f"this needs {package}, which is not installed" in done.stderr
-    assert "pip install 'ghostkey[testing]'" in done.stderr
+    assert "pip install '.[testing]'" in done.stderr
 
 
 def test_extras_are_those_of_the_project() -> None:

@@ -158,4 +158,4 @@ def test_without_a_terminal_or_the_extra_it_says_what_to_do(files_program: Progr
     without = subprocess.run(command, capture_output=True, text=True, env=files_program.environment(), check=False)
     assert without.returncode == 2
     assert "ui needs textual" in without.stderr
-    assert "pip install 'ghostkey[ui]'" in without.stderr
+    assert "pip install '.[ui]'" in without.stderr

@@ -21,7 +21,7 @@ from ghostkey.sources.go_map_lives import forgets_by_itself, mirror_of, place_of
 ROUNDS_LEAST = 3
 KEYS_MOST = 5_000
 # what waits for its turn, and is no state: Source: controller-runtime/pkg/controller/priorityqueue, client-go/util/workqueue/queue.go
-QUEUES = ("priorityqueue.priorityqueue", "workqueue.Typed[", "delayingType")
+QUEUES = ("priorityqueue.", "workqueue.", "delayingType")
 
 
 @dataclass(slots=True)
@@ -107,7 +107,7 @@ def signature_of(one: GoMap) -> Signature:
 
 
 def _judge(process: Process, one: GoMap, names: list[Named], found: Found, lengths: list[int]) -> None:
-    if mirror_of(one.holder) or forgets_by_itself(one) or any(word in one.holder for word in QUEUES):
+    if mirror_of(one.holder) or forgets_by_itself(one) or any(word in one.holder or word in one.type for word in QUEUES):
         return
     texts = [text for _, keys in process.text_keys([one], KEYS_MOST, KEYS_MOST)[0] for text in keys.texts]
     spellings = Spellings(names)

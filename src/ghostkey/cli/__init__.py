@@ -123,7 +123,7 @@ program.params.append(_verbose())
 def run(arguments: Sequence[str]) -> int:
     """Runs the program and gives the exit code: 0 nothing, 1 findings, 2 usage, 3 not everything seen, 4 outdated, 5 failed."""
     from ghostkey.cli.levels import REQUESTS, levelled, meant, tell_requests
-    from ghostkey.model.errors import GhostkeyError
+    from ghostkey.model.errors import GhostkeyError, with_extra
 
     global _is_verbose, _words  # noqa: PLW0603 (of the one command line of this process)
     words, level = levelled(arguments, list(COMMANDS))
@@ -160,7 +160,7 @@ def run(arguments: Sequence[str]) -> int:
         if (extra := EXTRAS.get((error.name or "").partition(".")[0])) is None:
             _confess(error)
         else:
-            _complain(f"this needs {error.name}, which is not installed", f"pip install 'ghostkey[{extra}]'")
+            _complain(f"this needs {error.name}, which is not installed", with_extra(extra))
         return 5
     except OSError as error:
         _complain(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", "")

@@ -163,7 +163,7 @@ def _explain_map(what: str, key: str, where: Where, kinds: tuple[str, ...], past
     """The findings of a map and why its other keys are none; from the dump that `past` names, else from the cluster."""
     from ghostkey.cli._cluster import findings_in_dump, findings_of_map, one_map
     from ghostkey.cli.terminal import safe, say
-    from ghostkey.report.evidence import group_lines
+    from ghostkey.report.evidence import OF_A_DUMP, group_lines
     from ghostkey.report.findings import finding_record, grouped
 
     client = None if past.paths else where.client()
@@ -178,8 +178,9 @@ def _explain_map(what: str, key: str, where: Where, kinds: tuple[str, ...], past
     progress.done()
     chosen = [finding for finding in findings if not key or str(finding.key) == key or finding.key.key == key]
     groups = grouped(chosen)
+    place = where.words(namespace=False) if client else OF_A_DUMP
     for members in groups[:SHOWN_GROUPS]:
-        _say_times(group_lines([*map(finding_record, members)], where.words(namespace=False)), is_local=is_local)
+        _say_times(group_lines([*map(finding_record, members)], place), is_local=is_local)
     if len(groups) > SHOWN_GROUPS:
         say(f"… and {len(groups) - SHOWN_GROUPS} other sorts of findings; name a KEY")
     if not chosen:

@@ -15,7 +15,7 @@ from ghostkey.cli.options import ProgressLine, cluster_options, color_option, pa
 from ghostkey.cli.output import FORMATS
 from ghostkey.cli.scope import grouped, kinds_option, subject_option
 from ghostkey.cli.where import Where
-from ghostkey.model.errors import UsageError
+from ghostkey.model.errors import UsageError, with_extra
 
 if TYPE_CHECKING:
     from ghostkey.processes import AnyProcess, Before, Taken, Wanted
@@ -138,7 +138,7 @@ class Growth:
     click.option("--diff", metavar="FILE", help="Say how each map grew since the census in this file."),
     click.option("--every", metavar="TIME", help="Look again and again, and say what grew: 5s."),
     click.option("--for", "duration", metavar="TIME", help="With --every: for how long (the default: until Ctrl-C)."),
-    click.option("--ui", "is_live", is_flag=True, help="Show all this live in the terminal (pip install 'ghostkey[ui]')."),
+    click.option("--ui", "is_live", is_flag=True, help="Show all this live in the terminal (extra `ui`)."),
 )
 @click.option("-o", "--output", "form", type=click.Choice(FORMATS), default="table", help="How to print maps, or ghosts alone.")
 @color_option
@@ -210,7 +210,7 @@ def _live(word: str, where: Where, in_pod: InPod, growth: Growth, sort: str) -> 
     try:
         from ghostkey.ui.maps import MapsView
     except ModuleNotFoundError as error:
-        raise UsageError(f"--ui needs {error.name}, which is not installed", "pip install 'ghostkey[ui]'") from None
+        raise UsageError(f"--ui needs {error.name}, which is not installed", with_extra("ui")) from None
     if not all(stream is not None and stream.isatty() for stream in (sys.__stdin__, sys.__stderr__)):
         raise UsageError("--ui needs a terminal", f"ghostkey maps {word} --every 5s prints the same as lines")
     with opened(word, where, in_pod) as process:

@@ -135,6 +135,8 @@ def command(
     import gc
     import sys
 
+    from ghostkey.report.evidence import OF_A_DUMP
+
     # A scan makes millions of objects that live until it ends; looking through them for cycles only costs time.
     gc.disable()
     # The next page is read in a thread while this one is decoded. At Python's 5 ms a turn the reader would wait longer
@@ -150,7 +152,7 @@ def command(
         maps or where.namespace or looked.selector or looked.holders or looked.only or looked.kinds or known.excluded
     )
     known.tighten(snapshot, [*heard.spoken, *(item.finding for item in heard.silenced)], is_narrowed=is_narrowed)
-    return _tell(snapshot, known.write(heard), told, "" if looked.paths else where.words(namespace=False))
+    return _tell(snapshot, known.write(heard), told, OF_A_DUMP if looked.paths else where.words(namespace=False))
 
 
 def _found(

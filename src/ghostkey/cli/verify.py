@@ -108,6 +108,11 @@ def command(
         say(outcome.line())
         if outcome.seen.is_gone:
             click.echo(f"{kept.holder} was deleted meanwhile", err=True)
+        elif not outcome.seen.writes and outcome.result == "converged":
+            click.echo(
+                "note: nobody wrote this map meanwhile, so that its operator was not put to the test: restart it as you verify",
+                err=True,
+            )
     return {"converged": 0, "interrupted": 130, "gone": 4}.get(outcome.result, 1)
 
 
@@ -160,7 +165,7 @@ class Outcome:
     def line(self) -> str:
         """As a terminal shows it."""
         seen = self.seen
-        writers = ", ".join(f"{name} ({count})" for name, count in sorted(seen.writers.items())) or "nobody"
+        writers = ", ".join(f"{name} ({count})" for name, count in sorted(seen.writers.items())) or "anybody"
         after = "?" if self.ghosts_after is None else self.ghosts_after
         return (
             f"{self.result}: {self.back} of {self.trimmed} trimmed keys came back in {words.seconds(seen.seconds)}; "

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ghostkey.lint.facts import Place
-from ghostkey.model.errors import UsageError
+from ghostkey.model.errors import UsageError, with_extra
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser, Tree
@@ -23,7 +23,7 @@ def parser() -> Parser:
         import tree_sitter
         import tree_sitter_go
     except ImportError as error:
-        raise UsageError(f"lint needs {error.name}", "pip install 'ghostkey[source]'") from None
+        raise UsageError(f"lint needs {error.name}", with_extra("source")) from None
     return tree_sitter.Parser(tree_sitter.Language(tree_sitter_go.language()))
 
 

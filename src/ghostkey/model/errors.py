@@ -7,6 +7,11 @@ import errno
 PLACES = 40  # of an error that are told
 
 
+def with_extra(extra: str) -> str:
+    """The hint for what an extra of the package brings: by the place it was installed from, for its name may be anybody's elsewhere."""
+    return f"install ghostkey with its extra {extra}, where you had it from: pip install '.[{extra}]' in a checkout"
+
+
 class GhostkeyError(Exception):
     """What failed on what, in the other side's words; `hint` is the next command."""
 

@@ -10,6 +10,8 @@ from ghostkey.api import TRIMMED
 from ghostkey.report.words import count
 
 SHOWN = 20  # keys of a group that are named
+OF_A_DUMP = "--from"
+"""In the place of the words that lead to a cluster: what was found in a dump is of a cluster that we do not know."""
 
 
 def chain_lines(record: dict[str, Any], where: str) -> Iterator[str]:
@@ -57,7 +59,9 @@ def _numbered(steps: Sequence[str]) -> Iterator[str]:
 
 def _next(record: dict[str, Any], where: str) -> Iterator[str]:
     if record["analysis"] in TRIMMED and record["state"] == "found":
-        yield f"  next: ghostkey trim {_short(record)}{where} --ghosts"
+        of_dump = where == OF_A_DUMP
+        place = " --context ITS-CLUSTER" if of_dump else where
+        yield f"  next{', in the cluster that the dump is of' if of_dump else ''}: ghostkey trim {_short(record)}{place} --ghosts"
 
 
 def _name(record: dict[str, Any]) -> str:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol, cast
 
 from ghostkey.foreign import SupportsRead
-from ghostkey.model.errors import SourceDamaged
+from ghostkey.model.errors import SourceDamaged, with_extra
 
 FILE_BYTES = 104 << 20  # one file, unpacked; its text is in memory, within 256 MiB of it in all
 # Dumps of YAML pack to a tenth or a fiftieth, with xz and zstd to a two hundredth; zeros to a thousandth and far less.
@@ -167,7 +167,7 @@ def _zstd() -> Callable[[], _Decompressor]:
         # a window of 64 MiB, as `zstd -19` makes; --ultra and --long may ask for gigabytes
         return lambda: cast(_Decompressor, found.ZstdDecompressor(options={found.DecompressionParameter.window_log_max: 26}))
     raise SourceDamaged(
-        "it is packed with zstd, which this Python cannot unpack", "pip install 'ghostkey[zstd]', or unpack it first: zstd -d"
+        "it is packed with zstd, which this Python cannot unpack", f"{with_extra('zstd')}; or unpack it first: zstd -d"
     )
 
 

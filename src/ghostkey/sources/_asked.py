@@ -27,10 +27,11 @@ def not_there(snapshot: Snapshot, scope: Scope, client: ApiClient | None = None)
     if scope.namespace and (why := _why_no_namespace(snapshot, scope.namespace, client)):
         yield Gap(f"namespace {scope.namespace!r}", why, hint="kubectl get namespaces" if client else "")
         return
+    place_of = f"namespace {scope.namespace} of {place}" if scope.namespace else place
     for kind, name in scope.names:
         if not any(batch.holder.name == name and batch.holder.kind == kind for batch in snapshot.maps):
             hint = meant(client, kind, scope.namespace, name) or f"kubectl get {kind.resource} -A lists them" if client else ""
-            yield Gap(str(ObjectRef(kind, scope.namespace, name)), f"no such map in {place}", hint=hint)
+            yield Gap(str(ObjectRef(kind, scope.namespace, name)), f"no such map in {place_of}", hint=hint)
     if scope.selector and not scope.names and not snapshot.maps:
         yield Gap(
             f"-l {scope.selector}", f"no map {f'in namespace {scope.namespace!r} ' if scope.namespace else ''}has these labels"

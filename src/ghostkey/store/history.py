@@ -21,7 +21,7 @@ from typing import Any, get_type_hints
 import msgspec
 
 from ghostkey.foreign import UnreadableError, decode_json
-from ghostkey.model.errors import GhostkeyError, SourceDamaged
+from ghostkey.model.errors import GhostkeyError, SourceDamaged, with_extra
 from ghostkey.model.history import Covered, HistoryEvent, KeyEvent, SubjectEvent
 from ghostkey.store.scratch import claimed, sweep
 from ghostkey.store.state import digest_key, state_directory, sync_directory, write_private
@@ -242,7 +242,7 @@ def _need(module: str) -> None:
     import importlib.util
 
     if importlib.util.find_spec(module) is None:
-        raise GhostkeyError(f"history needs {module}, which is not installed", "pip install 'ghostkey[history]'")
+        raise GhostkeyError(f"history needs {module}, which is not installed", with_extra("history"))
 
 
 def contents_of(paths: Iterable[Path]) -> tuple[tuple[int, str], ...]:

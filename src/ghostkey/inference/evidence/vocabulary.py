@@ -17,5 +17,7 @@ def look(case: Case) -> Seen | None:
     known = sum(map(is_vocabulary, names)) / max(1, len(names))
     return Seen(
         bucket(known, (0.01, 0.34, 0.67)),
-        f"{known:.0%} of the names are words from a common list" if known else "none of the names is a word from a common list",
+        f"{known:.0%} of the names are sizes, countries, colours, tiers, stages or regions"
+        if known
+        else "none of the names is a size, country, colour, tier, stage or region",
     )

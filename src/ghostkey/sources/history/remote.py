@@ -22,7 +22,7 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ghostkey.model.errors import GhostkeyError, NoSuchPath, SourceDamaged
+from ghostkey.model.errors import GhostkeyError, NoSuchPath, SourceDamaged, with_extra
 
 SCHEMES = ("s3", "gs", "gcs", "az", "abfs", "abfss", "http", "https")
 FILES = 100_000  # of one folder
@@ -149,7 +149,5 @@ def _arrow() -> Any:
     try:
         from pyarrow import fs
     except ImportError:
-        raise GhostkeyError(
-            "reading from an object store needs pyarrow, which is not installed", "pip install 'ghostkey[history]'"
-        ) from None
+        raise GhostkeyError("reading from an object store needs pyarrow, which is not installed", with_extra("history")) from None
     return fs
