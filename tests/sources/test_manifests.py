@@ -262,3 +262,12 @@ def test_selector_chooses_maps(files_program: Program, tmp_path: Path, selector:
     labelled = {**OBJECTS[-1], "metadata": {**OBJECTS[-1]["metadata"], "labels": {"app": "a"}}}
     (tmp_path / "d.yaml").write_text(yaml.safe_dump_all([*OBJECTS[:-1], labelled]))
     assert bool(found(files_program.scan("--from", str(tmp_path / "d.yaml"), "-l", selector))) == kept
+
+
+@pytest.mark.parametrize("count", [20, 1_500])
+def test_audit_log_is_no_dump_and_what_reads_it_is_said(files_program: Program, tmp_path: Path, count: int) -> None:
+    event = {"kind": "Event", "apiVersion": "audit.k8s.io/v1", "level": "Metadata", "stage": "ResponseComplete", "verb": "get"}
+    (tmp_path / "audit.log").write_text("\n".join(json.dumps({**event, "auditID": str(number)}) for number in range(count)))
+    done = files_program("scan", "--from", str(tmp_path / "audit.log"))
+    assert done.code == 5
+    assert "hint: this is an audit log: ghostkey explain cm/NAME" in done.err

@@ -59,6 +59,7 @@ class Documents:
         self.refused: set[str] = set()
         self.choices: set[str] = set()
         self._more_gaps = self._bad = 0
+        self.audit_events = 0  # of an API server's log, which is no dump
         self._sheet = Sheet("", (), spot_of(""))
         self._content: Bytes = b""
         self._template_of: Bytes | None = None
@@ -91,10 +92,17 @@ class Documents:
             self._template_of, self._has_actions = self._content, is_template(self._content)
         return self._has_actions
 
+    @property
+    def hint(self) -> str:
+        """What to do with what holds no objects."""
+        if 2 * self.audit_events > self._bad:
+            return "this is an audit log: ghostkey explain cm/NAME -n NAMESPACE --from FILE tells what it says of a map"
+        return "give .yaml or .json files, folders or archives"
+
     def _check_worth(self) -> None:
         # whoever takes an object may find that it is none, and says so only then
         if self._bad >= BAD_PIECES:
-            raise SourceDamaged(f"{BAD_PIECES:,} pieces of it are no objects; the rest was left out")
+            raise SourceDamaged(f"{BAD_PIECES:,} pieces of it are no objects; the rest was left out", self.hint)
 
     def all_gaps(self) -> Iterator[Gap]:
         """What could not be read, and how much more of it there was."""

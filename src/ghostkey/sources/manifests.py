@@ -127,6 +127,7 @@ class Manifests:
                 metadata = msgspec.convert(without_managed_fields(item["metadata"]), Metadata, strict=False)
             except (msgspec.ValidationError, ValueError) as error:
                 said = (f"an object in {where} is not a Kubernetes object", str(error))
+                self._documents.audit_events += str(item.get("apiVersion")).startswith("audit.k8s.io/")
                 if sheet.is_list:
                     self._documents.note(*said)
                 else:
@@ -193,12 +194,12 @@ class Manifests:
 
     def _nothing(self) -> SourceDamaged:
         if gaps := self.gaps:
-            return SourceDamaged(f"{gaps[0].what}: {gaps[0].why}")
+            return SourceDamaged(f"{gaps[0].what}: {gaps[0].why}", self._documents.hint if self._documents.audit_events else "")
         named = ", ".join(map(str, self._paths))
         what, why = self._documents.passed_over.reason
         said = f": {what}: {why}" if what else ""
         said += "".join(f"; {note.text}" for note in self._documents.passed_over.notes()[1:])
-        return SourceDamaged(f"no Kubernetes objects in {named}{said}", "give .yaml or .json files, folders or archives")
+        return SourceDamaged(f"no Kubernetes objects in {named}{said}", self._documents.hint)
 
     # parts
 
