@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 LANES = 3
 FAULT_LANES = 4  # on which the operator mostly waits for what was refused
 Progress = Callable[[str], None]
+NOT_FOUND = 404
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +115,23 @@ class Campaign:
             if not trial.is_calm:
                 break  # what is never done is not judged, and another round would only take time
             history.append(self.bed.traces(lane, subjects, self.metrics) | self._in_memory(subjects, per_round))
+        self._doubt_what_is_missing(lane)
         if history:
             self.judge(lane, subjects, history, per_round)
             self._look_who_inserts(lane, per_round)
         return subjects
+
+    def _doubt_what_is_missing(self, lane: Lane) -> None:
+        """An operator whose every write is answered with 404 is tested without what it needs to be there."""
+        answered: dict[str, list[int]] = {}
+        for verb, place, tokens, status in lane.proxy.ask("log")["log"]:
+            if tokens and verb in {"create", "update", "patch"}:
+                answered.setdefault(f"{verb} {place}", []).append(status)
+        for call, codes in sorted(answered.items()):
+            if set(codes) == {NOT_FOUND}:
+                self._doubt(
+                    f"{call} was answered 404 each of {len(codes)} times: does something have to be there first (--setup)?"
+                )
 
     def _look_who_inserts(self, lane: Lane, per_round: int) -> None:
         """Of the maps that leak, while the operator that leaks is still there."""

@@ -107,7 +107,11 @@ def signature_of(one: GoMap) -> Signature:
 
 
 def _judge(process: Process, one: GoMap, names: list[Named], found: Found, lengths: list[int]) -> None:
-    if mirror_of(one.holder) or forgets_by_itself(one) or any(word in one.holder or word in one.type for word in QUEUES):
+    if (
+        mirror_of(one.holder)
+        or forgets_by_itself(one)
+        or any(word in text for word in QUEUES for text in (one.holder, one.type, *one.candidates))
+    ):
         return
     texts = [text for _, keys in process.text_keys([one], KEYS_MOST, KEYS_MOST)[0] for text in keys.texts]
     spellings = Spellings(names)
