@@ -113,3 +113,15 @@ def test_whole_record_that_is_no_event_is_no_damage() -> None:
     lines = [json.dumps(other).encode() for other in others]
     assert fed([*lines, *(b"I0901 12:00:00 1 trace.go:236] {a} " + line for line in lines)]) == ([], 0)
     assert fed([b'I0901 12:00:00 1 httplog.go:1] "HTTP" verb="GET" audit-ID="x" auditID="x" {']) == ([], 0)
+
+
+def test_event_of_docker_is_whole_wherever_it_was_divided() -> None:
+    """Parts of 16 KiB end anywhere, also within the escape of a newline in a value."""
+    size = 16_384
+    for shift in range(12):
+        log = LogWriter()
+        event = log.patch(0, "shop", "m", {"a.yaml": "\n\\\\n" * 8_000}, user="x" * (shift + 1)).decode()
+        parts = [event[place : place + size] for place in range(0, len(event), size)]
+        lines = [json.dumps({"log": part, "stream": "stdout", "time": "t"}, separators=(",", ":")).encode() for part in parts]
+        found, damage = fed([*lines, *lines])
+        assert ([one.rstrip() for one in found], damage) == ([event.encode().rstrip()] * 2, 0)

@@ -280,8 +280,8 @@ class Envelope:
         return line
 
     def _docker(self, line: bytes) -> bytes | None:
-        if not self._parts and line.find(_DOCKER_END, max(0, len(line) - _DOCKER_REST)) >= 0:
-            return line  # the only quote without a backslash before it ends the text, and a newline does before that
+        if not self._parts and _ends_line(line):
+            return line
         try:
             record = decode_json(line)
         except UnreadableError:
@@ -307,6 +307,14 @@ class Envelope:
         if self._parts:
             self._note_damage()
             self._parts.clear()
+
+
+def _ends_line(line: bytes) -> bool:
+    """Whether the text in a record of docker ends with a newline, as that of a line or its last part does."""
+    # the only quote without a backslash before it ends the text
+    end = line.find(_DOCKER_END, max(0, len(line) - _DOCKER_REST))
+    # after another backslash it is no newline, but the letter of one in a value of the event, which goes on
+    return end >= 0 and (end - len(line[:end].rstrip(b"\\"))) % 2 == 0
 
 
 def _typed(rest: Path, leaf: Any) -> Any:
