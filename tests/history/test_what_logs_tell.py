@@ -324,6 +324,9 @@ WHOLE = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "m"}}
         ("patch", [{"op": "replace", "path": "/data", "value": {"settings": "1"}}], 422, "delete-failed"),
         ("patch", [{"op": "replace", "path": "/data", "value": {"t1.amber-0": "2"}}], 422, "no-delete"),
         ("patch", {"data": {"other": "1"}}, 409, "no-delete"),
+        ("delete", None, 403, "delete-failed"),
+        ("delete", None, 404, "no-delete"),
+        ("deletecollection", None, 403, "no-delete"),  # which maps it chose is not known to have been this one
         ("patch", {**WHOLE, "data": {"t1.birch-1": "v"}}, 409, "delete-failed"),  # applied by the one who applied both before
         ("patch", {**WHOLE, "data": {"t1.amber-0": "w"}}, 409, "no-delete"),
         # what became of these nobody knows
@@ -339,8 +342,12 @@ def test_refused_write_is_a_removal_of_what_it_would_have_removed(
     applied = {**WHOLE, "data": {"t1.amber-0": "v", "t1.birch-1": "v"}}
     lines.append(log.patch(15, "shop", "m", {"t1.amber-0": "v", "t1.birch-1": "v"}, body=applied))
     lines.append(log.subject(20, "delete", "t1", "amber-0"))
-    line = log.patch(21, "shop", "m", {}, code=code, body=body)
-    lines.append(line if verb == "patch" else line.replace(b'"ResponseComplete"', b'"Panic"'))
+    if verb.startswith("delete"):
+        reference = {"resource": "configmaps", "namespace": "shop"} | ({"name": "m"} if verb == "delete" else {})
+        line = log.line(21, verb, reference, code=code)
+    else:
+        line = log.patch(21, "shop", "m", {}, code=code, body=body)
+    lines.append(line.replace(b'"ResponseComplete"', b'"Panic"') if verb == "panic" else line)
     lines.append(log.patch(30, "shop", "m", {"late": "1"}))
     assert {row["key"]: row["class"] for row in told(tmp_path, lines).ghosts} == {"t1.amber-0": class_}
 
