@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import tarfile
 import time
 import zipfile
@@ -13,7 +14,7 @@ import pytest
 
 from ghostkey.sources._archives import BOMB_BYTES, BOMB_RATIO_OF_DENSE
 from ghostkey.sources.history.audit import archives
-from ghostkey.sources.history.audit.archives import unpacked
+from ghostkey.sources.history.audit.archives import beginnings, unpacked
 from ghostkey.sources.history.open import DUMP, sort_of
 from tests.history.lines import LogWriter
 
@@ -82,11 +83,36 @@ def test_archives_within_their_bounds_are_read(tmp_path: Path) -> None:
     assert notes == []
 
 
+def test_archives_full_of_archives_are_looked_into_a_little() -> None:
+    head = b""
+    for _ in range(4):
+        head = zipped({f"{number}": head or bytes(60_000) for number in range(300)})[: 1 << 16]
+    begin = time.perf_counter()
+    assert sum(1 for _ in itertools.islice(beginnings(head), 64)) == 64
+    assert time.perf_counter() - begin < 0.5
+
+
+class Pipe(io.BytesIO):
+    def seekable(self) -> bool:
+        return False
+
+    def tell(self) -> int:
+        raise OSError
+
+
+def test_zip_that_was_written_as_a_stream_begins_with_its_files() -> None:
+    made = Pipe()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("version", b"4.19")
+        archive.writestr("audit.log", LINE)
+    assert list(beginnings(made.getvalue())) == [b"4.19", LINE]
+
+
 def test_sort_of_an_archive_is_told_by_the_beginning_of_those_in_it(tmp_path: Path) -> None:
     large = zipped({"zeros.log": bytes(20 << 20)})
     manifest = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m}\n"
     for name, log, sort in (("log", LINE, "audit"), ("dump", manifest, DUMP)):
-        inner = zipped({"empty": b"", "first": log, "large.zip": large})
+        inner = zipped({"empty": b"", "version": b"4.19", "log": log, "large.zip": large})
         for pack in (zipped, tarred):
             files = {f"{number}.zip": large for number in range(30)} | {"pods.yaml": manifest, "in.zip": pack({"in.zip": inner})}
             (tmp_path / name).write_bytes(pack(files))

@@ -81,14 +81,17 @@ def _sort_of_file(path: Path) -> str:
 
 def _sort_of_archive(path: Path) -> str | None:
     """What the members of an archive are; None when it is none."""
-    from ghostkey.sources.history.audit.archives import innermost, members
+    from ghostkey.sources.history.audit.archives import beginnings, members
 
     try:
         names = members(path)
         if names is None:
             return None
         for number, (name, head) in enumerate(names):
-            if (number < _FILES or "audit" in name.lower()) and is_worth(innermost(head())):
+            if number >= _FILES and "audit" not in name.lower():
+                continue
+            # of an archive in it the first bytes must tell: to look for more is to unpack it
+            if any(map(is_worth, itertools.islice(beginnings(head()), _FILES))):
                 return "audit"
     except UNPACKING:
         pass

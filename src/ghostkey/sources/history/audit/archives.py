@@ -38,7 +38,7 @@ _BLOCK, _HEAD = 1 << 20, 1 << 16
 _AUDIT = "audit"
 _TOO_MUCH = "it unpacks to more than is worth reading"
 # of a member's header: flags, how it is packed, its bytes packed and unpacked, those of its name and of what is beside that
-_ZIP_HEADER, _SIZE_IS_BEHIND = struct.Struct("<6xHH8xIIHH"), 8
+_ZIP_MARK, _ZIP_HEADER, _SIZE_IS_BEHIND = b"PK\x03\x04", struct.Struct("<6xHH8xIIHH"), 8
 Note = Callable[[str, str], None]
 
 
@@ -89,7 +89,7 @@ def _opened(path: Path, name: str, folder: Path, note: Note, room: _Room, depth:
 
 def is_archive(head: bytes) -> bool:
     """Whether a tar or zip archive begins so, unpacked."""
-    return is_tar(head[:512]) or head[:4] == b"PK\x03\x04"
+    return is_tar(head[:512]) or head[:4] == _ZIP_MARK
 
 
 def _is_zip(path: Path) -> bool:
@@ -122,37 +122,40 @@ def _tar_members(path: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
                     yield member.name, partial(_beginning, content)
 
 
-def innermost(head: bytes) -> bytes:
-    """The beginning of the first file in an archive that begins so, in the archives in it; of the file itself where it is none.
+def beginnings(head: bytes, depth: int = 0) -> Iterator[bytes]:
+    """The beginnings of the files that begin in this one of an archive, and in those of archives in it; itself where it is of none.
 
-    Nothing but this beginning is unpacked. Empty where no file begins in it.
+    Nothing but these beginnings is unpacked. An archive in which no file begins gives an empty one.
     """
+    if depth > NESTED or not is_archive(head):
+        yield head
+        return
+    count = 0
     with contextlib.suppress(*UNPACKING, struct.error):
-        for _ in range(NESTED + 1):
-            if not is_archive(head):
-                return head
-            first = _first_of_tar(head) if is_tar(head[:512]) else _first_of_zip(head)
-            head = _beginning(io.BytesIO(first))
-    return b""
+        for file in _begun_in_tar(head) if is_tar(head[:512]) else _begun_in_zip(head):
+            count += 1
+            yield from beginnings(_beginning(io.BytesIO(file)), depth + 1)
+    if not count:
+        yield b""
 
 
-def _first_of_tar(head: bytes) -> bytes:
+def _begun_in_tar(head: bytes) -> Iterator[bytes]:
     with tarfile.open(fileobj=io.BytesIO(head), mode="r:", tarinfo=tar_headers()) as archive:
         while (member := archive.next()) is not None:
             if member.isfile() and member.size and not member.issparse():
-                return head[member.offset_data : member.offset_data + member.size]
-    return b""
+                yield head[member.offset_data : member.offset_data + member.size]
 
 
-def _first_of_zip(head: bytes) -> bytes:
-    place = 0
-    while head.startswith(b"PK\x03\x04", place):
+def _begun_in_zip(head: bytes) -> Iterator[bytes]:
+    place = head.find(_ZIP_MARK)
+    while place >= 0:
         flags, way, packed_bytes, size, name_bytes, more_bytes = _ZIP_HEADER.unpack_from(head, place)
         place += _ZIP_HEADER.size + name_bytes + more_bytes
+        end = place + packed_bytes if packed_bytes else len(head)  # what was written as a stream says its size behind it
         if size or flags & _SIZE_IS_BEHIND:  # no folder, and not empty
-            return zlib.decompressobj(-15).decompress(head[place:], _HEAD) if way == zipfile.ZIP_DEFLATED else head[place:]
-        place += packed_bytes
-    return b""
+            file = head[place:end]
+            yield zlib.decompressobj(-15).decompress(file, _HEAD) if way == zipfile.ZIP_DEFLATED else file
+        place = head.find(_ZIP_MARK, place + packed_bytes)
 
 
 def _beginning(content: Any) -> bytes:
