@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from ghostkey.sources import _archives
 from ghostkey.sources._archives import BOMB_BYTES, BOMB_RATIO_OF_DENSE
 from ghostkey.sources.history.audit import archives
 from ghostkey.sources.history.audit.archives import beginnings, unpacked
@@ -67,6 +68,15 @@ def test_members_of_archives_in_an_archive_are_counted_together(tmp_path: Path, 
     # two archives with what is in them, and the third with its first member
     assert len(found) == 17
     assert any("more than 20 members" in note for note in notes)
+
+
+def test_list_of_members_is_not_taken_into_memory_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_archives, "INDEX_BYTES", 2_000)
+    files = {f"audit-{number}.log": LINE for number in range(100)}
+    (tmp_path / "many.zip").write_bytes(zipped({"audit.zip": zipped(files), "audit.log": LINE}))
+    found, _, notes = opened(tmp_path / "many.zip", tmp_path / "scratch")
+    assert [file.read_bytes() for file in found] == [LINE]
+    assert any("list of members" in note for note in notes)
 
 
 def test_member_that_is_too_large_leaves_nothing_on_the_disk(tmp_path: Path) -> None:

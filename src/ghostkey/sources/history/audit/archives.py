@@ -27,6 +27,7 @@ from ghostkey.sources._archives import (
     BOMB_RATIO_OF_DENSE,
     NESTED,
     UNPACKING,
+    ShortIndex,
     beginning,
     is_tar,
     open_packed,
@@ -104,7 +105,7 @@ def members(path: Path) -> Iterator[tuple[str, Callable[[], bytes]]] | None:
 
 
 def _zip_members(path: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    with zipfile.ZipFile(path) as archive:
+    with path.open("rb") as handle, zipfile.ZipFile(cast(Any, ShortIndex(handle))) as archive:
         for member in archive.infolist():
             if not member.is_dir():
                 with archive.open(member) as content:
@@ -211,7 +212,7 @@ def _tar(path: Path, said: str, folder: Path, note: Note, keep: Callable[[str], 
 
 def _zip(path: Path, said: str, folder: Path, note: Note, keep: Callable[[str], bool], room: _Room) -> Iterator[tuple[Path, str]]:
     left = max(BOMB_BYTES, BOMB_RATIO * path.stat().st_size)
-    with zipfile.ZipFile(path) as archive:
+    with path.open("rb") as handle, zipfile.ZipFile(cast(Any, ShortIndex(handle))) as archive:
         for number, member in enumerate(archive.infolist()):
             room.take_member()
             if member.is_dir() or not keep(member.filename):
