@@ -20,6 +20,8 @@ from ghostkey import story
 from ghostkey.model.errors import SourceDamaged
 from ghostkey.model.history import KeyEvent
 from ghostkey.sources.history.dated_dumps import DatedDumps
+from ghostkey.sources.history.etcd import revisions
+from ghostkey.sources.history.etcd.large import LargeMap
 from ghostkey.sources.history.etcd.revisions import Reader
 from ghostkey.sources.history.etcd.wal import _apply, _Replay
 from ghostkey.sources.history.facts import KeyedHash
@@ -241,6 +243,24 @@ def test_manager_whose_entry_changed_wrote_the_key_not_the_newest() -> None:
         events = reader.put(b"/registry/configmaps/shop/m", raw, 0, len(raw), 10 + number, is_new=False, version=5 + number)
         told += [(event.op, event.key, event.manager) for event in events if isinstance(event, KeyEvent)]
     assert told == [("seen", "a", "first"), ("seen", "b", "second"), ("set", "a", "first"), ("delete", "a", "first")]
+
+
+@pytest.mark.parametrize("first", [1, 1_000])  # entries of a map are kept decoded while it is small
+def test_values_that_grow_are_held_within_their_bound(first: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(revisions, "RAW_BYTES", 1 << 20)
+    reader, revision = Reader("etcd-snapshot", DIGEST), 10
+    for sizes in ((first, 50_000), (first, 50_000, 50_000, 50_001)):
+        for number in range(100):
+            for version, size in enumerate(sizes, 1):
+                revision += 1
+                raw = config_map({"a": "x" * size}, {"op": (1_700_000_000 + revision, ["a"])})
+                key = b"/registry/configmaps/shop/m%d" % number
+                list(reader.put(key, raw, 0, len(raw), revision, is_new=version == 1, version=version))
+                held = sum(len(known.found.data) for known in reader._known.values())
+                assert held == reader._known_bytes <= 1 << 20
+                maps = [found for found, _ in reader._maps.values() if isinstance(found, LargeMap)]
+                assert sum(found.end - found.begin for found in maps) <= 1 << 20
+    assert not reader.bugs
 
 
 def test_request_of_etcds_second_api_writes_nothing_and_is_no_damage() -> None:

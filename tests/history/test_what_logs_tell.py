@@ -324,9 +324,14 @@ WHOLE = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "m"}}
         ("patch", [{"op": "replace", "path": "/data", "value": {"settings": "1"}}], 422, "delete-failed"),
         ("patch", [{"op": "replace", "path": "/data", "value": {"t1.amber-0": "2"}}], 422, "no-delete"),
         ("patch", {"data": {"other": "1"}}, 409, "no-delete"),
+        ("delete", None, 403, "delete-failed"),
+        ("delete", None, 404, "no-delete"),
+        ("deletecollection", None, 403, "no-delete"),  # which maps it chose is not known to have been this one
         ("patch", {**WHOLE, "data": {"t1.birch-1": "v"}}, 409, "delete-failed"),  # applied by the one who applied both before
         ("patch", {**WHOLE, "data": {"t1.amber-0": "w"}}, 409, "no-delete"),
-        ("panic", {"data": {"t1.amber-0": None}}, 500, "delete-failed"),
+        # what became of these nobody knows
+        ("panic", {"data": {"t1.amber-0": None}}, 500, "unknown"),
+        ("patch", {"data": {"t1.amber-0": None}}, 504, "unknown"),
     ],
 )
 def test_refused_write_is_a_removal_of_what_it_would_have_removed(
@@ -337,10 +342,35 @@ def test_refused_write_is_a_removal_of_what_it_would_have_removed(
     applied = {**WHOLE, "data": {"t1.amber-0": "v", "t1.birch-1": "v"}}
     lines.append(log.patch(15, "shop", "m", {"t1.amber-0": "v", "t1.birch-1": "v"}, body=applied))
     lines.append(log.subject(20, "delete", "t1", "amber-0"))
-    line = log.patch(21, "shop", "m", {}, code=code, body=body)
-    lines.append(line if verb == "patch" else line.replace(b'"ResponseComplete"', b'"Panic"'))
+    if verb.startswith("delete"):
+        reference = {"resource": "configmaps", "namespace": "shop"} | ({"name": "m"} if verb == "delete" else {})
+        line = log.line(21, verb, reference, code=code)
+    else:
+        line = log.patch(21, "shop", "m", {}, code=code, body=body)
+    lines.append(line.replace(b'"ResponseComplete"', b'"Panic"') if verb == "panic" else line)
     lines.append(log.patch(30, "shop", "m", {"late": "1"}))
     assert {row["key"]: row["class"] for row in told(tmp_path, lines).ghosts} == {"t1.amber-0": class_}
+
+
+@pytest.mark.parametrize("verb", ["delete", "create"])
+@pytest.mark.parametrize("stage", ["Panic", "ResponseComplete"])
+def test_request_that_was_given_up_is_neither_done_nor_refused(tmp_path: Path, verb: str, stage: str) -> None:
+    log = Shop()
+    lines = [log.patch(1, "shop", "m", {"a": "1"}), log.subject(2, "create", "t1", "amber-0")]
+    for reference in (
+        {"resource": "configmaps", "namespace": "shop", "name": "m"},
+        {"resource": "widgets", "apiGroup": GROUP, "namespace": "t1", "name": "amber-0"},
+    ):
+        line = log.line(3, verb, reference, code=500 if stage == "Panic" else 504)
+        lines.append(line.replace(b'"ResponseComplete"', f'"{stage}"'.encode()))
+    lines.append(log.patch(4, "shop", "m", {"b": "1"}))
+    found = events(tmp_path, lines)
+    assert [(op, key) for op, key, _ in keys(found)] == [("set", "a"), ("hidden-write", ""), ("set", "b")]
+    assert lives(found, f"widgets.{GROUP}") == [("created", "t1", "amber-0")]
+    assert sorted(e.kind for e in found if isinstance(e, Covered) and "whether it was stored" in e.why) == [
+        "configmaps",
+        f"widgets.{GROUP}",
+    ]
 
 
 def test_refused_apply_of_which_nobody_knows_what_it_had_makes_the_answer_unknown(tmp_path: Path) -> None:

@@ -231,7 +231,7 @@ def _zip(where: str, source: _Guarded, handle: SupportsRead, note: Note, depth: 
     size = packed.seek(0, io.SEEK_END)
     # members may lie over one another, each within its bounds: all together they have bounds too
     left = max(BOMB_BYTES, BOMB_RATIO * size)
-    with zipfile.ZipFile(_Short(packed)) as archive:
+    with zipfile.ZipFile(ShortIndex(packed)) as archive:
         for member in archive.infolist():
             if is_unread_archive(member.filename):
                 note(f"member {member.filename!r} of {where} was left out", CANNOT)
@@ -259,8 +259,8 @@ def _leads_out(where: str, name: str, note: Note) -> bool:
     return True
 
 
-class _Short:
-    """A file of which nobody takes more than INDEX_BYTES at once: zipfile takes the list of members as large as it says it is."""
+class ShortIndex:
+    """A zip file of which nobody takes more than INDEX_BYTES at once: zipfile takes the list of members as large as it says it is."""
 
     def __init__(self, file: Any) -> None:
         self._file = file

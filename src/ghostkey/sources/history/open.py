@@ -12,7 +12,6 @@ from ghostkey.model.history import HistoryEvent
 from ghostkey.sources._archives import UNPACKING, beginning, is_readable_name
 from ghostkey.sources.history.audit.envelopes import is_worth
 from ghostkey.sources.history.facts import KeyedHash
-from ghostkey.store.scratch import scratch_directory
 
 SORTS = ("audit", "snapshot", "wal", "dumps")
 DUMP = "dump"  # manifests without a date: no history, and what `scan --from` takes
@@ -82,28 +81,21 @@ def _sort_of_file(path: Path) -> str:
 
 def _sort_of_archive(path: Path) -> str | None:
     """What the members of an archive are; None when it is none."""
-    from ghostkey.sources.history.audit.archives import is_archive, members, unpacked
+    from ghostkey.sources.history.audit.archives import beginnings, members
 
-    is_nested = False
     try:
         names = members(path)
         if names is None:
             return None
         for number, (name, head) in enumerate(names):
-            found = head() if number < _FILES or "audit" in name.lower() else b""
-            is_nested = is_nested or is_archive(found)
-            if is_worth(found):
+            if number >= _FILES and "audit" not in name.lower():
+                continue
+            # of an archive in it the first bytes must tell: to look for more is to unpack it
+            if any(map(is_worth, itertools.islice(beginnings(head()), _FILES))):
                 return "audit"
-        if is_nested:
-            with scratch_directory("audit") as scratch:
-                return "audit" if any(is_worth(_head(copy)) for copy, _ in unpacked([path], scratch, _ignore)) else DUMP
     except UNPACKING:
         pass
     return DUMP
-
-
-def _ignore(*_: str) -> None:
-    """What cannot be unpacked is said when it is read."""
 
 
 def _head(path: Path) -> bytes:

@@ -12,9 +12,7 @@ Source
 
 from __future__ import annotations
 
-import base64
 import re
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -23,6 +21,7 @@ import msgspec
 
 from ghostkey.foreign import UnreadableError, decode_json, split_json
 from ghostkey.sources.history.audit.google import event_of_google
+from ghostkey.sources.history.audit.packed_text import PACKED, PackedText
 
 BARE = b'{"kind":"Event"'
 DEPTH = 12  # of records in records
@@ -30,11 +29,11 @@ PREFIX_BYTES = 4_096
 BEGINNINGS = 8  # places in a line at which an event may begin
 PARTIAL_BYTES = 64 << 20  # of a line that comes in parts
 TEXT, CSV = "text before it", "in quotes of CSV"
-PACKED = "H4sI"  # how base64 of gzip begins: what CloudWatch hands to Lambda and Kinesis
 WORTH = (b"auditID", b"audit.k8s.io", b"AuditId", b"auditId", b"protoPayload", PACKED.encode())
 # what only stands in an event, or in a part of one
 _PART = (b"audit.k8s.io", b"requestReceivedTimestamp", b"stageTimestamp")
-PACKED_BYTES = 64 << 20  # that such a text unpacks to; CloudWatch packs at most 1 MiB
+# what other records have too: where one is not whole, what it was nobody knows
+_CUT = re.compile(rb'(?:protoPayload|[aA]uditI[dD])[\\"]+\s*:|"' + PACKED.encode())
 _CRI = re.compile(rb"\S{20,40} (?:stdout|stderr) ([PF])(?::\S*)? ")
 _NUMBERS = re.compile(rb'"MESSAGE"\s*:\s*\[')  # journald's way to write what is no plain text
 _DOCKER = b'{"log":"'
@@ -57,24 +56,32 @@ def is_worth(text: bytes) -> bool:
     return any(word in text for word in WORTH) or (b'"MESSAGE"' in text and _NUMBERS.search(text) is not None)
 
 
-def unwrap(line: bytes, depth: int = 0) -> Found:
-    """The events of one record, whatever they are wrapped in; a budget bounds depth and nodes."""
-    text = line.strip().rstrip(b",")  # as in an array that has an item a line
-    if not is_worth(text) or depth > DEPTH:
-        return Found((), is_damaged=is_part(text))
+def unwrap(line: bytes, depth: int = 0, packed: PackedText | None = None) -> Found:
+    """The events of one record, whatever they are wrapped in; budgets bound depth, nodes and what packed text unpacks to."""
+    packed = PackedText(len(line)) if packed is None else packed
+    found = _unwrapped(line.strip().rstrip(b","), depth, packed)  # as in an array that has an item a line
+    packed.is_damaged = packed.is_damaged or found.is_damaged
+    return found._replace(is_damaged=packed.is_damaged)
+
+
+def _unwrapped(text: bytes, depth: int, packed: PackedText) -> Found:
+    if depth > DEPTH or not is_worth(text):
+        return Found((), is_damaged=is_part(text) or (depth > DEPTH and is_worth(text)))
     if b'""auditID""' in text:
-        return unwrap(_unquoted(text), depth + 1)._replace(words=CSV, path=None)
+        return unwrap(_unquoted(text), depth + 1, packed)._replace(words=CSV, path=None)
     begin = text.find(BARE, 0, PREFIX_BYTES) if text[:1] not in b'{["' else 0
     begin = begin if begin >= 0 else text.find(b"{")
+    whole = len(text)  # from where on it is JSON to its end
     # of a line that begins as an event and is none, what stands further on may be part of anything
     for _ in range(BEGINNINGS if text[:1] not in b'{["' else 1):
         if begin < 0:
             break
-        found = _records(text[begin:], depth)
+        found = _records(text[begin:], depth, packed)
         if found.events:
             return found._replace(words=found.words or TEXT, path=None) if begin else found
+        whole = whole if found.is_damaged else min(whole, begin)
         begin = text.find(b"{", begin + 1, PREFIX_BYTES)
-    return Found((), is_damaged=is_part(text))
+    return Found((), is_damaged=is_part(text) or _CUT.search(text, 0, whole) is not None)
 
 
 def is_part(text: bytes) -> bool:
@@ -92,26 +99,26 @@ def _out_of_csv(line: bytes) -> list[bytes]:
     return [raw] if raw.startswith(BARE) else []
 
 
-def _records(text: bytes, depth: int) -> Found:
+def _records(text: bytes, depth: int, packed: PackedText) -> Found:
+    """The events of JSON; damage where it is not whole."""
     try:
         document = decode_json(text)
     except UnreadableError:
-        return _several(text, depth)
+        return _several(text, depth, packed)
     events: list[bytes] = []
     paths: list[Path] = []
-    for found, path in _search(document, (), depth):
+    for found, path in _search(document, (), depth, packed):
         events.append(found)
         paths.append(path)
     words = ".".join(part for part in paths[0] if part != "*") if paths else ""
     return Found(
         events,
         f"in {words}" if words else "in an array" if paths and paths[0] else "in quotes" if isinstance(document, str) else "",
-        not events,
-        paths[0] if paths else None,
+        path=paths[0] if paths else None,
     )
 
 
-def _several(text: bytes, depth: int) -> Found:
+def _several(text: bytes, depth: int, packed: PackedText) -> Found:
     """Records one after the other without anything in between, as Firehose writes them."""
     events: list[bytes] = []
     is_damaged, count = False, 0
@@ -119,8 +126,9 @@ def _several(text: bytes, depth: int) -> Found:
         for one in split_json(text):
             count += 1
             if len(one) == len(text):
+                is_damaged = True  # it is one, and cannot be read
                 break
-            events += unwrap(bytes(one), depth + 1).events
+            events += unwrap(bytes(one), depth + 1, packed).events
     except UnreadableError:
         is_damaged = True
     # an event with half of another behind it is a line that was cut: which half is whose nobody knows
@@ -129,7 +137,7 @@ def _several(text: bytes, depth: int) -> Found:
     return Found(events, "several in a line", is_damaged)
 
 
-def _search(node: Any, path: Path, depth: int) -> Iterator[tuple[bytes, Path]]:
+def _search(node: Any, path: Path, depth: int, packed: PackedText) -> Iterator[tuple[bytes, Path]]:
     """(event, path to it) in a decoded record."""
     if depth > DEPTH:
         return
@@ -143,33 +151,25 @@ def _search(node: Any, path: Path, depth: int) -> Iterator[tuple[bytes, Path]]:
             yield _encode(made), (*path, "AKSAudit")
         else:
             for name, child in node.items():
-                yield from _search(child, (*path, str(name)), depth + 1)
+                yield from _search(child, (*path, str(name)), depth + 1, packed)
     elif isinstance(node, list):
         if node and all(isinstance(byte, int) and 0 <= byte < 256 for byte in node[:64]):
             raw = _as_bytes(node)
-            for event in unwrap(raw, depth + 1).events:
+            for event in unwrap(raw, depth + 1, packed).events:
                 yield event, (*path, "*")
             return
         for child in node:
-            yield from _search(child, (*path, "*"), depth + 1)
+            yield from _search(child, (*path, "*"), depth + 1, packed)
     elif isinstance(node, str) and node.startswith(PACKED):
-        for event in unwrap(_unpacked(node), depth + 1).events:
+        with packed.opened(node) as raw:
+            found = unwrap(raw, depth + 1, packed).events
+        for event in found:
             yield event, (*path, "*")
     elif isinstance(node, str) and "{" in node:
         raw = node.encode("utf-8", "surrogatepass")
         if is_worth(raw):
-            for event in unwrap(raw, depth + 1).events:
+            for event in unwrap(raw, depth + 1, packed).events:
                 yield event, path
-
-
-def _unpacked(packed: str) -> bytes:
-    """What base64 of gzip holds; nothing where it is none, or holds too much."""
-    try:
-        stream = zlib.decompressobj(31)
-        found = stream.decompress(base64.b64decode(packed, validate=True), PACKED_BYTES)
-    except (ValueError, zlib.error):
-        return b""
-    return b"" if stream.unconsumed_tail else found
 
 
 def _as_bytes(numbers: list[Any]) -> bytes:
@@ -280,8 +280,8 @@ class Envelope:
         return line
 
     def _docker(self, line: bytes) -> bytes | None:
-        if not self._parts and line.find(_DOCKER_END, max(0, len(line) - _DOCKER_REST)) >= 0:
-            return line  # the only quote without a backslash before it ends the text, and a newline does before that
+        if not self._parts and _ends_line(line):
+            return line
         try:
             record = decode_json(line)
         except UnreadableError:
@@ -307,6 +307,14 @@ class Envelope:
         if self._parts:
             self._note_damage()
             self._parts.clear()
+
+
+def _ends_line(line: bytes) -> bool:
+    """Whether the text in a record of docker ends with a newline, as that of a line or its last part does."""
+    # the only quote without a backslash before it ends the text
+    end = line.find(_DOCKER_END, max(0, len(line) - _DOCKER_REST))
+    # after another backslash it is no newline, but the letter of one in a value of the event, which goes on
+    return end >= 0 and (end - len(line[:end].rstrip(b"\\"))) % 2 == 0
 
 
 def _typed(rest: Path, leaf: Any) -> Any:
@@ -356,7 +364,10 @@ def _way(path: Path) -> Callable[[bytes], list[bytes]] | None:
                 if raw.startswith(BARE) and raw.rstrip().endswith(b"}"):
                     events.append(raw)
                 else:
-                    events += unwrap(raw).events
+                    found = unwrap(raw)
+                    if found.is_damaged:
+                        return []  # the long way says so
+                    events += found.events
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return []
         return events

@@ -348,14 +348,17 @@ class MapReader:
         holder = (kind, reference.namespace, reference.name)
         changed: Patched = {}
         body = bytes(event.request_object)
-        if event.verb in {"update", "patch"}:
+        if event.verb in {"update", "patch", "delete"}:
             self.told = holder, False  # what it would have removed the state tells
-            if not body:
+            is_shown = bool(body) or event.verb == "delete"  # which asks for all keys to go
+            if not is_shown:
                 self.blind.gap(kind, holder[1], f"level {event.level} does not show what a refused {event.verb} asked for", at)
             named = patched(body, kind) if event.verb == "patch" else WHOLE
-            if body and named is WHOLE and not self.states.is_whole(holder):
+            if is_shown and named is WHOLE and not self.states.is_whole(holder):
                 self.not_known(holder, f"a whole {event.verb} was refused of a map of which not all is known", at)
-        if event.verb == "patch":
+        if event.verb == "delete":
+            changed = {field: dict.fromkeys(self.states.keys(holder, field)) for field in FIELDS}
+        elif event.verb == "patch":
             changed = self._would_replace(body, holder) if named is WHOLE else named or {}
             if (applied := _applied_in(body)) is not None:
                 changed = self._would_apply(applied, holder, at, writer)

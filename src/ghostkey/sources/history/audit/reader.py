@@ -22,7 +22,8 @@ MAPS = {"configmaps", "secrets"}
 IGNORED = {"events", "leases", "endpoints", "endpointslices", "tokenreviews", "subjectaccessreviews",
            "selfsubjectaccessreviews", "selfsubjectreviews", "localsubjectaccessreviews", "selfsubjectrulesreviews"}  # fmt: skip
 IGNORED_SUBRESOURCES = {"scale", "token", "log", "exec", "attach", "portforward", "proxy", "binding"}
-ENDED = {"ResponseComplete", "Panic"}  # stages at which it is known what became of a request; a panic has code 500
+PANIC, TIMEOUT = "Panic", 504  # requests that were given up, by the server or its filter: they may have been stored before that
+ENDED = {"ResponseComplete", PANIC}
 VERBS = {"create", "update", "patch", "delete", "deletecollection"}
 
 
@@ -49,7 +50,11 @@ class Reader(MapReader):
         qualified = f"{reference.resource}.{reference.api_group}" if reference.api_group else reference.resource
         is_map = qualified in MAPS and not reference.subresource
         fields = paths_for(self.fields, qualified)
-        if (status.code if status else 0) >= 400:
+        code = status.code if status else 0
+        if event.stage == PANIC or code == TIMEOUT:
+            yield from self._given_up(event, qualified, reference, is_map=is_map, has_fields=bool(fields), writer=writer)
+            return
+        if code >= 400:
             if is_map:
                 yield from self.refused(event, qualified, at, writer)
             return
@@ -83,6 +88,23 @@ class Reader(MapReader):
             yield from self._field(event, holder, path, at, revision, writer)
         if fields and not is_map and op == DELETED:
             yield from self.states.gone(holder, at, revision, writer)
+
+    def _given_up(
+        self, event: Event, kind: str, reference: Reference, *, is_map: bool, has_fields: bool, writer: Writer
+    ) -> Iterator[HistoryEvent]:
+        """A request of which nobody knows whether it was stored: neither written nor refused."""
+        said = "a panic" if event.stage == PANIC else "a timeout"
+        why = f"{event.verb} that ended in {said}: whether it was stored is not in the log"
+        self.blind.gap(kind, reference.namespace or "*", why, event.at)
+        holder = (kind, reference.namespace, reference.name)
+        if is_map:
+            self.forget_raw(holder)
+            self.revisions.pop(holder, None)
+            self.states.blur(holder)
+            self.told = (holder, False) if reference.name else None
+            yield self.of_map(holder, HIDDEN_WRITE, event.at, None, writer)
+        elif has_fields:
+            self.states.forget(holder)
 
     def _collection(
         self, found: Object | None, kind: str, reference: Reference, at: int | None, writer: Writer

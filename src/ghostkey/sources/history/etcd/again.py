@@ -9,12 +9,13 @@ from ghostkey.sources.history.etcd.wire import DamagedValueError, varint
 class Known:
     """An object as decoded last, and the bytes around what changes with each write: its length, its managers' times, its content."""
 
-    __slots__ = ("_begin", "_head", "_meta", "_meta_bytes", "_pieces", "_rest", "found")
+    __slots__ = ("_begin", "_head", "_meta", "_meta_bytes", "_pieces", "_rest", "found", "size")
 
     def __init__(self, found: Stored, begin: int, end: int) -> None:
         """`found` was decoded from its data, from `begin` to `end`, as protobuf."""
         data, (meta, meta_end) = found.data, found.meta
         self.found, self._begin, self._meta, self._meta_bytes = found, begin, meta, meta_end - meta
+        self.size = end - begin  # bytes of the value that it holds
         # the object follows its type, and is followed by fields that are empty
         self._head, self._rest = data[begin : found.type_meta[1]] + b"\x12", data[found.end : end]
         self._pieces: list[bytes] = []
@@ -51,6 +52,6 @@ class Known:
         found.data, found.body, found.end = data, meta + size, stop
         found.meta = meta, found.body
         found.type_meta = found.type_meta[0] + begin - self._begin, found.type_meta[1] + begin - self._begin
-        self._begin, self._meta = begin, meta
+        self._begin, self._meta, self.size = begin, meta, end - begin
         found.written([entry for entry in managed if entry is not None])
         return True

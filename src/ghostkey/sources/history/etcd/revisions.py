@@ -155,16 +155,20 @@ class Reader:
 
     def _decoded(self, key: bytes, data: bytes, begin: int, end: int) -> Stored:
         """The object in a value; most are in a state that differs from the last one in little."""
-        known = self._known.get(key)
+        known = self._known.pop(key, None)
+        self._known_bytes -= known.size if known is not None else 0
         if known is not None and known.moved(data, begin, end):
-            return known.found
-        found = decode(data, begin, end)
-        if found.document is None and all(entry.seconds for entry in found.managed):
-            self._known_bytes += end - begin
+            found = known.found
+        else:
+            known, found = None, decode(data, begin, end)
+            if found.document is None and all(entry.seconds for entry in found.managed):
+                known = Known(found, begin, end)
+        if known is not None:
+            self._known_bytes += known.size
             if self._known_bytes > RAW_BYTES:
                 self._known.clear()
-                self._known_bytes = end - begin
-            self._known[key] = Known(found, begin, end)
+                self._known_bytes = known.size
+            self._known[key] = known
         return found
 
     def _forget(self, spot: tuple[str, str, str]) -> None:
@@ -291,6 +295,7 @@ class Reader:
             before, after = known.change(*where)
             self._maps[holder] = known, size
             self._map_bytes += size - held
+            self._bound_raw()
         except DamagedValueError:
             self._drop_raw(holder)
             return None
@@ -304,6 +309,9 @@ class Reader:
         self._drop_raw(holder)
         self._maps[holder] = data, size
         self._map_bytes += size
+        self._bound_raw()
+
+    def _bound_raw(self) -> None:
         while self._map_bytes > RAW_BYTES:
             self._drop_raw(next(iter(self._maps)))
 

@@ -1,0 +1,127 @@
+"""What lines hold that wrap audit events: what is cut, packed, or made to fill the memory."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from ghostkey.sources.history.audit.envelopes import Envelope
+from tests.history.lines import LogWriter
+from tests.history.test_what_logs_tell import _google, _table
+
+SECONDS = 1.0  # that a line of some kilobytes may take on a busy machine; it takes a hundredth of that
+
+
+def packed(content: bytes) -> str:
+    return base64.b64encode(gzip.compress(content, 9)).decode()
+
+
+def fed(lines: Iterable[bytes]) -> tuple[list[bytes], int]:
+    """The events of the lines of one file, and how often damage was noted."""
+    damage: list[int] = []
+    envelope = Envelope(lambda: damage.append(1))
+    found = [event for line in lines for event in envelope.feed(line)]
+    envelope.close()
+    return found, len(damage)
+
+
+def one() -> bytes:
+    return LogWriter().patch(0, "shop", "m", {"a": "1" * 400}).rstrip()
+
+
+def lambda_line(text: str) -> bytes:
+    return json.dumps({"awslogs": {"data": text}}).encode()
+
+
+def batch(*messages: str) -> str:
+    return packed(json.dumps({"messageType": "DATA_MESSAGE", "logEvents": [{"message": text} for text in messages]}).encode())
+
+
+@pytest.mark.parametrize("times", [1, 20])
+def test_packed_text_within_packed_text_is_damage_and_takes_no_time(times: int) -> None:
+    ten_mebibytes = packed(b"x" * (10 << 20))
+    outer = packed(json.dumps([ten_mebibytes] * 60).encode())
+    line = json.dumps({"d": [outer] * times}).encode()
+    begin = time.perf_counter()
+    assert fed([line]) == ([], 1)
+    assert time.perf_counter() - begin < SECONDS
+
+
+def test_packed_texts_of_a_line_have_one_bound() -> None:
+    large = packed(b" " * (10 << 20))
+    begin = time.perf_counter()
+    assert fed([json.dumps({"d": [large] * 2_000}).encode()]) == ([], 1)
+    assert time.perf_counter() - begin < SECONDS
+    event = one()
+    assert fed([json.dumps({"d": [batch(event.decode())] * 3}).encode()]) == ([event] * 3, 0)
+
+
+@pytest.mark.parametrize("cut", [0.3, 0.6, 0.9])
+def test_packed_text_that_is_cut_is_damage(cut: float) -> None:
+    text = batch(one().decode())
+    assert fed([lambda_line(text)]) == ([one_of(text)], 0)
+    assert fed([lambda_line(text[: int(len(text) * cut) // 4 * 4])]) == ([], 1)
+    assert fed([lambda_line(text[: int(len(text) * cut)])[:-3]]) == ([], 1)
+
+
+def one_of(text: str) -> bytes:
+    document: dict[str, Any] = json.loads(gzip.decompress(base64.b64decode(text)))
+    message: str = document["logEvents"][0]["message"]
+    return message.encode()
+
+
+def test_event_that_is_cut_among_others_that_are_whole_is_damage() -> None:
+    whole = one()
+    for made in (
+        lambda_line(batch(whole.decode(), whole.decode()[:400])),
+        json.dumps({"logEvents": [{"message": whole.decode()}, {"message": whole.decode()[:400]}]}).encode(),
+    ):
+        # the second is read as the first one was
+        assert fed([made, made]) == ([whole] * 2, 2)
+
+
+@pytest.mark.parametrize("cut", [60, 300, -20])
+def test_record_of_google_or_azure_that_is_cut_is_damage(cut: int) -> None:
+    event = json.loads(one())
+    for made in (_google(event), _table(event), {"properties": {"log": json.dumps({"auditID": "x"} | event)}}):
+        line = json.dumps(made).encode()
+        found, damage = fed([line, line, line[:cut], line])
+        assert (len(found), damage) == (3, 1)
+        found, damage = fed([b"node-a " + line, b"node-a " + line[:cut]])
+        assert (len(found), damage) == (1, 1)
+
+
+def test_whole_record_that_is_no_event_is_no_damage() -> None:
+    others = [
+        {
+            "protoPayload": {
+                "methodName": "google.container.v1.ClusterManager.GetCluster",
+                "serviceName": "container.googleapis.com",
+            }
+        },
+        {"AuditId": "x", "OperationName": "Sign-in"},
+        {"msg": "HTTP", "auditID": "x"},
+        {"log": '{"msg":"HTTP","auditID":"x"}'},
+        {"image": packed(b"\x89PNG")},
+    ]
+    lines = [json.dumps(other).encode() for other in others]
+    assert fed([*lines, *(b"I0901 12:00:00 1 trace.go:236] {a} " + line for line in lines)]) == ([], 0)
+    assert fed([b'I0901 12:00:00 1 httplog.go:1] "HTTP" verb="GET" audit-ID="x" auditID="x" {']) == ([], 0)
+
+
+def test_event_of_docker_is_whole_wherever_it_was_divided() -> None:
+    """Parts of 16 KiB end anywhere, also within the escape of a newline in a value."""
+    size = 16_384
+    for shift in range(12):
+        log = LogWriter()
+        event = log.patch(0, "shop", "m", {"a.yaml": "\n\\\\n" * 8_000}, user="x" * (shift + 1)).decode()
+        parts = [event[place : place + size] for place in range(0, len(event), size)]
+        lines = [json.dumps({"log": part, "stream": "stdout", "time": "t"}, separators=(",", ":")).encode() for part in parts]
+        found, damage = fed([*lines, *lines])
+        assert ([one.rstrip() for one in found], damage) == ([event.encode().rstrip()] * 2, 0)
