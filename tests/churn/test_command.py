@@ -85,6 +85,13 @@ def run_test(folder: Path, argv: str) -> int:
     return subprocess.run(words, cwd=folder, env=environment, capture_output=True, timeout=HANG_SECONDS, check=False).returncode
 
 
+@pytest.mark.whole
+def test_operator_without_what_it_needs_is_doubted_and_its_queue_is_no_leak(files_program: Program, files: list[str]) -> None:
+    done = churn(files_program, [one for one in files if "setup" not in one], operator(), "--no-faults", "-o", "json")
+    assert any("was answered 404 each of" in why and "--setup" in why for why in done.json["inconclusive"])
+    assert [one["signature"] for one in done.json["verdicts"] if "map" in one["signature"]] == []
+
+
 def test_operator_that_does_nothing_is_inconclusive_and_not_clean(files_program: Program, files: list[str]) -> None:
     watcher = shlex.join([str(binary("kubectl")), "get", "tenants", "-A", "--watch", "-o", "json"])
     done = churn(files_program, files, watcher, "--no-faults", "--rounds=1", "-o", "junit")
