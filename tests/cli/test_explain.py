@@ -128,7 +128,7 @@ def test_key_and_entry_that_are_there_are_explained(registry: str, program: Prog
     assert f"Tenant {registry}/{GONE[0]} is gone" in gone.out
     for key in ("doc.json", f"doc.json/tenants/{registry}.{LIVE[0]}", "doc.json/tenants", "small.yaml/a/b", "small.yaml/a"):
         done = program("explain", "cm/documents", key, "-n", registry)
-        assert (done.code, done.out) == (0, f"nothing is wrong with cm/documents {key}\n"), done
+        assert (done.code, done.out) == (0, f"no finding is about cm/documents {key}\n"), done
 
 
 def test_entries_of_a_secret_are_not_told_apart(control_plane: ControlPlane, namespace: str, program: Program) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,12 +56,16 @@ def test_dump_with_what_was_asked_for_is_green(files_program: Program, dump: Pat
     assert done.code == 0, done
 
 
-def test_dump_of_maps_alone_says_that_nobody_can_know(files_program: Program, tmp_path: Path) -> None:
+@pytest.mark.parametrize("beside", [[], [thing("Namespace", "prod", "", api_version="v1")]], ids=["alone", "and namespaces"])
+def test_dump_of_maps_alone_says_that_nobody_can_know(
+    files_program: Program, tmp_path: Path, beside: list[dict[str, Any]]
+) -> None:
     maps = tmp_path / "maps.json"
-    maps.write_text(json.dumps(config_map({"prod.shop-1": "1", "prod.shop-2": "2"}, name="settings")))
+    items = [config_map({"prod.shop-1": "1", "prod.shop-2": "2"}, name="settings"), *beside]
+    maps.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
     for words in (("scan",), ("explain", "cm/settings", "-n", "prod")):
         done = files_program(*words, "--from", str(maps))
-        assert (done.code, "whether the subjects of their keys live is not known" in done.err) == (0, True), done
+        assert (done.code, "subjects of their keys live is not known" in done.err) == (0, True), done
     assert files_program("scan", "--from", str(maps), "-o", "json").json["notes"]
     (tmp_path / "none.json").write_text(json.dumps(thing("Tenant", "shop-1")))
     done = files_program("scan", "--from", str(tmp_path / "none.json"))

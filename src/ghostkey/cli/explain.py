@@ -189,7 +189,7 @@ def _explain_map(what: str, key: str, where: Where, kinds: tuple[str, ...], past
             _check_key(shown or {}, kind, what, key)
         spot = (kind, namespace, name)
         own = [seen for seen in snapshot.maps if (seen.holder.kind, seen.holder.namespace, seen.holder.name) == spot]
-        lines = [f"nothing is wrong with {what}{f' {key}' if key else ''}"]
+        lines = [f"no finding is about {what}{f' {key}' if key else ''}"]
         words = where.words(namespace=True) + "".join(f" --from {shlex.quote(path)}" for path in past.paths)
         lines += _account_lines(what, key, snapshot, own, links, words)
         say(*dict.fromkeys(lines))

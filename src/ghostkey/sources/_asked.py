@@ -44,10 +44,12 @@ def nothing_to_judge_by(snapshot: Snapshot, scope: Scope) -> Iterator[str]:
     if not any(part.maps for part in parts):
         if scope == Scope(known_by=scope.known_by):  # whoever asked for less knows that there may be none
             yield "no ConfigMap and no Secret is in the dump: nothing was looked into"
-    elif not any(kind not in (CONFIG_MAPS, SECRETS) for part in parts for kind in part.subjects.kinds):
+        return
+    kinds = {kind for part in parts for kind in part.subjects.kinds} - {CONFIG_MAPS, SECRETS}
+    if kinds <= {NAMESPACES}:
         yield (
-            "nothing but maps is in the dump: whether the subjects of their keys live is not known; "
-            "add what keys may be for: kubectl get cm,ns,nodes,pods,CRD… -A -o yaml"
+            f"nothing but maps {'and namespaces ' if kinds else ''}is in the dump: whether the {'other ' if kinds else ''}subjects of their keys "
+            "live is not known; add what keys may be for: kubectl get cm,ns,nodes,pods,CRD… -A -o yaml"
         )
 
 

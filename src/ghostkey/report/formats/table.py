@@ -9,8 +9,9 @@ from ghostkey.report.formats._columns import Column, table, with_origins
 
 COLUMNS = (
     Column("ID"),
-    Column("NAMESPACE", cut=1),
-    Column("MAP", cut=1),
+    # what the next command needs is cut last
+    Column("NAMESPACE", cut=2),
+    Column("MAP", cut=2),
     Column("FINDING", cut=2),
     Column("KEYS"),
     Column("WRITTEN FOR", cut=1, leaves=2),
