@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import functools
 import json
 import re
 import time
@@ -363,6 +364,11 @@ def recorded(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFacto
     control_plane.request("DELETE", f"/api/v1/namespaces/{namespace}")
 
 
+def _is_told(opened: browser.Browser, address: str) -> bool:
+    opened.go(address)
+    return bool(opened.value("document.querySelectorAll('svg').length"))
+
+
 @pytest.mark.parametrize("width", [390, 768, 1280])
 def test_the_story_of_a_map_and_of_a_key_is_told_at_every_width(
     opened: browser.Browser, recorded: tuple[Watching, str, Path], width: int
@@ -385,8 +391,8 @@ def test_the_story_of_a_map_and_of_a_key_is_told_at_every_width(
     until(lambda: opened.value(asked) >= before + 3)
     assert opened.value("document.activeElement.textContent") == "The story of this map"
     for words, address in links.items():
-        opened.go(address)
-        until(lambda: opened.value("document.querySelectorAll('svg').length"))
+        # one story is told at a time, and who comes meanwhile is asked to come again
+        until(functools.partial(_is_told, opened, address))
         assert opened.value("document.querySelector('h1').textContent") == f"configmaps/registry in {namespace}"
         assert opened.value("document.documentElement.scrollWidth") <= width
         assert opened.value("parseFloat(getComputedStyle(document.body).fontSize)") >= 16
