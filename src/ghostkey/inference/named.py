@@ -95,8 +95,10 @@ def _of_references(names: KeysSeen, match: Match) -> Belief | None:
         and 4 * match.best >= 3 * len(names.keys)
         and {shape.name for shape in names.shapes} == {"path"}
     )
+    if not are_references:
+        return None
     kinds = sorted(match.kinds, key=lambda kind: -len(match.kinds[kind]))
-    return Belief([kind for kind in kinds if 2 * len(match.kinds[kind]) >= match.best], None) if are_references else None
+    return Belief([kind for kind in kinds if 2 * len(match.kinds[kind]) >= match.best], None)
 
 
 def _columns(seen: KeysSeen, template: Template) -> Iterator[_Column]:
@@ -106,12 +108,12 @@ def _columns(seen: KeysSeen, template: Template) -> Iterator[_Column]:
         if identity.name and not identity.uid and bool(identity.namespace) == template.has_namespace:
             name = template.render_core(identity.namespace, identity.name, "")
             named.setdefault(identity.kind, {}).setdefault(name, []).append(i)
-    meta = None if seen.meta is None else dataclasses.replace(seen.meta, declared=frozenset())  # which is of keys
     for kind, at in named.items():
         is_of_each = template.has_namespace or sum(map(len, at.values())) <= SEVERAL * len(at)
         if len(at) >= LEAST_PAIRS and is_of_each:
             first = [places[0] for places in at.values()]
             sizes, shapes = [seen.sizes[i] for i in first], [seen.shapes[i] for i in first]
+            meta = None if seen.meta is None else dataclasses.replace(seen.meta, declared=frozenset())  # which is of keys
             names = KeysSeen(seen.holder, seen.field, seen.path, list(at), sizes, shapes, meta=meta)
             yield _Column(names, kind, list(at.values()))
 

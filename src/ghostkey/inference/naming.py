@@ -104,8 +104,9 @@ def counted_on(live: Collection[str], gone: Collection[str]) -> frozenset[str]:
     beyond: set[str] = set()
     there = numbers(live)
     for stem, missing in numbers(gone).items():
-        have, count = there.get(stem, {}), len(there.get(stem, {}))
-        if count >= LEAST_COUNTED and min(have) in (0, 1) and max(have) - min(have) + 1 == count:
-            run = range(max(have) + 1, max(have) + 1 + len(missing))
-            beyond |= set(missing.values()) if set(missing) == set(run) else set()
+        have = there.get(stem, {})
+        if len(have) < LEAST_COUNTED or min(have) not in (0, 1) or max(have) - min(have) + 1 != len(have):
+            continue
+        if missing.keys() == set(range(max(have) + 1, max(have) + 1 + len(missing))):
+            beyond.update(missing.values())
     return frozenset(beyond)

@@ -14,8 +14,8 @@ _TELLING = re.compile(r"[-._0-9]")
 _DIGIT = re.compile(r"[0-9]")
 _SEPARATORS = re.compile(r"[^a-zA-Z0-9]+")
 
-# Words that settings are called by, and what nearly every cluster has beside its own things; and endings that files have. A key that is one of these is nobody's name, unless
-# an object is called so, and then the object is found.
+# Words that settings are called by, and what nearly every cluster has beside its own things; and endings that files have. A key
+# that is one of these is nobody's name, unless an object is called so, and then the object is found.
 SETTINGS = frozenset(
     """active all annotations api app application args auth backend base batch bool bucket ca cache cert certificate chart cluster
     build by checksum color command common concurrency config configmap configuration connection count cpu created creation cron data database db debug

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ghostkey.sources._sheets import Sheet
@@ -92,9 +92,8 @@ def _split(
     if len(children) == 1:
         return _split(sheets, numbers, twins, sizes, depth + 1)
     files = {child for child, held in children.items() if all(len(sheets[n].path) - depth == PATH_OF_A_FILE for n in held)}
-    named = _named_apart(children, files, twins)
-    if named is not children:
-        children, files = named, files & named.keys()
+    children = _named_apart(children, files, twins)
+    files &= children.keys()
     child_of = {number: child for child, held in children.items() for number in held}
     weights = {child: sum(sizes[n] for n in held) for child, held in children.items()}
     groups = _groups(list(children), child_of, twins, weights, files)
@@ -128,7 +127,7 @@ def _named_apart(children: dict[str, list[int]], files: set[str], twins: Sequenc
 
     Only where the names of files that hold other objects of one name are the same but for that word; else as they were.
     """
-    clashing = _clashing(children, twins)
+    clashing = _clashing(children, twins) if files else set()
     if not clashing or not {name for pair in clashing for name in pair} <= files:
         return children
     for pattern in (_FIRST_WORD, _LAST_WORD):
@@ -152,12 +151,18 @@ def _clashing(children: dict[str, list[int]], twins: Sequence[Twin]) -> set[tupl
     child_of = {number: child for child, held in children.items() for number in held}
     clashing: set[tuple[str, str]] = set()
     for twin in twins:
-        held: dict[str, set[str]] = {}
-        for sheet, identity in zip(twin.sheets, twin.identities, strict=True) if twin.has_uid else ():
-            held.setdefault(child_of[sheet], set()).add(identity)
-        pairs = itertools.combinations(sorted(held)[:CHILDREN_COMPARED], 2)
-        clashing |= {(left, right) for left, right in pairs if not held[left] & held[right]}
+        if twin.has_uid:
+            clashing |= {pair for pair, is_same in _compared(twin, child_of) if not is_same}
     return clashing
+
+
+def _compared(twin: Twin, child_of: dict[int, str]) -> Iterator[tuple[tuple[str, str], bool]]:
+    """Pairs of the first few children that have an object, and whether it is the same in both."""
+    held: dict[str, set[str]] = {}
+    for sheet, identity in zip(twin.sheets, twin.identities, strict=True):
+        held.setdefault(child_of[sheet], set()).add(identity)
+    for left, right in itertools.combinations(sorted(held)[:CHILDREN_COMPARED], 2):
+        yield (left, right), bool(held[left] & held[right])
 
 
 def _within(twin: Twin, here: set[int]) -> Twin | None:
@@ -175,15 +180,12 @@ def _groups(
     other: Counter[tuple[str, str]] = Counter()
     by_uid: Counter[tuple[str, str]] = Counter()
     for twin in twins:
-        held: dict[str, set[str]] = {}
-        for sheet, identity in zip(twin.sheets, twin.identities, strict=True):
-            held.setdefault(child_of[sheet], set()).add(identity)
-        for left, right in itertools.combinations(sorted(held)[:CHILDREN_COMPARED], 2):
-            if held[left] & held[right]:
-                same[left, right] += 1
+        for pair, is_same in _compared(twin, child_of):
+            if is_same:
+                same[pair] += 1
             else:
-                other[left, right] += 1
-                by_uid[left, right] += twin.has_uid
+                other[pair] += 1
+                by_uid[pair] += twin.has_uid
 
     def differ(pair: tuple[str, str]) -> bool:
         both = other[pair] + same[pair]

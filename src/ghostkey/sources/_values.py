@@ -219,8 +219,9 @@ def _identity_in_text(text: str) -> Identity | None:
     kind = kinds.pop() if len(kinds) == 1 else ""
     if len(uids) == 1:
         return Identity(uid=uids.pop(), kind=kind)
-    top = dict(_TOP_FIELD.findall(text))
-    if uids or "name" not in top or len(_TOP_FIELD.findall(text)) != len(top):
+    fields = _TOP_FIELD.findall(text)
+    top = dict(fields)
+    if uids or "name" not in top or len(fields) != len(top):
         return None
     return Identity(namespace=top.get("namespace", ""), name=top["name"], kind=kind)
 
@@ -254,13 +255,19 @@ def _identity(document: dict[str, Any]) -> Identity | None:
             elif "/" in content:
                 found = _NAMESPACED.fullmatch(content) if word in _SUBJECT_WORDS or _REFERS.search(word) else None
                 pairs |= {(found[1], found[2])} if found else set()
-            elif plain_name(content) and (word in _SUBJECT_WORDS or _OF_KIND.fullmatch(word)):
-                names.add((word if word in _SUBJECT_WORDS else word.removesuffix("name").rstrip("-_"), content))
+            elif plain_name(content) and (whose := _kind_in(word)):
+                names.add((whose, content))
     if not (uid or name) and len(pairs) == 1:
         namespace, name = pairs.pop()
     elif not (uid or name) and len(names) == 1:
         kind, name = names.pop()  # of that kind, or it is somebody else's name: a `hostname` is no Node's
     return Identity(uid, namespace, name, kind) if uid or name else None
+
+
+def _kind_in(word: str) -> str:
+    """The kind whose object a field with this name names: `tenant`, of `tenant` and of `tenant_name`; empty where it says none."""
+    found = _OF_KIND.fullmatch(word)
+    return word if word in _SUBJECT_WORDS else found[1] if found else ""
 
 
 def may_hold_maps(document: dict[str, Any]) -> bool:
