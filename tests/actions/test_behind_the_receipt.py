@@ -14,7 +14,7 @@ from ghostkey.testing import ControlPlane
 from ghostkey.testing.relay import Changed, Held, Instead, Relay
 from tests.actions.test_lost_answers import is_patch_of_the_map
 from tests.actions.test_trim import key_reference, pod
-from tests.helpers import Program, make_map, merge, read_data
+from tests.helpers import HANG_SECONDS, Program, make_map, merge, read_data
 
 TWO = {"keep": "1", "old": "2"}
 
@@ -40,7 +40,7 @@ def test_signal_while_the_answer_is_awaited_leads_back_to_the_receipt(
     process = spoiled.start("trim", "cm/registry", "-n", namespace, "--key", "old", "--apply")
     control_plane.wait_until(lambda: read_data(control_plane, namespace, "registry") == {"keep": "1"}, "the key is gone")
     process.send_signal(number)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=HANG_SECONDS)
     release.set()
     assert process.returncode == 6, err
     assert "receipt: " in err

@@ -23,7 +23,7 @@ from ghostkey.census.gomap import GoMap
 from ghostkey.census.traced import Traced
 from ghostkey.census.watchpoints import Watchpoints, _refused, setting
 from tests.census.truth import MODULES, Truth, built, running
-from tests.helpers import Program
+from tests.helpers import HANG_SECONDS, Program
 
 SOURCE = (MODULES / "maps" / "main.go").read_text().splitlines()
 
@@ -125,7 +125,7 @@ def test_watcher_that_is_killed_takes_nobody_with_it(truth: Truth, scale: int, t
     for number in range(2 * scale):
         command = ("stacks", str(truth.pid), "--map", hex(truth.address("seen")), "--for", "60s")
         watcher = program.start(*command)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + HANG_SECONDS
         while not _is_watching(watcher.pid) and time.monotonic() < deadline:
             time.sleep(0.02)
         watcher.send_signal(signal.SIGKILL)
@@ -201,7 +201,7 @@ def tracer_of(pid: int) -> int:
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + HANG_SECONDS
     while not holds():
         assert time.monotonic() < deadline, "it never came true"
         time.sleep(0.005)

@@ -19,7 +19,7 @@ from ghostkey.model.errors import GhostkeyError, UsageError
 from ghostkey.testing import testbed_directory as sources
 from ghostkey.testing.binaries import cache_directory
 from tests.churn.helpers import CRD, SAMPLE, SETUP
-from tests.helpers import Program
+from tests.helpers import HANG_SECONDS, Program
 
 needs_go = pytest.mark.skipif(shutil.which("go") is None, reason="there is no Go")
 NAME = ("-c", "user.name=t", "-c", "user.email=t@example.com")
@@ -126,9 +126,9 @@ def test_build_that_does_not_end_is_ended_with_all_that_it_started(repository: P
 
 
 def _told(reader: int) -> bytes:
-    """All that is written into a pipe until nobody has it open. Raises TimeoutError where somebody keeps it for 10 s."""
+    """All that is written into a pipe until nobody has it open. Raises TimeoutError where somebody keeps it."""
     told = b""
-    until = time.monotonic() + 10
+    until = time.monotonic() + HANG_SECONDS
     while time.monotonic() < until:
         if select.select([reader], [], [], 0.5)[0]:
             more = os.read(reader, 1000)

@@ -16,7 +16,7 @@ import pytest
 from ghostkey.testing import ControlPlane
 from ghostkey.testing.relay import Held, Relay
 from tests.census.truth import Truth, built, running
-from tests.helpers import Program, make_tenant, make_tenants_kind
+from tests.helpers import HANG_SECONDS, Program, make_tenant, make_tenants_kind
 from tests.terminal import Terminal
 
 
@@ -82,7 +82,7 @@ def test_what_grew_is_told_from_a_file(files_program: Program, truth: Truth, tmp
 def test_it_looks_again_and_again(files_program: Program, truth: Truth) -> None:
     process = files_program.start("maps", str(truth.pid), "--every", "1s", "--for", "3s", "--sort", "growth", "--top", "1")
     truth.tell("beat 300 5")
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 0, err
     rows = [line for line in out.splitlines() if "(main.reconciler).seen" in line]
     assert len(rows) >= 2
@@ -176,7 +176,7 @@ def test_map_that_grows_does_not_converge_and_one_that_rests_does(files_program:
     assert (rests.code, rests.json["result"]) == (0, "converged")
     process = files_program.start(*watch)
     truth.tell("beat 200 8")
-    out, _ = process.communicate(timeout=120)
+    out, _ = process.communicate(timeout=HANG_SECONDS)
     grows = json.loads(out)
     assert (process.returncode, grows["result"]) == (1, "not converged")
     assert grows["len_per_minute"] > 1000
@@ -266,7 +266,7 @@ def test_stacks_come_as_text_json_folded_and_as_a_profile_that_go_reads(
     word = ("stacks", str(truth.pid), "--map", "(main.reconciler).seen", "--for")
     process = files_program.start(*word, "4s", "-o", "json")
     truth.tell("beat 300 20")
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=HANG_SECONDS)
     if process.returncode == 3:
         pytest.skip(f"no hardware breakpoints here: {err}")
     (told,) = json.loads(out)["maps"]
@@ -278,7 +278,11 @@ def test_stacks_come_as_text_json_folded_and_as_a_profile_that_go_reads(
     folded = files_program(*word, "1s", "-o", "folded").out.splitlines()
     assert any(line.startswith("insert;runtime.main;main.main;") and ";main.remember " in line for line in folded)
     raw = subprocess.run(
-        [*_python(), *word, "1s", "-o", "pprof"], env=files_program.environment(), capture_output=True, check=True, timeout=120
+        [*_python(), *word, "1s", "-o", "pprof"],
+        env=files_program.environment(),
+        capture_output=True,
+        check=True,
+        timeout=HANG_SECONDS,
     ).stdout
     assert gzip.decompress(raw)
     if shutil.which("go"):

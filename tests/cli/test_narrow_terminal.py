@@ -10,7 +10,7 @@ import pytest
 from ghostkey.cli import options
 from ghostkey.report.visible import width_of
 from ghostkey.testing import ControlPlane
-from tests.helpers import Program, make_registry
+from tests.helpers import HANG_SECONDS, Program, make_registry
 from tests.terminal import on_terminal
 
 LIVE, GONE = [f"shop-{n}" for n in range(6)], [f"bakery-{n}" for n in range(25)]
@@ -118,7 +118,7 @@ def test_what_takes_longer_than_a_second_is_told_although_nobody_calls_again(mon
     progress = options.ProgressLine()
     progress("looking for the map" * 20)
     assert screen.text == ""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + HANG_SECONDS
     while "looking for the map" not in screen.text and time.monotonic() < deadline:
         time.sleep(0.01)
     (shown,) = re.findall(r"(looking.*)…", screen.text)

@@ -310,7 +310,7 @@ def test_watch_that_breaks_misses_nothing_or_says_so() -> None:
         events: list[HistoryEvent] = []
         watching = threading.Thread(target=lambda: events.extend(recorder.events(300)))
         watching.start()
-        assert ready.wait(30)
+        assert ready.wait(HANG_SECONDS)
         for number in range(3):
             control_plane.restart("kube-apiserver")
             merge(control_plane, "prod", "registry", {f"round-{number}": "1", f"round-{number - 1}": None})

@@ -16,10 +16,9 @@ import pytest
 from pyarrow import fs
 
 from ghostkey.testing import binaries, binary
-from tests.helpers import Program
+from tests.helpers import HANG_SECONDS, Program
 
 CASES = Path(__file__).parents[1] / "cases" / "history"
-BEGIN_SECONDS = 60
 EVERYBODY = {"base": "alice", "k2": "bob", "k3": "op1", "k4": "op1"}
 ACCOUNT, KEY = "ghost", base64.b64encode(b"a key that opens nothing else").decode()
 
@@ -43,7 +42,7 @@ def serving(port: str, *words: str) -> Iterator[None]:
     """A server that listens at a port for as long as this lasts."""
     server = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + BEGIN_SECONDS
+        deadline = time.monotonic() + HANG_SECONDS
         while True:
             try:
                 socket.create_connection(("127.0.0.1", int(port)), timeout=1).close()

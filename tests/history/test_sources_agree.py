@@ -29,7 +29,7 @@ from ghostkey.sources.history.facts import KeyedHash
 from ghostkey.sources.history.recorder import Recorder
 from ghostkey.store.history import TABLES, History
 from ghostkey.testing import ControlPlane
-from tests.helpers import make_tenants_kind
+from tests.helpers import HANG_SECONDS, make_tenants_kind
 from tests.history.test_mistakes import SHOWS_ALL
 
 FIELDS = [("tenants.demo", "metadata.annotations")]
@@ -213,7 +213,7 @@ def seen(folder: Path) -> dict[str, list[HistoryEvent]]:
         recorded: list[HistoryEvent] = []
         watching = threading.Thread(target=lambda: recorded.extend(recorder.events(600)))
         watching.start()
-        assert ready.wait(30)
+        assert ready.wait(HANG_SECONDS)
         for _ in range(WRITES):
             workload.step()
         assert workload.refused > 20

@@ -55,7 +55,7 @@ def test_finding_of_a_scan_becomes_a_folder_of_which_every_part_was_run(case: Ca
     found = files(out)
     assert found - {name for name in found if name.startswith("test/test_incident_")} == WHOLE
     print(f"finding to folder in {seconds:.0f} s")
-    assert seconds < IN_SECONDS * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    assert scale == 1 or seconds < IN_SECONDS
     # what it says is what happened
     told = (out / "post-mortem.md").read_text()
     assert f"{TENANTS - KEPT:,} keys" in told

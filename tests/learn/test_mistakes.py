@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 
 import pytest
@@ -21,7 +20,7 @@ SLICE = ["shortened-key"]
 IN_SECONDS = 60
 
 
-def check(case: Case, mistake: str) -> None:
+def check(case: Case, mistake: str, is_timed: bool = False) -> None:
     fault, flags = BY_FAULT.get(mistake, ("", ""))
     build = case.build(mistake)
     build[1] += flags
@@ -52,7 +51,7 @@ def check(case: Case, mistake: str) -> None:
     assert test["state"] == "held", test
     assert test["said"] == "it fails on the operator that leaks, and passes on the one that does not"
     print(f"{mistake}: {seconds:.0f} s")
-    assert seconds < IN_SECONDS * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    assert not is_timed or seconds < IN_SECONDS
 
 
 @pytest.mark.parametrize("mistake", SLICE)
@@ -63,4 +62,4 @@ def test_mistake_becomes_a_test(case: Case, mistake: str) -> None:
 @pytest.mark.whole
 @pytest.mark.parametrize("mistake", sorted({*(name for name, found in EXPECTED.items() if found), *BY_FAULT} - set(SLICE)))
 def test_every_mistake_becomes_a_test(case: Case, mistake: str) -> None:
-    check(case, mistake)
+    check(case, mistake, is_timed=True)

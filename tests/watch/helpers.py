@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ghostkey.testing import ControlPlane
-from tests.helpers import Program
+from tests.helpers import HANG_SECONDS, Program
 
 LINE = re.compile(r'^(ghostkey_\w+)(?:\{namespace="([^"]*)",map="([^"]*)"\})? (\S+)$')
 
@@ -28,7 +28,7 @@ class Watching:
 
     def get(self, path: str) -> tuple[int, str]:
         try:
-            with urllib.request.urlopen(self.url + path, timeout=60) as answer:
+            with urllib.request.urlopen(self.url + path, timeout=HANG_SECONDS) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
@@ -49,7 +49,7 @@ class Watching:
     def end(self) -> int:
         """Its exit code after SIGTERM."""
         self.process.terminate()
-        _, rest = self.process.communicate(timeout=120)
+        _, rest = self.process.communicate(timeout=HANG_SECONDS)
         self.said += rest.splitlines()
         return self.process.returncode
 

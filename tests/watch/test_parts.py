@@ -27,6 +27,7 @@ from ghostkey.watch.follow import Follower
 from ghostkey.watch.notify import escaped, parse_webhook
 from ghostkey.watch.server import parse_listen
 from ghostkey.watch.told import TEXT_BYTES, Told
+from tests.helpers import HANG_SECONDS
 
 
 def finding(holder: ObjectRef, key: str, message: str = "gone") -> Finding:
@@ -162,7 +163,7 @@ def test_connections_that_ask_nothing_are_bounded(monkeypatch: pytest.MonkeyPatc
         assert ask() == b"", "there is no thread for it"
         for one in idle:
             one.close()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + HANG_SECONDS
         while not ask().endswith(b"here"):
             assert time.monotonic() < deadline
     finally:

@@ -17,7 +17,7 @@ from ghostkey.story import growth_of, rates
 from ghostkey.story.forecast import Forecast
 from ghostkey.testing import ControlPlane
 from ghostkey.watch.run import Options, Watcher
-from tests.helpers import Program, make_map, make_registry, merge
+from tests.helpers import HANG_SECONDS, Program, make_map, make_registry, merge
 from tests.watch.helpers import Watching, watching
 
 LIVE, GONE = [f"live-{number}" for number in range(8)], ["gone-a"]
@@ -86,7 +86,7 @@ def test_seconds_until_full_hold_on_a_map_that_is_filled_for_real(
         full = time.time()
     finally:
         watcher.stop()
-        thread.join(60)
+        thread.join(HANG_SECONDS)
     assert status == 422
     assert told is not None, said
     at, law = told

@@ -26,7 +26,7 @@ from ghostkey.watch.look import Look, MapFindings
 from ghostkey.watch.server import serve
 from ghostkey.watch.stories import Stories
 from ghostkey.watch.web import Web, parse_web, policy
-from tests.helpers import Program, check_schema, make_map, make_registry, merge
+from tests.helpers import HANG_SECONDS, Program, check_schema, make_map, make_registry, merge
 from tests.report import browser
 from tests.report.test_page import contrast, luminance
 from tests.watch.helpers import Watching, watching
@@ -85,7 +85,7 @@ def hostile() -> Iterator[str]:
 
 
 def ask(url: str, path: str, **headers: str) -> http.client.HTTPResponse:
-    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=60)
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=HANG_SECONDS)
     connection.request(headers.pop("method", "GET"), path, headers=headers)
     answer = connection.getresponse()
     answer.body = answer.read()  # type: ignore[attr-defined]
