@@ -197,7 +197,21 @@ def seen_before() -> list[HistoryEvent]:
     return teller.done()
 
 
+def undone(origin: str = "audit", *, is_removed_before: bool = False) -> list[HistoryEvent]:
+    """A ghost that was trimmed, and put back."""
+    teller = _begin(origin)
+    teller.subject("prod/onyx-9", DELETED)
+    if is_removed_before:
+        teller.key("prod.onyx-9", DELETE)
+        teller.key("prod.onyx-9", by="cache")
+    teller.key("prod.onyx-9", DELETE, by="ghostkey")
+    teller.key("prod.onyx-9", by="ghostkey")
+    return teller.done()
+
+
 STORIES = {
+    "undone": (undone(), {"prod.onyx-9": "no-delete"}),
+    "undone-after-another": (undone(is_removed_before=True), {"prod.onyx-9": "written-again"}),
     "no-delete": (no_delete(), {"prod.onyx-9": "no-delete"}),
     "etcd-alone": (no_delete("etcd-snapshot"), {"prod.onyx-9": "unknown"}),
     "wrong-key-name": (wrong_key_name(), {"prod.onyx-9": "wrong-key-name"}),

@@ -14,7 +14,7 @@ from ghostkey.analyses.history import all_queries, page
 from ghostkey.model.history import SEEN, HistoryEvent, KeyEvent, SubjectEvent
 from ghostkey.store.engines import DuckEngine, Engine, SparkEngine
 from ghostkey.store.history import History
-from tests.history.stories import BEGIN, MAP, SECOND, STORIES, StoryTeller, no_delete, stored
+from tests.history.stories import BEGIN, MAP, SECOND, STORIES, StoryTeller, no_delete, stored, undone
 
 SECTIONS = ("What it finds", "Why it matters", "When it is wrong", "Example", "Source")
 
@@ -35,6 +35,15 @@ def test_missed_deletion_names_everybody(tmp_path: Path) -> None:
     assert (row["writer"], row["subject_deleter"], row["attempt_by"]) == ("operator", "alice", "operator")
     assert (row["wrong_key"], row["subject_namespace"], row["subject_name"]) == ("onyx-9", "prod", "onyx-9")
     assert row["outliving"] == 60 * SECOND
+
+
+def test_trim_that_was_undone_says_nothing_of_the_operator(tmp_path: Path) -> None:
+    """Whatever other source shows the same writes without their agents."""
+    engine = DuckEngine(stored(tmp_path, undone(), undone("etcd-snapshot")))
+    story.prepare(engine)
+    (row,) = story.story_of(engine, *MAP).ghosts
+    assert (row["class"], row["writer"], row["last_delete_at"]) == ("no-delete", "operator", None)
+    assert row["put_back_at"] > row["subject_deleted_at"]
 
 
 def test_refusal_keeps_the_servers_words(tmp_path: Path) -> None:

@@ -149,6 +149,8 @@ def _attempt_lines(row: dict[str, Any]) -> Iterator[str]:
         yield f"removed {when(row['last_delete_at'])} by {row['key_deleter'] or '?'}, written again {when(row['last_set_at'])} by {_who(row, 'writer', 'manager')}"
     elif row["class"] == "ownership-stuck":
         yield f"{when(row['attempt_at'])} {row['attempt_by'] or '?'} applied without it"
+    if row["put_back_at"] is not None:
+        yield f"trimmed by ghostkey, and put back {when(row['put_back_at'])}"
     if row.get("idle_at") is not None and row["class"] in ("no-delete", "unknown"):
         yield f"{row['idle_by'] or '?'} wrote the map {_span(row['idle_at'] - row['ended_at'])} later and changed nothing"
 

@@ -12,7 +12,8 @@ Why it matters
 When it is wrong
     `no-delete` says that no request was seen, so it needs an audit log that shows requests, and every moment from the subject's
     end to the end of what was seen within it, and from when the key was seen to be there last; else it is unknown. Which of
-    several keys a wrong name was meant for is told by what the two have in common.
+    several keys a wrong name was meant for is told by what the two have in common. What ghostkey trimmed and put back is nobody's
+    removal, and nobody's write.
 Example
     Tenant prod/bakery went at 10:14; at 10:14 tenant-operator removed `bakery`, but the key is `prod.bakery`.
 Source
@@ -30,6 +31,10 @@ _ALIKE = "kept.longest - kept.shortest <= 0.5 * kept.mean"
 # microseconds: a map of which a request says that it is too large takes no write of anybody
 _TOO_LARGE = "(error LIKE '413%' OR error LIKE '%too large%' OR error LIKE '%Too long%' OR error LIKE '%must have at most%')"
 _BLIND_UNTIL = "GREATEST(COALESCE(h1.until, 0), COALESCE(h2.until, 0), COALESCE(h3.until, 0), COALESCE(h4.until, 0))"
+# what ghostkey itself puts back it had trimmed: neither says anything of those whose task the key is
+_IS_OURS = "{0}.op IN ('set', 'delete') AND {0}.agent LIKE 'ghostkey/%'"
+_KEY = "{0}.kind, {0}.namespace, {0}.name, {0}.field, {0}.path, {0}.key"
+_SET, _DELETE = (f"CASE WHEN e.op = '{op}' THEN e.at_us END" for op in ("set", "delete"))
 # whether the key may have gone unseen since it was seen to be there
 _IS_UNSURE = f"{_BLIND_UNTIL} > GREATEST(COALESCE(shown.at_us, 0), COALESCE(g.last_set_at, 0))"
 # or nobody would have seen a request at some time from its subject's end on
@@ -37,9 +42,26 @@ _IS_BLIND = f"({_BLIND_UNTIL} >= g.ended_at - {SKEW} OR {_IS_UNSURE})"
 
 QUERY = Query(
     f"""
-    WITH gone AS (
+    WITH ours AS (SELECT DISTINCT {_KEY.format("e")}, e.op, e.revision, e.at_us FROM key_events e WHERE {_IS_OURS.format("e")}),
+    put_back AS (SELECT {_KEY.format("g")}, MAX(g.at_us) AS put_back_at FROM ours g WHERE g.op = 'set' GROUP BY {_KEY.format("g")}),
+    theirs AS (
+        SELECT {_KEY.format("g")}, MAX({_DELETE}) AS removed_at, MAX_BY(e."user", {_DELETE}) AS remover,
+            MAX({_SET}) AS set_at, MAX_BY(e."user", {_SET}) AS writer, MAX_BY(e.manager, {_SET}) AS manager,
+            MAX_BY(e.agent, {_SET}) AS agent, MAX_BY(e.audit_id, {_SET}) AS audit_id
+        FROM put_back g
+        JOIN key_events e ON {_SAME_KEY.format("e")} AND e.op IN ('set', 'delete') AND NOT ({_IS_OURS.format("e")})
+        -- another source shows the same write, and not whose it is
+        LEFT JOIN ours o ON {_SAME_KEY.format("o")} AND o.revision = e.revision
+        WHERE o.key IS NULL
+        GROUP BY {_KEY.format("g")}
+    ),
+    gone AS (
         SELECT k.kind, k.namespace, k.name, k.field, k.path, k.key, k.shape, k.value_bytes, k.first_set_at, k.first_seen_at,
-            k.last_set_at, k.last_known_set_at, k.last_set_revision, k.deletes, k.last_delete_at, k.is_present,
+            CASE WHEN p.key IS NULL THEN k.last_set_at ELSE COALESCE(t.set_at, k.first_seen_at) END AS last_set_at,
+            CASE WHEN p.key IS NULL THEN k.last_known_set_at ELSE t.set_at END AS last_known_set_at,
+            CASE WHEN p.key IS NULL THEN k.deletes WHEN t.removed_at IS NULL THEN 0 ELSE 1 END AS deletes,
+            CASE WHEN p.key IS NULL THEN k.last_delete_at ELSE t.removed_at END AS last_delete_at,
+            k.is_present, p.put_back_at, t.remover, t.writer, t.manager, t.agent, t.audit_id,
             l.subject_kind, l.subject_namespace, l.subject_name, l.template, s.uid AS subject_uid,
             s.created_at AS subject_created_at, s.deleted_at AS subject_deleted_at, s.deleted_revision,
             s.deleter AS subject_deleter, s.deleting_agent, s.delete_audit_id, s.is_audited, s.went_with,
@@ -48,6 +70,8 @@ QUERY = Query(
         JOIN links l ON l.kind = k.kind AND l.namespace = k.namespace AND l.name = k.name AND l.field = k.field
             AND l.path = k.path AND l.key = k.key
         JOIN subject_life s ON s.kind = l.subject_kind AND s.namespace = l.subject_namespace AND s.name = l.subject_name
+        LEFT JOIN put_back p ON {_SAME_KEY.format("p").replace("g.", "k.")}
+        LEFT JOIN theirs t ON {_SAME_KEY.format("t").replace("g.", "k.")}
         WHERE NOT s.is_alive
     ),
     missed AS (
@@ -96,7 +120,11 @@ QUERY = Query(
     ),
     told AS (
         SELECT g.kind, g.namespace, g.name, g.field, g.path, g.key, g.subject_kind, g.subject_namespace, g.subject_name,
-            g.subject_uid, g.template, g.shape, g.value_bytes, w.writer, w.manager, w.agent, w.audit_id, w.is_written,
+            g.subject_uid, g.template, g.shape, g.value_bytes,
+            CASE WHEN g.put_back_at IS NULL THEN w.writer ELSE g.writer END AS writer,
+            CASE WHEN g.put_back_at IS NULL THEN w.manager ELSE g.manager END AS manager,
+            CASE WHEN g.put_back_at IS NULL THEN w.agent ELSE g.agent END AS agent,
+            CASE WHEN g.put_back_at IS NULL THEN w.audit_id ELSE g.audit_id END AS audit_id, w.is_written, g.put_back_at,
             g.first_set_at, g.first_seen_at, g.last_set_at, g.subject_created_at, g.ended_at, g.subject_deleted_at,
             g.subject_deleter, g.deleting_agent, g.delete_audit_id, g.went_with,
             seen.until - g.subject_deleted_at AS outliving, m.wrong_key,
@@ -104,7 +132,8 @@ QUERY = Query(
             COALESCE(m.attempt_agent, r.attempt_agent, rm.attempt_agent, o.attempt_agent) AS attempt_agent,
             COALESCE(m.attempt_at, r.attempt_at, rm.attempt_at, o.attempt_at) AS attempt_at,
             COALESCE(m.attempt_audit_id, r.attempt_audit_id, rm.attempt_audit_id, o.attempt_audit_id) AS attempt_audit_id,
-            COALESCE(m.error, r.error, rm.error) AS error, m.score, w.deleter AS key_deleter, g.last_delete_at,
+            COALESCE(m.error, r.error, rm.error) AS error, m.score,
+            CASE WHEN g.put_back_at IS NULL THEN w.deleter ELSE g.remover END AS key_deleter, g.last_delete_at,
             CASE
                 WHEN g.shape = 'empty' AND g.last_set_at >= g.ended_at - {SKEW} THEN 'tombstone'
                 WHEN g.deletes > 0 AND g.last_delete_at >= g.ended_at - {SKEW} THEN 'written-again'
