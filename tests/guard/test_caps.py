@@ -67,3 +67,27 @@ def test_rate_of_growth_says_when_the_cap_is_met(guarded: ControlPlane, program:
     assert program("history", "import", "--store", store, "--source", "dumps", str(tmp_path / "dumps")).code == 0
     (cap,) = program("guard", "plan", "cm/m", "-n", space, "--store", store, "-o", "json").json["caps"]
     assert f"it grows by {A_DAY}.0 keys a day, and meets the cap in" in cap["reason"], cap
+
+
+def test_cap_is_not_sized_by_what_was_left_behind(guarded: ControlPlane, program: Program, space: str, tmp_path: Path) -> None:
+    """A namespace came and went each day, and its key stayed until the trim of this morning."""
+    steady = [f"bakery-{word}" for word in ("amber", "basalt", "cedar", "dune", "ember", "fjord", "grove", "heath")]
+    make(guarded, space, "m", dict.fromkeys([*steady, "run-0"], "x"))
+    uid = guarded.request("GET", f"/api/v1/namespaces/{space}/configmaps/m")["metadata"]["uid"]
+    now = datetime.datetime.now(datetime.UTC)
+    for day in range(DAYS, -1, -1):
+        left = [f"run-{number}" for number in range(DAYS, day - 1, -1)] if day else ["run-0"]
+        items = [
+            {"apiVersion": "v1", "kind": "ConfigMap", "data": dict.fromkeys([*steady, *left], "x"),
+             "metadata": {"name": "m", "namespace": space, "uid": uid}},
+            *({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "uid": f"u-{name}"}} for name in [*steady, f"run-{day}"]),
+        ]  # fmt: skip
+        place = tmp_path / "dumps" / (now - datetime.timedelta(days=day)).strftime("%Y-%m-%dT%H-%M-%SZ")
+        place.mkdir(parents=True)
+        (place / "all.json").write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
+    store = str(tmp_path / "store")
+    assert program("history", "import", "--store", store, "--source", "dumps", str(tmp_path / "dumps")).code == 0
+    (cap,) = program("guard", "plan", "cm/m", "-n", space, "--store", store, "-o", "json").json["caps"]
+    alive = len(steady) + 1
+    assert cap["cap"] == alive + 10, cap
+    assert "in its history" not in cap["reason"], f"it had {alive + DAYS - 1} keys yesterday, and {alive} with a subject"

@@ -11,7 +11,7 @@ import pytest
 
 from ghostkey import story
 from ghostkey.analyses.history import all_queries, page
-from ghostkey.model.history import SEEN, HistoryEvent, KeyEvent, SubjectEvent
+from ghostkey.model.history import CREATED, DELETED, SEEN, HistoryEvent, KeyEvent, SubjectEvent
 from ghostkey.store.engines import DuckEngine, Engine, SparkEngine
 from ghostkey.store.history import History
 from tests.history.stories import BEGIN, MAP, SECOND, STORIES, StoryTeller, no_delete, stored, undone
@@ -44,6 +44,21 @@ def test_trim_that_was_undone_says_nothing_of_the_operator(tmp_path: Path) -> No
     (row,) = story.story_of(engine, *MAP).ghosts
     assert (row["class"], row["writer"], row["last_delete_at"]) == ("no-delete", "operator", None)
     assert row["put_back_at"] > row["subject_deleted_at"]
+
+
+def test_keys_of_the_dead_are_not_what_a_map_needs(tmp_path: Path) -> None:
+    teller = StoryTeller()
+    for name in ("amber-1", "basalt-2", "cedar-3"):
+        teller.subject(f"prod/{name}", CREATED)
+        teller.key(f"prod.{name}")
+    for number in range(5):
+        teller.subject(f"prod/run-{number}", CREATED)
+        teller.key(f"prod.run-{number}")
+        teller.subject(f"prod/run-{number}", DELETED)
+    engine = DuckEngine(stored(tmp_path, teller.done()))
+    story.prepare(engine)
+    found = story.story_of(engine, *MAP)
+    assert (found.forecast and found.forecast.peak, found.peak_of_living, len(found.ghosts)) == (8, 4, 5)
 
 
 def test_refusal_keeps_the_servers_words(tmp_path: Path) -> None:

@@ -326,7 +326,7 @@ WHOLE = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "m"}}
         ("patch", {"data": {"other": "1"}}, 409, "no-delete"),
         ("delete", None, 403, "delete-failed"),
         ("delete", None, 404, "no-delete"),
-        ("deletecollection", None, 403, "no-delete"),  # which maps it chose is not known to have been this one
+        ("deletecollection", None, 403, "unknown"),  # which maps it chose
         ("patch", {**WHOLE, "data": {"t1.birch-1": "v"}}, 409, "delete-failed"),  # applied by the one who applied both before
         ("patch", {**WHOLE, "data": {"t1.amber-0": "w"}}, 409, "no-delete"),
         # what became of these nobody knows

@@ -275,10 +275,13 @@ def growth_in(store: str | None, name: MapName) -> Any:
                 raise UsageError(f"the store {history.directory} holds no history", "ghostkey history import --store DIR PATH")
             return None
         from ghostkey.store.engines import DuckEngine
-        from ghostkey.story import growth_of
+        from ghostkey.story import prepare, story_of
 
-        law = growth_of(DuckEngine(history), (name[0].qualified, name[1], name[2]))
-        return Growth(law.peak, law.keys_per_day) if law else None
+        engine, holder = DuckEngine(history), (name[0].qualified, name[1], name[2])
+        prepare(engine, only=holder)
+        told = story_of(engine, *holder)
+        ghosts = sum(not row["path"] for row in told.ghosts)
+        return Growth(told.peak_of_living, told.forecast.keys_per_day, ghosts) if told.forecast else None
     return None
 
 

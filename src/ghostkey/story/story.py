@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -42,6 +44,22 @@ class Story:
     def names_bytes(self) -> int:
         """Bytes of the names of the keys that are there, which a limit on values does not count."""
         return sum(len(row["key"]) for row in self.keys if row["is_present"] and not row["path"])
+
+    @property
+    def peak_of_living(self) -> int:
+        """The most keys it had at once whose subject was there, or is not known: what it needs, and not what was left behind in it."""
+        steps: Counter[int] = Counter()
+        for row in self.keys:
+            link = self.links.get((row["field"], row["path"], row["key"]))
+            begin = row["first_set_at"] if row["first_set_at"] is not None else row["first_seen_at"]
+            ends = [None if row["is_present"] else row["last_delete_at"]]
+            if link is not None and not link["is_alive"]:
+                ends.append(link["deleted_at"] if link["deleted_at"] is not None else link["deleting_at"])
+            end = min((at for at in ends if at is not None), default=None)
+            if not row["path"] and begin is not None and (end is None or end > begin):
+                steps[begin] += 1
+                steps[begin if end is None else end] -= end is not None
+        return max(itertools.accumulate(steps[at] for at in sorted(steps)), default=0)
 
     @property
     def unlinked(self) -> list[dict[str, Any]]:

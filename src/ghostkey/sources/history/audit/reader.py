@@ -13,6 +13,7 @@ from ghostkey.sources.history.audit.blind import ORIGIN
 from ghostkey.sources.history.audit.credit import unsigned, writer_of_event
 from ghostkey.sources.history.audit.event import UNREADABLE, Event, Meta, Object, Reference, object_of
 from ghostkey.sources.history.audit.maps import MapReader
+from ghostkey.sources.history.audit.refusals import TIMEOUT, is_certain
 from ghostkey.sources.history.audit.subjects import NAMESPACES, in_collection, what_happened
 from ghostkey.sources.history.common import entries_at, paths_for, revision_of
 from ghostkey.sources.history.facts import KeyedHash
@@ -22,7 +23,7 @@ MAPS = {"configmaps", "secrets"}
 IGNORED = {"events", "leases", "endpoints", "endpointslices", "tokenreviews", "subjectaccessreviews",
            "selfsubjectaccessreviews", "selfsubjectreviews", "localsubjectaccessreviews", "selfsubjectrulesreviews"}  # fmt: skip
 IGNORED_SUBRESOURCES = {"scale", "token", "log", "exec", "attach", "portforward", "proxy", "binding"}
-PANIC, TIMEOUT = "Panic", 504  # requests that were given up, by the server or its filter: they may have been stored before that
+PANIC = "Panic"  # a request that was given up by the server: it may have been stored before that
 ENDED = {"ResponseComplete", PANIC}
 VERBS = {"create", "update", "patch", "delete", "deletecollection"}
 
@@ -51,7 +52,7 @@ class Reader(MapReader):
         is_map = qualified in MAPS and not reference.subresource
         fields = paths_for(self.fields, qualified)
         code = status.code if status else 0
-        if event.stage == PANIC or code == TIMEOUT:
+        if event.stage == PANIC or (code >= 400 and not is_certain(event)):
             yield from self._given_up(event, qualified, reference, is_map=is_map, has_fields=bool(fields), writer=writer)
             return
         if code >= 400:
@@ -93,8 +94,10 @@ class Reader(MapReader):
         self, event: Event, kind: str, reference: Reference, *, is_map: bool, has_fields: bool, writer: Writer
     ) -> Iterator[HistoryEvent]:
         """A request of which nobody knows whether it was stored: neither written nor refused."""
-        said = "a panic" if event.stage == PANIC else "a timeout"
-        why = f"{event.verb} that ended in {said}: whether it was stored is not in the log"
+        code = event.response_status.code if event.response_status else 0
+        said = "a panic" if event.stage == PANIC else "a timeout" if code == TIMEOUT else f"an error of the server ({code})"
+        what = "what of it" if event.verb == "deletecollection" else "whether it"
+        why = f"{event.verb} that ended in {said}: {what} was stored is not in the log"
         self.blind.gap(kind, reference.namespace or "*", why, event.at)
         holder = (kind, reference.namespace, reference.name)
         if is_map:
