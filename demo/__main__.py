@@ -19,7 +19,7 @@ from pathlib import Path
 from ghostkey.testing import ControlPlane, Process, binary, is_built, testbed_directory
 
 NAMESPACES = ("alpha", "beta", "gamma")
-TENANTS, KEPT = 300, 90
+TENANTS, KEPT, LEFT = 300, 90, 20
 REGISTRY = ("cm/tenant-registry", "-n", "tenant-system")
 PATH = "/api/v1/namespaces/tenant-system/configmaps/tenant-registry"
 MEMORY = "(main.reconciler).memory"  # the map in the operator that the registry is written from
@@ -79,11 +79,14 @@ class Demo:
 
     def delete(self, numbers: Sequence[int]) -> None:
         """Deletes Tenants, and waits until they are gone."""
+        left = self.tenants() - len(numbers)
         for number in numbers:
             self.control_plane.request("DELETE", f"{self.tenant(number)}/tenant-{number:04d}")
-        left = self.made - len(numbers)
-        tenants = "/apis/demo.ghostkey.dev/v1/tenants"
-        self.control_plane.wait_until(lambda: len(self.control_plane.request("GET", tenants)["items"]) == left, "they are gone")
+        self.control_plane.wait_until(lambda: self.tenants() == left, "they are gone")
+
+    def tenants(self) -> int:
+        """How many Tenants there are."""
+        return len(self.control_plane.request("GET", "/apis/demo.ghostkey.dev/v1/tenants")["items"])
 
     def data(self) -> dict[str, str]:
         """The registry as it is."""
@@ -202,6 +205,17 @@ class Demo:
         self.alert(cap)
         self.say(f"That is all. {time.monotonic() - self.began:.0f} s.")
 
+    def leave(self) -> None:
+        """A leak for whoever plays with what is kept: the guard goes, and the operator with the mistake takes over again."""
+        self.say("For you to play with: the guard goes, and the leaking operator takes over again.")
+        self.ghostkey("guard", "remove", "--apply", expected=0)
+        self.control_plane.processes["fixed-operator"].stop()
+        self.control_plane.start_operator("no-delete-on-notfound", name="leaking-again")
+        begin = self.made
+        self.create(LEFT)
+        self.delete(range(begin, begin + LEFT))
+        print(f"{LEFT} more Tenants came and went; their keys stayed", flush=True)
+
     def guard(self, cap: int) -> None:
         """The map may keep what it has; a leak is refused."""
         self.ghostkey("guard", "apply", *REGISTRY, "--cap", str(cap), "--mode", "deny", "--apply", expected=0)
@@ -274,13 +288,16 @@ def main() -> int:
     """Runs the demo."""
     print("starting etcd, kube-apiserver and kube-controller-manager …", flush=True)
     with ControlPlane(controller_manager=True) as control_plane:
-        Demo(control_plane).run()
+        demo = Demo(control_plane)
+        demo.run()
         if "--keep" in sys.argv:
+            demo.leave()
             pid = control_plane.keep()
             program = Path(sys.executable).with_name("ghostkey")
-            print("\nit goes on running, with the map as the demo left it; play with it:")
+            print("\nit goes on running, with a map that leaks; play with it:")
             state = control_plane.directory / "ghostkey"  # where its receipts and findings are
             print(f"  export KUBECONFIG={control_plane.kubeconfig} GHOSTKEY_STATE={state} PATH={program.parent}:$PATH")
+            print("  ghostkey scan")
             print("  ghostkey explain cm/tenant-registry -n tenant-system")
             print(f"end it and remove its directory:\n  kill {pid}", flush=True)
     return 0

@@ -116,3 +116,15 @@ def test_namespace_is_asked_for_where_namespaces_cannot_be_listed(
     done = narrow("scan", "-n", "empty", "--kinds", "tenants.demo")
     assert (done.code, "whether it exists may not be asked" in done.err) == (3, True), done
     assert narrow("scan", "-n", scanned, "--kinds", "tenants.demo", "-l", "app=shop").code == 0
+
+
+def test_entries_of_documents_are_counted_apart_from_keys(files_program: Program, tmp_path: Path) -> None:
+    shards = "\n".join(f"shard-{number}: 1" for number in range(4))
+    item = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "m", "namespace": "a", "uid": "u"}}
+    for name, data in (("documents", {"shards.yaml": shards, "size": "4"}), ("plain", {"size": "4"})):
+        (tmp_path / f"{name}.json").write_text(json.dumps({**item, "data": data}))
+    done = files_program("scan", "--from", str(tmp_path / "documents.json"))
+    assert "0 findings in 2 keys and 4 entries of documents of 1 map\n" in done.err
+    assert "0 findings in 1 key of 1 map\n" in files_program("scan", "--from", str(tmp_path / "plain.json")).err
+    counts = files_program("scan", "--from", str(tmp_path / "documents.json"), "-o", "json").json["summary"]
+    assert (counts["maps"], counts["keys"], counts["entries"]) == (1, 2, 4)

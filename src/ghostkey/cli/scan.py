@@ -231,7 +231,7 @@ def _spoken(heard: Heard, confirmed: list[Finding]) -> Heard:
 
 def _say(report: Report, form: str) -> None:
     from ghostkey.cli.terminal import safe
-    from ghostkey.report.findings import summary, where
+    from ghostkey.report.findings import looked_at, summary, where
     from ghostkey.report.words import count
 
     counts, heard, shown = summary(report), report.heard, report.findings
@@ -243,7 +243,7 @@ def _say(report: Report, form: str) -> None:
         click.echo(f"no longer silenced: {len(heard.expired) - EXPIRED_LINES:,} more", err=True)
     if form in {"table", "wide"}:
         hidden = len(heard.spoken) - len(shown)
-        line = f"{count(counts['findings'], 'finding')} in {count(counts['keys'], 'key')} of {count(counts['maps'], 'map')}"
+        line = f"{count(counts['findings'], 'finding')} in {looked_at(counts)}"
         for state in ("unknown", "suspect", "declared", "silenced"):
             line += f", {counts[state]} {state}" if counts[state] else ""
         line += f", {hidden} below --severity" if hidden else ""

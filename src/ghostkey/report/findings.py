@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from ghostkey.model.findings import Finding, Severity
 from ghostkey.model.refs import ObjectRef
 from ghostkey.model.silences import Heard, Silenced
 from ghostkey.report.visible import json_safe, safe
+from ghostkey.report.words import count
 from ghostkey.store.snapshot import Snapshot
 
 SCHEMA_VERSION = 1
@@ -161,6 +162,7 @@ def summary(report: Report) -> dict[str, int]:
     return {
         "maps": len({(seen.holder.kind, seen.holder.namespace, seen.holder.name) for seen in snapshot.maps}),
         "keys": snapshot.key_count,
+        "entries": snapshot.entry_count,
         "subjects": len(snapshot.subjects),
         "findings": states["found"],
         "unknown": states["unknown"],
@@ -170,6 +172,12 @@ def summary(report: Report) -> dict[str, int]:
         "expired": len(report.heard.expired),
         "gaps": len(snapshot.gaps),
     }
+
+
+def looked_at(counts: Mapping[str, int]) -> str:
+    """What a scan looked at, by the counts of its summary: `1 key and 50 entries of documents in 1 map`."""
+    entries = f" and {count(counts['entries'], 'entry', 'entries')} of documents" if counts["entries"] else ""
+    return f"{count(counts['keys'], 'key')}{entries} of {count(counts['maps'], 'map')}"
 
 
 def document(report: Report) -> dict[str, Any]:

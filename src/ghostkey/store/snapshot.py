@@ -175,8 +175,13 @@ class Snapshot:
 
     @property
     def key_count(self) -> int:
-        """Keys of all maps and documents; those within Secrets are not counted."""
-        return sum(len(seen.keys) for seen in self.maps)
+        """Keys of all maps."""
+        return sum(len(seen.keys) for seen in self.maps if not seen.path)
+
+    @property
+    def entry_count(self) -> int:
+        """Entries of documents in maps; those within Secrets are not counted."""
+        return sum(len(seen.keys) for seen in self.maps if seen.path)
 
 
 _NO_USES = Uses()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ghostkey.report.findings import Format, Report, about, grouped, named, short_kind, summary
+from ghostkey.report.findings import Format, Report, about, grouped, looked_at, named, short_kind, summary
 from ghostkey.report.visible import safe
 from ghostkey.report.words import count
 
@@ -18,7 +18,7 @@ _SHOWN = 1000  # rows; a comment holds 65,536 characters
 
 def _pieces(report: Report) -> Iterator[str]:
     counts = summary(report)
-    yield f"### ghostkey: {count(counts['findings'], 'finding')} in {count(counts['keys'], 'key')} of {count(counts['maps'], 'map')}"
+    yield f"### ghostkey: {count(counts['findings'], 'finding')} in {looked_at(counts)}"
     groups = grouped(report.findings)
     if groups:
         yield ""
