@@ -33,8 +33,7 @@ def command(
     With --from or --store from the history, which knows users and times; else from the managedFields of the live object,
     which know managers and one time for each.
     """
-    from ghostkey.cli.output import echo_json
-    from ghostkey.cli.terminal import safe
+    from ghostkey.cli.output import echo_json, echo_table
     from ghostkey.model.errors import NotFound
     from ghostkey.report.times import in_table
     from ghostkey.story import is_known, meant, present_keys, when
@@ -65,10 +64,7 @@ def command(
         [in_table(row["written_at"], is_local=is_local), row["writer"] or "?", row["manager"] or "?", row["source"], row["key"]]
         for row in rows
     ]
-    widths = [max(len(safe(line[column])) for line in table) for column in range(4)]
-    for line in table:
-        cells = [safe(cell).ljust(width) for cell, width in zip(line, widths, strict=False)]
-        click.echo("  ".join([*cells, safe(line[4])]).rstrip())
+    echo_table(["WRITTEN", "BY", "MANAGER", "TOLD BY", "KEY"], table)
     return 0
 
 

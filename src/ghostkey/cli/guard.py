@@ -136,20 +136,19 @@ def undo(receipt: str, is_list: bool, where: Where) -> int:
 
 def _list_receipts(kept: GuardReceipts) -> int:
     """Prints the receipts, the latest first; 3 when one of them could not be read."""
-    from ghostkey.cli.terminal import say
+    from ghostkey.cli.output import echo_table
     from ghostkey.report.times import in_table
-    from ghostkey.report.words import count
 
-    damaged = is_any = False
+    damaged, rows = False, []
     for receipt in kept.newest_first():
         if isinstance(receipt, GhostkeyError):
             click.echo(f"not seen: {receipt}", err=True)
             damaged = True
             continue
-        is_any = True
-        at, objects = in_table(receipt.created_at, is_local=False), count(len(receipt.steps), "object")
-        say(f"{receipt.id}   {at:<5}   {receipt.state:<8}   {objects} at {receipt.server}")
-    if not is_any and not damaged:
+        at = in_table(receipt.created_at, is_local=False)
+        rows.append([at, str(len(receipt.steps)), receipt.state, receipt.server, receipt.id])
+    echo_table(["AGE", "OBJECTS", "STATE", "SERVER", "ID"], rows)
+    if not rows and not damaged:
         click.echo("no receipts", err=True)
     return 3 if damaged else 0
 
@@ -159,8 +158,7 @@ def _list_receipts(kept: GuardReceipts) -> int:
 @OUTPUT
 def status(where: Where, form: str) -> int:
     """Show the mode, and for each map its cap, what it has, and why. Exit code 1: a map is past its cap; 3: not all was seen."""
-    from ghostkey.cli.output import echo_json
-    from ghostkey.cli.terminal import say
+    from ghostkey.cli.output import echo_json, echo_table
     from ghostkey.guard import objects
     from ghostkey.guard.plan import mode_of
 
@@ -172,10 +170,7 @@ def status(where: Where, form: str) -> int:
         echo_json({"schema_version": 1, "kind": "GhostkeyGuard", "mode": mode, "maps": rows})
     else:
         click.echo(f"mode: {mode}")
-        for row in rows:
-            has = "?" if row["keys"] is None else f"{row['keys']:,}"
-            out = f"; {row['kept_out']} keys are kept out until {row['until']}" if row["kept_out"] else ""
-            say(f"{row['namespace']}  {row['map']}  {has} of {row['cap']:,} keys  {row['reason']}{out}")
+        echo_table(["NAMESPACE", "MAP", "KEYS", "WHY"], [_cells(row) for row in rows])
     if any(row["keys"] is None for row in rows):
         return 3
     return 1 if any(row["cap"] is not None and row["keys"] > row["cap"] for row in rows) else 0
@@ -190,7 +185,7 @@ def report(logs: tuple[Path, ...], form: str) -> int:
     Logs are what `ghostkey history import` reads: files, folders and archives, packed, or wrapped by whatever shipped them.
     Exit code 1: something was; 3: not all could be read, or there is no event in it.
     """
-    from ghostkey.cli.output import echo_json
+    from ghostkey.cli.output import echo_json, echo_table
     from ghostkey.cli.terminal import say
     from ghostkey.guard.objects import POLICY
     from ghostkey.guard.report import refused_writes
@@ -208,10 +203,16 @@ def report(logs: tuple[Path, ...], form: str) -> int:
         counts = {"events": requests.events, "unread": requests.unread}
         echo_json({"schema_version": 1, "kind": "GhostkeyGuardReport", **counts, "refused": refused})
     else:
+        echo_table(
+            ["WRITES", "NAMESPACE", "MAP", "BY", "FIRST", "LAST", "KEYS"],
+            [
+                [f"{one.count:,}", one.namespace, one.map, one.user, one.first, one.last, ", ".join(sorted(one.keys)[:5]) or "-"]
+                for one in found
+            ],
+        )
         for one in found:
-            loops = "; it tries again and again, and would go on when refused" if one.loops else ""
-            keys = f": {', '.join(sorted(one.keys)[:5])}" if one.keys else ""
-            say(f"{one.count:,}  {one.namespace}/{one.map}  {one.user}  {one.first} to {one.last}{loops}{keys}")
+            if one.loops:
+                say(f"{one.user} tries {one.namespace}/{one.map} again and again, and would go on when refused")
     about = f"{requests.events:,} events" + (f", {requests.unread:,} pieces were not understood" if requests.unread else "")
     about += f", {count(requests.others, 'file')} without audit events passed over" if requests.others else ""
     if not requests.events:
@@ -362,6 +363,14 @@ def _all_caps(client: ApiClient) -> list[dict[str, Any]]:
         return []
     pages = client.list_pages(f"/apis/{objects.GROUP}/{objects.VERSION}/{objects.PLURAL}")
     return [item for page in pages for item in decode_json(page)["items"] if item["metadata"]["name"] == objects.NAME]
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    from ghostkey.report.words import count
+
+    has = "?" if row["keys"] is None else f"{row['keys']:,}"
+    out = f"; {count(row['kept_out'], 'key')} kept out until {row['until']}" if row["kept_out"] else ""
+    return [row["namespace"], row["map"], has if row["cap"] is None else f"{has} of {row['cap']:,}", row["reason"] + out]
 
 
 def _rows(client: ApiClient, caps: dict[str, Any]) -> list[dict[str, Any]]:

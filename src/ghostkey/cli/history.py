@@ -52,8 +52,7 @@ def list_(store: str | None, form: str, is_local: bool) -> None:
     """List what was imported."""
     from pathlib import Path
 
-    from ghostkey.cli.output import echo_json
-    from ghostkey.cli.terminal import safe
+    from ghostkey.cli.output import echo_json, echo_table
     from ghostkey.model.history import rfc3339
     from ghostkey.report.times import local
     from ghostkey.store.history import History
@@ -62,9 +61,8 @@ def list_(store: str | None, form: str, is_local: bool) -> None:
     if form == "json":
         echo_json({"schema_version": 1, "imports": found})
         return
-    rows = [["ID", "ORIGIN", "SINCE", "UNTIL", "KEY EVENTS", "SUBJECT EVENTS", "SOURCE"]]
     told = local if is_local else str
-    rows += [
+    rows = [
         [
             i.id,
             i.origin,
@@ -76,9 +74,7 @@ def list_(store: str | None, form: str, is_local: bool) -> None:
         ]
         for i in found
     ]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows if found else []:
-        click.echo(safe("   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()))
+    echo_table(["ID", "ORIGIN", "SINCE", "UNTIL", "KEY EVENTS", "SUBJECT EVENTS", "SOURCE"], rows)
     if not found:
         click.echo("nothing was imported yet", err=True)
 

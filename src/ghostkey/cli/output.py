@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ghostkey.cli.terminal import columns_of
+from ghostkey.cli.terminal import columns_of, safe
 from ghostkey.model.errors import UsageError
 from ghostkey.report.findings import finding_record
 from ghostkey.report.formats import format_names
@@ -16,7 +17,7 @@ from ghostkey.report.formats import format_names
 if TYPE_CHECKING:
     from ghostkey.report.findings import Report, Screen
 
-__all__ = ["FORMATS", "echo_json", "finding_record", "print_report", "screen", "shows", "write_page"]
+__all__ = ["FORMATS", "echo_json", "echo_table", "finding_record", "print_report", "screen", "shows", "write_page"]
 
 FORMATS = format_names()
 
@@ -26,6 +27,14 @@ def echo_json(document: Any) -> None:
     from ghostkey.report.formats._json import json_bytes
 
     click.echo(json_bytes(document), nl=False)
+
+
+def echo_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Prints rows of cells under their headings, columns side by side; nothing where there is no row."""
+    made = [[safe(cell) for cell in row] for row in (header, *rows)]
+    widths = [max(len(row[column]) for row in made) for column in range(len(header))]
+    for row in made if len(made) > 1 else []:
+        click.echo("   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def screen(*, is_colored: bool, is_local: bool) -> Screen:

@@ -121,7 +121,7 @@ def _show(found: Receipt) -> None:
 def _list(kept: api.FileReceipts | api.ClusterReceipts, named: MapName | None, form: str, *, is_local: bool) -> int:
     """Prints the receipts, the latest first; 3 when one of them could not be read."""
     from ghostkey import api
-    from ghostkey.cli.output import echo_json
+    from ghostkey.cli.output import echo_json, echo_table
     from ghostkey.report.times import in_table
 
     damaged = 0
@@ -146,14 +146,12 @@ def _list(kept: api.FileReceipts | api.ClusterReceipts, named: MapName | None, f
         document = {"schema_version": 1, "kind": "GhostkeyReceiptList", "receipts": records}
         echo_json(document)
     elif records:
-        rows = [["MADE" if is_local else "AGE", "MAP", "KEYS", "STATE", "ID"]]
+        rows = []
         for record in records:
             state = str(record["state"]) + (" (from elsewhere)" if record["from_elsewhere"] else "")
             at = in_table(str(record["created_at"]), is_local=is_local)
             rows.append([at, str(record["map"]), str(record["keys"]), state, str(record["id"])])
-        widths = [max(len(row[column]) for row in rows) for column in range(4)]
-        for row in rows:
-            click.echo("   ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]]))
+        echo_table(["MADE" if is_local else "AGE", "MAP", "KEYS", "STATE", "ID"], rows)
     elif not damaged:
         click.echo("no receipts", err=True)
     return 3 if damaged else 0
