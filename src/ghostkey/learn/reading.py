@@ -13,7 +13,7 @@ from ghostkey.learn.incident import KEYS, Cause, Incident, Pattern, now
 from ghostkey.learn.kept import manager_of
 from ghostkey.model.errors import UsageError
 from ghostkey.model.plans import Receipt
-from ghostkey.story import CLASSES, when
+from ghostkey.story import CLASSES, due, when
 
 BYTES = 256 << 20
 LINES = 60  # of evidence, and of a timeline
@@ -174,7 +174,7 @@ def forecast_lines(told: dict[str, Any]) -> tuple[str, ...]:
     lines = [f"{law['keys']:,} keys, {law['keys_per_day']:,.1f} more a day (80 %: {law['low']:,.1f} to {law['high']:,.1f})"]
     if law["full_at"] is not None:
         lines.append(
-            f"full {when(law['full_at'])} (80 %: {when(law['full_low'])} to {when(law['full_high'])}), by {law['binding']}"
+            f"full {due(law['full_at'], law['full_low'], law['full_high'])}, by {law['binding']}"
         )
     return tuple(lines)
 

@@ -22,7 +22,7 @@ from ghostkey.report.text import (
     rounded,
     shape_words,
 )
-from ghostkey.story import CLASSES, Story, when
+from ghostkey.story import CLASSES, Story, due, when
 
 UNKNOWN_SHOWN, GHOSTS_SHOWN = 200, 500
 _STYLE = """
@@ -122,8 +122,7 @@ def _growth(story: Story) -> Iterator[str]:
     words = shape_words(law)
     said += f" {words[:1].upper()}{words[1:]}." if words else ""
     if law.full_at is not None:
-        said += f" At this rate the limit that binds first ({law.binding}) is met {when(law.full_at)}"
-        said += f" (80 %: {when(law.full_low)} to {when(law.full_high)})."
+        said += f" At this rate the limit that binds first ({law.binding}) is met {due(law.full_at, law.full_low, law.full_high)}."
     if law.follows_subjects:
         said += " It grows as its subjects do: no leak."
     yield f"<p>{e(said)}</p>"

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from ghostkey.story import CLASSES, DAY, Forecast, Moment, Story, gap_line, kind_name, when
+from ghostkey.story import CLASSES, DAY, Forecast, Moment, Story, due, gap_line, kind_name, when
 
 BARS = "▁▂▃▄▅▆▇█"
 SHOWN = 5
@@ -19,7 +19,8 @@ def map_lines(story: Story) -> Iterator[str]:
         yield f"{story.kind}/{story.name} in {story.namespace}: {present:,} keys, {len(story.ghosts):,} of them outlive their subject"
         if unlinked := story.unlinked:
             one = f"{key_name(unlinked[0])}{' …' if len(unlinked) > 1 else ''}"
-            yield f"  {len(unlinked):,} of them are settings, or of objects that no source saw: {one}"
+            what = "is a setting, or of an object" if len(unlinked) == 1 else "are settings, or of objects"
+            yield f"  {len(unlinked):,} of them {what} that no source saw: {one}"
     else:
         yield f"{story.kind}/{story.name} in {story.namespace}: none of its keys was seen"
     yield from hidden_lines(story)
@@ -175,7 +176,7 @@ def _growth(story: Story) -> Iterator[str]:
     if said:
         yield f"  {said}"
     if law.full_at is not None:
-        yield f"  binds first: {law.binding}; full {when(law.full_at)} at this rate (80 %: {when(law.full_low)} to {when(law.full_high)})"
+        yield f"  binds first: {law.binding}; full at this rate {due(law.full_at, law.full_low, law.full_high)}"
 
 
 def shape_words(law: Forecast) -> str:

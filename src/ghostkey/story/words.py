@@ -41,6 +41,13 @@ def when(at: int | None) -> str:
     return rfc3339(at) if at is not None else "?"
 
 
+def due(at: int | None, low: int | None, high: int | None) -> str:
+    """When something is expected, with its 80 % interval: to the second where that is short, by the day where it is not."""
+    is_short = low is not None and high is not None and high - low < 2 * DAY
+    middle, first, last = (when(one) if is_short else when(one).partition("T")[0] for one in (at, low, high))
+    return f"{middle} (80 %: {first} to {last})"
+
+
 def gap_line(row: dict[str, Any]) -> str:
     """One row of the coverage in words: `audit: not seen from … to …: …`."""
     if row["since_revision"] is not None and row["since"] is None:
