@@ -11,7 +11,7 @@ import pytest
 from ghostkey.testing import ControlPlane
 from tests.helpers import HANG_SECONDS, Program, make_map, read_data
 
-KILLS, SLICE = 100, 30  # of each of the two; of a run that is no whole proof
+KILLS, SLICE = 100, 12  # of each of the two; of a run that is no whole proof
 DATA = {**{f"old-{n}": f"value {n}" for n in range(40)}, "keep": "1"}
 LEFT = {"keep": "1"}
 TRIM = ("trim", "cm/registry", "--match", "old-.*", "--max-percent", "100", "--apply", "-n")
