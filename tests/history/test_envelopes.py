@@ -6,13 +6,15 @@ import base64
 import gzip
 import json
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ghostkey.sources.history.audit.envelopes import Envelope
+from ghostkey.sources.history.open import sort_of
 from tests.history.lines import LogWriter
-from tests.history.test_what_logs_tell import _google, _table
+from tests.history.test_what_logs_tell import _google, _table, events, keys
 from tests.unpacking import Unpacked
 
 MOST_BYTES = 65 << 20  # that all packed texts of one line may come to, and what says that it is too much
@@ -125,3 +127,64 @@ def test_event_of_docker_is_whole_wherever_it_was_divided() -> None:
         lines = [json.dumps({"log": part, "stream": "stdout", "time": "t"}, separators=(",", ":")).encode() for part in parts]
         found, damage = fed([*lines, *lines])
         assert ([one.rstrip() for one in found], damage) == ([event.encode().rstrip()] * 2, 0)
+
+
+def key_values(value: Any) -> dict[str, Any]:
+    """A value as OpenTelemetry writes one that it took apart."""
+    if isinstance(value, dict):
+        return {"kvlistValue": {"values": [{"key": key, "value": key_values(held)} for key, held in value.items()]}}
+    if isinstance(value, list):
+        return {"arrayValue": {"values": [key_values(held) for held in value]}}
+    if isinstance(value, bool):
+        return {"boolValue": value}
+    return {"intValue": str(value)} if isinstance(value, int) else {"stringValue": str(value)}
+
+
+def otlp(body: object) -> bytes:
+    return json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": [{"timeUnixNano": "1", "body": body}]}]}]}).encode()
+
+
+def of_base64(document: object) -> str:
+    return base64.b64encode(json.dumps(document, separators=(",", ":")).encode()).decode()
+
+
+WRAPPED = {
+    "aws logs get-log-events --output text": lambda event: b"EVENTS\t1788220800000\t" + event + b"\t1788220800000",
+    "stdout of Fluent Bit": lambda event: b"[0] audit: [[1700000000.0, {}], " + event + b"]",
+    "several Pods": lambda event: b"[pod/kube-apiserver-m0/kube-apiserver] " + event,
+    "Kafka": lambda event: json.dumps({"topic": "audit", "offset": 1, "value": of_base64(json.loads(event))}).encode(),
+    "Event Hubs": lambda event: json.dumps({"Body": of_base64({"records": [{"properties": {"log": event.decode()}}]})}).encode(),
+    "OpenTelemetry, as text": lambda event: otlp({"stringValue": event.decode()}),
+    "OpenTelemetry, taken apart": lambda event: otlp(key_values(json.loads(event))),
+}
+
+
+@pytest.mark.parametrize("words", WRAPPED)
+def test_event_is_found_in_what_ships_it(words: str) -> None:
+    event = one()
+    lines = [WRAPPED[words](event)] * 3
+    found, damage = fed(lines)
+    assert [json.loads(one) for one in found] == [json.loads(event)] * 3
+    assert damage == 0
+
+
+@pytest.mark.parametrize("behind", [b' {"a":1', b"trailing", b"\t17\t{", b'"]'])
+def test_event_with_something_else_behind_it_is_damage(behind: bytes) -> None:
+    event = one()
+    assert fed([event + behind]) == ([event + behind], 0), "a line that begins as an event is judged by who decodes it"
+    assert fed([b"text " + event + behind]) == ([], 1)
+
+
+def test_lines_with_tokens_in_them_are_no_damage() -> None:
+    token = of_base64({"alg": "RS256", "typ": "JWT"}) + "." + of_base64({"sub": "alice"}) + ".c2ln"
+    lines = [json.dumps({"level": "info", "token": token}).encode(), json.dumps({"id": of_base64({"a": 1})}).encode()]
+    assert fed(lines) == ([], 0)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+def test_log_that_a_shell_has_written_in_utf_16_is_read(tmp_path: Path, encoding: str) -> None:
+    text = "\r\n".join(LogWriter().patch(second, "shop", "m", {"a": str(second)}).decode().rstrip() for second in range(3))
+    mark = "\ufeff" if encoding == "utf-16-be" else ""
+    found = keys(events(tmp_path, [(mark + text).encode(encoding)]))
+    assert sort_of(tmp_path / "0.log") == "audit"
+    assert [(op, key) for op, key, _ in found] == [("set", "a")] * 3

@@ -173,9 +173,7 @@ def forecast_lines(told: dict[str, Any]) -> tuple[str, ...]:
         return ()
     lines = [f"{law['keys']:,} keys, {law['keys_per_day']:,.1f} more a day (80 %: {law['low']:,.1f} to {law['high']:,.1f})"]
     if law["full_at"] is not None:
-        lines.append(
-            f"full {due(law['full_at'], law['full_low'], law['full_high'])}, by {law['binding']}"
-        )
+        lines.append(f"full {due(law['full_at'], law['full_low'], law['full_high'])}, by {law['binding']}")
     return tuple(lines)
 
 

@@ -122,7 +122,9 @@ def _growth(story: Story) -> Iterator[str]:
     words = shape_words(law)
     said += f" {words[:1].upper()}{words[1:]}." if words else ""
     if law.full_at is not None:
-        said += f" At this rate the limit that binds first ({law.binding}) is met {due(law.full_at, law.full_low, law.full_high)}."
+        said += (
+            f" At this rate the limit that binds first ({law.binding}) is met {due(law.full_at, law.full_low, law.full_high)}."
+        )
     if law.follows_subjects:
         said += " It grows as its subjects do: no leak."
     yield f"<p>{e(said)}</p>"

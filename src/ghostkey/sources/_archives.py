@@ -7,6 +7,7 @@ too large is told in words, and the rest is read.
 from __future__ import annotations
 
 import bz2
+import codecs
 import gzip
 import importlib
 import io
@@ -62,9 +63,12 @@ def is_unread_archive(name: str) -> bool:
 def open_packed(handle: Any) -> Unpacked | None:
     """What a packed file unpacks to, as a stream; None when it is not packed, and `handle` still at its beginning.
 
+    Text in UTF-16, as PowerShell redirects it, counts as packed: it unpacks to UTF-8.
     Reading it raises one of UNPACKING where it is damaged, or unpacks to far more than it was made from.
     """
     head = handle.peek(_HEAD)[:_HEAD]
+    if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return _Guarded(b"", _Recoded(handle))
     if head[:2] != b"\x1f\x8b" and head[:6] != b"\xfd7zXZ\x00" and head[:3] != b"BZh" and head[:4] != b"\x28\xb5\x2f\xfd":
         return None
     return _unpacked(head, _Guarded(b"", handle))
@@ -197,6 +201,23 @@ class _Unpacking:
             unpacked = inner.decompress(data, min(size, _BLOCK) if size > 0 else _BLOCK)
             if unpacked:
                 return unpacked
+
+
+class _Recoded:
+    """UTF-16 with its mark, as UTF-8."""
+
+    def __init__(self, source: SupportsRead) -> None:
+        self._source, self._decode, self._ready = source, codecs.getincrementaldecoder("utf-16")().decode, b""
+
+    def read(self, size: int = -1) -> bytes:
+        """Up to `size` bytes. Raises UnicodeDecodeError where it is no UTF-16."""
+        while size < 0 or len(self._ready) < size:
+            piece = self._source.read(_BLOCK)
+            self._ready += self._decode(piece, not piece).encode()
+            if not piece:
+                break
+        found, self._ready = (self._ready, b"") if size < 0 else (self._ready[:size], self._ready[size:])
+        return found
 
 
 def _tar(where: str, source: SupportsRead, note: Note, depth: int) -> Iterator[Member]:

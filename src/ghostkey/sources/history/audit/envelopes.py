@@ -21,23 +21,28 @@ import msgspec
 
 from ghostkey.foreign import UnreadableError, decode_json, split_json
 from ghostkey.sources.history.audit.google import event_of_google
-from ghostkey.sources.history.audit.packed_text import PACKED, PackedText
+from ghostkey.sources.history.audit.otlp import plain
+from ghostkey.sources.history.audit.packed_text import ENCODED, PACKED, PackedText
 
 BARE = b'{"kind":"Event"'
 DEPTH = 12  # of records in records
 PREFIX_BYTES = 4_096
 BEGINNINGS = 8  # places in a line at which an event may begin
 PARTIAL_BYTES = 64 << 20  # of a line that comes in parts
-TEXT, CSV = "text before it", "in quotes of CSV"
-WORTH = (b"auditID", b"audit.k8s.io", b"AuditId", b"auditId", b"protoPayload", PACKED.encode())
+TEXT, AROUND, CSV = "text before it", "text around it", "in quotes of CSV"
+WORTH = (b"auditID", b"audit.k8s.io", b"AuditId", b"auditId", b"protoPayload", PACKED.encode(), b'"' + ENCODED.encode())
 # what only stands in an event, or in a part of one
 _PART = (b"audit.k8s.io", b"requestReceivedTimestamp", b"stageTimestamp")
 # what other records have too: where one is not whole, what it was nobody knows
 _CUT = re.compile(rb'(?:protoPayload|[aA]uditI[dD])[\\"]+\s*:|"' + PACKED.encode())
+_TAG = re.compile(rb"\[[^\]{\"\[]{0,200}\] ")  # before a line of several Pods, or of several tags
 _CRI = re.compile(rb"\S{20,40} (?:stdout|stderr) ([PF])(?::\S*)? ")
 _NUMBERS = re.compile(rb'"MESSAGE"\s*:\s*\[')  # journald's way to write what is no plain text
 _DOCKER = b'{"log":"'
 _DOCKER_END, _DOCKER_REST = b'\\n","', 400  # of a text that is whole, and bytes of a record after it
+# behind an event: the time of its ingestion (`aws logs … --output text`), or the end of a list around it (Fluent Bit's stdout)
+_BEHIND = re.compile(rb"[\])]{0,4}(?:\t\d{10,19})?\s*")
+_REMADE = {"protoPayload", "AKSAudit", "kvlistValue"}  # where what is there is no event until it is made one
 _encode = msgspec.json.encode
 Path = tuple[str, ...]  # of fields that lead to an event; `*` for each item of a list
 
@@ -69,11 +74,12 @@ def _unwrapped(text: bytes, depth: int, packed: PackedText) -> Found:
         return Found((), is_damaged=is_part(text) or (depth > DEPTH and is_worth(text)))
     if b'""auditID""' in text:
         return unwrap(_unquoted(text), depth + 1, packed)._replace(words=CSV, path=None)
-    begin = text.find(BARE, 0, PREFIX_BYTES) if text[:1] not in b'{["' else 0
+    is_json = text[:1] in b'{["' and _TAG.match(text) is None
+    begin = 0 if is_json else text.find(BARE, 0, PREFIX_BYTES)
     begin = begin if begin >= 0 else text.find(b"{")
     whole = len(text)  # from where on it is JSON to its end
     # of a line that begins as an event and is none, what stands further on may be part of anything
-    for _ in range(BEGINNINGS if text[:1] not in b'{["' else 1):
+    for _ in range(1 if is_json else BEGINNINGS):
         if begin < 0:
             break
         found = _records(text[begin:], depth, packed)
@@ -131,6 +137,8 @@ def _several(text: bytes, depth: int, packed: PackedText) -> Found:
             events += unwrap(bytes(one), depth + 1, packed).events
     except UnreadableError:
         is_damaged = True
+        if count == 1 and events and _BEHIND.fullmatch(text, len(one)):
+            return Found(events, AROUND)
     # an event with half of another behind it is a line that was cut: which half is whose nobody knows
     if is_damaged and count < 2:
         return Found((), is_damaged=True)
@@ -149,6 +157,8 @@ def _search(node: Any, path: Path, depth: int, packed: PackedText) -> Iterator[t
                 yield _encode(made), (*path, "protoPayload")
         elif (made := _of_table(node)) is not None:
             yield _encode(made), (*path, "AKSAudit")
+        elif "kvlistValue" in node:
+            yield from _search(plain(node), (*path, "kvlistValue"), depth + 1, packed)
         else:
             for name, child in node.items():
                 yield from _search(child, (*path, str(name)), depth + 1, packed)
@@ -164,6 +174,9 @@ def _search(node: Any, path: Path, depth: int, packed: PackedText) -> Iterator[t
         with packed.opened(node) as raw:
             found = unwrap(raw, depth + 1, packed).events
         for event in found:
+            yield event, (*path, "*")
+    elif isinstance(node, str) and node.startswith(ENCODED):
+        for event in unwrap(packed.decoded(node), depth + 1, packed).events:
             yield event, (*path, "*")
     elif isinstance(node, str) and "{" in node:
         raw = node.encode("utf-8", "surrogatepass")
@@ -328,7 +341,7 @@ def _typed(rest: Path, leaf: Any) -> Any:
 
 def _way(path: Path) -> Callable[[bytes], list[bytes]] | None:
     """What cuts the events out of a record that is made as another one, in which this path led to them."""
-    if "protoPayload" in path or "AKSAudit" in path:
+    if not _REMADE.isdisjoint(path):
         return None
 
     try:
