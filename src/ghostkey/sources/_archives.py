@@ -31,7 +31,7 @@ ARCHIVE_MEMBERS = 1_000_000
 NAME_BYTES = 1 << 20  # of what an archive says of one member, long names and pax headers, and of what it says of all
 INDEX_BYTES = 8 << 20  # of a zip's list of its members: some 100,000 of them
 _NAME_HEADERS = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE)
-ENDINGS = (".yaml", ".yml", ".json", ".jsonl")
+ENDINGS = (".yaml", ".yml", ".json", ".jsonl", ".ndjson")
 PACKED = (".gz", ".xz", ".bz2", ".zst")
 ARCHIVES = (".tar", ".tgz", ".txz", ".tbz2", ".tbz", ".tzst", ".zip")
 # packed in ways that cannot be read here: said, not passed by

@@ -43,6 +43,8 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 Found = tuple[Sheet, str, dict[str, Any] | None]  # what it came with, where, object; None for a list that holds nothing
+# what kubectl says on its other channel, which somebody has led into the same file: warnings, and lines of its log
+_SAID = re.compile(rb"(?:(?:Warning: |[IWEF]\d{4} \d\d:\d\d:)[^\n]*\n)+")
 
 
 class Documents:
@@ -171,6 +173,8 @@ class Documents:
                 break
         if content.startswith(codecs.BOM_UTF8):
             content = content[len(codecs.BOM_UTF8) :]
+        if (said := _SAID.match(content)) is not None:
+            content = content[said.end() :]
         self._bad = 0
         self._content = content
         self._sheet = self._new_sheet(where)

@@ -1,7 +1,7 @@
 """Files: YAML or JSON, one object or many, lists, archives; a must-gather, support bundle, backup or Git tree as it comes.
 
 What it reads
-    Every file below a directory whose name ends in .yaml, .yml, .json or .jsonl (packed with gzip, xz, bzip2 or zstd too), tar
+    Every file below a directory whose name ends in .yaml, .yml, .json, .jsonl or .ndjson (packed with gzip, xz, bzip2 or zstd too), tar
     and zip archives, without unpacking.
 Coverage
     A dump is taken at its word, for each kind in each namespace: a list that shows several namespaces was made of all, one that
