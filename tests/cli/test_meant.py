@@ -85,7 +85,7 @@ def test_guard_undo_leads_to_its_receipts(registry: str, program: Program) -> No
     name = line.split()[4]
     try:
         listed = program("guard", "undo", "--list")
-        assert listed.out.split()[0] == name
+        assert listed.out.splitlines()[1].split()[-1] == name
         assert "applied" in listed.out
         for wrong in (f"{name[:-1]}x", "nope", "cm/registry"):
             done = program("guard", "undo", wrong)

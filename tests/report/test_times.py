@@ -51,10 +51,12 @@ def test_blame_tells_ages_in_its_table_and_rfc_3339_in_json(
 ) -> None:
     make_map(control_plane, namespace, "settings", {"a": "1"})
     words = ("blame", "cm/settings", "-n", namespace)
-    assert program(*words).out.split()[0][-1] in "sm"
+    heading, row = program(*words).out.splitlines()
+    assert heading.split() == ["WRITTEN", "BY", "MANAGER", "TOLD", "BY", "KEY"]
+    assert row.split()[0][-1] in "sm"
     at = program(*words, "-o", "json").json["keys"][0]["written_at"]
     assert datetime.datetime.fromisoformat(at).utcoffset() == datetime.timedelta(0)
     assert at.endswith("Z")
-    local = program(*words, "--local", env={"TZ": "Asia/Kolkata"}).out.split()[0]
+    local = program(*words, "--local", env={"TZ": "Asia/Kolkata"}).out.splitlines()[1].split()[0]
     assert local.endswith("+05:30")
     assert datetime.datetime.fromisoformat(local) == datetime.datetime.fromisoformat(at)

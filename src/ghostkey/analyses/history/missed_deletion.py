@@ -34,7 +34,10 @@ _BLIND_UNTIL = "GREATEST(COALESCE(h1.until, 0), COALESCE(h2.until, 0), COALESCE(
 # what ghostkey itself puts back it had trimmed: neither says anything of those whose task the key is
 _IS_OURS = "{0}.op IN ('set', 'delete') AND {0}.agent LIKE 'ghostkey/%'"
 _KEY = "{0}.kind, {0}.namespace, {0}.name, {0}.field, {0}.path, {0}.key"
-_SET, _DELETE = (f"CASE WHEN e.op = '{op}' THEN e.at_us END" for op in ("set", "delete"))
+# the latest of them; of those who saw the same one, who knows the user
+_SET, _DELETE = (
+    f"""CASE WHEN e.op = '{op}' THEN 2 * e.at_us + CASE WHEN e."user" <> '' THEN 1 ELSE 0 END END""" for op in ("set", "delete")
+)
 # whether the key may have gone unseen since it was seen to be there
 _IS_UNSURE = f"{_BLIND_UNTIL} > GREATEST(COALESCE(shown.at_us, 0), COALESCE(g.last_set_at, 0))"
 # or nobody would have seen a request at some time from its subject's end on
@@ -45,8 +48,8 @@ QUERY = Query(
     WITH ours AS (SELECT DISTINCT {_KEY.format("e")}, e.op, e.revision, e.at_us FROM key_events e WHERE {_IS_OURS.format("e")}),
     put_back AS (SELECT {_KEY.format("g")}, MAX(g.at_us) AS put_back_at FROM ours g WHERE g.op = 'set' GROUP BY {_KEY.format("g")}),
     theirs AS (
-        SELECT {_KEY.format("g")}, MAX({_DELETE}) AS removed_at, MAX_BY(e."user", {_DELETE}) AS remover,
-            MAX({_SET}) AS set_at, MAX_BY(e."user", {_SET}) AS writer, MAX_BY(e.manager, {_SET}) AS manager,
+        SELECT {_KEY.format("g")}, CAST(FLOOR(MAX({_DELETE}) / 2) AS BIGINT) AS removed_at, MAX_BY(e."user", {_DELETE}) AS remover,
+            CAST(FLOOR(MAX({_SET}) / 2) AS BIGINT) AS set_at, MAX_BY(e."user", {_SET}) AS writer, MAX_BY(e.manager, {_SET}) AS manager,
             MAX_BY(e.agent, {_SET}) AS agent, MAX_BY(e.audit_id, {_SET}) AS audit_id
         FROM put_back g
         JOIN key_events e ON {_SAME_KEY.format("e")} AND e.op IN ('set', 'delete') AND NOT ({_IS_OURS.format("e")})
