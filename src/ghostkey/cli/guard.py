@@ -228,6 +228,7 @@ command.add_command(_schema.command)
 
 def _planned(where: Where, wanted: dict[str, Any]) -> tuple[list[Cap], list[Step]]:
     from ghostkey import api
+    from ghostkey.cli.options import ProgressLine
     from ghostkey.guard.caps import cap_of
     from ghostkey.guard.plan import plan_guard
 
@@ -239,10 +240,13 @@ def _planned(where: Where, wanted: dict[str, Any]) -> tuple[list[Cap], list[Step
     if not maps and not kept_out and wanted["mode"] is None:
         raise UsageError("nothing says which maps to guard", "name cm/NAME, or add --from-scan, --keep-out or --mode")
     caps = []
+    progress = ProgressLine()
     for kind, namespace, name in dict.fromkeys(maps):
+        progress(f"how {kind.resource}/{name} in {namespace} has grown")
         live = api.read_map(client, kind, namespace, name)
         growth = growth_in(wanted["store"], (kind, namespace, name))
         caps.append(cap_of(kind, live, growth, headroom=wanted["headroom"] / 100, wanted=wanted["cap"]))
+    progress.done()
     return caps, plan_guard(client, caps, kept_out, wanted["mode"])
 
 
