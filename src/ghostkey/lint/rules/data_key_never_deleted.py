@@ -27,7 +27,7 @@ from collections.abc import Iterator
 from ghostkey.lint.facts import Insert
 from ghostkey.lint.findings import Finding, Look, Rule, Witness
 from ghostkey.lint.held import DATA
-from ghostkey.lint.judgements.bounded import OF_OPTIONS, is_constant, is_constant_of_callers
+from ghostkey.lint.judgements.bounded import OF_OPTIONS, is_constant_in, is_constant_of_callers
 from ghostkey.lint.module import Module, Package, Spot
 
 _READS = {"Get", "CreateOrUpdate", "CreateOrPatch"}
@@ -61,11 +61,7 @@ def _is_data(module: Module, spot: Spot, insert: Insert) -> bool:
     if not re.search("ConfigMap|Secret", module.type_of_root(spot, place.root)) and not _CALLED_SO.search(place.root):
         return False
     key = place.keys[-1]
-    if (
-        is_constant(key, spot.file, spot.package.constants)
-        or is_constant_of_callers(module, spot, key)
-        or _is_new(module, spot, insert)
-    ):
+    if is_constant_in(spot, key) or is_constant_of_callers(module, spot, key) or _is_new(module, spot, insert):
         return False
     if OF_OPTIONS.search(key.rpartition(".")[0]):
         return False  # what the program, or a caller in it, chose

@@ -29,7 +29,7 @@ from ghostkey.lint.edits import instead, taking_out, text_of
 from ghostkey.lint.facts import Insert
 from ghostkey.lint.findings import Finding, Look, Rule
 from ghostkey.lint.held import DATA
-from ghostkey.lint.judgements.bounded import is_constant
+from ghostkey.lint.judgements.bounded import is_constant_in
 from ghostkey.lint.module import Spot
 from ghostkey.lint.names import CLEANS_UP, begins_with
 from ghostkey.lint.reach import is_gone
@@ -52,14 +52,14 @@ def _find(look: Look) -> Iterator[Finding]:
                 yield _told(spot, insert.line, place, insert.place.keys[-1], level)
         for call in function.calls if removes else ():
             found = next((found for text in call.texts if (found := _IN_PATCH.search(text))), None)
-            if found and not is_constant(found[1], spot.file, spot.package.constants):
+            if found and not is_constant_in(spot, found[1]):
                 yield _told(spot, call.line, call.name, found[1], "A")
 
 
 def _level(look: Look, spot: Spot, insert: Insert) -> str:
     """A, B, or empty where the map is none that keeps keys, or the key is deleted in the same function."""
     place = insert.place
-    if not place.keys or is_constant(place.keys[-1], spot.file, spot.package.constants):
+    if not place.keys or is_constant_in(spot, place.keys[-1]):
         return ""
     if any(r.place.fields == place.fields and r.place.root == place.root for r in spot.function.releases):
         return ""
