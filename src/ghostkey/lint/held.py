@@ -10,6 +10,7 @@ from ghostkey.lint.judgements.code import is_aside, is_stand_in
 from ghostkey.lint.judgements.lifetime import LONG, SHORT, Lifetimes
 from ghostkey.lint.judgements.startup import comes_later, is_flag, is_later, registers, releases_while_running, runs_at_start
 from ghostkey.lint.keyed import is_keyed_type, value_type
+from ghostkey.lint.methods import INSERTING
 from ghostkey.lint.module import InsertAt, Module, ReleaseAt, Symbol
 
 DATA = frozenset({"Data", "StringData", "BinaryData"})
@@ -73,7 +74,8 @@ def held_maps(module: Module, lifetimes: Lifetimes) -> dict[Symbol, Held]:
 
 def _is_of_map(module: Module, one: InsertAt) -> bool:
     """Whether a plain map itself is inserted into: what is called Add there is a method of its values."""
-    return one.insert.how in {"=", "++", "maps.Copy"} or one.insert.how in module.functions
+    how = one.insert.how
+    return how in {"=", "++", "maps.Copy"} or (how in module.functions and how not in INSERTING)
 
 
 def _inner(one: InsertAt) -> InsertAt:

@@ -11,7 +11,7 @@ _KEYED = re.compile(
 
 def is_keyed_type(kind: str) -> bool:
     """Whether a type is a map or a set, by how it is written."""
-    return _KEYED.match(kind) is not None
+    return not kind.startswith("[") and _KEYED.match(kind) is not None  # an index of an array is no key
 
 
 def key_type(kind: str) -> str:

@@ -20,7 +20,7 @@ _NAME = re.compile(
     r"^(?:gr|action|actionName|gvk|gvr|gk|typ|type|t|scheme|verb|op|operation|phase|level|feature|feat|featureGate|method|"
     r"plugin|pluginName|driver|driverName|driverType|provider|providerName|providerType|ext|path|route|pattern|version|"
     r"resourceName|group|\w*kind|\w*type|framework|cmd|flag|flagName|opt|column|lang|locale|"
-    r"metricName|type_?url|(?:gv[kr]|groupKind)\w*|\w*(?:gv[kr]|GV[KR])\w*|header|source|sourceName|family|ipFamily|contentType|mediaType|protocol|severity|weight|priority)$",
+    r"metricName|type_?url|(?:gv[kr]|groupKind)\w*|\w*(?:gv[kr]|GV[KR])\w*|header|source|sourceName|family|ipFamily|contentType|mediaType|proto|protocol|severity|weight|priority)$",
     re.IGNORECASE,
 )
 _CONVERTED = re.compile(r"^string\(([\w.]+)\)$")
@@ -138,10 +138,18 @@ def _is_bounded_type(package: Package, name: str, kind: str, key: str) -> bool:
 
 
 def is_constant_of_callers(module: Module, spot: Spot, key: str, depth: int = 0) -> bool:
-    """Whether the key is a parameter for which every caller gives a constant, of which there may be many, or its own such one."""
+    """Whether the key is a parameter for which every caller gives a constant, of which there may be many, or its own such one.
+
+    Also what a loop takes from a parameter, for which every caller gives a literal with constants.
+    """
+    over = spot.function.ranges.get(key)
+    key = over.text if over is not None else key
     position = next((at for at, (name, _) in enumerate(spot.function.params) if name == key), None)
     calls = calls_of(module, spot) if position is not None and depth <= DEPTH else []
     given = [(caller, call.texts[position]) for caller, call in calls if position is not None and position < len(call.texts)]
     return len(given) == len(calls) > 0 and all(
-        is_constant_in(caller, text) or is_constant_of_callers(module, caller, text, depth + 1) for caller, text in given
+        _is_table(text, caller.file, caller.package.constants)
+        if over is not None
+        else is_constant_in(caller, text) or is_constant_of_callers(module, caller, text, depth + 1)
+        for caller, text in given
     )
