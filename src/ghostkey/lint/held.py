@@ -113,6 +113,8 @@ def _counts(module: Module, symbol: Symbol, one: InsertAt, depth: int = 0) -> bo
         return False
     if _is_own_name(one) and not (is_later(function.name) or _is_handed_over(one)):
         return False  # of what comes and goes there may be any number, whatever it says
+    if any(call.name == "Do" and call.qualifier.lower().endswith("once") and call.line <= insert.line for call in function.calls):
+        return False  # what once.Do(func() { … }) does it does once
     own = f"range {insert.place.root}.{symbol.name}"
     if any(branch.kind == "for" and branch.text == own for branch in insert.branches):
         return False  # what is there already gets another value

@@ -31,6 +31,10 @@ _OF_PACKAGE = re.compile(r"^(\w+)\.([A-Z]\w*)$")
 _OF_OBJECTS = re.compile(r"(?:\w*UID|NamespacedName|ObjectKey|ObjectName|Addr|AddrPort|Prefix|Request)$")
 _BASIC = frozenset(["string", "int", "int32", "int64", "uint", "uint32", "uint64", "rune", "float64", "any"])
 OF_OPTIONS = re.compile(r"(?i)(?:flags|options|opts|config|args|registered|factories|providers|plugins)\b")
+_OF_RESOURCES = re.compile(
+    r"(?:\b|[a-z])(?:gv[rk]|GV[RK])s?\."
+)  # a kind, or a resource, of the API: gvr.Resource, range m.dynamicGVRs
+_TEXT = re.compile(r'"(?:[^"\\]|\\.)*"|`[^`]*`')
 _OF_KINDS = ("%T", "reflect.TypeOf", "GroupVersionKind()", "GVKForObject")
 
 
@@ -67,7 +71,11 @@ def is_bounded(module: Module, spot: Spot, symbol: Symbol, key: str, depth: int 
         return True
     if key.endswith("GroupVersion()") or any(name == key and _TYPE.match(kind) for name, kind in function.params):
         return True
+    if _OF_RESOURCES.search(key):
+        return True
     local = function.locals.get(key)
+    if local is not None and _TEXT.fullmatch(local.text):
+        return True  # key := "http"
     if local is not None and any(word in local.whole for word in _OF_KINDS):
         return True
     over = function.ranges.get(key) or function.ranges.get(key.partition(".")[0])
@@ -79,6 +87,8 @@ def is_bounded(module: Module, spot: Spot, symbol: Symbol, key: str, depth: int 
             or _is_table(over.text, file, package.constants)
             or (over.text in function.locals and _is_table(function.locals[over.text].text, file, package.constants))
         ):
+            return True
+        if _OF_RESOURCES.search(over.text + "."):
             return True
         if key in function.ranges and OF_OPTIONS.search(over.text):
             return True

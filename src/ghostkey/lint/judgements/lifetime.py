@@ -15,9 +15,10 @@ RUN = "run"  # as long as the function that runs a program: with nothing short b
 DEPTH = 5
 CALLERS = 25
 _RUNS = re.compile(
-    r"^(?:[Mm]ain|init|Setup\w*|setup\w*|Start|start|Run|run|(?:[Ss]tart|[Rr]un)(?:Manager|Operator|Server|Controllers?|Manager\w*|Daemon)|"
+    r"^(?:[Mm]ain|init|Setup\w*|setup\w*|Start|start|Run|run|(?:[Ss]tart|[Rr]un)\w*(?:Managers?|Operator|Servers?|Controllers?|Agent|Daemon)|"
     r"Initialize|Install|AddToManager|Complete)$"
 )
+_STARTS = re.compile(r"(?:[Ss]tart|[Rr]un|[Ii]nit)[A-Z]")  # of a program's own folder: `StartCollecting` in cmd/agent/app/mode
 _CONSTRUCTS = re.compile(r"(?:New|new|Init|Setup|setup|With|Provide|Must)")
 _KEEPS = {"Store", "LoadOrStore", "Set", "Add", "Insert", "Put", "append", "Register"}
 _RECONCILES = re.compile(r"^[Rr]econcile")
@@ -213,7 +214,8 @@ class Lifetimes:
 
     def _in_function(self, spot: Spot, depth: int, seen: frozenset[object]) -> str:
         """Of a value that stays in a function, or is handed on from it."""
-        is_program = spot.file.package == "main" or _PROGRAM.search(spot.file.path) is not None
+        starts = not spot.function.receiver_type and _STARTS.match(spot.function.name) and "cmd/" in spot.file.path
+        is_program = spot.file.package == "main" or _PROGRAM.search(spot.file.path) is not None or starts
         if (is_program or _RUNS.match(spot.function.name)) and not self._is_of_reconcile(spot):
             return RUN
         if _CONSTRUCTS.match(spot.function.name):

@@ -13,7 +13,8 @@ from ghostkey.lint.syntax import simple_type
 CALLERS = 25  # with more of them it is no part of starting
 DEPTH = 3
 _AT_START = re.compile(
-    r"^(?:New|new|With|Setup|setup|MustRegister|Init|init[A-Z]|Register|register|Install|Complete|ParseFlags|AddFlags|BindFlags)"
+    r"^(?:New|new|With|Setup|setup|MustRegister|Init|init[A-Z]|Register|register|Install|Complete|ParseFlags|AddFlags|BindFlags|"
+    r"ApplyTo$)"
 )
 _STARTS = re.compile(r"\w*Init$")  # of what is given to it nothing is known: `podInit(pod)`
 _MAKES = re.compile(r"[Nn]ew[A-Z]")

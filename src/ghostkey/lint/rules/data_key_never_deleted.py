@@ -32,7 +32,7 @@ from ghostkey.lint.module import Module, Package, Spot
 
 _READS = {"Get", "CreateOrUpdate", "CreateOrPatch"}
 _CALLED_SO = re.compile(r"(?i)(?:cm|secret|configmap)$")
-_BUILDS = re.compile(r"(?i)(?:build|new|make|generate|construct|mutate|render)")
+_BUILDS = re.compile(r"(?i)(?:build|new|make|generate|construct|compose|mutate|render)")
 
 
 def _find(look: Look) -> Iterator[Finding]:
@@ -93,9 +93,12 @@ def _makes_one(module: Module, spot: Spot, called: str) -> bool:
     """Whether a function of this package gives a ConfigMap or Secret that it has made, or whose data it has."""
     found = [other.function for other in module.functions.get(called.rpartition(".")[2], ()) if other.package is spot.package]
     return bool(found) and all(
-        any(
-            made.type_name.rpartition(".")[2] in {"ConfigMap", "Secret"} and made.goes in {"return", "local"}
-            for made in each.made
+        (
+            (_BUILDS.match(each.name) and re.search("ConfigMap|Secret", each.result) is not None)
+            or any(
+                made.type_name.rpartition(".")[2] in {"ConfigMap", "Secret"} and made.goes in {"return", "local"}
+                for made in each.made
+            )
         )
         and not any(call.name in _READS for call in each.calls)
         for each in found
