@@ -197,3 +197,145 @@ func (s *scheduler) schedule(pod *corev1.Pod) {
     )
     check(text)
     check(text.replace("sets.New[string]()", "sets.New[string](pod.Name)"))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        'key := "http"\nr.seen[key] = 1',
+        "r.seen[gvr.Resource] = 1",
+        "for resource := range r.dynamicGVRs {\n\tr.seen[resource] = 1\n}",
+        "once.Do(func() {\n\tr.seen[req.Name] = 1\n})",
+    ],
+    ids=["a text", "a resource of the API", "resources of the API", "once"],
+)
+def test_keys_that_do_not_go_on_coming(body: str) -> None:
+    check(reconciler("seen map[string]int", body), level="B")
+
+
+def test_options_and_test_servers_are_no_part_of_what_runs_for_long() -> None:
+    text = (
+        HEAD
+        + '\ntype config struct {\n\tby map[string]int\n}\n\nvar current = &config{}\n\nfunc (c *config) handle(name string) {\n\tc.by[name] = 1 // want "nothing deletes"\n}\n'
+    )
+    check(text)
+    check(text.replace("handle(", "ApplyTo(").replace(' // want "nothing deletes"', ""))
+
+
+def test_array_of_maps_has_no_outer_keys() -> None:
+    text = (
+        HEAD
+        + """
+type tracker struct {
+\tby [2]map[string]set.Set[string]
+}
+
+var current = &tracker{}
+
+func (t *tracker) onAdd(side int, name string) {
+\tt.by[side][name] = nil
+}
+
+func (t *tracker) onDelete(side int, name string) {
+\tdelete(t.by[side], name)
+}
+"""
+    )
+    check(text, level="B")
+
+
+def test_value_that_is_called_as_a_loop_variable_is_another() -> None:
+    text = (
+        HEAD
+        + """
+func keep(seen map[string]string, name string, doubled []string) {
+\tpath := read(name)
+\tseen[name] = path
+\tfor _, path := range doubled {
+\t\tdelete(seen, path)
+\t}
+}
+"""
+    )
+    check(text)
+    check(
+        text.replace("seen[name] = path\n", 'seen[name] = path // want "deleted by its value"\n').replace(
+            "\tfor _, path := range doubled {\n\t\tdelete(seen, path)\n\t}\n", "\tdelete(seen, path)\n"
+        )
+    )
+
+
+def test_series_of_constants_of_others_and_of_who_writes() -> None:
+    text = (
+        HEAD
+        + """
+var rows = prometheus.NewGaugeVec(prometheus.GaugeOpts{}, []string{"table_name"})
+
+func handle(count float64) {
+\trows.WithLabelValues(nbdb.Table).Set(count)
+\trecord("pods", count)
+}
+
+func record(resource string, count float64) {
+\trows.WithLabelValues(resource).Set(count)
+}
+"""
+    ).replace('"time"', '"time"\n\n\t"example.com/x/nbdb"')
+    check(text)
+    check(
+        text.replace("Set(count)\n\trecord(", 'Set(count) // want "has a series"\n\trecord(').replace(
+            'record("pods"', "record(row.Name"
+        )
+    )
+
+
+def test_part_of_a_cached_object_that_is_copied_may_be_changed() -> None:
+    text = (
+        HEAD
+        + """
+func (c *Controller) handle(name string) error {
+\tes, err := c.lister.Get(name)
+\tselector := es.Spec.Selector
+\tselector.Terms = append(selector.Terms, "x")
+\treturn err
+}
+"""
+    )
+    check(text)
+    check(
+        text.replace("selector.Terms = append(selector.Terms,", "es.Spec.Terms = append(selector.Terms,").replace(
+            '"x")\n', '"x") // want "without DeepCopy"\n'
+        )
+    )
+
+
+def test_data_of_a_secret_that_a_function_builds_is_new() -> None:
+    text = (
+        HEAD
+        + """
+func (r *Reconciler) proto(keys keys) (*corev1.Secret, error) {
+\tsecret, err := newSecret(keys)
+\tsecret.Data[*keys.CA] = nil
+\treturn secret, err
+}
+
+func newSecret(k keys) (*corev1.Secret, error) {
+\treturn builder.Secret(k).Object(), nil
+}
+
+func setStatus(ctx context.Context, cm *corev1.ConfigMap) error {
+\treturn update(ctx, map[string]string{
+\t\t"status": "done",
+\t}, cm)
+}
+
+func update(ctx context.Context, data map[string]string, cm *corev1.ConfigMap) error {
+\tfor k, v := range data {
+\t\tcm.Data[k] = v
+\t}
+\treturn nil
+}
+"""
+    )
+    check(text)
+    check(text.replace('"status": "done"', 'cm.Name: "done"').replace("= v\n", '= v // want "gets the key k"\n'))
