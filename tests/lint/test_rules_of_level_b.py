@@ -235,6 +235,20 @@ def test_update_that_leaves_the_old_key() -> None:
     check(unwanted(UPDATE).replace("Status.PodIP", "Name"), level="B")
 
 
+@pytest.mark.parametrize(
+    "asserted",
+    [
+        "\toldPod, newPod := oldObj.(*corev1.Pod), newObj.(*corev1.Pod)\n",
+        "\toldPod, _ := oldObj.(*corev1.Pod)\n\tnewPod, ok := newObj.(*corev1.Pod)\n\tif !ok {\n\t\treturn\n\t}\n",
+    ],
+    ids=["at once", "asked"],
+)
+def test_update_of_what_an_informer_hands_over(asserted: str) -> None:
+    text = UPDATE.replace("oldPod, newPod *corev1.Pod) {\n", f"oldObj, newObj interface{{}}) {{\n{asserted}")
+    check(text, level="B", rule="updated-by-new-alone")
+    check(unwanted(text).replace("\tc.by[new", "\tdelete(c.by, oldPod.Status.PodIP)\n\tc.by[new"), level="B")
+
+
 EARLY = (
     HEAD
     + """
