@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.lint.go import HEAD, check
+from tests.lint.go import HEAD, check, unwanted
 
 START = """
 type Reconciler struct {
@@ -339,3 +339,30 @@ func update(ctx context.Context, data map[string]string, cm *corev1.ConfigMap) e
     )
     check(text)
     check(text.replace('"status": "done"', 'cm.Name: "done"').replace("= v\n", '= v // want "gets the key k"\n'))
+
+
+def test_field_that_is_given_another_value_as_a_whole_holds_nothing_for_long() -> None:
+    text = (
+        HEAD
+        + """
+type report struct {
+\tby map[string]int
+}
+
+func (r *report) insert(name string) {
+\tr.by[name] = 1 // want "nothing deletes"
+}
+
+type Client struct {
+\tlast report
+}
+
+var client = &Client{}
+
+func (c *Client) handle(name string) {
+\tc.last.insert(name)
+}
+"""
+    )
+    check(text)
+    check(unwanted(text) + "\nfunc (c *Client) sync(next report) {\n\tc.last = next\n}\n")

@@ -274,6 +274,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 def test_early_return_before_the_only_delete() -> None:
     check(EARLY, level="B", rule="return-before-delete")
     check(unwanted(EARLY).replace("!isOurs(req)", "!r.gone[req.Name]"), level="B")
+    check(unwanted(EARLY).replace("!isOurs(req)", "req.Workload == nil"), level="B")  # nothing is given that could be forgotten
+    check(EARLY.replace("!isOurs(req)", "adapter, _ := adapterOf(req); adapter == nil"), level="B", rule="return-before-delete")
     check(unwanted(EARLY).replace("return ctrl.Result{}, nil\n\t}", "return ctrl.Result{}, err\n\t}"), level="B")
 
 

@@ -69,7 +69,9 @@ class Lifetimes:
             # by value in another struct, or a variable of its package
             is_value = re.fullmatch(rf"(?:\w+\.)?{re.escape(owner)}", kind.strip()) is not None
             if is_value and self._is_named(user, kind, package) and holder in user.structs:
-                fates.add(self._of(user, holder, depth + 1, seen))
+                of_holder = self._of(user, holder, depth + 1, seen)
+                # a field that is given another value as a whole lives as long as the one before it
+                fates.add(UNKNOWN if of_holder in {LONG, RUN} and self._is_set_again(user, (name,)) else of_holder)
             elif holder == "var" and user is package and name != "_":
                 # a pointer to what is made anew is no better than where that is made
                 fates.add(UNKNOWN if kind.startswith("*") and self._is_set_again(package, (), name) else LONG)
