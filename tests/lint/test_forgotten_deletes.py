@@ -47,9 +47,10 @@ def test_another_map_at_the_end_or_in_tests_alone_releases_nothing(rest: str) ->
         "\nfunc (r *Reconciler) Reset() {\n\tr.seen = nil\n}\n\nfunc (r *Reconciler) syncAll() {\n\tr.Reset()\n}\n",
         "\nfunc (r *Reconciler) Reset() {\n\tr.seen = nil\n}\n\ntype resettable interface {\n\tReset()\n}\n",
         "\nfunc (r *Reconciler) Reset() {\n\tr.seen = nil\n}\n\nfunc start(r *Reconciler) {\n\tevery(time.Hour, r.Reset)\n}\n",
+        "\nfunc (r *Reconciler) Reset() {\n\tr.seen = nil\n}\n\ntype outer struct {\n\t*Reconciler\n}\n\nfunc turn(o *outer) {\n\to.Reset()\n}\n",
         "\nfunc (r *Reconciler) takeAll() map[string]int {\n\ttaken := r.seen\n\tr.seen = map[string]int{}\n\treturn taken\n}\n",
     ],
-    ids=["called", "by way of an interface", "handed over", "taken"],
+    ids=["called", "by way of an interface", "handed over", "called on what embeds it", "taken"],
 )
 def test_another_map_while_the_program_runs_is_a_release(rest: str) -> None:
     check(reconciler("seen map[string]int", SEEN.partition(" //")[0], rest))
@@ -211,6 +212,18 @@ func (s *scheduler) schedule(pod *corev1.Pod) {
 )
 def test_keys_that_do_not_go_on_coming(body: str) -> None:
     check(reconciler("seen map[string]int", body), level="B")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        'once.Do(func() {\n\tr.start()\n})\nr.seen[req.Name] = 1 // want "nothing deletes"',
+        'r.seen[gvk.Kind+req.Name] = 1 // want "nothing deletes"',
+    ],
+    ids=["behind what is done once", "a kind and a name"],
+)
+def test_keys_that_go_on_coming_beside_what_does_not(body: str) -> None:
+    check(reconciler("seen map[string]int", body))
 
 
 def test_options_and_test_servers_are_no_part_of_what_runs_for_long() -> None:

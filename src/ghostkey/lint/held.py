@@ -113,14 +113,21 @@ def _counts(module: Module, symbol: Symbol, one: InsertAt, depth: int = 0) -> bo
         return False
     if _is_own_name(one) and not (is_later(function.name) or _is_handed_over(one)):
         return False  # of what comes and goes there may be any number, whatever it says
-    if any(call.name == "Do" and call.qualifier.lower().endswith("once") and call.line <= insert.line for call in function.calls):
-        return False  # what once.Do(func() { … }) does it does once
+    if _is_done_once(one):
+        return False
     own = f"range {insert.place.root}.{symbol.name}"
     if any(branch.kind == "for" and branch.text == own for branch in insert.branches):
         return False  # what is there already gets another value
     return _is_handed_over(one) or not (
         runs_at_start(module, spot) or (registers(function.name) and not comes_later(module, spot)) or is_flag(spot)
     )
+
+
+def _is_done_once(one: InsertAt) -> bool:
+    """Whether an insert stands in what is given to a sync.Once."""
+    is_inside = any(branch.kind == "func" for branch in one.insert.branches)
+    calls = [call for call in one.spot.function.calls if call.name == "Do" and call.qualifier.lower().endswith("once")]
+    return is_inside and any(call.line <= one.insert.line for call in calls)
 
 
 def _is_own_name(one: InsertAt) -> bool:

@@ -31,9 +31,7 @@ _OF_PACKAGE = re.compile(r"^(\w+)\.([A-Z]\w*)$")
 _OF_OBJECTS = re.compile(r"(?:\w*UID|NamespacedName|ObjectKey|ObjectName|Addr|AddrPort|Prefix|Request)$")
 _BASIC = frozenset(["string", "int", "int32", "int64", "uint", "uint32", "uint64", "rune", "float64", "any"])
 OF_OPTIONS = re.compile(r"(?i)(?:flags|options|opts|config|args|registered|factories|providers|plugins)\b")
-_OF_RESOURCES = re.compile(
-    r"(?:\b|[a-z])(?:gv[rk]|GV[RK])s?\."
-)  # a kind, or a resource, of the API: gvr.Resource, range m.dynamicGVRs
+_OF_RESOURCES = re.compile(r"(?:\w+\.)*\w*(?:gv[rk]|GV[RK])s?(?:\.\w+(?:\(\))?)?")  # gvr.Resource, range m.dynamicGVRs
 _TEXT = re.compile(r'"(?:[^"\\]|\\.)*"|`[^`]*`')
 _OF_KINDS = ("%T", "reflect.TypeOf", "GroupVersionKind()", "GVKForObject")
 
@@ -71,7 +69,7 @@ def is_bounded(module: Module, spot: Spot, symbol: Symbol, key: str, depth: int 
         return True
     if key.endswith("GroupVersion()") or any(name == key and _TYPE.match(kind) for name, kind in function.params):
         return True
-    if _OF_RESOURCES.search(key):
+    if _OF_RESOURCES.fullmatch(key):
         return True
     local = function.locals.get(key)
     if local is not None and _TEXT.fullmatch(local.text):
@@ -88,7 +86,7 @@ def is_bounded(module: Module, spot: Spot, symbol: Symbol, key: str, depth: int 
             or (over.text in function.locals and _is_table(function.locals[over.text].text, file, package.constants))
         ):
             return True
-        if _OF_RESOURCES.search(over.text + "."):
+        if _OF_RESOURCES.fullmatch(over.text):
             return True
         if key in function.ranges and OF_OPTIONS.search(over.text):
             return True

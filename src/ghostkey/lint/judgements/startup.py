@@ -152,7 +152,20 @@ def _may_mean(module: Module, caller: Spot, call: Call, spot: Spot) -> bool:
     if _is_of_std(caller, kind.lstrip("*")):
         return False
     is_known = any(name in package.structs or name in package.interfaces for package in module.packages.values())
-    return not is_known or name == spot.function.receiver_type
+    return not is_known or _has_methods_of(module, name, spot.function.receiver_type)
+
+
+def _has_methods_of(module: Module, name: str, owner: str, depth: int = 0) -> bool:
+    """Whether a type is one, or embeds it."""
+    if name == owner:
+        return True
+    embedded = {
+        simple_type(one)
+        for package in module.packages.values()
+        if name in package.structs
+        for one in package.structs[name].embedded
+    }
+    return depth < DEPTH and any(_has_methods_of(module, one, owner, depth + 1) for one in embedded)
 
 
 def _is_of_std(spot: Spot, name: str) -> bool:
