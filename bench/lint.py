@@ -21,6 +21,8 @@ from ghostkey.lint.findings import Finding
 from ghostkey.lint.held import DATA
 from ghostkey.lint.run import lint
 
+CHILDREN = frozenset({"child-without-owner", "children-pile-up"})
+
 
 @functools.lru_cache(maxsize=8)
 def findings(repository: Path, revision: str) -> tuple[Finding, ...]:
@@ -33,7 +35,7 @@ def about(case: dict[str, Any], revision: str, repository: Path) -> list[Finding
     folder = case["file"].rpartition("/")[0]
     if not case["map"]:
         told = findings(repository, revision)
-        return [found for found in told if found.path == case["file"] and found.rule == "child-without-owner"]
+        return [found for found in told if found.path == case["file"] and found.rule in CHILDREN]
     return [
         found
         for found in findings(repository, revision)

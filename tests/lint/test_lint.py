@@ -106,6 +106,41 @@ def test_comments_keep_silent_with_a_reason_alone(files_program: Program, tmp_pa
     assert lint(files_program, tmp_path) == {("suppression", "a.go", 3)}
 
 
+LESS_SURE = (
+    "package a\n\ntype Cache struct {\n\tby map[string]int\n}\n\nvar cache = &Cache{}\n\n"
+    "func (c *Cache) handle(name string) {\n\tc.by[name] = 1\n}\n\nfunc (c *Cache) forget(name string) {\n\tc.by[name] = 0\n"
+    "\tdelete(other, name)\n}\n\nfunc (c *Cache) onDelete(name string) {\n\tdelete(c.by, name)\n}\n"
+)
+
+
+def test_what_level_b_would_tell_is_counted(
+    files_program: Program, repository: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path_factory.mktemp("less")
+    (folder / "a.go").write_text(LESS_SURE)
+    assert "0 findings in 1 file, 21 lines; 1 more with --level B" in files_program("lint", str(folder)).out
+    said = files_program("lint", str(folder), "--level", "B").out
+    assert "1 finding in 1 file" in said
+    assert "--level B" not in said
+    assert "--level B" not in files_program("lint", str(folder), "--rule", "map-never-deleted").out
+    # what was not asked is said, too: of a change, and of a large tree
+    assert "--level B may tell more" in files_program("lint", str(repository), "--diff", "HEAD").out
+    assert lint_tree(folder).more == 1
+    monkeypatch.setattr("ghostkey.lint.run.COUNTED_LINES", 10)
+    assert lint_tree(folder).more is None
+    assert lint_tree(folder, level="B").more == 0
+
+
+def test_comment_about_what_level_b_tells_is_no_old_one(files_program: Program, tmp_path: Path) -> None:
+    file = tmp_path / "a.go"
+    file.write_text(LESS_SURE.replace("c.by[name] = 0", "c.by[name] = 0 //nolint:ghostkey // is read as a number"))
+    assert not lint(files_program, tmp_path)
+    assert not lint(files_program, tmp_path, "--level", "B")
+    assert "--level B" not in files_program("lint", str(tmp_path)).out
+    file.write_text(LESS_SURE.replace("c.by[name] = 0", "c.by[name] = 0 //nolint:ghostkey"))
+    assert lint(files_program, tmp_path) == {("suppression", "a.go", 14)}
+
+
 def test_baseline_outlives_moved_lines(files_program: Program, tree: Path, tmp_path: Path) -> None:
     known = tmp_path / "known.txt"
     assert files_program("lint", str(tree / "pkg"), "--write-baseline", str(known)).code == 0

@@ -37,7 +37,7 @@ def test_map_of_a_reconciler_without_a_delete() -> None:
     "release",
     [
         "func (r *Reconciler) forget(name string) {\n\tdelete(r.seen, name)\n}\n",
-        "func (r *Reconciler) reset() {\n\tr.seen = map[string]time.Time{}\n}\n",
+        "func (r *Reconciler) sweep() {\n\tr.seen = map[string]time.Time{}\n}\n",
         "func (r *Reconciler) drop() {\n\tclear(r.seen)\n}\n",
         'func (r *Reconciler) prune() {\n\tdropOld(r.seen)\n}\nfunc dropOld(m map[string]time.Time) {\n\tdelete(m, "a")\n}\n',
         'func (r *Reconciler) prune() {\n\tm := r.seen\n\tdelete(m, "a")\n}\n',
@@ -542,7 +542,10 @@ def test_map_of_constants_of_a_type_and_of_kinds_is_bounded() -> None:
         + """
 type Name string
 
-const Replicas = Name("replicas")
+const (
+	Replicas = Name("replicas")
+	Capacity = Name("capacity")
+)
 
 var settings = map[Name]string{}
 
@@ -564,7 +567,7 @@ func handleCreate(ctx context.Context, row string) {
     check(text)
     check(
         text.replace("settings[name] = value", 'settings[name] = value // want "settings gets one key"').replace(
-            'const Replicas = Name("replicas")', ""
+            'Capacity = Name("capacity")', ""
         )
     )
 

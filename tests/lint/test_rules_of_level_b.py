@@ -78,45 +78,6 @@ def test_value_that_is_emptied_instead_of_deleted() -> None:
     check(silent.replace("[t.Name]", '["state"]').replace("{key", '{"state"'))
 
 
-ZEROED = (
-    HEAD
-    + """
-type Cache struct {
-\tby map[string]VALUES
-}
-
-var cache = &Cache{}
-
-func (c *Cache) handle(name string) {
-\tc.by[name] = given
-}
-
-func (c *Cache) forget(name string) {
-\tc.by[name] = EMPTY
-}
-"""
-)
-
-
-@pytest.mark.parametrize(
-    ("values", "empty", "is_told"),
-    [
-        ("bool", "false", True),
-        ("int", "0", True),
-        ("Entry", "Entry{}", True),
-        ("[]string", "[]string{}", True),
-        ("map[string]int", "map[string]int{}", True),
-        ("*Entry", "&Entry{}", False),  # another one
-        ("sets.Empty", "sets.Empty{}", False),  # what every member of a set has
-        ("struct{}", "struct{}{}", False),
-        ("bool", "true", False),
-    ],
-)
-def test_zero_value_in_the_place_of_a_delete(values: str, empty: str, *, is_told: bool) -> None:
-    told = found(ZEROED.replace("VALUES", values).replace("EMPTY", empty), level="B", rule="value-emptied-not-deleted")
-    assert [one.key for one in told] == ["name"] * is_told
-
-
 FINALIZER = (
     HEAD
     + """
@@ -215,6 +176,20 @@ def test_update_that_leaves_the_old_key() -> None:
     check(unwanted(UPDATE).replace("Status.PodIP", "Name"), level="B")
 
 
+@pytest.mark.parametrize(
+    "asserted",
+    [
+        "\toldPod, newPod := oldObj.(*corev1.Pod), newObj.(*corev1.Pod)\n",
+        "\toldPod, _ := oldObj.(*corev1.Pod)\n\tnewPod, ok := newObj.(*corev1.Pod)\n\tif !ok {\n\t\treturn\n\t}\n",
+    ],
+    ids=["at once", "asked"],
+)
+def test_update_of_what_an_informer_hands_over(asserted: str) -> None:
+    text = UPDATE.replace("oldPod, newPod *corev1.Pod) {\n", f"oldObj, newObj interface{{}}) {{\n{asserted}")
+    check(text, level="B", rule="updated-by-new-alone")
+    check(unwanted(text).replace("\tc.by[new", "\tdelete(c.by, oldPod.Status.PodIP)\n\tc.by[new"), level="B")
+
+
 EARLY = (
     HEAD
     + """
@@ -240,6 +215,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 def test_early_return_before_the_only_delete() -> None:
     check(EARLY, level="B", rule="return-before-delete")
     check(unwanted(EARLY).replace("!isOurs(req)", "!r.gone[req.Name]"), level="B")
+    check(unwanted(EARLY).replace("!isOurs(req)", "req.Workload == nil"), level="B")  # nothing is given that could be forgotten
+    check(EARLY.replace("!isOurs(req)", "adapter, _ := adapterOf(req); adapter == nil"), level="B", rule="return-before-delete")
     check(unwanted(EARLY).replace("return ctrl.Result{}, nil\n\t}", "return ctrl.Result{}, err\n\t}"), level="B")
 
 
@@ -422,57 +399,6 @@ def test_map_that_is_written_outside_its_lock() -> None:
     check(silent.replace("\tdelete(c", "\tc.mu.Lock()\n\tdelete(c"), level="B", rule="map-outside-lock")
     called = silent.replace("HandleDelete", "drop").replace("objects[name] = 2", "objects[name] = 2\n\tc.drop(name)")
     check(called, level="B", rule="map-outside-lock")
-
-
-VALUE = (
-    HEAD
-    + """
-func (r *Reconciler) forget(cm *corev1.ConfigMap, name string) {
-\tif cm.Data[name] != "" {
-\t\tdelete(cm.Data, name) // want "only where its value"
-\t}
-}
-"""
-)
-
-
-def test_delete_that_leaves_keys_with_empty_values() -> None:
-    check(VALUE, level="B", rule="deleted-by-value-test")
-    check(VALUE.replace('cm.Data[name] != ""', "v := cm.Data[name]; len(v) > 0"), level="B")
-    check(unwanted(VALUE).replace('cm.Data[name] != ""', "_, ok := cm.Data[name]; ok"), level="B")
-    check(unwanted(VALUE).replace('cm.Data[name] != ""', 'cm.Data[name] == ""'), level="B")
-
-
-CHILD = (
-    HEAD
-    + """
-type Reconciler struct {
-\tclient.Client
-}
-
-func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
-\treturn ctrl.Result{}, r.writeChild(ctx, req.Name)
-}
-
-func (r *Reconciler) writeChild(ctx context.Context, name string) error {
-\tchild := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: name + "-credentials"}}
-\treturn r.Create(ctx, child) // want "a Secret is created without an owner"
-}
-"""
-)
-
-
-def test_child_that_nobody_owns() -> None:
-    check(CHILD, level="B", rule="child-without-owner")
-    owned = unwanted(CHILD).replace(
-        "\treturn r.Create", "\tcontrollerutil.SetControllerReference(t, child, r.Scheme())\n\treturn r.Create"
-    )
-    check(owned, level="B")
-    check(unwanted(CHILD).replace("corev1.Secret", "corev1.Event"), level="B")
-    check(
-        unwanted(CHILD) + "\nfunc (r *Reconciler) drop(ctx context.Context) error {\n\treturn r.Delete(ctx, child)\n}\n",
-        level="B",
-    )
 
 
 TYPES = """package thing

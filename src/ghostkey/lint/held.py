@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from ghostkey.lint.judgements.bounded import is_bounded
 from ghostkey.lint.judgements.code import is_aside, is_stand_in
-from ghostkey.lint.judgements.lifetime import SHORT, Lifetimes
-from ghostkey.lint.judgements.startup import is_flag, is_later, registers, releases_while_running, runs_at_start
+from ghostkey.lint.judgements.lifetime import LONG, SHORT, Lifetimes
+from ghostkey.lint.judgements.startup import comes_later, is_flag, is_later, registers, releases_while_running, runs_at_start
+from ghostkey.lint.keyed import is_keyed_type, value_type
+from ghostkey.lint.methods import INSERTING
 from ghostkey.lint.module import InsertAt, Module, ReleaseAt, Symbol
 
 DATA = frozenset({"Data", "StringData", "BinaryData"})
@@ -44,29 +46,42 @@ def held_maps(module: Module, lifetimes: Lifetimes) -> dict[Symbol, Held]:
             continue
         type_name = module.type_of(symbol)
         is_plain = re.match(r"\*?map\[", type_name) is not None
-        if not type_name or not module.is_keyed(symbol) or METRIC.search(type_name) or _LIMITED.search(type_name):
+        # a plain map of caches is no cache: its own keys stay
+        is_limited = _LIMITED.search(type_name.partition("]")[0] if is_plain else type_name) is not None
+        if not type_name or not module.is_keyed(symbol) or METRIC.search(type_name) or is_limited:
             continue
         if symbol.name in {*DATA, "Annotations", "Labels"} or _is_marked(module, symbol):
             continue
-        # a method called Add of a plain map is that of its values
-        kept = tuple(
-            one
-            for one in inserts
-            if (not is_plain or one.insert.how in {"=", "++", "maps.Copy"} or one.insert.how in module.functions)
-            and _counts(module, symbol, one)
-        )
-        lifetime = lifetimes.of(package, symbol.owner) if symbol.owner else "long"
+        kept = tuple(one for one in inserts if (not is_plain or _is_of_map(module, one)) and _counts(module, symbol, one))
+        depth, inner = 0, value_type(module.map_type_of(symbol))
+        if not kept and is_keyed_type(inner):  # of few outer keys, the inner ones may go on coming
+            is_plain = inner.startswith("map[")
+            of_inner = [one for one in inserts if (not is_plain or _is_of_map(module, one)) and _counts(module, symbol, one, 1)]
+            kept, depth = tuple(map(_inner, of_inner)), 1
+        lifetime = lifetimes.of(package, symbol.owner) if symbol.owner else LONG
         if is_stand_in(symbol.owner) or not kept or lifetime == SHORT:
             continue
-        releases = releases_while_running(module, symbol)
+        releases = releases_while_running(module, symbol, stays=lifetime == LONG)
         found[symbol] = Held(
             kept,
             type_name,
             lifetime,
-            tuple(one for one in releases if not one.release.place.keys),
-            tuple(one for one in releases if one.release.place.keys),
+            tuple(one for one in releases if len(one.release.place.keys) <= depth),
+            tuple(one for one in releases if len(one.release.place.keys) > depth),
         )
     return found
+
+
+def _is_of_map(module: Module, one: InsertAt) -> bool:
+    """Whether a plain map itself is inserted into: what is called Add there is a method of its values."""
+    how = one.insert.how
+    return how in {"=", "++", "maps.Copy"} or (how in module.functions and how not in INSERTING)
+
+
+def _inner(one: InsertAt) -> InsertAt:
+    """An insert into an inner map as one under its own key."""
+    place = one.insert.place
+    return InsertAt(one.spot, one.insert._replace(place=place._replace(keys=place.keys[1:])))
 
 
 def _is_marked(module: Module, symbol: Symbol) -> bool:
@@ -81,27 +96,38 @@ def _is_marked(module: Module, symbol: Symbol) -> bool:
     return False
 
 
-def _counts(module: Module, symbol: Symbol, one: InsertAt) -> bool:
-    """Whether an insert puts in keys that go on coming while the program runs."""
+def _counts(module: Module, symbol: Symbol, one: InsertAt, depth: int = 0) -> bool:
+    """Whether an insert puts in keys that go on coming while the program runs: those of the map, or of its inner ones at `depth` 1."""
     spot, insert = one.spot, one.insert
     function = spot.function
     if (
-        not insert.place.keys
-        or _CONTEXT.match(insert.place.keys[0])
+        len(insert.place.keys) <= depth
+        or _CONTEXT.match(insert.place.keys[depth])
         or is_aside(spot.file)
         or function.name.startswith("DeepCopy")
     ):
         return False
     if insert.place.root != function.receiver and _is_fresh(one):
         return False
-    if is_bounded(module, spot, symbol, insert.place.keys[0]):
+    if is_bounded(module, spot, symbol, insert.place.keys[depth], depth):
         return False
     if _is_own_name(one) and not (is_later(function.name) or _is_handed_over(one)):
         return False  # of what comes and goes there may be any number, whatever it says
+    if _is_done_once(one):
+        return False
     own = f"range {insert.place.root}.{symbol.name}"
     if any(branch.kind == "for" and branch.text == own for branch in insert.branches):
         return False  # what is there already gets another value
-    return _is_handed_over(one) or not (runs_at_start(module, spot) or registers(function.name) or is_flag(spot))
+    return _is_handed_over(one) or not (
+        runs_at_start(module, spot) or (registers(function.name) and not comes_later(module, spot)) or is_flag(spot)
+    )
+
+
+def _is_done_once(one: InsertAt) -> bool:
+    """Whether an insert stands in what is given to a sync.Once."""
+    is_inside = any(branch.kind == "func" for branch in one.insert.branches)
+    calls = [call for call in one.spot.function.calls if call.name == "Do" and call.qualifier.lower().endswith("once")]
+    return is_inside and any(call.line <= one.insert.line for call in calls)
 
 
 def _is_own_name(one: InsertAt) -> bool:

@@ -16,12 +16,10 @@ from typing import NamedTuple
 
 from ghostkey.lint.facts import Call, FileFacts, Function, Insert, Made, Place, Release, Series, Struct, Variable
 from ghostkey.lint.imports import Imports
+from ghostkey.lint.keyed import is_keyed_type
 from ghostkey.lint.syntax import base_type, simple_type
 
 HELPERS_ALIKE = 3  # functions of one name; with more of them nobody knows which is called
-_KEYED = re.compile(
-    r"^\*?(?:map\[|sync\.Map$|.*\bsets?\.(?:Set|String|Int|Empty)|(?:\w+\.)?\w*(?:SyncMap|ConcurrentMap|Map|Set)\[|xsync\.Map)"
-)
 _WRAPPER = re.compile(r"(?:Map|Cache|Store|Set|Tracker|Index)s?$")
 _MADE_LITERAL = re.compile(r"&?([\w.]+)(?:\[[^\]]*\])?\{")
 _CONSTRUCTOR = re.compile(r"(?:New|new|init$|Init$|With|Setup|setup|Make)")
@@ -52,9 +50,15 @@ class Package:
     methods: set[tuple[str, str]] = field(default_factory=set)
 
     @property
+    def interfaces(self) -> set[str]:
+        """Names of interfaces."""
+        return {name for facts in self.files for name in facts.interfaces}
+
+    @property
     def enumerations(self) -> set[str]:
-        """Types of which there are constants."""
-        return {kind for kind in self.constants.values() if kind}
+        """Types of which there are constants: more than one, which may be that for none."""
+        counted = collections.Counter(kind for kind in self.constants.values() if kind)
+        return {kind for kind, times in counted.items() if times > 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,7 @@ class Module:
         self.inserts: dict[Symbol, list[InsertAt]] = collections.defaultdict(list)
         self.releases: dict[Symbol, list[ReleaseAt]] = collections.defaultdict(list)
         self.series: dict[Symbol, list[tuple[Spot, Series]]] = collections.defaultdict(list)
+        self.handed_over: frozenset[str] | None = None  # see reach.handed_over
         self._given: dict[str, dict[int, tuple[tuple[str, ...], Insert]]] = collections.defaultdict(dict)
         self._taken: dict[str, set[int]] = collections.defaultdict(set)
         self._taken_from_itself: set[str] = set()  # methods of named maps that delete from the map itself
@@ -263,7 +268,7 @@ class Module:
     def is_keyed(self, symbol: Symbol) -> bool:
         """Whether a symbol is a map, a set, or what wraps one."""
         kind = self.type_of(symbol).strip()
-        if _KEYED.match(kind) or _KEYED.match(self.map_type_of(symbol)):
+        if is_keyed_type(kind) or is_keyed_type(self.map_type_of(symbol)):
             return True
         return "." in kind and self._is_wrapper(simple_type(kind))
 

@@ -65,6 +65,17 @@ def calls_of(module: Module, spot: Spot) -> list[tuple[Spot, Call]]:
     return found
 
 
+def handed_over(module: Module) -> frozenset[str]:
+    """Names of functions that are given to others, or kept in a field, rather than called. Worked out once for a module."""
+    if module.handed_over is None:
+        words: set[str] = set()
+        for spot in module.spots():
+            words |= {stored.name.rpartition(".")[2] for stored in spot.function.stored}
+            words |= {text.rpartition(".")[2] for call in spot.function.calls for text in call.texts}
+        module.handed_over = frozenset(words & module.functions.keys())
+    return module.handed_over
+
+
 def callers(module: Module, spot: Spot) -> Iterator[tuple[Spot, Call]]:
     """Which functions may call one, and where: the other way round of `callees`."""
     for caller, call in module.callers.get(spot.function.name, ()):

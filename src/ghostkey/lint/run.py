@@ -22,13 +22,17 @@ from ghostkey.model.errors import UsageError
 
 LEVELS = ("A", "B")
 SUPPRESSION = "suppression"
+COUNTED_LINES = 100_000  # of a tree in which level B is counted unasked: up to here that takes a tenth of a second
 TEST = "_test.go"
 _NOLINT = "nolint:"
 
 
 @dataclass(frozen=True, slots=True)
 class Linted:
-    """What was found, by file and line; what comments keep silent; and what was read: files, lines, and files with errors."""
+    """What was found, by file and line; what comments keep silent; and what was read: files, lines, and files with errors.
+
+    `more` are the findings of level B that level A leaves out; None where they were not counted, and there may be some.
+    """
 
     findings: list[Finding]
     suppressed: list[Finding]
@@ -36,6 +40,7 @@ class Linted:
     lines: int
     broken: int
     sources: dict[str, tuple[str, ...]]
+    more: int | None = 0
 
 
 def lint(
@@ -51,7 +56,9 @@ def lint(
             raise UsageError(f"no rule is named {name!r}", f"known: {', '.join(all_rules())}")
     kept = FactsCache(cache)
     with _without_sweeps():
-        now = _lint(files_of_revision(root, revision) if revision else files_of_folder(root), level, rules, kept)
+        now = _lint(
+            files_of_revision(root, revision) if revision else files_of_folder(root), level, rules, kept, counted=not since
+        )
         asked = {finding.rule for finding in now.findings}
         if not since or not asked:
             return now  # nothing is found that could be new
@@ -81,17 +88,27 @@ def lint_files(
         return _lint(files, level, rules, FactsCache(cache))
 
 
-def _lint(files: Iterable[tuple[str, bytes]], level: str, rules: Collection[str], cache: FactsCache) -> Linted:
+def _lint(
+    files: Iterable[tuple[str, bytes]], level: str, rules: Collection[str], cache: FactsCache, *, counted: bool = True
+) -> Linted:
     look, facts = look_at(files, cache)
+    lines = sum(one.lines for one in facts)
     ordered = judged(look, level, rules)
-    spoken, silent = _heard(ordered, facts, is_whole=not rules)
+    marks = {(one.path, line): mark for one in facts for line, mark in one.marks.items() if mark.startswith(_NOLINT)}
+    is_counted = counted and lines <= COUNTED_LINES
+    leaves_out = level < LEVELS[-1] and not rules
+    rest: list[Finding] = []
+    if leaves_out and (is_counted or marks):  # a comment may be about what level B tells: then it is not one that can go
+        rest = [finding for finding in judged(look, LEVELS[-1]) if finding.level > level]
+    spoken, silent, more = _heard(ordered, rest, marks, is_whole=not rules)
     return Linted(
         spoken,
         silent,
         len(facts),
-        sum(one.lines for one in facts),
+        lines,
         sum(one.has_errors for one in facts),
         {one.path: one.source for one in facts},
+        None if leaves_out and not is_counted else more,
     )
 
 
@@ -126,26 +143,32 @@ def _place(finding: Finding) -> tuple[str, int, str, str]:
     return finding.path, finding.line, finding.rule, finding.symbol
 
 
-def _heard(findings: list[Finding], facts: list[FileFacts], *, is_whole: bool) -> tuple[list[Finding], list[Finding]]:
-    """Findings apart by whether a comment keeps them silent; a comment without a reason, or without a finding, is one itself."""
-    marks = {(one.path, line): mark for one in facts for line, mark in one.marks.items() if mark.startswith(_NOLINT)}
+def _heard(
+    findings: list[Finding], rest: list[Finding], marks: dict[tuple[str, int], str], *, is_whole: bool
+) -> tuple[list[Finding], list[Finding], int]:
+    """Findings apart by whether a comment keeps them silent; a comment without a reason, or without a finding, is one itself.
+
+    `rest` are findings that nobody asked for: how many of them no comment keeps silent comes third.
+    """
     spoken: list[Finding] = []
     silent: list[Finding] = []
     used: set[tuple[str, int]] = set()
-    for finding in findings:
+    more = 0
+    for at, finding in enumerate((*findings, *rest)):
         spot = next(((finding.path, line) for line in (finding.line, finding.line - 1) if (finding.path, line) in marks), None)
-        if spot is None:
-            spoken.append(finding)
-        else:
+        if spot is not None:
             used.add(spot)
-            silent.append(finding)
+        if at >= len(findings):
+            more += spot is None
+        else:
+            (spoken if spot is None else silent).append(finding)
     for (path, line), mark in marks.items():
         reason = mark.partition("//")[2].strip()
         if (path, line) in used and not reason:
             spoken.append(_about(path, line, "a suppression says why: //nolint:ghostkey // why"))
         elif (path, line) not in used and is_whole:
             spoken.append(_about(path, line, "nothing is found here any more: the suppression can go"))
-    return sorted(spoken, key=_place), silent
+    return sorted(spoken, key=_place), silent, more
 
 
 def _about(path: str, line: int, message: str) -> Finding:

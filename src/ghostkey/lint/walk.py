@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from ghostkey.lint.facts import (
@@ -20,68 +21,24 @@ from ghostkey.lint.facts import (
     Series,
     Stored,
 )
+from ghostkey.lint.methods import INSERTING, LABELLED, RELEASING
 from ghostkey.lint.syntax import base_type, callee, field, line_of, named, place_of, specs, text
 
 if TYPE_CHECKING:
     from tree_sitter import Node
 
 DEPTH = 400  # of nested syntax; what is deeper no person wrote
-INSERTING: Final = frozenset(
-    [
-        "Store",
-        "LoadOrStore",
-        "Set",
-        "Add",
-        "Insert",
-        "Put",
-        "Upsert",
-        "Swap",
-        "InsertOrUpdate",
-        "InsertAll",
-        "SetDefault",
-        "SetWithTTL",
-        "GetOrSet",
-        "GetOrCreate",
-    ]
-)
-RELEASING: Final = frozenset(
-    [
-        "Delete",
-        "LoadAndDelete",
-        "Remove",
-        "Evict",
-        "Pop",
-        "Clear",
-        "Forget",
-        "Drop",
-        "DeleteAll",
-        "Unset",
-        "CompareAndDelete",
-        "Reset",
-        "Purge",
-        "DeleteFunc",
-        "Flush",
-        "Del",
-        "Invalidate",
-        "RemoveAll",
-        "Cleanup",
-        "DeleteLabelValues",
-        "DeletePartialMatch",
-        "DeleteKey",
-        "PopAny",
-        "Prune",
-        "Take",
-        "GetAndDelete",
-        "UnsortedPop",
-        "DeleteIf",
-        "Unregister",
-    ]
-)
-LABELLED: Final = frozenset(
-    {"With", "WithLabelValues", "GetMetricWith", "GetMetricWithLabelValues", "MustCurryWith", "CurryWith"}
-)
 _NOTED: Final = INSERTING | RELEASING | LABELLED
+_GENERIC = re.compile(r"(?:([\w.]+)\.)?(\w+)\[")
 _PLACES = {"identifier", "selector_expression", "index_expression", "unary_expression"}
+
+
+def _called(node: Node) -> str:
+    """What is called, with its qualifier: also where it is generic and stands as a conversion does."""
+    kind = field(node, "type") if node.type == "type_conversion_expression" else None
+    if kind is not None and kind.type == "generic_type":
+        return text(kind).partition("[")[0]
+    return text(field(node, "function")).partition("[")[0] if node.type == "call_expression" else ""
 
 
 class Walk:
@@ -231,8 +188,9 @@ class Walk:
             self._store(value, place)
 
     def _store(self, value: Node | None, place: Place) -> None:
-        if value is not None and value.type == "identifier":
-            self._function.stored.append(Stored(text(value), place))
+        name = text(value).lstrip("&")
+        if value is not None and value.type in {"identifier", "unary_expression"} and name.isidentifier():
+            self._function.stored.append(Stored(name, place))
         self._made(value, "store", place)
 
     def _assign_local(self, node: Node, target: Node, value: Node | None, operator: str, branches: Branches) -> None:
@@ -240,14 +198,16 @@ class Walk:
         if operator == "=":
             self._function.resets.append(Reset(Place(name), text(value), line_of(node), branches, node.start_byte))
         if value is None:
+            self._aliases.pop(name, None)
+            self._function.locals[name] = Local("expr", "")
             return
         place = place_of(value, self._aliases) if value.type in {*_PLACES, "type_assertion_expression"} else None
         if place and (place.fields or place.keys) and name not in {"err", "ok", "_"} and value.type != "unary_expression":
             self._aliases[name] = place
         else:
             self._aliases.pop(name, None)
-        if value.type == "call_expression":
-            self._function.locals[name] = Local("call", text(field(value, "function")).partition("[")[0], text(value))
+        if called := _called(value):
+            self._function.locals[name] = Local("call", called, text(value))
         else:
             self._function.locals[name] = Local("expr", text(value))
         self._made(value, "local", Place(name))
@@ -259,8 +219,7 @@ class Walk:
         inside = named(value)[-1] if value.type == "unary_expression" and named(value) else value
         if inside.type == "composite_literal":
             self._note_made(base_type(text(field(inside, "type"))), goes, to, inside)
-        elif inside.type == "call_expression":
-            name = text(field(inside, "function")).partition("[")[0]
+        elif name := _called(inside):
             arguments = named(field(inside, "arguments"))
             if name == "new" and arguments:
                 self._note_made(base_type(text(arguments[0])), goes, to, inside)
@@ -327,6 +286,8 @@ class Walk:
                 self.visit(operand, branches)
         elif function.type == "identifier":
             self._builtin(node, name, arguments, branches)
+        elif found := _GENERIC.match(text(function)):
+            qualifier = found[1] or ""  # `sets.New[string]()`
         else:
             self.visit(function, branches)
         places = tuple(place_of(one, self._aliases) if one.type in _PLACES else None for one in arguments)
@@ -335,6 +296,16 @@ class Walk:
         for argument in arguments:
             self._made(argument, "arg", Place(name))
             self.visit(argument, branches)
+
+    def _conversion(self, node: Node, branches: Branches) -> None:
+        """`newSet[string](names)` is written as a conversion is; of a generic type it is a call as a rule."""
+        self._inside(node, branches)
+        called, given = _called(node), field(node, "operand")
+        if called and given is not None:
+            qualifier, _, name = called.rpartition(".")
+            place = place_of(given, self._aliases) if given.type in _PLACES else None
+            call = Call(name, qualifier, None, (place,), (text(given, 80),), line_of(node), branches, node.start_byte)
+            self._function.calls.append(call)
 
     def _builtin(self, node: Node, name: str, arguments: list[Node], branches: Branches) -> None:
         place = place_of(arguments[0], self._aliases) if arguments else None
@@ -389,6 +360,7 @@ _HANDLERS = {
     "inc_statement": Walk._count,
     "dec_statement": Walk._count,
     "call_expression": Walk._call,
+    "type_conversion_expression": Walk._conversion,
     "selector_expression": Walk._selector,
     **dict.fromkeys(
         ("qualified_type", "pointer_type", "slice_type", "map_type", "array_type", "generic_type", "parameter_list"),

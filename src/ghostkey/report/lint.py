@@ -37,6 +37,10 @@ def text(linted: Linted) -> Iterator[str]:
             yield from (f"            + {safe(new[:160].expandtabs(4))}" for new in edit.new.split("\n"))
     words = f"{count(len(linted.findings), 'finding')} in {count(linted.files, 'file')}, {count(linted.lines, 'line')}"
     words += f"; {len(linted.suppressed)} suppressed" if linted.suppressed else ""
+    if linted.more is None:
+        words += "; --level B may tell more"
+    elif linted.more:
+        words += f"; {linted.more:,} more with --level B"
     yield words + (f"; {count(linted.broken, 'file')} with parts that were not understood" if linted.broken else "")
 
 

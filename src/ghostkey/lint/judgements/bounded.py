@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from ghostkey.lint.facts import FileFacts, Place
-from ghostkey.lint.module import Module, Spot, Symbol
+from ghostkey.lint.keyed import key_type, value_type
+from ghostkey.lint.module import Module, Package, Spot, Symbol
 from ghostkey.lint.reach import calls_of
 
 DEPTH = 2  # callers of callers that are asked for a key
@@ -19,14 +20,19 @@ _NAME = re.compile(
     r"^(?:gr|action|actionName|gvk|gvr|gk|typ|type|t|scheme|verb|op|operation|phase|level|feature|feat|featureGate|method|"
     r"plugin|pluginName|driver|driverName|driverType|provider|providerName|providerType|ext|path|route|pattern|version|"
     r"resourceName|group|\w*kind|\w*type|framework|cmd|flag|flagName|opt|column|lang|locale|"
-    r"metricName|type_?url|(?:gv[kr]|groupKind)\w*|\w*(?:gv[kr]|GV[KR])\w*|header|source|sourceName|family|ipFamily|contentType|mediaType|protocol|severity|weight|priority)$",
+    r"metricName|type_?url|(?:gv[kr]|groupKind)\w*|\w*(?:gv[kr]|GV[KR])\w*|header|source|sourceName|family|ipFamily|contentType|mediaType|proto|protocol|severity|weight|priority)$",
     re.IGNORECASE,
 )
 _CONVERTED = re.compile(r"^string\(([\w.]+)\)$")
 _COUNTED = re.compile(r"(?:u?int(?:32|64)?\()?[a-z]\)?")  # what a loop counts: `i`, `uint32(i)`
 _LITERAL = re.compile(r"(?:\[\]|map\[|\[\.\.\.)[^{]*\{\s*[^\s}]")
 _OF_PACKAGE = re.compile(r"^(\w+)\.([A-Z]\w*)$")
+# types that kinds, sources and drivers are never named by, whatever a variable of one is called
+_OF_OBJECTS = re.compile(r"(?:\w*UID|NamespacedName|ObjectKey|ObjectName|Addr|AddrPort|Prefix|Request)$")
+_BASIC = frozenset(["string", "int", "int32", "int64", "uint", "uint32", "uint64", "rune", "float64", "any"])
 OF_OPTIONS = re.compile(r"(?i)(?:flags|options|opts|config|args|registered|factories|providers|plugins)\b")
+_OF_RESOURCES = re.compile(r"(?:\w+\.)*\w*(?:gv[rk]|GV[RK])s?(?:\.\w+(?:\(\))?)?")  # gvr.Resource, range m.dynamicGVRs
+_TEXT = re.compile(r'"(?:[^"\\]|\\.)*"|`[^`]*`')
 _OF_KINDS = ("%T", "reflect.TypeOf", "GroupVersionKind()", "GVKForObject")
 
 
@@ -39,16 +45,35 @@ def is_constant(key: str, file: FileFacts, constants: dict[str, str]) -> bool:
     return found is not None and found[1] in file.imports
 
 
-def is_bounded(module: Module, spot: Spot, symbol: Symbol, key: str) -> bool:
-    """Whether only so many keys can come, as the key's type, expression or origin tells."""
+def is_constant_in(spot: Spot, key: str) -> bool:
+    """The same where an expression stands: a parameter or local may be called as a package is (`diff.Hash`)."""
+    function, root = spot.function, _CONVERTED.sub(r"\1", key).partition(".")[0]
+    is_local = root in function.locals or root in function.ranges or any(root == name for name, _ in function.params)
+    return not is_local and is_constant(key, spot.file, spot.package.constants)
+
+
+def is_bounded(module: Module, spot: Spot, symbol: Symbol, key: str, depth: int = 0) -> bool:
+    """Whether only so many keys can come, as the key's type, expression or origin tells.
+
+    `depth` 1 asks for the keys of the inner maps, and so on.
+    """
     package, function, file = spot.package, spot.function, spot.file
-    if _is_bounded_type(module, symbol, key) or is_constant(key, file, package.constants):
+    kind = module.map_type_of(symbol)
+    for _ in range(depth):
+        kind = value_type(kind)
+        kind = package.types.get(kind.lstrip("*"), kind)
+    of, name = _declared_in(module, symbol, key_type(kind))
+    if _is_bounded_type(of, name, key_type(kind), key) or is_constant_in(spot, key):
         return True
-    if _NAME.match(re.sub(r"\.String\(\)$", "", key).rpartition(".")[2]):
+    if _NAME.match(re.sub(r"\.String\(\)$", "", key).rpartition(".")[2]) and _is_by_word(of, name):
         return True
     if key.endswith("GroupVersion()") or any(name == key and _TYPE.match(kind) for name, kind in function.params):
         return True
+    if _OF_RESOURCES.fullmatch(key):
+        return True
     local = function.locals.get(key)
+    if local is not None and _TEXT.fullmatch(local.text):
+        return True  # key := "http"
     if local is not None and any(word in local.whole for word in _OF_KINDS):
         return True
     over = function.ranges.get(key) or function.ranges.get(key.partition(".")[0])
@@ -60,6 +85,8 @@ def is_bounded(module: Module, spot: Spot, symbol: Symbol, key: str) -> bool:
             or _is_table(over.text, file, package.constants)
             or (over.text in function.locals and _is_table(function.locals[over.text].text, file, package.constants))
         ):
+            return True
+        if _OF_RESOURCES.fullmatch(over.text):
             return True
         if key in function.ranges and OF_OPTIONS.search(over.text):
             return True
@@ -91,38 +118,46 @@ def _is_as_made(module: Module, spot: Spot, place: Place) -> bool:
     return not any(reset.place.fields[-1:] == place.fields for reset in changed)
 
 
-def _is_bounded_type(module: Module, symbol: Symbol, key: str) -> bool:
+def _declared_in(module: Module, symbol: Symbol, kind: str) -> tuple[Package, str]:
+    """Where a type that a symbol's package names is declared, as far as the tree has it, and its name there."""
     package = module.packages[symbol.folder]
-    kind = key_type(module.map_type_of(symbol))
+    qualifier, dot, name = kind.lstrip("*").rpartition(".")
+    if not dot:
+        return package, name
+    paths = {path for file in package.files if (path := file.imports.get(qualifier))}
+    found = [other for path in sorted(paths) if (other := module.imported(path)) is not None]
+    return (found[0] if found else Package("")), name
+
+
+def _is_by_word(package: Package, name: str) -> bool:
+    """Whether keys may be words: of a struct, or of a type that names objects, the variable's name says nothing."""
+    return name not in package.structs and _OF_OBJECTS.match(name) is None
+
+
+def _is_bounded_type(package: Package, name: str, kind: str, key: str) -> bool:
     if not kind:
         return False
-    if _TYPE.match(kind) or (kind in package.enumerations and kind not in {"string", "int"}):
-        return True
-    struct = package.structs.get(kind)
-    if struct is not None and struct.fields and all(_TYPE.match(of) for of, _ in struct.fields.values()):
+    struct = package.structs.get(name)
+    if struct is not None and struct.fields:  # whatever it is called
+        return all(_TYPE.match(of) for of, _ in struct.fields.values())
+    if _TYPE.match(kind) or (name in package.enumerations and kind not in _BASIC):
         return True
     return kind in {"int", "int32", "int64", "uint32", "uint64"} and _COUNTED.fullmatch(key) is not None
 
 
-def key_type(kind: str) -> str:
-    """The type of a map's keys, or of a set's members."""
-    found = re.match(r"\*?map\[", kind)
-    if found is None:
-        inside = re.search(r"\[([^\],]+)", kind)
-        return inside[1].strip() if inside and not kind.startswith("[") else ""
-    depth, place = 1, found.end()
-    while place < len(kind) and depth:
-        depth += {"[": 1, "]": -1}.get(kind[place], 0)
-        place += 1
-    return kind[found.end() : place - 1].strip()
-
-
 def is_constant_of_callers(module: Module, spot: Spot, key: str, depth: int = 0) -> bool:
-    """Whether the key is a parameter for which every caller gives a constant, of which there may be many, or its own such one."""
+    """Whether the key is a parameter for which every caller gives a constant, of which there may be many, or its own such one.
+
+    Also what a loop takes from a parameter, for which every caller gives a literal with constants.
+    """
+    over = spot.function.ranges.get(key)
+    key = over.text if over is not None else key
     position = next((at for at, (name, _) in enumerate(spot.function.params) if name == key), None)
     calls = calls_of(module, spot) if position is not None and depth <= DEPTH else []
     given = [(caller, call.texts[position]) for caller, call in calls if position is not None and position < len(call.texts)]
     return len(given) == len(calls) > 0 and all(
-        is_constant(text, caller.file, caller.package.constants) or is_constant_of_callers(module, caller, text, depth + 1)
+        _is_table(text, caller.file, caller.package.constants)
+        if over is not None
+        else is_constant_in(caller, text) or is_constant_of_callers(module, caller, text, depth + 1)
         for caller, text in given
     )

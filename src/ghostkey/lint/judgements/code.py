@@ -9,7 +9,8 @@ import re
 from ghostkey.lint.facts import FileFacts
 
 _FOLDER = re.compile(
-    r"(?:^|/)(?:fakes?|mocks?|testing|testutils?|test|tests|e2e|conformance|generated|applyconfiguration|hack)(?:/|$)"
+    r"(?:^|/)(?:fakes?|mocks?|testing|testutils?|(?!latest|attest|contest)[a-z]*test|tests|e2e|conformance|generated|"
+    r"applyconfiguration|hack)(?:/|$)"
 )
 _FILE = re.compile(r"fake|mock|_fuzz|conversion|test_?util|testing|^zz_generated")
 _ENDS = re.compile(

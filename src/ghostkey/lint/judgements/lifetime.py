@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import functools
 import re
 
 from ghostkey.lint.facts import Call, FileFacts, Made, Place
 from ghostkey.lint.judgements.code import is_aside
 from ghostkey.lint.judgements.startup import runs_at_start
 from ghostkey.lint.module import Module, Package, Spot
-from ghostkey.lint.reach import calls_of
+from ghostkey.lint.reach import callees, calls_of, handed_over
 
 LONG, SHORT, UNKNOWN, UNCALLED = "long", "short", "unknown", "uncalled"
 RUN = "run"  # as long as the function that runs a program: with nothing short beside it, that is long
 DEPTH = 5
 CALLERS = 25
-_RUNS = re.compile(r"^(?:main|init|Setup\w*|setup\w*|Start|start|Run|run|Initialize|Install|AddToManager|Complete)$")
+_RUNS = re.compile(
+    r"^(?:[Mm]ain|init|Setup\w*|setup\w*|Start|start|Run|run|(?:[Ss]tart|[Rr]un)\w*(?:Managers?|Operator|Servers?|Controllers?|Agent|Daemon)|"
+    r"Initialize|Install|AddToManager|Complete)$"
+)
+_STARTS = re.compile(r"(?:[Ss]tart|[Rr]un|[Ii]nit)[A-Z]")  # of a program's own folder: `StartCollecting` in cmd/agent/app/mode
 _CONSTRUCTS = re.compile(r"(?:New|new|Init|Setup|setup|With|Provide|Must)")
 _KEEPS = {"Store", "LoadOrStore", "Set", "Add", "Insert", "Put", "append", "Register"}
 _RECONCILES = re.compile(r"^[Rr]econcile")
@@ -66,7 +69,9 @@ class Lifetimes:
             # by value in another struct, or a variable of its package
             is_value = re.fullmatch(rf"(?:\w+\.)?{re.escape(owner)}", kind.strip()) is not None
             if is_value and self._is_named(user, kind, package) and holder in user.structs:
-                fates.add(self._of(user, holder, depth + 1, seen))
+                of_holder = self._of(user, holder, depth + 1, seen)
+                # a field that is given another value as a whole lives as long as the one before it
+                fates.add(UNKNOWN if of_holder in {LONG, RUN} and self._is_set_again(user, (name,)) else of_holder)
             elif holder == "var" and user is package and name != "_":
                 # a pointer to what is made anew is no better than where that is made
                 fates.add(UNKNOWN if kind.startswith("*") and self._is_set_again(package, (), name) else LONG)
@@ -127,6 +132,12 @@ class Lifetimes:
         if made.goes == "arg" and made.to.root in _KEEPS:
             # in what was handed in it stays as long as that: what else is made of it tells more
             return UNCALLED if _is_into_parameter(spot, made) else UNKNOWN
+        if made.goes == "arg":
+            for call in spot.function.calls:
+                if call.name == made.to.root and call.line <= made.line:
+                    at = next((at for at, text in enumerate(call.texts) if made.type_name in text and text.startswith("&")), -1)
+                    if at >= 0 and (kept := self._kept(spot, call, at, depth, seen)):
+                        return kept
         return self._in_function(spot, depth, seen)
 
     def _stored(self, spot: Spot, place: Place, depth: int, seen: frozenset[object]) -> str:
@@ -176,14 +187,37 @@ class Lifetimes:
                 return self._of(spot.package, owner, depth + 1, seen) if owner in spot.package.structs else UNKNOWN
             if stored.place.fields or stored.place.root in spot.package.variables:
                 return self._stored(spot, stored.place, depth, seen)
+        for insert in spot.function.inserts:
+            if insert.value.lstrip("&") == name and insert.place.fields:
+                return self._stored(spot, insert.place, depth, seen)
         if name in spot.function.returned:
             return self._returned(spot, depth, seen)
+        for call in spot.function.calls:
+            for position, text in enumerate(call.texts):
+                if text.lstrip("&") == name and (kept := self._kept(spot, call, position, depth, seen)):
+                    return kept
         alone = self._in_function(spot, depth, seen)
         return UNKNOWN if alone == SHORT and _is_added(spot, name) else alone
 
+    def _kept(self, spot: Spot, call: Call, position: int, depth: int, seen: frozenset[object]) -> str:
+        """How long a function keeps what it is given, where it puts that into a field or map; empty where it does not."""
+        for one in callees(self._module, spot, call) if depth < DEPTH else ():
+            if position >= len(one.function.params):
+                continue
+            name = one.function.params[position][0]
+            places = [stored.place for stored in one.function.stored if stored.name == name]
+            places += [insert.place for insert in one.function.inserts if insert.value == name]
+            for place in places:
+                if place.root.startswith("{}"):
+                    continue  # what a constructor makes of it is asked for elsewhere
+                if place.fields or place.root in one.package.variables:
+                    return self._stored(one, place, depth + 1, seen)
+        return ""
+
     def _in_function(self, spot: Spot, depth: int, seen: frozenset[object]) -> str:
         """Of a value that stays in a function, or is handed on from it."""
-        is_program = spot.file.package == "main" or _PROGRAM.search(spot.file.path) is not None
+        starts = not spot.function.receiver_type and _STARTS.match(spot.function.name) and "cmd/" in spot.file.path
+        is_program = spot.file.package == "main" or _PROGRAM.search(spot.file.path) is not None or starts
         if (is_program or _RUNS.match(spot.function.name)) and not self._is_of_reconcile(spot):
             return RUN
         if _CONSTRUCTS.match(spot.function.name):
@@ -239,20 +273,11 @@ class Lifetimes:
                 is_returned = any(r.line <= call.line <= r.last_line and name in r.text for r in caller.function.returns)
                 made = [Made("()" + name, "return" if is_returned else "other", Place(""), call.line, call.at)]
             fates |= {self._fate(caller, one, depth + 1, seen | {key}) for one in made[:2]}
-        if name in self._factories and fates <= {UNCALLED}:
+        if name in handed_over(self._module) and fates <= {UNCALLED}:
             return UNKNOWN  # who is given the function calls it when it likes
         if not fates and spot.function.receiver_type:
             return UNKNOWN  # of what others make of an object, nothing is known; a constructor is there for somebody's program
         return _sum(fates) if fates else UNCALLED
-
-    @functools.cached_property
-    def _factories(self) -> frozenset[str]:
-        """Functions that are handed over, or kept in a field, rather than called."""
-        words: set[str] = set()
-        for spot in self._module.spots():
-            words |= {stored.name.rpartition(".")[2] for stored in spot.function.stored}
-            words |= {text.rpartition(".")[2] for call in spot.function.calls for text in call.texts}
-        return frozenset(words & self._module.functions.keys())
 
 
 def _is_repeated(caller: Spot, call: Call) -> bool:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 
-from ghostkey.lint.facts import Branches
-from ghostkey.lint.module import Module, ReleaseAt, Spot, Symbol
-from ghostkey.lint.reach import calls_of
+from ghostkey.lint.facts import Branches, Call
+from ghostkey.lint.judgements.code import is_aside
+from ghostkey.lint.module import HELPERS_ALIKE, Module, Package, ReleaseAt, Spot, Symbol
+from ghostkey.lint.reach import calls_of, handed_over
+from ghostkey.lint.syntax import simple_type
 
 CALLERS = 25  # with more of them it is no part of starting
 DEPTH = 3
 _AT_START = re.compile(
-    r"^(?:New|new|With|Setup|setup|MustRegister|Init|init[A-Z]|Register|register|Install|Complete|ParseFlags|AddFlags|BindFlags)"
+    r"^(?:New|new|With|Setup|setup|MustRegister|Init|init[A-Z]|Register|register|Install|Complete|ParseFlags|AddFlags|BindFlags|"
+    r"ApplyTo$)"
 )
 _STARTS = re.compile(r"\w*Init$")  # of what is given to it nothing is known: `podInit(pod)`
 _MAKES = re.compile(r"[Nn]ew[A-Z]")
@@ -20,6 +23,14 @@ _LATER = re.compile(
     r"(?i)reconcile|^on[A-Z]|handle|sync|update|process|serve|observe|record|delete|remove|poll|loop|refresh|resync|collect|"
     r"schedule|watch|callback|list|get|ensure|enqueue"
 )
+# what an informer, a queue or a timer runs, as its name begins
+_AGAIN = re.compile(
+    r"(?:[Rr]econcile|[Ss]ync(?!Once)|[Hh]andle(?!Func|r)|[Pp]rocess|[Oo]n[A-Z]|[Uu]pdate|[Dd]elete|[Ee]nsure|[Rr]etry)"
+)
+_RESETS = re.compile(r"[Rr]eset")
+WHOLE = frozenset({"reset", "struct reset", "clear"})
+_FOR_ONE = re.compile(r"(?:[Rr]egister|[Ii]nstall|[Ii]nit)[A-Z](?!\w*(?:Fn|Func|Plugin|Provider|Factory|Handler|Hook|Flag)s?$)")
+_ENDS = re.compile(r"(?:[Ss]top|[Cc]lose|[Ss]hut[Dd]own|[Dd]estroy|[Tt]ear[Dd]own)(?:$|All|[A-Z])")
 _REGISTERS = re.compile(
     r"^(?:(?:Must)?[Rr]egister|[Ii]nstall|With[A-Z]|AddFlag|BindFlag|AddHandler|AddCheck|AddHealth|HandleFunc|Handle$|"
     r"Add\w*(?:Plugin|Provider|Factory|Scheme|Validator|Hook|Index|Indexer|Indexers)|Add[A-Z]\w*(?:Fn|Func)$|Set\w*Factory|index$|Index$)"
@@ -43,19 +54,131 @@ def is_flag(spot: Spot) -> bool:
     return is_set and (function.receiver_type, "String") in spot.package.methods
 
 
-def releases_while_running(module: Module, symbol: Symbol) -> list[ReleaseAt]:
-    """Who takes out of a symbol, wherever it is named, but for fields that get their first value at the start."""
-    named = [symbol, Symbol("*", "", symbol.name)] if symbol.name[:1].isupper() else [symbol]
+def comes_later(module: Module, spot: Spot) -> bool:
+    """Whether a function that is called like a part of starting is run by one that runs again and again: `installRoute` of `syncEgress`."""
+    return _FOR_ONE.match(spot.function.name) is not None and bool(spot.function.params) and _is_run_again(module, spot)
+
+
+def _is_run_again(module: Module, spot: Spot, depth: int = 0) -> bool:
+    return depth <= DEPTH and any(
+        _AGAIN.match(caller.function.name) or _is_run_again(module, caller, depth + 1) for caller, _ in _few_calls(module, spot)
+    )
+
+
+def _few_calls(module: Module, spot: Spot) -> list[tuple[Spot, Call]]:
+    """The calls of a function, without those of tests and tools; none where many functions have its name."""
+    if len(module.functions[spot.function.name]) > HELPERS_ALIKE:
+        return []
+    calls = [(caller, call) for caller, call in calls_of(module, spot) if not is_aside(caller.file)]
+    return calls if len(calls) <= CALLERS else []
+
+
+def releases_while_running(module: Module, symbol: Symbol, *, stays: bool = False) -> list[ReleaseAt]:
+    """Who takes out of a symbol, wherever it is named, but for fields that get their first value at the start, or their last one.
+
+    What `stays` for as long as the process is not given up where another one like it is made, either.
+    """
+    package = module.packages.get(symbol.folder)
+    anywhere = module.releases.get(Symbol("*", "", symbol.name), ()) if symbol.name[:1].isupper() else ()
+    # of what is called alike in a package that does not know this one, another value is another's
+    named = [one for one in anywhere if one.release.how != "reset" or package is None or _imports(module, one.spot, package)]
     return [
         one
-        for name in named
-        for one in module.releases.get(name, ())
-        if not (one.release.how == "reset" and one.release.place.fields and _is_first_value(module, one))
+        for one in (*module.releases.get(symbol, ()), *named)
+        if one.release.how not in WHOLE
+        or not (_is_first_value(module, one) or _is_for_tests_or_end(module, one.spot) or (stays and _is_of_fresh(one)))
     ]
+
+
+def _is_of_fresh(one: ReleaseAt) -> bool:
+    """Whether a field is filled of what the function has made before: `copied := &Info{}; copied.nodes = …`."""
+    place = one.release.place
+    return bool(place.fields) and any(
+        made.goes == "local" and made.to.root == place.root and made.at < one.release.at and not made.type_name.startswith("()")
+        for made in one.spot.function.made
+    )
+
+
+def _imports(module: Module, spot: Spot, package: Package) -> bool:
+    return spot.package is package or any(module.imported(path) is package for path in spot.file.imports.values())
+
+
+def _is_for_tests_or_end(module: Module, spot: Spot) -> bool:
+    """Whether a method gives up all that an object has when its end has come, or is there for tests: Close, and a Reset nobody calls."""
+    function = spot.function
+    if not function.receiver_type:
+        return False
+    return _ENDS.match(function.name) is not None or (_RESETS.match(function.name) is not None and not _is_called(module, spot))
+
+
+def _is_called(module: Module, spot: Spot) -> bool:
+    """Whether code that runs for long may call a method: not what has the name and is called on something else, such as a timer."""
+    if spot.function.name in handed_over(module) or _is_of_interface(module, spot):
+        return True
+    return any(
+        not is_aside(caller.file) and caller.function.name != spot.function.name and _may_mean(module, caller, call, spot)
+        for caller, call in calls_of(module, spot)
+    )
+
+
+def _is_of_interface(module: Module, spot: Spot) -> bool:
+    """Whether an interface names the method, and the type has all others of that interface, too."""
+    owner, methods = spot.function.receiver_type, spot.package.methods
+    return any(
+        spot.function.name in names and all((owner, name) in methods for name in names)
+        for package in module.packages.values()
+        for facts in package.files
+        for names in facts.interfaces.values()
+    )
+
+
+def _may_mean(module: Module, caller: Spot, call: Call, spot: Spot) -> bool:
+    """Whether what a method is called on may be of its type, as far as types are said."""
+    place, kind = call.receiver, ""
+    if not spot.function.params and call.texts:
+        return False  # a timer's Reset is told for how long
+    if place is None:
+        return True
+    local = caller.function.locals.get(place.root) if not place.fields else None
+    if local is not None and local.how == "call" and _is_of_std(caller, local.text):
+        return False
+    if not place.fields:
+        kind = module.type_of_root(caller, place.root)
+    elif len(found := module.symbols(caller, place)) == 1:
+        kind = module.type_of(found[0])
+    if place.keys:
+        kind = re.sub(r"^(?:\[\]|map\[[^\]]*\])", "", kind)
+    name = simple_type(kind)
+    if _is_of_std(caller, kind.lstrip("*")):
+        return False
+    is_known = any(name in package.structs or name in package.interfaces for package in module.packages.values())
+    return not is_known or _has_methods_of(module, name, spot.function.receiver_type)
+
+
+def _has_methods_of(module: Module, name: str, owner: str, depth: int = 0) -> bool:
+    """Whether a type is one, or embeds it."""
+    if name == owner:
+        return True
+    embedded = {
+        simple_type(one)
+        for package in module.packages.values()
+        if name in package.structs
+        for one in package.structs[name].embedded
+    }
+    return depth < DEPTH and any(_has_methods_of(module, one, owner, depth + 1) for one in embedded)
+
+
+def _is_of_std(spot: Spot, name: str) -> bool:
+    """Whether a name is qualified by a package of Go's own library, whose path has no host: nothing of a tree comes from there."""
+    qualifier, dot, _ = name.partition(".")
+    path = spot.file.imports.get(qualifier, "") if dot else ""
+    return bool(path) and "." not in path.partition("/")[0]
 
 
 def _is_first_value(module: Module, one: ReleaseAt) -> bool:
     """Whether a map is made anew only when the program starts, or a controller begins to run, before its loops."""
+    if one.release.how != "reset" or not one.release.place.fields:
+        return False
     if runs_at_start(module, one.spot):
         return True
     calls = calls_of(module, one.spot)
@@ -77,8 +200,10 @@ def runs_at_start(module: Module, spot: Spot, depth: int = 0, seen: frozenset[in
     # a method that makes something is called as long as its object is there
     is_maker = bool(function.receiver_type) and _MAKES.match(function.name) is not None
     is_named_so = _AT_START.match(function.name) or (_STARTS.match(function.name) and not function.params)
-    if function.name in {"init", "(package)", "main"} or (is_named_so and not is_maker):
+    if function.name in {"init", "(package)", "main"}:
         return True
+    if is_named_so and not is_maker:
+        return not comes_later(module, spot)
     if is_later(function.name):
         return False
     if "/cmd/" in "/" + spot.file.path and depth > 0:

@@ -38,8 +38,12 @@ def _find(look: Look) -> Iterator[Finding]:
                 continue
             if any(r.place.root == name and not r.place.fields and "DeepCopy" in r.value for r in function.resets):
                 continue
+            # what is written by way of another local may be a copy of a part: `selector := es.Spec.Selector`
             lines = [
-                r.line for r in function.resets if r.place.root == name and r.place.fields[:1] and r.place.fields[0] in _OWNED
+                r.line
+                for r in function.resets
+                if r.place.root == name and r.place.fields[:1] and r.place.fields[0] in _OWNED
+                if f".{r.place.fields[0]}" in spot.file.source[r.line - 1]
             ]
             lines += [i.line for i in function.inserts if i.place.root == name and i.place.fields and i.how == "="]
             if lines:

@@ -5,6 +5,8 @@ package that never sets an owner reference, never adds a finalizer, and never de
 
 *Why it matters.* When the parent goes, its children stay: garbage collection knows nothing of them.
 
+A child with a name of its own, whoever the parent is, is left alone: there is one.
+
 *When it is wrong.* The child is meant to outlive its parent, or something else cleans up by labels. This is told with `--level B`.
 
 Bad:
@@ -26,11 +28,15 @@ import functools
 import re
 from collections.abc import Iterator
 
+from ghostkey.lint.facts import Made
 from ghostkey.lint.findings import Finding, Look, Rule, Witness
-from ghostkey.lint.module import Package
+from ghostkey.lint.judgements.bounded import is_constant_in
+from ghostkey.lint.module import Package, Spot
 from ghostkey.lint.reach import RECONCILES, reached
 
 _CHILD = re.compile(r"(?:corev1|v1|appsv1|batchv1|rbacv1|networkingv1)\.(\w+)$")
+_NAME = re.compile(r"\bName:\s*(.+?)(?:,|\}|$)")
+NEAR = 8  # lines of a literal in which its name stands
 _NO_CHILD = {"ObjectMeta", "Namespace", "Event", "Node", "Lease"}
 _OWNS = re.compile(r"OwnerRef|ControllerRef|[Ff]inalizer|SetOwner")
 _DELETES = re.compile(r"^(?:Delete|DeleteAllOf|DeleteCollection)$")
@@ -44,15 +50,27 @@ def _find(look: Look) -> Iterator[Finding]:
         for one in (spot, *reached(look.module, spot).values()):
             if one.package is not spot.package or is_owned(one.package.folder):
                 continue
-            made = {m.to.root: found[1] for m in one.function.made if m.goes == "local" and (found := _CHILD.match(m.type_name))}
+            made = {
+                m.to.root: found[1]
+                for m in one.function.made
+                if m.goes == "local" and (found := _CHILD.match(m.type_name)) and not _is_one_for_all(one, m)
+            }
             for call in one.function.calls:
-                name = call.texts[1].lstrip("&") if call.name == "Create" and len(call.texts) > 1 else ""
+                given = call.texts[:2] if call.name == "Create" else ()
+                name = next((text.lstrip("&") for text in given if text.lstrip("&") in made), "")
                 if made.get(name, "Event") not in _NO_CHILD:
                     yield Finding.at(
                         ("child-without-owner", "B"), one, call.line, made[name], name,
                         f"a {made[name]} is created without an owner, and no code of this package deletes one",
                         Witness.at(spot, spot.function.line, f"run from {spot.function.full_name}"),
                     )  # fmt: skip
+
+
+def _is_one_for_all(spot: Spot, made: Made) -> bool:
+    """Whether a child has a name that the code or its configuration says: there is one, whoever its parents are."""
+    lines = spot.file.source[made.line - 1 : made.line - 1 + NEAR]
+    name = next((found[1] for line in lines if (found := _NAME.search(line))), "")
+    return bool(name) and (is_constant_in(spot, name) or name.startswith(f"{spot.function.receiver}."))
 
 
 def _is_owned(package: Package) -> bool:

@@ -27,12 +27,12 @@ from collections.abc import Iterator
 from ghostkey.lint.facts import Insert
 from ghostkey.lint.findings import Finding, Look, Rule, Witness
 from ghostkey.lint.held import DATA
-from ghostkey.lint.judgements.bounded import OF_OPTIONS, is_constant, is_constant_of_callers
+from ghostkey.lint.judgements.bounded import OF_OPTIONS, is_constant_in, is_constant_of_callers
 from ghostkey.lint.module import Module, Package, Spot
 
 _READS = {"Get", "CreateOrUpdate", "CreateOrPatch"}
 _CALLED_SO = re.compile(r"(?i)(?:cm|secret|configmap)$")
-_BUILDS = re.compile(r"(?i)(?:build|new|make|generate|construct|mutate|render)")
+_BUILDS = re.compile(r"(?i)(?:build|new|make|generate|construct|compose|mutate|render)")
 
 
 def _find(look: Look) -> Iterator[Finding]:
@@ -61,11 +61,7 @@ def _is_data(module: Module, spot: Spot, insert: Insert) -> bool:
     if not re.search("ConfigMap|Secret", module.type_of_root(spot, place.root)) and not _CALLED_SO.search(place.root):
         return False
     key = place.keys[-1]
-    if (
-        is_constant(key, spot.file, spot.package.constants)
-        or is_constant_of_callers(module, spot, key)
-        or _is_new(module, spot, insert)
-    ):
+    if is_constant_in(spot, key) or is_constant_of_callers(module, spot, key) or _is_new(module, spot, insert):
         return False
     if OF_OPTIONS.search(key.rpartition(".")[0]):
         return False  # what the program, or a caller in it, chose
@@ -97,9 +93,12 @@ def _makes_one(module: Module, spot: Spot, called: str) -> bool:
     """Whether a function of this package gives a ConfigMap or Secret that it has made, or whose data it has."""
     found = [other.function for other in module.functions.get(called.rpartition(".")[2], ()) if other.package is spot.package]
     return bool(found) and all(
-        any(
-            made.type_name.rpartition(".")[2] in {"ConfigMap", "Secret"} and made.goes in {"return", "local"}
-            for made in each.made
+        (
+            (_BUILDS.match(each.name) and re.search("ConfigMap|Secret", each.result) is not None)
+            or any(
+                made.type_name.rpartition(".")[2] in {"ConfigMap", "Secret"} and made.goes in {"return", "local"}
+                for made in each.made
+            )
         )
         and not any(call.name in _READS for call in each.calls)
         for each in found

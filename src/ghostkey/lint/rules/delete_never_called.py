@@ -22,8 +22,9 @@ Good:
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from ghostkey.lint.findings import Finding, Look, Rule, Witness
 from ghostkey.lint.module import Module
@@ -36,9 +37,15 @@ _CALLED_BY_OTHERS = re.compile(
 
 def _find(look: Look) -> Iterator[Finding]:
     declared = look.module.interface_methods
+    # one text for each package: it is asked for many names
+    texts = {
+        folder: "\n".join(line for file in one.files for line in file.source) for folder, one in look.module.packages.items()
+    }
+    is_value = functools.cache(functools.partial(_is_value, look.module, texts))
     for symbol, held in look.held.items():
         functions = {id(one.spot.function): one for one in held.releases}
-        if not functions or any(_may_be_called(look.module, one.spot.function.name, declared) for one in functions.values()):
+        names = [one.spot.function.name for one in functions.values()]
+        if not functions or any(_may_be_called(look.module, name, declared, is_value) for name in names):
             continue
         first, dead = held.inserts[0], held.releases[0]
         where = dead.spot.function.full_name
@@ -49,27 +56,29 @@ def _find(look: Look) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _may_be_called(module: Module, name: str, declared: frozenset[str], seen: frozenset[str] = frozenset()) -> bool:
+def _may_be_called(
+    module: Module, name: str, declared: frozenset[str], is_value: Callable[[str], bool], seen: frozenset[str] = frozenset()
+) -> bool:
     """Whether a function is handed on as a value, is called by a framework, or by a function that may be called."""
-    if _CALLED_BY_OTHERS.match(name) or name in declared or _is_value(module, name):
+    if _CALLED_BY_OTHERS.match(name) or name in declared:
         return True
     callers = {spot.function.name for spot, _ in module.callers.get(name, ())} - {name} - seen
     if len(seen) >= DEPTH:
-        return bool(callers)
-    return any(_may_be_called(module, caller, declared, seen | {name}) for caller in sorted(callers))
+        return bool(callers) or is_value(name)
+    if any(_may_be_called(module, caller, declared, is_value, seen | {name}) for caller in sorted(callers)):
+        return True
+    return is_value(name)
 
 
-def _is_value(module: Module, name: str) -> bool:
+def _is_value(module: Module, texts: dict[str, str], name: str) -> bool:
     """Whether a function's name stands anywhere without being called or declared: in an argument, a literal, an assignment."""
     named = re.compile(rf"\b{re.escape(name)}\b(?!\s*[\[(])")
-    packages = (
-        module.packages.values() if name[:1].isupper() else {id(s.package): s.package for s in module.functions[name]}.values()
-    )
+    folders = list(module.packages) if name[:1].isupper() else sorted({spot.package.folder for spot in module.functions[name]})
     return any(
-        name in line and named.search(line.partition("//")[0])
-        for package in packages
-        for facts in package.files
-        for line in facts.source
+        "//" not in texts[folder][texts[folder].rfind("\n", 0, found.start()) + 1 : found.start()]
+        for folder in folders
+        if name in texts[folder]
+        for found in named.finditer(texts[folder])
     )
 
 

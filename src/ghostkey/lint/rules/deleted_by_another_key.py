@@ -21,7 +21,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ghostkey.lint.facts import Insert, Release
 from ghostkey.lint.findings import Finding, Look, Rule, Witness
+from ghostkey.lint.module import Spot
 
 LEAST = 3  # characters of an expression: `v` is everybody's
 
@@ -35,7 +37,12 @@ def _find(look: Look) -> Iterator[Finding]:
             for release in function.releases:
                 same = (release.place.root, release.place.fields) == (insert.place.root, insert.place.fields)
                 written = {release.key, f"string({release.key})", f"[]byte({release.key})"}
-                if same and release.key not in insert.place.keys and insert.value in written:
+                if (
+                    same
+                    and release.key not in insert.place.keys
+                    and insert.value in written
+                    and not _is_another(spot, insert, release)
+                ):
                     name = ".".join((insert.place.root, *insert.place.fields))
                     yield Finding(
                         "deleted-by-another-key", "A", spot.file.path, insert.line, name, function.full_name, insert.place.keys[0],
@@ -43,6 +50,12 @@ def _find(look: Look) -> Iterator[Finding]:
                         (Witness(spot.file.path, release.line, "the delete finds nothing"),),
                     )  # fmt: skip
                     break
+
+
+def _is_another(spot: Spot, insert: Insert, release: Release) -> bool:
+    """Whether a loop runs over what the delete names, and the insert stands outside of it: another variable of that name."""
+    over = spot.function.ranges.get(release.key)
+    return over is not None and not any(b.kind == "for" and b.text == f"range {over.text}" for b in insert.branches)
 
 
 RULE = Rule("A", "insert and delete by different keys", _find)

@@ -32,7 +32,7 @@ from ghostkey.lint.findings import Finding, Look, Rule, Witness
 from ghostkey.lint.module import ReleaseAt, Symbol
 from ghostkey.lint.reach import NO_ERROR, RECONCILES
 
-_FAILS = re.compile(r"\berr\w*\s*!=\s*nil|ctx\.Err|context\.")
+_FAILS = re.compile(r"\berr\w*\s*!=\s*nil|ctx\.Err|context\.|^[\w.]+\s*==\s*nil$")  # also who gives nothing
 
 
 def _find(look: Look) -> Iterator[Finding]:

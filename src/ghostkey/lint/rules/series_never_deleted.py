@@ -27,7 +27,7 @@ from collections.abc import Iterator
 from ghostkey.lint.facts import Series
 from ghostkey.lint.findings import Finding, Look, Rule, Witness
 from ghostkey.lint.held import METRIC
-from ghostkey.lint.judgements.bounded import OF_OPTIONS
+from ghostkey.lint.judgements.bounded import OF_OPTIONS, is_constant_in, is_constant_of_callers
 from ghostkey.lint.judgements.code import is_aside
 from ghostkey.lint.judgements.lifetime import LONG
 from ghostkey.lint.judgements.startup import releases_while_running
@@ -119,7 +119,9 @@ def _open_values(look: Look, spot: Spot, series: Series, labels: list[str] | Non
     return [
         value
         for label, value in given
-        if not _SAID.match(value) and value not in known and not _is_configured(look, spot, value)
+        if not _SAID.match(value) and value not in known and not is_constant_in(spot, value)
+        if not _is_configured(look, spot, value) and not _is_own(look, spot, value)
+        if not is_constant_of_callers(look.module, spot, value)
         if not label or _is_naming(label.rpartition(".")[2].strip('"'))
     ]
 

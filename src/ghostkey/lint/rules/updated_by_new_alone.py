@@ -109,7 +109,15 @@ def _objects(spot: Spot) -> tuple[str, str] | None:
     """The names of the old and the new object, of one type."""
     old = next(((name, kind) for name, kind in spot.function.params if _OLD.match(name)), None)
     new = next(((name, kind) for name, kind in spot.function.params if _NEW.match(name)), None)
-    return (old[0], new[0]) if old and new and old[1] == new[1] else None
+    if old is None or new is None or old[1] != new[1]:
+        return None
+    return _asserted(spot, old[0]), _asserted(spot, new[0])
+
+
+def _asserted(spot: Spot, name: str) -> str:
+    """The local that an informer's object becomes: `newPod := newObj.(*corev1.Pod)`, also with `, ok`; otherwise the parameter."""
+    locals_ = spot.function.locals.items()
+    return next((local for local, made in locals_ if made.how == "expr" and made.text.startswith(f"{name}.(")), name)
 
 
 RULE = Rule("B", "an update that leaves the old key", _find)

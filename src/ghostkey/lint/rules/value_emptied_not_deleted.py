@@ -1,8 +1,9 @@
 """A key's value is emptied where the key should go.
 
-*What it finds.* Code that removes (a function called remove, delete, forget …, or a branch for what is gone) and sets a key to `""`,
-nil, 0, false or an empty literal: in the data of a ConfigMap or Secret, in a map that is held for long, or as `map[string]any{key: ""}`
-in a patch. In a merge patch nil deletes, `""` does not.
+*What it finds.* Code that removes (a function called remove, delete, forget …, or a branch for what is gone) and sets a key to a zero
+value (`""`, nil, 0, false, `T{}`, `*new(T)`, `[]byte(nil)`), an empty literal or the word `null`: in the data of a ConfigMap or
+Secret, in a map that is held for long, or as `map[string]any{key: ""}` in a patch. In a merge patch nil deletes, `""` does not. The
+`struct{}{}` and `true` of a set say that a key is there, `&T{}` and `new(T)` are another object that is filled next: they are left alone.
 
 *Why it matters.* The key stays: the map is as long as before, and whoever reads it sees a subject with nothing in it.
 
@@ -29,15 +30,13 @@ from ghostkey.lint.edits import instead, taking_out, text_of
 from ghostkey.lint.facts import Insert
 from ghostkey.lint.findings import Finding, Look, Rule
 from ghostkey.lint.held import DATA
-from ghostkey.lint.judgements.bounded import is_constant
+from ghostkey.lint.judgements.bounded import is_constant_in
 from ghostkey.lint.module import Spot
 from ghostkey.lint.names import CLEANS_UP, begins_with
 from ghostkey.lint.reach import is_gone
+from ghostkey.lint.zero import is_zero
 
 _REMOVES = begins_with(CLEANS_UP)
-_EMPTY = re.compile(
-    r'(?:""|``|nil|\[\]byte\((?:nil|"")\)|0|false|(?!(?:\w+\.)*Empty\{)(?:\w+\.)*\w+\{\}|(?:map\[|\[\])[^{]*\{\})$'
-)
 _IN_PATCH = re.compile(r'map\[string\](?:any|string|interface\{\})\{\s*([A-Za-z_][^:"]*): ""\s*\}')
 
 
@@ -46,20 +45,20 @@ def _find(look: Look) -> Iterator[Finding]:
         function = spot.function
         removes = _REMOVES.match(function.name) is not None
         for insert in function.inserts:
-            level = _level(look, spot, insert) if _EMPTY.match(insert.value) and (removes or is_gone(insert.branches)) else ""
+            level = _level(look, spot, insert) if is_zero(insert.value) and (removes or is_gone(insert.branches)) else ""
             if level:
                 place = ".".join((insert.place.root, *insert.place.fields))
                 yield _told(spot, insert.line, place, insert.place.keys[-1], level)
         for call in function.calls if removes else ():
             found = next((found for text in call.texts if (found := _IN_PATCH.search(text))), None)
-            if found and not is_constant(found[1], spot.file, spot.package.constants):
+            if found and not is_constant_in(spot, found[1]):
                 yield _told(spot, call.line, call.name, found[1], "A")
 
 
 def _level(look: Look, spot: Spot, insert: Insert) -> str:
     """A, B, or empty where the map is none that keeps keys, or the key is deleted in the same function."""
     place = insert.place
-    if not place.keys or is_constant(place.keys[-1], spot.file, spot.package.constants):
+    if not place.keys or is_constant_in(spot, place.keys[-1]):
         return ""
     if any(r.place.fields == place.fields and r.place.root == place.root for r in spot.function.releases):
         return ""

@@ -1,0 +1,100 @@
+"""How often `ghostkey lint` sees a delete that somebody forgot: all deletes of a field are taken away, and it should tell.
+
+    python -m bench.lint_mutation [--all] FOLDER_OF_REPOSITORY…
+
+A field counts that is a map, a set or what wraps one, gets keys in code of a program, and has a delete there today. Another value for
+the whole map is no delete and stays where it is. A folder is a Git directory, of which HEAD is read, or a tree of files. Prints each
+field that stays silent with what lint takes it for, and sums; `--all` prints those that are told, too.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+
+from ghostkey.lint.cache import FactsCache, default_folder
+from ghostkey.lint.findings import Finding, Look
+from ghostkey.lint.held import DATA, METRIC, held_maps
+from ghostkey.lint.judgements.code import is_aside, is_stand_in
+from ghostkey.lint.module import Module, Symbol
+from ghostkey.lint.rules import all_rules
+from ghostkey.lint.run import look_at
+from ghostkey.lint.source import files_of_folder, files_of_revision
+
+WHOLE = frozenset({"reset", "struct reset"})
+RULES = ("map-never-deleted", "nested-map-left-empty")  # the others ask for a delete that is there
+
+
+def fields(module: Module) -> list[Symbol]:
+    """Those that count, in order."""
+    return sorted(symbol for symbol in module.inserts if _counts(module, symbol))
+
+
+def _counts(module: Module, symbol: Symbol) -> bool:
+    kind = module.type_of(symbol)
+    if symbol.folder == "*" or symbol.name in {*DATA, "Labels", "Annotations"} or is_stand_in(symbol.owner):
+        return False
+    if not module.is_keyed(symbol) or METRIC.search(kind):
+        return False
+    # a method that is called Add of a plain map is that of a value
+    is_plain = kind.lstrip("*").startswith("map[")
+    inserts = [
+        one
+        for one in module.inserts[symbol]
+        if one.insert.place.keys and not is_aside(one.spot.file) and not (is_plain and one.insert.how[:1].isupper())
+    ]
+    deletes = [one for one in module.releases.get(symbol, ()) if one.release.how not in WHOLE and not is_aside(one.spot.file)]
+    return bool(inserts and deletes)
+
+
+def told(look: Look, symbol: Symbol) -> list[Finding]:
+    """What is found of a field whose deletes are taken away."""
+    module = look.module
+    names = [symbol, Symbol("*", "", symbol.name)]
+    kept = {name: module.releases.get(name, []) for name in names}
+    inserts = module.inserts
+    for name in names:
+        module.releases[name] = [one for one in kept[name] if one.release.how in WHOLE]
+    module.inserts = collections.defaultdict(list, {symbol: inserts[symbol]})
+    try:
+        mutated = dataclasses.replace(look, held=held_maps(module, look.lifetimes))
+        return [found for rule in RULES for found in all_rules()[rule].find(mutated)]
+    finally:
+        module.releases.update(kept)
+        module.inserts = inserts
+
+
+def main() -> int:
+    """Prints what is said above."""
+    shown = "--all" in sys.argv
+    sums: collections.Counter[str] = collections.Counter()
+    for folder in map(Path, [word for word in sys.argv[1:] if word != "--all"]):
+        is_git = subprocess.run(["git", "-C", folder, "rev-parse", "HEAD"], capture_output=True, check=False).returncode == 0
+        look, _ = look_at(files_of_revision(folder, "HEAD") if is_git else files_of_folder(folder), FactsCache(default_folder()))
+        here: collections.Counter[str] = collections.Counter()
+        for symbol in fields(look.module):
+            found = told(look, symbol)
+            word = min(one.level for one in found) if found else "silent"
+            here[word] += 1
+            if shown or not found:
+                first = look.module.inserts[symbol][0]
+                life = look.lifetimes.of(look.module.packages[symbol.folder], symbol.owner) if symbol.owner else "long"
+                print(
+                    f"{word:6} {symbol.folder} {symbol} {life} {first.spot.file.path}:{first.insert.line} {first.insert.place.keys}"
+                )
+        sums += here
+        print(f"{folder}: {_said(here)}", flush=True)
+    print(f"all: {_said(sums)}")
+    return 0
+
+
+def _said(counts: collections.Counter[str]) -> str:
+    of, both = counts.total(), counts["A"] + counts["B"]
+    return f"{of} fields, {both} told ({both / max(of, 1):.0%}), {counts['A']} at level A ({counts['A'] / max(of, 1):.0%})"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
