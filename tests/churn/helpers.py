@@ -18,7 +18,7 @@ from ghostkey.churn.lane import Lane, Setting
 from ghostkey.churn.plan import FaultPoint
 from ghostkey.churn.probing import Learnt, Probe, learn, many, points
 from ghostkey.churn.traces import Signature
-from ghostkey.testing import binary, testbed_directory
+from ghostkey.testing import ControlPlane, binary, testbed_directory
 
 CRD = yaml.safe_load((testbed_directory() / "tenant-operator" / "crd.yaml").read_text())
 SETUP = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "tenant-system"}}]
@@ -26,6 +26,20 @@ SAMPLE = {"apiVersion": "demo.ghostkey.dev/v1", "kind": "Tenant", "metadata": {"
 PATIENCE = 3.0
 PATIENCE_OF_ROUNDS = 1.5  # nothing that is refused has to be asked for again
 WEBHOOKS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
+
+
+# in a cluster that is given
+GIVEN_RUN = ("churn", "--yes", "--subjects=3", "--patience=1s", "-o", "json")
+
+
+def operator(mistake: str, *flags: str) -> str:
+    """The option that starts the tenant operator with a mistake."""
+    return f"--operator={' '.join([str(binary('tenant-operator')), *([f'--mistake={mistake}'] if mistake else []), *flags])}"
+
+
+def namespaces(cluster: ControlPlane) -> set[str]:
+    """Names of all there are."""
+    return {item["metadata"]["name"] for item in cluster.request("GET", "/api/v1/namespaces")["items"]}
 
 
 @dataclass
@@ -91,4 +105,19 @@ def leaks(outcome: Outcome, registry: str) -> set[str]:
     return {str(v.signature).replace(registry, "registry") for v in outcome.verdicts if v.kind is Kind.LEAK}
 
 
-__all__ = ["CRD", "SAMPLE", "SETUP", "FaultPoint", "Learnt", "TenantBed", "leaks", "learn", "many", "points", "tenant_bed"]
+__all__ = [
+    "CRD",
+    "GIVEN_RUN",
+    "SAMPLE",
+    "SETUP",
+    "FaultPoint",
+    "Learnt",
+    "TenantBed",
+    "leaks",
+    "learn",
+    "many",
+    "namespaces",
+    "operator",
+    "points",
+    "tenant_bed",
+]
