@@ -24,6 +24,9 @@ def cluster() -> Iterator[ControlPlane]:
     with ControlPlane(controller_manager=True) as running:
         running.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all([CRD, *SETUP]))
         running.kubectl("wait", "--for=condition=Established", "crd/tenants.demo.ghostkey.dev")
+        tenants = f"/apis/{SAMPLE['apiVersion']}/tenants"
+        # 429 while its cache is filled for the first time
+        running.wait_until(lambda: running.raw("GET", tenants)[0] == 200, "Tenants are listed")
         yield running
 
 

@@ -132,14 +132,11 @@ def clean_up(client: ApiClient, receipt: Receipt, patience: float = GONE_SECONDS
                 break  # ours has gone, and another one of its name has come
             return Cleaned(why=f"namespace {receipt.namespace} does not bear the mark of {receipt.path}: it is left alone")
         uid = metadata["uid"]
+        # subjects first: whoever is to clean up after them can still write there
+        foreign = _let_go(client, receipt, let_go)
         if not metadata.get("deletionTimestamp"):
-            try:
+            with _unless_written():
                 client.delete(path, uid, metadata["resourceVersion"])
-            except ApiFailed as error:
-                if error.status not in {404, 409}:
-                    raise
-        else:
-            foreign = _let_go(client, receipt, let_go)
         if time.monotonic() > deadline:
             held = foreign or "something in it has a finalizer, which whoever put it there has to take away"
             why = f"namespace {receipt.namespace} is deleted, and still there after {patience:.0f} s: {held}"
@@ -163,21 +160,31 @@ def _let_go(client: ApiClient, receipt: Receipt, done: set[str]) -> str:
         if not metadata or uid not in {"", metadata["uid"]}:
             done.discard(path)
             continue
-        if not metadata.get("deletionTimestamp") or not metadata.get("finalizers"):
+        if not metadata.get("deletionTimestamp"):
+            with _unless_written():
+                client.delete(path, metadata["uid"], metadata["resourceVersion"])
             continue
-        foreign = [name for name in metadata["finalizers"] if not is_put_by(receipt.managers, metadata, name)]
+        finalizers = metadata.get("finalizers") or []
+        foreign = [name for name in finalizers if not is_put_by(receipt.managers, metadata, name)]
         if foreign:
             left = f"{path} is held by the finalizer {foreign[0]}, which is not known to be the operator's"
-        if len(foreign) == len(metadata["finalizers"]):
+        if len(foreign) == len(finalizers):
             continue
         changed = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"], "finalizers": foreign or None}
-        try:
+        with _unless_written():
             client.write("PATCH", path, as_json({"metadata": changed}), MERGE_PATCH)
             done.add(path)
-        except ApiFailed as error:
-            if error.status not in {404, 409}:  # gone, or written in this moment: it is looked at again
-                raise
     return left
+
+
+@contextmanager
+def _unless_written() -> Iterator[None]:
+    """Of what is gone, or was written in this moment: it is looked at again."""
+    try:
+        yield
+    except ApiFailed as error:
+        if error.status not in {404, 409}:
+            raise
 
 
 def is_put_by(managers: Iterable[str], metadata: Mapping[str, Any], finalizer: str) -> bool:

@@ -84,7 +84,8 @@ class ProxyProcess:
                 f"an operator cannot be led to {config.server}", "it has to be reached by https, and without a proxy-url"
             )
         authority = Authority("ghostkey-churn")
-        certificate, key = authority.issue("ghostkey-churn", server_addresses=["127.0.0.1", "localhost"])
+        # by another name than its issuer: OpenSSL takes a certificate that is called as its issuer for a self-signed one
+        certificate, key = authority.issue("ghostkey-churn-proxy", server_addresses=["127.0.0.1", "localhost"])
         credentials = config.credentials()
         files = {"server_ca": authority.certificate_pem, "server_certificate": certificate, "server_key": key}
         files |= {"ca": config.ca_pem.encode()} if config.ca_pem else {}
