@@ -7,6 +7,7 @@ import dataclasses
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -49,6 +50,7 @@ class TenantBed:
     bed: beds.Bed
     pod_namespace: str = ""
     front: tuple[str, ...] = ()  # words before the operator's own
+    user_kubeconfig: Path | None = None
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     @contextlib.contextmanager
@@ -57,7 +59,13 @@ class TenantBed:
         registry = f"registry-{next(self._numbers)}"
         argv = [*self.front, str(binary("tenant-operator")), f"--registry-name={registry}", *flags]
         argv += [f"--mistake={mistake}"] if mistake else []
-        setting = Setting(argv, self.bed.samples([SAMPLE], [CRD]), seed=seed, pod_namespace=self.pod_namespace)
+        setting = Setting(
+            argv,
+            self.bed.samples([SAMPLE], [CRD]),
+            user_kubeconfig=self.user_kubeconfig,
+            seed=seed,
+            pod_namespace=self.pod_namespace,
+        )
         self.bed.gaps.clear()
         campaign = Campaign(self.bed, setting, dataclasses.replace(Wanted(patience=PATIENCE_OF_ROUNDS), **wanted))
         lane = campaign.lane()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,10 +12,13 @@ import pytest
 
 from ghostkey.churn.proxy.client import ProxyProcess
 from ghostkey.churn.refused import Refusals
+from ghostkey.churn.run import account_kubeconfig
 from ghostkey.kube.client import ApiClient
 from ghostkey.kube.config import ClientConfig, load_config
 from ghostkey.model.errors import AccessDenied, GhostkeyError
 from ghostkey.testing import ControlPlane
+from tests.churn.helpers import GIVEN_RUN, TenantBed, operator
+from tests.helpers import Program
 
 SECRETS = "/api/v1/namespaces/tenant-system/secrets"
 Connect = Callable[[str], tuple[ProxyProcess, ApiClient]]
@@ -94,3 +99,46 @@ def test_what_the_account_has_no_right_to_is_told_with_its_number(connect: Conne
     told = Refusals().add(proxy).told()
     assert "list secrets in tenant-system, 3 times: the API server answered 403" in told
     assert "watch secrets in tenant-system, once: the API server answered 403" in told
+
+
+LIMITED = [
+    {"apiGroups": ["demo.ghostkey.dev", "coordination.k8s.io"], "resources": ["*"], "verbs": ["*"]},
+    {"apiGroups": [""], "resources": ["configmaps", "events"], "verbs": ["*"]},
+    {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "list", "watch", "delete"]},
+]
+
+
+def grant(cluster: ControlPlane, account: str) -> None:
+    """Gives an account of tenant-system all that the tenant operator needs but to create Secrets."""
+    root = "/apis/rbac.authorization.k8s.io/v1"
+    cluster.request("POST", f"{root}/clusterroles", {"metadata": {"name": account}, "rules": LIMITED})
+    cluster.request("POST", f"{root}/clusterrolebindings", {
+        "metadata": {"name": account}, "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": account},
+        "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": "tenant-system"}],
+    })  # fmt: skip
+
+
+REFUSED = re.compile(r"the operator was refused: (create|patch) secrets in [-a-z0-9]+, \d+ times: the API server answered 403")
+
+
+def test_operator_that_is_refused_on_a_control_plane_of_our_own_is_not_clean(tenants: TenantBed) -> None:
+    grant(tenants.bed.control_plane, "limited")
+    limited = account_kubeconfig(tenants.bed.control_plane, "tenant-system/limited")
+    outcome, _ = dataclasses.replace(tenants, user_kubeconfig=limited).rounds("", rounds=1, subjects=3)
+    assert not outcome.findings
+    assert outcome.result == "inconclusive"
+    assert any(REFUSED.match(why) for why in outcome.inconclusive), outcome.inconclusive
+
+
+@pytest.mark.whole
+def test_operator_that_is_refused_in_a_given_cluster_is_neither_clean_nor_convicted(
+    cluster: ControlPlane, files_program: Program, sample: str
+) -> None:
+    grant(cluster, "refused")
+    words = ("--as-serviceaccount=tenant-system/refused", "--writes-in=tenant-system", "--no-faults")
+    done = files_program(*GIVEN_RUN, sample, operator("wrong-delete-key"), *words, f"--kubeconfig={cluster.kubeconfig}")
+    assert done.code == 3, (done.out, done.err)
+    assert any(REFUSED.match(why) for why in done.json["inconclusive"]), done.json["inconclusive"]
+    (found,) = (one for one in done.json["verdicts"] if "data[<ns>.<S>] (key)" in one["signature"])
+    assert found["verdict"] == "INCONCLUSIVE"
+    assert REFUSED.match(found["because"])
