@@ -162,7 +162,9 @@ def read_options(path: Path, known: Collection[str]) -> Mapping[str, Mapping[str
         return {}
     misplaced = [field for field in document if field in known]
     if misplaced:
-        raise UsageError(f"{path}: no field is named {misplaced[0]!r}", f"options: {{{misplaced[0]}: …}} is where a command's would stand")
+        raise UsageError(
+            f"{path}: no field is named {misplaced[0]!r}", f"options: {{{misplaced[0]}: …}} is where a command's would stand"
+        )
     return _commands(document.get("options"), path)
 
 

@@ -154,11 +154,15 @@ class Campaign:
                 )
 
     def _look_who_inserts(self, lane: Lane, per_round: int) -> None:
-        """Of the maps that leak, while the operator that leaks is still there."""
-        maps = [verdict.signature for verdict in self.outcome.findings if verdict.signature.source == "memory"]
-        if maps and not self.memory.note:
-            from ghostkey.churn.inserts import inserts_of
+        """Of the maps and the metrics that leak, while the operator that leaks is still there."""
+        maps = [verdict.signature for verdict in self.outcome.findings if verdict.signature.source in {"memory", "metrics"}]
+        from ghostkey.churn.inserts import Inserts, inserts_of
 
+        if self.memory.note:
+            self.outcome.inserts = {
+                signature: Inserts(unknown=self.memory.note) for signature in maps if signature.source == "metrics"
+            }
+        elif maps:
             self.tell("watching who inserts into the maps that leak")
             self.outcome.inserts = inserts_of(maps, lane, self.memory, per_round, lambda trial: self._count(trial, "watching"))
 
