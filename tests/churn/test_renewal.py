@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -99,6 +100,40 @@ def test_what_the_account_has_no_right_to_is_told_with_its_number(connect: Conne
     told = Refusals().add(proxy).told()
     assert "list secrets in tenant-system, 3 times: the API server answered 403" in told
     assert "watch secrets in tenant-system, once: the API server answered 403" in told
+
+
+def test_what_a_policy_does_not_let_in_is_told_until_it_is_let_in(cluster: ControlPlane, tmp_path: Path) -> None:
+    level = {"pod-security.kubernetes.io/enforce": "restricted"}
+    cluster.request("POST", "/api/v1/namespaces", {"metadata": {"name": "gk-admission", "labels": level}})
+    cluster.wait_until(
+        lambda: cluster.raw("GET", "/api/v1/namespaces/gk-admission/serviceaccounts/default")[0] == 200, "its account is there"
+    )
+    config = load_config(str(cluster.kubeconfig), None, None, None, ())
+    proxy = ProxyProcess.before_cluster(config, tmp_path, "proxy")
+    try:
+        client = ApiClient(load_config(str(proxy.kubeconfig), None, None, None, ()))
+        pod = {"metadata": {"name": "of-gkabcdefgx"}, "spec": {"containers": [{"name": "a", "image": "a"}]}}
+        pods = "/api/v1/namespaces/gk-admission/pods"
+        with pytest.raises(AccessDenied):
+            client.write("POST", pods, json.dumps(pod).encode())
+        told = "the operator was refused: create pods in gk-admission, once: the API server answered 403"
+        assert Refusals().add(proxy).told() == told
+        lifted = json.dumps({"metadata": {"labels": None}}).encode()
+        cluster.request("PATCH", "/api/v1/namespaces/gk-admission", json.loads(lifted), "application/merge-patch+json")
+        # its informer may be a moment behind
+        cluster.wait_until(lambda: is_let_in(client, pods, pod), "it is let in")
+        assert not Refusals().add(proxy).told()
+    finally:
+        proxy.close()
+        cluster.request("DELETE", "/api/v1/namespaces/gk-admission")
+
+
+def is_let_in(client: ApiClient, path: str, document: dict[str, Any]) -> bool:
+    try:
+        client.write("POST", path, json.dumps(document).encode())
+    except AccessDenied:
+        return False
+    return True
 
 
 LIMITED = [

@@ -7,6 +7,7 @@ API server, makes silence inconclusive.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +22,7 @@ from ghostkey.churn.proxy.client import ProxyProcess
 from ghostkey.churn.refused import Refusals
 from ghostkey.churn.replica import Replica
 from ghostkey.churn.settle import Settled, settle
-from ghostkey.model.errors import ApiFailed, GhostkeyError
+from ghostkey.model.errors import AccessDenied, ApiFailed, GhostkeyError
 
 if TYPE_CHECKING:
     from ghostkey.churn.given_receipt import Receipt
@@ -179,17 +180,20 @@ class GivenOperator:
 
     def _free_leases(self) -> None:
         inside = f"/namespaces/{self._receipt.namespace}/"
-        for path in (path for path in self.proxy.ask("leases")["leases"] if inside in path):
-            for _ in range(LEASE_TRIES):
-                live = self._client.get_object(path)
-                if live is None:
-                    break
-                try:
-                    self._client.delete(path, live["metadata"]["uid"], live["metadata"]["resourceVersion"])
-                    break
-                except ApiFailed as error:
-                    if error.status not in {404, 409}:  # somebody has written it in between
-                        raise
+        with contextlib.suppress(AccessDenied):  # then it runs out by itself
+            for path in (path for path in self.proxy.ask("leases")["leases"] if inside in path):
+                self._free(path)
+
+    def _free(self, path: str) -> None:
+        for _ in range(LEASE_TRIES):
+            live = self._client.get_object(path)
+            if live is None:
+                return
+            try:
+                self._client.delete(path, live["metadata"]["uid"], live["metadata"]["resourceVersion"])
+            except ApiFailed as error:
+                if error.status not in {404, 409}:  # somebody has written it in between
+                    raise
 
     def touches(self, tokens: Sequence[str]) -> Counter[str]:
         """Token → how many of its calls named it, writes alone."""

@@ -24,8 +24,8 @@ from ghostkey.churn.traces import Signature
 from ghostkey.model.errors import GhostkeyError
 
 SUBJECTS = 2
-# in which two subjects come and go; a slower operator is seen in part, which `is_exact` tells of the map alone
-WATCH_SECONDS = 3.0
+# in which two subjects come and go; where they did not, it is tried once more, and longer
+WATCH_SECONDS, LONG_SECONDS = 3.0, 20.0
 WATCHED_MOST = 3 * watchpoints.MAPS_MOST  # maps, as many at once as a processor has breakpoints
 WAYS = ("perf", "ptrace")  # the second where the kernel forbids the first
 
@@ -103,17 +103,20 @@ def _watched(process: Process, maps: list[GoMap], lane: Lane, account: Callable[
     """Watches while subjects come and go. Raises CannotWatch with the words for the last way."""
     refused: CannotWatch | None = None
     for way in WAYS:
-        watcher = _Watcher(process, maps, way)
-        watcher.start()
-        watcher.is_armed.wait()
-        is_whole = False
-        if watcher.is_alive():
-            account(lane.run(round_of(SUBJECTS)))
-            is_whole = watcher.is_alive()  # what came after the last look was not seen
-        watcher.join()
-        if watcher.seen is not None:
-            watcher.seen.ended = watcher.seen.ended or ("" if is_whole else "the subjects went after the last look")
-            return watcher.seen
+        for seconds in (WATCH_SECONDS, LONG_SECONDS):
+            watcher = _Watcher(process, maps, way, seconds)
+            watcher.start()
+            watcher.is_armed.wait()
+            is_whole = False
+            if watcher.is_alive():
+                account(lane.run(round_of(SUBJECTS)))
+                is_whole = watcher.is_alive()  # what came after the last look was not seen
+            watcher.join()
+            if watcher.seen is None:
+                break
+            if is_whole or watcher.seen.ended or seconds == LONG_SECONDS:
+                watcher.seen.ended = watcher.seen.ended or ("" if is_whole else "the subjects went after the last look")
+                return watcher.seen
         refused = watcher.refused
     raise refused or CannotWatch("the maps could not be watched")
 
@@ -121,16 +124,16 @@ def _watched(process: Process, maps: list[GoMap], lane: Lane, account: Callable[
 class _Watcher(threading.Thread):
     """Watches in a thread of its own, since a lane is for the thread that made it."""
 
-    def __init__(self, process: Process, maps: list[GoMap], way: str) -> None:
+    def __init__(self, process: Process, maps: list[GoMap], way: str, seconds: float) -> None:
         super().__init__(daemon=True)
-        self._process, self._maps, self._way = process, maps, way
+        self._process, self._maps, self._way, self._seconds = process, maps, way, seconds
         self.is_armed = threading.Event()
         self.seen: Watched | None = None
         self.refused: CannotWatch | None = None
 
     def run(self) -> None:
         try:
-            self.seen = watch(self._process, self._maps, WATCH_SECONDS, lambda _: self.is_armed.set(), self._way)
+            self.seen = watch(self._process, self._maps, self._seconds, lambda _: self.is_armed.set(), self._way)
         except CannotWatch as error:
             self.refused = error
         except GhostkeyError as error:

@@ -47,9 +47,7 @@ class Refusals:
     def words(self, *, with_leases: bool = False) -> list[str]:
         """Each call with how often and by whom, the most frequent first."""
         found = [f"to hold a lease in {namespace}" for namespace in sorted(self.leases)] if with_leases else []
-        lines = [
-            (times, f"{_call(call)}, {_times(times)}: --writes-in NS lets it write there") for call, times in self.guarded.items()
-        ]
+        lines = [(times, f"{_call(call)}, {_times(times)}: {_guards(call)}") for call, times in self.guarded.items()]
         for (call, status), times in self.denied.items():
             more = f" ({self.renewal_failed})" if status == UNAUTHORIZED and self.renewal_failed else ""
             lines.append((times, f"{_call(call)}, {_times(times)}: the API server answered {status}{more}"))
@@ -60,6 +58,10 @@ class Refusals:
         words = self.words()
         more = f"; and {len(words) - TOLD_MOST} more" if len(words) > TOLD_MOST else ""
         return f"the operator was refused: {'; '.join(words[:TOLD_MOST])}{more}" if words else ""
+
+
+def _guards(call: Call) -> str:
+    return "--writes-in NS lets it write there" if call[2] else "nothing outside of a namespace is let through"
 
 
 def _call(call: Call) -> str:

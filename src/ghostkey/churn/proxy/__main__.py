@@ -49,7 +49,7 @@ async def answer(proxy: Proxy, request: dict[str, Any]) -> dict[str, Any]:
             guard = proxy.guard or Guard(frozenset())
             return {
                 "refused": sorted([*call, times] for call, times in guard.refused.items()),
-                "denied": sorted([*call, times] for call, times in proxy.denied.items()),
+                "denied": proxy.refused(),
                 "leases": sorted(guard.leases | proxy.leases_denied),
                 "managers": sorted(guard.managers),
             }

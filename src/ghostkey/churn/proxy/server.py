@@ -175,6 +175,7 @@ class Proxy:
         self.lease_namespace = ""  # where its Leases are kept; "" for where it asks for them
         self.leases: set[str] = set()  # paths of those that the operator asks for
         self.denied: Counter[tuple[str, str, str, int]] = Counter()  # by the API server: verb, place, namespace, status
+        self.not_admitted: Counter[tuple[tuple[str, str, str], frozenset[str]]] = Counter()  # and not let in later; and of whom
         self.leases_denied: set[str] = set()  # namespaces
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -244,14 +245,29 @@ class Proxy:
             self.activity.end(call, status)
 
     def _note_denied(self, call: Call, status: int, body: bytes) -> None:
+        spot = (call.verb, call.place, call.namespace)
+        if status < 300:
+            self.not_admitted.pop((spot, call.tokens), None)
         # an object in a namespace that goes is refused to everybody, and is no lack of rights
         # Source: k8s.io/apiserver/pkg/admission/plugin/namespace/lifecycle, NamespaceTerminatingCause
         if status not in {UNAUTHORIZED, FORBIDDEN} or b'"NamespaceTerminating"' in body:
             return
         if call.resource == "leases":
             self.leases_denied.add(call.namespace)
-        if call.resource not in NOISE:
-            self.denied[call.verb, call.place, call.namespace, status] += 1
+        if call.resource in NOISE:
+            return
+        # Source: k8s.io/apiserver/pkg/endpoints/handlers/responsewriters/errors.go, forbiddenMessage: User %q cannot …
+        if status == FORBIDDEN and b'User \\"' not in body:
+            self.not_admitted[spot, call.tokens] += 1  # a quota, or a policy: it may be let in the next time
+        else:
+            self.denied[*spot, status] += 1
+
+    def refused(self) -> list[list[object]]:
+        """What the API server refused for good: verb, place, namespace, status, how often."""
+        found = self.denied.copy()
+        for (spot, _), times in self.not_admitted.items():
+            found[*spot, FORBIDDEN] += times
+        return sorted([*call, times] for call, times in found.items())
 
     def _relisted(self, call: Call, body: bytes) -> None:
         start = body.find(b'"resourceVersion":"', 0, 2000)
