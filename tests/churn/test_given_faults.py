@@ -15,7 +15,9 @@ KEY = "configmaps tenant-system/tenant-registry data[<ns>.<S>] (key)"
 @pytest.mark.parametrize(
     ("fault", "started"),
     [
-        ("restarted-after-delete", operator("cleanup-lost-on-restart", "--cleanup-delay=500ms")),
+        pytest.param(
+            "restarted-after-delete", operator("cleanup-lost-on-restart", "--cleanup-delay=500ms"), marks=pytest.mark.whole
+        ),
         ("leader-change", operator("non-leader", "--leader-elect")),
         pytest.param("deleted-while-down", operator("cleanup-lost-on-restart", "--cleanup-delay=500ms"), marks=pytest.mark.whole),
     ],
@@ -29,7 +31,6 @@ def test_fault_alone_convicts_the_leaky_and_nothing_of_ours_is_left(
     (found,) = (one for one in done.json["verdicts"] if one["signature"] == KEY and one["found_by"] == "faults")
     assert found["verdict"] == "LEAK"
     assert found["fault"] == fault
-    assert fault.partition("-")[0] in {"leader", "deleted", "restarted"}
     assert (done.json["summary"]["fault_points"], done.json["summary"]["fault_points_struck"]) == (1, 1)
     assert namespaces(cluster) == before
     leases = cluster.request("GET", "/apis/coordination.k8s.io/v1/namespaces/tenant-system/leases")["items"]
@@ -51,6 +52,7 @@ def test_faults_acquit_the_correct_one_and_those_that_cannot_strike_are_told(
     assert "leader-change" not in note
 
 
+@pytest.mark.whole
 def test_operator_that_does_not_elect_has_no_leader_to_change(cluster: ControlPlane, files_program: Program, sample: str) -> None:
     words = (*WORDS, "--fault=leader-change", f"--kubeconfig={cluster.kubeconfig}")
     done = files_program(*GIVEN_RUN, sample, operator(""), *words)

@@ -63,7 +63,7 @@ def impossible_faults(asked: Sequence[str], *, is_ours: bool, elects: bool | Non
 
 @dataclass(slots=True)
 class Given:
-    """One run against a given cluster. `folder`: where notes are kept."""
+    """One run against a given cluster. `folder`: where receipts are kept."""
 
     client: ApiClient
     prefix: str
@@ -107,9 +107,8 @@ class Given:
     def _clean_up(self, receipt: Receipt) -> None:
         self.progress("removing the namespace")
         try:
-            with contextlib.suppress(
-                GhostkeyError
-            ):  # somebody has removed the file: what this run has made is known all the same
+            # where somebody has removed the file, what this run has made is known all the same
+            with contextlib.suppress(GhostkeyError):
                 receipt.read_again()
             cleaned = clean_up(self.client, receipt)
         except (GhostkeyError, OSError) as error:
@@ -163,6 +162,9 @@ class Given:
     def _strike(self, lane: GivenLane, bed: GivenBed, metrics: Metrics, deadline: float) -> None:
         """The faults that need no proxy, where the operator is ours; those that cannot strike here are told, with the reason."""
         if self.wanted.faults is None:
+            return
+        if lane.given is not None and lane.given.refused():
+            self.outcome.notes.append("no faults: of an operator that is refused what it asks for nothing can be said")
             return
         elects = lane.given.elects() if lane.given is not None else False
         impossible = impossible_faults(self.wanted.faults, is_ours=lane.given is not None, elects=elects)
