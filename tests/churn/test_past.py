@@ -41,7 +41,7 @@ def life_of(outcome: Outcome, end: str) -> Life:
 def test_key_object_and_map_are_told_with_their_writer_and_what_nobody_tried(tenants: TenantBed) -> None:
     outcome = told_by(tenants, "owner-reference-stripped")
     life = life_of(outcome, "(key)")
-    assert life.classes.keys() == {"no-delete"}
+    assert life.classes.keys() == {"no-delete"}, (life, outcome.inserts)
     # every subject of three rounds, the two that came first to see whether the operator works, and those whose inserts were watched
     keys = life.classes["no-delete"]
     assert keys >= 3 * 4 + 2
