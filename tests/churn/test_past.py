@@ -78,7 +78,7 @@ def check_forms(outcome: Outcome, first: str) -> None:
     for texts in (told, failures):
         (text,) = (text for text in texts if first in text)
         assert any("written" in line and "tenant-operator" in line for line in text.splitlines())
-        assert sum("for example tenants gk-lane-" in text for text in texts) == 2
+        assert sum("for example tenants gk-lane-" in text for text in texts) == 2, [str(v) for v in outcome.findings]
     lives = [result["properties"]["life"] for result in sarif["runs"][0]["results"]]
     assert sorted(life["class"] for life in lives) == ["no-delete", "no-delete", "unknown"]
 
