@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ghostkey.census import layouts
 from ghostkey.census.errors import MemoryFault
 from ghostkey.census.references import References
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from ghostkey.census.gomap import GoMap
 
 SERIES = "prometheus.metricWithLabelValues"  # what such a map holds
-HEADER_BYTES = 48  # layout: go1.26 internal/runtime/maps.Map and runtime.hmap, of which the pointer is to the beginning
 WORD = 8
 NAME_MOST = 1 << 12
 _NAME = re.compile(rb"[a-zA-Z_:][a-zA-Z0-9_:]*")  # Source: Prometheus data model, metric names
@@ -30,7 +30,7 @@ def is_vector(found: GoMap) -> bool:
 
 def family_names(process: Process, maps: Sequence[GoMap]) -> dict[int, str]:
     """Address → name of the family, of those of these maps for which it can be read; the others are left out."""
-    targets = sorted((found.address, HEADER_BYTES) for found in maps if found.place == "heap")
+    targets = sorted((found.address, layouts.HEADER_BYTES) for found in maps if found.place == "heap")
     references = References(process.runtime, process.map_types, process.types, process.goroutines)
     names: dict[int, str] = {}
     for reference in references.to(targets):
