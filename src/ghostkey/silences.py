@@ -149,19 +149,44 @@ def read_settings(path: Path) -> Settings:
     return Settings(tuple(silences), path.parent / baseline if baseline else None, options)
 
 
-def _options(found: Any, path: Path) -> dict[str, dict[str, Any]]:
-    """Command → option → text, or list of texts."""
+def read_options(path: Path, known: Collection[str]) -> Mapping[str, Mapping[str, Any]]:
+    """The options that a file means to give commands, for a command that takes nothing of it: what is wrong elsewhere is no matter of its.
+
+    `known`: names of commands. Raises UsageError for options that stand where nobody looks for them.
+    """
+    try:
+        document = load_yaml(_bytes_of(path, _SETTINGS_BYTES))
+    except (UnreadableError, UsageError):
+        return {}
+    if not isinstance(document, dict):
+        return {}
+    misplaced = [field for field in document if field in known]
+    if misplaced:
+        raise UsageError(
+            f"{path}: no field is named {misplaced[0]!r}", f"options: {{{misplaced[0]}: …}} is where a command's would stand"
+        )
+    return _commands(document.get("options"), path)
+
+
+def _commands(found: Any, path: Path) -> dict[str, dict[str, Any]]:
+    """Command → option → whatever stands there."""
     commands = found if isinstance(found, dict) else {} if found is None else None
     if commands is None or not all(isinstance(options, dict) for options in commands.values()):
         raise UsageError(
             f"{path}: options is no mapping of commands to their options", "options: {scan: {holders: [configmaps]}}"
         )
+    return {str(name): dict(options) for name, options in commands.items()}
+
+
+def _options(found: Any, path: Path) -> dict[str, dict[str, Any]]:
+    """Command → option → text, or list of texts."""
+    commands = _commands(found, path)
     for name, options in commands.items():
         for word, value in options.items():
             values = value if isinstance(value, list) else [value]
             if not isinstance(word, str) or not all(isinstance(one, str | bool) for one in values) or len(values) > _RULES:
                 raise UsageError(f"{path}: options.{name}.{word} is neither a text nor a list of texts")
-    return {str(name): dict(options) for name, options in commands.items()}
+    return commands
 
 
 def excluded(namespaces: Iterable[str], origin: str) -> list[Silence]:

@@ -48,7 +48,7 @@ func run(namespace, name string, delay time.Duration, elect bool, chosen mistake
 		LeaderElection:          elect,
 		LeaderElectionID:        name + ".demo.ghostkey.dev",
 		LeaderElectionNamespace: namespace,
-		Metrics:                 metricsserver.Options{BindAddress: "0"},
+		Metrics:                 metricsserver.Options{BindAddress: metricsAddress(chosen)},
 	})
 	if err != nil {
 		return err

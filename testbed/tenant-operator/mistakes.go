@@ -27,6 +27,8 @@ var mistakes = map[string]string{
 	"parallel-map":                 "a second map in memory is filled beside the first one, and never deleted from",
 	"nested-empty":                 "the inner map of a Tenant is emptied, and stays in the outer one",
 	"non-leader":                   "every replica notes each new Tenant in memory, and only the one that leads forgets it; needs --leader-elect",
+	"annotation-never-removed":     "the registry's annotation for each Tenant is written, and nobody takes it away",
+	"series-never-deleted":         "a metric has the Tenant's name as a label, and its series are never deleted; serves metrics",
 	"set-again-in-defer":           "a deferred function notes the Tenant again after the cleanup has forgotten it",
 }
 

@@ -65,6 +65,11 @@ func (r *reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if err := r.writeRegistry(ctx); err != nil {
 		return ctrl.Result{}, err
 	}
+	if r.mistakes["annotation-never-removed"] {
+		if err := r.annotate(ctx, &tenant); err != nil {
+			return ctrl.Result{}, err
+		}
+	}
 	return ctrl.Result{RequeueAfter: r.requeue()}, r.writeChild(ctx, &tenant)
 }
 
@@ -121,6 +126,9 @@ func (r *reconciler) note(t *Tenant) {
 	key := t.Namespace + "." + t.Name
 	if r.mistakes["parallel-map"] || r.mistakes["set-again-in-defer"] {
 		r.seen[key] = time.Now()
+	}
+	if r.mistakes["series-never-deleted"] {
+		tenantPlans.WithLabelValues(t.Namespace, t.Name).Set(float64(len(t.Spec.Plan)))
 	}
 	if r.mistakes["nested-empty"] {
 		if r.shards[key] == nil {
@@ -279,6 +287,16 @@ func (r *reconciler) writeRegistry(ctx context.Context) error {
 		entries = r.withEarly()
 	}
 	return r.patchRegistry(ctx, r.dataOf(entries))
+}
+
+// annotate notes the Tenant's plan beside its key, where whoever removes the key does not look.
+func (r *reconciler) annotate(ctx context.Context, t *Tenant) error {
+	noted := map[string]string{"demo.ghostkey.dev/" + t.Namespace + "." + t.Name: t.Spec.Plan}
+	body, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": noted}})
+	if err != nil {
+		return err
+	}
+	return r.Patch(ctx, r.registry(), client.RawPatch(types.MergePatchType, body), fieldOwner)
 }
 
 func (r *reconciler) dataOf(entries map[string]string) map[string]any {

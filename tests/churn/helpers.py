@@ -7,6 +7,7 @@ import dataclasses
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -18,7 +19,7 @@ from ghostkey.churn.lane import Lane, Setting
 from ghostkey.churn.plan import FaultPoint
 from ghostkey.churn.probing import Learnt, Probe, learn, many, points
 from ghostkey.churn.traces import Signature
-from ghostkey.testing import binary, testbed_directory
+from ghostkey.testing import ControlPlane, binary, testbed_directory
 
 CRD = yaml.safe_load((testbed_directory() / "tenant-operator" / "crd.yaml").read_text())
 SETUP = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "tenant-system"}}]
@@ -28,6 +29,20 @@ PATIENCE_OF_ROUNDS = 1.5  # nothing that is refused has to be asked for again
 WEBHOOKS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 
 
+# in a cluster that is given
+GIVEN_RUN = ("churn", "--yes", "--subjects=3", "--patience=1s", "-o", "json")
+
+
+def operator(mistake: str, *flags: str) -> str:
+    """The option that starts the tenant operator with a mistake."""
+    return f"--operator={' '.join([str(binary('tenant-operator')), *([f'--mistake={mistake}'] if mistake else []), *flags])}"
+
+
+def namespaces(cluster: ControlPlane) -> set[str]:
+    """Names of all there are."""
+    return {item["metadata"]["name"] for item in cluster.request("GET", "/api/v1/namespaces")["items"]}
+
+
 @dataclass
 class TenantBed:
     """Where the tenant operator is tested, with this mistake or that."""
@@ -35,6 +50,7 @@ class TenantBed:
     bed: beds.Bed
     pod_namespace: str = ""
     front: tuple[str, ...] = ()  # words before the operator's own
+    user_kubeconfig: Path | None = None
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     @contextlib.contextmanager
@@ -43,7 +59,13 @@ class TenantBed:
         registry = f"registry-{next(self._numbers)}"
         argv = [*self.front, str(binary("tenant-operator")), f"--registry-name={registry}", *flags]
         argv += [f"--mistake={mistake}"] if mistake else []
-        setting = Setting(argv, self.bed.samples([SAMPLE], [CRD]), seed=seed, pod_namespace=self.pod_namespace)
+        setting = Setting(
+            argv,
+            self.bed.samples([SAMPLE], [CRD]),
+            user_kubeconfig=self.user_kubeconfig,
+            seed=seed,
+            pod_namespace=self.pod_namespace,
+        )
         self.bed.gaps.clear()
         campaign = Campaign(self.bed, setting, dataclasses.replace(Wanted(patience=PATIENCE_OF_ROUNDS), **wanted))
         lane = campaign.lane()
@@ -91,4 +113,19 @@ def leaks(outcome: Outcome, registry: str) -> set[str]:
     return {str(v.signature).replace(registry, "registry") for v in outcome.verdicts if v.kind is Kind.LEAK}
 
 
-__all__ = ["CRD", "SAMPLE", "SETUP", "FaultPoint", "Learnt", "TenantBed", "leaks", "learn", "many", "points", "tenant_bed"]
+__all__ = [
+    "CRD",
+    "GIVEN_RUN",
+    "SAMPLE",
+    "SETUP",
+    "FaultPoint",
+    "Learnt",
+    "TenantBed",
+    "leaks",
+    "learn",
+    "many",
+    "namespaces",
+    "operator",
+    "points",
+    "tenant_bed",
+]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ghostkey.churn.given import _is_put_by
+from ghostkey.churn.given_receipt import is_put_by
 from ghostkey.churn.proxy.calls import call_of
 from ghostkey.churn.proxy.guard import Guard
 
@@ -81,4 +81,4 @@ def test_who_wrote_what_was_let_through_is_known_by_field_manager_or_agent() -> 
 def test_finalizer_is_the_operators_where_it_alone_has_put_it_there(managers: list[str], is_theirs: bool) -> None:
     fields = {"f:metadata": {"f:finalizers": {".": {}, 'v:"a/b"': {}}}}
     metadata = {"finalizers": ["a/b"], "managedFields": [{"manager": name, "fieldsV1": fields} for name in managers]}
-    assert _is_put_by(frozenset({"op"}), metadata, "a/b") is is_theirs
+    assert is_put_by(frozenset({"op"}), metadata, "a/b") is is_theirs

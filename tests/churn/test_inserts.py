@@ -40,6 +40,7 @@ def check_stacks(outcome: Outcome, found: inserts.Inserts) -> None:
     assert sum(found.stacks.values()) == inserts.SUBJECTS
     assert all("reconciler" in stack[0].function and stack[0].file.endswith(".go") for stack in found.stacks), found
     assert not found.deletes
+    assert found.never.startswith("nothing was taken out of it")
     assert "× main.(*reconciler)" in render(outcome, "table")
     assert "× main.(*reconciler)" in ElementTree.fromstring(render(outcome, "junit")).findtext(".//failure", "")
     sarif = json.loads(render(outcome, "sarif"))

@@ -10,8 +10,28 @@ import pytest
 
 from ghostkey.churn.campaign import FAULT_LANES
 from ghostkey.churn.judge import Kind
+from ghostkey.churn.probing import Probe
 from tests.churn.helpers import TenantBed
 from tests.churn.test_mistakes import KEY
+
+
+def test_fault_points_are_shared_by_two_lanes_and_what_they_leave_on_either_is_found(tenants: TenantBed) -> None:
+    with tenants.campaign("error-branch") as (campaign, lane, registry):
+        probe = Probe(tenants.bed, lane, campaign.metrics, campaign.account, campaign.tell)
+        probe.learn(["conflict"])
+        (beside,) = campaign.lanes_beside(lane, 2)
+        try:
+            probe.points_at_once([beside])
+            assert probe.tried == probe.fired >= 4
+            struck = {made.namespace for subject in probe.subjects for made in subject.objects}
+            assert struck == {lane.namespace, beside.namespace}
+            found = probe.read(probe.subjects)
+        finally:
+            beside.close()
+    (trace,) = (trace for signature, trace in found.items() if str(signature).replace(registry, "registry") == KEY)
+    left = {made.namespace for subject in probe.subjects if subject.token in trace.tokens for made in subject.objects}
+    assert left
+    assert left <= struck
 
 
 @pytest.mark.whole
@@ -19,7 +39,7 @@ def test_what_a_fault_leaves_on_any_lane_is_found(tenants: TenantBed) -> None:
     with tenants.campaign("error-branch", faults=("conflict", "answer-lost")) as (campaign, lane, registry):
         campaign.faults(lane)
         outcome = campaign.finish()
-    assert campaign._lanes == FAULT_LANES
+    assert len(campaign._lanes) == FAULT_LANES
     tried, struck = outcome.points
     assert tried == struck >= 10
     assert not outcome.notes

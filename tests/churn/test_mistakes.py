@@ -10,6 +10,7 @@ MAP = "api: configmaps tenant-system/registry "
 KEY = MAP + "data[<ns>.<S>] (key)"
 CHILD = "api: secrets <ns>/tenant-<S>-credentials (object)"
 HELD = "at (main.reconciler)"
+SERIES = 'metrics: tenant_plan_length{name="<S>",namespace="<ns>"}'
 MEMORY = f"memory: map[string]string {HELD}.memory"
 
 EXPECTED = {
@@ -30,6 +31,8 @@ EXPECTED = {
     "update-under-new-key": {MAP + "data[<ns>.<S>.gold] (key)", MEMORY},
     "parallel-map": {f"memory: map[string]time.Time {HELD}.seen"},
     "nested-empty": {f"memory: map[string]map[string]bool {HELD}.shards"},
+    "annotation-never-removed": {MAP + "metadata.annotations[demo.ghostkey.dev/<ns>.<S>] (key)"},
+    "series-never-deleted": {SERIES},
     "set-again-in-defer": {f"memory: map[string]time.Time {HELD}.seen"},
     # these need a fault
     "early-return": set(),

@@ -143,6 +143,36 @@ def test_settings_give_options_that_the_command_line_does_not(files_program: Pro
 
 
 @pytest.mark.parametrize(
+    ("command", "text", "said"),
+    [
+        ("churn", "options: {churn: {rounds: 5}}", "options.churn: rounds is not for a settings file"),
+        ("churn", "churn: {rounds: 5}", "no field is named 'churn'"),
+        ("churn", "options: {chrun: {rounds: 5}}", "options.chrun: no command is named so"),
+        ("churn", "options: {churn: rounds}", "options is no mapping"),
+        ("lint", "options: {lint: {level: B}}", "options.lint: level is not for a settings file"),
+        ("undo", "options: {undo: {receipts: x}}", "options.undo: receipts is not for a settings file"),
+        ("scan", "options: {scna: {only: ghost-key}}", "did you mean scan?"),
+        ("trim", "scan: {only: ghost-key}", "no field is named 'scan'"),
+    ],
+)
+def test_options_that_no_command_takes_are_an_error_that_names_key_and_file(
+    files_program: Program, tmp_path: Path, command: str, text: str, said: str
+) -> None:
+    (tmp_path / ".ghostkey.yaml").write_text(text)
+    done = files_program(command, cwd=tmp_path)
+    assert done.code == 2
+    assert said in done.err
+    assert str(tmp_path / ".ghostkey.yaml") in done.err.replace("\n", "")
+    assert files_program(command, "--help", cwd=tmp_path).code == 0, "the help says what is right"
+
+
+def test_settings_of_others_are_no_matter_of_a_command_that_takes_nothing_of_them(files_program: Program, tmp_path: Path) -> None:
+    for text in ("options: {scan: {output: json}}", "ignore: [{keys: 7}]", "{ no yaml"):
+        (tmp_path / ".ghostkey.yaml").write_text(text)
+        assert files_program("churn", "--list-faults", cwd=tmp_path).code == 0, text
+
+
+@pytest.mark.parametrize(
     ("text", "said"),
     [
         ("options: {scan: {kubeconfig: x}}", "kubeconfig is not for a settings file"), ("options: {trim: {apply: true}}", "apply is not for a"),

@@ -41,6 +41,11 @@ SHOWN = {
     # a delete that stands in one branch is the most ordinary thing, and which replica leads is no matter of the code
     "else-branch": set(),
     "non-leader": set(),
+    "series-never-deleted": {
+        ("series-never-deleted", "tenantPlans.WithLabelValues(t.Namespace, t.Name).Set(float64(len(t.Spec.Plan)))")
+    },
+    # a patch that is made of text is no map of the code
+    "annotation-never-removed": set(),
     # what a webhook of others takes away, and values that are encoded twice, are no matter of who inserts and who deletes
     "owner-reference-stripped": set(),
     "double-encoding": set(),

@@ -1,15 +1,16 @@
 """What the audit log of the run's own control plane tells of traces that are no keys: objects, fields of objects, metrics, memory.
 
-Of one dead subject: when it came and went, what was written about it meanwhile, and what was tried afterwards. A metric or a map is no
-object, so that its story ends with what the operator last did about the subject.
+Of each dead subject the class of what was tried after it went, and of one of them all of it: when it came and went, what was written about
+it meanwhile, and afterwards. A metric or a map is no object: its story ends with what the operator last did about the subject.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,18 +18,24 @@ from ghostkey.churn.judge import Verdict
 from ghostkey.churn.proxy.calls import NOISE, WRITES
 from ghostkey.churn.proxy.client import WRITES_OF_SECRETS
 from ghostkey.churn.tokens import LONG_TAIL, tokens_in
+from ghostkey.churn.traces import place_masked, texts_of
 
 if TYPE_CHECKING:
     from ghostkey.testing import ControlPlane
 
 LINE_MOST = 8 << 20  # bytes of one event; what is longer is passed over
 WRITES_TOLD = 3
+ANYWHERE = "*"
+NO_OBJECT = "a series or a map in memory is no object, and the audit log does not show who would remove it"
 _OBJECT = re.compile(r"^/apis?/(?:[^/]+/)?[^/]+/(?:namespaces/([^/]+)/)?([^/ ]+)/([^/ ]+)(?: .+)?$")
 
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One write, as the audit log has it. `at`: RFC 3339 as it stands there."""
+    """One write, as the audit log has it. `at`: RFC 3339 as it stands there.
+
+    `places`: token → where in the body it stands, as traces call places; ANYWHERE where the log does not tell.
+    """
 
     at: str
     who: str
@@ -39,6 +46,12 @@ class Write:
     code: int
     said: str
     tokens: frozenset[str]
+    places: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    is_apply: bool = False
+
+    def is_at(self, place: str, token: str) -> bool:
+        """Whether it may name a subject at this place."""
+        return not {place, ANYWHERE}.isdisjoint(self.places.get(token, frozenset()))
 
     def __str__(self) -> str:
         place = "/".join(filter(None, (self.namespace, self.name)))
@@ -48,11 +61,15 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A story in lines, and its class of `ghostkey explain`; "" where a class would say more than is known."""
+    """How many subjects are of which class of `ghostkey explain`, none where a class would say more than is known; one story in lines.
 
-    cls: str
+    `unknown`: why there is no class.
+    """
+
+    classes: Mapping[str, int]
     lines: tuple[str, ...]
     place: tuple[str, str, str] = ("", "", "")  # resource, namespace and name of the object; of a metric and a map none
+    unknown: str = ""
 
 
 class WritesOfSecret:
@@ -91,16 +108,15 @@ def _is_write_of(line: bytes, namespace: str, name: str) -> bool:
 
 
 def writes_in(log: Path, tokens: Iterable[str]) -> list[Write]:
-    """All writes that name one of these tokens, in order. Raises OSError."""
+    """All writes that name one of these tokens, and all applies, which remove what they do not name; in order. Raises OSError."""
     chosen = frozenset(tokens)
-    wanted = {token.encode() for token in chosen}
     found: list[Write] = []
     with log.open("rb") as lines:
         for line in lines:
-            if len(line) > LINE_MOST or not any(token in line for token in wanted):
+            if len(line) > LINE_MOST or (chosen.isdisjoint(tokens_in(line)) and b'"patch"' not in line):
                 continue
             try:
-                found += (write for write in _writes(json.loads(line)) if write.tokens & chosen)
+                found += (write for write in _writes(json.loads(line)) if write.tokens & chosen or write.is_apply)
             except (ValueError, TypeError, AttributeError):
                 continue  # the last line may be half written
     return sorted(found, key=lambda write: write.at)
@@ -113,31 +129,74 @@ def _writes(event: Mapping[str, Any]) -> Iterator[Write]:
         return
     user = str((event.get("user") or {}).get("username") or "?")
     # the answer may name whoever else is in the same map
-    asked = [event.get("requestURI"), target.get("name"), event.get("requestObject")]
+    body = event.get("requestObject")
+    asked = [event.get("requestURI"), target.get("name"), body]
     # whoever has many programs under one name is told apart by the program
     program = str(event.get("userAgent") or "").partition("/")[0]
     place = f"{target.get('resource')}/{target['subresource']}" if target.get("subresource") else str(target.get("resource"))
     yield Write(
         str(event.get("requestReceivedTimestamp")), f"{user} ({program})" if program else user, str(event["verb"]), place,
         str(target.get("namespace") or ""), str(target.get("name") or ""), int(status.get("code") or 0),
-        str(status.get("message") or ""), frozenset(tokens_in(json.dumps(asked).encode())),
+        str(status.get("message") or ""), frozenset(tokens_in(json.dumps(asked).encode())), _places(body),
+        # Source: Kubernetes documentation, "Server-Side Apply": what is applied has kind and apiVersion; other patches need neither
+        is_apply=event["verb"] == "patch" and isinstance(body, dict) and {"kind", "apiVersion"} <= body.keys(),
     )  # fmt: skip
 
 
+def _places(body: object) -> dict[str, frozenset[str]]:
+    """Token → places in the body of a request. A JSON patch is a list, and of a Secret there is none: then it may be anywhere."""
+    if not isinstance(body, dict):
+        return {token: frozenset({ANYWHERE}) for token in tokens_in(json.dumps(body).encode())}
+    found: dict[str, set[str]] = {}
+    for place, _, text in texts_of(body, is_secret=False):
+        for token in tokens_in(text):
+            found.setdefault(token, set()).add(place_masked(place))
+    return {token: frozenset(places) for token, places in found.items()}
+
+
 def stories_of(verdicts: Sequence[Verdict], log: Path) -> dict[Verdict, Told]:
-    """The story behind each verdict whose example, or whose dead, name a subject. Reads the log once. Raises OSError."""
-    chosen = {verdict: token for verdict in verdicts if (token := _token_of(verdict))}
-    writes = writes_in(log, chosen.values())
-    return {verdict: told for verdict, token in chosen.items() if (told := _story(verdict, token, writes)) is not None}
+    """The story behind each verdict, or why there is none. Reads the log once. Raises OSError."""
+    chosen = {verdict: _tokens_of(verdict) for verdict in verdicts}
+    about: dict[str, list[Write]] = {}
+    writes = writes_in(log, {token for tokens in chosen.values() for token in tokens})
+    about[""] = [write for write in writes if write.is_apply]
+    for write in writes:
+        for token in write.tokens:
+            about.setdefault(token, []).append(write)
+    return {verdict: _told(verdict, tokens, about) for verdict, tokens in chosen.items()}
 
 
-def _token_of(verdict: Verdict) -> str:
-    return next(iter(sorted(tokens_in(verdict.example.encode()))), "") or verdict.one
+def _tokens_of(verdict: Verdict) -> list[str]:
+    """The subjects that a trace still names, the one that its example names first."""
+    first = sorted(tokens_in(verdict.example.encode())) or [verdict.one]
+    return [token for token in dict.fromkeys([*first[:1], *sorted(verdict.tokens)]) if token]
 
 
-def _story(verdict: Verdict, token: str, writes: Sequence[Write]) -> Told | None:
+def _told(verdict: Verdict, tokens: Sequence[str], about: Mapping[str, Sequence[Write]]) -> Told:
+    """Every subject's class counts; the story is that of the first subject of the most frequent one."""
+    told = (_story(verdict, tokens[0], token, about.get(token, ()), about[""]) for token in tokens)
+    stories = [story for story in told if story is not None]
+    if not stories:
+        return Told({}, (), unknown=_why_untold(verdict))
+    classes = Counter(cls for cls, _, _ in stories if cls)
+    most = classes.most_common(1)[0][0] if classes else ""
+    cls, lines, place = next(story for story in stories if story[0] == most)
+    if cls and len(stories) < len(tokens):
+        lines = [*lines, f"of {len(tokens) - len(stories)} more the audit log shows no write that made it"]
+    return Told(dict(classes.most_common()), tuple(lines), place, "" if cls else NO_OBJECT)
+
+
+def _why_untold(verdict: Verdict) -> str:
+    if verdict.signature.place.startswith("secrets "):
+        return "the audit log has no bodies of Secrets, and so no write that names the subject"
+    return "the audit log shows no write that made it, or not when the subject came and went"
+
+
+def _story(
+    verdict: Verdict, first: str, token: str, about: Sequence[Write], applies: Sequence[Write]
+) -> tuple[str, list[str], tuple[str, str, str]] | None:
+    """Class, lines and place of the trace of one subject, as the example has that of the first; None where the log does not tell."""
     own = {token, token + LONG_TAIL}
-    about = [write for write in writes if token in write.tokens]
     came = next((w for w in about if w.verb == "create" and w.name in own and w.code < 400), None)
     went = next((w for w in about if w.verb == "delete" and w.name in own and w.code < 400), None)
     if came is None or went is None:
@@ -147,18 +206,31 @@ def _story(verdict: Verdict, token: str, writes: Sequence[Write]) -> Told | None
     lines = [f"for example {subject}, which came {came.at} and went {went.at}"]
     found = _OBJECT.match(verdict.example) if verdict.signature.source == "api" else None
     if found is None:
-        lines += _last(others, went, "nothing was written about it but itself")
-        return Told("", tuple(lines))
-    namespace, resource, name = found[1] or "", found[2], found[3]
-    of_place = [w for w in others if (w.resource.partition("/")[0], w.namespace, w.name) == (resource, namespace, name)]
-    first = next((w for w in of_place if w.code < 400 and w.verb != "delete"), None)
-    if first is None:
+        return "", lines + _last(others, went, "nothing was written about it but itself"), ("", "", "")
+    namespace, resource = found[1] or "", found[2]
+    is_its_own = first in found[3]
+    # another subject's object is called alike, with a long name or a short one
+    alike = re.compile(re.escape(found[3].replace(first + LONG_TAIL, first)).replace(first, f"{token}(?:{LONG_TAIL})?"))
+    of_place = [
+        w for w in others
+        if (w.resource.partition("/")[0], w.name) == (resource, found[3]) or (w.resource == resource and is_its_own and alike.fullmatch(w.name))
+    ]  # fmt: skip
+    of_place = [w for w in of_place if w.namespace == namespace or (is_its_own and w.namespace == came.namespace)]
+    # of an object that others are in, too, what counts is the place in it
+    there = of_place if is_its_own else [w for w in of_place if w.is_at(verdict.example.partition(" ")[2], token)]
+    made = next((w for w in there if w.code < 400 and w.verb != "delete"), None)
+    if made is None:
         return None
-    lines.append(f"written first: {first}")
-    after = [w for w in of_place if w.at > went.at]
-    cls = _class(after) if token in name else "no-delete" if not after else "unknown"
-    lines += _last(after, went, f"nobody wrote {resource} {name} for it after that", is_after=True)
-    return Told(cls, tuple(lines), (resource, namespace, name))
+    lines.append(f"written first: {made}")
+    after = [w for w in there if w.at > went.at]
+    where = (resource, made.namespace, made.name)
+    silent = [w for w in applies if (w.resource, w.namespace, w.name) == where and w.at > went.at and token not in w.tokens]
+    cls = _class(after) if is_its_own else "no-delete" if not after and not silent else "unknown"
+    lines += _last(after, went, f"nobody wrote {resource} {made.name} for it there after that", is_after=True)
+    elsewhere = [] if is_its_own or after else [w for w in of_place if w.at > went.at]
+    lines += [f"and after it went, at other places of it: {w}" for w in elsewhere[:1]]
+    lines += [f"and after it went, an apply that does not name it, as one that removes it: {w}" for w in silent[:1]]
+    return cls, lines, where
 
 
 def _last(writes: Sequence[Write], went: Write, nothing: str, *, is_after: bool = False) -> list[str]:

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ghostkey.churn.api import Api
-from ghostkey.churn.lane import Lane
 from ghostkey.churn.memory import Memory
 from ghostkey.churn.metrics import Metrics
 from ghostkey.churn.metrics import traces_of as metric_traces
+from ghostkey.churn.runner import Runner
 from ghostkey.churn.subjects import Document, Resource, Subject, crd_of, crd_resources, sample_of
 from ghostkey.churn.tokens import Named
 from ghostkey.churn.traces import ApiTraces, Found
@@ -85,7 +85,7 @@ class Bed:
         made = generated(crd, kinds[0], self.api) if crd is not None else None
         return [(kinds[0], made or sample_of(kinds[0]))]
 
-    def traces(self, lane: Lane, subjects: Sequence[Subject], metrics: Metrics) -> Found:
+    def traces(self, lane: Runner, subjects: Sequence[Subject], metrics: Metrics) -> Found:
         """What is found of the dead in the API and in metrics; what cannot be read becomes a gap."""
         dead = [subject for subject in subjects if subject.is_deleted]
         names = _names(dead)
@@ -97,7 +97,7 @@ class Bed:
             self._gap("objects", str(error))
         return found | self.metric_traces(lane, subjects, metrics)
 
-    def metric_traces(self, lane: Lane, subjects: Sequence[Subject], metrics: Metrics) -> Found:
+    def metric_traces(self, lane: Runner, subjects: Sequence[Subject], metrics: Metrics) -> Found:
         """What is found of the dead in the metrics of a lane's operator; metrics that cannot be read become a gap."""
         try:
             text = metrics.read(lane.operator.pid) if lane.operator.pid else None
@@ -120,7 +120,7 @@ class Bed:
             self._gap("the operator's memory", str(error))
             return {}
 
-    def wait_for_collector(self, lane: Lane) -> bool:
+    def wait_for_collector(self, lane: Runner) -> bool:
         """Whether the garbage collector has passed since now: a fresh object with an owner that goes is collected."""
         subject = lane.maker.make(0, lane.namespace)
         for made in subject.objects[:1]:

@@ -17,6 +17,7 @@ from ghostkey.churn.metrics import Metrics
 from ghostkey.churn.plan import Plan, round_of
 from ghostkey.churn.probing import Probe
 from ghostkey.churn.reducing import SHRINK_PATIENCE, Reduced, Reducer
+from ghostkey.churn.refused import Refusals
 from ghostkey.churn.subjects import Subject
 from ghostkey.churn.traces import Found, Signature
 from ghostkey.model.errors import GhostkeyError
@@ -71,6 +72,24 @@ class Outcome:
         """`leaks`, `inconclusive` or `clean`."""
         return "leaks" if self.findings else "inconclusive" if self.inconclusive else "clean"
 
+    def doubt(self, why: str) -> None:
+        """Says why silence is no acquittal; once."""
+        if why not in self.inconclusive:
+            self.inconclusive.append(why)
+
+    def account(self, trial: Trial, what: str) -> None:
+        """Counts a trial, and notes what makes its silence worth nothing."""
+        self.trials += 1
+        self.subjects += len(trial.subjects)
+        self.notes += [note for note in trial.notes if note not in self.notes]
+        if trial.is_vacuous:
+            self.doubt(
+                f"{what}: the operator did nothing for {len(trial.subjects) - trial.reacted} of {len(trial.subjects)} subjects"
+            )
+        if not trial.is_calm:
+            why = next(one.why for one in trial.settled if not one.is_calm)
+            self.doubt(f"{what}: the operator was never done ({why})")
+
     @property
     def exit_code(self) -> int:
         """1 findings, 3 not everything could be seen, 0 clean."""
@@ -90,14 +109,15 @@ class Campaign:
         self.outcome = Outcome()
         self.metrics, self.memory = Metrics(bed.metrics_url), Memory()
         self.began = time.monotonic()
-        self._lanes = 0
+        self._lanes: list[Lane] = []
         # subjects of a cluster, or of the one namespace that an operator looks at, are seen by every lane
         self._can_be_narrowed = setting.samples[0][0].is_namespaced
 
     def lane(self) -> Lane:
         """A new lane, its operator not started yet."""
-        self._lanes += 1
-        return Lane(self.bed.control_plane, self.setting, self._lanes)
+        made = Lane(self.bed.control_plane, self.setting, len(self._lanes) + 1)
+        self._lanes.append(made)
+        return made
 
     def rounds(self, lane: Lane) -> list[Subject]:
         """Rounds without faults, judged: subjects that came and went."""
@@ -129,16 +149,20 @@ class Campaign:
                 answered.setdefault(f"{verb} {place}", []).append(status)
         for call, codes in sorted(answered.items()):
             if set(codes) == {NOT_FOUND}:
-                self._doubt(
+                self.outcome.doubt(
                     f"{call} was answered 404 each of {len(codes)} times: does something have to be there first (--setup)?"
                 )
 
     def _look_who_inserts(self, lane: Lane, per_round: int) -> None:
-        """Of the maps that leak, while the operator that leaks is still there."""
-        maps = [verdict.signature for verdict in self.outcome.findings if verdict.signature.source == "memory"]
-        if maps and not self.memory.note:
-            from ghostkey.churn.inserts import inserts_of
+        """Of the maps and the metrics that leak, while the operator that leaks is still there."""
+        maps = [verdict.signature for verdict in self.outcome.findings if verdict.signature.source in {"memory", "metrics"}]
+        from ghostkey.churn.inserts import Inserts, inserts_of
 
+        if self.memory.note:
+            self.outcome.inserts = {
+                signature: Inserts(unknown=self.memory.note) for signature in maps if signature.source == "metrics"
+            }
+        elif maps:
             self.tell("watching who inserts into the maps that leak")
             self.outcome.inserts = inserts_of(maps, lane, self.memory, per_round, lambda trial: self._count(trial, "watching"))
 
@@ -260,7 +284,7 @@ class Campaign:
 
     def _checked(self, verdict: Verdict, unsure: set[Signature]) -> Verdict:
         if verdict.kind is Kind.INCONCLUSIVE:
-            self._doubt(f"{verdict.signature}: {verdict.because}")
+            self.outcome.doubt(f"{verdict.signature}: {verdict.because}")
         if verdict.signature in unsure and verdict.is_finding:
             because = "the garbage collector has not passed, so its dependents say nothing"
             self.outcome.inconclusive.append(f"{verdict.signature}: {because}")
@@ -271,28 +295,15 @@ class Campaign:
 
     def _say_gaps(self) -> None:
         for gap in self.bed.gaps:
-            self._doubt(f"{gap.what} could not be read: {gap.why}")
+            self.outcome.doubt(f"{gap.what} could not be read: {gap.why}")
         if self.memory.gap:
-            self._doubt(self.memory.gap)
+            self.outcome.doubt(self.memory.gap)
         if self.memory.note and self.memory.note not in self.outcome.notes:
             self.outcome.notes.append(self.memory.note)
 
-    def _doubt(self, why: str) -> None:
-        if why not in self.outcome.inconclusive:
-            self.outcome.inconclusive.append(why)
-
     def account(self, trial: Trial, what: str) -> None:
         """Counts a trial, and notes what makes its silence worth nothing."""
-        self.outcome.trials += 1
-        self.outcome.subjects += len(trial.subjects)
-        self.outcome.notes += [note for note in trial.notes if note not in self.outcome.notes]
-        if trial.is_vacuous:
-            self._doubt(
-                f"{what}: the operator did nothing for {len(trial.subjects) - trial.reacted} of {len(trial.subjects)} subjects"
-            )
-        if not trial.is_calm:
-            why = next(one.why for one in trial.settled if not one.is_calm)
-            self._doubt(f"{what}: the operator was never done ({why})")
+        self.outcome.account(trial, what)
 
     def _in_memory(self, subjects: Sequence[Subject], per_round: int) -> Found:
         found = self.bed.memory_traces(self.memory, per_round, subjects)
@@ -319,7 +330,12 @@ class Campaign:
         self.progress(f"{what}{pace}")
 
     def finish(self) -> Outcome:
-        """The outcome, complete."""
+        """The outcome, complete. What an operator was not let do may be the very cleanup, or what there would be to clean up."""
+        refusals = Refusals()
+        for lane in self._lanes:
+            refusals.add(lane.refusals())
+        if refused := refusals.told():
+            self.outcome.doubt(refused)
         self.outcome.seconds = time.monotonic() - self.began
         return self.outcome
 

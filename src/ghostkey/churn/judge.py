@@ -63,6 +63,7 @@ class Verdict:
     fault: str = ""  # the faults without which it does not show
     found_by: str = "rounds"
     one: str = ""  # token of one dead subject that it still names
+    tokens: frozenset[str] = frozenset()  # of all of them
 
     @property
     def is_finding(self) -> bool:
@@ -155,6 +156,7 @@ def _verdict(
         only,
         because,
         one=min(curve.tokens, default=""),
+        tokens=frozenset(curve.tokens),
     )
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from ghostkey.churn.api import Api
 from ghostkey.churn.faults import all_faults
 from ghostkey.churn.plan import OF_SUBJECTS, Plan, Step
+from ghostkey.churn.refused import Refusals
 from ghostkey.churn.replica import Replica, Replicas
 from ghostkey.churn.settle import Settled, settle
 from ghostkey.churn.subjects import Document, Made, Maker, Resource, Subject, as_json
@@ -94,6 +95,7 @@ class Lane:
         self.maker = Maker(setting.samples, self.chance)
         self.effect = -1  # writes for one subject, as the first one showed; -1: not learnt yet
         self._is_ready = self._is_narrow = False
+        self._refusals = Refusals()  # of replicas that have ended
 
     @property
     def proxy(self) -> ProxyProcess:
@@ -107,8 +109,16 @@ class Lane:
 
     def close(self) -> None:
         """Ends every operator and proxy."""
-        self._leads.close()
+        self._end(self._leads)
         self._end_standby()
+
+    def _end(self, replica: Replica) -> None:
+        self._refusals.add(replica.proxy)
+        replica.close()
+
+    def refusals(self) -> Refusals:
+        """What the API server has not let the operators do until now."""
+        return Refusals().add(self._refusals).add(self.proxy)
 
     def narrow(self) -> None:
         """From now on the operator sees the subjects of this lane alone."""
@@ -146,7 +156,7 @@ class Lane:
         if self._stands_by is None:
             self.operator.kill()
         else:
-            self._leads.close()
+            self._end(self._leads)
             self._leads, self._stands_by = self._stands_by, None
         for lease in leases:
             self.api.must("DELETE", lease, allowed=(404,))
@@ -161,7 +171,7 @@ class Lane:
 
     def _end_standby(self) -> None:
         if self._stands_by is not None:
-            self._stands_by.close()
+            self._end(self._stands_by)
             self._stands_by = None
 
     # the operator

@@ -31,8 +31,8 @@ Holder = tuple[str, str, str]  # resource, namespace, name
 class Life:
     """What is known of the keys of one signature: how many are of which class of `ghostkey explain`, and one of them in full.
 
-    `ghost`: a row of the analysis missed_deletion; None where the history does not tell, and `unknown` says why; and of what is no
-    key, whose story are the lines `told`.
+    `ghost`: a row of the analysis missed_deletion; None where the history does not tell; and of what is no key, whose story are the
+    lines `told`. `unknown`: why there is no class.
     """
 
     holder: Holder
@@ -67,13 +67,13 @@ def lives_of(verdicts: Iterable[Verdict], control_plane: ControlPlane) -> dict[S
 
 
 def _others(verdicts: list[Verdict], log: Path) -> dict[Signature, Life]:
-    """The lives of traces that are no keys, of which the log tells something."""
+    """The lives of traces that are no keys."""
     try:
         told = stories_of(verdicts, log)
     except OSError as error:
         return {verdict.signature: Life(("", "", ""), unknown=str(error)) for verdict in verdicts}
     return {
-        verdict.signature: Life(story.place, {story.cls: 1} if story.cls else {}, told=story.lines)
+        verdict.signature: Life(story.place, dict(story.classes), unknown=story.unknown, told=story.lines)
         for verdict, story in told.items()
     }
 

@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from ghostkey.churn.bed import Bed
 from ghostkey.churn.faults import all_faults
 from ghostkey.churn.judge import Curve, Kind, Verdict, wait_out
-from ghostkey.churn.lane import Lane, Trial
+from ghostkey.churn.lane import Trial
 from ghostkey.churn.metrics import Metrics
 from ghostkey.churn.plan import OF_SUBJECTS, FaultPoint, Plan, Step, round_of
+from ghostkey.churn.runner import Runner, Sources
 from ghostkey.churn.subjects import Subject
 from ghostkey.churn.traces import Found, Signature
 
@@ -34,7 +34,7 @@ class Learnt:
     shared: frozenset[tuple[str, str]] = frozenset()  # calls that name several subjects at once
 
 
-def learn(lane: Lane, run: Callable[[Plan], Trial]) -> Learnt:
+def learn(lane: Runner, run: Callable[[Plan], Trial]) -> Learnt:
     """Lets one subject come and go, then two side by side, and looks at what was written about them."""
     lane.proxy.ask("log")
     token = run(round_of(1)).subjects[0].token
@@ -79,7 +79,7 @@ def many(found: Sequence[FaultPoint], *, one_by_one: bool = False) -> Plan:
     return Plan(tuple(steps), faults)
 
 
-def _strike(lane: Lane, alone: Sequence[FaultPoint], others: Sequence[FaultPoint]) -> list[tuple[list[FaultPoint], Trial]]:
+def _strike(lane: Runner, alone: Sequence[FaultPoint], others: Sequence[FaultPoint]) -> list[tuple[list[FaultPoint], Trial]]:
     """The trials of one lane, with the points of each; those that met nothing among many subjects are tried once more, one by one."""
     done, missed = [], []
     for some, one_by_one in ((alone, True), (others, False)):
@@ -94,10 +94,10 @@ class Probe:
     """All faults against one operator, after its rounds. `known`: signatures that need no fault."""
 
     def __init__(
-        self, bed: Bed, lane: Lane, metrics: Metrics, account: Callable[[Trial, str], None], tell: Callable[[str], None]
+        self, bed: Sources, lane: Runner, metrics: Metrics, account: Callable[[Trial, str], None], tell: Callable[[str], None]
     ) -> None:
         self.bed, self.lane, self.metrics, self.account, self.tell = bed, lane, metrics, account, tell
-        self._beside: list[tuple[Lane, Metrics]] = []  # other lanes whose operators still hold what they were made to leave
+        self._beside: list[tuple[Runner, Metrics]] = []  # other lanes whose operators still hold what they were made to leave
         self.subjects: list[Subject] = []
         self.how: dict[str, Plan] = {}  # token → the least plan that met it with its fault
         self.fired = self.tried = 0
@@ -116,7 +116,7 @@ class Probe:
         self.names = [name for name in chosen_faults(asked) if asked or has_lease or not all_faults()[name].elects]
         self.learnt = learn(self.lane, lambda plan: self.trial(plan, "learning"))
 
-    def points_at_once(self, beside: Sequence[Lane] = ()) -> None:
+    def points_at_once(self, beside: Sequence[Runner] = ()) -> None:
         """Every fault that leaves the operator running, at every call of a subject; on all lanes side by side.
 
         A refused call is waited out by the operator itself, often with nothing else done meanwhile: that is what lanes are for.
@@ -216,6 +216,7 @@ class Probe:
         verdict = Verdict(
             signature, kind, (), (len(curve.tokens),), tuple(curve.points), curve.example, curve.series, because=said,
             fault="; ".join(faults[:8]) + (f" and {len(faults) - 8} more" if len(faults) > 8 else ""), found_by="faults", one=min(curve.tokens, default=""),
+            tokens=frozenset(curve.tokens),
         )  # fmt: skip
         return verdict, plan
 

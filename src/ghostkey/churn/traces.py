@@ -135,7 +135,7 @@ class ApiTraces:
         document = self._reader.get(path)
         if document is None:
             return
-        for place, how, text in _texts(document, resource.kind == "Secret"):
+        for place, how, text in texts_of(document, resource.kind == "Secret"):
             hits = spellings.find(text)
             if hits:
                 shown = place_masked(place)
@@ -156,7 +156,7 @@ def _add(found: Found, signature: Signature, hits: Mapping[str, set[str]], examp
     return trace
 
 
-def _texts(document: Mapping[str, Any], is_secret: bool) -> Iterator[tuple[str, str, bytes]]:
+def texts_of(document: Mapping[str, Any], is_secret: bool) -> Iterator[tuple[str, str, bytes]]:
     """(place, `key` or `value`, text) of everything in an object but its managedFields, which mirror the rest."""
     pending: list[tuple[str, Any, int]] = [("", document, 0)]
     while pending:

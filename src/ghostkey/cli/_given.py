@@ -65,6 +65,7 @@ class Given:
             raise UsageError("there is no sample to make subjects of", "give --sample FILE")
         given.check_prefix(self.prefix)
         self._ask(client.config.server, started)
+        self._say_what_cleans_up(client.config.server, folder)
         progress = ProgressLine()
         try:
             outcome = given.Given(client, self.prefix, wanted, folder, *source, progress, started).run(documents)
@@ -78,26 +79,56 @@ class Given:
         return outcome.exit_code
 
     def _ask(self, server: str, started: Started | None) -> None:
-        from ghostkey.cli.terminal import safe
-        from ghostkey.model.errors import UsageError
-
         what = f"a namespace {self.prefix}… with subjects is made in {server}, and removed again"
         if started is not None:
             more = f" and in {', '.join(started.writes_in)}" if started.writes_in else ""
             what += f"; {started.command!r} is started here, and may write there{more}"
+        self._agree(what)
+
+    def _agree(self, what: str) -> None:
+        """Asks, unless --yes was given. Raises UsageError where nobody agrees."""
+        from ghostkey.cli.terminal import safe
+        from ghostkey.model.errors import UsageError
+
         if not self.is_agreed and not (sys.stdin.isatty() and click.confirm(safe(f"{what}. Go on?"), err=True)):
             raise UsageError(f"nobody has agreed that {what}", "add --yes")
 
+    def _say_what_cleans_up(self, server: str, folder: Path) -> None:
+        """The line that cleans up after this run, before it makes anything; and what earlier ones have left."""
+        from ghostkey.churn.given_receipt import receipts_in
+        from ghostkey.cli.terminal import safe
+
+        again = f"ghostkey churn --clean-up{self.where.words()}"
+        left = [receipt.namespace for receipt in receipts_in(folder, server) if not receipt.is_in_use()]
+        if left:
+            click.echo(safe(f"note: a run that was killed has left {', '.join(left)}: {again}"), err=True)
+        click.echo(safe(f"if this run is killed: {again}"), err=True)
+
     def _clean_up(self, folder: Path) -> int:
-        from ghostkey.churn import given
+        from ghostkey.churn.given_receipt import clean_up, receipts_in
         from ghostkey.cli.terminal import safe
 
         client = self.where.client()
-        notes = given.notes_in(folder, client.config.server)
-        left = [why for note in notes if (why := given.clean_up(client, note))]
+        found = receipts_in(folder, client.config.server)
+        receipts = [receipt for receipt in found if not receipt.is_in_use()]
+        for receipt in found:
+            if receipt not in receipts:
+                click.echo(safe(f"the run of namespace {receipt.namespace} goes on: it is left alone"), err=True)
+        if not receipts:
+            click.echo("no run has left anything there", err=True)
+            return 0
+        for receipt in receipts:
+            click.echo(safe(f"  - namespace {receipt.namespace} (receipt {receipt.path})"), err=True)
+            for path, uid in receipt.subjects.items():
+                click.echo(safe(f"    - {path} {uid or '(if it was made)'}"), err=True)
+        self._agree(f"these are removed from {client.config.server}, and finalizers that the operators of those runs put on them")
+        done = [clean_up(client, receipt) for receipt in receipts]
+        left = [one.why for one in done if one.why]
         for why in left:
             click.echo(safe(why), err=True)
-        click.echo(f"{len(notes) - len(left)} of {len(notes)} runs that were not finished are cleaned up", err=True)
+        if held := sum(one.held for one in done):
+            click.echo(f"finalizers were taken from {held} subjects", err=True)
+        click.echo(f"{len(done) - len(left)} of {len(done)} runs that were not finished are cleaned up", err=True)
         return 5 if left else 0
 
 
@@ -123,7 +154,7 @@ def given_options(function: F) -> F:
             click.option(
                 "--context",
                 metavar="NAME",
-                help="Test in this cluster, without faults; the operator runs there already, or is started by --operator.",
+                help="Test in this cluster; the operator runs there already, or is started by --operator, for faults that need no proxy.",
             ),
             click.option("--kubeconfig", metavar="FILE", help="The same, of this kubeconfig."),
             click.option(
@@ -135,7 +166,7 @@ def given_options(function: F) -> F:
                 metavar="NS",
                 help="In a given cluster: --operator may write in this namespace too; may be repeated.",
             ),
-            click.option("--yes", is_flag=True, help="Do not ask before it is made."),
+            click.option("--yes", is_flag=True, help="Do not ask before it is made, or removed."),
             click.option("--clean-up", is_flag=True, help="Remove what runs that were killed have left in the cluster, and end."),
         ]
     ):

@@ -274,19 +274,21 @@ def _compared(request: Request, against: str, told: Told) -> int:
 
 def _in_given_cluster(tested: Tested, objects: Objects, amount: Amount, strikes: Strikes, told: Told, given: Given) -> int:
     from ghostkey.churn.campaign import Wanted
+    from ghostkey.churn.given import impossible_faults
     from ghostkey.churn.given_operator import Started
     from ghostkey.cli.options import parse_duration, parse_pair
 
     options = {
-        "--crds": objects.crds, "--setup": objects.setup, "--fault": strikes.faults and strikes.chosen, "--plan": strikes.plan_file,
+        "--crds": objects.crds, "--setup": objects.setup, "--plan": strikes.plan_file,
         "--reproduction": told.reproduction, "--against": told.against, "--since": told.since, "--build": told.recipe,
     }  # fmt: skip
     unfit = [option for option, value in options.items() if value]
     if unfit:
-        raise UsageError(
-            "in a given cluster nothing but subjects is made, and there are no faults", f"leave out {', '.join(unfit)}"
-        )
-    without = [option for option, name in _OF_OUR_OWN.items() if _is_given(name)]
+        raise UsageError("in a given cluster nothing but subjects is made", f"leave out {', '.join(unfit)}")
+    if strikes.chosen and strikes.faults:
+        for why, names in impossible_faults(strikes.chosen, is_ours=bool(tested.operator), elects=None).items():
+            raise UsageError(f"in a given cluster there is no {', '.join(names)}: {why}", "leave out --fault, or this one")
+    without = [option for option, name in _OF_OUR_OWN.items() if _is_given(name) and not (name == "duration" and tested.operator)]
     if without:
         raise UsageError(
             f"in a given cluster nothing comes of {', '.join(without)}",
@@ -300,7 +302,11 @@ def _in_given_cluster(tested: Tested, objects: Objects, amount: Amount, strikes:
         raise UsageError(
             "--as-serviceaccount, --env, --in-cluster and --writes-in are of an operator that is started here", "add --operator"
         )
-    wanted = Wanted(amount.rounds, amount.subjects, parse_duration(amount.patience), tuple(map(_allowed, told.allow)))
+    faults = strikes.chosen if strikes.faults else None
+    wanted = Wanted(
+        amount.rounds, amount.subjects, parse_duration(amount.patience), tuple(map(_allowed, told.allow)), faults,
+        parse_duration(amount.duration),
+    )  # fmt: skip
     return given.run(objects.samples, wanted, (tested.metrics_url, amount.seed), (told.form, told.page_file), started)
 
 

@@ -6,7 +6,7 @@ that removes keys takes nothing from it, since who says what keys are for says w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,24 +16,38 @@ ALLOWED = {"kinds", "holders", "subject", "only", "output", "severity", "fail-on
 READERS = {"scan", "watch"}
 OTHERS = {"lint"}  # whose --config is a file of another sort
 _DEEP = 64
+_HELP = {"-h", "--help"}
 
 
 def defaults_of(command: click.Command, name: str, words: Sequence[str]) -> dict[str, Any]:
-    """Values by parameter, for commands that read the settings anyway. Raises UsageError for what is wrong in them."""
-    if name in OTHERS or not any(parameter.name == "config" or "--config" in parameter.opts for parameter in command.params):
+    """Values by parameter, for commands that read the settings anyway. Raises UsageError for what is wrong in them.
+
+    Other commands take nothing from settings; options that a file means to give them are an error too, rather than passed over.
+    """
+    if _HELP & set(words):
         return {}
-    path = _named(words)
+    is_reader = name not in OTHERS and any(parameter.name == "config" for parameter in command.params)
+    path = _named(words) if is_reader else None
     if path is None and not any((place / ".ghostkey.yaml").is_file() for place in [Path.cwd(), *Path.cwd().parents][:_DEEP]):
         return {}
     from ghostkey import silences
+    from ghostkey.cli import COMMANDS
     from ghostkey.model.errors import UsageError
     from ghostkey.model.nearest import nearest
 
-    found = Path(path) if path else silences.find_settings(Path.cwd())
-    chosen = silences.read_settings(found).options.get(name, {}) if found else {}
+    try:
+        found = Path(path) if path else silences.find_settings(Path.cwd())
+    except UsageError:
+        if is_reader:
+            raise
+        return {}  # somebody else's file, from which nothing would be taken
+    options: Mapping[str, Mapping[str, Any]] = {}
+    if found:
+        options = silences.read_settings(found).options if is_reader else silences.read_options(found, COMMANDS)
+    _check_commands(found, options)
     by_word = {word.lstrip("-"): parameter for parameter in command.params for word in parameter.opts if word.startswith("--")}
     values: dict[str, Any] = {}
-    for word, value in chosen.items():
+    for word, value in options.get(name, {}).items():
         parameter = by_word.get(word)
         if name not in READERS or word not in ALLOWED or parameter is None or parameter.name is None:
             known = sorted(ALLOWED & by_word.keys()) if name in READERS else []
@@ -43,6 +57,17 @@ def defaults_of(command: click.Command, name: str, words: Sequence[str]) -> dict
         if parameter.multiple and not isinstance(value, list):
             values[parameter.name] = [value]
     return values
+
+
+def _check_commands(found: Path | None, options: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raises UsageError for options of a command that there is not: whoever meant one would never hear that they are not its."""
+    from ghostkey.cli import COMMANDS
+    from ghostkey.model.errors import UsageError
+    from ghostkey.model.nearest import nearest
+
+    for unknown in (name for name in options if name not in COMMANDS):
+        hint = f"{nearest(unknown, list(COMMANDS))} a settings file may give options of {' and '.join(sorted(READERS))}".strip()
+        raise UsageError(f"{found}: options.{unknown[:60]}: no command is named so", hint)
 
 
 def _named(words: Sequence[str]) -> str | None:

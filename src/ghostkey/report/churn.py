@@ -88,7 +88,10 @@ def life_lines(life: Life) -> Iterator[str]:
     from ghostkey.story import CLASSES
 
     if life.told:
-        yield from (f"{name}: {CLASSES[name]}" for name in life.classes)
+        objects = "object" if life.holder[0] else "subject"
+        yield from (f"{name}: {count(number, objects)}: {CLASSES[name]}" for name, number in life.classes.items())
+        if life.unknown:
+            yield f"why it is there is not known: {life.unknown}"
         yield from (f"  {line}" for line in life.told)
         return
     if life.ghost is None:
@@ -105,6 +108,8 @@ def insert_lines(inserts: Inserts) -> Iterator[str]:
         yield f"who inserts is not known: {inserts.unknown}"
         return
     yield f"inserted by, and {inserts.deletes or 'nothing'} deleted meanwhile"
+    if inserts.never:
+        yield f"  {inserts.never}"
     for stack, times in inserts.stacks.most_common(STACKS_SHOWN):
         yield f"  {times:,} × {calls(stack)}"
 
@@ -114,7 +119,7 @@ def _inserts_record(inserts: Inserts) -> dict[str, Any]:
         {"times": times, "calls": [{"function": call.function, "file": call.file, "line": call.line} for call in stack]}
         for stack, times in inserts.stacks.most_common()
     ]
-    return {"stacks": stacks, "deletes": inserts.deletes, "unknown": inserts.unknown}
+    return {"stacks": stacks, "deletes": inserts.deletes, "never": inserts.never, "unknown": inserts.unknown}
 
 
 def life_record(life: Life) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 The first line on stdout says where it listens: {"port": n}. Requests: {"do": "state"} · {"do": "rules", "rules": […]} · {"do": "pid"}
 · {"do": "expect", "versions": {…}, "gone": […]} · {"do": "touched", "tokens": […]} · {"do": "narrow"} · {"do": "forget"} · {"do": "log"}
-· {"do": "cut-watches"} · {"do": "expire-watches"} · {"do": "freeze"} · {"do": "thaw"} · {"do": "own-leases", "suffix": "-2"}
-· {"do": "leases"} · {"do": "guard", "namespaces": […]} · {"do": "refused"} · {"do": "credentials", "token": …, "basic": …}.
+· {"do": "cut-watches"} · {"do": "expire-watches"} · {"do": "freeze"} · {"do": "thaw"} · {"do": "own-leases", "suffix": "-2",
+"namespace": ""} · {"do": "leases"} · {"do": "guard", "namespaces": […], "noted_in": path} · {"do": "refused"} · {"do": "credentials",
+"token": …, "basic": …, "certificate": path}. What is written to `renewal`, a file descriptor, asks for other credentials.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 
 from ghostkey.churn.proxy.guard import Guard
 from ghostkey.churn.proxy.http1 import LINE_MOST
+from ghostkey.churn.proxy.renewal import Renewal
 from ghostkey.churn.proxy.server import Proxy, Upstream
 
 
@@ -40,18 +42,21 @@ async def answer(proxy: Proxy, request: dict[str, Any]) -> dict[str, Any]:
         case "narrow":
             proxy.narrow = (frozenset(request["resources"]), request["namespace"]) if request.get("resources") else None
         case "guard":
-            proxy.guard = Guard(frozenset(request["namespaces"]))
+            proxy.guard = Guard(
+                frozenset(request["namespaces"]), noted_in=Path(request["noted_in"]) if request.get("noted_in") else None
+            )
         case "refused":
             guard = proxy.guard or Guard(frozenset())
             return {
-                "refused": sorted(map(list, guard.refused)),
-                "leases": sorted(guard.leases),
+                "refused": sorted([*call, times] for call, times in guard.refused.items()),
+                "denied": proxy.refused(),
+                "leases": sorted(guard.leases | proxy.leases_denied),
                 "managers": sorted(guard.managers),
             }
         case "credentials":
-            proxy.upstream.token, proxy.upstream.basic = str(request["token"]), str(request["basic"])
+            proxy.upstream.take(str(request["token"]), str(request["basic"]), str(request.get("certificate") or ""))
         case "own-leases":
-            proxy.lease_suffix = str(request["suffix"])
+            proxy.lease_suffix, proxy.lease_namespace = str(request["suffix"]), str(request.get("namespace") or "")
         case "leases":
             return {"leases": sorted(proxy.leases)}
         case "forget":
@@ -86,6 +91,8 @@ async def run(settings: dict[str, Any]) -> None:
     proxy = Proxy(Upstream(
         settings["host"], settings["port"], upward, server_name=settings.get("server_name") or None,
         prefix=settings.get("prefix", ""), headers=[(name, value) for name, value in settings.get("headers", ())],
+        own_headers=[(name, value) for name, value in settings.get("own_headers", ())],
+        renewal=Renewal(int(settings.get("renewal", -1))),
     ), writes)  # fmt: skip
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_alpn_protocols(["http/1.1"])
@@ -98,7 +105,7 @@ async def run(settings: dict[str, Any]) -> None:
     while line := await control.readline():
         try:
             reply = await answer(proxy, json.loads(line))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OSError) as error:
             reply = {"error": f"{type(error).__name__}: {error}"}
         sys.stdout.write(json.dumps(reply) + "\n")
         sys.stdout.flush()

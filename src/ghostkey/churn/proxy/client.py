@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import subprocess
@@ -16,6 +17,7 @@ from ghostkey.model.errors import GhostkeyError, UsageError
 
 if TYPE_CHECKING:
     from ghostkey.kube.config import ClientConfig
+    from ghostkey.kube.credentials import Credentials
     from ghostkey.testing import ControlPlane
 
 WRITES_OF_SECRETS = "-writes-of-secrets.jsonl"
@@ -27,8 +29,14 @@ class ProxyProcess:
     It ends with this object or with this process, whichever ends first. `settings`: see `ghostkey.churn.proxy.__main__`.
     """
 
-    def __init__(self, directory: Path, name: str, settings: dict[str, Any]) -> None:
+    def __init__(self, directory: Path, name: str, settings: dict[str, Any], config: ClientConfig | None = None) -> None:
+        """`config`: where other credentials come from, when the API server takes those at hand no longer."""
         self._lock = threading.Lock()
+        self._given: Credentials | None = None
+        self._pem = directory / f"{name}-certificate.pem"
+        self.renewal_failed = ""  # in words
+        pipe = os.pipe() if config is not None else ()
+        settings = {**settings, **({"renewal": pipe[1]} if pipe else {})}
         self.ca = Path(settings["server_ca"])
         path = directory / f"{name}.json"
         path.write_text(json.dumps(settings))
@@ -36,8 +44,11 @@ class ProxyProcess:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "ghostkey.churn.proxy", str(path)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}, start_new_session=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}, start_new_session=True, pass_fds=pipe[1:],
         )  # fmt: skip
+        if config is not None and pipe:
+            os.close(pipe[1])
+            threading.Thread(target=self._renew_when_asked, args=(pipe[0], config), daemon=True).start()
         self.port = int(self._read()["port"])
         self.kubeconfig = directory / f"{name}-kubeconfig.json"
         self.kubeconfig.write_text(json.dumps(self._config()))
@@ -58,7 +69,9 @@ class ProxyProcess:
         })  # fmt: skip
 
     @classmethod
-    def before_cluster(cls, config: ClientConfig, directory: Path, account: tuple[str, list[str]] | None = None) -> Self:
+    def before_cluster(
+        cls, config: ClientConfig, directory: Path, name: str, account: tuple[str, list[str]] | None = None
+    ) -> Self:
         """One in front of a given cluster, with a certificate of its own making. `account`: user and groups that it asks as.
 
         Raises UsageError for a cluster that is reached by a proxy of the network, or without TLS.
@@ -71,29 +84,56 @@ class ProxyProcess:
                 f"an operator cannot be led to {config.server}", "it has to be reached by https, and without a proxy-url"
             )
         authority = Authority("ghostkey-churn")
-        certificate, key = authority.issue("ghostkey-churn", server_addresses=["127.0.0.1", "localhost"])
+        # by another name than its issuer: OpenSSL takes a certificate that is called as its issuer for a self-signed one
+        certificate, key = authority.issue("ghostkey-churn-proxy", server_addresses=["127.0.0.1", "localhost"])
         credentials = config.credentials()
         files = {"server_ca": authority.certificate_pem, "server_certificate": certificate, "server_key": key}
         files |= {"ca": config.ca_pem.encode()} if config.ca_pem else {}
         if credentials.certificate_pem:
             files["certificate"] = credentials.certificate_pem + b"\n" + credentials.key_pem
         for word, content in files.items():
-            _write_private(directory / f"proxy-{word}.pem", content)
-        headers = [list(pair) for pair in config.headers]
+            _write_private(directory / f"{name}-{word}.pem", content)
+        headers = own = [list(pair) for pair in config.headers]
         if account:
             user, groups = account
             headers = [["Impersonate-User", user], *(["Impersonate-Group", group] for group in groups)]
-        made = cls(directory, "proxy", {
-            **{word: str(directory / f"proxy-{word}.pem") for word in files}, "host": url.hostname, "port": url.port or 443,
+        made = cls(directory, name, {
+            **{word: str(directory / f"{name}-{word}.pem") for word in files}, "host": url.hostname, "port": url.port or 443,
             "prefix": url.path.rstrip("/"), "insecure": config.insecure, "server_name": config.tls_server_name, "headers": headers,
-        })  # fmt: skip
+            "own_headers": own,
+        }, config)  # fmt: skip
+        made._given = credentials  # certificate and key; what is for no file comes by the pipe
         made.renew(config)
         return made
 
-    def renew(self, config: ClientConfig) -> None:
-        """Gives it credentials that are fresh; by the pipe, for a token is for no file."""
-        credentials = config.credentials()
-        self.ask("credentials", token=credentials.token, basic=credentials.basic)
+    def _renew_when_asked(self, pipe: int, config: ClientConfig) -> None:
+        """Until the proxy ends: other credentials each time that the API server takes those at hand no longer."""
+        with os.fdopen(pipe, "rb", buffering=0) as asks:
+            while asks.read(1):
+                with contextlib.suppress(GhostkeyError):  # the proxy is gone
+                    self.renew(config, is_refused=True)
+
+    def renew(self, config: ClientConfig, *, is_refused: bool = False) -> None:
+        """Gives it the configuration's credentials; others than those that it has, where those are refused and others can be had."""
+        before, self.renewal_failed = self._given, ""
+        credentials = before
+        try:
+            credentials = config.credentials()
+            if is_refused and credentials == before:
+                credentials = config.credentials(renew=config.can_renew())
+        except GhostkeyError as error:
+            self.renewal_failed = str(error)
+            if not is_refused:
+                raise
+        if credentials is None:
+            return
+        is_other = (
+            before is not None and bool(credentials.certificate_pem) and credentials.certificate_pem != before.certificate_pem
+        )
+        if is_other:
+            _write_private(self._pem, credentials.certificate_pem + b"\n" + credentials.key_pem)
+        self._given = credentials
+        self.ask("credentials", token=credentials.token, basic=credentials.basic, certificate=str(self._pem) if is_other else "")
 
     def _config(self) -> dict[str, Any]:
         """The proxy is who asks: the operator has no credentials of its own."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import urllib.parse
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ghostkey.churn.fault import Answer, refusal
 from ghostkey.churn.proxy.calls import NOISE, Call
@@ -19,12 +21,16 @@ _CROOKED = re.compile(r"%|//|/\.\.?(?:/|$)")  # a path that a server might read 
 
 @dataclass(slots=True)
 class Guard:
-    """`namespaces`: where writes are let through. `refused`: what was not, but for Events and Leases: verb, place, namespace."""
+    """`namespaces`: where writes are let through. `refused`: what was not, but for Events and Leases: verb, place, namespace.
+
+    `noted_in`: the receipt of the run, which learns of each field manager before its first write is let through.
+    """
 
     namespaces: frozenset[str]
     refused: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     leases: set[str] = field(default_factory=set)  # namespaces in which it was not let hold one
     managers: set[str] = field(default_factory=set)  # as which it wrote what was let through
+    noted_in: Path | None = None
 
     def answer(self, call: Call, method: str, target: str, agent: str = "") -> Answer | None:
         """The answer to a call that is not let through; None for one that is."""
@@ -36,7 +42,7 @@ class Guard:
                 return None
             if call.is_write and call.namespace in self.namespaces and not _is_door(call, url.path):
                 # Source: k8s.io/apiserver/pkg/endpoints/handlers/create.go, managerOrUserAgent
-                self.managers.add(urllib.parse.parse_qs(url.query).get("fieldManager", [agent.partition("/")[0]])[0])
+                self._note(urllib.parse.parse_qs(url.query).get("fieldManager", [agent.partition("/")[0]])[0])
                 return None
         if call.resource == "leases":
             self.leases.add(call.namespace)
@@ -44,6 +50,12 @@ class Guard:
             self.refused[call.verb, call.place, call.namespace] += 1
         where = f'in namespace "{call.namespace}"' if call.namespace else "outside of any namespace"
         return refusal(403, "Forbidden", f"ghostkey churn lets nothing be written {where}: {call.verb} {call.place}")
+
+    def _note(self, manager: str) -> None:
+        if manager not in self.managers and self.noted_in is not None:
+            with self.noted_in.open("a") as receipt:
+                receipt.write(json.dumps({"manager": manager}) + "\n")
+        self.managers.add(manager)
 
 
 def _is_door(call: Call, path: str) -> bool:

@@ -1,5 +1,7 @@
 """Leases by a name of the lane's own: lanes elect their leaders side by side, each operator as if it were alone.
 
+In a cluster that is not ours they are in the run's namespace, too: the operator that runs there has its own, and nothing of it is left.
+
 An operator asks for the name that it was built with; what the server has is called by another, and so is what comes back. A client
 that goes on with the object it got asks for that one, which is left as it is.
 """
@@ -8,14 +10,14 @@ from __future__ import annotations
 
 import re
 
-from ghostkey.churn.proxy.wire import name_of, renamed
+from ghostkey.churn.proxy.wire import moved, name_of, renamed
 
 # Source: coordination.k8s.io/v1 Lease, as client-go's leaderelection/resourcelock uses it
-_LEASES = re.compile(r"^(/apis/coordination\.k8s\.io/[^/]+/namespaces/[^/]+/leases)(?:/([^/?]+))?$")
+_LEASES = re.compile(r"^(/apis/coordination\.k8s\.io/[^/]+/namespaces/)([^/]+)(/leases)(?:/([^/?]+))?$")
 
 
-def own_lease(method: str, target: str, body: bytes, suffix: str) -> tuple[str, bytes, str]:
-    """Target and body with the lane's name for the Lease, and the Lease's path; "" for what is none."""
+def own_lease(method: str, target: str, body: bytes, suffix: str, namespace: str = "") -> tuple[str, bytes, str]:
+    """Target and body with the lane's name for the Lease, in `namespace` where there is one, and its path; "" for what is none."""
     path, mark, query = target.partition("?")
     match = _LEASES.match(path)
     if match is None:
@@ -26,6 +28,9 @@ def own_lease(method: str, target: str, body: bytes, suffix: str) -> tuple[str, 
 
     if body and suffix:
         body = renamed(body, own)
-    name = own(match[2]) if match[2] else name_of(body) if method == "POST" else ""
-    lease = f"{match[1]}/{name}" if name else ""
-    return (f"{lease}{mark}{query}" if match[2] else target), body, lease
+    if body and namespace:
+        body = moved(body, namespace)
+    all_of = f"{match[1]}{namespace or match[2]}{match[3]}"
+    name = own(match[4]) if match[4] else name_of(body) if method == "POST" else ""
+    lease = f"{all_of}/{name}" if name else ""
+    return f"{lease if match[4] else all_of}{mark}{query}", body, lease

@@ -8,13 +8,14 @@ import json
 import os
 import signal
 import ssl
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TextIO
 
 from ghostkey.churn.fault import EXPIRED_EVENT, Answer, HangUpError
 from ghostkey.churn.proxy.activity import Activity
-from ghostkey.churn.proxy.calls import Call, call_of, narrowed
+from ghostkey.churn.proxy.calls import NOISE, Call, call_of, narrowed
 from ghostkey.churn.proxy.guard import Guard
 from ghostkey.churn.proxy.http1 import (
     LAST_CHUNK,
@@ -29,12 +30,14 @@ from ghostkey.churn.proxy.http1 import (
     without,
 )  # fmt: skip
 from ghostkey.churn.proxy.leases import own_lease
+from ghostkey.churn.proxy.renewal import Renewal
 from ghostkey.churn.proxy.rules import Rules
 from ghostkey.churn.tokens import tokens_in
 
 ENDED = (ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ssl.SSLError, TimeoutError, ValueError)
 # an event of a large object is one line
 EVENT_MOST = 16 << 20
+UNAUTHORIZED, FORBIDDEN = 401, 403
 
 
 @dataclass(slots=True)
@@ -49,6 +52,8 @@ class Upstream:
     server_name: str | None = None  # that the certificate is to be for, where it is not the host
     prefix: str = ""  # of every path, where several API servers have one address
     headers: Headers = field(default_factory=list)  # as whom it is asked, beside the credentials
+    own_headers: Headers = field(default_factory=list)  # the same, of what is the run's own
+    renewal: Renewal = field(default_factory=Renewal)
     _kept: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = field(default_factory=list)
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -57,12 +62,23 @@ class Upstream:
             self.host, self.port, ssl=self.context, server_hostname=self.server_name, limit=LINE_MOST
         )
 
-    def request(self, method: str, target: str, headers: Headers, body: bytes) -> bytes:
+    def take(self, token: str, basic: str, certificate: str = "") -> None:
+        """Goes on with these credentials; `certificate`: a file with certificate and key, where it is another one. Raises OSError."""
+        are_others = (token, basic) != (self.token, self.basic) or bool(certificate)
+        self.token, self.basic = token, basic
+        if certificate:
+            self.context.load_cert_chain(certificate)
+            while self._kept:
+                self._kept.pop()[1].close()  # they are known by the certificate that they began with
+        self.renewal.given(are_others=are_others)
+
+    def request(self, method: str, target: str, headers: Headers, body: bytes, *, is_own: bool = False) -> bytes:
         """The bytes of a request: as JSON where a choice is given, unpacked, as this proxy's user."""
+        as_whom = self.own_headers if is_own else self.headers
         kept = [(name, _json_only(value) if name.lower() == "accept" else value) for name, value in headers]
         kept = without(kept, "accept-encoding", "authorization")
-        if self.headers:
-            kept = [(name, value) for name, value in kept if not name.lower().startswith("impersonate-")] + self.headers
+        if as_whom or is_own:
+            kept = [(name, value) for name, value in kept if not name.lower().startswith("impersonate-")] + as_whom
         kept += [("Host", f"{self.host}:{self.port}")]
         if self.token or self.basic:
             kept += [("Authorization", f"Bearer {self.token}" if self.token else f"Basic {self.basic}")]
@@ -70,9 +86,16 @@ class Upstream:
             kept.append(("Content-Length", str(len(body))))
         return head(f"{method} {self.prefix}{target} HTTP/1.1", kept) + body
 
-    async def ask(self, method: str, target: str, headers: Headers, body: bytes) -> Answer:
-        """The whole answer, over a kept connection where there is one."""
-        request = self.request(method, target, headers, body)
+    async def ask(self, method: str, target: str, headers: Headers, body: bytes, *, is_own: bool = False) -> Answer:
+        """The whole answer; asked again, once, where the credentials had run out and there are others."""
+        number = self.renewal.number
+        answer = await self._ask(self.request(method, target, headers, body, is_own=is_own), method)
+        if answer.status != UNAUTHORIZED or not await self.renewal.other_than(number):
+            return answer
+        return await self._ask(self.request(method, target, headers, body, is_own=is_own), method)
+
+    async def _ask(self, request: bytes, method: str) -> Answer:
+        """The answer over a kept connection where there is one."""
         while self._kept:
             reader, writer = self._kept.pop()
             if writer.is_closing() or reader.at_eof():
@@ -149,7 +172,11 @@ class Proxy:
         self.pid = 0
         self.is_frozen = False
         self.lease_suffix = ""
+        self.lease_namespace = ""  # where its Leases are kept; "" for where it asks for them
         self.leases: set[str] = set()  # paths of those that the operator asks for
+        self.denied: Counter[tuple[str, str, str, int]] = Counter()  # by the API server: verb, place, namespace, status
+        self.not_admitted: Counter[tuple[tuple[str, str, str], frozenset[str]]] = Counter()  # and not let in later; and of whom
+        self.leases_denied: set[str] = set()  # namespaces
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection of the operator, until either side ends it."""
@@ -160,7 +187,7 @@ class Proxy:
                 body = await read_body(reader, headers)
                 if self.narrow is not None:
                     target = narrowed(target, *self.narrow)
-                target, body, lease = own_lease(method, target, body, self.lease_suffix)
+                target, body, lease = own_lease(method, target, body, self.lease_suffix, self.lease_namespace)
                 self.leases |= {lease} - {""}
                 call = call_of(method, target, body)
                 if call.verb == "watch":
@@ -192,13 +219,20 @@ class Proxy:
                 return
             rule = self.rules.for_call(call)
             if rule is None or rule.fault.on_request is None:
-                answer = await self.upstream.ask(method, target, headers, body)
+                is_own = bool(self.lease_namespace) and call.resource == "leases"
+                answer = await self.upstream.ask(method, target, headers, body, is_own=is_own)
+                self._note_denied(call, answer.status, answer.body)
             else:
                 if rule.fault.asks_again:
                     self.activity.owe(call, rule.token)
 
+                async def asked(changed: bytes) -> Answer:
+                    answer = await self.upstream.ask(method, target, headers, changed)
+                    self._note_denied(call, answer.status, answer.body)
+                    return answer
+
                 def forward(changed: bytes) -> asyncio.Future[Answer]:
-                    return asyncio.ensure_future(self.upstream.ask(method, target, headers, changed))
+                    return asyncio.ensure_future(asked(changed))
 
                 answer = await rule.fault.on_request(_Exchange(call, body, forward, self.kill))
             status = answer.status
@@ -209,6 +243,31 @@ class Proxy:
             await writer.drain()
         finally:
             self.activity.end(call, status)
+
+    def _note_denied(self, call: Call, status: int, body: bytes) -> None:
+        spot = (call.verb, call.place, call.namespace)
+        if status < 300:
+            self.not_admitted.pop((spot, call.tokens), None)
+        # an object in a namespace that goes is refused to everybody, and is no lack of rights
+        # Source: k8s.io/apiserver/pkg/admission/plugin/namespace/lifecycle, NamespaceTerminatingCause
+        if status not in {UNAUTHORIZED, FORBIDDEN} or b'"NamespaceTerminating"' in body:
+            return
+        if call.resource == "leases":
+            self.leases_denied.add(call.namespace)
+        if call.resource in NOISE:
+            return
+        # Source: k8s.io/apiserver/pkg/endpoints/handlers/responsewriters/errors.go, forbiddenMessage: User %q cannot …
+        if status == FORBIDDEN and b'User \\"' not in body:
+            self.not_admitted[spot, call.tokens] += 1  # a quota, or a policy: it may be let in the next time
+        else:
+            self.denied[*spot, status] += 1
+
+    def refused(self) -> list[list[object]]:
+        """What the API server refused for good: verb, place, namespace, status, how often."""
+        found = self.denied.copy()
+        for (spot, _), times in self.not_admitted.items():
+            found[*spot, FORBIDDEN] += times
+        return sorted([*call, times] for call, times in found.items())
 
     def _relisted(self, call: Call, body: bytes) -> None:
         start = body.find(b'"resourceVersion":"', 0, 2000)
@@ -223,13 +282,12 @@ class Proxy:
                 os.kill(self.pid, signal.SIGKILL)
 
     async def _watch(self, call: Call, method: str, target: str, headers: Headers, writer: asyncio.StreamWriter) -> None:
-        source, sink = await self.upstream.connect()
         watch = Watch(call, writer, self.activity)
+        source, sink, first, answered = await self._opened(method, target, headers)
         try:
-            sink.write(self.upstream.request(method, target, headers, b""))
-            first, answered = await read_head(source)
             if " 200 " not in first + " ":
                 body = await read_body(source, answered)
+                self._note_denied(call, int(first.split(" ")[1]), body)
                 writer.write(head(first, [*without(answered), ("Content-Length", str(len(body)))]) + body)
                 await writer.drain()
                 return
@@ -250,6 +308,25 @@ class Proxy:
         finally:
             self.watches.discard(watch)
             sink.close()
+
+    async def _opened(
+        self, method: str, target: str, headers: Headers
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, str, Headers]:
+        """The stream of a watch, and how its answer begins; asked again, once, where the credentials had run out."""
+        for is_last in (False, True):
+            number = self.upstream.renewal.number
+            source, sink = await self.upstream.connect()
+            try:
+                sink.write(self.upstream.request(method, target, headers, b""))
+                first, answered = await read_head(source)
+                is_out = f" {UNAUTHORIZED} " in first + " "
+                if is_last or not is_out or not await self.upstream.renewal.other_than(number):
+                    return source, sink, first, answered
+            except BaseException:
+                sink.close()
+                raise
+            sink.close()
+        raise AssertionError("unreachable")
 
     async def _event(self, watch: Watch, event: bytes) -> None:
         if b'"BOOKMARK"' not in event[:40]:

@@ -1,7 +1,7 @@
 """Edits an object's metadata as it is sent: JSON, or Kubernetes' protobuf, on the wire.
 
 Source: k8s.io/apimachinery/pkg/runtime/serializer/protobuf (the prefix `k8s\\0` and runtime.Unknown), generated.proto of
-meta/v1 (ObjectMeta is field 1 of every object, name field 1 and ownerReferences field 13 of it), and the protobuf encoding.
+meta/v1 (ObjectMeta is field 1 of every object; name 1, namespace 3 and ownerReferences 13 of it), and the protobuf encoding.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 PREFIX = b"k8s\0"
-RAW, METADATA, NAME, OWNER_REFERENCES = 2, 1, 1, 13
+RAW, METADATA, NAME, NAMESPACE, OWNER_REFERENCES = 2, 1, 1, 3, 13
 _SIZES = {1: 8, 5: 4}
 
 
@@ -27,12 +27,21 @@ def strip_owner_references(body: bytes) -> bytes:
 
 def renamed(body: bytes, change: Callable[[str], str]) -> bytes:
     """The body with another metadata.name; unchanged where it is not understood."""
+    return _changed(body, NAME, "name", change)
+
+
+def moved(body: bytes, namespace: str) -> bytes:
+    """The body with another metadata.namespace, where it has one; unchanged where it is not understood."""
+    return _changed(body, NAMESPACE, "namespace", lambda _: namespace)
+
+
+def _changed(body: bytes, number: int, word: str, change: Callable[[str], str]) -> bytes:
     if body.startswith(PREFIX):
-        return _edited_object(body, NAME, lambda name: change(name.decode()).encode())
+        return _edited_object(body, number, lambda text: change(text.decode()).encode())
     metadata = _json_metadata(body)
-    if metadata is None or not isinstance(metadata[1].get("name"), str):
+    if metadata is None or not isinstance(metadata[1].get(word), str):
         return body
-    metadata[1]["name"] = change(metadata[1]["name"])
+    metadata[1][word] = change(metadata[1][word])
     return json.dumps(metadata[0]).encode()
 
 
