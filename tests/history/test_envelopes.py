@@ -14,7 +14,8 @@ import pytest
 from ghostkey.sources.history.audit.envelopes import Envelope
 from ghostkey.sources.history.open import sort_of
 from tests.history.lines import LogWriter
-from tests.history.test_what_logs_tell import _google, _table, events, keys
+from tests.history.shop import events, keys
+from tests.history.test_exports import google, table
 from tests.unpacking import Unpacked
 
 MOST_BYTES = 65 << 20  # that all packed texts of one line may come to, and what says that it is too much
@@ -91,7 +92,7 @@ def test_event_that_is_cut_among_others_that_are_whole_is_damage() -> None:
 @pytest.mark.parametrize("cut", [60, 300, -20])
 def test_record_of_google_or_azure_that_is_cut_is_damage(cut: int) -> None:
     event = json.loads(one())
-    for made in (_google(event), _table(event), {"properties": {"log": json.dumps({"auditID": "x"} | event)}}):
+    for made in (google(event), table(event), {"properties": {"log": json.dumps({"auditID": "x"} | event)}}):
         line = json.dumps(made).encode()
         found, damage = fed([line, line, line[:cut], line])
         assert (len(found), damage) == (3, 1)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.history.test_what_logs_tell import GROUP, Shop, told
+from ghostkey.model.history import Covered
+from tests.history.lines import GROUP
+from tests.history.shop import Shop, events, keys, lives, told
 
-WORDS = {
+ERRORS = {
     # the request was never stored
     'Internal error occurred: failed calling webhook "v.example.com": context deadline exceeded': "delete-failed",
     "etcdserver: request is too large": "delete-failed",
@@ -28,14 +31,14 @@ WORDS = {
 
 
 @pytest.mark.parametrize("code", [500, 503])
-@pytest.mark.parametrize("words", WORDS)
+@pytest.mark.parametrize("words", ERRORS)
 def test_error_of_the_server_is_a_refusal_only_by_its_words(tmp_path: Path, words: str, code: int) -> None:
     log = Shop()
     lines = [*log.begin(), log.subject(20, "delete", "t1", "amber-0")]
     refused = log.patch(21, "shop", "m", {"t1.amber-0": None}, code=code)
     lines.append(refused.replace(b'"message":"no"', b'"message":' + json.dumps(words).encode()))
     lines.append(log.patch(30, "shop", "m", {"late": "1"}))
-    assert {row["key"]: row["class"] for row in told(tmp_path, lines).ghosts} == {"t1.amber-0": WORDS[words]}
+    assert {row["key"]: row["class"] for row in told(tmp_path, lines).ghosts} == {"t1.amber-0": ERRORS[words]}
 
 
 @pytest.mark.parametrize(
@@ -61,3 +64,70 @@ def test_collection_of_subjects_that_was_refused_half_way_may_have_taken_some(
     found = told(tmp_path, lines)
     assert {row["key"]: row["class"] for row in found.ghosts} == {"t1.amber-0": "no-delete"}
     assert any(row["kind"] == f"widgets.{GROUP}" and row["is_gap"] for row in found.coverage) == is_gap
+
+
+WHOLE = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "m"}}
+
+
+@pytest.mark.parametrize(
+    ("verb", "body", "code", "class_"),
+    [
+        ("patch", {"data": None}, 403, "delete-failed"),
+        ("patch", {"data": {"$patch": "delete"}}, 403, "delete-failed"),
+        ("patch", [{"op": "replace", "path": "/data", "value": {"settings": "1"}}], 422, "delete-failed"),
+        ("patch", [{"op": "replace", "path": "/data", "value": {"t1.amber-0": "2"}}], 422, "no-delete"),
+        ("patch", {"data": {"other": "1"}}, 409, "no-delete"),
+        ("delete", None, 403, "delete-failed"),
+        ("delete", None, 404, "no-delete"),
+        ("deletecollection", None, 403, "unknown"),  # which maps it chose
+        ("patch", {**WHOLE, "data": {"t1.birch-1": "v"}}, 409, "delete-failed"),  # applied by the one who applied both before
+        ("patch", {**WHOLE, "data": {"t1.amber-0": "w"}}, 409, "no-delete"),
+        # what became of these nobody knows
+        ("panic", {"data": {"t1.amber-0": None}}, 500, "unknown"),
+        ("patch", {"data": {"t1.amber-0": None}}, 504, "unknown"),
+    ],
+)
+def test_refused_write_is_a_removal_of_what_it_would_have_removed(
+    tmp_path: Path, verb: str, body: Any, code: int, class_: str
+) -> None:
+    log = Shop()
+    lines = log.begin()
+    applied = {**WHOLE, "data": {"t1.amber-0": "v", "t1.birch-1": "v"}}
+    lines.append(log.patch(15, "shop", "m", {"t1.amber-0": "v", "t1.birch-1": "v"}, body=applied))
+    lines.append(log.subject(20, "delete", "t1", "amber-0"))
+    if verb.startswith("delete"):
+        reference = {"resource": "configmaps", "namespace": "shop"} | ({"name": "m"} if verb == "delete" else {})
+        line = log.line(21, verb, reference, code=code)
+    else:
+        line = log.patch(21, "shop", "m", {}, code=code, body=body)
+    lines.append(line.replace(b'"ResponseComplete"', b'"Panic"') if verb == "panic" else line)
+    lines.append(log.patch(30, "shop", "m", {"late": "1"}))
+    assert {row["key"]: row["class"] for row in told(tmp_path, lines).ghosts} == {"t1.amber-0": class_}
+
+
+@pytest.mark.parametrize("verb", ["delete", "create"])
+@pytest.mark.parametrize("stage", ["Panic", "ResponseComplete"])
+def test_request_that_was_given_up_is_neither_done_nor_refused(tmp_path: Path, verb: str, stage: str) -> None:
+    log = Shop()
+    lines = [log.patch(1, "shop", "m", {"a": "1"}), log.subject(2, "create", "t1", "amber-0")]
+    for reference in (
+        {"resource": "configmaps", "namespace": "shop", "name": "m"},
+        {"resource": "widgets", "apiGroup": GROUP, "namespace": "t1", "name": "amber-0"},
+    ):
+        line = log.line(3, verb, reference, code=500 if stage == "Panic" else 504)
+        lines.append(line.replace(b'"ResponseComplete"', f'"{stage}"'.encode()))
+    lines.append(log.patch(4, "shop", "m", {"b": "1"}))
+    found = events(tmp_path, lines)
+    assert [(op, key) for op, key, _ in keys(found)] == [("set", "a"), ("hidden-write", ""), ("set", "b")]
+    assert lives(found, f"widgets.{GROUP}") == [("created", "t1", "amber-0")]
+    assert sorted(e.kind for e in found if isinstance(e, Covered) and "whether it was stored" in e.why) == [
+        "configmaps",
+        f"widgets.{GROUP}",
+    ]
+
+
+def test_refused_apply_of_which_nobody_knows_what_it_had_makes_the_answer_unknown(tmp_path: Path) -> None:
+    log = Shop()
+    lines = [*log.begin(), log.subject(20, "delete", "t1", "amber-0")]
+    lines.append(log.patch(21, "shop", "m", {}, code=409, body={**WHOLE, "data": {"x": "1"}}))
+    assert [row["class"] for row in told(tmp_path, lines).ghosts] == ["unknown"]
