@@ -37,10 +37,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
         ("map[Phase]int", "r.seen[phaseOf(req)]++"),
         ("map[string]int", 'r.seen["all"]++'),
         ("map[schema.GroupVersionKind]int", "r.seen[kindOf(req)] = 1"),
+        ("map[string]int", "region := regionOf(req)\n\tr.seen[region]++"),
         ("*lru.Cache", "r.seen.Add(req.Name, 1)"),
         ("map[string]int //ghostkey:bounded one for each node pool", "r.seen[req.Name] = 1"),
     ],
-    ids=["enumeration", "constant", "kinds", "lru", "comment"],
+    ids=["enumeration", "constant", "kinds", "regions", "lru", "comment"],
 )
 def test_keys_that_run_out_are_silent(declared: str, insert: str) -> None:
     check(
