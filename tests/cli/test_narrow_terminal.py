@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from ghostkey.cli import options
+from ghostkey.cli import options, output
 from ghostkey.report.visible import width_of
 from ghostkey.testing import ControlPlane
 from tests.helpers import HANG_SECONDS, Program, make_registry
@@ -109,6 +109,22 @@ class Screen:
 
     def flush(self) -> None:
         pass
+
+
+@pytest.mark.parametrize("width", [60, None])
+def test_last_column_of_a_table_goes_on_below_itself_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: int | None
+) -> None:
+    monkeypatch.setattr(output, "columns_of", lambda _: width)
+    why = "3 keys now; 10 more as headroom; 1 MiB is full at about 116,507 such keys"
+    output.echo_table(["MAP", "WHY"], [["configmaps/日本", why], ["n", ""]])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "MAP               WHY"
+    assert " ".join(line[18:] if number else line[16:] for number, line in enumerate(lines[1:-1])) == why
+    assert len(lines) == (4 if width else 3)
+    assert lines[-1] == "n"
+    output.echo_table(["MAP", "WHY"], [])
+    assert capsys.readouterr().out == ""
 
 
 def test_what_takes_longer_than_a_second_is_told_although_nobody_calls_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["FORMATS", "echo_json", "echo_table", "finding_record", "print_report", "screen", "shows", "write_page"]
 
 FORMATS = format_names()
+GAP, LEAST_ROOM = 3, 20  # columns between cells, and of a last cell that goes on below itself
 
 
 def echo_json(document: Any) -> None:
@@ -30,11 +31,24 @@ def echo_json(document: Any) -> None:
 
 
 def echo_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Prints rows of cells under their headings, columns side by side; nothing where there is no row."""
+    """Prints rows of cells under their headings, columns side by side; nothing where there is no row.
+
+    Where a terminal is narrower, the last column goes on below itself, broken at words.
+    """
+    import textwrap
+
+    from ghostkey.report.visible import width_of
+
     made = [[safe(cell) for cell in row] for row in (header, *rows)]
-    widths = [max(len(row[column]) for row in made) for column in range(len(header))]
-    for row in made if len(made) > 1 else []:
-        click.echo("   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    widths = [max(width_of(row[column]) for row in made) for column in range(len(header) - 1)]
+    begin, room = sum(widths) + GAP * len(widths), columns_of(sys.stdout)
+    for *cells, last in made if len(made) > 1 else []:
+        lead = "".join(cell + " " * (width - width_of(cell) + GAP) for cell, width in zip(cells, widths, strict=True))
+        is_long = room is not None and room - begin >= LEAST_ROOM and begin + width_of(last) > room
+        lines = textwrap.wrap(last, (room or 0) - begin, break_long_words=False, break_on_hyphens=False) if is_long else [last]
+        click.echo((lead + lines[0]).rstrip())
+        for line in lines[1:]:
+            click.echo(" " * begin + line)
 
 
 def screen(*, is_colored: bool, is_local: bool) -> Screen:
