@@ -209,7 +209,45 @@ def undone(origin: str = "audit", *, is_removed_before: bool = False) -> list[Hi
     return teller.done()
 
 
+def undone_over_a_removal() -> list[HistoryEvent]:
+    """A ghost that the operator removed at last, and that an undo of an earlier trim brought back."""
+    teller = _begin()
+    teller.subject("prod/onyx-9", DELETED)
+    teller.key("prod.onyx-9", DELETE, by="ghostkey")
+    teller.key("prod.onyx-9", by="ghostkey")
+    teller.key("prod.onyx-9", DELETE)
+    teller.key("prod.onyx-9", by="ghostkey")
+    return teller.done()
+
+
+def trimmed_before_the_end() -> list[HistoryEvent]:
+    """A key that was not there when its subject went: the operator's removal found nothing, and then an undo brought it back."""
+    teller = _begin()
+    teller.key("prod.onyx-9", DELETE, by="ghostkey")
+    teller.clock += 10
+    teller.subject("prod/onyx-9", DELETED)
+    teller.key("prod.onyx-9", MISSED_DELETE)
+    teller.clock += 10
+    teller.key("prod.onyx-9", by="ghostkey")
+    return teller.done()
+
+
+def trimmed_late() -> list[HistoryEvent]:
+    """Keys that ghostkey removes some time after their subjects, again and again, and one that nobody removes."""
+    teller = _begin()
+    for name in ("acorn-1", "birch-2", "cedar-3", "dune-4"):
+        teller.subject(f"prod/{name}", DELETED)
+        teller.clock += 30
+        teller.key(f"prod.{name}", DELETE, by="ghostkey")
+    teller.subject("prod/onyx-9", DELETED)
+    teller.clock -= 45
+    return teller.done()
+
+
 STORIES = {
+    "undone-over-a-removal": (undone_over_a_removal(), {"prod.onyx-9": "written-again"}),
+    "trimmed-before-the-end": (trimmed_before_the_end(), {"prod.onyx-9": "unknown"}),
+    "trimmed-late": (trimmed_late(), {"prod.onyx-9": "no-delete"}),
     "undone": (undone(), {"prod.onyx-9": "no-delete"}),
     "undone-after-another": (undone(is_removed_before=True), {"prod.onyx-9": "written-again"}),
     "no-delete": (no_delete(), {"prod.onyx-9": "no-delete"}),

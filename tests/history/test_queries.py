@@ -11,7 +11,7 @@ import pytest
 
 from ghostkey import story
 from ghostkey.analyses.history import all_queries, page
-from ghostkey.model.history import CREATED, DELETED, SEEN, HistoryEvent, KeyEvent, SubjectEvent
+from ghostkey.model.history import CREATED, DELETE, DELETED, SEEN, HistoryEvent, KeyEvent, SubjectEvent
 from ghostkey.store.engines import DuckEngine, Engine, SparkEngine
 from ghostkey.store.history import History
 from tests.history.stories import BEGIN, MAP, SECOND, STORIES, StoryTeller, no_delete, stored, undone
@@ -37,9 +37,14 @@ def test_missed_deletion_names_everybody(tmp_path: Path) -> None:
     assert row["outliving"] == 60 * SECOND
 
 
-def test_trim_that_was_undone_says_nothing_of_the_operator(tmp_path: Path) -> None:
-    """Whatever other source shows the same writes without their agents."""
-    engine = DuckEngine(stored(tmp_path, undone(), undone("etcd-snapshot")))
+@pytest.mark.parametrize("without", ["", "audit", "etcd-snapshot"])
+def test_trim_that_was_undone_says_nothing_of_the_operator(tmp_path: Path, without: str) -> None:
+    """Whatever other source shows the same writes without their agents, or knows no revisions."""
+    told_by = [
+        [e._replace(revision=None) if isinstance(e, KeyEvent) and origin == without else e for e in undone(origin)]
+        for origin in ("audit", "etcd-snapshot")
+    ]
+    engine = DuckEngine(stored(tmp_path, *told_by))
     story.prepare(engine)
     (row,) = story.story_of(engine, *MAP).ghosts
     assert (row["class"], row["writer"], row["last_delete_at"]) == ("no-delete", "operator", None)
@@ -59,6 +64,19 @@ def test_keys_of_the_dead_are_not_what_a_map_needs(tmp_path: Path) -> None:
     story.prepare(engine)
     found = story.story_of(engine, *MAP)
     assert (found.forecast and found.forecast.peak, found.peak_of_living, len(found.ghosts)) == (8, 4, 5)
+
+
+def test_keys_that_come_and_go_are_never_more_at_once_than_there_were(tmp_path: Path) -> None:
+    teller = StoryTeller()
+    for _ in range(3):
+        for number in range(5):
+            teller.subject(f"prod/run-{number}", CREATED)
+            teller.key(f"prod.run-{number}")
+            teller.key(f"prod.run-{number}", DELETE)
+            teller.subject(f"prod/run-{number}", DELETED)
+    engine = DuckEngine(stored(tmp_path, teller.done()))
+    story.prepare(engine)
+    assert story.story_of(engine, *MAP).peak_of_living == 1
 
 
 def test_refusal_keeps_the_servers_words(tmp_path: Path) -> None:

@@ -79,7 +79,8 @@ WHOLE = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "m"}}
         ("patch", {"data": {"other": "1"}}, 409, "no-delete"),
         ("delete", None, 403, "delete-failed"),
         ("delete", None, 404, "no-delete"),
-        ("deletecollection", None, 403, "unknown"),  # which maps it chose
+        ("deletecollection", None, 401, "no-delete"),  # of all maps there are, by somebody with no right to: no key was meant
+        ("deletecollection", None, 403, "unknown"),  # some may have gone before the one that was refused
         ("patch", {**WHOLE, "data": {"t1.birch-1": "v"}}, 409, "delete-failed"),  # applied by the one who applied both before
         ("patch", {**WHOLE, "data": {"t1.amber-0": "w"}}, 409, "no-delete"),
         # what became of these nobody knows

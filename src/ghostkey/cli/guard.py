@@ -285,7 +285,7 @@ def growth_in(store: str | None, name: MapName) -> Any:
         engine, holder = DuckEngine(history), (name[0].qualified, name[1], name[2])
         prepare(engine, only=holder)
         told = story_of(engine, *holder)
-        ghosts = sum(not row["path"] for row in told.ghosts)
+        ghosts = frozenset(row["key"] for row in told.ghosts if not row["path"])
         return Growth(told.peak_of_living, told.forecast.keys_per_day, ghosts) if told.forecast else None
     return None
 

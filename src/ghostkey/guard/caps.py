@@ -18,11 +18,14 @@ USUAL_ENTRY_BYTES = 256  # of a map that is empty: nobody knows how large its en
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """What a history says of a map: the most keys it had at once whose subject lived, the keys a day that came of late, and its ghosts."""
+    """What a history says of a map: the most keys it had at once whose subject lived, the keys a day that came of late, and its ghosts.
+
+    `ghosts` are their names: what is gone since does not count.
+    """
 
     peak: int
     keys_per_day: float = 0.0
-    ghosts: int = 0
+    ghosts: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,8 @@ def cap_of(
     peak = max(keys, growth.peak if growth else 0)
     words = f"{keys:,} keys now"
     # a cap below what is there would refuse the keys of new subjects, as long as the ghosts are there
-    words += f", {growth.ghosts:,} of them outlive their subject: trim them and plan again" if growth and growth.ghosts else ""
+    ghosts = sum(key in growth.ghosts for held in fields for key in held) if growth else 0
+    words += f", {ghosts:,} of them outlive their subject: trim them and plan again" if ghosts else ""
     words += f", {peak:,} at most in its history" if growth and peak > keys else ""
     if wanted is not None:
         cap, words = wanted, f"{words}; {wanted:,} was asked for"

@@ -59,7 +59,9 @@ class Story:
             if not row["path"] and begin is not None and (end is None or end > begin):
                 steps[begin] += 1
                 steps[begin if end is None else end] -= end is not None
-        return max(itertools.accumulate(steps[at] for at in sorted(steps)), default=0)
+        # keys that come and go are here all the time: so many at once as there ever were is the most
+        most = max((int(point["keys"]) for point in self.growth), default=0)
+        return min(max(itertools.accumulate(steps[at] for at in sorted(steps)), default=0), most)
 
     @property
     def unlinked(self) -> list[dict[str, Any]]:

@@ -46,7 +46,12 @@ _IS_BLIND = f"({_BLIND_UNTIL} >= g.ended_at - {SKEW} OR {_IS_UNSURE})"
 QUERY = Query(
     f"""
     WITH ours AS (SELECT DISTINCT {_KEY.format("e")}, e.op, e.revision, e.at_us FROM key_events e WHERE {_IS_OURS.format("e")}),
-    put_back AS (SELECT {_KEY.format("g")}, MAX(g.at_us) AS put_back_at FROM ours g WHERE g.op = 'set' GROUP BY {_KEY.format("g")}),
+    trimmed AS (
+        SELECT {_KEY.format("g")}, MIN(CASE WHEN g.op = 'delete' THEN g.at_us END) AS trimmed_at,
+            MAX(CASE WHEN g.op = 'delete' THEN g.at_us END) AS trimmed_last, MAX(CASE WHEN g.op = 'set' THEN g.at_us END) AS put_back_at
+        FROM ours g GROUP BY {_KEY.format("g")}
+    ),
+    put_back AS (SELECT * FROM trimmed WHERE put_back_at IS NOT NULL),
     theirs AS (
         SELECT {_KEY.format("g")}, CAST(FLOOR(MAX({_DELETE}) / 2) AS BIGINT) AS removed_at, MAX_BY(e."user", {_DELETE}) AS remover,
             CAST(FLOOR(MAX({_SET}) / 2) AS BIGINT) AS set_at, MAX_BY(e."user", {_SET}) AS writer, MAX_BY(e.manager, {_SET}) AS manager,
@@ -54,7 +59,8 @@ QUERY = Query(
         FROM put_back g
         JOIN key_events e ON {_SAME_KEY.format("e")} AND e.op IN ('set', 'delete') AND NOT ({_IS_OURS.format("e")})
         -- another source shows the same write, and not whose it is
-        LEFT JOIN ours o ON {_SAME_KEY.format("o")} AND o.revision = e.revision
+        LEFT JOIN ours o ON {_SAME_KEY.format("o")} AND (o.revision = e.revision
+            OR ((o.revision IS NULL OR e.revision IS NULL) AND o.op = e.op AND o.at_us BETWEEN e.at_us - {SKEW} AND e.at_us + {SKEW}))
         WHERE o.key IS NULL
         GROUP BY {_KEY.format("g")}
     ),
@@ -64,7 +70,7 @@ QUERY = Query(
             CASE WHEN p.key IS NULL THEN k.last_known_set_at ELSE t.set_at END AS last_known_set_at,
             CASE WHEN p.key IS NULL THEN k.deletes WHEN t.removed_at IS NULL THEN 0 ELSE 1 END AS deletes,
             CASE WHEN p.key IS NULL THEN k.last_delete_at ELSE t.removed_at END AS last_delete_at,
-            k.is_present, p.put_back_at, t.remover, t.writer, t.manager, t.agent, t.audit_id,
+            k.is_present, p.put_back_at, m.trimmed_at, m.trimmed_last, t.remover, t.writer, t.manager, t.agent, t.audit_id,
             l.subject_kind, l.subject_namespace, l.subject_name, l.template, s.uid AS subject_uid,
             s.created_at AS subject_created_at, s.deleted_at AS subject_deleted_at, s.deleted_revision,
             s.deleter AS subject_deleter, s.deleting_agent, s.delete_audit_id, s.is_audited, s.went_with,
@@ -73,8 +79,11 @@ QUERY = Query(
         JOIN links l ON l.kind = k.kind AND l.namespace = k.namespace AND l.name = k.name AND l.field = k.field
             AND l.path = k.path AND l.key = k.key
         JOIN subject_life s ON s.kind = l.subject_kind AND s.namespace = l.subject_namespace AND s.name = l.subject_name
-        LEFT JOIN put_back p ON {_SAME_KEY.format("p").replace("g.", "k.")}
+        LEFT JOIN trimmed m ON {_SAME_KEY.format("m").replace("g.", "k.")}
         LEFT JOIN theirs t ON {_SAME_KEY.format("t").replace("g.", "k.")}
+        -- what they removed after they had written it is theirs, whoever put it back
+        LEFT JOIN put_back p ON {_SAME_KEY.format("p").replace("g.", "k.")}
+            AND COALESCE(t.removed_at, 0) <= COALESCE(t.set_at, k.first_seen_at)
         WHERE NOT s.is_alive
     ),
     missed AS (
@@ -106,6 +115,8 @@ QUERY = Query(
             MIN(last_delete_at - subject_deleted_at) AS shortest, AVG(last_delete_at - subject_deleted_at) AS mean
         FROM gone
         WHERE NOT is_present AND last_delete_at > subject_deleted_at + 1000000
+            -- what ghostkey removes says nothing of how long others wait
+            AND (trimmed_last IS NULL OR trimmed_last < last_delete_at - {SKEW})
         GROUP BY kind, namespace, name
     ),
     shown AS (
@@ -138,6 +149,8 @@ QUERY = Query(
             COALESCE(m.error, r.error, rm.error) AS error, m.score,
             CASE WHEN g.put_back_at IS NULL THEN w.deleter ELSE g.remover END AS key_deleter, g.last_delete_at,
             CASE
+                -- at its subject's end it was not there, and nobody had anything to remove
+                WHEN g.put_back_at >= g.ended_at AND g.trimmed_at < g.ended_at THEN 'unknown'
                 WHEN g.shape = 'empty' AND g.last_set_at >= g.ended_at - {SKEW} THEN 'tombstone'
                 WHEN g.deletes > 0 AND g.last_delete_at >= g.ended_at - {SKEW} THEN 'written-again'
                 WHEN r.attempt_at >= g.ended_at - {SKEW} AND r.attempt_at >= COALESCE(m.attempt_at, 0)

@@ -5,9 +5,13 @@ Source: opentelemetry-proto v1.9 opentelemetry/proto/common/v1/common.proto (Any
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 DEPTH = 64  # of values in values; an audit event of the deepest object that the API server takes is not half as deep
+
+
+_INTEGER = re.compile(r"-?[0-9]{1,19}")
 
 
 def plain(value: Any, depth: int = 0) -> Any:
@@ -20,7 +24,7 @@ def plain(value: Any, depth: int = 0) -> Any:
         if name == "arrayValue":
             return [plain(item, depth + 1) for item in _values(held)]
         if name == "intValue":
-            return int(held) if isinstance(held, (int, str)) and str(held).lstrip("-").isdigit() and len(str(held)) < 20 else None
+            return int(held) if isinstance(held, (int, str)) and _INTEGER.fullmatch(str(held)) else None
         if name in {"stringValue", "boolValue", "doubleValue", "bytesValue"}:
             return held
     return None

@@ -8,14 +8,19 @@ pkg/admission/plugin/webhook/errors; etcd 3.7 api/v3/v3rpc/rpctypes/error.go
 
 from __future__ import annotations
 
+import re
+
 from ghostkey.sources.history.audit.event import Event
 
 TIMEOUT = 504
 # errors of the server that come before anything is stored: of a webhook, and of a store that takes nothing so large or no more
-_NOTHING_STORED = (
-    "failed calling webhook", "request is too large", "larger than max", "space exceeded", "duplicate key given",
-    "permission denied", "not capable", "too many requests",
-)  # fmt: skip
+_NOTHING_STORED = re.compile(
+    r"failed calling webhook|admission webhook .* denied the request|trying to send message larger than max|"
+    r"etcdserver: (?:request is too large|mvcc: database space exceeded|duplicate key given in txn request|"
+    r"permission denied|not capable|too many requests)"
+)
+# the client went, or the server waited no longer: what it was doing may have been done
+_GIVEN_UP = {408, 499}
 # of a collection the objects go one after the other, and these come before the first
 _BEFORE_THE_FIRST = {401, 404, 405, 406, 415, 429}
 
@@ -27,4 +32,6 @@ def is_certain(event: Event) -> bool:
         return False
     if event.verb == "deletecollection":
         return status.code in _BEFORE_THE_FIRST or (status.code == 403 and "cannot deletecollection" in status.message)
-    return status.code < 500 or (status.code != TIMEOUT and any(words in status.message for words in _NOTHING_STORED))
+    if status.code < 500:
+        return status.code not in _GIVEN_UP
+    return status.code != TIMEOUT and _NOTHING_STORED.search(status.message) is not None
