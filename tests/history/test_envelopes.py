@@ -5,16 +5,17 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ghostkey.model.history import KeyEvent
 from ghostkey.sources.history.audit.envelopes import Envelope
 from ghostkey.sources.history.open import sort_of
 from tests.history.lines import LogWriter
-from tests.history.shop import events, keys
+from tests.history.shop import events, gaps, keys
 from tests.history.test_exports import google, table
 from tests.unpacking import Unpacked
 
@@ -176,9 +177,66 @@ def test_event_with_something_else_behind_it_is_damage(behind: bytes) -> None:
     assert fed([b"text " + event + behind]) == ([], 1)
 
 
+ENCODINGS: dict[str, Callable[[bytes], str]] = {
+    "letters of URLs": lambda content: base64.urlsafe_b64encode(content).decode(),
+    "without its end": lambda content: base64.b64encode(content).decode().rstrip("="),
+    "in lines": lambda content: base64.encodebytes(content).decode(),
+    "of indented JSON": lambda content: base64.b64encode(json.dumps(json.loads(content), indent=1).encode()).decode(),
+    "of a list": lambda content: base64.b64encode(b"[" + content + b"]").decode(),
+}
+
+
+@pytest.mark.parametrize("how", ENCODINGS)
+def test_base64_of_every_sort_is_read(how: str) -> None:
+    event = one()
+    found, damage = fed([json.dumps({"value": ENCODINGS[how](event)}).encode()] * 2)
+    assert [json.loads(text) for text in found] == [json.loads(event)] * 2
+    assert damage == 0
+
+
+@pytest.mark.parametrize("letters", [-1, -2, -3, 401, 402, 403, 404])
+def test_base64_that_is_cut_is_damage(letters: int) -> None:
+    text = base64.b64encode(one()).decode().rstrip("=")
+    assert fed([json.dumps({"value": text[: letters - 8 if letters < 0 else letters]}).encode()]) == ([], 1)
+
+
+def test_events_of_one_record_that_are_written_in_several_ways_are_all_read() -> None:
+    events = [one() for _ in range(6)]
+    lines = []
+    for plain, packed_one in zip(events[::2], events[1::2], strict=True):
+        values = [plain.decode(), base64.b64encode(packed_one).decode()]
+        lines.append(json.dumps({"records": [{"value": value} for value in values]}).encode())
+    found, damage = fed(lines)
+    assert [json.loads(text) for text in found] == list(map(json.loads, events))
+    assert damage == 0
+
+
+def test_number_that_is_none_is_no_end_of_the_log() -> None:
+    body = key_values({**json.loads(one()), "count": 1})
+    for wrong in ("²", "--5", "1e5", ""):
+        text = otlp(body).replace(b'"intValue": "1"', f'"intValue": "{wrong}"'.encode())
+        assert len(fed([otlp(body), text, otlp(body)])[0]) == 3
+
+
+@pytest.mark.parametrize(("damage", "left"), [("cut", 2), ("half", 2), ("joined", 6)])
+def test_damage_in_utf_16_is_that_of_its_line_alone(tmp_path: Path, damage: str, left: int) -> None:
+    lines = [LogWriter().patch(second, "shop", "m", {"a": str(second)}).decode() for second in range(3)]
+    content = "".join(lines).encode("utf-16")
+    if damage == "half":
+        place = len("".join(lines[:1]).encode("utf-16")) + 301
+        content = content[: place - 1] + b"\x00\xd8" + content[place + 1 :]  # half of a pair, on its own
+    found = events(tmp_path, [content[:-61] if damage == "cut" else content * 2 if damage == "joined" else content])
+    assert len([one for one in found if isinstance(one, KeyEvent)]) == left
+    assert (gaps(found) != []) == (damage != "joined")
+
+
 def test_lines_with_tokens_in_them_are_no_damage() -> None:
+    secret = of_base64({"apiVersion": "v1", "data": "x" * 400})
     token = of_base64({"alg": "RS256", "typ": "JWT"}) + "." + of_base64({"sub": "alice"}) + ".c2ln"
-    lines = [json.dumps({"level": "info", "token": token}).encode(), json.dumps({"id": of_base64({"a": 1})}).encode()]
+    lines = [
+        json.dumps({"level": "info", "token": token}).encode(),
+        json.dumps({"id": of_base64({"a": 1}), "data": secret}).encode(),
+    ]
     assert fed(lines) == ([], 0)
 
 

@@ -203,17 +203,25 @@ class _Unpacking:
                 return unpacked
 
 
+def _as_nul(error: UnicodeError) -> tuple[str, int]:
+    return "\0", cast(UnicodeDecodeError, error).end
+
+
+codecs.register_error("ghostkey.nul", _as_nul)
+
+
 class _Recoded:
-    """UTF-16 with its mark, as UTF-8."""
+    """UTF-16 with its mark, as UTF-8. What is none becomes NUL, which stands in no text: the line that it is in is damage, and no other."""
 
     def __init__(self, source: SupportsRead) -> None:
-        self._source, self._decode, self._ready = source, codecs.getincrementaldecoder("utf-16")().decode, b""
+        self._source, self._decode, self._ready = source, codecs.getincrementaldecoder("utf-16")("ghostkey.nul").decode, b""
 
     def read(self, size: int = -1) -> bytes:
-        """Up to `size` bytes. Raises UnicodeDecodeError where it is no UTF-16."""
+        """Up to `size` bytes."""
         while size < 0 or len(self._ready) < size:
             piece = self._source.read(_BLOCK)
-            self._ready += self._decode(piece, not piece).encode()
+            # where files were joined, each has its mark
+            self._ready += self._decode(piece, not piece).replace("\n\ufeff", "\n").encode("utf-8", "replace")
             if not piece:
                 break
         found, self._ready = (self._ready, b"") if size < 0 else (self._ready[:size], self._ready[size:])

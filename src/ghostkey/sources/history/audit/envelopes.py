@@ -20,9 +20,10 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ghostkey.foreign import UnreadableError, decode_json, split_json
+from ghostkey.sources.history.audit.encoded import decoded, holds, is_encoded
 from ghostkey.sources.history.audit.google import event_of_google
 from ghostkey.sources.history.audit.otlp import plain
-from ghostkey.sources.history.audit.packed_text import ENCODED, PACKED, PackedText
+from ghostkey.sources.history.audit.packed_text import PACKED, PackedText
 
 BARE = b'{"kind":"Event"'
 DEPTH = 12  # of records in records
@@ -30,7 +31,7 @@ PREFIX_BYTES = 4_096
 BEGINNINGS = 8  # places in a line at which an event may begin
 PARTIAL_BYTES = 64 << 20  # of a line that comes in parts
 TEXT, AROUND, CSV = "text before it", "text around it", "in quotes of CSV"
-WORTH = (b"auditID", b"audit.k8s.io", b"AuditId", b"auditId", b"protoPayload", PACKED.encode(), b'"' + ENCODED.encode())
+WORTH = (b"auditID", b"audit.k8s.io", b"AuditId", b"auditId", b"protoPayload", PACKED.encode())
 # what only stands in an event, or in a part of one
 _PART = (b"audit.k8s.io", b"requestReceivedTimestamp", b"stageTimestamp")
 # what other records have too: where one is not whole, what it was nobody knows
@@ -58,7 +59,9 @@ class Found(NamedTuple):
 
 def is_worth(text: bytes) -> bool:
     """Whether a record may have an audit event in it."""
-    return any(word in text for word in WORTH) or (b'"MESSAGE"' in text and _NUMBERS.search(text) is not None)
+    return (
+        any(word in text for word in WORTH) or (b'"MESSAGE"' in text and _NUMBERS.search(text) is not None) or holds(text, WORTH)
+    )
 
 
 def unwrap(line: bytes, depth: int = 0, packed: PackedText | None = None) -> Found:
@@ -87,7 +90,7 @@ def _unwrapped(text: bytes, depth: int, packed: PackedText) -> Found:
             return found._replace(words=found.words or TEXT, path=None) if begin else found
         whole = whole if found.is_damaged else min(whole, begin)
         begin = text.find(b"{", begin + 1, PREFIX_BYTES)
-    return Found((), is_damaged=is_part(text) or _CUT.search(text, 0, whole) is not None)
+    return Found((), is_damaged=is_part(text) or _CUT.search(text, 0, whole) is not None or holds(text[:whole], WORTH))
 
 
 def is_part(text: bytes) -> bool:
@@ -175,9 +178,9 @@ def _search(node: Any, path: Path, depth: int, packed: PackedText) -> Iterator[t
             found = unwrap(raw, depth + 1, packed).events
         for event in found:
             yield event, (*path, "*")
-    elif isinstance(node, str) and node.startswith(ENCODED):
-        for event in unwrap(packed.decoded(node), depth + 1, packed).events:
-            yield event, (*path, "*")
+    elif isinstance(node, str) and is_encoded(node):
+        for event in unwrap(decoded(node.encode()), depth + 1, packed).events:
+            yield event, path
     elif isinstance(node, str) and "{" in node:
         raw = node.encode("utf-8", "surrogatepass")
         if is_worth(raw):
@@ -246,8 +249,10 @@ class Envelope:
         if self._is_text and not self._parts:
             begin = line.find(BARE, 0, PREFIX_BYTES)
             if begin > 0 and line.find(b" P ", 0, begin) < 0:
-                self._count(TEXT, 1)
-                return (line[begin:],)
+                end = line.rfind(b"}") + 1
+                if _BEHIND.fullmatch(line, end):
+                    self._count(TEXT if line.endswith((b"}", b"}\n")) else AROUND, 1)
+                    return (line[begin:end],)
         whole = self._joined(line)
         return () if whole is None else self.record(whole, "" if whole is line else TEXT)
 
@@ -268,7 +273,7 @@ class Envelope:
             self._count(words, len(found.events))
             if found.path or words == CSV:
                 self._way, self._way_words = _way(found.path) if found.path else _out_of_csv, words
-            self._is_text = words == TEXT
+            self._is_text = words in {TEXT, AROUND}
         return found.events
 
     def _count(self, words: str, count: int) -> None:
@@ -374,12 +379,13 @@ def _way(path: Path) -> Callable[[bytes], list[bytes]] | None:
         try:
             for leaf in leaves(decode(line), path):
                 raw = decode_text(leaf).encode("utf-8", "surrogatepass") if leaf[:1] == b'"' else leaf
+                raw = decoded(raw) if raw[:1] not in b"{[" and is_encoded(raw.decode("ascii", "replace")) else raw
                 if raw.startswith(BARE) and raw.rstrip().endswith(b"}"):
                     events.append(raw)
                 else:
                     found = unwrap(raw)
-                    if found.is_damaged:
-                        return []  # the long way says so
+                    if found.is_damaged or not found.events:
+                        return []  # the long way says so, or finds it
                     events += found.events
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return []

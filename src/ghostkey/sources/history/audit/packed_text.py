@@ -1,4 +1,4 @@
-"""Packed text in one line of a log: base64 of gzip, within bounds of the whole line; and base64 of JSON, which is no longer than it."""
+"""Packed text in one line of a log: base64 of gzip, within bounds of the whole line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from ghostkey.sources._archives import BOMB_RATIO
 
 PACKED = "H4sI"  # how base64 of gzip begins: what CloudWatch hands to Lambda and Kinesis
-ENCODED = "eyJ"  # how base64 of a JSON object begins: values of Kafka and bodies of Event Hubs
 # all that is packed in a line unpacks to: CloudWatch packs at most 1 MiB, and below that nobody asks for the ratio
 LEAST_BYTES, MOST_BYTES = 1 << 20, 64 << 20
 
@@ -36,14 +35,6 @@ class PackedText:
             yield self._unpacked(text)
         finally:
             self._is_open = False
-
-    @staticmethod
-    def decoded(text: str) -> bytes:
-        """What base64 stands for; nothing where it is none."""
-        try:
-            return base64.b64decode(text, validate=True)
-        except ValueError:
-            return b""
 
     def _unpacked(self, text: str) -> bytes:
         stream = zlib.decompressobj(31)
