@@ -225,7 +225,7 @@ def test_damage_in_utf_16_is_that_of_its_line_alone(tmp_path: Path, damage: str,
     if damage == "half":
         place = len("".join(lines[:1]).encode("utf-16")) + 301
         content = content[: place - 1] + b"\x00\xd8" + content[place + 1 :]  # half of a pair, on its own
-    found = events(tmp_path, [content[:-61] if damage == "cut" else content * 2 if damage == "joined" else content])
+    found = events(tmp_path, [content[:-401] if damage == "cut" else content * 2 if damage == "joined" else content])
     assert len([one for one in found if isinstance(one, KeyEvent)]) == left
     assert (gaps(found) != []) == (damage != "joined")
 
