@@ -63,6 +63,8 @@ WAYS = {
     "windows.yaml": yaml.safe_dump_all(OBJECTS).replace("\n", "\r\n").encode(),
     "warned.json": b"Warning: v1 ComponentStatus is deprecated in v1.19+\n" + json.dumps(LIST, indent=1).encode(),
     "logged.json": b"I0901 12:00:00.000001   12 loader.go:373] Config loaded\n" + json.dumps(LIST).encode(),
+    "warned-at-the-end.json": json.dumps(LIST).encode() + b"\nWarning: v1 ComponentStatus is deprecated in v1.19+\n",
+    "warned-at-the-end.yaml": yaml.safe_dump(LIST).encode() + b"I0901 12:00:00.000001 12 a.go:1] a\nWarning: b",
     "warned.yaml": b"Warning: v1 ComponentStatus is deprecated in v1.19+\n" + yaml.safe_dump(LIST).encode(),
     "lines.ndjson": b"\n".join(json.dumps(item).encode() for item in LIST["items"]),
     "powershell.yaml": yaml.safe_dump(LIST).encode("utf-16"),
@@ -85,6 +87,23 @@ def test_every_way_to_pack_a_dump_gives_the_same_ghosts(files_program: Program, 
     assert done.code == 1, done.err
     assert found(done.json) == GHOSTS
     assert not done.json["gaps"]
+
+
+def test_messages_of_kubectl_move_no_line_and_its_errors_are_a_gap(files_program: Program, tmp_path: Path) -> None:
+    text = yaml.safe_dump(LIST)
+    (tmp_path / "plain.yaml").write_text(text)
+    (tmp_path / "said.yaml").write_text(
+        "Warning: old\nE0901 12:00:00.000001 12 memcache.go:1] couldn't get server API group list\n" + text
+    )
+    plain = files_program("scan", "--from", str(tmp_path / "plain.yaml"), "-o", "sarif").json["runs"][0]["results"]
+    done = files_program("scan", "--from", str(tmp_path / "said.yaml"), "-o", "sarif")
+
+    def lines(results: list[dict[str, Any]]) -> list[int]:
+        return [one["locations"][0]["physicalLocation"]["region"]["startLine"] for one in results]
+
+    assert lines(done.json["runs"][0]["results"]) == [line + 2 for line in lines(plain)] != []
+    assert "may not be whole" in done.err
+    assert "kubectl logged 1 error while" in done.err
 
 
 def test_directory_and_standard_input(files_program: Program, tmp_path: Path) -> None:

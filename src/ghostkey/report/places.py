@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from ghostkey.foreign._lines import ObjectLines, object_lines
+from ghostkey.foreign.messages import without_messages
 from ghostkey.model.findings import Finding
 from ghostkey.model.refs import GO_MAPS, ObjectRef
 from ghostkey.store.snapshot import Snapshot
@@ -104,4 +105,4 @@ def _read(file: str) -> list[ObjectLines]:
         return []
     if len(content) > FILE_BYTES or content[:2] == b"\x1f\x8b":
         return []
-    return list(object_lines(content))
+    return list(object_lines(bytes(without_messages(content)[0])))

@@ -23,6 +23,7 @@ from ghostkey.foreign import (
     split_json,
     yaml_items,
 )
+from ghostkey.foreign.messages import without_messages
 from ghostkey.model.errors import NoSuchPath, SourceDamaged
 from ghostkey.model.events import Gap
 from ghostkey.sources._archives import CANNOT, Member, is_readable_name, is_unread_archive, unpack
@@ -43,8 +44,6 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 Found = tuple[Sheet, str, dict[str, Any] | None]  # what it came with, where, object; None for a list that holds nothing
-# what kubectl says on its other channel, which somebody has led into the same file: warnings, and lines of its log
-_SAID = re.compile(rb"(?:(?:Warning: |[IWEF]\d{4} \d\d:\d\d:)[^\n]*\n)+")
 
 
 class Documents:
@@ -173,8 +172,9 @@ class Documents:
                 break
         if content.startswith(codecs.BOM_UTF8):
             content = content[len(codecs.BOM_UTF8) :]
-        if (said := _SAID.match(content)) is not None:
-            content = content[said.end() :]
+        content, errors = without_messages(content)
+        if errors:
+            self.note(f"{where} may not be whole", f"kubectl logged {errors} error{'s' if errors > 1 else ''} while it wrote it")
         self._bad = 0
         self._content = content
         self._sheet = self._new_sheet(where)
