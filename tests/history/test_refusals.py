@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ghostkey.model.history import Covered
+from ghostkey.model.history import Covered, KeyEvent
 from tests.history.lines import GROUP
 from tests.history.shop import Shop, events, keys, lives, told
 
@@ -121,10 +121,8 @@ def test_request_that_was_given_up_is_neither_done_nor_refused(tmp_path: Path, v
     found = events(tmp_path, lines)
     assert [(op, key) for op, key, _ in keys(found)] == [("set", "a"), ("hidden-write", ""), ("set", "b")]
     assert lives(found, f"widgets.{GROUP}") == [("created", "t1", "amber-0")]
-    assert sorted(e.kind for e in found if isinstance(e, Covered) and "whether it was stored" in e.why) == [
-        "configmaps",
-        f"widgets.{GROUP}",
-    ]
+    assert [e.kind for e in found if isinstance(e, Covered) and "whether it was stored" in e.why] == [f"widgets.{GROUP}"]
+    assert ["whether it was stored" in e.error for e in found if isinstance(e, KeyEvent)] == [False, True, False]
 
 
 def test_refused_apply_of_which_nobody_knows_what_it_had_makes_the_answer_unknown(tmp_path: Path) -> None:
@@ -132,3 +130,11 @@ def test_refused_apply_of_which_nobody_knows_what_it_had_makes_the_answer_unknow
     lines = [*log.begin(), log.subject(20, "delete", "t1", "amber-0")]
     lines.append(log.patch(21, "shop", "m", {}, code=409, body={**WHOLE, "data": {"x": "1"}}))
     assert [row["class"] for row in told(tmp_path, lines).ghosts] == ["unknown"]
+
+
+def test_error_of_a_write_of_another_map_hides_nothing_of_this_one(tmp_path: Path) -> None:
+    log = Shop()
+    lines = [*log.begin(), log.subject(20, "delete", "t1", "amber-0")]
+    lines.append(log.patch(21, "shop", "leader-election", {"leader": "a"}, code=500))
+    lines.append(log.patch(30, "shop", "m", {"late": "1"}))
+    assert {row["key"]: row["class"] for row in told(tmp_path, lines).ghosts} == {"t1.amber-0": "no-delete"}

@@ -54,12 +54,14 @@ def map_lines(story: Story) -> Iterator[str]:
 
 def hidden_lines(story: Story) -> Iterator[str]:
     """Writes of which the log's level hides the keys, and who made the map immutable."""
-    hidden = [row for row in story.writers if row["op"] == "hidden-write"]
+    hidden = [row for row in story.writers if row["op"] == "hidden-write" and not row["error"]]
     if hidden:
         count = sum(row["events"] for row in hidden)
         who = ", ".join(f"{_user(row)} {row['events']:,}" for row in hidden[:SHOWN])
         yield f"  {count:,} {'write was' if count == 1 else 'writes were'} seen, the level hides their keys: {who}"
     for row in story.writers:
+        if row["op"] == "hidden-write" and row["error"]:
+            yield f"  {when(row['last_at'])} {_user(row)}: {row['error']}"
         if row["op"] == "sealed":
             yield f"  made immutable {when(row['first_at'])} by {_user(row)}: no key of it can be removed since"
 

@@ -18,9 +18,9 @@ from ghostkey.analyses.history._base import MAP, Query
 
 QUERY = Query(
     f"""
-    SELECT {MAP}, "user", manager, op, COUNT(*) AS events, MIN(at_us) AS first_at, MAX(at_us) AS last_at, MAX(agent) AS agent
+    SELECT {MAP}, "user", manager, op, COUNT(*) AS events, MIN(at_us) AS first_at, MAX(at_us) AS last_at, MAX(agent) AS agent, MAX(CASE WHEN op = 'hidden-write' THEN error END) AS error
     FROM key_events
     WHERE op NOT IN ('seen', 'sized')
-    GROUP BY {MAP}, "user", manager, op
+    GROUP BY {MAP}, "user", manager, op, CASE WHEN op = 'hidden-write' THEN error ELSE '' END
     """  # noqa: S608 (the names are our own)
 )

@@ -98,14 +98,15 @@ class Reader(MapReader):
         said = "a panic" if event.stage == PANIC else "a timeout" if code == TIMEOUT else f"an error of the server ({code})"
         what = "what of it" if event.verb == "deletecollection" else "whether it"
         why = f"{event.verb} that ended in {said}: {what} was stored is not in the log"
-        self.blind.gap(kind, reference.namespace or "*", why, event.at)
         holder = (kind, reference.namespace, reference.name)
+        if not (is_map and reference.name):  # of one map it is told of that one alone
+            self.blind.gap(kind, reference.namespace or "*", why, event.at)
         if is_map:
             self.forget_raw(holder)
             self.revisions.pop(holder, None)
             self.states.blur(holder)
             self.told = (holder, False) if reference.name else None
-            yield self.of_map(holder, HIDDEN_WRITE, event.at, None, writer)
+            yield self.of_map(holder, HIDDEN_WRITE, event.at, None, writer)._replace(error=why if reference.name else "")
         elif has_fields:
             self.states.forget(holder)
 
