@@ -14,9 +14,10 @@ from ghostkey.churn.audited import WritesOfSecret, stories_of
 from ghostkey.churn.campaign import Outcome
 from ghostkey.churn.inserts import SUBJECTS
 from ghostkey.churn.judge import Kind, Verdict
-from ghostkey.churn.past import Life, lives_of
+from ghostkey.churn.past import Life, covered, lives_of, mark_end
 from ghostkey.churn.proxy.client import WRITES_OF_SECRETS
 from ghostkey.churn.traces import Signature
+from ghostkey.model.errors import GhostkeyError
 from ghostkey.report.churn import life_lines, render
 from ghostkey.testing import ControlPlane
 from tests.churn.helpers import TenantBed
@@ -250,3 +251,35 @@ def test_only_writes_that_were_carried_out_show_that_nobody_wrote_past_the_proxi
     )
     plane = cast(ControlPlane, SimpleNamespace(directory=tmp_path, audit_log=log))
     assert WritesOfSecret(plane, "n", "s").left_alone("gone", 0) is is_known
+
+
+def test_log_that_is_still_written_is_read_in_whole_lines_and_to_the_end_of_the_run(tmp_path: Path) -> None:
+    log = tmp_path / "live.log"
+    log.write_text('{"n": 1}\n{"n": 2, "ha')
+
+    def mark(sign: str) -> None:
+        with log.open("a") as lines:
+            lines.write(f'lf": 1}}\n{{"name": "{sign}"}}\n{{"later": ')
+
+    read = covered(log, mark, tmp_path).read_text()
+    assert read.startswith('{"n": 1}\n{"n": 2, "half": 1}\n{"name": "ghostkey-end-')
+    assert read.endswith('"}\n')
+    assert all(json.loads(line) for line in read.splitlines())
+
+
+def test_log_that_does_not_get_to_the_end_of_the_run_is_not_read(tmp_path: Path) -> None:
+    log = tmp_path / "live.log"
+    log.write_text('{"n": 1}\n')
+    with pytest.raises(GhostkeyError, match="did not get to the end of the run"):
+        covered(log, lambda _: None, tmp_path, seconds=0)
+
+
+def test_log_of_a_running_control_plane_has_the_last_write_before_it_was_asked_for(tenants: TenantBed, tmp_path: Path) -> None:
+    plane = tenants.bed.control_plane
+    for number in range(20):
+        name = f"last-{number}"
+        plane.request("POST", "/api/v1/namespaces/default/configmaps", {"metadata": {"name": name}})
+        log = covered(plane.audit_log, lambda sign: mark_end(plane, sign), tmp_path).read_text()
+        assert log.endswith("\n")
+        assert any(name in line and '"create"' in line for line in log.splitlines()[-20:])
+        plane.request("DELETE", f"/api/v1/namespaces/default/configmaps/{name}")
