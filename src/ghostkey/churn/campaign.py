@@ -296,8 +296,8 @@ class Campaign:
     def _say_gaps(self) -> None:
         for gap in self.bed.gaps:
             self.outcome.doubt(f"{gap.what} could not be read: {gap.why}")
-        if self.memory.gap:
-            self.outcome.doubt(self.memory.gap)
+        for why in self.memory.gaps:
+            self.outcome.doubt(why)
         if self.memory.note and self.memory.note not in self.outcome.notes:
             self.outcome.notes.append(self.memory.note)
 

@@ -200,8 +200,8 @@ class Given:
                 replace(verdict, kind=Kind.INCONCLUSIVE, because=refused) if verdict.is_finding else verdict
                 for verdict in self.outcome.verdicts
             ]
-        if operator.memory.gap:
-            self.outcome.doubt(operator.memory.gap)
+        for why in operator.memory.gaps:
+            self.outcome.doubt(why)
         if operator.memory.note:
             self.outcome.notes.append(operator.memory.note)
 
