@@ -22,9 +22,7 @@ def looked(
     monkeypatch: pytest.MonkeyPatch, reads: list[list[str]], *, design: str = "swiss", is_text: bool = True, holder: str = HELD
 ) -> tuple[list[Signature], Memory]:
     """What is found of one map that grew, whose keys read so, look after look."""
-    one = cast(
-        GoMap, SimpleNamespace(type="map", holder=holder, candidates=[], address=1, seed=1, length=9, design=design)
-    )
+    one = cast(GoMap, SimpleNamespace(type="map", holder=holder, candidates=[], address=1, seed=1, length=9, design=design))
     left = iter(reads)
 
     def text_keys(*_: object) -> tuple[list[tuple[int, SimpleNamespace]], int]:

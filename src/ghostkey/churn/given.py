@@ -185,8 +185,6 @@ class Given:
             self.outcome.doubt(f"there was no time for {', '.join(names[probe.tried :])}: --for gives more")
         known = {verdict.signature for verdict in self.outcome.verdicts if verdict.is_finding}
         for verdict, plan in probe.verdicts(known, self.wanted.patience):
-            if verdict.kind is Kind.INCONCLUSIVE:
-                self.outcome.doubt(f"{verdict.signature}: {verdict.because}")
             self.outcome.verdicts.append(self._checked(verdict, bed.traces(lane, probe.subjects, metrics)))
             self.outcome.plans[verdict.signature] = plan
         self.outcome.points = probe.tried, probe.fired
@@ -206,6 +204,8 @@ class Given:
             self.outcome.notes.append(operator.memory.note)
 
     def _checked(self, verdict: Verdict, last: Found) -> Verdict:
+        if verdict.kind is Kind.INCONCLUSIVE:
+            self.outcome.doubt(f"{verdict.signature}: {verdict.because}")
         if not verdict.is_finding:
             return verdict
         if reason := judging.allowed(verdict, self.wanted.allow):
