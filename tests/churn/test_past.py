@@ -173,6 +173,17 @@ def test_every_finding_has_a_story_or_the_reason_why_there_is_none(tmp_path: Pat
         ([("delete", 200), ("create", 201)], "written-again"),
         ([("delete", 200)], "unknown"),
         ([("patch", 200)], "no-delete"),
+        # a time that has run out: it may have been done
+        ([("delete", 504)], "unknown"),
+        ([("delete", 403), ("delete", 500)], "unknown"),
+        ([("delete?dryRun=All", 200)], "no-delete"),
+        ([("delete dryRun", 200)], "no-delete"),
+        ([("deletecollection", 403)], "delete-failed"),
+        ([("deletecollection", 504)], "unknown"),
+        ([("deletecollection", 200)], "unknown"),
+        ([("deletecollection?labelSelector=of=gkabcdefgx", 200)], "unknown"),
+        ([("deletecollection?labelSelector=of=gkbbbbbbbx", 200)], "no-delete"),
+        ([("deletecollection", 403), ("delete", 200), ("create", 201)], "written-again"),
     ],
 )
 def test_class_of_an_object_by_what_was_tried_after_its_subject_went(
@@ -181,8 +192,13 @@ def test_class_of_an_object_by_what_was_tried_after_its_subject_went(
     token, child = "gkabcdefgx", "child-of-gkabcdefgx"
 
     def event(second: int, program: str, verb: str, resource: str, name: str, code: int) -> str:
-        said = {"message": "no"} if code >= 400 else {}
+        verb, _, query = verb.partition("?")
+        verb, _, option = verb.partition(" ")
+        said = {"message": f"no: u cannot {verb}"} if code >= 400 else {}
+        if verb == "deletecollection":
+            name = ""
         return json.dumps({
+            "requestURI": f"/api/v1/namespaces/n/{resource}/{name}?{query}", "requestObject": {option: ["All"]} if option else None,
             "requestReceivedTimestamp": f"2026-01-01T00:00:{second:02}.000000Z", "user": {"username": "u"}, "userAgent": f"{program}/1",
             "verb": verb, "objectRef": {"resource": resource, "namespace": "n", "name": name}, "responseStatus": {"code": code, **said},
         })  # fmt: skip
@@ -197,7 +213,8 @@ def test_class_of_an_object_by_what_was_tried_after_its_subject_went(
     verdict = Verdict(signature, Kind.LEAK, (1.0,), (1,), (), f"/api/v1/namespaces/n/secrets/{child}")
     told = stories_of([verdict], tmp_path / "audit.log")[verdict]
     assert told.classes == {cls: 1}
-    assert any("403 no" in line for line in told.lines) == (cls == "delete-failed")
+    assert any("403 no" in line for line in told.lines) == any(code == 403 for _, code in writes)
+    assert any("nobody wrote" in line for line in told.lines) == (cls == "no-delete" and ("patch", 200) not in writes)
 
 
 @pytest.mark.whole

@@ -17,7 +17,7 @@ from ghostkey.churn.metrics import Metrics
 from ghostkey.churn.plan import Plan, round_of
 from ghostkey.churn.probing import Probe
 from ghostkey.churn.reducing import SHRINK_PATIENCE, Reduced, Reducer
-from ghostkey.churn.refused import Refusals
+from ghostkey.churn.refused import Refusals, is_work
 from ghostkey.churn.subjects import Subject
 from ghostkey.churn.traces import Found, Signature
 from ghostkey.model.errors import GhostkeyError
@@ -334,7 +334,7 @@ class Campaign:
         refusals = Refusals()
         for lane in self._lanes:
             refusals.add(lane.refusals())
-        if refused := refusals.told():
+        if refused := refusals.chosen(is_work).told():
             self.outcome.doubt(refused)
         self.outcome.seconds = time.monotonic() - self.began
         return self.outcome
