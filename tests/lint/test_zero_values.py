@@ -118,6 +118,7 @@ def test_delete_behind_a_return_for_empty_values() -> None:
         '\tdelete(cm.Data, name) // want "only where its value"\n}\n'
     )
     check(text, level="B", rule="deleted-by-value-test")
+    check(text.replace("len(cm.Data[name])", "v, ok := cm.Data[name]; !ok || len(v)"), level="B", rule="deleted-by-value-test")
     check(unwanted(text).replace("len(cm.Data[name]) == 0", "name == cm.Name"), level="B", rule="deleted-by-value-test")
 
 
@@ -149,6 +150,11 @@ func (c *Cache) onDelete(name string) {
         ("int", "0", "c.by[name] > 0", True),
         ("int", "0", "n := c.by[name]; n != 0", True),
         ("bool", "false", "c.by[name]", True),
+        ("bool", "false", "v, ok := c.by[name]; ok && v", True),
+        ("int", "0", "v, ok := c.by[name]; ok && v > 0", True),
+        ("bool", "false", "v, ok := c.by[name]; ok || v", False),
+        ("bool", "false", "v, ok := c.by[name]; ok && !v", False),
+        ("bool", "false", "v, ok := c.by[name]; ok && c.knows(v)", False),
         ("*Entry", "nil", "c.by[name] != nil", True),
         ("time.Time", "time.Time{}", "!c.by[name].IsZero()", True),
         ("*Entry", "newEntry(name)", "c.by[name] != nil", False),  # it never has an empty one

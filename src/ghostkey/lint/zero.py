@@ -42,9 +42,8 @@ def asks_for_more(condition: str, value: str) -> bool:
         rf"len\({one}\)\s*(?:>\s*0|!=\s*0|>=\s*1)",
         rf"!\s*{re.escape(value)}\.(?:IsZero|Empty)\(\)",
     )
-    return any(re.fullmatch(rf"\s*{shape}\s*", term) for term in condition.split("&&") for shape in shapes) or (
-        condition.strip() == value
-    )
+    terms = [term.strip() for term in condition.split("&&")]
+    return value in terms or any(re.fullmatch(shape, term) for term in terms for shape in shapes)
 
 
 def asks_for_none(condition: str, value: str) -> bool:
