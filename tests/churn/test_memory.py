@@ -19,7 +19,13 @@ BUCKETS = "goroutine 80 in runtime.selectgo → (prometheus.histogramCounts).nat
 
 
 def looked(
-    monkeypatch: pytest.MonkeyPatch, reads: list[list[str]], *, design: str = "swiss", is_text: bool = True, holder: str = HELD
+    monkeypatch: pytest.MonkeyPatch,
+    reads: list[list[str]],
+    *,
+    design: str = "swiss",
+    is_text: bool = True,
+    holder: str = HELD,
+    memory: Memory | None = None,
 ) -> tuple[list[Signature], Memory]:
     """What is found of one map that grew, whose keys read so, look after look."""
     one = cast(GoMap, SimpleNamespace(type="map", holder=holder, candidates=[], address=1, seed=1, length=9, design=design))
@@ -32,7 +38,7 @@ def looked(
     process = cast(Process, SimpleNamespace(text_keys=text_keys, keys=keys, refresh=lambda: None, close=lambda: None))
     monkeypatch.setattr("ghostkey.churn.memory.open_process", lambda _: process)
     monkeypatch.setattr(Memory, "maps", lambda *_: [one])
-    memory = Memory(samples=[{(1, 1): length} for length in (0, 3, 6, 9)])
+    memory = memory or Memory(samples=[{(1, 1): length} for length in (0, 3, 6, 9)])
     return list(memory.traces(3, NAMES)), memory
 
 
@@ -67,3 +73,27 @@ def test_buckets_of_a_histogram_are_bounded(monkeypatch: pytest.MonkeyPatch) -> 
     found, memory = looked(monkeypatch, [], design="sync", holder=BUCKETS)
     assert not found
     assert not memory.gaps
+
+
+def test_map_that_is_known_to_be_bounded_is_so_by_whichever_path_it_is_come_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, memory = looked(monkeypatch, [], design="sync", holder=BUCKETS)
+    found, memory = looked(monkeypatch, [], design="sync", holder="no root found", memory=memory)
+    assert not found
+    assert not memory.gaps
+
+
+def test_holder_that_was_not_found_is_looked_for_again() -> None:
+    one = SimpleNamespace(address=1, seed=1, length=9, holder="", root="")
+    finds = iter(["none", "none", "global"])
+
+    def find_holders(maps: list[SimpleNamespace], _: object) -> None:
+        for each in maps:
+            each.root = next(finds)
+
+    process = SimpleNamespace(
+        census=lambda: SimpleNamespace(maps=[one]), name_types=lambda _: None, describe=lambda _: None,
+        find_holders=find_holders, refresh=lambda: None, forget_holder=lambda _: None,
+    )  # fmt: skip
+    memory = Memory(samples=[{(1, 1): length} for length in (0, 3, 6, 9)])
+    (found,) = memory.maps(cast(Process, process), 3)
+    assert found.root == "global"

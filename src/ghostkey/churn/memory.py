@@ -16,11 +16,11 @@ from ghostkey.churn import memory_text
 from ghostkey.churn.tokens import Named, Spellings
 from ghostkey.churn.traces import Found, Signature, Trace
 from ghostkey.model.errors import GhostkeyError
-from ghostkey.sources.go_map_lives import forgets_by_itself, mirror_of, place_of
+from ghostkey.sources.go_map_lives import forgets_by_itself, is_held_by_what_forgets, mirror_of, place_of
 
 ROUNDS_LEAST = 3
 KEYS_MOST = 5_000
-READS_MOST = 3  # of keys that a writer is moving
+READS_MOST = 3  # of keys and pointers that a writer is moving
 # what waits for its turn, and is no state: Source: controller-runtime/pkg/controller/priorityqueue, client-go/util/workqueue/queue.go
 QUEUES = ("priorityqueue.", "workqueue.", "delayingType")
 
@@ -36,6 +36,7 @@ class Memory:
     note: str = ""
     gap: str = ""
     unread: list[str] = field(default_factory=list)
+    bounded: set[tuple[int, int]] = field(default_factory=set)  # (address, seed) of those that are known to be
     samples: list[dict[tuple[int, int], int]] = field(default_factory=list)
 
     @property
@@ -46,7 +47,7 @@ class Memory:
     def sample(self, pid: int) -> None:
         """Looks once; a process that was started anew begins a new series."""
         if pid != self.pid:
-            self.pid, self.samples = pid, []
+            self.pid, self.samples, self.bounded = pid, [], set()
         if self.note:
             return
         try:
@@ -92,6 +93,10 @@ class Memory:
         try:
             found: Found = {}
             for one in self.maps(process, per_round):
+                if is_held_by_what_forgets(one):
+                    self.bounded.add((one.address, one.seed))
+                if (one.address, one.seed) in self.bounded:
+                    continue
                 lengths = [sample.get((one.address, one.seed), 0) for sample in self.samples]
                 self.unread += filter(None, [_judge(process, one, names, found, lengths)])
             return found
@@ -109,6 +114,14 @@ class Memory:
         process.name_types(census.maps)
         process.describe(maps)
         process.find_holders(maps, census.maps)
+        for _ in range(READS_MOST - 1):
+            # what grew is held by somebody: where pointers moved meanwhile, they are followed again
+            if not (lost := [one for one in maps if one.root == "none"]):
+                break
+            process.refresh()
+            for one in lost:
+                process.forget_holder(one)
+            process.find_holders(lost, census.maps)
         return maps
 
 

@@ -75,3 +75,8 @@ _FORGETS_BY_TYPE = re.compile(
 def forgets_by_itself(found: GoMap) -> bool:
     """Whether a map is a cache with room for so many entries, or for so long: an entry in it is no promise that its object lives."""
     return bool(_FORGETS.search(found.holder) or _FORGETS_BY_TYPE.search(found.type))
+
+
+def is_held_by_what_forgets(found: GoMap) -> bool:
+    """Whether the very field that holds a map is of such a cache: that stays so, by whichever path the map is come to later."""
+    return bool(_FORGETS.search(place_of(found)) or _FORGETS_BY_TYPE.search(found.type))
