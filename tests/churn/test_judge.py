@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from ghostkey.churn.judge import Curve, Kind, judge, wait_out
@@ -39,6 +41,7 @@ def names(*, rounds: tuple[int, ...] = (1, 2, 3), parity: int | None = None, mos
         (names(rounds=(3,)), (10, 10, 10), (Kind.RETENTION, "")),
         (names(rounds=(1,)), (10,), (Kind.PARTIAL, "")),
         (names(rounds=(1, 2)), (10, 20), (Kind.PARTIAL, "")),
+        (names(), (0, 0, 0), (Kind.INCONCLUSIVE, "")),
     ],
 )
 def test_verdict(left: set[str], counts: tuple[int, ...], expected: tuple[Kind, str]) -> None:
@@ -54,3 +57,38 @@ def test_patience_ends_when_nothing_is_left() -> None:
 
 def test_nothing_is_waited_for_when_nothing_was_found() -> None:
     assert judge({}, [{}, {}, {}], subjects(), 90.0) == []
+
+
+KNOWN = Signature("memory", "map[string]string at (main.reconciler).memory")
+OTHER = Signature("memory", "map[string]interface {} at stack of x")
+
+
+def test_map_that_one_look_alone_does_not_show_is_still_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    there: Found = {KNOWN: Trace(names())}
+    looks = iter([there, {}])  # the look that shows nothing would end the wait
+    clock = iter([0.0, 1.0, 2.0, 3.0])
+    monkeypatch.setattr("ghostkey.churn.judge.time", _Clock(lambda: next(clock, 99.0)))
+    curves = wait_out(lambda: next(looks, there), there, 60.0)
+    (one,) = judge(curves, [{}, {}, there], subjects(), 60.0)
+    assert (one.kind, one.counts) == (Kind.LEAK, (10, 20, 30))
+
+
+def test_map_that_the_last_look_alone_shows_is_looked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    there: Found = {KNOWN: Trace(names())}
+    looks = iter([there, {**there, OTHER: Trace(names())}])
+    clock = iter([0.0, 1.0, 30.0, 61.0])
+    monkeypatch.setattr("ghostkey.churn.judge.time", _Clock(lambda: next(clock, 99.0)))
+    curves = wait_out(lambda: next(looks, there), there, 60.0)
+    found = {one.signature: one.kind for one in judge(curves, [{}, {}, there], subjects(), 60.0)}
+    assert found == {KNOWN: Kind.LEAK, OTHER: Kind.SLOW}
+    assert len(curves[KNOWN].points) == 5, "the first, two in patience, and two more until two are alike"
+
+
+class _Clock:
+    """Time that goes as it is told, and waits for nothing."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self.monotonic = monotonic
+
+    def sleep(self, _: float) -> None:
+        """No wait."""

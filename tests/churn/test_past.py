@@ -14,9 +14,10 @@ from ghostkey.churn.audited import WritesOfSecret, stories_of
 from ghostkey.churn.campaign import Outcome
 from ghostkey.churn.inserts import SUBJECTS
 from ghostkey.churn.judge import Kind, Verdict
-from ghostkey.churn.past import Life, lives_of
+from ghostkey.churn.past import Life, covered, lives_of, mark_end
 from ghostkey.churn.proxy.client import WRITES_OF_SECRETS
 from ghostkey.churn.traces import Signature
+from ghostkey.model.errors import GhostkeyError
 from ghostkey.report.churn import life_lines, render
 from ghostkey.testing import ControlPlane
 from tests.churn.helpers import TenantBed
@@ -172,6 +173,17 @@ def test_every_finding_has_a_story_or_the_reason_why_there_is_none(tmp_path: Pat
         ([("delete", 200), ("create", 201)], "written-again"),
         ([("delete", 200)], "unknown"),
         ([("patch", 200)], "no-delete"),
+        # a time that has run out: it may have been done
+        ([("delete", 504)], "unknown"),
+        ([("delete", 403), ("delete", 500)], "unknown"),
+        ([("delete?dryRun=All", 200)], "no-delete"),
+        ([("delete dryRun", 200)], "no-delete"),
+        ([("deletecollection", 403)], "delete-failed"),
+        ([("deletecollection", 504)], "unknown"),
+        ([("deletecollection", 200)], "unknown"),
+        ([("deletecollection?labelSelector=of=gkabcdefgx", 200)], "unknown"),
+        ([("deletecollection?labelSelector=of=gkbbbbbbbx", 200)], "no-delete"),
+        ([("deletecollection", 403), ("delete", 200), ("create", 201)], "written-again"),
     ],
 )
 def test_class_of_an_object_by_what_was_tried_after_its_subject_went(
@@ -180,8 +192,13 @@ def test_class_of_an_object_by_what_was_tried_after_its_subject_went(
     token, child = "gkabcdefgx", "child-of-gkabcdefgx"
 
     def event(second: int, program: str, verb: str, resource: str, name: str, code: int) -> str:
-        said = {"message": "no"} if code >= 400 else {}
+        verb, _, query = verb.partition("?")
+        verb, _, option = verb.partition(" ")
+        said = {"message": f"no: u cannot {verb}"} if code >= 400 else {}
+        if verb == "deletecollection":
+            name = ""
         return json.dumps({
+            "requestURI": f"/api/v1/namespaces/n/{resource}/{name}?{query}", "requestObject": {option: ["All"]} if option else None,
             "requestReceivedTimestamp": f"2026-01-01T00:00:{second:02}.000000Z", "user": {"username": "u"}, "userAgent": f"{program}/1",
             "verb": verb, "objectRef": {"resource": resource, "namespace": "n", "name": name}, "responseStatus": {"code": code, **said},
         })  # fmt: skip
@@ -196,7 +213,8 @@ def test_class_of_an_object_by_what_was_tried_after_its_subject_went(
     verdict = Verdict(signature, Kind.LEAK, (1.0,), (1,), (), f"/api/v1/namespaces/n/secrets/{child}")
     told = stories_of([verdict], tmp_path / "audit.log")[verdict]
     assert told.classes == {cls: 1}
-    assert any("403 no" in line for line in told.lines) == (cls == "delete-failed")
+    assert any("403 no" in line for line in told.lines) == any(code == 403 for _, code in writes)
+    assert any("nobody wrote" in line for line in told.lines) == (cls == "no-delete" and ("patch", 200) not in writes)
 
 
 @pytest.mark.whole
@@ -250,3 +268,35 @@ def test_only_writes_that_were_carried_out_show_that_nobody_wrote_past_the_proxi
     )
     plane = cast(ControlPlane, SimpleNamespace(directory=tmp_path, audit_log=log))
     assert WritesOfSecret(plane, "n", "s").left_alone("gone", 0) is is_known
+
+
+def test_log_that_is_still_written_is_read_in_whole_lines_and_to_the_end_of_the_run(tmp_path: Path) -> None:
+    log = tmp_path / "live.log"
+    log.write_text('{"n": 1}\n{"n": 2, "ha')
+
+    def mark(sign: str) -> None:
+        with log.open("a") as lines:
+            lines.write(f'lf": 1}}\n{{"name": "{sign}"}}\n{{"later": ')
+
+    read = covered(log, mark, tmp_path).read_text()
+    assert read.startswith('{"n": 1}\n{"n": 2, "half": 1}\n{"name": "ghostkey-end-')
+    assert read.endswith('"}\n')
+    assert all(json.loads(line) for line in read.splitlines())
+
+
+def test_log_that_does_not_get_to_the_end_of_the_run_is_not_read(tmp_path: Path) -> None:
+    log = tmp_path / "live.log"
+    log.write_text('{"n": 1}\n')
+    with pytest.raises(GhostkeyError, match="did not get to the end of the run"):
+        covered(log, lambda _: None, tmp_path, seconds=0)
+
+
+def test_log_of_a_running_control_plane_has_the_last_write_before_it_was_asked_for(tenants: TenantBed, tmp_path: Path) -> None:
+    plane = tenants.bed.control_plane
+    for number in range(20):
+        name = f"last-{number}"
+        plane.request("POST", "/api/v1/namespaces/default/configmaps", {"metadata": {"name": name}})
+        log = covered(plane.audit_log, lambda sign: mark_end(plane, sign), tmp_path).read_text()
+        assert log.endswith("\n")
+        assert any(name in line and '"create"' in line for line in log.splitlines()[-20:])
+        plane.request("DELETE", f"/api/v1/namespaces/default/configmaps/{name}")

@@ -205,10 +205,11 @@ func (s *scheduler) schedule(pod *corev1.Pod) {
     [
         'key := "http"\nr.seen[key] = 1',
         "r.seen[gvr.Resource] = 1",
+        "r.seen[obj.gvk.GroupKind()] = 1",
         "for resource := range r.dynamicGVRs {\n\tr.seen[resource] = 1\n}",
         "once.Do(func() {\n\tr.seen[req.Name] = 1\n})",
     ],
-    ids=["a text", "a resource of the API", "resources of the API", "once"],
+    ids=["a text", "a resource of the API", "a group", "resources of the API", "once"],
 )
 def test_keys_that_do_not_go_on_coming(body: str) -> None:
     check(reconciler("seen map[string]int", body), level="B")
@@ -218,9 +219,11 @@ def test_keys_that_do_not_go_on_coming(body: str) -> None:
     "body",
     [
         'once.Do(func() {\n\tr.start()\n})\nr.seen[req.Name] = 1 // want "nothing deletes"',
+        'r.once.Do(start)\ngo func() {\n\tr.seen[req.Name] = 1 // want "nothing deletes"\n}()',
         'r.seen[gvk.Kind+req.Name] = 1 // want "nothing deletes"',
+        'r.seen[gvr.Name] = 1 // want "nothing deletes"',
     ],
-    ids=["behind what is done once", "a kind and a name"],
+    ids=["behind what is done once", "beside what is done once", "a kind and a name", "a name of a struct that is called so"],
 )
 def test_keys_that_go_on_coming_beside_what_does_not(body: str) -> None:
     check(reconciler("seen map[string]int", body))

@@ -42,6 +42,17 @@ func (c *Cache) forget(name string) {
         ("types.UID", 'types.UID("")', True),
         ("time.Duration", "time.Duration(0)", True),
         ("float64", "0.0", True),
+        ("float64", ".0", True),
+        ("[]byte", "[]byte(nil)", True),
+        ("uint64", "uint64(0)", True),
+        ("string", 'string("")', True),
+        ("Phase", 'Phase("")', True),
+        ("corev1.PodPhase", 'corev1.PodPhase("")', True),
+        ("string", "checksum(nil)", False),  # a call, that makes something of nothing
+        ("string", 'render("")', False),
+        ("string", 'strings.Repeat("")', False),
+        ("uint64", "Sum64(nil)", False),
+        ("string", 'phase("")', False),
         ("string", "``", True),
         ("string", '"null"', True),
         ("json.RawMessage", "json.RawMessage(nil)", True),
@@ -107,6 +118,7 @@ def test_delete_behind_a_return_for_empty_values() -> None:
         '\tdelete(cm.Data, name) // want "only where its value"\n}\n'
     )
     check(text, level="B", rule="deleted-by-value-test")
+    check(text.replace("len(cm.Data[name])", "v, ok := cm.Data[name]; !ok || len(v)"), level="B", rule="deleted-by-value-test")
     check(unwanted(text).replace("len(cm.Data[name]) == 0", "name == cm.Name"), level="B", rule="deleted-by-value-test")
 
 
@@ -138,6 +150,11 @@ func (c *Cache) onDelete(name string) {
         ("int", "0", "c.by[name] > 0", True),
         ("int", "0", "n := c.by[name]; n != 0", True),
         ("bool", "false", "c.by[name]", True),
+        ("bool", "false", "v, ok := c.by[name]; ok && v", True),
+        ("int", "0", "v, ok := c.by[name]; ok && v > 0", True),
+        ("bool", "false", "v, ok := c.by[name]; ok || v", False),
+        ("bool", "false", "v, ok := c.by[name]; ok && !v", False),
+        ("bool", "false", "v, ok := c.by[name]; ok && c.knows(v)", False),
         ("*Entry", "nil", "c.by[name] != nil", True),
         ("time.Time", "time.Time{}", "!c.by[name].IsZero()", True),
         ("*Entry", "newEntry(name)", "c.by[name] != nil", False),  # it never has an empty one

@@ -19,6 +19,8 @@ from ghostkey.churn.proxy.calls import NOISE, WRITES
 from ghostkey.churn.proxy.client import WRITES_OF_SECRETS
 from ghostkey.churn.tokens import LONG_TAIL, tokens_in
 from ghostkey.churn.traces import place_masked, texts_of
+from ghostkey.sources.history.audit.event import Event, Status
+from ghostkey.sources.history.audit.refusals import is_certain
 
 if TYPE_CHECKING:
     from ghostkey.testing import ControlPlane
@@ -26,8 +28,11 @@ if TYPE_CHECKING:
 LINE_MOST = 8 << 20  # bytes of one event; what is longer is passed over
 WRITES_TOLD = 3
 ANYWHERE = "*"
+DELETIONS = frozenset({"delete", "deletecollection"})
 NO_OBJECT = "a series or a map in memory is no object, and the audit log does not show who would remove it"
-_OBJECT = re.compile(r"^/apis?/(?:[^/]+/)?[^/]+/(?:namespaces/([^/]+)/)?([^/ ]+)/([^/ ]+)(?: .+)?$")
+OBJECT = re.compile(  # namespace, resource and name in the example of a trace
+    r"^/apis?/(?:[^/]+/)?[^/]+/(?:namespaces/([^/]+)/)?([^/ ]+)/([^/ ]+)(?: .+)?$"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,12 @@ class Write:
     tokens: frozenset[str]
     places: Mapping[str, frozenset[str]] = field(default_factory=dict)
     is_apply: bool = False
+    is_certain: bool = True  # of a write that was refused: that it changed nothing
+
+    @property
+    def is_of_all(self) -> bool:
+        """Whether it is a deletion of all objects of a kind, or of those that a selector chose."""
+        return self.verb == "deletecollection"
 
     def is_at(self, place: str, token: str) -> bool:
         """Whether it may name a subject at this place."""
@@ -108,15 +119,19 @@ def _is_write_of(line: bytes, namespace: str, name: str) -> bool:
 
 
 def writes_in(log: Path, tokens: Iterable[str]) -> list[Write]:
-    """All writes that name one of these tokens, and all applies, which remove what they do not name; in order. Raises OSError."""
+    """All writes that name one of these tokens, in order, and those that remove what they do not name: applies, and deletions of
+    collections. Raises OSError."""
     chosen = frozenset(tokens)
     found: list[Write] = []
     with log.open("rb") as lines:
         for line in lines:
-            if len(line) > LINE_MOST or (chosen.isdisjoint(tokens_in(line)) and b'"patch"' not in line):
+            is_of_none = chosen.isdisjoint(tokens_in(line)) and b'"patch"' not in line and b'"deletecollection"' not in line
+            if len(line) > LINE_MOST or is_of_none:
                 continue
             try:
-                found += (write for write in _writes(json.loads(line)) if write.tokens & chosen or write.is_apply)
+                found += (
+                    write for write in _writes(json.loads(line)) if write.tokens & chosen or write.is_apply or write.is_of_all
+                )
             except (ValueError, TypeError, AttributeError):
                 continue  # the last line may be half written
     return sorted(found, key=lambda write: write.at)
@@ -125,21 +140,27 @@ def writes_in(log: Path, tokens: Iterable[str]) -> list[Write]:
 def _writes(event: Mapping[str, Any]) -> Iterator[Write]:
     target = event.get("objectRef") or {}
     status = event.get("responseStatus") or {}
-    if event.get("verb") not in WRITES or target.get("resource") in NOISE:
+    body = event.get("requestObject")
+    # Source: k8s.io/apimachinery pkg/apis/meta/v1/types.go: dryRun is an option of every write, and a deletion may have it in its body
+    is_dry = "dryRun=" in str(event.get("requestURI") or "").partition("?")[2] or (
+        event.get("verb") in DELETIONS and isinstance(body, dict) and bool(body.get("dryRun"))
+    )
+    if event.get("verb") not in WRITES or target.get("resource") in NOISE or is_dry:
         return
     user = str((event.get("user") or {}).get("username") or "?")
     # the answer may name whoever else is in the same map
-    body = event.get("requestObject")
     asked = [event.get("requestURI"), target.get("name"), body]
     # whoever has many programs under one name is told apart by the program
     program = str(event.get("userAgent") or "").partition("/")[0]
     place = f"{target.get('resource')}/{target['subresource']}" if target.get("subresource") else str(target.get("resource"))
+    verb, code, said = str(event["verb"]), int(status.get("code") or 0), str(status.get("message") or "")
     yield Write(
-        str(event.get("requestReceivedTimestamp")), f"{user} ({program})" if program else user, str(event["verb"]), place,
-        str(target.get("namespace") or ""), str(target.get("name") or ""), int(status.get("code") or 0),
-        str(status.get("message") or ""), frozenset(tokens_in(json.dumps(asked).encode())), _places(body),
+        str(event.get("requestReceivedTimestamp")), f"{user} ({program})" if program else user, verb, place,
+        str(target.get("namespace") or ""), str(target.get("name") or ""), code, said,
+        frozenset(tokens_in(json.dumps(asked).encode())), _places(body),
         # Source: Kubernetes documentation, "Server-Side Apply": what is applied has kind and apiVersion; other patches need neither
-        is_apply=event["verb"] == "patch" and isinstance(body, dict) and {"kind", "apiVersion"} <= body.keys(),
+        is_apply=verb == "patch" and isinstance(body, dict) and {"kind", "apiVersion"} <= body.keys(),
+        is_certain=code < 400 or is_certain(Event(verb=verb, response_status=Status(code=code, message=said))),
     )  # fmt: skip
 
 
@@ -159,7 +180,7 @@ def stories_of(verdicts: Sequence[Verdict], log: Path) -> dict[Verdict, Told]:
     chosen = {verdict: _tokens_of(verdict) for verdict in verdicts}
     about: dict[str, list[Write]] = {}
     writes = writes_in(log, {token for tokens in chosen.values() for token in tokens})
-    about[""] = [write for write in writes if write.is_apply]
+    about[""] = [write for write in writes if write.is_apply or write.is_of_all]
     for write in writes:
         for token in write.tokens:
             about.setdefault(token, []).append(write)
@@ -193,7 +214,7 @@ def _why_untold(verdict: Verdict) -> str:
 
 
 def _story(
-    verdict: Verdict, first: str, token: str, about: Sequence[Write], applies: Sequence[Write]
+    verdict: Verdict, first: str, token: str, about: Sequence[Write], broad: Sequence[Write]
 ) -> tuple[str, list[str], tuple[str, str, str]] | None:
     """Class, lines and place of the trace of one subject, as the example has that of the first; None where the log does not tell."""
     own = {token, token + LONG_TAIL}
@@ -204,7 +225,7 @@ def _story(
     subject = f"{came.resource} {'/'.join(filter(None, (came.namespace, came.name)))}"
     others = [w for w in about if w.name not in own or w.who != came.who]
     lines = [f"for example {subject}, which came {came.at} and went {went.at}"]
-    found = _OBJECT.match(verdict.example) if verdict.signature.source == "api" else None
+    found = OBJECT.match(verdict.example) if verdict.signature.source == "api" else None
     if found is None:
         return "", lines + _last(others, went, "nothing was written about it but itself"), ("", "", "")
     namespace, resource = found[1] or "", found[2]
@@ -222,9 +243,17 @@ def _story(
     if made is None:
         return None
     lines.append(f"written first: {made}")
-    after = [w for w in there if w.at > went.at]
     where = (resource, made.namespace, made.name)
-    silent = [w for w in applies if (w.resource, w.namespace, w.name) == where and w.at > went.at and token not in w.tokens]
+    # a selector that names other subjects alone is about those
+    of_all = [
+        w for w in broad
+        if w.is_of_all and (w.resource, w.namespace) == where[:2] and (not w.tokens or token in w.tokens)
+    ]  # fmt: skip
+    after = sorted((w for w in [*there, *of_all] if w.at > went.at), key=lambda w: w.at)
+    silent = [
+        w for w in broad
+        if w.is_apply and (w.resource, w.namespace, w.name) == where and w.at > went.at and token not in w.tokens
+    ]  # fmt: skip
     cls = _class(after) if is_its_own else "no-delete" if not after and not silent else "unknown"
     lines += _last(after, went, f"nobody wrote {resource} {made.name} for it there after that", is_after=True)
     elsewhere = [] if is_its_own or after else [w for w in of_place if w.at > went.at]
@@ -244,9 +273,12 @@ def _last(writes: Sequence[Write], went: Write, nothing: str, *, is_after: bool 
 
 def _class(after: Sequence[Write]) -> str:
     """Of an object that is one subject's: what became of the deletions."""
-    deletions = [w for w in after if w.verb == "delete"]
+    deletions = [w for w in after if w.verb in DELETIONS]
     if not deletions:
         return "no-delete"
     if all(w.code >= 400 for w in deletions):
-        return "delete-failed"
-    return "written-again" if any(w.verb == "create" and w.code < 400 and w.at > deletions[0].at for w in after) else "unknown"
+        # where nobody knows whether it was done, it may have been, and the object be another one
+        return "delete-failed" if all(w.is_certain for w in deletions) else "unknown"
+    deleted = next((w for w in deletions if w.verb == "delete"), None)
+    is_again = deleted is not None and any(w.verb == "create" and w.code < 400 and w.at > deleted.at for w in after)
+    return "written-again" if is_again else "unknown"

@@ -17,7 +17,7 @@ from ghostkey.churn.metrics import Metrics
 from ghostkey.churn.plan import Plan, round_of
 from ghostkey.churn.probing import Probe
 from ghostkey.churn.reducing import SHRINK_PATIENCE, Reduced, Reducer
-from ghostkey.churn.refused import Refusals
+from ghostkey.churn.refused import Refusals, is_work
 from ghostkey.churn.subjects import Subject
 from ghostkey.churn.traces import Found, Signature
 from ghostkey.model.errors import GhostkeyError
@@ -296,8 +296,8 @@ class Campaign:
     def _say_gaps(self) -> None:
         for gap in self.bed.gaps:
             self.outcome.doubt(f"{gap.what} could not be read: {gap.why}")
-        if self.memory.gap:
-            self.outcome.doubt(self.memory.gap)
+        for why in self.memory.gaps:
+            self.outcome.doubt(why)
         if self.memory.note and self.memory.note not in self.outcome.notes:
             self.outcome.notes.append(self.memory.note)
 
@@ -334,7 +334,7 @@ class Campaign:
         refusals = Refusals()
         for lane in self._lanes:
             refusals.add(lane.refusals())
-        if refused := refusals.told():
+        if refused := refusals.chosen(is_work).told():
             self.outcome.doubt(refused)
         self.outcome.seconds = time.monotonic() - self.began
         return self.outcome

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ghostkey.churn import judge as judging
+from ghostkey.churn.audited import OBJECT
 from ghostkey.churn.campaign import Outcome, Wanted
 from ghostkey.churn.faults import all_faults
 from ghostkey.churn.given_lane import GivenBed, GivenLane
@@ -25,7 +26,7 @@ from ghostkey.churn.given_receipt import MARK, NAMESPACES, Cleaned, Receipt, cle
 from ghostkey.churn.judge import Kind, Verdict
 from ghostkey.churn.metrics import Metrics
 from ghostkey.churn.probing import Probe, chosen_faults
-from ghostkey.churn.refused import Refusals
+from ghostkey.churn.refused import Refusals, is_work, may_clean_up
 from ghostkey.churn.subjects import Document, Maker, Subject, as_json
 from ghostkey.churn.tokens import ALPHABET
 from ghostkey.churn.traces import Found
@@ -74,6 +75,8 @@ class Given:
     progress: Progress = lambda _: None
     started: Started | None = None
     outcome: Outcome = field(default_factory=Outcome)
+    plurals: frozenset[str] = frozenset()  # of the subjects
+    before: Refusals = field(default_factory=Refusals)  # until the first subject came
 
     def run(self, samples: Sequence[Document]) -> Outcome:
         """Rounds of subjects made of these samples, judged. Raises UsageError, AccessDenied, ApiFailed."""
@@ -87,10 +90,10 @@ class Given:
                 receipt.made_namespace(self.client.write("POST", NAMESPACES, as_json(body))["metadata"]["uid"])
                 lane = GivenLane(listing, Maker(made_of, random.Random(f"{self.seed}/{receipt.mark}")), receipt)
                 with contextlib.ExitStack() as stack:
+                    self.plurals = frozenset(resource.plural for resource, _ in made_of)
                     if self.started is not None:
                         self.progress("starting the operator")
-                        plurals = frozenset(resource.plural for resource, _ in made_of)
-                        lane.given = stack.enter_context(GivenOperator(self.client, self.started, receipt, plurals))
+                        lane.given = stack.enter_context(GivenOperator(self.client, self.started, receipt, self.plurals))
                     self._test(lane)
             finally:
                 self._clean_up(receipt)
@@ -148,6 +151,7 @@ class Given:
 
         if lane.given is not None:
             lane.given.memory.sample(lane.operator.pid)
+            self.before = _refused(lane.given)
         for number in range(1, self.wanted.rounds + 1):
             self.progress(f"round {number} of {self.wanted.rounds}")
             fresh = [lane.maker.make(index, lane.namespace) for index in range(self.wanted.subjects)]
@@ -166,7 +170,7 @@ class Given:
         """The faults that need no proxy, where the operator is ours; those that cannot strike here are told, with the reason."""
         if self.wanted.faults is None:
             return
-        if lane.given is not None and lane.given.refused():
+        if lane.given is not None and _refused(lane.given).words():
             self.outcome.notes.append("no faults: of an operator that is refused what it asks for nothing can be said")
             return
         elects = lane.given.elects() if lane.given is not None else False
@@ -185,27 +189,35 @@ class Given:
             self.outcome.doubt(f"there was no time for {', '.join(names[probe.tried :])}: --for gives more")
         known = {verdict.signature for verdict in self.outcome.verdicts if verdict.is_finding}
         for verdict, plan in probe.verdicts(known, self.wanted.patience):
-            if verdict.kind is Kind.INCONCLUSIVE:
-                self.outcome.doubt(f"{verdict.signature}: {verdict.because}")
             self.outcome.verdicts.append(self._checked(verdict, bed.traces(lane, probe.subjects, metrics)))
             self.outcome.plans[verdict.signature] = plan
         self.outcome.points = probe.tried, probe.fired
 
     def _say_unseen(self, operator: GivenOperator) -> None:
-        """What it was not let do, which may be the very cleanup: no finding stands then; and what could not be seen of it."""
+        """What it was not let do, which may be the very cleanup: no finding that needs it stands then; and what was not seen of it."""
         operator.end_standby()
-        if refused := Refusals().add(operator.refusals).add(operator.proxy).told():
-            self.outcome.doubt(refused)
-            self.outcome.verdicts = [
-                replace(verdict, kind=Kind.INCONCLUSIVE, because=refused) if verdict.is_finding else verdict
-                for verdict in self.outcome.verdicts
-            ]
-        if operator.memory.gap:
-            self.outcome.doubt(operator.memory.gap)
+        refused = _refused(operator)
+        if why := refused.told():
+            self.outcome.doubt(why)
+        after = refused.since(self.before)
+        self.outcome.verdicts = [self._taken_back(verdict, after) for verdict in self.outcome.verdicts]
+        for why in operator.memory.gaps:
+            self.outcome.doubt(why)
         if operator.memory.note:
             self.outcome.notes.append(operator.memory.note)
 
+    def _taken_back(self, verdict: Verdict, refused: Refusals) -> Verdict:
+        """A finding that a refused call may have made is none; what a map in memory holds needs no call to go."""
+        if not verdict.is_finding or verdict.signature.source == "memory":
+            return verdict
+        found = OBJECT.match(verdict.example) if verdict.signature.source == "api" else None
+        trace = (found[2], found[1] or "") if found is not None else ("", "")
+        why = refused.chosen(lambda call: may_clean_up(call, self.plurals, trace)).told()
+        return replace(verdict, kind=Kind.INCONCLUSIVE, because=why) if why else verdict
+
     def _checked(self, verdict: Verdict, last: Found) -> Verdict:
+        if verdict.kind is Kind.INCONCLUSIVE:
+            self.outcome.doubt(f"{verdict.signature}: {verdict.because}")
         if not verdict.is_finding:
             return verdict
         if reason := judging.allowed(verdict, self.wanted.allow):
@@ -229,3 +241,8 @@ class Given:
             return {}
         # where /metrics is read, it tells of each series what the registry's map in memory tells of none
         return {s: t for s, t in found.items() if not (has_metrics and "prometheus.metric" in s.place)}
+
+
+def _refused(operator: GivenOperator) -> Refusals:
+    """What it was not let do until now of its work."""
+    return Refusals().add(operator.refusals).add(operator.proxy).chosen(is_work)

@@ -13,6 +13,7 @@ from ghostkey.churn.traces import Found, Signature
 LEAK_RATE = 0.9  # of the subjects of every round
 ROUNDS_LEAST = 3
 FIRST_WAIT, LAST_WAIT = 0.25, 5.0  # seconds between two looks
+SECOND_LOOKS = 3  # where the last look shows other maps than the one before: in moving memory one is no proof
 
 
 class Kind(StrEnum):
@@ -74,19 +75,32 @@ class Verdict:
 def wait_out(
     read: Callable[[], Found], first: Found, patience: float, progress: Callable[[str], None] = lambda _: None
 ) -> dict[Signature, Curve]:
-    """Looks again and again until nothing is left, or patience is: a delayed cleanup is none the worse for that."""
+    """Looks again and again until nothing is left, or patience is: a delayed cleanup is none the worse for that.
+
+    What the last look alone shows, or no longer shows, of memory is looked at once more, whatever is left of patience.
+    """
     curves: dict[Signature, Curve] = {}
-    began, wait, found = time.monotonic(), FIRST_WAIT, first
+    began, wait, found, more = time.monotonic(), FIRST_WAIT, first, SECOND_LOOKS
+    before = _in_memory(first)
     while True:
         at = time.monotonic() - began
         for signature in {*curves, *found}:
             _note(curves.setdefault(signature, Curve()), found, signature, at)
+        before, is_alike = _in_memory(found), before == _in_memory(found)
         if not found or at >= patience:
-            return curves
-        progress(f"{len(found)} signatures are left; waiting for delayed cleanups, {at:.0f} of {patience:.0f} s")
-        time.sleep(min(wait, max(0.0, patience - at)))
-        wait = min(LAST_WAIT, wait * 1.6)
+            if is_alike or more == 0:
+                return curves
+            more -= 1
+            time.sleep(FIRST_WAIT)
+        else:
+            progress(f"{len(found)} signatures are left; waiting for delayed cleanups, {at:.0f} of {patience:.0f} s")
+            time.sleep(min(wait, max(0.0, patience - at)))
+            wait = min(LAST_WAIT, wait * 1.6)
         found = read()
+
+
+def _in_memory(found: Found) -> set[Signature]:
+    return {signature for signature in found if signature.source == "memory"}
 
 
 def _note(curve: Curve, found: Found, signature: Signature, at: float) -> None:
@@ -130,6 +144,9 @@ def _verdict(
     elif curve.is_stuck:
         kind = Kind.STUCK
         because = f"deleted, and still there after {patience:g} s: its finalizer is not taken away"
+    elif history and not any(counts):
+        kind = Kind.INCONCLUSIVE
+        because = "no round has left it behind: it was seen after the last one alone"
     elif len(rounds) < ROUNDS_LEAST:
         kind = Kind.PARTIAL
         because = f"{len(curve.tokens)} of {len(dead)} dead subjects after {patience:g} s"

@@ -1,7 +1,7 @@
 """Go maps of the operator that gain an entry for every subject and never lose one.
 
 A map counts when it grew, at the same address, by at least one entry a subject in each of at least three rounds; where its keys are
-text they have to name the dead, and where it mirrors API objects, as an informer's store does, it is no leak of its own.
+text they have to name the dead (where they cannot be read nothing is said of it), and where it mirrors API objects, as an informer's store does, it is no leak of its own.
 """
 
 from __future__ import annotations
@@ -16,27 +16,38 @@ from ghostkey.churn import memory_text
 from ghostkey.churn.tokens import Named, Spellings
 from ghostkey.churn.traces import Found, Signature, Trace
 from ghostkey.model.errors import GhostkeyError
-from ghostkey.sources.go_map_lives import forgets_by_itself, mirror_of, place_of
+from ghostkey.sources.go_map_lives import forgets_by_itself, is_held_by_what_forgets, mirror_of, place_of
 
 ROUNDS_LEAST = 3
 KEYS_MOST = 5_000
+READS_MOST = 3  # of keys and pointers that a writer is moving
 # what waits for its turn, and is no state: Source: controller-runtime/pkg/controller/priorityqueue, client-go/util/workqueue/queue.go
 QUEUES = ("priorityqueue.", "workqueue.", "delayingType")
 
 
 @dataclass(slots=True)
 class Memory:
-    """Lengths of all maps of one process after each round. `note` says why there are none, when it is no Go program."""
+    """Lengths of all maps of one process after each round. `note` says why there are none, when it is no Go program.
+
+    `unread`: why nothing can be said of maps that grew, at the last look.
+    """
 
     pid: int = 0
     note: str = ""
     gap: str = ""
+    unread: list[str] = field(default_factory=list)
+    bounded: set[tuple[int, int]] = field(default_factory=set)  # (address, seed) of those that are known to be
     samples: list[dict[tuple[int, int], int]] = field(default_factory=list)
+
+    @property
+    def gaps(self) -> list[str]:
+        """What could not be seen of it: without that, silence is worth nothing."""
+        return [*filter(None, [self.gap]), *self.unread]
 
     def sample(self, pid: int) -> None:
         """Looks once; a process that was started anew begins a new series."""
         if pid != self.pid:
-            self.pid, self.samples = pid, []
+            self.pid, self.samples, self.bounded = pid, [], set()
         if self.note:
             return
         try:
@@ -74,6 +85,7 @@ class Memory:
 
     def traces(self, per_round: int, dead: Iterable[Named]) -> Found:
         """Signature → trace of the maps that grew and still hold what they gained. Raises what reading the process raises."""
+        self.unread = []
         if not self.growing(per_round):
             return {}
         names = list(dead)
@@ -81,7 +93,12 @@ class Memory:
         try:
             found: Found = {}
             for one in self.maps(process, per_round):
-                _judge(process, one, names, found, [sample.get((one.address, one.seed), 0) for sample in self.samples])
+                if is_held_by_what_forgets(one):
+                    self.bounded.add((one.address, one.seed))
+                if (one.address, one.seed) in self.bounded:
+                    continue
+                lengths = [sample.get((one.address, one.seed), 0) for sample in self.samples]
+                self.unread += filter(None, [_judge(process, one, names, found, lengths)])
             return found
         finally:
             process.close()
@@ -97,6 +114,14 @@ class Memory:
         process.name_types(census.maps)
         process.describe(maps)
         process.find_holders(maps, census.maps)
+        for _ in range(READS_MOST - 1):
+            # what grew is held by somebody: where pointers moved meanwhile, they are followed again
+            if not (lost := [one for one in maps if one.root == "none"]):
+                break
+            process.refresh()
+            for one in lost:
+                process.forget_holder(one)
+            process.find_holders(lost, census.maps)
         return maps
 
 
@@ -106,20 +131,38 @@ def signature_of(one: GoMap) -> Signature:
     return Signature("memory", f"{one.type or 'a map'}{held}")
 
 
-def _judge(process: Process, one: GoMap, names: list[Named], found: Found, lengths: list[int]) -> None:
+def _judge(process: Process, one: GoMap, names: list[Named], found: Found, lengths: list[int]) -> str:
+    """Adds the trace of a map to those found. Why nothing can be said of it; "" where that is known."""
     if (
         mirror_of(one.holder)
         or forgets_by_itself(one)
         or any(word in text for word in QUEUES for text in (one.holder, one.type, *one.candidates))
     ):
-        return
-    texts = [text for _, keys in process.text_keys([one], KEYS_MOST, KEYS_MOST)[0] for text in keys.texts]
-    spellings = Spellings(names)
-    hits = {token for text in texts for token in spellings.find(str(text).encode())}
-    if texts and not hits:
-        return
+        return ""
     signature = signature_of(one)
+    texts = _texts_of(process, one)
+    if texts == []:
+        return f"the keys of {signature.place} in memory could not be read: whether they name the dead is not known"
+    spellings = Spellings(names)
+    hits = {token for text in texts or () for token in spellings.find(str(text).encode())}
+    if texts and not hits:
+        return ""
     grown = ", ".join(map(str, lengths))
     found[signature] = Trace(
         hits or {name.token for name in names}, f"{signature.place}: {grown} entries", series=1, is_weak=False
     )
+    return ""
+
+
+def _texts_of(process: Process, one: GoMap) -> list[str] | None:
+    """The keys of a map; none where they could not be read, None where by their type they are no text, such as numbers."""
+    kind = process.keys.key_type(one)
+    if one.design != "sync" and kind is not None and not process.keys.is_text(kind):
+        return None
+    for number in range(READS_MOST):
+        if number:
+            process.refresh()  # it may have grown into memory that is new to us
+        texts = [text for _, keys in process.text_keys([one], KEYS_MOST, KEYS_MOST)[0] for text in keys.texts]
+        if texts:
+            return texts
+    return []

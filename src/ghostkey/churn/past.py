@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import secrets
+import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ghostkey.churn.api import Api
 from ghostkey.churn.audited import WritesOfSecret, stories_of
 from ghostkey.churn.judge import Verdict
 from ghostkey.churn.tokens import tokens_in
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 
 FIELDS = ("data", "binaryData", "stringData")  # of maps, whose keys have a history
 MAPS_MOST = 20  # of which the history is asked, about a second each
+COVERED_SECONDS = 30.0  # within which the audit log has a call that was answered
+_POLL, _PIECE = 0.02, 1 << 20
 _TRACE = re.compile(r"^/api/v1/namespaces/([^/]+)/(configmaps|secrets)/([^/ ]+) (.+)$")
 Holder = tuple[str, str, str]  # resource, namespace, name
 
@@ -47,6 +52,51 @@ def lives_of(verdicts: Iterable[Verdict], control_plane: ControlPlane) -> dict[S
 
     Reads the logs once, whatever the number of verdicts. A history that cannot be read becomes an `unknown`.
     """
+    chosen = list(verdicts)
+    if not chosen:
+        return {}
+    with scratch_directory("churn-log") as folder:
+        try:
+            log = covered(control_plane.audit_log, lambda sign: mark_end(control_plane, sign), folder)
+        except (GhostkeyError, OSError) as error:
+            return {verdict.signature: Life(("", "", ""), unknown=str(error)) for verdict in chosen}
+        return _lives_by(chosen, log, control_plane)
+
+
+def covered(log: Path, mark: Callable[[str], None], folder: Path, seconds: float = COVERED_SECONDS) -> Path:
+    """A copy of an audit log that its server goes on writing: whole lines alone, and all that was answered before this was called.
+
+    `mark` makes a call that names the text it is given; once the log has that, it has what came before. Raises GhostkeyError where it
+    is not there after so many seconds, and OSError.
+    """
+    sign = f"ghostkey-end-{secrets.token_hex(8)}"
+    end = log.stat().st_size
+    mark(sign)
+    deadline = time.monotonic() + seconds
+    with log.open("rb") as lines:
+        lines.seek(end)
+        read = lines.read()
+        while sign.encode() not in read[: read.rfind(b"\n") + 1]:
+            if time.monotonic() > deadline:
+                raise GhostkeyError(f"the audit log did not get to the end of the run within {seconds:g} s")
+            time.sleep(_POLL)
+            read += lines.read()
+        left = end + read.rfind(b"\n") + 1
+        lines.seek(0)
+        with (copy := folder / "audit.log").open("wb") as whole:
+            while left > 0 and (piece := lines.read(min(left, _PIECE))):
+                whole.write(piece)
+                left -= len(piece)
+    return copy
+
+
+def mark_end(control_plane: ControlPlane, sign: str) -> None:
+    """Has the audit log name this text. Raises ApiFailed."""
+    # a write that changes nothing, for there is no such object: the audit policy leaves out what only reads
+    Api(control_plane).must("DELETE", f"/api/v1/namespaces/default/configmaps/{sign}", allowed=(404,))
+
+
+def _lives_by(verdicts: Iterable[Verdict], log: Path, control_plane: ControlPlane) -> dict[Signature, Life]:
     asked: dict[Holder, list[tuple[Verdict, str]]] = {}
     others = []
     for verdict in verdicts:
@@ -55,8 +105,8 @@ def lives_of(verdicts: Iterable[Verdict], control_plane: ControlPlane) -> dict[S
             asked.setdefault((match[2], match[1], match[3]), []).append((verdict, match[4]))
         else:
             others.append(verdict)
-    found = _others(others, control_plane.audit_log)
-    logs = (str(control_plane.audit_log), str(control_plane.directory / "etcd" / "member" / "wal"))
+    found = _others(others, log)
+    logs = (str(log), str(control_plane.directory / "etcd" / "member" / "wal"))
     with scratch_directory("churn-history") as store:
         for number, (holder, traces) in enumerate(asked.items()):
             if number >= MAPS_MOST:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ghostkey.churn.proxy.calls import WRITES
 from ghostkey.model.errors import GhostkeyError
 
 if TYPE_CHECKING:
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
 TOLD_MOST = 8
 UNAUTHORIZED = 401
 Call = tuple[str, str, str]  # verb, place, namespace
+# questions about who somebody is and what he may do, of the groups authentication.k8s.io and authorization.k8s.io
+REVIEWS = frozenset({
+    "tokenreviews", "selfsubjectreviews", "subjectaccessreviews", "localsubjectaccessreviews", "selfsubjectaccessreviews",
+    "selfsubjectrulesreviews",
+})  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -44,6 +50,18 @@ class Refusals:
         self.denied.update({((verb, place, namespace), status): n for verb, place, namespace, status, n in told["denied"]})
         self.leases |= set(told["leases"])
 
+    def since(self, before: Refusals) -> Refusals:
+        """Those that came after others, which are among them."""
+        return Refusals(
+            self.guarded - before.guarded, self.denied - before.denied, self.leases - before.leases, self.renewal_failed
+        )
+
+    def chosen(self, of: Callable[[Call], bool]) -> Refusals:
+        """Those of some calls."""
+        guarded = Counter({call: times for call, times in self.guarded.items() if of(call)})
+        denied = Counter({(call, status): times for (call, status), times in self.denied.items() if of(call)})
+        return Refusals(guarded, denied, self.leases, self.renewal_failed)
+
     def words(self, *, with_leases: bool = False) -> list[str]:
         """Each call with how often and by whom, the most frequent first."""
         found = [f"to hold a lease in {namespace}" for namespace in sorted(self.leases)] if with_leases else []
@@ -58,6 +76,19 @@ class Refusals:
         words = self.words()
         more = f"; and {len(words) - TOLD_MOST} more" if len(words) > TOLD_MOST else ""
         return f"the operator was refused: {'; '.join(words[:TOLD_MOST])}{more}" if words else ""
+
+
+def is_work(call: Call) -> bool:
+    """Whether a call may be part of what an operator does for a subject: paths such as /metrics, and reviews, are not."""
+    verb, place, _ = call
+    return verb != "other" and place.partition("/")[0] not in REVIEWS
+
+
+def may_clean_up(call: Call, subjects: Collection[str], trace: tuple[str, str]) -> bool:
+    """Whether a cleanup may need a call: writes, and reads of the kinds of the subjects or of the resource and namespace of a trace."""
+    verb, place, namespace = call
+    resource = place.partition("/")[0]
+    return is_work(call) and (verb in WRITES or resource in subjects or (resource == trace[0] and namespace in {"", trace[1]}))
 
 
 def _guards(call: Call) -> str:

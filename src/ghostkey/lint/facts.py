@@ -20,7 +20,7 @@ class Place(NamedTuple):
 
 
 class Branch(NamedTuple):
-    """Something that stands around a statement: if, else, for, case, func, defer, go; `text` is its condition."""
+    """Something that stands around a statement: if, else, for, case, func, defer, go; `text` is its condition; of func what the literal is given to."""
 
     kind: str
     text: str

@@ -23,6 +23,7 @@ _FRESH = re.compile(r"\(\)(?:\w+\.)?(?:New|new|make|build|Build|Make)")
 _HANDLED = re.compile(r"AddEventHandler|AddListener|Subscribe|OnEvent|HandleFunc$|Watches(?:RawSource)?$|RegisterHandler")
 _CONTEXT = re.compile(r"(?:\w*[cC]tx|context\.\w+\(\))$")  # what a call of a client begins with, and no key
 _OWN_NAME = re.compile(r"(\w+)\.Name\(\)$")  # a part of the program says its name by a method; an object has a field for it
+_ONCE = re.compile(r"[oO]nce\.Do$|^sync\.OnceFunc$")
 _BOUNDED = "ghostkey:bounded"
 
 
@@ -125,9 +126,7 @@ def _counts(module: Module, symbol: Symbol, one: InsertAt, depth: int = 0) -> bo
 
 def _is_done_once(one: InsertAt) -> bool:
     """Whether an insert stands in what is given to a sync.Once."""
-    is_inside = any(branch.kind == "func" for branch in one.insert.branches)
-    calls = [call for call in one.spot.function.calls if call.name == "Do" and call.qualifier.lower().endswith("once")]
-    return is_inside and any(call.line <= one.insert.line for call in calls)
+    return any(branch.kind == "func" and _ONCE.search(branch.text) for branch in one.insert.branches)
 
 
 def _is_own_name(one: InsertAt) -> bool:

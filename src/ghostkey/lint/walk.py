@@ -133,7 +133,10 @@ class Walk:
     def _literal(self, node: Node, branches: Branches) -> None:
         body = field(node, "body")
         if body is not None:
-            self.visit(body, (*branches, Branch("func", "")))
+            # `once.Do(func() { … })`: whom it is given to
+            given = node.parent.parent if node.parent is not None and node.parent.type == "argument_list" else None
+            called = field(given, "function") if given is not None else None
+            self.visit(body, (*branches, Branch("func", text(called))))
 
     def _later(self, node: Node, branches: Branches) -> None:
         self._inside(node, (*branches, Branch(node.type.partition("_")[0], "")))

@@ -7,9 +7,12 @@ import re
 # A member of a set is no zero value: struct{}{}, sets.Empty{} and true say that the key is there. Nor is a pointer to what is made anew:
 # &entry{} and new(entry) are another entry, which is filled next.
 _NAME = r"(?!(?:\w+\.)*Empty\{)(?:\w+\.)*\w+(?:\[[^{}()]*\])?"
-_NO_VALUE = r"nil|\"\"|``|'\\x00'|0(?:\.0*|x0+)?|false"
-_CONVERTED = (
-    rf"(?:(?:\w+\.)*\w+|\[\]\w+|\(\*?(?:\w+\.)*\w+\))\((?:{_NO_VALUE}|\"null\")\)"  # []byte(nil), types.UID(""), (*pod)(nil)
+_NO_VALUE = r"nil|\"\"|``|'\\x00'|0(?:\.0*|x0+)?|\.0+|false"
+# A conversion is written like a call (`checksum(nil)` makes something): a type is known by being Go's own, or by its name
+_BASIC = r"string|bool|u?int(?:8|16|32|64)?|uintptr|float(?:32|64)|complex(?:64|128)|byte|rune|any"
+_OF_TYPES = r"(?:\w+\.)?(?:[A-Z]\w*)?(?:UID|Duration|RawMessage|Phase|State|Mode|Kind)"
+_CONVERTED = (  # []byte(nil), types.UID(""), (*pod)(nil)
+    rf"(?:{_BASIC}|{_OF_TYPES}|\[\](?:byte|rune|string)|\(\*(?:\w+\.)*\w+\))\((?:{_NO_VALUE}|\"null\")\)"
 )
 _LITERAL = (
     rf"(?:{_NAME}|(?:map\[|\[\])[^{{}}]*)\{{\s*\}}"  # pod{}, time.Time{}, pair[string, int]{}, map[string]int{}, []string{}
@@ -39,9 +42,8 @@ def asks_for_more(condition: str, value: str) -> bool:
         rf"len\({one}\)\s*(?:>\s*0|!=\s*0|>=\s*1)",
         rf"!\s*{re.escape(value)}\.(?:IsZero|Empty)\(\)",
     )
-    return any(re.fullmatch(rf"\s*{shape}\s*", term) for term in condition.split("&&") for shape in shapes) or (
-        condition.strip() == value
-    )
+    terms = [term.strip() for term in condition.split("&&")]
+    return value in terms or any(re.fullmatch(shape, term) for term in terms for shape in shapes)
 
 
 def asks_for_none(condition: str, value: str) -> bool:

@@ -2,7 +2,7 @@
 
 Source
     client-go tools/cache, tools/record, tools/events and util/workqueue, controller-runtime pkg/controller/priorityqueue, apimachinery
-    util/cache, golang.org/x/net/http2/hpack, groupcache/lru, hashicorp/golang-lru: the types of their stores.
+    util/cache, client_golang prometheus/histogram.go, golang.org/x/net/http2/hpack, groupcache/lru, hashicorp/golang-lru: the types of their stores.
 """
 
 from __future__ import annotations
@@ -59,11 +59,12 @@ def mirror_of(holder: str) -> str:
     return found[0] if found is not None else ""
 
 
-# What is about requests or events, and has room for so many or so long: a table of HTTP/2's headers, connections that idle, …
+# What is about requests or events, and has room for so many or so long: a table of HTTP/2's headers, connections that idle, buckets
+# of a histogram, …
 _FORGETS = re.compile(
     r"\((?:hpack\.\w+|\w*lru\w*\.\w+|ttlcache\.\w+|expirable\.\w+|singleflight\.Group|cache\.(?:Expiring|LRUExpireCache)"
     r"|http2?\.(?:Transport|\w*[cC]lientConnPool)|record\.Event\w+|record\.\w*Spam\w+"
-    r"|events\.eventBroadcasterImpl|tls\.lruSessionCache)\b"
+    r"|events\.eventBroadcasterImpl|tls\.lruSessionCache|prometheus\.histogramCounts)\b"
 )
 # where the element of a linked list is, what forgets the least recently used; a place in a table of HTTP/2; what a lease ends
 _FORGETS_BY_TYPE = re.compile(
@@ -74,3 +75,8 @@ _FORGETS_BY_TYPE = re.compile(
 def forgets_by_itself(found: GoMap) -> bool:
     """Whether a map is a cache with room for so many entries, or for so long: an entry in it is no promise that its object lives."""
     return bool(_FORGETS.search(found.holder) or _FORGETS_BY_TYPE.search(found.type))
+
+
+def is_held_by_what_forgets(found: GoMap) -> bool:
+    """Whether the very field that holds a map is of such a cache: that stays so, by whichever path the map is come to later."""
+    return bool(_FORGETS.search(place_of(found)) or _FORGETS_BY_TYPE.search(found.type))

@@ -31,7 +31,9 @@ _OF_PACKAGE = re.compile(r"^(\w+)\.([A-Z]\w*)$")
 _OF_OBJECTS = re.compile(r"(?:\w*UID|NamespacedName|ObjectKey|ObjectName|Addr|AddrPort|Prefix|Request)$")
 _BASIC = frozenset(["string", "int", "int32", "int64", "uint", "uint32", "uint64", "rune", "float64", "any"])
 OF_OPTIONS = re.compile(r"(?i)(?:flags|options|opts|config|args|registered|factories|providers|plugins)\b")
-_OF_RESOURCES = re.compile(r"(?:\w+\.)*\w*(?:gv[rk]|GV[RK])s?(?:\.\w+(?:\(\))?)?")  # gvr.Resource, range m.dynamicGVRs
+_OF_RESOURCES = re.compile(  # gvr.Resource, range m.dynamicGVRs
+    r"(?:\w+\.)*\w*(?:gv[rk]|GV[RK])s?(?:\.(?:Resource|Kind|Group\w*|Version|String)(?:\(\))?)?"
+)
 _TEXT = re.compile(r'"(?:[^"\\]|\\.)*"|`[^`]*`')
 _OF_KINDS = ("%T", "reflect.TypeOf", "GroupVersionKind()", "GVKForObject")
 

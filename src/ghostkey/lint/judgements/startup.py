@@ -30,7 +30,7 @@ _AGAIN = re.compile(
 _RESETS = re.compile(r"[Rr]eset")
 WHOLE = frozenset({"reset", "struct reset", "clear"})
 _FOR_ONE = re.compile(r"(?:[Rr]egister|[Ii]nstall|[Ii]nit)[A-Z](?!\w*(?:Fn|Func|Plugin|Provider|Factory|Handler|Hook|Flag)s?$)")
-_ENDS = re.compile(r"(?:[Ss]top|[Cc]lose|[Ss]hut[Dd]own|[Dd]estroy|[Tt]ear[Dd]own)(?:$|All|[A-Z])")
+_ENDS = re.compile(r"(?P<end>[Ss]top|[Cc]lose|[Ss]hut[Dd]own|[Dd]estroy|[Tt]ear[Dd]own)(?:$|(?P<of>[A-Z]\w*))")
 _REGISTERS = re.compile(
     r"^(?:(?:Must)?[Rr]egister|[Ii]nstall|With[A-Z]|AddFlag|BindFlag|AddHandler|AddCheck|AddHealth|HandleFunc|Handle$|"
     r"Add\w*(?:Plugin|Provider|Factory|Scheme|Validator|Hook|Index|Indexer|Indexers)|Add[A-Z]\w*(?:Fn|Func)$|Set\w*Factory|index$|Index$)"
@@ -104,21 +104,38 @@ def _imports(module: Module, spot: Spot, package: Package) -> bool:
 
 
 def _is_for_tests_or_end(module: Module, spot: Spot) -> bool:
-    """Whether a method gives up all that an object has when its end has come, or is there for tests: Close, and a Reset nobody calls."""
+    """Whether a method gives up all that an object has when its end has come, or is there for tests: Close, and a Reset nobody calls.
+
+    What has more in its name, such as CloseWindow, may end something that comes again: it is an end where only ends, main, and what runs
+    once call it.
+    """
     function = spot.function
     if not function.receiver_type:
         return False
-    return _ENDS.match(function.name) is not None or (_RESETS.match(function.name) is not None and not _is_called(module, spot))
+    if found := _ENDS.match(function.name):
+        return not found["of"] or not _is_called(module, spot, of_end=True)
+    return _RESETS.match(function.name) is not None and not _is_called(module, spot)
 
 
-def _is_called(module: Module, spot: Spot) -> bool:
+def _is_called(module: Module, spot: Spot, *, of_end: bool = False) -> bool:
     """Whether code that runs for long may call a method: not what has the name and is called on something else, such as a timer."""
     if spot.function.name in handed_over(module) or _is_of_interface(module, spot):
         return True
     return any(
-        not is_aside(caller.file) and caller.function.name != spot.function.name and _may_mean(module, caller, call, spot)
+        not is_aside(caller.file)
+        and caller.function.name != spot.function.name
+        and not (of_end and _is_end(caller, call))
+        and _may_mean(module, caller, call, spot)
         for caller, call in calls_of(module, spot)
     )
+
+
+def _is_end(caller: Spot, call: Call) -> bool:
+    """Whether a call is made when the program, or what the caller belongs to, ends."""
+    name = caller.function.name
+    found = _ENDS.match(name)
+    is_once = name == "main" or _BEGINS.match(name) is not None
+    return (found is not None and not found["of"]) or (is_once and not _is_repeated(call.branches))
 
 
 def _is_of_interface(module: Module, spot: Spot) -> bool:

@@ -1,7 +1,8 @@
 """Children are created under a name that is new each time, and nothing deletes one while their owner is there.
 
-*What it finds.* A Create (or a helper called create…, ensure…) of a kind of object whose name has something random, the time or a hash in
-it, in a function that runs again and again, in a tree that deletes no object of that kind.
+*What it finds.* A Create (or a helper called create…, ensure…) of a kind of object whose Name or GenerateName has something random, the time
+or a hash of what may change (a spec, data, the object as a whole; no name) in it, in a function that runs again and again, in a tree that
+deletes no object of that kind.
 
 *Why it matters.* An owner reference helps when the owner goes, which may be never: until then each run, each revision leaves one more Job,
 one more ConfigMap, and etcd keeps them all.
@@ -26,6 +27,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from ghostkey.lint.child_names import Code, new_name_of_call
 from ghostkey.lint.facts import Call
 from ghostkey.lint.findings import Finding, Look, Rule, Witness
 from ghostkey.lint.judgements.startup import runs_at_start
@@ -36,8 +38,6 @@ _DELETES = re.compile(r"(?:[Dd]elete|[Rr]emove|[Pp]rune|[Cc]lean\w*)(?:Collectio
 _OF_CLIENT = re.compile(r"\.(\w+?)s\([^()]*\)$")
 _LITERAL = re.compile(r"&(?:\w+\.)?([A-Z]\w*)\{")
 _KINDS = re.compile(r"(?:batch\w*|core\w*|v1\w*|apps\w*|rbac\w*|[a-z]\w*v1\w*)\.([A-Z]\w*)$")
-_NEW_NAME = re.compile(r"GenerateName:|[rR]and\w*\.(?:String|Int|Safe)|[rR]andString|uuid\.|time\.Now\(\)|\.Unix\w*\(\)|[hH]ash")
-_NAME = re.compile(r"\b\w*[nN]ame\w*\s*:?=|\bName:|GenerateName:|Sprintf\(")
 _ENDS_ITSELF = re.compile(r"TTLSecondsAfterFinished|HistoryLimit")
 # reviews are kept by nobody, and requests of certificates not for long: kube-controller-manager takes them away
 _NOT_KEPT = re.compile(
@@ -105,20 +105,26 @@ def _deletes_any(spot: Spot) -> bool:
 def _line_of_name(module: Module, spot: Spot, call: Call) -> tuple[Spot, int] | None:
     """Where the name of what is created is made, when it is new each time: in front of the call, or in the function that makes it."""
     function = spot.function
-    places = [(spot, max(function.line, call.line - LINES), call.line)]
+
+    def makers(name: str) -> list[Code]:
+        return [
+            Code(one, one.function.line, max(back.last_line for back in one.function.returns))
+            for one in module.functions.get(name, ())
+            if one.package is spot.package and one.function.returns and name != function.name
+        ]
+
+    code = Code(spot, max(function.line, call.line - LINES), call.line + LINES)
     given = {text.lstrip("&") for text in call.texts}
-    for made in function.made:
-        if made.goes == "local" and made.to.root in given and made.type_name.startswith("()") and made.line < call.line:
-            own = [one for one in module.functions.get(made.type_name[2:].rpartition(".")[2], ()) if one.package is spot.package]
-            places += [(one, one.function.line, max((r.last_line for r in one.function.returns), default=0)) for one in own]
-    if any(_ENDS_ITSELF.search(line) for where, first, last in places for line in where.file.source[first - 1 : last]):
+    names = {
+        made.type_name[2:].rpartition(".")[2]
+        for made in function.made
+        if made.goes == "local" and made.to.root in given and made.type_name.startswith("()") and made.line < call.line
+    }
+    own = [line for name in sorted(names) for one in makers(name) for line in one.lines]
+    if any(_ENDS_ITSELF.search(line) for line in (*code.lines[: call.line - code.first + 1], *own)):
         return None
-    for where, first, last in places:
-        for number, line in enumerate(where.file.source[first - 1 : last], first):
-            code = line.partition("//")[0]
-            if _NAME.search(code) and _NEW_NAME.search(code):
-                return where, number
-    return None
+    found = new_name_of_call(code, call.name, call.line, makers)
+    return (found[0].spot, found[0].line(found[1])) if found is not None else None
 
 
 RULE = Rule("B", "children under new names that nobody deletes", _find)

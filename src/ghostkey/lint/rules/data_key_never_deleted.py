@@ -101,6 +101,7 @@ def _makes_one(module: Module, spot: Spot, called: str) -> bool:
             )
         )
         and not any(call.name in _READS for call in each.calls)
+        and each.returned.isdisjoint(name for name, _ in each.params)  # what it was given is none that it made
         for each in found
     )
 

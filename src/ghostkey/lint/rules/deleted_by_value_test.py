@@ -67,9 +67,13 @@ def _guard(spot: Spot, release: Release) -> str:
     value = ".".join((release.place.root, *release.place.fields)) + f"[{release.key}]"
     for text, holds in Site(spot, release.line, release.branches).conditions:
         said, _, asked = text.rpartition(";")
-        found = re.match(rf"(\w+)\s*:=\s*{re.escape(value)}\s*$", said.strip())
+        found = re.match(rf"(\w+)\s*(?:,\s*\w+\s*)?:=\s*{re.escape(value)}\s*$", said.strip())
         asks = asks_for_more if holds else asks_for_none
-        if "||" not in asked and any(asks(asked, one) for one in (value, found[1] if found else value)):
+        # one of several is enough to return, and not enough to come in
+        terms = [asked] if holds else asked.split("||")
+        if "||" in asked and holds:
+            continue
+        if any(asks(term, one) for term in terms for one in (value, found[1] if found else value)):
             return asked.strip()
     return ""
 

@@ -1,0 +1,99 @@
+"""What is said of a Go map that grows: a leak where its keys name the dead, or can name nobody; nothing where they were not read."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from ghostkey.census.census import Process
+from ghostkey.census.gomap import GoMap
+from ghostkey.churn.memory import Memory
+from ghostkey.churn.tokens import Named
+from ghostkey.churn.traces import Signature
+
+NAMES = [Named("gkaaaaaaax", "gkaaaaaaax", "n")]
+HELD = "global main.r → (main.reconciler).seen"
+BUCKETS = "goroutine 80 in runtime.selectgo → (prometheus.histogramCounts).nativeHistogramBucketsPositive"
+
+
+def looked(
+    monkeypatch: pytest.MonkeyPatch,
+    reads: list[list[str]],
+    *,
+    design: str = "swiss",
+    is_text: bool = True,
+    holder: str = HELD,
+    memory: Memory | None = None,
+) -> tuple[list[Signature], Memory]:
+    """What is found of one map that grew, whose keys read so, look after look."""
+    one = cast(GoMap, SimpleNamespace(type="map", holder=holder, candidates=[], address=1, seed=1, length=9, design=design))
+    left = iter(reads)
+
+    def text_keys(*_: object) -> tuple[list[tuple[int, SimpleNamespace]], int]:
+        return [(1, SimpleNamespace(texts=next(left, [])))], 0
+
+    keys = SimpleNamespace(key_type=lambda _: object(), is_text=lambda _: is_text)
+    process = cast(Process, SimpleNamespace(text_keys=text_keys, keys=keys, refresh=lambda: None, close=lambda: None))
+    monkeypatch.setattr("ghostkey.churn.memory.open_process", lambda _: process)
+    monkeypatch.setattr(Memory, "maps", lambda *_: [one])
+    memory = memory or Memory(samples=[{(1, 1): length} for length in (0, 3, 6, 9)])
+    return list(memory.traces(3, NAMES)), memory
+
+
+@pytest.mark.parametrize("design", ["swiss", "sync"])
+def test_map_whose_keys_could_not_be_read_is_no_leak_and_no_silence(monkeypatch: pytest.MonkeyPatch, design: str) -> None:
+    found, memory = looked(monkeypatch, [], design=design)
+    assert not found
+    assert memory.gaps == [
+        "the keys of map at (main.reconciler).seen in memory could not be read: whether they name the dead is not known"
+    ]
+
+
+def test_keys_that_are_moved_are_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    found, memory = looked(monkeypatch, [[], ["n/gkaaaaaaax"]])
+    assert [str(signature.place) for signature in found] == ["map at (main.reconciler).seen"]
+    assert not memory.gaps
+
+
+def test_keys_that_are_no_text_by_type_name_all_the_dead_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    found, memory = looked(monkeypatch, [], is_text=False)
+    assert len(found) == 1
+    assert not memory.gaps
+
+
+def test_keys_that_name_others_are_no_leak(monkeypatch: pytest.MonkeyPatch) -> None:
+    found, memory = looked(monkeypatch, [["other"]])
+    assert not found
+    assert not memory.gaps
+
+
+def test_buckets_of_a_histogram_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    found, memory = looked(monkeypatch, [], design="sync", holder=BUCKETS)
+    assert not found
+    assert not memory.gaps
+
+
+def test_map_that_is_known_to_be_bounded_is_so_by_whichever_path_it_is_come_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, memory = looked(monkeypatch, [], design="sync", holder=BUCKETS)
+    found, memory = looked(monkeypatch, [], design="sync", holder="no root found", memory=memory)
+    assert not found
+    assert not memory.gaps
+
+
+def test_holder_that_was_not_found_is_looked_for_again() -> None:
+    one = SimpleNamespace(address=1, seed=1, length=9, holder="", root="")
+    finds = iter(["none", "none", "global"])
+
+    def find_holders(maps: list[SimpleNamespace], _: object) -> None:
+        for each in maps:
+            each.root = next(finds)
+
+    process = SimpleNamespace(
+        census=lambda: SimpleNamespace(maps=[one]), name_types=lambda _: None, describe=lambda _: None,
+        find_holders=find_holders, refresh=lambda: None, forget_holder=lambda _: None,
+    )  # fmt: skip
+    memory = Memory(samples=[{(1, 1): length} for length in (0, 3, 6, 9)])
+    (found,) = memory.maps(cast(Process, process), 3)
+    assert found.root == "global"
