@@ -93,7 +93,7 @@ async def run(settings: dict[str, Any]) -> None:
         prefix=settings.get("prefix", ""), headers=[(name, value) for name, value in settings.get("headers", ())],
         own_headers=[(name, value) for name, value in settings.get("own_headers", ())],
         renewal=Renewal(int(settings.get("renewal", -1))),
-    ), writes)  # fmt: skip
+    ), settings["token"], writes)  # fmt: skip
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_alpn_protocols(["http/1.1"])
     context.load_cert_chain(settings["server_certificate"], settings["server_key"])

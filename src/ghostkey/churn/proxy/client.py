@@ -6,6 +6,7 @@ import base64
 import contextlib
 import json
 import os
+import secrets
 import subprocess
 import sys
 import threading
@@ -36,10 +37,11 @@ class ProxyProcess:
         self._pem = directory / f"{name}-certificate.pem"
         self.renewal_failed = ""  # in words
         pipe = os.pipe() if config is not None else ()
-        settings = {**settings, **({"renewal": pipe[1]} if pipe else {})}
+        self.token = secrets.token_urlsafe(32)
+        settings = {**settings, "token": self.token, **({"renewal": pipe[1]} if pipe else {})}
         self.ca = Path(settings["server_ca"])
         path = directory / f"{name}.json"
-        path.write_text(json.dumps(settings))
+        _write_private(path, json.dumps(settings).encode())
         self._log = (directory / f"{name}.log").open("ab")
         self._process = subprocess.Popen(
             [sys.executable, "-m", "ghostkey.churn.proxy", str(path)],
@@ -51,7 +53,7 @@ class ProxyProcess:
             threading.Thread(target=self._renew_when_asked, args=(pipe[0], config), daemon=True).start()
         self.port = int(self._read()["port"])
         self.kubeconfig = directory / f"{name}-kubeconfig.json"
-        self.kubeconfig.write_text(json.dumps(self._config()))
+        _write_private(self.kubeconfig, json.dumps(self._config()).encode())
 
     @classmethod
     def before(cls, control_plane: ControlPlane, name: str, user_kubeconfig: Path | None = None) -> Self:
@@ -136,13 +138,13 @@ class ProxyProcess:
         self.ask("credentials", token=credentials.token, basic=credentials.basic, certificate=str(self._pem) if is_other else "")
 
     def _config(self) -> dict[str, Any]:
-        """The proxy is who asks: the operator has no credentials of its own."""
+        """The proxy is who asks: the operator has no credentials of its own but those for the proxy."""
         ca = base64.b64encode(self.ca.read_bytes()).decode()
         cluster = {"server": f"https://127.0.0.1:{self.port}", "certificate-authority-data": ca}
         return {
             "apiVersion": "v1", "kind": "Config", "current-context": "churn",
             "clusters": [{"name": "churn", "cluster": cluster}],
-            "users": [{"name": "churn", "user": {"token": "ghostkey-churn"}}],
+            "users": [{"name": "churn", "user": {"token": self.token}}],
             "contexts": [{"name": "churn", "context": {"cluster": "churn", "user": "churn"}}],
         }  # fmt: skip
 
@@ -185,4 +187,5 @@ class ProxyProcess:
 
 def _write_private(path: Path, content: bytes) -> None:
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as handle:
+        os.fchmod(handle.fileno(), 0o600)  # of one that was there before, too
         handle.write(content)
