@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import urllib.parse
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from ghostkey.churn.fault import Answer, refusal
 from ghostkey.churn.proxy.calls import Call
+from ghostkey.store.state import append_private
 
 # questions to the API server that are asked as creates and change nothing
 _QUESTIONS = frozenset({"authentication.k8s.io", "authorization.k8s.io"})
@@ -53,8 +55,9 @@ class Guard:
 
     def _note(self, manager: str) -> None:
         if manager not in self.managers and self.noted_in is not None:
-            with self.noted_in.open("a") as receipt:
-                receipt.write(json.dumps({"manager": manager}) + "\n")
+            # where somebody has removed the receipt, it is not made anew: the run knows of the managers all the same
+            with contextlib.suppress(FileNotFoundError):
+                append_private(self.noted_in, json.dumps({"manager": manager}).encode() + b"\n")
         self.managers.add(manager)
 
 

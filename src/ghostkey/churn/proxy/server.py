@@ -188,7 +188,9 @@ class Proxy:
                 method, target, _ = first.split(" ", 2)
                 # before the body: a stranger's is not even held
                 if not hmac.compare_digest(value_of(headers, "authorization").encode("latin1"), self._bearer):
-                    await _give(writer, refusal(UNAUTHORIZED, "Unauthorized", "this proxy is the operator's that ghostkey churn tests"))
+                    await _give(
+                        writer, refusal(UNAUTHORIZED, "Unauthorized", "this proxy is the operator's that ghostkey churn tests")
+                    )
                     return
                 body = await read_body(reader, headers)
                 if self.narrow is not None:
