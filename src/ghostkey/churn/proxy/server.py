@@ -63,15 +63,21 @@ class Upstream:
             self.host, self.port, ssl=self.context, server_hostname=self.server_name, limit=LINE_MOST
         )
 
-    def take(self, token: str, basic: str, certificate: str = "") -> None:
-        """Goes on with these credentials; `certificate`: a file with certificate and key, where it is another one. Raises OSError."""
-        are_others = (token, basic) != (self.token, self.basic) or bool(certificate)
-        self.token, self.basic = token, basic
-        if certificate:
-            self.context.load_cert_chain(certificate)
-            while self._kept:
-                self._kept.pop()[1].close()  # they are known by the certificate that they began with
-        self.renewal.given(are_others=are_others)
+    def take(self, token: str, basic: str, certificate: str = "", *, is_answer: bool = False) -> None:
+        """Goes on with these credentials; `certificate`: a file with certificate and key, where it is another one. Raises OSError.
+
+        `is_answer`: to what was asked for by `renewal`; whoever waits for that goes on whatever comes.
+        """
+        are_others = False
+        try:
+            if certificate:
+                self.context.load_cert_chain(certificate)
+                while self._kept:
+                    self._kept.pop()[1].close()  # they are known by the certificate that they began with
+            are_others = (token, basic) != (self.token, self.basic) or bool(certificate)
+            self.token, self.basic = token, basic
+        finally:
+            self.renewal.given(are_others=are_others, is_answer=is_answer)
 
     def request(self, method: str, target: str, headers: Headers, body: bytes, *, is_own: bool = False) -> bytes:
         """The bytes of a request: as JSON where a choice is given, unpacked, as this proxy's user."""
@@ -91,7 +97,10 @@ class Upstream:
         """The whole answer; asked again, once, where the credentials had run out and there are others."""
         number = self.renewal.number
         answer = await self._ask(self.request(method, target, headers, body, is_own=is_own), method)
-        if answer.status != UNAUTHORIZED or not await self.renewal.other_than(number):
+        if answer.status != UNAUTHORIZED:
+            self.renewal.are_taken()
+            return answer
+        if not await self.renewal.other_than(number):
             return answer
         return await self._ask(self.request(method, target, headers, body, is_own=is_own), method)
 
@@ -328,6 +337,8 @@ class Proxy:
                 sink.write(self.upstream.request(method, target, headers, b""))
                 first, answered = await read_head(source)
                 is_out = f" {UNAUTHORIZED} " in first + " "
+                if not is_out:
+                    self.upstream.renewal.are_taken()
                 if is_last or not is_out or not await self.upstream.renewal.other_than(number):
                     return source, sink, first, answered
             except BaseException:
