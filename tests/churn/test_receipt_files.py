@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from ghostkey.churn.campaign import Wanted
+from ghostkey.churn.given import Given
 from ghostkey.churn.given_receipt import MARK, Receipt, clean_up, receipts_in
 from ghostkey.churn.proxy.calls import call_of
 from ghostkey.churn.proxy.guard import Guard
@@ -180,3 +182,20 @@ def test_receipt_says_of_which_cluster_it_is(folder: Path, cluster: ControlPlane
     client = ApiClient(load_config(str(cluster.kubeconfig), None, None, None, ()))
     assert "is kept" in clean_up(client, receipt).why
     assert receipt.path.exists()
+
+
+def test_namespace_that_stays_behind_is_a_doubt(folder: Path, cluster: ControlPlane) -> None:
+    client = ApiClient(load_config(str(cluster.kubeconfig), None, None, None, ()))
+    run = Given(client, "gk-", Wanted(), folder)
+    receipt = Receipt(folder / "default.json", cluster.url, "default", "m")
+    with receipt.written():
+        run._clean_up(receipt)
+    (why,) = run.outcome.inconclusive
+    assert "namespace default does not bear the mark" in why
+    assert run.outcome.result == "inconclusive"
+
+
+def test_run_notes_of_which_cluster_it_is(folder: Path, cluster: ControlPlane) -> None:
+    client = ApiClient(load_config(str(cluster.kubeconfig), None, None, None, ()))
+    here = cluster.request("GET", "/api/v1/namespaces/kube-system")["metadata"]["uid"]
+    assert Given(client, "gk-", Wanted(), folder)._receipt().cluster == here

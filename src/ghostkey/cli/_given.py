@@ -17,6 +17,7 @@ from ghostkey.cli.where import Where
 if TYPE_CHECKING:
     from ghostkey.churn.campaign import Outcome, Wanted
     from ghostkey.churn.given_operator import Started
+    from ghostkey.kube.client import ApiClient
 
 F = TypeVar("F", bound=Callable[..., Any])
 NOT_ALL_SEEN, FAILED = 3, 5  # exit codes
@@ -66,7 +67,7 @@ class Given:
             raise UsageError("there is no sample to make subjects of", "give --sample FILE")
         given.check_prefix(self.prefix)
         self._ask(client.config.server, started)
-        self._say_what_cleans_up(client.config.server, folder)
+        self._say_what_cleans_up(client, folder)
         progress = ProgressLine()
         try:
             outcome = given.Given(client, self.prefix, wanted, folder, *source, progress, started).run(documents)
@@ -94,9 +95,9 @@ class Given:
         if not self.is_agreed and not (sys.stdin.isatty() and click.confirm(safe(f"{what}. Go on?"), err=True)):
             raise UsageError(f"nobody has agreed that {what}", "add --yes")
 
-    def _say_what_cleans_up(self, server: str, folder: Path) -> None:
+    def _say_what_cleans_up(self, client: ApiClient, folder: Path) -> None:
         """The line that cleans up after this run, before it makes anything; and what earlier ones have left."""
-        from ghostkey.churn.given_receipt import receipts_in
+        from ghostkey.churn.given_receipt import cluster_of, receipts_in
         from ghostkey.cli.terminal import safe
 
         again = f"ghostkey churn --clean-up{self.where.words()}"
@@ -104,7 +105,10 @@ class Given:
         def tell(text: str) -> None:
             click.echo(safe(f"note: {text}"), err=True)
 
-        left = [receipt.namespace for receipt, is_in_use in receipts_in(folder, server, tell) if not is_in_use]
+        killed = [receipt for receipt, is_in_use in receipts_in(folder, client.config.server, tell) if not is_in_use]
+        # those of another cluster that had this address are none of this one's
+        here = cluster_of(client) if killed else ""
+        left = [receipt.namespace for receipt in killed if not here or receipt.cluster in {"", here}]
         if left:
             click.echo(safe(f"note: a run that was killed has left {', '.join(left)}: {again}"), err=True)
         click.echo(safe(f"if this run is killed: {again}"), err=True)
