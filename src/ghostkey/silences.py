@@ -41,7 +41,7 @@ class Settings:
 
     silences: tuple[Silence, ...] = ()
     baseline: Path | None = None
-    options: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 # the annotation of a map
@@ -115,6 +115,15 @@ def find_settings(folder: Path) -> Path | None:
     return None
 
 
+def nearest_settings() -> Path | None:
+    """`find_settings` from the current folder; None where that has gone. Raises what that does."""
+    try:
+        here = Path.cwd()
+    except OSError:
+        return None
+    return find_settings(here)
+
+
 def _owner(path: Path) -> int:
     try:
         return path.stat().st_uid
@@ -145,14 +154,14 @@ def read_settings(path: Path) -> Settings:
     baseline = document.get("baseline")
     if baseline is not None and not (isinstance(baseline, str) and baseline):
         raise UsageError(f"{path}: baseline is no path")
-    options = _options(document.get("options"), path)
+    options = _commands(document.get("options"), path)
     return Settings(tuple(silences), path.parent / baseline if baseline else None, options)
 
 
-def read_options(path: Path, known: Collection[str]) -> Mapping[str, Mapping[str, Any]]:
-    """The options that a file means to give commands, for a command that takes nothing of it: what is wrong elsewhere is no matter of its.
+def read_options(path: Path, command: str) -> Mapping[str, Any]:
+    """Command → options, for a command that takes nothing of the file: what is wrong elsewhere in it is no matter of its.
 
-    `known`: names of commands. Raises UsageError for options that stand where nobody looks for them.
+    Raises UsageError for options of this command that stand where nobody looks for them.
     """
     try:
         document = load_yaml(_bytes_of(path, _SETTINGS_BYTES))
@@ -160,33 +169,36 @@ def read_options(path: Path, known: Collection[str]) -> Mapping[str, Mapping[str
         return {}
     if not isinstance(document, dict):
         return {}
-    misplaced = [field for field in document if field in known]
-    if misplaced:
-        raise UsageError(
-            f"{path}: no field is named {misplaced[0]!r}", f"options: {{{misplaced[0]}: …}} is where a command's would stand"
-        )
-    return _commands(document.get("options"), path)
+    if command in document:
+        raise UsageError(f"{path}: no field is named {command!r}", f"options: {{{command}: …}} is where a command's would stand")
+    options = document.get("options")
+    return _commands(options, path) if isinstance(options, dict) else {}
 
 
-def _commands(found: Any, path: Path) -> dict[str, dict[str, Any]]:
-    """Command → option → whatever stands there."""
-    commands = found if isinstance(found, dict) else {} if found is None else None
-    if commands is None or not all(isinstance(options, dict) for options in commands.values()):
-        raise UsageError(
-            f"{path}: options is no mapping of commands to their options", "options: {scan: {holders: [configmaps]}}"
-        )
-    return {str(name): dict(options) for name, options in commands.items()}
+def _commands(found: Any, path: Path) -> dict[str, Any]:
+    """Command → whatever stands there: it is looked at by `options_of` for the one command that is called."""
+    if found is not None and not isinstance(found, dict):
+        raise _no_options(path)
+    return {str(name): options for name, options in (found or {}).items()}
 
 
-def _options(found: Any, path: Path) -> dict[str, dict[str, Any]]:
-    """Command → option → text, or list of texts."""
-    commands = _commands(found, path)
-    for name, options in commands.items():
-        for word, value in options.items():
-            values = value if isinstance(value, list) else [value]
-            if not isinstance(word, str) or not all(isinstance(one, str | bool) for one in values) or len(values) > _RULES:
-                raise UsageError(f"{path}: options.{name}.{word} is neither a text nor a list of texts")
-    return commands
+def options_of(commands: Mapping[str, Any], name: str, path: Path | None) -> dict[str, Any]:
+    """Option → whatever stands there, of one command; `commands` as a file at `path` has them. Raises UsageError for what is no mapping."""
+    options = commands.get(name, {})
+    if not isinstance(options, dict):
+        raise _no_options(path)
+    return {str(word): value for word, value in options.items()}
+
+
+def check_option(value: Any, name: str, word: str, path: Path | None) -> None:
+    """Raises UsageError for what is no text, and no list of texts."""
+    values = value if isinstance(value, list) else [value]
+    if not all(isinstance(one, str | bool) for one in values) or len(values) > _RULES:
+        raise UsageError(f"{path}: options.{name}.{word} is neither a text nor a list of texts")
+
+
+def _no_options(path: Path | None) -> UsageError:
+    return UsageError(f"{path}: options is no mapping of commands to their options", "options: {scan: {holders: [configmaps]}}")
 
 
 def excluded(namespaces: Iterable[str], origin: str) -> list[Silence]:

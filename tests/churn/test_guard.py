@@ -63,9 +63,10 @@ def test_what_was_refused_is_told_but_for_events_and_leases() -> None:
         "/api/v1/namespaces/a/configmaps",
         "/api/v1/namespaces/a/events",
         "/apis/coordination.k8s.io/v1/namespaces/a/leases",
+        "/apis/ipam.example.com/v1/namespaces/b/leases",
     ):
         assert guard.answer(call_of("POST", target), "POST", target) is not None
-    assert list(guard.refused) == [("create", "configmaps", "a")]
+    assert list(guard.refused) == [("create", "configmaps", "a"), ("create", "leases", "b")], "a Lease is one of its group"
     assert guard.leases == {"a"}
 
 

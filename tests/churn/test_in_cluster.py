@@ -18,7 +18,7 @@ from tests.churn.test_mistakes import KEY
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
     (tmp_path / "ca.crt").write_text("PEM")
-    return in_cluster.write_files(tmp_path / "pod", tmp_path / "ca.crt", "apps")
+    return in_cluster.write_files(tmp_path / "pod", tmp_path / "ca.crt", "apps", "t0ken")
 
 
 def test_operator_without_a_kubeconfig_is_tested_and_convicted(tenants: TenantBed) -> None:
@@ -49,8 +49,9 @@ def shown(files: Path, *front: str) -> str:
 def test_files_are_shown_to_the_program_and_to_nobody_else(files: Path) -> None:
     before = in_cluster.SERVICE_ACCOUNT.exists()
     assert not in_cluster.why_not(files)
-    assert shown(files) == f"appsghostkey-churn..\n{os.getuid()}\n"
+    assert shown(files) == f"appst0ken..\n{os.getuid()}\n"
     assert in_cluster.SERVICE_ACCOUNT.exists() == before
+    assert (files / "token").stat().st_mode & 0o777 == 0o600
 
 
 def test_kubeconfig_of_the_home_is_not_shown(files: Path, tmp_path: Path) -> None:
@@ -66,7 +67,7 @@ def test_kubeconfig_of_the_home_is_not_shown(files: Path, tmp_path: Path) -> Non
 @pytest.mark.skipif(shutil.which("setpriv") is None, reason="there is no setpriv")
 def test_who_may_not_mount_has_a_user_namespace_for_it(files: Path) -> None:
     less = ("setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin") if os.getuid() == 0 else ()
-    assert shown(files, *less) == f"appsghostkey-churn..\n{os.getuid()}\n"
+    assert shown(files, *less) == f"appst0ken..\n{os.getuid()}\n"
 
 
 @pytest.mark.skipif(shutil.which("unshare") is None, reason="there is no unshare")

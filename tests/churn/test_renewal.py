@@ -19,7 +19,7 @@ from ghostkey.kube.config import ClientConfig, load_config
 from ghostkey.model.errors import AccessDenied, GhostkeyError
 from ghostkey.testing import ControlPlane
 from tests.churn.helpers import GIVEN_RUN, TenantBed, operator
-from tests.helpers import Program
+from tests.helpers import HANG_SECONDS, Program
 
 SECRETS = "/api/v1/namespaces/tenant-system/secrets"
 Connect = Callable[[str], tuple[ProxyProcess, ApiClient]]
@@ -76,7 +76,7 @@ def test_token_that_is_refused_is_renewed_in_the_same_request_for_calls_and_for_
     (tmp_path / "now").unlink()
     proxy, client = connect("if [ -e now ]; then cat good; else cat bad; fi")
     (tmp_path / "now").touch()
-    assert list(client.watch("/api/v1/namespaces/tenant-system/configmaps", {}, 0.5))
+    assert next(client.watch("/api/v1/namespaces/tenant-system/configmaps", {}, HANG_SECONDS))
     assert not Refusals().add(proxy).told()
 
 
@@ -90,13 +90,32 @@ def test_what_nobody_can_renew_is_told_with_its_number_and_the_reason(connect: C
     assert "log in again" in told
 
 
+def test_plug_in_that_has_no_others_is_not_run_for_each_call(connect: Connect, tmp_path: Path) -> None:
+    proxy, client = connect("cat bad")
+    for _ in range(20):
+        with pytest.raises(AccessDenied):
+            client.get(SECRETS)
+    assert (tmp_path / "asked").read_text().count("x") == 2, "at the start, and once when it was refused"
+    assert "20 times: the API server answered 401" in Refusals().add(proxy).told()
+
+
+def test_reason_stands_until_there_are_others(connect: Connect, cluster: ControlPlane, tmp_path: Path) -> None:
+    proxy, client = connect("cat bad")
+    proxy.renewal_failed = "log in again"
+    proxy.renew(config(cluster, tmp_path, "cat bad"))
+    assert proxy.renewal_failed == "log in again"
+    proxy.renew(config(cluster, tmp_path, "cat good"))
+    assert not proxy.renewal_failed
+    assert client.get("/api/v1/namespaces/tenant-system/configmaps")
+
+
 def test_what_the_account_has_no_right_to_is_told_with_its_number(connect: Connect) -> None:
     proxy, client = connect("cat good")
     for _ in range(3):
         with pytest.raises(AccessDenied):
             client.get(SECRETS)
     with pytest.raises(GhostkeyError):
-        list(client.watch(SECRETS, {}, 1.0))
+        list(client.watch(SECRETS, {}, HANG_SECONDS))
     told = Refusals().add(proxy).told()
     assert "list secrets in tenant-system, 3 times: the API server answered 403" in told
     assert "watch secrets in tenant-system, once: the API server answered 403" in told

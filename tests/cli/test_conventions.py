@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -147,11 +149,9 @@ def test_settings_give_options_that_the_command_line_does_not(files_program: Pro
     [
         ("churn", "options: {churn: {rounds: 5}}", "options.churn: rounds is not for a settings file"),
         ("churn", "churn: {rounds: 5}", "no field is named 'churn'"),
-        ("churn", "options: {chrun: {rounds: 5}}", "options.chrun: no command is named so"),
         ("churn", "options: {churn: rounds}", "options is no mapping"),
         ("lint", "options: {lint: {level: B}}", "options.lint: level is not for a settings file"),
-        ("undo", "options: {undo: {receipts: x}}", "options.undo: receipts is not for a settings file"),
-        ("scan", "options: {scna: {only: ghost-key}}", "did you mean scan?"),
+        ("verify", "options: {verify: {receipts: x}}", "options.verify: receipts is not for a settings file"),
         ("trim", "scan: {only: ghost-key}", "no field is named 'scan'"),
     ],
 )
@@ -167,9 +167,51 @@ def test_options_that_no_command_takes_are_an_error_that_names_key_and_file(
 
 
 def test_settings_of_others_are_no_matter_of_a_command_that_takes_nothing_of_them(files_program: Program, tmp_path: Path) -> None:
-    for text in ("options: {scan: {output: json}}", "ignore: [{keys: 7}]", "{ no yaml"):
+    others = (
+        "options: {scan: 7}",
+        "options: [scan]",
+        "scan: {only: x}",
+        "options: {chrun: {rounds: 5}}",
+        "options: {lint: {level: B}}",
+    )
+    for text in ("options: {scan: {output: json}}", "ignore: [{keys: 7}]", "{ no yaml", *others):
         (tmp_path / ".ghostkey.yaml").write_text(text)
         assert files_program("churn", "--list-faults", cwd=tmp_path).code == 0, text
+
+
+def test_options_of_no_command_are_a_note_of_commands_that_read_settings(files_program: Program, tmp_path: Path) -> None:
+    (tmp_path / "maps.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: b}\ndata: {x: 'y'}\n")
+    settings = tmp_path / ".ghostkey.yaml"
+    settings.write_text("options: {scna: {only: ghost-key}, lint: {level: [{}]}, scan: {output: json}}\n")
+    done = files_program("scan", "--from", "maps.yaml", cwd=tmp_path)
+    assert done.json["kind"] == "GhostkeyScan"
+    notes = [line for line in done.err.splitlines() if line.startswith("note: ") and "options" in line]
+    assert notes == [f"note: {settings}: options.scna: no command is named so; did you mean scan?"]
+
+
+@pytest.mark.parametrize("command", ["undo", "version", "completion"])
+@pytest.mark.parametrize("text", ["options: {COMMAND: {receipts: x}}", "COMMAND: {receipts: x}", "options: {scna: {only: x}}"])
+def test_some_commands_never_look_at_settings(files_program: Program, tmp_path: Path, command: str, text: str) -> None:
+    words = {"completion": ["bash"], "undo": ["no-such-receipt"]}.get(command, [])
+    without = files_program(command, *words, cwd=tmp_path)
+    (tmp_path / ".ghostkey.yaml").write_text(text.replace("COMMAND", command))
+    done = files_program(command, *words, cwd=tmp_path)
+    assert (done.code, done.out, done.err) == (without.code, without.out, without.err)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a current folder cannot go there")
+@pytest.mark.parametrize("words", [["version"], ["churn", "--list-faults"], ["scan", "--from", "MAPS", "-o", "json"]])
+def test_commands_run_in_a_folder_that_has_gone(files_program: Program, tmp_path: Path, words: list[str]) -> None:
+    maps = tmp_path / "maps.yaml"
+    maps.write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: b}\ndata: {x: 'y'}\n")
+    words = [str(maps) if word == "MAPS" else word for word in words]
+    script = 'mkdir "$0" && cd "$0" && rmdir "$0" && exec "$@"'
+    done = subprocess.run(
+        ["sh", "-c", script, str(tmp_path / "gone"), sys.executable, "-P", "-m", "ghostkey", *words],
+        env=files_program.environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from ghostkey.churn.faults import all_faults
 from ghostkey.churn.given_lane import GivenBed, GivenLane
 from ghostkey.churn.given_listing import Listing, resource_of, resources_of
 from ghostkey.churn.given_operator import GivenOperator, Started
-from ghostkey.churn.given_receipt import MARK, NAMESPACES, Cleaned, Receipt, clean_up
+from ghostkey.churn.given_receipt import MARK, NAMESPACES, Cleaned, Receipt, clean_up, cluster_of
 from ghostkey.churn.judge import Kind, Verdict
 from ghostkey.churn.metrics import Metrics
 from ghostkey.churn.probing import Probe, chosen_faults
@@ -105,13 +105,14 @@ class Given:
     def _receipt(self) -> Receipt:
         suffix = "".join(secrets.choice(ALPHABET) for _ in range(8))
         namespace = f"{self.prefix.removesuffix('gk-')}gk-lane-1-{suffix}"
-        return Receipt(self.folder / f"{namespace}.json", self.client.config.server, namespace, secrets.token_hex(16))
+        place = self.folder / f"{namespace}.json"
+        return Receipt(place, self.client.config.server, namespace, secrets.token_hex(16), cluster=cluster_of(self.client))
 
     def _clean_up(self, receipt: Receipt) -> None:
         self.progress("removing the namespace")
         try:
             # where somebody has removed the file, what this run has made is known all the same
-            with contextlib.suppress(GhostkeyError):
+            with contextlib.suppress(GhostkeyError, FileNotFoundError):
                 receipt.read_again()
             cleaned = clean_up(self.client, receipt)
         except (GhostkeyError, OSError) as error:
@@ -122,7 +123,7 @@ class Given:
         if cleaned.held:
             self.outcome.notes.append(f"finalizers of the operator, taken away at the end, held {cleaned.held} of its subjects")
         if cleaned.why:
-            self.outcome.notes.append(f"{cleaned.why}; ghostkey churn --clean-up tries again")
+            self.outcome.doubt(f"{cleaned.why}; ghostkey churn --clean-up tries again")
 
     def _test(self, lane: GivenLane) -> None:
         bed = GivenBed(lane.listing, self.metrics_url)

@@ -86,7 +86,7 @@ class GivenOperator:
             files = None
             if self._started.is_in_cluster:
                 of = self._started.account.partition("/")[0] or "default"
-                files = in_cluster.write_files(self._keeper.directory / f"pod-{name}", proxy.ca, of)
+                files = in_cluster.write_files(self._keeper.directory / f"pod-{name}", proxy.ca, of, proxy.token)
                 if reason := in_cluster.why_not(files):
                     raise GhostkeyError(reason, "run as root, or where users may have mount namespaces")
             return Replica(Operator(self._keeper, name, self._argv, proxy.kubeconfig, self._started.environment, files), proxy)

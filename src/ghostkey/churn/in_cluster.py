@@ -28,12 +28,13 @@ _PR_SET_PDEATHSIG = 1
 CANNOT = 126  # as a shell's "cannot be executed"
 
 
-def write_files(folder: Path, ca: Path, namespace: str) -> Path:
-    """Makes the three files. The token says nothing: the proxy knows who asks."""
+def write_files(folder: Path, ca: Path, namespace: str, token: str) -> Path:
+    """Makes the three files. The token is for the proxy alone, which knows as whom to ask."""
     folder.mkdir(mode=0o700, exist_ok=True)
     shutil.copyfile(ca, folder / "ca.crt")
     (folder / "namespace").write_text(namespace)
-    (folder / "token").write_text("ghostkey-churn")
+    with os.fdopen(os.open(folder / "token", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as handle:
+        handle.write(token)
     for made in (_mounts(folder), _nothing(folder)):
         made.mkdir(mode=0o700, exist_ok=True)
     return folder

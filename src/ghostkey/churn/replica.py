@@ -37,7 +37,9 @@ class Replicas:
         proxy.ask("own-leases", suffix=lease_suffix)
         files = None
         if self.pod_namespace:
-            files = in_cluster.write_files(self.control_plane.directory / f"pod-{name}", proxy.ca, self.pod_namespace)
+            files = in_cluster.write_files(
+                self.control_plane.directory / f"pod-{name}", proxy.ca, self.pod_namespace, proxy.token
+            )
         operator = Operator(self.control_plane, f"operator-{name}", self.argv, proxy.kubeconfig, self.environment, files)
         return Replica(operator, proxy)
 

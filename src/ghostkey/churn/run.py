@@ -131,7 +131,7 @@ def pod_namespace_of(control_plane: ControlPlane, request: Request) -> str:
 
     namespace = request.account.partition("/")[0] or "default"
     here = control_plane.directory
-    if reason := in_cluster.why_not(in_cluster.write_files(here / "pod", here / "ca.crt", namespace)):
+    if reason := in_cluster.why_not(in_cluster.write_files(here / "pod", here / "ca.crt", namespace, "none yet")):
         raise GhostkeyError(reason, "run as root, or where users may have mount namespaces; or let the operator use KUBECONFIG")
     return namespace
 

@@ -17,8 +17,10 @@ from ghostkey.cli.where import Where
 if TYPE_CHECKING:
     from ghostkey.churn.campaign import Outcome, Wanted
     from ghostkey.churn.given_operator import Started
+    from ghostkey.kube.client import ApiClient
 
 F = TypeVar("F", bound=Callable[..., Any])
+NOT_ALL_SEEN, FAILED = 3, 5  # exit codes
 FOLDER = "churn"  # of the state folder: notes of what runs are about to make
 
 
@@ -65,7 +67,7 @@ class Given:
             raise UsageError("there is no sample to make subjects of", "give --sample FILE")
         given.check_prefix(self.prefix)
         self._ask(client.config.server, started)
-        self._say_what_cleans_up(client.config.server, folder)
+        self._say_what_cleans_up(client, folder)
         progress = ProgressLine()
         try:
             outcome = given.Given(client, self.prefix, wanted, folder, *source, progress, started).run(documents)
@@ -93,13 +95,20 @@ class Given:
         if not self.is_agreed and not (sys.stdin.isatty() and click.confirm(safe(f"{what}. Go on?"), err=True)):
             raise UsageError(f"nobody has agreed that {what}", "add --yes")
 
-    def _say_what_cleans_up(self, server: str, folder: Path) -> None:
+    def _say_what_cleans_up(self, client: ApiClient, folder: Path) -> None:
         """The line that cleans up after this run, before it makes anything; and what earlier ones have left."""
-        from ghostkey.churn.given_receipt import receipts_in
+        from ghostkey.churn.given_receipt import cluster_of, receipts_in
         from ghostkey.cli.terminal import safe
 
         again = f"ghostkey churn --clean-up{self.where.words()}"
-        left = [receipt.namespace for receipt in receipts_in(folder, server) if not receipt.is_in_use()]
+
+        def tell(text: str) -> None:
+            click.echo(safe(f"note: {text}"), err=True)
+
+        killed = [receipt for receipt, is_in_use in receipts_in(folder, client.config.server, tell) if not is_in_use]
+        # those of another cluster that had this address are none of this one's
+        here = cluster_of(client) if killed else ""
+        left = [receipt.namespace for receipt in killed if not here or receipt.cluster in {"", here}]
         if left:
             click.echo(safe(f"note: a run that was killed has left {', '.join(left)}: {again}"), err=True)
         click.echo(safe(f"if this run is killed: {again}"), err=True)
@@ -107,29 +116,43 @@ class Given:
     def _clean_up(self, folder: Path) -> int:
         from ghostkey.churn.given_receipt import clean_up, receipts_in
         from ghostkey.cli.terminal import safe
+        from ghostkey.model.errors import GhostkeyError
 
         client = self.where.client()
-        found = receipts_in(folder, client.config.server)
-        receipts = [receipt for receipt in found if not receipt.is_in_use()]
-        for receipt in found:
-            if receipt not in receipts:
-                click.echo(safe(f"the run of namespace {receipt.namespace} goes on: it is left alone"), err=True)
+        code = 0
+
+        def unread(text: str) -> None:
+            nonlocal code
+            code = NOT_ALL_SEEN
+            click.echo(safe(text), err=True)
+
+        found = receipts_in(folder, client.config.server, unread)
+        receipts = [receipt for receipt, is_in_use in found if not is_in_use]
+        for receipt in (receipt for receipt, is_in_use in found if is_in_use):
+            click.echo(safe(f"the run of namespace {receipt.namespace} goes on: it is left alone"), err=True)
         if not receipts:
-            click.echo("no run has left anything there", err=True)
-            return 0
+            click.echo("no run has left anything there" if not code else "no other run has left anything there", err=True)
+            return code
         for receipt in receipts:
             click.echo(safe(f"  - namespace {receipt.namespace} (receipt {receipt.path})"), err=True)
             for path, uid in receipt.subjects.items():
                 click.echo(safe(f"    - {path} {uid or '(if it was made)'}"), err=True)
         self._agree(f"these are removed from {client.config.server}, and finalizers that the operators of those runs put on them")
-        done = [clean_up(client, receipt) for receipt in receipts]
-        left = [one.why for one in done if one.why]
-        for why in left:
-            click.echo(safe(why), err=True)
-        if held := sum(one.held for one in done):
+        held = left = 0
+        for receipt in receipts:
+            try:
+                one = clean_up(client, receipt)
+                held, why, worst = held + one.held, one.why, FAILED
+            except (GhostkeyError, OSError) as error:  # the others are cleaned up all the same
+                why = f"namespace {receipt.namespace} could not be removed: {error}"
+                worst = error.exit_code if isinstance(error, GhostkeyError) else FAILED
+            if why:
+                left, code = left + 1, max(code, worst)
+                click.echo(safe(why), err=True)
+        if held:
             click.echo(f"finalizers were taken from {held} subjects", err=True)
-        click.echo(f"{len(done) - len(left)} of {len(done)} runs that were not finished are cleaned up", err=True)
-        return 5 if left else 0
+        click.echo(f"{len(receipts) - left} of {len(receipts)} runs that were not finished are cleaned up", err=True)
+        return code
 
 
 def given_options(function: F) -> F:

@@ -48,7 +48,7 @@ class Known:
                 "--ratchet needs a baseline to tighten", "add --baseline FILE; --write-baseline FILE writes the first one"
             )
         self.until()  # a day that is none is told before the scan
-        path = Path(self.config) if self.config else silences.find_settings(Path.cwd())
+        path = Path(self.config) if self.config else silences.nearest_settings()
         settings = silences.read_settings(path) if path else silences.Settings()
         found = list(settings.silences)
         baseline = Path(self.baseline) if self.baseline else settings.baseline
@@ -63,7 +63,7 @@ class Known:
 
         if self.baseline:
             return Path(self.baseline)
-        found = Path(self.config) if self.config else silences.find_settings(Path.cwd())
+        found = Path(self.config) if self.config else silences.nearest_settings()
         return silences.read_settings(found).baseline if found else None
 
     def tighten(self, snapshot: Snapshot, findings: Sequence[Finding], *, is_narrowed: bool) -> None:

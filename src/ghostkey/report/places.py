@@ -92,8 +92,10 @@ def _file_of(origin: str) -> str:
 
 
 def _relative(path: str) -> str:
-    absolute = Path(os.path.abspath(path))
-    here = Path.cwd()
+    try:
+        absolute, here = Path(os.path.abspath(path)), Path.cwd()
+    except OSError:  # the current folder has gone
+        return Path(path).as_posix()
     return absolute.relative_to(here).as_posix() if absolute.is_relative_to(here) else absolute.as_posix()
 
 

@@ -4,7 +4,7 @@ The first line on stdout says where it listens: {"port": n}. Requests: {"do": "s
 · {"do": "expect", "versions": {…}, "gone": […]} · {"do": "touched", "tokens": […]} · {"do": "narrow"} · {"do": "forget"} · {"do": "log"}
 · {"do": "cut-watches"} · {"do": "expire-watches"} · {"do": "freeze"} · {"do": "thaw"} · {"do": "own-leases", "suffix": "-2",
 "namespace": ""} · {"do": "leases"} · {"do": "guard", "namespaces": […], "noted_in": path} · {"do": "refused"} · {"do": "credentials",
-"token": …, "basic": …, "certificate": path}. What is written to `renewal`, a file descriptor, asks for other credentials.
+"token": …, "basic": …, "certificate": path, "is_answer": true}. What is written to `renewal`, a file descriptor, asks for other credentials.
 """
 
 from __future__ import annotations
@@ -54,7 +54,10 @@ async def answer(proxy: Proxy, request: dict[str, Any]) -> dict[str, Any]:
                 "managers": sorted(guard.managers),
             }
         case "credentials":
-            proxy.upstream.take(str(request["token"]), str(request["basic"]), str(request.get("certificate") or ""))
+            proxy.upstream.take(
+                str(request["token"]), str(request["basic"]), str(request.get("certificate") or ""),
+                is_answer=bool(request.get("is_answer")),
+            )  # fmt: skip
         case "own-leases":
             proxy.lease_suffix, proxy.lease_namespace = str(request["suffix"]), str(request.get("namespace") or "")
         case "leases":
@@ -93,7 +96,7 @@ async def run(settings: dict[str, Any]) -> None:
         prefix=settings.get("prefix", ""), headers=[(name, value) for name, value in settings.get("headers", ())],
         own_headers=[(name, value) for name, value in settings.get("own_headers", ())],
         renewal=Renewal(int(settings.get("renewal", -1))),
-    ), writes)  # fmt: skip
+    ), settings["token"], writes)  # fmt: skip
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_alpn_protocols(["http/1.1"])
     context.load_cert_chain(settings["server_certificate"], settings["server_key"])

@@ -11,6 +11,8 @@ from ghostkey.churn.tokens import tokens_in
 WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
 # of no subject's life: a leader's heartbeat, and what is told of what was done
 NOISE = frozenset({"leases", "events"})
+# the same with their groups: somebody else's kind may be called so
+_HEARTBEATS = frozenset({("coordination.k8s.io", "leases"), ("", "events"), ("events.k8s.io", "events")})
 _PATH = re.compile(
     r"^/(?:api/(?P<core>[^/]+)|apis/(?P<group>[^/]+)/(?P<version>[^/]+))"
     r"(?:/namespaces/(?P<namespace>[^/]+)(?=/))?/(?P<resource>[^/?]+)(?:/(?P<name>[^/?]+))?(?:/(?P<subresource>[^?]+))?$"
@@ -39,7 +41,17 @@ class Call:
     @property
     def is_noise(self) -> bool:
         """Whether it is no sign of work."""
-        return self.resource in NOISE or self.verb == "other"
+        return self.is_heartbeat or self.verb == "other"
+
+    @property
+    def is_lease(self) -> bool:
+        """Whether it is about Leases of leaders, rather than a kind of somebody's that is called so."""
+        return (self.group, self.resource) == ("coordination.k8s.io", "leases")
+
+    @property
+    def is_heartbeat(self) -> bool:
+        """Whether it is about what is of no subject's life."""
+        return (self.group, self.resource) in _HEARTBEATS
 
     @property
     def place(self) -> str:

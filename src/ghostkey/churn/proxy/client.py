@@ -6,6 +6,7 @@ import base64
 import contextlib
 import json
 import os
+import secrets
 import subprocess
 import sys
 import threading
@@ -32,14 +33,16 @@ class ProxyProcess:
     def __init__(self, directory: Path, name: str, settings: dict[str, Any], config: ClientConfig | None = None) -> None:
         """`config`: where other credentials come from, when the API server takes those at hand no longer."""
         self._lock = threading.Lock()
+        self._renewing = threading.Lock()
         self._given: Credentials | None = None
         self._pem = directory / f"{name}-certificate.pem"
         self.renewal_failed = ""  # in words
         pipe = os.pipe() if config is not None else ()
-        settings = {**settings, **({"renewal": pipe[1]} if pipe else {})}
+        self.token = secrets.token_urlsafe(32)
+        settings = {**settings, "token": self.token, **({"renewal": pipe[1]} if pipe else {})}
         self.ca = Path(settings["server_ca"])
         path = directory / f"{name}.json"
-        path.write_text(json.dumps(settings))
+        _write_private(path, json.dumps(settings).encode())
         self._log = (directory / f"{name}.log").open("ab")
         self._process = subprocess.Popen(
             [sys.executable, "-m", "ghostkey.churn.proxy", str(path)],
@@ -51,7 +54,7 @@ class ProxyProcess:
             threading.Thread(target=self._renew_when_asked, args=(pipe[0], config), daemon=True).start()
         self.port = int(self._read()["port"])
         self.kubeconfig = directory / f"{name}-kubeconfig.json"
-        self.kubeconfig.write_text(json.dumps(self._config()))
+        _write_private(self.kubeconfig, json.dumps(self._config()).encode())
 
     @classmethod
     def before(cls, control_plane: ControlPlane, name: str, user_kubeconfig: Path | None = None) -> Self:
@@ -102,47 +105,65 @@ class ProxyProcess:
             "prefix": url.path.rstrip("/"), "insecure": config.insecure, "server_name": config.tls_server_name, "headers": headers,
             "own_headers": own,
         }, config)  # fmt: skip
-        made._given = credentials  # certificate and key; what is for no file comes by the pipe
-        made.renew(config)
+        # certificate and key it has; what is for no file comes by the pipe
+        made._given = credentials
+        made.ask("credentials", token=credentials.token, basic=credentials.basic)
         return made
 
     def _renew_when_asked(self, pipe: int, config: ClientConfig) -> None:
         """Until the proxy ends: other credentials each time that the API server takes those at hand no longer."""
         with os.fdopen(pipe, "rb", buffering=0) as asks:
             while asks.read(1):
-                with contextlib.suppress(GhostkeyError):  # the proxy is gone
+                with contextlib.suppress(GhostkeyError, OSError):  # the proxy is gone, or there is no room for a file
                     self.renew(config, is_refused=True)
 
     def renew(self, config: ClientConfig, *, is_refused: bool = False) -> None:
-        """Gives it the configuration's credentials; others than those that it has, where those are refused and others can be had."""
-        before, self.renewal_failed = self._given, ""
-        credentials = before
+        """Gives it the configuration's credentials; others than those that it has, where those are refused and others can be had.
+
+        Does nothing where there are no others, unless those are asked for, or while others are being asked for. Raises GhostkeyError.
+        """
+        if not self._renewing.acquire(blocking=is_refused):
+            return
+        try:
+            self._renew(config, is_refused=is_refused)
+        finally:
+            self._renewing.release()
+
+    def _renew(self, config: ClientConfig, *, is_refused: bool) -> None:
+        before = credentials = self._given
         try:
             credentials = config.credentials()
-            if is_refused and credentials == before:
+            if is_refused and _are_same(credentials, before):
                 credentials = config.credentials(renew=config.can_renew())
         except GhostkeyError as error:
             self.renewal_failed = str(error)
             if not is_refused:
                 raise
-        if credentials is None:
+        if credentials is None or (_are_same(credentials, before) and not is_refused):
             return
         is_other = (
             before is not None and bool(credentials.certificate_pem) and credentials.certificate_pem != before.certificate_pem
         )
-        if is_other:
-            _write_private(self._pem, credentials.certificate_pem + b"\n" + credentials.key_pem)
-        self._given = credentials
-        self.ask("credentials", token=credentials.token, basic=credentials.basic, certificate=str(self._pem) if is_other else "")
+        try:
+            if is_other:
+                _write_private(self._pem, credentials.certificate_pem + b"\n" + credentials.key_pem)
+        finally:
+            # whatever came of it, those who wait are told
+            self.ask(
+                "credentials", token=credentials.token, basic=credentials.basic, certificate=str(self._pem) if is_other else "",
+                is_answer=is_refused,
+            )  # fmt: skip
+        if not _are_same(credentials, before):
+            self._given, self.renewal_failed = credentials, ""
 
     def _config(self) -> dict[str, Any]:
-        """The proxy is who asks: the operator has no credentials of its own."""
+        """The proxy is who asks: the operator has no credentials of its own but those for the proxy."""
         ca = base64.b64encode(self.ca.read_bytes()).decode()
         cluster = {"server": f"https://127.0.0.1:{self.port}", "certificate-authority-data": ca}
         return {
             "apiVersion": "v1", "kind": "Config", "current-context": "churn",
             "clusters": [{"name": "churn", "cluster": cluster}],
-            "users": [{"name": "churn", "user": {"token": "ghostkey-churn"}}],
+            "users": [{"name": "churn", "user": {"token": self.token}}],
             "contexts": [{"name": "churn", "context": {"cluster": "churn", "user": "churn"}}],
         }  # fmt: skip
 
@@ -183,6 +204,15 @@ class ProxyProcess:
         return reply
 
 
+def _are_same(credentials: Credentials, before: Credentials | None) -> bool:
+    """Whether a request would show the same: until when they hold is no matter."""
+    if before is None:
+        return False
+    shown = (before.token, before.basic, before.certificate_pem)
+    return (credentials.token, credentials.basic, credentials.certificate_pem) == shown
+
+
 def _write_private(path: Path, content: bytes) -> None:
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as handle:
+        os.fchmod(handle.fileno(), 0o600)  # of one that was there before, too
         handle.write(content)

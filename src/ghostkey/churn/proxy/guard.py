@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import urllib.parse
@@ -10,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ghostkey.churn.fault import Answer, refusal
-from ghostkey.churn.proxy.calls import NOISE, Call
+from ghostkey.churn.proxy.calls import Call
+from ghostkey.store.state import append_private
 
 # questions to the API server that are asked as creates and change nothing
 _QUESTIONS = frozenset({"authentication.k8s.io", "authorization.k8s.io"})
@@ -44,17 +46,18 @@ class Guard:
                 # Source: k8s.io/apiserver/pkg/endpoints/handlers/create.go, managerOrUserAgent
                 self._note(urllib.parse.parse_qs(url.query).get("fieldManager", [agent.partition("/")[0]])[0])
                 return None
-        if call.resource == "leases":
+        if call.is_lease:
             self.leases.add(call.namespace)
-        if call.resource not in NOISE:
+        if not call.is_heartbeat:
             self.refused[call.verb, call.place, call.namespace] += 1
         where = f'in namespace "{call.namespace}"' if call.namespace else "outside of any namespace"
         return refusal(403, "Forbidden", f"ghostkey churn lets nothing be written {where}: {call.verb} {call.place}")
 
     def _note(self, manager: str) -> None:
         if manager not in self.managers and self.noted_in is not None:
-            with self.noted_in.open("a") as receipt:
-                receipt.write(json.dumps({"manager": manager}) + "\n")
+            # where somebody has removed the receipt, it is not made anew: the run knows of the managers all the same
+            with contextlib.suppress(FileNotFoundError):
+                append_private(self.noted_in, json.dumps({"manager": manager}).encode() + b"\n")
         self.managers.add(manager)
 
 

@@ -16,6 +16,16 @@ from ghostkey.churn.proxy.wire import moved, name_of, renamed
 _LEASES = re.compile(r"^(/apis/coordination\.k8s\.io/[^/]+/namespaces/)([^/]+)(/leases)(?:/([^/?]+))?$")
 
 
+# what is asked in the run's own name: nothing that a server might read as another path
+_OWN = re.compile(r"/apis/coordination\.k8s\.io/v[a-z0-9]+/namespaces/([a-z0-9][-a-z0-9]*)/leases(?:/[a-z0-9][-.a-z0-9]*)?")
+
+
+def is_own(target: str, namespace: str) -> bool:
+    """Whether the target, as `own_lease` gave it, is of Leases in this namespace, and of nothing else."""
+    match = _OWN.fullmatch(target.partition("?")[0])
+    return match is not None and bool(namespace) and match[1] == namespace
+
+
 def own_lease(method: str, target: str, body: bytes, suffix: str, namespace: str = "") -> tuple[str, bytes, str]:
     """Target and body with the lane's name for the Lease, in `namespace` where there is one, and its path; "" for what is none."""
     path, mark, query = target.partition("?")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hmac
 import json
 import os
 import signal
@@ -13,9 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TextIO
 
-from ghostkey.churn.fault import EXPIRED_EVENT, Answer, HangUpError
+from ghostkey.churn.fault import EXPIRED_EVENT, Answer, HangUpError, refusal
 from ghostkey.churn.proxy.activity import Activity
-from ghostkey.churn.proxy.calls import NOISE, Call, call_of, narrowed
+from ghostkey.churn.proxy.calls import Call, call_of, narrowed
 from ghostkey.churn.proxy.guard import Guard
 from ghostkey.churn.proxy.http1 import (
     LAST_CHUNK,
@@ -29,7 +30,7 @@ from ghostkey.churn.proxy.http1 import (
     value_of,
     without,
 )  # fmt: skip
-from ghostkey.churn.proxy.leases import own_lease
+from ghostkey.churn.proxy.leases import is_own, own_lease
 from ghostkey.churn.proxy.renewal import Renewal
 from ghostkey.churn.proxy.rules import Rules
 from ghostkey.churn.tokens import tokens_in
@@ -62,15 +63,21 @@ class Upstream:
             self.host, self.port, ssl=self.context, server_hostname=self.server_name, limit=LINE_MOST
         )
 
-    def take(self, token: str, basic: str, certificate: str = "") -> None:
-        """Goes on with these credentials; `certificate`: a file with certificate and key, where it is another one. Raises OSError."""
-        are_others = (token, basic) != (self.token, self.basic) or bool(certificate)
-        self.token, self.basic = token, basic
-        if certificate:
-            self.context.load_cert_chain(certificate)
-            while self._kept:
-                self._kept.pop()[1].close()  # they are known by the certificate that they began with
-        self.renewal.given(are_others=are_others)
+    def take(self, token: str, basic: str, certificate: str = "", *, is_answer: bool = False) -> None:
+        """Goes on with these credentials; `certificate`: a file with certificate and key, where it is another one. Raises OSError.
+
+        `is_answer`: to what was asked for by `renewal`; whoever waits for that goes on whatever comes.
+        """
+        are_others = False
+        try:
+            if certificate:
+                self.context.load_cert_chain(certificate)
+                while self._kept:
+                    self._kept.pop()[1].close()  # they are known by the certificate that they began with
+            are_others = (token, basic) != (self.token, self.basic) or bool(certificate)
+            self.token, self.basic = token, basic
+        finally:
+            self.renewal.given(are_others=are_others, is_answer=is_answer)
 
     def request(self, method: str, target: str, headers: Headers, body: bytes, *, is_own: bool = False) -> bytes:
         """The bytes of a request: as JSON where a choice is given, unpacked, as this proxy's user."""
@@ -90,7 +97,10 @@ class Upstream:
         """The whole answer; asked again, once, where the credentials had run out and there are others."""
         number = self.renewal.number
         answer = await self._ask(self.request(method, target, headers, body, is_own=is_own), method)
-        if answer.status != UNAUTHORIZED or not await self.renewal.other_than(number):
+        if answer.status != UNAUTHORIZED:
+            self.renewal.are_taken()
+            return answer
+        if not await self.renewal.other_than(number):
             return answer
         return await self._ask(self.request(method, target, headers, body, is_own=is_own), method)
 
@@ -163,8 +173,9 @@ class Watch:
 class Proxy:
     """One proxy of one operator."""
 
-    def __init__(self, upstream: Upstream, writes_of_secrets: TextIO | None = None) -> None:
-        self.upstream = upstream
+    def __init__(self, upstream: Upstream, token: str, writes_of_secrets: TextIO | None = None) -> None:
+        """`token`: that the operator has to show; whoever else is on this machine could ask as the kubeconfig's user without."""
+        self.upstream, self._bearer = upstream, f"Bearer {token}".encode()
         self.activity, self.rules = Activity(writes_of_secrets), Rules()
         self.watches: set[Watch] = set()
         self.narrow: tuple[frozenset[str], str] | None = None  # (resources, namespace)
@@ -184,12 +195,21 @@ class Proxy:
             while True:
                 first, headers = await read_head(reader)
                 method, target, _ = first.split(" ", 2)
+                # before the body: a stranger's is not even held
+                if not hmac.compare_digest(value_of(headers, "authorization").encode("latin1"), self._bearer):
+                    await _give(
+                        writer, refusal(UNAUTHORIZED, "Unauthorized", "this proxy is the operator's that ghostkey churn tests")
+                    )
+                    return
                 body = await read_body(reader, headers)
                 if self.narrow is not None:
                     target = narrowed(target, *self.narrow)
                 target, body, lease = own_lease(method, target, body, self.lease_suffix, self.lease_namespace)
                 self.leases |= {lease} - {""}
                 call = call_of(method, target, body)
+                if call.verb == "watch" and (refused := self._guarded(call, method, target, headers)) is not None:
+                    await _give(writer, refused)
+                    continue
                 if call.verb == "watch":
                     await self._watch(call, method, target, headers, writer)
                     return
@@ -207,20 +227,14 @@ class Proxy:
         # looked up before `begin`, which takes debts away: a fault that strikes makes a new one
         self.activity.begin(call)
         try:
-            if (
-                self.guard is not None
-                and (refused := self.guard.answer(call, method, target, value_of(headers, "user-agent"))) is not None
-            ):
+            if (refused := self._guarded(call, method, target, headers)) is not None:
                 status = refused.status
-                writer.write(
-                    head(f"HTTP/1.1 {status} .", [*refused.headers, ("Content-Length", str(len(refused.body)))]) + refused.body
-                )
-                await writer.drain()
+                await _give(writer, refused)
                 return
             rule = self.rules.for_call(call)
             if rule is None or rule.fault.on_request is None:
-                is_own = bool(self.lease_namespace) and call.resource == "leases"
-                answer = await self.upstream.ask(method, target, headers, body, is_own=is_own)
+                is_ours = is_own(target, self.lease_namespace)
+                answer = await self.upstream.ask(method, target, headers, body, is_own=is_ours)
                 self._note_denied(call, answer.status, answer.body)
             else:
                 if rule.fault.asks_again:
@@ -244,6 +258,9 @@ class Proxy:
         finally:
             self.activity.end(call, status)
 
+    def _guarded(self, call: Call, method: str, target: str, headers: Headers) -> Answer | None:
+        return self.guard.answer(call, method, target, value_of(headers, "user-agent")) if self.guard is not None else None
+
     def _note_denied(self, call: Call, status: int, body: bytes) -> None:
         spot = (call.verb, call.place, call.namespace)
         if status < 300:
@@ -252,9 +269,9 @@ class Proxy:
         # Source: k8s.io/apiserver/pkg/admission/plugin/namespace/lifecycle, NamespaceTerminatingCause
         if status not in {UNAUTHORIZED, FORBIDDEN} or b'"NamespaceTerminating"' in body:
             return
-        if call.resource == "leases":
+        if call.is_lease:
             self.leases_denied.add(call.namespace)
-        if call.resource in NOISE:
+        if call.is_heartbeat:
             return
         # Source: k8s.io/apiserver/pkg/endpoints/handlers/responsewriters/errors.go, forbiddenMessage: User %q cannot …
         if status == FORBIDDEN and b'User \\"' not in body:
@@ -320,6 +337,8 @@ class Proxy:
                 sink.write(self.upstream.request(method, target, headers, b""))
                 first, answered = await read_head(source)
                 is_out = f" {UNAUTHORIZED} " in first + " "
+                if not is_out:
+                    self.upstream.renewal.are_taken()
                 if is_last or not is_out or not await self.upstream.renewal.other_than(number):
                     return source, sink, first, answered
             except BaseException:
@@ -359,6 +378,12 @@ class Proxy:
     def watched(self) -> set[tuple[str, str]]:
         """Resource and namespace ("" for all) of each open watch."""
         return {(watch.call.resource, watch.call.namespace) for watch in self.watches}
+
+
+async def _give(writer: asyncio.StreamWriter, answer: Answer) -> None:
+    """An answer of the proxy's own."""
+    writer.write(head(f"HTTP/1.1 {answer.status} .", [*answer.headers, ("Content-Length", str(len(answer.body)))]) + answer.body)
+    await writer.drain()
 
 
 def _json_only(accept: str) -> str:
