@@ -185,40 +185,34 @@ def _is_object(value: str) -> bool:
 
 def _expression(text: str, at: int) -> str:
     """The expression that begins at a place: to the end of its line, or of what brackets hold together."""
+    for one, place, depth in _unquoted(text, at):
+        is_end = one == ";" or (one == "\n" and not text[at:place].rstrip().endswith(("+", ",", "=")))
+        if depth < 0 or (depth == 0 and is_end):
+            return text[at:place].strip()
+    return text[at:].strip()
+
+
+def _parts(text: str) -> Iterator[tuple[str, int]]:
+    """What commas part up to the bracket that closes, or the end of the line; with the place of each."""
+    start, end = 0, len(text)
+    for one, place, depth in _unquoted(text):
+        if depth < 0:
+            end = place
+            break
+        if depth == 0 and one == ",":
+            yield text[start:place], start
+            start = place + 1
+    if text[start:end].strip():
+        yield text[start:end], start
+
+
+def _unquoted(text: str, at: int = 0) -> Iterator[tuple[str, int, int]]:
+    """(letter, its place, how many brackets are open behind it) from a place on, without what stands in quotes."""
     depth, place = 0, at
     while place < len(text):
         if quoted := _TEXT.match(text, place):
             place = quoted.end()
             continue
-        one = text[place]
-        if one in _OPENING:
-            depth += 1
-        elif one in _CLOSING:
-            depth -= 1
-        is_end = one == ";" or (one == "\n" and not text[at:place].rstrip().endswith(("+", ",", "=")))
-        if depth < 0 or (depth == 0 and is_end):
-            break
+        depth += (text[place] in _OPENING) - (text[place] in _CLOSING)
+        yield text[place], place, depth
         place += 1
-    return text[at:place].strip()
-
-
-def _parts(text: str) -> Iterator[tuple[str, int]]:
-    """What commas part up to the bracket that closes, or the end of the line; with the place of each."""
-    depth, start, place = 0, 0, 0
-    while place < len(text):
-        if quoted := _TEXT.match(text, place):
-            place = quoted.end()
-            continue
-        one = text[place]
-        if one in _OPENING:
-            depth += 1
-        elif one in _CLOSING:
-            depth -= 1
-        if depth < 0:
-            break
-        if depth == 0 and one == ",":
-            yield text[start:place], start
-            start = place + 1
-        place += 1
-    if text[start:place].strip():
-        yield text[start:place], start

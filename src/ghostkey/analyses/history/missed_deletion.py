@@ -26,6 +26,7 @@ from ghostkey.analyses.history._base import SKEW, Query
 
 _SAME_MAP = "{0}.kind = g.kind AND {0}.namespace = g.namespace AND {0}.name = g.name"
 _SAME_KEY = _SAME_MAP + " AND {0}.field = g.field AND {0}.path = g.path AND {0}.key = g.key"
+_SAME_LIFE = _SAME_KEY.replace("g.", "k.")  # as a row of key_life
 # when the removals of a map are so alike that they follow a rule: the longest wait, and how much it may differ from the mean
 _ALIKE = "kept.longest - kept.shortest <= 0.5 * kept.mean"
 # microseconds: a map of which a request says that it is too large takes no write of anybody
@@ -76,13 +77,12 @@ QUERY = Query(
             s.deleter AS subject_deleter, s.deleting_agent, s.delete_audit_id, s.is_audited, s.went_with,
             COALESCE(s.deleting_at, s.deleted_at) AS ended_at
         FROM key_life k
-        JOIN links l ON l.kind = k.kind AND l.namespace = k.namespace AND l.name = k.name AND l.field = k.field
-            AND l.path = k.path AND l.key = k.key
+        JOIN links l ON {_SAME_LIFE.format("l")}
         JOIN subject_life s ON s.kind = l.subject_kind AND s.namespace = l.subject_namespace AND s.name = l.subject_name
-        LEFT JOIN trimmed m ON {_SAME_KEY.format("m").replace("g.", "k.")}
-        LEFT JOIN theirs t ON {_SAME_KEY.format("t").replace("g.", "k.")}
+        LEFT JOIN trimmed m ON {_SAME_LIFE.format("m")}
+        LEFT JOIN theirs t ON {_SAME_LIFE.format("t")}
         -- what they removed after they had written it is theirs, whoever put it back
-        LEFT JOIN put_back p ON {_SAME_KEY.format("p").replace("g.", "k.")}
+        LEFT JOIN put_back p ON {_SAME_LIFE.format("p")}
             AND COALESCE(t.removed_at, 0) <= COALESCE(t.set_at, k.first_seen_at)
         WHERE NOT s.is_alive
     ),

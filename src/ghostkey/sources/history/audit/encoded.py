@@ -11,12 +11,13 @@ import re
 
 LEAST = 200  # letters: no event is shorter
 # {" { \n and [{, with and without a space or a newline between
-_BEGIN = "(?:eyJ|eyA|ewo|ew0|IHs|W3s|Wwo|WyB)"
+_BEGINNINGS = ("eyJ", "eyA", "ewo", "ew0", "IHs", "W3s", "Wwo", "WyB")
+_BEGIN = f"(?:{'|'.join(_BEGINNINGS)})"
 _TEXT = re.compile(rf"\s*{_BEGIN}[A-Za-z0-9+/_-][A-Za-z0-9+/_=\s-]{{{LEAST},}}")
 _QUOTED = re.compile(rf'"(?:\\[nr])*({_BEGIN}(?:[A-Za-z0-9+/_=-]|\\[nr]){{{LEAST},}})'.encode())
-_MARKS = (b'"eyJ', b'"eyA', b'"ewo', b'"ew0', b'"IHs', b'"W3s', b'"Wwo', b'"WyB', b'"\\n', b'"\\r')
+_MARKS = tuple(f'"{begin}'.encode() for begin in (*_BEGINNINGS, "\\n", "\\r"))
 _LETTERS = bytes.maketrans(b"-_", b"+/")
-_REST = re.compile(rb"[^A-Za-z0-9+/]|\\[nr]")
+_REST = re.compile(rb"\\[nr]|[^A-Za-z0-9+/]")  # ends of lines, in JSON too
 
 
 def is_encoded(text: str) -> bool:
@@ -26,7 +27,7 @@ def is_encoded(text: str) -> bool:
 
 def decoded(text: bytes) -> bytes:
     """What base64 stands for, as far as it goes; its letters may be those of URLs, and its end may be missing."""
-    letters = _REST.sub(b"", text.replace(b"\\n", b"").replace(b"\\r", b"").translate(_LETTERS))
+    letters = _REST.sub(b"", text.translate(_LETTERS))
     letters = letters[: len(letters) - (len(letters) % 4 == 1)]
     return base64.b64decode(letters + b"=" * (-len(letters) % 4))
 
