@@ -20,7 +20,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.ghosts.clusters import Cluster, generate
+from bench.ghosts.cluster import Cluster
+from bench.ghosts.clusters import generate
 from bench.ghosts.surroundings import MODES
 from ghostkey import api
 from ghostkey.inference import evidence

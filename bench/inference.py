@@ -24,7 +24,8 @@ MAPS = 20
 
 def run(size: int, scheme: str = "ns.name") -> None:
     """Infers over one generated snapshot and prints what it cost and found."""
-    from bench.ghosts.clusters import SCHEMES, Life
+    from bench.ghosts.cluster import Life
+    from bench.ghosts.naming import SCHEMES
     from ghostkey.inference.infer import infer
     from ghostkey.model.events import WORD, Coverage, KeysSeen, SubjectsSeen
     from ghostkey.model.refs import CONFIG_MAPS, Kind, ObjectRef
@@ -62,7 +63,7 @@ def run(size: int, scheme: str = "ns.name") -> None:
 
 def schemes() -> int:
     """Each way to make keys at the smallest and the largest size; 0 when none grows faster than its keys."""
-    from bench.ghosts.clusters import SCHEMES
+    from bench.ghosts.naming import SCHEMES
 
     grown = {}
     for scheme in SCHEMES:

@@ -12,7 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench.ghosts.clusters import Cluster, Truth, generate
+from bench.ghosts.cluster import Cluster, Truth
+from bench.ghosts.clusters import generate
 from bench.ghosts.surroundings import MODES
 from ghostkey import api
 

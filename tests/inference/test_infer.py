@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 from bench.ghosts.__main__ import scan
-from bench.ghosts.clusters import NEEDS_NAMESPACE, SCHEMES, Life, generate
+from bench.ghosts.cluster import Life
+from bench.ghosts.clusters import generate
+from bench.ghosts.naming import NEEDS_NAMESPACE, SCHEMES
 
 from ghostkey import api
 from tests.helpers import analyse, config_map, keys, thing
