@@ -14,6 +14,7 @@ from ghostkey.census.census import Process
 from ghostkey.census.errors import MemoryFault, NoSuchProcess
 from ghostkey.census.gomap import GoMap
 from ghostkey.census.remote import RemoteProcess
+from ghostkey.model.counts import counted
 
 LOOK_SECONDS = 0.5  # between two looks at the header: some microseconds each
 
@@ -62,7 +63,7 @@ class Convergence:
             if self.ghosts_after:
                 reasons.append(f"{self.ghosts_after:,} of {self.len_last:,} entries are about subjects that are gone")
         elif self.len_last > self.len_first:
-            reasons.append(f"it grew from {self.len_first:,} to {self.len_last:,} entries")
+            reasons.append(f"it grew from {self.len_first:,} to {counted(self.len_last, 'entry', 'entries')}")
         if self.slots_last > self.slots_first and self.len_last <= self.len_first:
             reasons.append(f"its slots grew from {self.slots_first:,} to {self.slots_last:,}, though its entries did not")
         return reasons

@@ -23,6 +23,7 @@ from ghostkey.census.keys import Keys
 from ghostkey.census.remote import RemoteProcess
 from ghostkey.census.writers import WAYS, Watched
 from ghostkey.foreign import UnreadableError, decode_json
+from ghostkey.model.counts import counted
 from ghostkey.model.errors import SourceDamaged, UsageError, unreadable
 from ghostkey.model.nearest import nearest
 
@@ -96,7 +97,11 @@ class Taken:
     def notes(self) -> list[str]:
         """What a reader should know of the census."""
         lost = self.census.lost
-        said = [f"{lost} maps changed so fast that they could not be read"] if lost else []
+        said = (
+            [counted(lost, "map changed so fast that it", "maps changed so fast that they") + " could not be read"]
+            if lost
+            else []
+        )
         return [*self.census.notes, *said]
 
 

@@ -416,7 +416,7 @@ def test_encryption_at_rest_is_detected_and_said() -> None:
     gaps = list(reader.gaps())
     assert all(gap.is_gap for gap in gaps)
     assert [gap.why for gap in gaps] == [
-        "keys not readable: 1 values of secrets are encrypted by aescbc:v1:key1",
+        "keys not readable: 1 value of secrets is encrypted by aescbc:v1:key1",
         "keys not readable: 2 values of tenants.demo.example.com are encrypted by aescbc:v1:key1",
     ]
 

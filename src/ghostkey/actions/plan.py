@@ -14,6 +14,7 @@ from ghostkey.actions import documents
 from ghostkey.actions.patch import removal
 from ghostkey.kube.absent import no_such_map
 from ghostkey.kube.client import ApiClient
+from ghostkey.model.counts import counted
 from ghostkey.model.errors import Refused, UsageError
 from ghostkey.model.findings import Finding
 from ghostkey.model.plans import Change, Plan, Share
@@ -117,7 +118,7 @@ def check_limits(plan: Plan, max_keys: int | None, max_percent: float | None) ->
     """Raises Refused when a plan takes more than it may: of the map's keys, or of the entries of one document."""
     if max_keys is not None and len(plan.changes) > max_keys:
         raise Refused(
-            f"the plan removes {len(plan.changes):,} keys of {plan.holder}, more than --max-keys {max_keys:,}",
+            f"the plan removes {counted(len(plan.changes), 'key')} of {plan.holder}, more than --max-keys {max_keys:,}",
             "look at the plan without --apply; raise --max-keys if it is right",
         )
     for share in plan.shares:

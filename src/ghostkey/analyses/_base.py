@@ -10,6 +10,7 @@ from ghostkey.analyses._declared import ObjectLink
 from ghostkey.inference.index import SubjectIndex
 from ghostkey.inference.infer import infer
 from ghostkey.inference.results import Link, Lost, MapResult
+from ghostkey.model.counts import counted
 from ghostkey.model.events import KeysSeen
 from ghostkey.model.findings import Finding, Severity, Subject
 from ghostkey.model.refs import GO_MAPS, KeyRef, ObjectRef
@@ -127,7 +128,7 @@ def lost_finding(view: View, analysis: str, severity: Severity, result: MapResul
     if attribution.certainty == "declared":
         shared += f", declared by {attribution.evidence[0]}"
     else:
-        share = f"{attribution.coverage:.0%} of {len(seen.keys)} keys"
+        share = f"{attribution.coverage:.0%} of {counted(len(seen.keys), 'key')}"
         shared += f": {attribution.support} live {kinds} have a key, {share}"
         if attribution.subject_coverage:
             shared += f", {attribution.subject_coverage:.0%} of the live {attribution.kinds[0].resource}"

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 
 from ghostkey.analyses._base import Analysis, View
 from ghostkey.analyses._gauges import are_managed_fields_dropped, gauges, is_roomy
+from ghostkey.model.counts import counted
 from ghostkey.model.findings import Finding, Severity
 from ghostkey.model.refs import KeyRef
 
@@ -37,7 +38,7 @@ def _run(view: View) -> Iterator[Finding]:
             severity=Severity.CRITICAL,
             message=f"managedFields was dropped: with it the map would pass 1.5 MiB; {stored.room}",
             evidence=(
-                f"{seen.meta.key_count:,} keys, no managedFields",
+                f"{counted(seen.meta.key_count, 'key')}, no managedFields",
                 *(f"{g.limit}: {g.used_bytes:,} of {g.allowed_bytes:,} bytes ({g.share:.0%})" for g in gauges(seen)),
                 "server-side apply of this map fails: request is too large",
             ),

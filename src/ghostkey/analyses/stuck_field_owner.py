@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ghostkey.analyses._base import Analysis, View, key_ref
+from ghostkey.model.counts import counted
 from ghostkey.model.events import FieldOwner, KeysSeen
 from ghostkey.model.findings import Finding, Severity
 from ghostkey.model.managers import holds_whole_objects, tool_of_manager
@@ -67,7 +68,7 @@ def _finding(seen: KeysSeen, index: int, manager: FieldOwner, newest: FieldOwner
         message=f"owned by {manager.manager} alone, while {newest.manager} now applies this map",
         evidence=(
             f"{manager.manager} ({manager.operation}, {manager.time}) owns the key",
-            f"{newest.manager} (Apply, {newest.time or 'without a change'}) owns {len(newest.keys or ())} keys, not this one",
+            f"{newest.manager} (Apply, {newest.time or 'without a change'}) owns {counted(len(newest.keys or ()), 'key')}, not this one",
             f"no apply of {newest.manager} removes it; if it is not to stay, ghostkey trim --key does",
         ),
         value_bytes=seen.sizes[index],

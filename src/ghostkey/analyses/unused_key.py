@@ -19,6 +19,7 @@ from collections.abc import Iterator
 
 from ghostkey.analyses._base import Analysis, View, key_ref
 from ghostkey.inference.infer import is_exempt
+from ghostkey.model.counts import counted
 from ghostkey.model.findings import Finding, Severity
 from ghostkey.model.refs import PODS
 
@@ -44,7 +45,8 @@ def _run(view: View) -> Iterator[Finding]:
                 severity=Severity.INFO,
                 message=f"no Pod names it, while {users[0]} names {sorted(uses.keys)[0]!r}",
                 evidence=(
-                    f"{len(uses.keys)} other keys are named by {', '.join(users[:3])}" + (" …" if len(users) > 3 else ""),
+                    f"{counted(len(uses.keys), 'other key is', 'other keys are')} named by {', '.join(users[:3])}"
+                    + (" …" if len(users) > 3 else ""),
                     "no Pod takes the map whole (envFrom, volume without items)",
                     "no template links it to a subject",
                 ),

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from ghostkey.churn.subjects import Subject
 from ghostkey.churn.traces import Found, Signature
+from ghostkey.model.counts import counted
 
 LEAK_RATE = 0.9  # of the subjects of every round
 ROUNDS_LEAST = 3
@@ -93,7 +94,9 @@ def wait_out(
             more -= 1
             time.sleep(FIRST_WAIT)
         else:
-            progress(f"{len(found)} signatures are left; waiting for delayed cleanups, {at:.0f} of {patience:.0f} s")
+            progress(
+                f"{counted(len(found), 'signature is', 'signatures are')} left; waiting for delayed cleanups, {at:.0f} of {patience:.0f} s"
+            )
             time.sleep(min(wait, max(0.0, patience - at)))
             wait = min(LAST_WAIT, wait * 1.6)
         found = read()

@@ -16,6 +16,7 @@ from ghostkey.churn.plan import OF_SUBJECTS, FaultPoint, Plan, Step, round_of
 from ghostkey.churn.runner import Runner, Sources
 from ghostkey.churn.subjects import Subject
 from ghostkey.churn.traces import Found, Signature
+from ghostkey.model.counts import counted
 
 EVENTS_MOST = 3  # of one subject that are spoiled: it comes, it changes, it goes
 POINTS_MOST = 200
@@ -127,7 +128,7 @@ class Probe:
         alone = [point for point in harmless if (point.verb, point.resource) in self.learnt.shared]
         others = [point for point in harmless if point not in alone]
         lanes = [self.lane, *beside]
-        self.tell(f"{len(harmless)} fault points on {len(lanes)} lanes")
+        self.tell(f"{counted(len(harmless), 'fault point')} on {counted(len(lanes), 'lane')}")
         with ThreadPoolExecutor(len(lanes)) as pool:
             done = [pool.submit(_strike, lane, alone[n :: len(lanes)], others[n :: len(lanes)]) for n, lane in enumerate(lanes)]
         self.tried += len(harmless)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ghostkey.model.counts import counted
 from ghostkey.model.errors import UsageError
 
 if TYPE_CHECKING:
@@ -42,7 +43,9 @@ def converge(
         progress(COUNTING)
         before = _ghosts(process, found, where, kinds)
         progress.done()
-        more = f" (and {len(chosen) - 1} others like it are not watched)" if len(chosen) > 1 else ""
+        more = (
+            f" (and {counted(len(chosen) - 1, 'other like it is', 'others like it are')} not watched)" if len(chosen) > 1 else ""
+        )
         click.echo(
             safe(f"watching {found.holder} ({found.type or 'map'}, len {found.length:,}) of {process.name}{more}"), err=True
         )

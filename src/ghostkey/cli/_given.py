@@ -13,6 +13,7 @@ import click
 
 from ghostkey.cli.terminal import say
 from ghostkey.cli.where import Where
+from ghostkey.model.counts import counted
 
 if TYPE_CHECKING:
     from ghostkey.churn.campaign import Outcome, Wanted
@@ -150,8 +151,11 @@ class Given:
                 left, code = left + 1, max(code, worst)
                 click.echo(safe(why), err=True)
         if held:
-            click.echo(f"finalizers were taken from {held} subjects", err=True)
-        click.echo(f"{len(receipts) - left} of {len(receipts)} runs that were not finished are cleaned up", err=True)
+            click.echo(f"finalizers were taken from {counted(held, 'subject')}", err=True)
+        click.echo(
+            f"{len(receipts) - left} of {counted(len(receipts), 'run that was not finished is', 'runs that were not finished are')} cleaned up",
+            err=True,
+        )
         return code
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from ghostkey.model.counts import counted
 from ghostkey.model.errors import GhostkeyError, NotFound
-from ghostkey.report.words import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +41,7 @@ def told_of_living(client: ApiClient, plan: Plan, progress: Callable[[str], None
         verb = "lives, or may" if any("may be" in words for words in said.values()) else "lives"
         keys = ", ".join(f"{change} ({_name(alive[_spot(change)][0])})" for change in list(said)[:SHOWN])
         more = f" and {len(said) - SHOWN:,} more" if len(said) > SHOWN else ""
-        lines.append(f"warning: the subject of {len(said):,} of {count(len(plan.changes), 'key')} {verb}: {keys}{more}")
+        lines.append(f"warning: the subject of {len(said):,} of {counted(len(plan.changes), 'key')} {verb}: {keys}{more}")
     if snapshot.gaps and len(said) < len(chosen):
         gap = snapshot.gaps[0]
         more = f" and {len(snapshot.gaps) - 1} more" if len(snapshot.gaps) > 1 else ""

@@ -14,6 +14,7 @@ from ghostkey.cli.completing import complete_finding, complete_key
 from ghostkey.cli.options import ProgressLine, cluster_options, local_option
 from ghostkey.cli.scope import kinds_option, subject_option
 from ghostkey.cli.where import Where
+from ghostkey.model.counts import counted
 from ghostkey.model.errors import UsageError
 
 if TYPE_CHECKING:
@@ -182,7 +183,7 @@ def _explain_map(what: str, key: str, where: Where, kinds: tuple[str, ...], past
     for members in groups[:SHOWN_GROUPS]:
         _say_times(group_lines([*map(finding_record, members)], place), is_local=is_local)
     if len(groups) > SHOWN_GROUPS:
-        say(f"… and {len(groups) - SHOWN_GROUPS} other sorts of findings; name a KEY")
+        say(f"… and {counted(len(groups) - SHOWN_GROUPS, 'other sort')} of findings; name a KEY")
     if not chosen:
         if key:
             shown = live if client is None else client.get_object(kind.path(namespace, name))

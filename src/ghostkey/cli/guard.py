@@ -14,6 +14,7 @@ from ghostkey.cli import CONTEXT, _schema
 from ghostkey.cli.completing import complete_receipt
 from ghostkey.cli.options import cluster_options, complete_map, parse_duration, parse_holder
 from ghostkey.cli.where import Where
+from ghostkey.model.counts import counted
 from ghostkey.model.errors import GhostkeyError, OutcomeUnknown, Refused, UsageError
 
 if TYPE_CHECKING:
@@ -130,7 +131,10 @@ def undo(receipt: str, is_list: bool, where: Where) -> int:
     if found.server != client.config.server:
         raise Refused(f"receipt {found.id} was made at {found.server}, this is {client.config.server}", "choose its --context")
     with _led_back(where):
-        click.echo(f"{take_back(client, found, kept)} objects are as they were before {found.id}", err=True)
+        click.echo(
+            f"{counted(take_back(client, found, kept), 'object is as it was', 'objects are as they were')} before {found.id}",
+            err=True,
+        )
     return 0
 
 
@@ -189,7 +193,6 @@ def report(logs: tuple[Path, ...], form: str) -> int:
     from ghostkey.cli.terminal import say
     from ghostkey.guard.objects import POLICY
     from ghostkey.guard.report import refused_writes
-    from ghostkey.report.words import count
     from ghostkey.sources.history.audit.noted import NotedRequests
 
     requests = NotedRequests(logs)
@@ -213,8 +216,10 @@ def report(logs: tuple[Path, ...], form: str) -> int:
         for one in found:
             if one.loops:
                 say(f"{one.user} tries {one.namespace}/{one.map} again and again, and would go on when refused")
-    about = f"{requests.events:,} events" + (f", {requests.unread:,} pieces were not understood" if requests.unread else "")
-    about += f", {count(requests.others, 'file')} without audit events passed over" if requests.others else ""
+    about = counted(requests.events, "event") + (
+        f", {counted(requests.unread, 'piece was', 'pieces were')} not understood" if requests.unread else ""
+    )
+    about += f", {counted(requests.others, 'file')} without audit events passed over" if requests.others else ""
     if not requests.events:
         about += "; so nothing is known of what deny would have refused"
     elif not found:
@@ -336,7 +341,7 @@ def _carry_out(where: Where, steps: list[Step]) -> int:
 
     with _led_back(where):
         receipt = apply_steps(where.client(), steps, GuardReceipts())
-    click.echo(f"done: {len(receipt.done)} objects", err=True)
+    click.echo(f"done: {counted(len(receipt.done), 'object')}", err=True)
     _print_undo(where, receipt.id)
     return 0
 
@@ -370,10 +375,9 @@ def _all_caps(client: ApiClient) -> list[dict[str, Any]]:
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
-    from ghostkey.report.words import count
 
     has = "?" if row["keys"] is None else f"{row['keys']:,}"
-    out = f"; {count(row['kept_out'], 'key')} kept out until {row['until']}" if row["kept_out"] else ""
+    out = f"; {counted(row['kept_out'], 'key')} kept out until {row['until']}" if row["kept_out"] else ""
     return [row["namespace"], row["map"], has if row["cap"] is None else f"{has} of {row['cap']:,}", row["reason"] + out]
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from ghostkey.model.counts import counted
 from ghostkey.model.errors import UsageError
 
 if TYPE_CHECKING:
@@ -72,7 +73,6 @@ class Known:
         Nothing is gone that this scan could not have seen: with a gap, or not over everything, the file stays as it is.
         """
         from ghostkey import silences
-        from ghostkey.report.words import count
 
         path = self.path()
         if path is None or self.write_baseline is not None or not path.exists():
@@ -87,13 +87,15 @@ class Known:
             return
         if not self.is_ratchet:
             click.echo(
-                f"{count(len(gone), 'finding')} of baseline {path} {'is' if len(gone) == 1 else 'are'} gone: "
+                f"{counted(len(gone), 'finding')} of baseline {path} {'is' if len(gone) == 1 else 'are'} gone: "
                 "--ratchet takes what is gone out of it, so that none comes back",
                 err=True,
             )
             return
         _replaced(path, silences.baseline_without(path, gone))
-        click.echo(f"baseline {path} is better: {len(gone):,} findings are gone from it for good", err=True)
+        click.echo(
+            f"baseline {path} is better: {counted(len(gone), 'finding is', 'findings are')} gone from it for good", err=True
+        )
 
     def until(self) -> str:
         """The day on which a new baseline expires."""
@@ -113,7 +115,10 @@ class Known:
             return heard
         path = Path(self.write_baseline)
         _replaced(path, baseline_bytes(heard.spoken, self.until(), of_baselines(heard)))
-        click.echo(f"wrote baseline {path}: {len(heard.spoken):,} findings are known until {self.until()}", err=True)
+        click.echo(
+            f"wrote baseline {path}: {counted(len(heard.spoken), 'finding is', 'findings are')} known until {self.until()}",
+            err=True,
+        )
         silence = Silence(f"baseline {path.name}", until_text=self.until())
         return Heard([], [*heard.silenced, *(Silenced(finding, silence) for finding in heard.spoken)], [])
 

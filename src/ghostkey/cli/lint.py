@@ -13,6 +13,7 @@ import click
 
 from ghostkey.cli import CONTEXT
 from ghostkey.cli.terminal import say, say_page
+from ghostkey.model.counts import counted
 from ghostkey.report.lint import FORMATS
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def command(scope: Scope, listed: bool, write_baseline: Path | None, fixing: boo
     linted = scope.linted()
     if write_baseline:
         write_baseline.write_text(written_baseline(linted.findings))
-        click.echo(f"{len(linted.findings)} findings are known from now on: {write_baseline}", err=True)
+        click.echo(f"{counted(len(linted.findings), 'finding is', 'findings are')} known from now on: {write_baseline}", err=True)
         return
     if fixing and any(finding.edits for finding in linted.findings):
         _fix(scope, linted)

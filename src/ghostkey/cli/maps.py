@@ -15,6 +15,7 @@ from ghostkey.cli.options import ProgressLine, cluster_options, color_option, pa
 from ghostkey.cli.output import FORMATS
 from ghostkey.cli.scope import grouped, kinds_option, subject_option
 from ghostkey.cli.where import Where
+from ghostkey.model.counts import counted
 from ghostkey.model.errors import UsageError, with_extra
 
 if TYPE_CHECKING:
@@ -239,7 +240,10 @@ def _keep(taken: Taken, path: str) -> None:
         processes.save(taken, Path(path))
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from None
-    click.echo(f"wrote {path}: {len(taken.census.maps):,} maps; ghostkey maps {taken.pid} --diff {path} says what grew", err=True)
+    click.echo(
+        f"wrote {path}: {counted(len(taken.census.maps), 'map')}; ghostkey maps {taken.pid} --diff {path} says what grew",
+        err=True,
+    )
 
 
 def _again_and_again(
@@ -313,7 +317,7 @@ def _print(taken: Taken, form: str, color: str, report: Report | None = None) ->
     for note in [*taken.notes, *(report.snapshot.notes if report is not None else ())]:
         click.echo(safe(f"note: {note}"), err=True)
     maps = taken.census.maps
-    total = f"{len(maps):,} maps, {sum(found.length for found in maps):,} entries, {sum(found.bytes for found in maps):,} bytes"
+    total = f"{counted(len(maps), 'map')}, {counted(sum(found.length for found in maps), 'entry', 'entries')}, {sum(found.bytes for found in maps):,} bytes"
     of = f"{taken.name} ({f'pid {taken.pid}, ' if taken.pid else ''}{taken.version})"
     ghosts = "" if report is None else f"; {len(report.findings)} ghost entries"
     ghosts += f"; ghostkey explain {report.findings[0].fingerprint} shows why" if report is not None and report.findings else ""

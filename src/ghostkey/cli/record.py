@@ -8,6 +8,7 @@ from ghostkey.cli import CONTEXT
 from ghostkey.cli.options import cluster_options, parse_duration, parse_fields
 from ghostkey.cli.scope import kinds_option
 from ghostkey.cli.where import Where
+from ghostkey.model.counts import counted
 
 
 @click.command("record", context_settings=CONTEXT)
@@ -47,7 +48,7 @@ def command(
     chosen = list(dict.fromkeys([CONFIG_MAPS, SECRETS, *wanted]))
 
     def ready() -> None:
-        click.echo(f"recording {len(chosen)} kinds into {history.directory}", err=True)
+        click.echo(f"recording {counted(len(chosen), 'kind')} into {history.directory}", err=True)
 
     recorder = Recorder(client, chosen, KeyedHash(history.secret), parse_fields(fields), where.namespace or "", ready)
     with contextlib.suppress(ValueError):  # not the main thread, as in tests

@@ -24,6 +24,7 @@ from ghostkey.cli.options import (
 from ghostkey.cli.output import FORMATS
 from ghostkey.cli.scope import grouped, holders_option, kinds_option, subject_option
 from ghostkey.cli.where import Where
+from ghostkey.model.counts import counted
 from ghostkey.model.errors import UsageError
 from ghostkey.model.refs import GO_MAPS
 
@@ -208,7 +209,8 @@ def _tell(snapshot: Snapshot, heard: Heard, told: Told, words: str) -> int:
     loud = [finding for finding in heard.spoken if report.is_failure(finding)]
     if loud and not any(finding in shown for finding in loud):
         click.echo(
-            f"{len(loud)} findings at or above --fail-on {told.fail_on} are hidden by --severity {told.severity}", err=True
+            f"{counted(len(loud), 'finding')} at or above --fail-on {told.fail_on} {'is' if len(loud) == 1 else 'are'} hidden by --severity {told.severity}",
+            err=True,
         )
     # What could not be seen outranks what was seen: a script that reads 1 as "these are all" would be wrong.
     return 3 if snapshot.gaps else 1 if loud else 0
@@ -232,7 +234,6 @@ def _spoken(heard: Heard, confirmed: list[Finding]) -> Heard:
 def _say(report: Report, form: str) -> None:
     from ghostkey.cli.terminal import safe
     from ghostkey.report.findings import looked_at, summary, where
-    from ghostkey.report.words import count
 
     counts, heard, shown = summary(report), report.heard, report.findings
     for line in [*_gap_lines(report.snapshot.gaps), *(f"note: {text}" for text in report.snapshot.notes)]:
@@ -243,7 +244,7 @@ def _say(report: Report, form: str) -> None:
         click.echo(f"no longer silenced: {len(heard.expired) - EXPIRED_LINES:,} more", err=True)
     if form in {"table", "wide"}:
         hidden = len(heard.spoken) - len(shown)
-        line = f"{count(counts['findings'], 'finding')} in {looked_at(counts)}"
+        line = f"{counted(counts['findings'], 'finding')} in {looked_at(counts)}"
         for state in ("unknown", "suspect", "declared", "silenced"):
             line += f", {counts[state]} {state}" if counts[state] else ""
         line += f", {hidden} below --severity" if hidden else ""
@@ -265,7 +266,7 @@ def _gap_lines(gaps: list[Gap]) -> list[str]:
         # kinds of operators first: those are the ones that keys are written for
         names = sorted((gap.kind for gap in group), key=lambda name: (_is_built_in(name), name))
         more = f" and {len(names) - GAP_NAMES} more (-o json lists all)" if len(names) > GAP_NAMES else ""
-        lines.append(f"not seen: {len(group)} kinds{what}: {', '.join(names[:GAP_NAMES])}{more}")
+        lines.append(f"not seen: {counted(len(group), 'kind')}{what}: {', '.join(names[:GAP_NAMES])}{more}")
         lines.append(f"  for example: {first.why}")
     if len(lines) > GAP_LINES:
         lines = [*lines[:GAP_LINES], f"not seen: {len(lines) - GAP_LINES} more; -o json lists all"]

@@ -13,6 +13,7 @@ from ghostkey.cli import CONTEXT
 from ghostkey.cli.completing import complete_receipt
 from ghostkey.cli.options import cluster_options, local_option, parse_holder
 from ghostkey.cli.where import Where
+from ghostkey.model.counts import counted
 from ghostkey.model.errors import GhostkeyError, Refused, Unsettled, UsageError
 
 if TYPE_CHECKING:
@@ -95,23 +96,21 @@ def _map_of(what: str) -> tuple[Kind, str] | None:
 
 
 def _say(found: Receipt, done: api.Restored) -> None:
-    from ghostkey.report.words import count
 
     if not done.restored:
         click.echo(f"nothing to undo: all keys of {found.id} are in {found.holder}", err=True)
     else:
         also = f" ({done.present:,} {'was' if done.present == 1 else 'were'} there already)" if done.present else ""
-        click.echo(f"put {count(done.restored, 'key')} of {found.id} back into {found.holder}{also}", err=True)
+        click.echo(f"put {counted(done.restored, 'key')} of {found.id} back into {found.holder}{also}", err=True)
     for note in done.notes:
         click.echo(f"note: {note}", err=True)
 
 
 def _show(found: Receipt) -> None:
     """A stranger's receipt, before anything is done with it."""
-    from ghostkey.report.words import count
 
     click.echo(f"receipt {found.id}, from elsewhere, made {found.created_at} at {found.server}", err=True)
-    click.echo(f"  puts {count(len(found.keys), 'key')} into {found.holder}", err=True)
+    click.echo(f"  puts {counted(len(found.keys), 'key')} into {found.holder}", err=True)
     for key in found.keys[:SHOWN_KEYS]:
         click.echo(f"  + {key}", err=True)
     if len(found.keys) > SHOWN_KEYS:

@@ -15,6 +15,7 @@ from ghostkey.cli.countdown import Countdown
 from ghostkey.cli.options import ProgressLine, cluster_options, complete_map, parse_duration
 from ghostkey.cli.scope import grouped, kinds_option
 from ghostkey.cli.where import Where
+from ghostkey.model.counts import counted
 from ghostkey.model.errors import UsageError
 from ghostkey.report import words
 
@@ -169,7 +170,7 @@ class Outcome:
         after = "?" if self.ghosts_after is None else self.ghosts_after
         return (
             f"{self.result}: {self.back} of {self.trimmed} trimmed keys came back in {words.seconds(seen.seconds)}; "
-            f"{words.count(seen.writes, 'write')} by {writers}; "
+            f"{counted(seen.writes, 'write')} by {writers}; "
             f"keys {seen.first_count} → {seen.last_count}, ghosts {self.ghosts_before} → {after}"
         )
 
@@ -203,7 +204,7 @@ def _watch(client: ApiClient, kept: Receipt, duration: str, kinds: tuple[str, ..
     progress.done()
 
     def begin() -> None:
-        trimmed = words.count(len(keys) or len(inner), "trimmed key")
+        trimmed = counted(len(keys) or len(inner), "trimmed key")
         click.echo(f"watching {trimmed} of {holder} for {duration}", err=True)
 
     with Countdown(seconds, lambda: f"watching {holder}: {seen.writes} writes, {told} keys back", progress):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ghostkey.kube.sizes import VALUES_LIMIT, entry_bytes
+from ghostkey.model.counts import counted, outlive
 from ghostkey.model.refs import Kind
 
 HEADROOM = 0.2
@@ -57,10 +58,10 @@ def cap_of(
     size = sum(entry_bytes(key, _bytes(value)) for held in fields for key, value in held.items())
     limit_keys = int(LIMIT_SHARE * VALUES_LIMIT / (size / keys if keys else USUAL_ENTRY_BYTES))
     peak = max(keys, growth.peak if growth else 0)
-    words = f"{keys:,} keys now"
+    words = f"{counted(keys, 'key')} now"
     # a cap below what is there would refuse the keys of new subjects, as long as the ghosts are there
     ghosts = sum(key in growth.ghosts for held in fields for key in held) if growth else 0
-    words += f", {ghosts:,} of them outlive their subject: trim them and plan again" if ghosts else ""
+    words += f", {ghosts:,} of them {outlive(ghosts)}: trim them and plan again" if ghosts else ""
     words += f", {peak:,} at most in its history" if growth and peak > keys else ""
     if wanted is not None:
         cap, words = wanted, f"{words}; {wanted:,} was asked for"

@@ -10,6 +10,7 @@ from typing import Any
 from ghostkey.guard import objects
 from ghostkey.guard.caps import Cap
 from ghostkey.kube.client import ApiClient
+from ghostkey.model.counts import counted
 from ghostkey.model.errors import Refused, UsageError
 
 
@@ -109,7 +110,7 @@ def _merged(spec: dict[str, Any], caps: list[Cap], kept_out: list[KeptOut]) -> d
     for kept in kept_out:
         if len(kept.keys) > objects.KEPT_OUT:
             raise UsageError(
-                f"{len(kept.keys):,} keys of {kept.map} cannot be kept out: a guard looks for {objects.KEPT_OUT} at most",
+                f"{counted(len(kept.keys), 'key')} of {kept.map} cannot be kept out: a guard looks for {objects.KEPT_OUT} at most",
                 "the cap alone keeps it from growing: leave out --keep-out",
             )
         made.setdefault("keepOut", {})[kept.map] = {"keys": list(kept.keys), "until": kept.until, "receipt": kept.receipt}

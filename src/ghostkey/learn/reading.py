@@ -11,6 +11,7 @@ from typing import Any
 from ghostkey.foreign import UnreadableError, decode_json
 from ghostkey.learn.incident import KEYS, Cause, Incident, Pattern, now
 from ghostkey.learn.kept import manager_of
+from ghostkey.model.counts import counted, outlive
 from ghostkey.model.errors import UsageError
 from ghostkey.model.plans import Receipt
 from ghostkey.story import CLASSES, due, when
@@ -60,10 +61,10 @@ def of_receipt(receipt: Receipt) -> Incident:
     """The incident that a trim ended."""
     holder, keys = receipt.holder, receipt.keys
     is_secret = holder.kind.kind == "Secret"
-    done = f"{len(keys):,} keys were trimmed (receipt {receipt.id}, {receipt.state})"
+    done = f"{counted(len(keys), 'key was', 'keys were')} trimmed (receipt {receipt.id}, {receipt.state})"
     managers = [owner.manager for owner in receipt.owners]
     return Incident(
-        f"receipt {receipt.id}", _second(receipt.created_at), f"{len(keys):,} keys of {holder} had to be trimmed",
+        f"receipt {receipt.id}", _second(receipt.created_at), f"{counted(len(keys), 'key')} of {holder} had to be trimmed",
         holder.kind.resource, holder.namespace, holder.name, Pattern(manager=managers[0] if managers else ""), len(keys),
         () if is_secret else keys[:KEYS], ((_second(receipt.created_at), done),), done=(f"{done}; undo: ghostkey undo {receipt.id}",),
         unknown=("what the keys were for: the receipt does not say (learn from the scan's finding as well)",),
@@ -102,7 +103,7 @@ def _of_records(records: list[dict[str, Any]], source: str) -> Incident:
         str(attribution.get("template", "")), str((attribution.get("kinds") or [""])[0]), manager_of(str(first["writer"]))
     )
     word = {"configmaps": "cm", "secrets": "secret"}.get(resource, holder["kind"])
-    title = f"{first['analysis']}: {len(records):,} keys of {word}/{holder['name']} in {holder['namespace']}"
+    title = f"{first['analysis']}: {counted(len(records), 'key')} of {word}/{holder['name']} in {holder['namespace']}"
     keys = tuple("/".join([*record["path"], record["key"]]) for record in records[:KEYS])
     written = sorted(str(record["writer"]).rpartition(" ")[2] for record in records if record["writer"])
     at = now()
@@ -135,11 +136,12 @@ def of_story(told: dict[str, Any], source: str) -> Incident:
     classes = list(dict.fromkeys(str(row["class"]) for row in ghosts))
     proof = [f"{name}: {sum(row['class'] == name for row in ghosts):,} keys: {CLASSES.get(name, '')}" for name in classes]
     proof += [
-        f"written by {row['user'] or '?'} as {row['manager'] or '?'}: {row['events']:,} keys {row['op']}" for row in writers[:5]
+        f"written by {row['user'] or '?'} as {row['manager'] or '?'}: {counted(row['events'], 'key')} {row['op']}"
+        for row in writers[:5]
     ]
     gaps = [f"{row['origin']}: {row['why']}" for row in told["coverage"] if row["is_gap"]][:LINES]
     return Incident(
-        source, now(), f"{len(ghosts):,} keys of {resource}/{told['name']} in {told['namespace']} outlive their subject",
+        source, now(), f"{counted(len(ghosts), 'key')} of {resource}/{told['name']} in {told['namespace']} {outlive(len(ghosts))}",
         resource if resource in ("configmaps", "secrets") else "", told["namespace"], told["name"], pattern, len(ghosts),
         () if is_secret else keys, tuple((when(at), what) for at, what in shown_moments), proof=tuple(proof),
         forecast=forecast_lines(told), unknown=tuple(gaps),
@@ -171,7 +173,9 @@ def forecast_lines(told: dict[str, Any]) -> tuple[str, ...]:
     law = told.get("forecast")
     if not law:
         return ()
-    lines = [f"{law['keys']:,} keys, {law['keys_per_day']:,.1f} more a day (80 %: {law['low']:,.1f} to {law['high']:,.1f})"]
+    lines = [
+        f"{counted(law['keys'], 'key')}, {law['keys_per_day']:,.1f} more a day (80 %: {law['low']:,.1f} to {law['high']:,.1f})"
+    ]
     if law["full_at"] is not None:
         lines.append(f"full {due(law['full_at'], law['full_low'], law['full_high'])}, by {law['binding']}")
     return tuple(lines)

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from ghostkey.churn.campaign import Outcome
 from ghostkey.churn.compare import Compared
 from ghostkey.churn.judge import Verdict
+from ghostkey.model.counts import counted
 from ghostkey.model.history import rfc3339
 from ghostkey.report.lint import about_record, about_text
 from ghostkey.report.stacks import calls
 from ghostkey.report.visible import safe
-from ghostkey.report.words import count
 
 if TYPE_CHECKING:
     from ghostkey.churn.inserts import Inserts
@@ -89,7 +89,7 @@ def life_lines(life: Life) -> Iterator[str]:
 
     if life.told:
         objects = "object" if life.holder[0] else "subject"
-        yield from (f"{name}: {count(number, objects)}: {CLASSES[name]}" for name, number in life.classes.items())
+        yield from (f"{name}: {counted(number, objects)}: {CLASSES[name]}" for name, number in life.classes.items())
         if life.unknown:
             yield f"why it is there is not known: {life.unknown}"
         yield from (f"  {line}" for line in life.told)
@@ -98,7 +98,7 @@ def life_lines(life: Life) -> Iterator[str]:
         yield f"why it is there is not known: {life.unknown}"
         return
     for name, number in life.classes.items():
-        yield f"{name}: {count(number, 'key')}: {CLASSES[name]}"
+        yield f"{name}: {counted(number, 'key')}: {CLASSES[name]}"
     yield from (f"  {line}" for line in proof_lines(life.ghost))
 
 
@@ -175,7 +175,7 @@ def summary(outcome: Outcome) -> str:
     minutes = max(outcome.seconds, 0.001) / 60
     pace = f" ({outcome.trials / minutes:.0f} a minute)" if outcome.trials > 3 else ""
     return (
-        f"{outcome.result}: {count(len(outcome.findings), 'finding')}; {count(outcome.subjects, 'subject')} in {count(outcome.trials, 'trial')}{pace}{faults}, "
+        f"{outcome.result}: {counted(len(outcome.findings), 'finding')}; {counted(outcome.subjects, 'subject')} in {counted(outcome.trials, 'trial')}{pace}{faults}, "
         f"{outcome.seconds:.1f} s"
     )
 

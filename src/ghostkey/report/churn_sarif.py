@@ -13,10 +13,10 @@ import ghostkey
 from ghostkey.census.functions import Frame
 from ghostkey.churn.campaign import Outcome
 from ghostkey.churn.judge import Verdict
+from ghostkey.model.counts import counted
 from ghostkey.report.churn import fingerprint, life_record, why_lines
 from ghostkey.report.formats.sarif import plain
 from ghostkey.report.visible import safe
-from ghostkey.report.words import count
 
 
 def sarif(outcome: Outcome) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def _result(verdict: Verdict, outcome: Outcome, rule: int) -> dict[str, Any]:
         found["properties"] = {"life": life_record(life)}
     if (inserts := outcome.inserts.get(verdict.signature)) is not None and inserts.stacks:
         found["stacks"] = [
-            {"message": {"text": f"inserted {count(times, 'time')}"}, "frames": [_frame(call) for call in stack]}
+            {"message": {"text": f"inserted {counted(times, 'time')}"}, "frames": [_frame(call) for call in stack]}
             for stack, times in inserts.stacks.most_common()
         ]
     return found

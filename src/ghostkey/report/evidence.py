@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ghostkey.api import TRIMMED
-from ghostkey.report.words import count
+from ghostkey.model.counts import counted
 
 SHOWN = 20  # keys of a group that are named
 OF_A_DUMP = "--from"
@@ -32,7 +32,7 @@ def group_lines(records: Sequence[dict[str, Any]], where: str) -> Iterator[str]:
     told = [[_general(step, record) for step in record["evidence"]] for record in records]
     shared = [step for step in told[0] if all(step in others for others in told[1:])]
     severities = dict.fromkeys(record["severity"] for record in records)
-    yield f"{first['analysis']}: {count(len(records), 'key')} of {_place(first)} ({'/'.join(severities)}, {first['state']})"
+    yield f"{first['analysis']}: {counted(len(records), 'key')} of {_place(first)} ({'/'.join(severities)}, {first['state']})"
     if shared:
         yield "  of each of them:"
         yield from _numbered(shared)

@@ -11,12 +11,12 @@ from typing import Any
 
 import msgspec
 
+from ghostkey.model.counts import counted
 from ghostkey.model.events import Gap
 from ghostkey.model.findings import Finding, Severity
 from ghostkey.model.refs import ObjectRef
 from ghostkey.model.silences import Heard, Silenced
 from ghostkey.report.visible import json_safe, safe
-from ghostkey.report.words import count
 from ghostkey.store.snapshot import Snapshot
 
 SCHEMA_VERSION = 1
@@ -176,8 +176,8 @@ def summary(report: Report) -> dict[str, int]:
 
 def looked_at(counts: Mapping[str, int]) -> str:
     """What a scan looked at, by the counts of its summary: `1 key and 50 entries of documents in 1 map`."""
-    entries = f" and {count(counts['entries'], 'entry', 'entries')} of documents" if counts["entries"] else ""
-    return f"{count(counts['keys'], 'key')}{entries} of {count(counts['maps'], 'map')}"
+    entries = f" and {counted(counts['entries'], 'entry', 'entries')} of documents" if counts["entries"] else ""
+    return f"{counted(counts['keys'], 'key')}{entries} of {counted(counts['maps'], 'map')}"
 
 
 def document(report: Report) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from ghostkey.lint.about import About, Clue
 from ghostkey.lint.findings import Finding
 from ghostkey.lint.rules import all_rules, page
 from ghostkey.lint.run import Linted
+from ghostkey.model.counts import counted
 from ghostkey.report.visible import safe
-from ghostkey.report.words import count
 
 SCHEMA_VERSION = 1
 SARIF_MOST = 5_000  # results that code scanning keeps of a run
@@ -35,13 +35,13 @@ def text(linted: Linted) -> Iterator[str]:
             yield f"          suggested at {safe(edit.path)}:{edit.line} (--fix writes it):"
             yield f"            - {safe(edit.old[:160].expandtabs(4))}"
             yield from (f"            + {safe(new[:160].expandtabs(4))}" for new in edit.new.split("\n"))
-    words = f"{count(len(linted.findings), 'finding')} in {count(linted.files, 'file')}, {count(linted.lines, 'line')}"
+    words = f"{counted(len(linted.findings), 'finding')} in {counted(linted.files, 'file')}, {counted(linted.lines, 'line')}"
     words += f"; {len(linted.suppressed)} suppressed" if linted.suppressed else ""
     if linted.more is None:
         words += "; --level B may tell more"
     elif linted.more:
         words += f"; {linted.more:,} more with --level B"
-    yield words + (f"; {count(linted.broken, 'file')} with parts that were not understood" if linted.broken else "")
+    yield words + (f"; {counted(linted.broken, 'file')} with parts that were not understood" if linted.broken else "")
 
 
 def record(finding: Finding) -> dict[str, Any]:

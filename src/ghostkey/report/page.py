@@ -11,6 +11,7 @@ import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from ghostkey.model.counts import counted, outlive
 from ghostkey.report.charts import e, growth, lifelines
 from ghostkey.report.text import (
     confidence_words,
@@ -60,7 +61,7 @@ def page(story: Story, *, made_at: int | None = None, sources: Sequence[str] = (
     title = f"{story.kind}/{story.name} in {story.namespace}"
     present = sum(bool(row["is_present"]) for row in story.keys)
     parts = [
-        f"<p>{present:,} keys, <strong>{len(story.ghosts):,}</strong> of them outlive their subject.</p>",
+        f"<p>{counted(present, 'key')}, <strong>{len(story.ghosts):,}</strong> of them {outlive(len(story.ghosts))}.</p>",
         *(f"<p>{e(line.strip())}</p>" for line in hidden_lines(story)),
         *_made_from(story, made_at, sources),
         *_classes(story),
@@ -105,7 +106,7 @@ def _classes(story: Story) -> Iterator[str]:
     yield "<h2 id=why>Why they are still there</h2>"
     for name in names:
         members = [row for row in story.ghosts if row["class"] == name]
-        yield f"<details open><summary><strong>{e(name)}</strong>: {len(members):,} keys: {e(CLASSES[name])}</summary>"
+        yield f"<details open><summary><strong>{e(name)}</strong>: {counted(len(members), 'key')}: {e(CLASSES[name])}</summary>"
         yield f"<p class=dim>Confidence: {e(confidence_words(members))}</p><ol>"
         yield "".join(f"<li>{e(line)}</li>" for line in proof_lines(members[0]))
         yield "</ol></details>"

@@ -12,6 +12,7 @@ from ghostkey.census.functions import Frame
 from ghostkey.census.gomap import GoMap
 from ghostkey.census.profiles import Profile
 from ghostkey.census.writers import CLEAR, DELETE, INSERT, Changes, Watched
+from ghostkey.model.counts import counted
 
 STACKS_SHOWN = 8  # of each operation
 CALLS_SHOWN = 6  # of each stack
@@ -72,19 +73,19 @@ def _operation(changes: Changes, operation: str, word: str) -> Iterator[str]:
         for caller in callers:
             yield f"  {'':>17}{BY.lstrip()}{caller}"
     if len(ranked) > STACKS_SHOWN:
-        yield f"  {sum(times for _, times in ranked[STACKS_SHOWN:]):>9,}        from {len(ranked) - STACKS_SHOWN} other stacks"
+        yield f"  {sum(times for _, times in ranked[STACKS_SHOWN:]):>9,}        from {counted(len(ranked) - STACKS_SHOWN, 'other stack')}"
 
 
 def accounting(changes: Changes, seen: Watched) -> str:
     """Whether what was seen is what the map did."""
-    lost = f"{seen.lost:,} lost" + (f", held back {seen.throttled:,} times by the kernel" if seen.throttled else "")
+    lost = f"{seen.lost:,} lost" + (f", held back {counted(seen.throttled, 'time')} by the kernel" if seen.throttled else "")
     length = f"len {changes.len_before:,} → {changes.len_after:,} ({changes.len_after - changes.len_before:+,})"
     if changes.share < 1:
         return f"{length}; watched {changes.share:.0%} of the time, since it is written so often: shares are right, counts are not; {lost}"
     done = f"inserts − deletes seen: {changes.seen:+,}"
     clears = changes.count(CLEAR)
     if clears:
-        return f"{length}; {done}; {clears:,} clears, each of which takes any number away; {lost}"
+        return f"{length}; {done}; {counted(clears, 'clear')}, each of which takes any number away; {lost}"
     if not changes.stacks and changes.len_before == changes.len_after:
         return f"{length}: its length did not change while it was watched; {lost}"
     verdict = "every change was seen" if changes.is_exact else "not every change was seen (a new thread, or a lost record)"

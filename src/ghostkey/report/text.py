@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from ghostkey.model.counts import counted, outlive
 from ghostkey.story import CLASSES, DAY, Forecast, Moment, Story, due, gap_line, kind_name, when
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -16,7 +17,7 @@ def map_lines(story: Story) -> Iterator[str]:
     """What is wrong with a map, who writes it, how it grows, and what is not known."""
     if story.keys:
         present = sum(bool(row["is_present"]) for row in story.keys)
-        yield f"{story.kind}/{story.name} in {story.namespace}: {present:,} keys, {len(story.ghosts):,} of them outlive their subject"
+        yield f"{story.kind}/{story.name} in {story.namespace}: {counted(present, 'key')}, {len(story.ghosts):,} of them {outlive(len(story.ghosts))}"
         if unlinked := story.unlinked:
             one = f"{key_name(unlinked[0])}{' …' if len(unlinked) > 1 else ''}"
             what = "is a setting, or of an object" if len(unlinked) == 1 else "are settings, or of objects"
@@ -25,21 +26,21 @@ def map_lines(story: Story) -> Iterator[str]:
         yield f"{story.kind}/{story.name} in {story.namespace}: none of its keys was seen"
     yield from hidden_lines(story)
     classes = Counter(row["class"] for row in story.ghosts)
-    for name, count in classes.most_common():
+    for name, number in classes.most_common():
         members = [row for row in story.ghosts if row["class"] == name]
         first = members[0]
         yield ""
-        yield f"{name}: {count:,} keys: {CLASSES[name]}"
+        yield f"{name}: {counted(number, 'key')}: {CLASSES[name]}"
         yield f"  confidence: {confidence_words(members)}"
         for line in proof_lines(first):
             yield f"  {line}"
         shown = ", ".join(key_name(row) for row in members[:SHOWN])
-        yield f"  keys: {shown}" + (f" … and {count - SHOWN:,} more" if count > SHOWN else "")
+        yield f"  keys: {shown}" + (f" … and {number - SHOWN:,} more" if number > SHOWN else "")
     for row in story.encoded_twice:
         begun = "at least since" if row["is_first_seen"] else "since"
         by = " as ".join(filter(None, dict.fromkeys([row["writer"], row["manager"]]))) or "?"
         yield ""
-        yield f"encoded twice ({row['shape'].partition(':')[2]}): {row['keys']} keys, {begun} {when(row['since'])}, by {by}, first {row['key']}"
+        yield f"encoded twice ({row['shape'].partition(':')[2]}): {counted(row['keys'], 'key')}, {begun} {when(row['since'])}, by {by}, first {row['key']}"
     yield from _growth(story)
     writers = [row for row in story.writers if row["op"] in ("set", "delete")]
     if writers:
@@ -47,7 +48,7 @@ def map_lines(story: Story) -> Iterator[str]:
         yield "written by"
     for row in writers[:SHOWN]:
         who = " as ".join(filter(None, dict.fromkeys([row["user"], row["manager"]]))) or "?"
-        yield f"  {who}: {row['events']:,} keys {row['op']}, {when(row['first_at'])} to {when(row['last_at'])}"
+        yield f"  {who}: {counted(row['events'], 'key')} {row['op']}, {when(row['first_at'])} to {when(row['last_at'])}"
     yield ""
     yield from coverage_lines(story)
 

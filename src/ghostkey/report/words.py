@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ghostkey.model.counts import counted
 from ghostkey.model.plans import Share
-
-
-def count(number: int, one: str, many: str = "") -> str:
-    """`1 key`, `1,200 keys`."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def seconds(number: float) -> str:
@@ -25,7 +21,7 @@ def shares(found: Iterable[Share], *, of_total: bool = True) -> str:
             ("key", "keys") if not share.path else (f"entry of {'/'.join(share.path)}", f"entries of {'/'.join(share.path)}")
         )
         of = share.total if of_total else share.removed
-        parts.append((f"{share.removed:,} of " if of_total else "") + count(of, one, many))
+        parts.append((f"{share.removed:,} of " if of_total else "") + counted(of, one, many))
     return " and ".join(parts)
 
 
@@ -36,7 +32,7 @@ def left(found: Iterable[Share], keys_left: int) -> str:
         if share.path:
             rest = share.total - share.removed
             one, many = f"entry of {'/'.join(share.path)} is left", f"entries of {'/'.join(share.path)} are left"
-            parts.append(count(rest, one, many))
+            parts.append(counted(rest, one, many))
         else:
-            parts.append(f"it has {count(keys_left, 'key')} left")
+            parts.append(f"it has {counted(keys_left, 'key')} left")
     return ", ".join(parts)

@@ -24,6 +24,7 @@ from ghostkey.foreign import (
     yaml_items,
 )
 from ghostkey.foreign.messages import without_messages
+from ghostkey.model.counts import counted
 from ghostkey.model.errors import NoSuchPath, SourceDamaged
 from ghostkey.model.events import Gap
 from ghostkey.sources._archives import CANNOT, Member, is_readable_name, is_unread_archive, unpack
@@ -109,7 +110,7 @@ class Documents:
         """What could not be read, and how much more of it there was."""
         yield from self.gaps
         if self._more_gaps:
-            yield Gap(f"{self._more_gaps:,} more pieces could not be read", "they are like those that are named")
+            yield Gap(f"{counted(self._more_gaps, 'more piece')} could not be read", "like those that are named")
 
     def objects(self) -> Iterator[Found]:
         """Everything that decodes. Raises SourceDamaged when a path does not exist."""

@@ -11,6 +11,7 @@ from ghostkey.foreign import TooMuchError, UnreadableError, load_yaml
 from ghostkey.kube.fields import data_writers, field_owners
 from ghostkey.kube.objects import MapObject, Metadata, applied_keys
 from ghostkey.kube.sizes import stored_bytes
+from ghostkey.model.counts import counted
 from ghostkey.model.errors import place_of
 from ghostkey.model.events import WORD, FieldOwner, Gap, HolderMeta, Identity, KeysSeen, Shape, SubjectDetail
 from ghostkey.model.managers import LAST_APPLIED, may_be_moved
@@ -183,10 +184,13 @@ class MapReader:
         """What the limits of the scan kept from being looked into, and what could not be read."""
         yield from self._gaps
         if self._opaque > TOLD_VALUES:
-            yield Gap(f"{self._opaque - TOLD_VALUES} more values were not looked into", "they are like those that are named")
+            yield Gap(
+                f"{counted(self._opaque - TOLD_VALUES, 'more value was', 'more values were')} not looked into",
+                "like those that are named",
+            )
         if self._yaml_skipped:
             yield Gap(
-                f"{self._yaml_skipped} YAML documents in values were not looked into",
+                f"{counted(self._yaml_skipped, 'YAML document in a value was', 'YAML documents in values were')} not looked into",
                 f"they are more than {YAML_BYTES >> 20} MiB in all",
                 hint="scan one map: ghostkey scan cm/NAME -n NS",
             )

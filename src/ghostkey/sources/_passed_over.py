@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from typing import Any
 
+from ghostkey.model.counts import counted
 from ghostkey.model.events import Note
 
 _TEMPLATE = re.compile(rb"\{\{-?\s*[.$a-z(/\"]|\{%-?\s*\w")  # Go's, and Jinja's
@@ -70,7 +71,11 @@ class PassedOver:
             return []
         sorts = ", ".join(f"{sort} ({count})" for sort, count in self._counts.most_common())
         example = self._examples[self._counts.most_common(1)[0][0]]
-        notes = [Note(f"{total:,} documents are no Kubernetes objects and were passed over: {sorts}; for example {example}")]
+        notes = [
+            Note(
+                f"{counted(total, 'document is no Kubernetes object and was', 'documents are no Kubernetes objects and were')} passed over: {sorts}; for example {example}"
+            )
+        ]
         chart = self._charts[0] if self._charts else self._chart_of_template()
         if chart:
             notes.append(Note(f"charts are not rendered: helm template {_word(chart)} | ghostkey scan --from -"))

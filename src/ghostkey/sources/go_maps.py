@@ -19,6 +19,7 @@ from ghostkey.census.census import Census, Process
 from ghostkey.census.gomap import GoMap
 from ghostkey.census.keys import Keys
 from ghostkey.census.remote import RemoteProcess
+from ghostkey.model.counts import counted
 from ghostkey.model.events import Event, Gap, HolderMeta, KeysSeen, Note, Shape
 from ghostkey.model.findings import Finding
 from ghostkey.model.refs import GO_MAPS, ObjectRef
@@ -61,13 +62,21 @@ class GoMaps:
         """The keys of each map that may be about objects: `may_be_about` is asked for a sample of them, and knows what lives."""
         chosen = [(found, keys) for found, keys in self._seen if may_be_about(_sample(keys.texts))]
         if self._left_out:
-            yield Gap(f"{self._left_out} maps of {self._process.name} were not looked into", "their keys are more than 2 million")
+            yield Gap(
+                f"{counted(self._left_out, 'map')} of {self._process.name} {_were(self._left_out)} not looked into",
+                "their keys are more than 2 million",
+            )
         rest = chosen[HELD_MOST:]
         larger = sum(len(keys.texts) >= KEYS_LEAST for _, keys in rest)
         if larger:
-            yield Gap(f"{larger} maps of {self._process.name} were not looked into", "more than 500 may be about objects")
+            yield Gap(
+                f"{counted(larger, 'map')} of {self._process.name} {_were(larger)} not looked into",
+                "more than 500 may be about objects",
+            )
         if len(rest) > larger:
-            yield Note(f"{len(rest) - larger} maps of {self._process.name} with one or two entries were not looked into")
+            yield Note(
+                f"{counted(len(rest) - larger, 'map')} of {self._process.name} with one or two entries {_were(len(rest) - larger)} not looked into"
+            )
         chosen = chosen[:HELD_MOST]
         self._process.find_holders([found for found, _ in chosen], self._census.maps)
         mirrors = forgetful = 0
@@ -82,11 +91,13 @@ class GoMaps:
             yield self._event(found, keys)
         if mirrors:
             yield Note(
-                f"{mirrors} maps of {self._process.name} mirror what lives (informer stores, indexes, queues, cached objects)"
+                f"{counted(mirrors, 'map')} of {self._process.name} {'mirrors' if mirrors == 1 else 'mirror'} what lives (informer stores, indexes, queues, cached objects)"
             )
         if forgetful:
             what = "caches that forget by themselves (least recently used, or after a time)"
-            yield Note(f"{forgetful} maps of {self._process.name} are, by their types, {what}")
+            yield Note(
+                f"{counted(forgetful, 'map')} of {self._process.name} {'is' if forgetful == 1 else 'are'}, by {'its type' if forgetful == 1 else 'their types'}, {what}"
+            )
 
     def _event(self, found: GoMap, keys: Keys) -> KeysSeen:
         name = place_of(found)
@@ -136,3 +147,7 @@ def _sample(keys: list[str]) -> list[str]:
         return keys
     step = len(keys) // SAMPLE
     return keys[: SAMPLE * step : step]
+
+
+def _were(number: int) -> str:
+    return "was" if number == 1 else "were"

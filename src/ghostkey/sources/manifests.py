@@ -139,7 +139,7 @@ class Manifests:
                 continue
             count += 1
             if count % 1000 == 0:
-                self._progress(f"read {count} objects")
+                self._progress(f"read {count:,} objects")
             self._take(reader, sheet, where, item, kind, metadata)
 
     def _take(self, reader: MapReader, sheet: Sheet, where: str, item: dict[str, Any], kind: Kind, metadata: Metadata) -> None:

@@ -13,11 +13,11 @@ from textual.containers import VerticalScroll
 from textual.screen import Screen
 from textual.widgets import DataTable, Input, Static
 
+from ghostkey.model.counts import counted
 from ghostkey.model.errors import GhostkeyError
 from ghostkey.model.findings import Finding
 from ghostkey.report.findings import named, short_kind
 from ghostkey.report.visible import safe
-from ghostkey.report.words import count
 from ghostkey.ui.cells import end_of, short, start_of
 from ghostkey.ui.rows import Field, Rows
 from ghostkey.ui.table import TableView
@@ -95,7 +95,7 @@ class ClusterView(TableView):
         words = [self.work.client.config.server]
         if self.scanned is not None:
             ghosts = sum(row.count("found") for row in self.scanned.maps)
-            words.append(f"{count(ghosts, 'ghost')} in {len(self.scanned.maps):,} of {self.scanned.maps_count:,} maps")
+            words.append(f"{counted(ghosts, 'ghost')} in {len(self.scanned.maps):,} of {counted(self.scanned.maps_count, 'map')}")
             words.append(f"{time.monotonic() - self.scanned.at:.0f} s ago")
             words += [f"{self.scanned.silenced:,} silenced"] if self.scanned.silenced else []
         words += [f"filter {self.text!r}"] if self.text else []
@@ -183,7 +183,7 @@ class MapScreen(Screen[None]):
         width = self.view.width
         shown = self.row.findings[:ROWS]
         more = f", the first {ROWS:,}" if len(self.row.findings) > ROWS else ""
-        about = f"{self.row.holder}: {count(len(self.row.findings), 'finding')}{more}, {count(self.row.keys, 'key')}"
+        about = f"{self.row.holder}: {counted(len(self.row.findings), 'finding')}{more}, {counted(self.row.keys, 'key')}"
         self.query_one("#head", Static).update(Text(start_of(about, width)))
         self.findings = {finding.fingerprint: finding for finding in shown}
         table = self.query_one("#findings", Rows)

@@ -15,6 +15,7 @@ from textual.widgets import DataTable, Static
 from ghostkey.census.errors import NoSuchProcess
 from ghostkey.census.keys import Keys
 from ghostkey.census.writers import Watched
+from ghostkey.model.counts import counted
 from ghostkey.model.errors import GhostkeyError
 from ghostkey.processes import SORTS, AnyProcess, Before, Row, Taken, Wanted, sample_keys, watch
 from ghostkey.report import stacks
@@ -128,7 +129,7 @@ class MapsView(TableView):
         words += [f"filter {self.text!r}"] if self.text else []
         if taken is not None:
             maps = taken.census.maps
-            words.append(f"{len(taken.rows):,} of {len(maps):,} maps, {short(sum(m.length for m in maps))} entries")
+            words.append(f"{len(taken.rows):,} of {counted(len(maps), 'map')}, {short(sum(m.length for m in maps))} entries")
             words.append(size(sum(m.bytes for m in maps)))
         words.append(process.version)
         return " · ".join(words)

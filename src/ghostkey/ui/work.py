@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from ghostkey import api
 from ghostkey.analyses._gauges import gauges
 from ghostkey.kube.client import ApiClient
+from ghostkey.model.counts import counted
 from ghostkey.model.errors import GhostkeyError, UsageError
 from ghostkey.model.findings import Finding
 from ghostkey.model.plans import Plan, Receipt
 from ghostkey.model.refs import Kind, ObjectRef
 from ghostkey.model.silences import Silence, listen
-from ghostkey.report.words import count, left, shares
+from ghostkey.report.words import left, shares
 from ghostkey.silences import annotated_silences, check_understood
 from ghostkey.store.state import any_key
 
@@ -142,7 +143,7 @@ class Work:
         receipt = api.Candidates(self.client, self._receipts, spot).latest()
         if receipt is None:
             return Asked(["nothing to undo: every trim has been undone"], "", list)
-        lines = [f"put {count(len(receipt.keys), 'key')} back into {receipt.holder}", ""]
+        lines = [f"put {counted(len(receipt.keys), 'key')} back into {receipt.holder}", ""]
         lines += [f"+ {key}" for key in receipt.keys]
         lines += ["", f"receipt {receipt.id}, made {receipt.created_at}"]
         return Asked(lines, str(len(receipt.keys)), lambda: self._undo(receipt))
@@ -151,7 +152,7 @@ class Work:
         done = api.undo(self.client, receipt, self._receipts)
         if not done.restored:
             return [f"nothing to undo: all keys of {receipt.id} are in {receipt.holder}", *_notes(done.notes)]
-        return [f"put {count(done.restored, 'key')} of {receipt.id} back into {receipt.holder}", *_notes(done.notes)]
+        return [f"put {counted(done.restored, 'key')} of {receipt.id} back into {receipt.holder}", *_notes(done.notes)]
 
 
 def chain(finding: Finding) -> list[str]:

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from ghostkey.model.counts import counted
 from ghostkey.watch.maps import Held, Place
 
 KEPT = 500
@@ -63,4 +64,4 @@ def _words(one: _Change) -> str:
         return f"was deleted {ago}"
     if one.before is None:
         return f"was made with {one.after:,} keys {ago}"
-    return f"from {one.before:,} to {one.after:,} keys {ago}"
+    return f"from {one.before:,} to {counted(one.after, 'key')} {ago}"

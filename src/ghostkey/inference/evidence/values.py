@@ -6,6 +6,7 @@ Taught by: registries whose odd names were told from settings by their values al
 from __future__ import annotations
 
 from ghostkey.inference.evidence import Case, Seen
+from ghostkey.model.counts import counted
 
 
 def look(case: Case) -> Seen:
@@ -14,7 +15,7 @@ def look(case: Case) -> Seen:
     if all(name.startswith("json:") and "," in name for name in sorts):
         if len(sorts) == 1:
             return Seen("records", "their values are records with the same fields")
-        return Seen("records of several forms", f"their values are records, with fields of {len(sorts)} sorts")
+        return Seen("records of several forms", f"their values are records, with fields of {counted(len(sorts), 'sort')}")
     if len(sorts) == 1:
         (only,) = sorts
         return Seen(f"all {only.partition(':')[0]}", f"their values are all of one sort ({only.partition(':')[0]})")

@@ -19,6 +19,7 @@ from ghostkey.guard.objects import POLICY
 from ghostkey.learn.incident import Incident
 from ghostkey.learn.parts import FAILED, HELD, NONE, UNTRIED, Part
 from ghostkey.model import metrics
+from ghostkey.model.counts import counted
 
 NAME, RULES, TESTS = "alert", "alert.rules.yaml", "alert.test.yaml"
 REFUSED = "apiserver_validating_admission_policy_check_total"  # Source: k8s.io/apiserver v0.37 admission/plugin/policy/validating/metrics
@@ -43,7 +44,7 @@ def rules(incident: Incident, cap: int | None) -> dict[str, Any]:
     if cap is not None:
         found += [
             rule("GhostkeyMapNearsItsCap", f"predict_linear({metrics.MAP_KEYS}{labels}[6h], {WEEK}) > {cap}", "1h", "warning",
-                  f"{about} meets its cap of {cap:,} keys within a week"),
+                  f"{about} meets its cap of {counted(cap, 'key')} within a week"),
             rule("GhostkeyGuardRefuses", f"sum(increase({REFUSING}[10m])) > 0", "0m",
                   "critical", "the guard refuses writes: an operator may be retrying one; ghostkey guard report says whose"),
         ]  # fmt: skip

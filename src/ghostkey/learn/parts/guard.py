@@ -12,6 +12,7 @@ from ghostkey.guard.caps import Cap
 from ghostkey.kube.client import MERGE_PATCH
 from ghostkey.learn.incident import Incident
 from ghostkey.learn.parts import FAILED, HELD, NONE, Part
+from ghostkey.model.counts import counted
 
 if TYPE_CHECKING:
     from ghostkey.testing import ControlPlane
@@ -66,7 +67,7 @@ def tried(text: str, cap: Cap, plane: ControlPlane) -> str:
     body = {"metadata": {"name": cap.name}, "data": {f"k{number}": value for number in range(cap.cap)}}
     code, answer = plane.raw("POST", collection, json.dumps(body).encode())
     if code != 201:
-        return f"a map of {cap.cap:,} keys could not be made: {code} {_message(answer)}"
+        return f"a map of {counted(cap.cap, 'key')} could not be made: {code} {_message(answer)}"
     for document in yaml.safe_load_all(text):
         if said := _put(plane, document):
             return said

@@ -9,6 +9,7 @@ import yaml
 
 from ghostkey.learn.incident import Cause, Incident
 from ghostkey.learn.parts import FAILED, HELD, NONE, UNTRIED, Part
+from ghostkey.model.counts import counted
 from ghostkey.model.errors import GhostkeyError, UsageError
 
 NAME, FILE = "lint", "lint.yaml"
@@ -66,7 +67,7 @@ def part(incident: Incident, source: Path | None) -> Part:
         return Part(NAME, FAILED, str(error))
     if said:
         return Part(NAME, FAILED, said)
-    return Part(NAME, HELD, f"lint finds {len(incident.causes)} places with it: {_places(incident)}", files)
+    return Part(NAME, HELD, f"lint finds {counted(len(incident.causes), 'place')} with it: {_places(incident)}", files)
 
 
 def tried(text: str, incident: Incident, source: Path) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from ghostkey.learn.incident import Incident
 from ghostkey.learn.parts import FAILED, HELD, Part
+from ghostkey.model.counts import counted
 from ghostkey.report.charts import e
 from ghostkey.report.page import whole_page
 from ghostkey.report.visible import safe
@@ -32,7 +33,7 @@ def sections(incident: Incident, others: Sequence[Part]) -> list[Section]:
     causes = [f"{cause.why} ({cause.rule} at {cause.path}:{cause.line})" for cause in incident.causes]
     pattern = [str(incident.pattern)] if incident.pattern.template or incident.pattern.manager else []
     found = [f"what churn sees: {incident.signature}"] if incident.signature else []
-    keys = [f"{incident.count:,} keys, for instance {', '.join(incident.keys[:5])}"] if incident.keys else []
+    keys = [f"{counted(incident.count, 'key')}, for instance {', '.join(incident.keys[:5])}"] if incident.keys else []
     defences = [(part.name, f"{part.state}: {part.said}") for part in others]
     return [
         Section("Timeline", incident.timeline, "No moment of it is known."),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ghostkey.model.counts import counted
 from ghostkey.model.findings import Finding, Severity
 from ghostkey.report.findings import Format, Report, about, grouped, named, where
 from ghostkey.report.places import Places
@@ -30,7 +31,7 @@ def _message(members: list[Finding]) -> str:
     first = members[0]
     if len(members) == 1:
         return f"{where(first)}: {first.message} ({first.fingerprint})"
-    return f"{where(first)} and {len(members) - 1:,} more keys: {about(members)} ({first.fingerprint})"
+    return f"{where(first)} and {counted(len(members) - 1, 'more key')}: {about(members)} ({first.fingerprint})"
 
 
 def _data(text: str) -> str:

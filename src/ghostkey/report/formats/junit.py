@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from xml.sax.saxutils import escape
 
+from ghostkey.model.counts import counted
 from ghostkey.model.findings import Finding
 from ghostkey.report.findings import Format, Report, named, where
 from ghostkey.report.places import Place, Places
@@ -29,7 +30,7 @@ def _pieces(report: Report) -> Iterator[str]:
     yield '    <testcase classname="ghostkey" name="everything could be seen">'
     if gaps:
         said = "\n".join(f"{gap.what}: {gap.why}" for gap in gaps)
-        yield f"      <error message={_quoted(f'{len(gaps)} gaps')}>{_text(said)}</error>"
+        yield f"      <error message={_quoted(counted(len(gaps), 'gap'))}>{_text(said)}</error>"
     yield "    </testcase>"
     yield "  </testsuite>"
     for analysis, findings in suites.items():

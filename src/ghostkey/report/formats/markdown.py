@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from ghostkey.model.counts import counted
 from ghostkey.report.findings import Format, Report, about, grouped, looked_at, named, short_kind, summary
 from ghostkey.report.visible import safe
-from ghostkey.report.words import count
 
 _PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
 _SHOWN = 1000  # rows; a comment holds 65,536 characters
@@ -18,7 +18,7 @@ _SHOWN = 1000  # rows; a comment holds 65,536 characters
 
 def _pieces(report: Report) -> Iterator[str]:
     counts = summary(report)
-    yield f"### ghostkey: {count(counts['findings'], 'finding')} in {looked_at(counts)}"
+    yield f"### ghostkey: {counted(counts['findings'], 'finding')} in {looked_at(counts)}"
     groups = grouped(report.findings)
     if groups:
         yield ""
@@ -33,7 +33,7 @@ def _pieces(report: Report) -> Iterator[str]:
     if len(groups) > _SHOWN:
         yield f"\n… and {len(groups) - _SHOWN:,} more rows; `-o json` has them all."
     if report.heard.silenced:
-        yield f"\n{len(report.heard.silenced):,} findings are silenced."
+        yield f"\n{counted(len(report.heard.silenced), 'finding is', 'findings are')} silenced."
     if report.snapshot.gaps:
         yield "\nNot everything could be seen:\n"
         for gap in report.snapshot.gaps[:20]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import ghostkey
 from ghostkey.analyses import all_analyses, page
+from ghostkey.model.counts import counted
 from ghostkey.model.findings import Finding, Severity
 from ghostkey.report.findings import Format, Report, short_kind, where
 from ghostkey.report.formats._json import json_bytes
@@ -106,7 +107,9 @@ def _invocation(report: Report) -> dict[str, Any]:
     """How the scan went: what could not be seen, and what is left out here."""
     notes = [f"not seen: {gap.what}: {gap.why}" for gap in report.snapshot.gaps[:1000]]
     if len(report.findings) > RESULTS:
-        notes.append(f"{len(report.findings) - RESULTS:,} more findings are left out: code scanning takes {RESULTS:,} of a run")
+        notes.append(
+            f"{counted(len(report.findings) - RESULTS, 'more finding is', 'more findings are')} left out: code scanning takes {RESULTS:,} of a run"
+        )
     found: dict[str, Any] = {"executionSuccessful": not report.snapshot.gaps}
     if notes:
         found["toolExecutionNotifications"] = [{"level": "warning", "message": {"text": plain(note)}} for note in notes]

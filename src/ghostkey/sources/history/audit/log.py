@@ -20,6 +20,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from ghostkey.model.counts import counted
 from ghostkey.model.errors import SourceDamaged
 from ghostkey.model.history import Covered, HistoryEvent
 from ghostkey.sources.history.audit.archives import unpacked
@@ -153,13 +154,13 @@ class AuditLog(LineReader):
                 yield row
         yield from blind.covered()
         if self.states.forgotten:
-            why = f"{self.states.forgotten} maps were seen again after being forgotten: more maps than are remembered"
+            why = f"{counted(self.states.forgotten, 'map was', 'maps were')} seen again after being forgotten: more maps than are remembered"
             yield Covered(ORIGIN, "*", "*", *span, True, why)
 
     def _recognised(self) -> str:
         """How events were wrapped, and what was passed over, in words; nothing where all were bare lines."""
-        said = [f"{count:,} events {words}" for words, count in sorted(self._words.items()) if words]
-        said += [f"{self._twice:,} events that came twice counted once"] if self._twice else []
+        said = [f"{counted(number, 'event')} {words}" for words, number in sorted(self._words.items()) if words]
+        said += [f"{counted(self._twice, 'event')} that came twice counted once"] if self._twice else []
         said += [f"{self._other} file{'' if self._other == 1 else 's'} without audit events passed over"] if self._other else []
         skipped = self.states.facts.yaml_skipped
         said += [f"{skipped} YAML documents in values, of too many bytes in all, not looked into"] if skipped else []

@@ -9,6 +9,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from ghostkey.model.counts import counted
 from ghostkey.model.errors import place_of
 from ghostkey.model.history import (
     CREATED,
@@ -328,13 +329,15 @@ class Reader:
     def gaps(self) -> Iterator[Covered]:
         """What could not be read, as gaps of the whole span."""
         span = (self.first_time, self.last_time, None, None)
-        for (kind, provider), count in self.encrypted.items():
-            why = f"keys not readable: {count} values of {kind} are encrypted by {provider}"
+        for (kind, provider), number in self.encrypted.items():
+            why = f"keys not readable: {counted(number, f'value of {kind} is', f'values of {kind} are')} encrypted by {provider}"
             yield Covered(self.origin, kind, "*", *span, True, why)
         if self.damaged:
-            yield Covered(self.origin, "*", "*", *span, True, f"{self.damaged} values are damaged")
-        for place, count in self.bugs.items():
-            yield Covered(self.origin, "*", "*", *span, True, f"{count} values not read: this is a bug in ghostkey: {place}")
+            yield Covered(self.origin, "*", "*", *span, True, f"{counted(self.damaged, 'value is', 'values are')} damaged")
+        for place, number in self.bugs.items():
+            yield Covered(
+                self.origin, "*", "*", *span, True, f"{counted(number, 'value')} not read: this is a bug in ghostkey: {place}"
+            )
 
 
 def _guess(place: str) -> str:

@@ -21,6 +21,7 @@ import struct
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from ghostkey.model.counts import counted
 from ghostkey.model.errors import SourceDamaged
 from ghostkey.model.history import Covered, HistoryEvent
 from ghostkey.sources.history.etcd.revisions import Reader
@@ -101,7 +102,8 @@ class EtcdSnapshot:
         if compacted:
             yield Covered(ORIGIN, "*", "*", None, None, 1, compacted, True, f"revisions before {compacted:,} were compacted")
         if self._torn:
-            yield Covered(ORIGIN, "*", "*", None, None, since, last, True, f"{self._torn} items or pages are damaged")
+            why = f"{counted(self._torn, 'item or page is', 'items or pages are')} damaged"
+            yield Covered(ORIGIN, "*", "*", None, None, since, last, True, why)
         if not _is_whole(data):
             why = "the file's checksum does not match: it was cut or changed after etcdctl wrote it"
             yield Covered(ORIGIN, "*", "*", None, None, since, last, True, why)

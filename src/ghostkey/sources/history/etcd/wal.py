@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from ghostkey.model.counts import counted
 from ghostkey.model.errors import SourceDamaged
 from ghostkey.model.history import Covered, HistoryEvent
 from ghostkey.sources.history.etcd.revisions import Reader
@@ -122,10 +123,10 @@ class EtcdWal:
             yield Covered(ORIGIN, "*", "*", None, None, 1 if known else None, since, True, "the log begins in the middle")
         left = sum(entry.place > commit for entry in entries)
         if left:
-            why = f"{left} entries are not known to be committed"
+            why = f"{counted(left, 'entry is', 'entries are')} not known to be committed"
             yield Covered(ORIGIN, "*", "*", None, None, until, None, True, why)
         if self._bad_frames:
-            why = f"{self._bad_frames} frames or entries are damaged{self._first_bad}; what follows the first in its file is left out"
+            why = f"{counted(self._bad_frames, 'frame or entry is', 'frames or entries are')} damaged{self._first_bad}; what follows the first in its file is left out"
             yield Covered(ORIGIN, "*", "*", None, None, since, until, True, why)
         yield from reader.gaps()
 
