@@ -11,6 +11,7 @@ from ghostkey.inference.digests import digests_that_tell, seals_that_tell
 from ghostkey.inference.evidence import LIKELY_BITS, PROVEN_BITS, Case, Verdict, weigh
 from ghostkey.inference.family import Family, Member
 from ghostkey.inference.index import SubjectIndex
+from ghostkey.inference.machines import bear_identifiers, bears_identifier, is_machine_made
 from ghostkey.inference.matching import Match
 from ghostkey.inference.naming import name_part
 from ghostkey.inference.pairs import literal_beside, turned
@@ -213,7 +214,11 @@ class Beliefs:
     def _is_enough_of_objects(self, template: Template, kind: int, live: set[str], namespaces: set[str]) -> bool:
         keyed = self._shares.keyed(template, kind, live, namespaces)
         around = template.prefix or template.suffix or template.hash_length
-        return bool(around) and keyed >= 0.8 and len(live) >= (3 if self._subjects.kinds[kind].is_custom else 8)
+        if not around or keyed < 0.8:
+            return False
+        names = (name_part(template, core, self._index) for core in itertools.islice(live, SAMPLE))
+        is_by_machine = self._subjects.kinds[kind].kind not in WORKLOADS and all(map(is_machine_made, names))
+        return len(live) >= (3 if self._subjects.kinds[kind].is_custom or is_by_machine else 8)
 
     def _parts(self, believed: dict[Template, Belief], family: Family) -> set[Template]:
         """What is a pair template seen in one namespace alone: `web-{name}` beside `{namespace}-{name}`.
@@ -301,10 +306,12 @@ class Beliefs:
             found is not None and bool(found.name) and found.name == name_part(template, core, self._index)
             for core, _, found in lived
         )
+        # beside names with a UUID in them, what has none is no other one of them
+        is_such = bears_identifier if bear_identifiers(live_names) else bool
         gone = [
             (core, seen.shapes[i])
             for seen, made in pairs
-            for core, i in itertools.islice(((core, i) for core, i in made.items() if core not in live), SAMPLE)
+            for core, i in itertools.islice(((core, i) for core, i in made.items() if core not in live and is_such(core)), SAMPLE)
         ]
         style, shapes = Style(live_names), Shapes(live_shapes)
         alike = sum(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from ghostkey.inference.machines import bears_identifier
 from ghostkey.model.events import Shape
 
 # Few examples say little about a style; from here on a name has to be built like one that was seen.
@@ -110,6 +111,7 @@ class Style:
         self._examples = 0
         self._upper = False
         self._telling = 0
+        self._identified = 0
         for number, name in enumerate(names):
             if number >= EXAMPLES:
                 break
@@ -119,6 +121,7 @@ class Style:
         words = _SEPARATORS.split(name)
         self._examples += 1
         self._telling += is_telling(name)
+        self._identified += bears_identifier(name)
         self._separators |= set(_SEPARATORS.findall(name))
         self._upper = self._upper or name != name.lower()
         positions = self._positions.setdefault(len(words), [set() for _ in words])
@@ -146,8 +149,10 @@ class Style:
         )
 
     def is_alike(self, name: str) -> bool:
-        """Whether a name has what all live names have: lower case, more than one bare word."""
+        """Whether a name has what all live names have: lower case, more than one bare word, an identifier."""
         if not name or (not self._upper and name != name.lower()):
+            return False
+        if self._identified == self._examples > 1 and not bears_identifier(name):
             return False
         return is_telling(name) or self._telling < self._examples
 

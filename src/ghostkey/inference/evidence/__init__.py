@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from ghostkey.inference.machines import bear_identifiers
 from ghostkey.inference.template import Template
 from ghostkey.model.events import KeysSeen
 from ghostkey.model.refs import Kind
@@ -65,7 +66,9 @@ class Case:
     def sort(self) -> str:
         """Whose names these are: the kind's own, such as other objects bear too, or those of a kind that Kubernetes has."""
         if not self.is_custom:
-            return self.kind.kind if self.kind.kind in {"Namespace", "Node", "Pod"} else "built-in"
+            if self.kind.kind in {"Namespace", "Node", "Pod"}:
+                return self.kind.kind
+            return "own" if bear_identifiers(self.live_names) else "built-in"
         return "own" if self.shared < 0.5 else "like others"
 
     @property

@@ -5,18 +5,14 @@ Taught by: a map of Nodes of which half had come and gone; nobody types `worker-
 
 from __future__ import annotations
 
-import re
-
 from ghostkey.inference.evidence import Case, Seen, bucket, percent
-
-# three digits and more, or letters and digits in one word of four characters and more
-_MADE = re.compile(r"\d{3,}|(?<![a-z0-9])(?=[a-z]*\d)(?=\d*[a-z])[a-z0-9]{4,}(?![a-z0-9])")
+from ghostkey.inference.machines import is_machine_made
 
 
 def look(case: Case) -> Seen | None:
     """The share of such names among those that are lost."""
     if case.sort not in {"Node", "Pod"} or not case.gone_names:
         return None  # customers have numbers in people's tables too
-    made = sum(_MADE.search(name.lower()) is not None for name in case.gone_names) / len(case.gone_names)
+    made = sum(map(is_machine_made, case.gone_names)) / len(case.gone_names)
     parts = (bucket(made, (0.34, 0.67, 1.0)), f"{bucket(len(case.gone_names), (3,))} lost")
     return Seen(parts, f"{percent(made)} of the {len(case.gone_names):,} names without a live object look made by a machine")
