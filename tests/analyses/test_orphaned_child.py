@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from ghostkey.testing import ControlPlane
 from tests.helpers import Program, analyse, keys, make_map, secret, thing
 
@@ -47,6 +49,25 @@ def test_stripped_owner_references_are_told_by_the_siblings(tmp_path: Path) -> N
     found = analyse(tmp_path, [*alive(), *(child(name) for name in LIVE + GONE)])
     assert keys(found, "orphaned-child") == {f"tenant-{name}-credentials" for name in GONE}
     assert "no ownerReference says so" in found[0].message
+
+
+@pytest.mark.parametrize(
+    ("metadata", "tool"),
+    [
+        ({"annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}"}}, "kubectl apply"),
+        ({"labels": {"argocd.argoproj.io/instance": "tenants"}}, "Argo CD"),
+        ({"labels": {"kustomize.toolkit.fluxcd.io/name": "tenants"}}, "Flux"),
+        ({"labels": {"app.kubernetes.io/managed-by": "Helm"}}, "Helm"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_a_manifest_holds_has_its_cure_there(tmp_path: Path, metadata: dict[str, Any], tool: str) -> None:
+    children = [secret({"password": "x"}, f"tenant-{name}-credentials", metadata=dict(metadata)) for name in LIVE + GONE]
+    found = [finding for finding in analyse(tmp_path, [*alive(), *children]) if finding.analysis == "orphaned-child"]
+    assert {(finding.key.key, finding.state, str(finding.severity)) for finding in found} == {
+        (f"tenant-{name}-credentials", "declared", "info") for name in GONE
+    }
+    assert all(f"by {tool}: take it out there" in finding.message for finding in found)
 
 
 def test_owner_of_a_kind_that_was_not_seen_is_not_judged(tmp_path: Path) -> None:

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ghostkey.analyses._declared import ObjectLink
+from ghostkey.inference.evidence.provenance import tool_of
 from ghostkey.inference.index import SubjectIndex
 from ghostkey.inference.infer import infer
 from ghostkey.inference.results import Link, Lost, MapResult
 from ghostkey.model.counts import counted
 from ghostkey.model.events import KeysSeen
 from ghostkey.model.findings import Finding, Severity, Subject
-from ghostkey.model.refs import GO_MAPS, KeyRef, ObjectRef
+from ghostkey.model.refs import GO_MAPS, KeyRef, Kind, ObjectRef
 from ghostkey.store.coverage import Sight
 from ghostkey.store.snapshot import Snapshot
 
@@ -66,6 +67,15 @@ class View:
     def lost_in_maps(self) -> dict[Subject, list[ObjectRef]]:
         """The same for keys of maps in the cluster; asked for only where there are entries."""
         return _by_subject(self.lost())
+
+    @functools.cached_property
+    def tools(self) -> dict[tuple[Kind, str, str], str]:
+        """Maps (kind, namespace, name) that a tool holds a manifest of, and which."""
+        found = {}
+        for seen in self.snapshot.maps:
+            if seen.meta is not None and (tool := tool_of(seen.meta)):
+                found[seen.holder.kind, seen.holder.namespace, seen.holder.name] = tool
+        return found
 
     def lost(self) -> Iterable[tuple[MapResult, Lost]]:
         """Every key that lost its subject and that no Pod names."""

@@ -10,7 +10,8 @@ Why it matters
     subject that ever lived; for Secrets, with working credentials.
 When it is wrong
     Where the others are apps (Deployments, Services) and nothing but the name tells, it is a suspect: settings are called so
-    too. Of Applications, HelmReleases and their like nothing is told by the name alone.
+    too. Of Applications, HelmReleases and their like nothing is told by the name alone. An object that a manifest holds (kubectl
+    apply, Helm, Argo CD, Flux) is declared: its cure is in Git.
     For a moment after an owner is deleted, until garbage collection comes by. In a dump, only owners whose kind was listed
     in their namespace are looked for; a tree of manifests proves nothing.
 Example
@@ -184,20 +185,24 @@ def _stripped(
         return None
     named = " or ".join(dict.fromkeys(map(str, subjects)))
     searched = [] if why_unknown else [view.sight.searched(subject, attribution.scope) for subject in subjects]
+    tool = view.tools.get((kind, namespace, name), "")
+    declared = [f"it comes from a manifest, by {tool}: take it out there"] if tool else []
+    state = "unknown" if why_unknown else "declared" if tool else "found"
     return Finding(
         analysis="orphaned-child",
         key=KeyRef(holder, "children", name),
-        severity=Severity.WARNING,
-        message=f"{named} {'may be gone' if why_unknown else 'is gone'}, and no ownerReference says so",
+        severity=Severity.INFO if state == "declared" else Severity.WARNING,
+        message="; ".join([f"{named} {'may be gone' if why_unknown else 'is gone'}, and no ownerReference says so", *declared]),
         evidence=(
             f"{kind.kind} {namespace}/{name} has no ownerReferences",
             f"{kind.resource} named {why}",
             *searched,
+            *declared,
             *([f"unknown: {why_unknown}"] if why_unknown else []),
         ),
         subjects=subjects,
         attribution=attribution,
-        state="unknown" if why_unknown else "found",
+        state=state,
     )
 
 
