@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ghostkey.census.elf import Executable
+from ghostkey.census.leb128 import unsigned
 
 SECTION_MOST = 1 << 30
 NESTED_MOST, FIELDS_MOST, UNITS_MOST, ABBREVIATIONS_MOST = 32, 4096, 1 << 20, 1 << 16
@@ -154,16 +155,16 @@ class Dwarf:
     def _read_table(self, place: int) -> dict[int, tuple[int, bool, _Forms]]:
         found: dict[int, tuple[int, bool, _Forms]] = {}
         for _ in range(ABBREVIATIONS_MOST):
-            code, place = _unsigned(self._abbreviations, place)
+            code, place = unsigned(self._abbreviations, place)
             if not code:
                 break
-            tag, place = _unsigned(self._abbreviations, place)
+            tag, place = unsigned(self._abbreviations, place)
             has_children = bool(self._abbreviations[place])
             place += 1
             forms: _Forms = []
             while True:
-                attribute, place = _unsigned(self._abbreviations, place)
-                form, place = _unsigned(self._abbreviations, place)
+                attribute, place = unsigned(self._abbreviations, place)
+                form, place = unsigned(self._abbreviations, place)
                 if not attribute and not form:
                     break
                 forms.append((attribute, form))
@@ -171,7 +172,7 @@ class Dwarf:
         return found
 
     def _entry(self, place: int) -> _Entry:
-        code, end = _unsigned(self.info, place)
+        code, end = unsigned(self.info, place)
         if not code:
             return _Entry(0, False, end)
         tag, has_children, forms = self._table_of(place)[code]
@@ -188,25 +189,13 @@ class Dwarf:
             end = self.info.index(b"\0", place)
             return self.info[place:end], end + 1
         if form in (_UDATA, _SDATA):
-            return _unsigned(self.info, place)
+            return unsigned(self.info, place)
         if form == _BLOCK1:
             return 0, place + 1 + self.info[place]
         if form == _EXPRLOC:
-            size, start = _unsigned(self.info, place)
+            size, start = unsigned(self.info, place)
             return 0, start + size
         raise KeyError(form)  # none that Go writes
-
-
-def _unsigned(content: bytes, place: int) -> tuple[int, int]:
-    value = shift = 0
-    while shift < 70:
-        byte = content[place]
-        place += 1
-        value |= (byte & 0x7F) << shift
-        shift += 7
-        if not byte & 0x80:
-            return value, place
-    raise KeyError(place)
 
 
 def _content(executable: Executable, name: str) -> bytes:

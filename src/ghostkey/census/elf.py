@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ghostkey.census.errors import MemoryFault, NotGo
+from ghostkey.census.leb128 import unsigned
 
 SECTIONS = 4096  # a Go program has some forty
 SEGMENTS = 4096
@@ -185,15 +186,11 @@ class Executable:
 
 def _counted(content: bytes, place: int) -> tuple[bytes, int]:
     """A text with its length before it, and where it ends."""
-    size = shift = 0
-    while place < len(content) and shift < 35:
-        byte = content[place]
-        place += 1
-        size |= (byte & 0x7F) << shift
-        shift += 7
-        if not byte & 0x80:
-            return content[place : place + size], place + size
-    return b"", place
+    try:
+        size, place = unsigned(content, place)
+    except IndexError:
+        return b"", place
+    return content[place : place + size], place + size
 
 
 def executable_of(pid: int) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from ghostkey.census.errors import MemoryFault, NoSuchProcess
 from ghostkey.census.goroutines import RUNNING, Goroutine
+from ghostkey.census.leb128 import unsigned
 from ghostkey.census.memory import Range
 from ghostkey.census.runtime import Module, Runtime
 
@@ -167,11 +168,11 @@ class Functions:
             if place + 20 > len(block):
                 address += place
                 block, place = self._read(address, 4096, is_short=True), 0
-            change, place = _varint(block, place)
+            change, place = unsigned(block, place)
             if change == 0 and step:
                 return -1
             value += (change >> 1) ^ -(change & 1)
-            distance, place = _varint(block, place)
+            distance, place = unsigned(block, place)
             at += distance
             if pc < at:
                 return value
@@ -251,15 +252,3 @@ class Functions:
             return self._runtime.executable.data(address, size)
         except MemoryFault:
             return None
-
-
-def _varint(block: bytes, place: int) -> tuple[int, int]:
-    value = shift = 0
-    while shift < 35:
-        byte = block[place]
-        place += 1
-        value |= (byte & 0x7F) << shift
-        shift += 7
-        if not byte & 0x80:
-            break
-    return value, place

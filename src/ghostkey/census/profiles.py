@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from ghostkey.census.errors import ProfileDamaged
 from ghostkey.census.functions import Frame
+from ghostkey.census.leb128 import unsigned
 
 BYTES_MOST = 256 << 20  # of a profile, unpacked
 SAMPLES_MOST = 2_000_000
@@ -125,13 +126,13 @@ def _fields(content: bytes) -> Iterator[tuple[int, int | bytes]]:
     """(number, value) of each field: a number, or bytes."""
     place = 0
     while place < len(content):
-        key, place = _varint(content, place)
+        key, place = unsigned(content, place)
         match key & 7:
             case 0:
-                value, place = _varint(content, place)
+                value, place = unsigned(content, place)
                 yield key >> 3, value
             case 2:
-                size, place = _varint(content, place)
+                size, place = unsigned(content, place)
                 if place + size > len(content):
                     raise ValueError(_CUT)
                 yield key >> 3, content[place : place + size]
@@ -147,23 +148,9 @@ def _fields(content: bytes) -> Iterator[tuple[int, int | bytes]]:
 def _packed(content: bytes) -> list[int]:
     values, place = [], 0
     while place < len(content):
-        value, place = _varint(content, place)
+        value, place = unsigned(content, place)
         values.append(value)
     return values
-
-
-def _varint(content: bytes, place: int) -> tuple[int, int]:
-    value = shift = 0
-    while shift < 70:
-        if place >= len(content):
-            raise ValueError(_CUT)
-        byte = content[place]
-        place += 1
-        value |= (byte & 0x7F) << shift
-        shift += 7
-        if not byte & 0x80:
-            return value & (1 << 64) - 1, place
-    raise ValueError("a number without an end")
 
 
 # writing

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ghostkey.census import layouts
 from ghostkey.census.errors import MemoryFault
+from ghostkey.census.leb128 import unsigned
 from ghostkey.census.runtime import Module, Runtime
 
 NAME_MOST = 1024
@@ -167,14 +168,10 @@ class Types:
         if module is None:
             return ""
         blob, place = self._blob(module), address - module.types + 1
-        size = shift = 0
-        while place < len(blob) and shift < 28:
-            byte = blob[place]
-            place += 1
-            size |= (byte & 0x7F) << shift
-            shift += 7
-            if not byte & 0x80:
-                break
+        try:
+            size, place = unsigned(blob, place)
+        except IndexError:
+            return ""
         return blob[place : place + min(size, NAME_MOST)].decode("utf-8", "replace")
 
     def fields(self, struct: GoType) -> tuple[Field, ...]:
