@@ -19,7 +19,6 @@ from ghostkey.analyses._base import View
 from ghostkey.analyses._declared import ObjectLink
 from ghostkey.declarations import annotated_links, declared_links, known_by, parse_subject
 from ghostkey.inference.account import account_of, living
-from ghostkey.inference.evidence import PROVEN_BITS
 from ghostkey.inference.index import SubjectIndex
 from ghostkey.inference.results import Link
 from ghostkey.kube.client import ApiClient
@@ -52,7 +51,6 @@ if TYPE_CHECKING:
     from ghostkey.sources.manifests import Manifests
 
 __all__ = [
-    "PROVEN_BITS",
     "TRIMMED",
     "Candidates",
     "ClusterReceipts",

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ghostkey.inference.evidence import PROVEN_BITS, Case, look_at, pieces, weigh, weights
+from ghostkey.inference.evidence import Case, enough_of, look_at, pieces, weigh, weights
 from ghostkey.inference.template import Template, parse_template
 from ghostkey.model.events import WORD, HolderMeta, KeysSeen
 from ghostkey.model.refs import CONFIG_MAPS, Kind, ObjectRef
@@ -129,7 +129,7 @@ def test_share_of_nearly_none_is_not_told_as_none() -> None:
 
 
 def test_registry_of_own_names_is_proven_and_a_table_of_some_apps_is_not() -> None:
-    assert weigh(case()).bits >= PROVEN_BITS
+    assert weigh(case()).bits >= enough_of(is_custom=True)
     apps = {
         "shared": 1.0,
         "live_names": ("cart", "search", "mail"),

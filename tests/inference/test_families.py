@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from tests.helpers import analyse, config_map, keys, thing
@@ -16,3 +17,28 @@ def test_maps_of_the_same_name_that_know_nothing_of_it_do_not_hide_a_ghost(tmp_p
     others += [config_map({f"test-{n}.shop-{m}": "{}" for m in range(8)}, namespace=f"more-{n}") for n in range(8)]
     found = analyse(tmp_path, [*tenants, registry, *others, *elsewhere])
     assert {f"prod.{name}" for name in gone} <= keys(found, "ghost-key")
+
+
+def test_map_of_another_kind_is_not_judged_by_one_of_the_same_name(tmp_path: Path) -> None:
+    """A registry of Sites in one namespace proves nothing of a table in another, in which two Tenants stand."""
+    sites = [thing("Site", f"lugave-{number:02d}", "prod") for number in range(10)]
+    tenants = [thing("Tenant", name, "test") for name in ("babakazi", "onterondab", "galolu")]
+    registry = config_map({f"lugave-{number:02d}": str(number) for number in (*range(10), 31, 32)}, "state-0", "prod")
+    table = config_map(
+        dict.fromkeys(("babakazi", "onterondab", "kanonori", "faterba-17", "nonozime-inc"), "1"), "state-0", "test"
+    )
+    found = [finding for finding in analyse(tmp_path, [*sites, *tenants, registry, table]) if finding.state == "found"]
+    assert {(finding.key.holder.namespace, finding.key.key) for finding in found} == {
+        ("prod", "lugave-31"),
+        ("prod", "lugave-32"),
+    }
+
+
+def test_kind_of_which_all_have_a_key_is_what_a_map_is_about(tmp_path: Path) -> None:
+    """However many objects of another kind are called so, too, and half of which have none."""
+    databases = [thing("Database", f"tenant-{number:03d}") for number in range(180)]
+    tenants = [thing("Tenant", f"tenant-{number:03d}") for number in range(200, 216)]
+    some = (*range(0, 180, 2), *range(200, 216), *range(300, 380))
+    registry = config_map({f"tenant-{number:03d}-0": json.dumps({"shard": number % 9, "plan": "gold"}) for number in some})
+    (first, *_) = [finding for finding in analyse(tmp_path, [*databases, *tenants, registry]) if finding.analysis == "ghost-key"]
+    assert {subject.kind.kind for subject in first.subjects} == {"Database", "Tenant"}

@@ -220,7 +220,7 @@ def _account_lines(
             continue
         for found in account.nearest:
             lines.append(
-                f"  {found.template} of {found.kind.qualified}: {found.verdict.bits:.1f} bits, {api.PROVEN_BITS:g} are enough; "
+                f"  {found.template} of {found.kind.qualified}: {found.verdict.bits:.1f} bits, {found.verdict.enough:g} are enough; "
                 f"{found.live} of {found.made} such keys have a live object"
             )
             lines += [f"    {sentence}" for sentence in found.verdict.sentences]

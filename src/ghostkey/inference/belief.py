@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from ghostkey.inference.digests import digests_that_tell, seals_that_tell
-from ghostkey.inference.evidence import LIKELY_BITS, PROVEN_BITS, Case, Verdict, weigh
+from ghostkey.inference.evidence import LIKELY_BITS, Case, Verdict, weigh
 from ghostkey.inference.family import Family, Member
 from ghostkey.inference.index import SubjectIndex
 from ghostkey.inference.machines import bear_identifiers, bears_identifier, is_machine_made
@@ -25,6 +25,7 @@ from ghostkey.store.coverage import Sight
 from ghostkey.store.snapshot import Snapshot
 
 SAMPLE = 300  # names of a case that are looked at
+COMPLETE = 5  # objects of a kind, all of which have a key
 KINDS_WEIGHED = 3  # of one template; the others have less support
 AGREEING = 3  # maps of a family that have live subjects, before one that has none is judged by them
 TOGETHER = 1.25  # as many subjects as the best of several templates has, before they are weighed together
@@ -37,17 +38,22 @@ Watch = Callable[[Case, Verdict], None]
 class Belief:
     """That a template's keys are for objects of these kinds (numbers), most support first. No verdict: it needs none, as for UIDs.
 
-    `doubt`: why that is no proof all the same.
+    `doubt`: why that is no proof all the same. `weighed`: the kind that the verdict is of; the others only have some of the keys.
     """
 
     kinds: list[int]
     verdict: Verdict | None
     doubt: str = ""
+    weighed: int = -1
 
     @property
     def is_proven(self) -> bool:
         """Whether a lost subject makes a ghost."""
         return not self.doubt and (self.verdict is None or self.verdict.is_proven)
+
+    def is_about(self, kinds: Collection[int]) -> bool:
+        """Whether it says anything of a map in which objects of these kinds have keys."""
+        return any(kind in kinds for kind in ([self.weighed] if self.verdict is not None else self.kinds))
 
     @property
     def bits(self) -> float:
@@ -90,6 +96,8 @@ class Beliefs:
             if any(self._is_part(match, pair) for pair in pairs):
                 continue
             belief = shared.get(match.template)
+            if belief is not None and not belief.is_about(match.kinds):
+                belief = None  # what the other maps hold are keys of other objects
             if belief is None or not belief.is_proven:
                 alone = self._belief(match.template, [(member, match)])
                 belief = max((b for b in (belief, alone) if b is not None), key=lambda b: b.bits, default=None)
@@ -145,7 +153,10 @@ class Beliefs:
         is_pair = template.has_namespace and (made <= SMALL_PAIRS or template.codec)
         if not best or (best < 2 and not (template.is_unmistakable or is_pair)):
             return None  # one object is chance, whatever else is said
-        kinds = sorted((kind for kind in live if len(live[kind]) >= max(1, 0.2 * best)), key=lambda kind: -len(live[kind]))
+        # a kind of which every object has a key is what the map may be about, however many of another kind are called so, too
+        whole = [kind for kind in live if len(live[kind]) >= max(COMPLETE, 0.9 * len(self._index.rows_of(kind)))]
+        some = {*whole, *(kind for kind in live if len(live[kind]) >= max(1, 0.2 * best))}
+        kinds = sorted(some, key=lambda kind: -len(live[kind]))
         namespaces = {member.seen.holder.namespace for member, _ in found}
         if self._of_objects:
             return self._of_objects_named_so(template, kinds, live, namespaces)
@@ -154,16 +165,18 @@ class Beliefs:
         if template.digest[0] or self._is_chance_cut(template, kinds[0], live[kinds[0]], found):
             return None
         pairs = [(member.seen, self._where_seen(template, kinds[0], match)) for member, match in found]
-        verdict = max(
-            (self._verdict(template, k, live[k], namespaces, pairs) for k in kinds[:KINDS_WEIGHED]), key=lambda v: v.bits
-        )
+        weighed = {
+            kind: self._verdict(template, kind, live[kind], namespaces, pairs) for kind in (*kinds[:KINDS_WEIGHED], *whole)
+        }
+        heaviest = max(weighed, key=lambda kind: weighed[kind].bits)
+        verdict = weighed[heaviest]
         if template.cut and best >= 2 and not verdict.is_proven:
             # names cut to a length, with the hash of the whole behind: nobody chooses such keys
-            verdict = dataclasses.replace(verdict, bits=PROVEN_BITS)
+            verdict = dataclasses.replace(verdict, bits=verdict.enough)
         if template.is_open and verdict.is_proven and not any(map(is_telling, itertools.islice(live[kinds[0]], SAMPLE))):
             # `cart.cache.limit`: settings begin with a word as well
             verdict = dataclasses.replace(verdict, bits=LIKELY_BITS)
-        return Belief(kinds, verdict) if verdict.bits >= LIKELY_BITS else None
+        return Belief(kinds, verdict, weighed=heaviest) if verdict.bits >= LIKELY_BITS else None
 
     def _digests_that_tell(self, template: Template, made: int) -> int:
         if template.is_sealed:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ghostkey.inference.belief import AGREEING, Belief
-from ghostkey.inference.evidence import PROVEN_BITS, weights
+from ghostkey.inference.evidence import weights
 from ghostkey.inference.family import Family
 from ghostkey.inference.index import SubjectIndex
 from ghostkey.inference.matching import Match
@@ -370,7 +370,7 @@ def said(belief: Belief, *, borrowed: bool, is_suspect: bool) -> tuple[str, ...]
     if verdict is not None:
         lines += verdict.sentences
         lines.append(
-            f"{verdict.bits:.1f} bits in all, {weights()[0]:+.1f} of them before anything was seen; {PROVEN_BITS:g} are enough"
+            f"{verdict.bits:.1f} bits in all, {weights()[0]:+.1f} of them before anything was seen; {verdict.enough:g} are enough"
         )
     lines += [belief.doubt] if belief.doubt else []
     if is_suspect:
