@@ -18,8 +18,9 @@ _RUNS = re.compile(
     r"^(?:[Mm]ain|init|Setup\w*|setup\w*|Start|start|Run|run|(?:[Ss]tart|[Rr]un)\w*(?:Managers?|Operator|Servers?|Controllers?|Agent|Daemon)|"
     r"Initialize|Install|AddToManager|Complete)$"
 )
-_STARTS = re.compile(r"(?:[Ss]tart|[Rr]un|[Ii]nit)[A-Z]")  # of a program's own folder: `StartCollecting` in cmd/agent/app/mode
-_CONSTRUCTS = re.compile(r"(?:New|new|Init|Setup|setup|With|Provide|Must)")
+# of a program's own folder, or called when one starts: `StartCollecting` in cmd/agent/app/mode
+_STARTS = re.compile(r"(?:[Ss]tart|[Rr]un|[Ii]nit)[A-Z]|\w*Main$")
+_CONSTRUCTS = re.compile(r"(?:New|new|Init|Setup|setup|With|Provide|Must|[Mm]ake[A-Z])")
 _KEEPS = {"Store", "LoadOrStore", "Set", "Add", "Insert", "Put", "append", "Register"}
 _RECONCILES = re.compile(r"^[Rr]econcile")
 _PROGRAM = re.compile(r"(?:^|/)(?:cmd|app)/[^/]*$")
@@ -216,7 +217,11 @@ class Lifetimes:
 
     def _in_function(self, spot: Spot, depth: int, seen: frozenset[object]) -> str:
         """Of a value that stays in a function, or is handed on from it."""
-        starts = not spot.function.receiver_type and _STARTS.match(spot.function.name) and "cmd/" in spot.file.path
+        starts = (
+            not spot.function.receiver_type
+            and _STARTS.match(spot.function.name)
+            and ("cmd/" in spot.file.path or runs_at_start(self._module, spot))
+        )
         is_program = spot.file.package == "main" or _PROGRAM.search(spot.file.path) is not None or starts
         if (is_program or _RUNS.match(spot.function.name)) and not self._is_of_reconcile(spot):
             return RUN

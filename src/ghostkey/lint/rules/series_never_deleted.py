@@ -24,7 +24,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ghostkey.lint.facts import Series
+from ghostkey.lint.facts import Place, Series
 from ghostkey.lint.findings import Finding, Look, Rule, Witness
 from ghostkey.lint.held import METRIC
 from ghostkey.lint.judgements.bounded import OF_OPTIONS, is_constant_in, is_constant_of_callers
@@ -59,6 +59,11 @@ _PROVIDER = re.compile(
     r"New(?:Depth|Adds|Latency|WorkDuration|UnfinishedWorkSeconds|LongestRunningProcessorSeconds|Retries)Metric$"
 )
 _BEGINS = re.compile(r"(?:main|[Ii]nit)(?:$|[A-Z]|ialize)")
+_CONFIGURED = re.compile(
+    r"[*&]*(?:\w+\.)?\w*(?:Config|Configuration|Options|Opts|Flags|Settings)$"
+)  # a type of what a program is told
+_OF_OBJECT = re.compile(r"\.(?:Name|Namespace|UID|GetName\(\)|GetNamespace\(\))$")
+_OF_PROCESS = re.compile(r"os\.(?:Getenv|LookupEnv|Hostname)\(")
 _PAIRS = re.compile(r"(?:Labels|map\[string\]string)\{(.*)\}", re.DOTALL)
 _LABELS = re.compile(r"\[\]string\{([^}]*)\}")
 
@@ -136,22 +141,36 @@ def _made_labels(module: Module, spot: Spot, text: str) -> list[str]:
 
 
 def _is_configured(look: Look, spot: Spot, value: str) -> bool:
-    """Whether a parameter is what the program was configured with, whoever calls: the one node it runs on, the caller's own name."""
+    """Whether a value is what the program was configured with, whoever calls: the one node it runs on, the caller's own name."""
+    root, dot, _ = value.partition(".")
+    kind = dict(spot.function.params).get(root, "")
+    if dot and _CONFIGURED.match(kind) and not _OF_OBJECT.search(value):
+        return True  # config.NodeName
     position = next((at for at, (name, _) in enumerate(spot.function.params) if name == value), None)
     if position is None:
         return False
-    calls = [(caller, call.texts[position]) for caller, call in calls_of(look.module, spot) if position < len(call.texts)]
+    given = [(caller, call.texts[position]) for caller, call in calls_of(look.module, spot) if position < len(call.texts)]
+    calls = [(caller, _as_set(caller, text)) for caller, text in given]
     return bool(calls) and all(
         "." in text and (OF_OPTIONS.search(text.rpartition(".")[0]) or _is_own(look, caller, text)) for caller, text in calls
     )
 
 
 def _is_own(look: Look, spot: Spot, text: str) -> bool:
-    """Whether a value is a field of who writes, which lives as long as the process: `r.name`, or `string(r.id)`."""
-    function = spot.function
+    """Whether a value is a field of who writes, which lives as long as the process: `r.name`, or `string(r.id)`; or of the process."""
+    function, text = spot.function, _as_set(spot, text)
+    if _OF_PROCESS.match(text):
+        return True
     if not function.receiver or not re.match(rf"(?:string\()?{re.escape(function.receiver)}\b[.\w()]*$", text):
         return False
     return look.lifetimes.of(spot.package, function.receiver_type) == LONG
+
+
+def _as_set(spot: Spot, text: str) -> str:
+    """What a local was set to, once and for all: `node := c.config.NodeName`; other texts as they are."""
+    function, local = spot.function, spot.function.locals.get(text)
+    is_changed = text in function.ranges or any(reset.place == Place(text) for reset in function.resets)
+    return text if local is None or local.how == "type" or is_changed else local.whole or local.text
 
 
 def _is_called(module: Module, spot: Spot) -> bool:
