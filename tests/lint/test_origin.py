@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ghostkey.lint.run import lint_files
 from tests.lint.go import HEAD, check, found
 
 REGISTRY = (
@@ -41,8 +42,19 @@ def test_key_of_which_nothing_is_known_is_less_sure() -> None:
         "func (c *Controller) all() {\n\tfor _, one := range c.nodes {\n\t\tc.check(one)\n\t}\n}\n",
         "func (c *Controller) syncHandler(what string) {\n\tregistry.Lookup(what)\n}\n",
         "func (c *Controller) check(err error) {\n\tregistry.Lookup(err.Error())\n}\n",
+        "func (c *Controller) check(one *corev1.Pod) {\n\tregistry.Lookup(string(one))\n}\n",
+        "func (c *Controller) check(one any) {\n\tregistry.Lookup(podKey(one))\n}\n",
+        "func (c *Controller) check(at string) {\n\t_, name, _ := cache.SplitMetaNamespaceKey(at)\n\tregistry.Lookup(name)\n}\n",
     ],
-    ids=["name of an object", "by way of a local, a caller and a loop", "given by a queue", "text of an error"],
+    ids=[
+        "name of an object",
+        "by way of a local, a caller and a loop",
+        "given by a queue",
+        "text of an error",
+        "type",
+        "function for keys",
+        "part",
+    ],
 )
 def test_key_is_followed_to_what_callers_give(used: str) -> None:
     assert _levels(REGISTRY + used) == ["A"]
@@ -54,8 +66,12 @@ def test_key_is_followed_to_what_callers_give(used: str) -> None:
         "func (c *Controller) check() {\n\tregistry.Lookup(c.prefix)\n}\n",
         "func (c *Controller) check() {\n\tregistry.Lookup(options.Name)\n}\n",
         'func (c *Controller) check() {\n\tregistry.Lookup(c.word("pod"))\n}\n',
+        "func (c *Controller) check() {\n\tregistry.Lookup(parseUserList(c.words))\n}\n",
+        "func (c *Controller) check() {\n\tregistry.Lookup(agentCluster.Client())\n}\n",
+        'const podKey = "pods"\n\nfunc (c *Controller) check(at string) {\n\tregistry.Lookup(podKey)\n\tregistry.Lookup(c.prefix)\n}\n',
+        "func (c *Controller) check() {\n\tone := &Part{Connection: c.conn}\n\tregistry.Lookup(one)\n}\n",
     ],
-    ids=["a field", "an option", "words in a text"],
+    ids=["a field", "an option", "words in a text", "a function's name", "what something is asked of", "a constant", "a literal"],
 )
 def test_what_names_no_object_is_no_witness(used: str) -> None:
     assert _levels(REGISTRY + used) == ["B"]
@@ -178,3 +194,27 @@ func main() { StartExecutor() }
         "func main() { StartExecutor", "func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) { StartExecutor"
     )
     check(called.replace(' // want "(Cache).by gets one key"', ""))
+
+
+MADE_ELSEWHERE = """package thing
+
+type Graph struct {
+\tvertices map[string]int
+}
+
+func New() *Graph { return &Graph{vertices: map[string]int{}} }
+
+func (g *Graph) Add(pod string) { g.vertices[pod] = 1 }
+"""
+
+
+def test_what_no_code_of_a_program_makes_is_less_sure() -> None:
+    def levels(main: str) -> list[str]:
+        files = [("pkg/thing/a.go", MADE_ELSEWHERE.encode()), ("cmd/op/main.go", main.encode())]
+        return [one.level for one in lint_files(files, level="B").findings]
+
+    program = 'package main\n\nimport "example.org/op/pkg/thing"\n\nfunc main() {\n\tBODY}\n'
+    assert levels(program.replace("BODY", "")) == ["B"]
+    assert levels(program.replace("BODY", "g := thing.New()\n\tserve(g)\n")) == ["A"]
+    # a tree without a program is there for programs elsewhere
+    assert levels("package op\n") == ["A"]

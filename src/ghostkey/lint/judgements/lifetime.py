@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 from ghostkey.lint.facts import Call, FileFacts, Made, Place
@@ -45,6 +46,15 @@ class Lifetimes:
         if key not in self._known:
             self._known[key] = self._of(package, owner, 0, frozenset())
         return LONG if self._known[key] in {RUN, UNCALLED} else self._known[key]
+
+    def is_seen(self, package: Package, owner: str) -> bool:
+        """Whether code of this tree makes the objects, or the tree has no program and is there for others to call."""
+        self.of(package, owner)
+        return self._known[package.folder, owner] != UNCALLED or not self._has_program
+
+    @functools.cached_property
+    def _has_program(self) -> bool:
+        return any(one.file.package == "main" and not is_aside(one.file) for one in self._module.functions.get("main", ()))
 
     def _of(self, package: Package, owner: str, depth: int, seen: frozenset[object]) -> str:
         key = (package.folder, owner)
