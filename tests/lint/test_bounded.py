@@ -232,6 +232,9 @@ def test_series_of_the_one_node_by_way_of_a_local_is_silent(value: str, given: s
 
 
 def test_what_only_looks_like_the_one_node_is_found() -> None:
+    asked = WRITER.replace("GIVEN", "site").replace("\tmetrics.Record", "\tsite, ok := r.siteOf(req.Name)\n\tmetrics.Record")
+    texts = {"pkg/metrics/a.go": GAUGE.replace("VALUES", "name, unit") + "\nfunc Other() {}\n", "cmd/op/main.go": asked}
+    assert len(lint_files([(path, text.encode()) for path, text in texts.items()]).findings) == 1
     assert _of_host(HOST.replace("VALUES", "options.Name, unit")) == ["series-never-deleted"]
     again = HOST.replace("\tused.With", "\tif name != nodeID {\n\t\tnodeID = name\n\t}\n\tused.With")
     assert _of_host(again.replace("VALUES", "nodeID, unit")) == ["series-never-deleted"]
@@ -260,3 +263,76 @@ def test_tools_of_a_program_are_left_out(folder: str) -> None:
     text = HELD.replace("INSERT", "c.by[pod] = one").encode()
     assert lint_files([(f"{folder}/a.go", text)]).findings == []
     assert lint_files([("pkg/client/cmd/a.go", text)]).findings != []
+
+
+TABLE = HEAD + (
+    """
+var files = map[string]string{"a": "b"}
+
+func (r *Reconciler) sync(ctx context.Context, tenant *Tenant) error {
+\tsecret, err := r.secrets.Get(ctx, r.name)
+\tif err != nil {
+\t\treturn err
+\t}
+\tfor name := range files {
+\t\tsecret.Data[name] = nil
+\t}
+\treturn r.Update(ctx, secret)
+}
+"""
+)
+
+
+def test_key_of_a_table_and_key_of_a_secret_that_is_made_on_the_way() -> None:
+    assert _rules(TABLE) == []
+    named = TABLE.replace("range files", "range tenant.Names")
+    assert _rules(named) == ["data-key-never-deleted"]
+    made = "\tsecret = &corev1.Secret{}\n\tfor name"
+    assert _rules(named.replace("\tfor name", made)) == []
+    # what is made on another way is not what is written here
+    read = named.replace(
+        "secret, err := r.secrets.Get(ctx, r.name)", "var secret *corev1.Secret\n\terr := r.Get(ctx, r.name, secret)"
+    )
+    assert _rules(read.replace("\tfor name", made)) == []
+    elsewhere = "\tif r.isNew {\n" + made.replace("\tfor", "\t}\n\tfor")
+    assert _rules(read.replace("\tfor name", elsewhere)) == ["data-key-never-deleted"]
+
+
+def test_variable_that_is_a_text_is_a_constant() -> None:
+    text = CHOSEN.replace('"tls.key"', "certKey") + '\nvar certKey = "tls.key"\n'
+    assert _rules(text) == []
+    assert _rules(text.replace('certKey = "tls.key"', "certKey = read()")) == ["data-key-never-deleted"]
+
+
+CYCLE = HEAD + (
+    """
+type cycle struct {
+\tdemand *prometheus.GaugeVec
+}
+
+func newCycle() *cycle {
+\treturn &cycle{demand: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "demand"}, []string{"pool", "queue"})}
+}
+
+func (m *Metrics) report(queue *Queue) {
+\tm.latest.Load().demand.WithLabelValues(queue.Pool, queue.Name).Set(1)
+\tone := newCycle()
+\tone.demand.WithLabelValues(queue.Pool, queue.Name).Set(1)
+\tkept(one)
+}
+"""
+)
+
+
+def test_series_of_vectors_that_are_made_anew_go_with_them() -> None:
+    assert _rules(CYCLE) == ["series-never-deleted"]
+    swapped = CYCLE + "\nfunc (m *Metrics) begin() {\n\tm.latest.Store(newCycle())\n}\n"
+    assert _rules(swapped) == []
+    assert _rules(swapped, level="B") == ["series-never-deleted"]
+
+
+def test_resource_name_names_no_object() -> None:
+    labels = CYCLE.replace('"pool", "queue"', '"subcomponent", "resourceName"').replace(
+        "queue.Pool, queue.Name", "unit, resourceName"
+    )
+    assert _rules(labels) == []

@@ -51,7 +51,20 @@ def is_constant_in(spot: Spot, key: str) -> bool:
     """The same where an expression stands: a parameter or local may be called as a package is (`diff.Hash`)."""
     function, root = spot.function, _CONVERTED.sub(r"\1", key).partition(".")[0]
     is_local = root in function.locals or root in function.ranges or any(root == name for name, _ in function.params)
-    return not is_local and is_constant(key, spot.file, spot.package.constants)
+    variable = spot.package.variables.get(key)
+    is_text = variable is not None and _TEXT.fullmatch(variable.value) is not None  # var CertKey = "tls.crt"
+    return not is_local and (is_text or is_constant(key, spot.file, spot.package.constants))
+
+
+def is_of_table(spot: Spot, key: str) -> bool:
+    """Whether a key is what a loop over a table gives, which the package has as a variable or the function as a literal."""
+    function, constants = spot.function, spot.package.constants
+    over = function.ranges.get(key) or function.ranges.get(key.partition(".")[0])
+    if over is None:
+        return False
+    if over.text in spot.package.variables or _is_table(over.text, spot.file, constants):
+        return True
+    return over.text in function.locals and _is_table(function.locals[over.text].text, spot.file, constants)
 
 
 def is_bounded(
@@ -83,12 +96,7 @@ def is_bounded(
     over = function.ranges.get(key) or function.ranges.get(key.partition(".")[0])
     if over is not None:
         found = _OF_PACKAGE.match(over.text)
-        if (
-            (found and found[1] in file.imports)
-            or over.text in package.variables
-            or _is_table(over.text, file, package.constants)
-            or (over.text in function.locals and _is_table(function.locals[over.text].text, file, package.constants))
-        ):
+        if (found and found[1] in file.imports) or is_of_table(spot, key):
             return True
         if _OF_RESOURCES.fullmatch(over.text):
             return True

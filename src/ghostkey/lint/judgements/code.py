@@ -14,7 +14,7 @@ _FOLDER = re.compile(
 )
 _FILE = re.compile(r"fake|mock|must-?gather|_fuzz|conversion|test_?util|testing|^zz_generated")
 _ENDS = re.compile(
-    r"(?:^|/)(?:(?:[\w-]+-)?cli|must-?gather|kubectl[\w-]*|clusterctl|kubeseal|importer|plugin|cmd/[\w-]*ctl|dryrun|conformance|hack|examples?|docs|tutorials?|samples?|demos?|tools?|flags?|printers?|cmd/util)(?:/|$)"
+    r"(?:^|/)(?:(?:[\w-]+-)?cli|must-?gather|kubectl[\w-]*|clusterctl|kubeseal|importer|plugin|cmd/[\w-]*ctl|dryrun|conformance|hack|examples?|docs|tutorials?|simulators?|samples?|demos?|tools?|flags?|printers?|cmd/util)(?:/|$)"
 )
 
 

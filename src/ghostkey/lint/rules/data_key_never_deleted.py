@@ -27,12 +27,13 @@ from collections.abc import Iterator
 from ghostkey.lint.facts import Function, Insert
 from ghostkey.lint.findings import Finding, Look, Rule, Witness
 from ghostkey.lint.held import DATA
-from ghostkey.lint.judgements.bounded import OF_OPTIONS, is_constant_in, is_constant_of_callers
+from ghostkey.lint.judgements.bounded import OF_OPTIONS, is_constant_in, is_constant_of_callers, is_of_table
 from ghostkey.lint.module import Module, Package, Spot
 
 _READS = {"Get", "CreateOrUpdate", "CreateOrPatch"}
 _CALLED_SO = re.compile(r"(?i)(?:cm|secret|configmap)$")
 _ASSERTED = re.compile(r"(\w+)\.\(\*")
+_IS_ONE = re.compile(r"&?(?:\w+\.)?(?:ConfigMap|Secret)\{")
 _GIVES = re.compile(r"\.(?:GetOrCreate|GetOrAdd|GetOrNew)\((?!\w*[cC]tx|context\.)")
 _BUILDS = re.compile(r"(?i)(?:build|new|make|generate|construct|compose|mutate|render)")
 
@@ -63,7 +64,9 @@ def _is_data(module: Module, spot: Spot, insert: Insert) -> bool:
     if not re.search("ConfigMap|Secret", module.type_of_root(spot, place.root)) and not _CALLED_SO.search(place.root):
         return False
     key = place.keys[-1]
-    if is_constant_in(spot, key) or is_constant_of_callers(module, spot, key) or _is_new(module, spot, insert):
+    if is_constant_in(spot, key) or is_of_table(spot, key) or is_constant_of_callers(module, spot, key):
+        return False
+    if _is_new(module, spot, insert):
         return False
     if OF_OPTIONS.search(key.rpartition(".")[0]):
         return False  # what the program, or a caller in it, chose
@@ -86,10 +89,15 @@ def _is_new(module: Module, spot: Spot, insert: Insert) -> bool:
     is_made = is_made or (local is not None and _is_of_store(function, local.text))
     if is_made and not any(call.name in _READS and root in {text.lstrip("&") for text in call.texts} for call in function.calls):
         return True
-    return any(
-        reset.place.root == root and reset.place.fields[-1:] == (name,) and reset.at < insert.at and not reset.is_first
-        for reset in function.resets
-    )  # fmt: skip
+    before = [reset for reset in function.resets if reset.place.root == root and reset.at < insert.at]
+    # secret = &corev1.Secret{…}, on the way to the insert
+    if any(
+        _IS_ONE.match(one.value) and one.branches == insert.branches[: len(one.branches)]
+        for one in before
+        if not one.place.fields
+    ):
+        return True
+    return any(reset.place.fields[-1:] == (name,) and not reset.is_first for reset in before)
 
 
 def _is_of_store(function: Function, text: str) -> bool:

@@ -41,7 +41,7 @@ _OBJECT = re.compile(
     re.IGNORECASE,
 )
 _NO_OBJECT = re.compile(
-    r"(?:controller(?:_?name)?|method|code|status|type|reason|result|operation|verb|resource(?:_?type|_?key)?|phase|level|version|api|kind|error|action|"
+    r"(?:controller(?:_?name)?|method|code|status|type|reason|result|operation|verb|resource(?:_?type|_?key|_?name)?|phase|level|version|api|kind|error|action|"
     r"webhook|handler|state|plugin|driver|family|source|protocol)s?$",
     re.IGNORECASE,
 )
@@ -63,6 +63,7 @@ _CONFIGURED = re.compile(
     r"[*&]*(?:\w+\.)?\w*(?:Config|Configuration|Options|Opts|Flags|Settings)$"
 )  # a type of what a program is told
 _OF_OBJECT = re.compile(r"\.(?:Name|Namespace|UID|GetName\(\)|GetNamespace\(\))$")
+_SWAPS = frozenset({"Store", "Swap", "CompareAndSwap"})  # of an atomic pointer
 _OF_PROCESS = re.compile(r"os\.(?:Getenv|LookupEnv|Hostname)\(")
 _PAIRS = re.compile(r"(?:Labels|map\[string\]string)\{(.*)\}", re.DOTALL)
 _LABELS = re.compile(r"\[\]string\{([^}]*)\}")
@@ -93,7 +94,7 @@ def _find(look: Look) -> Iterator[Finding]:
         by = ", ".join(naming or values[:3])
         yield Finding(
             "series-never-deleted",
-            "A" if _is_gauge(declared) and any(_is_called(module, one) for one, _ in told) else "B",
+            "A" if _is_gauge(declared) and _stays(look, symbol) and any(_is_called(module, one) for one, _ in told) else "B",
             spot.file.path,
             series.line,
             str(symbol),
@@ -158,10 +159,13 @@ def _is_configured(look: Look, spot: Spot, value: str) -> bool:
 
 def _is_own(look: Look, spot: Spot, text: str) -> bool:
     """Whether a value is a field of who writes, which lives as long as the process: `r.name`, or `string(r.id)`; or of the process."""
-    function, text = spot.function, _as_set(spot, text)
+    function, given = spot.function, text
+    text = _as_set(spot, given)
     if _OF_PROCESS.match(text):
         return True
-    if not function.receiver or not re.match(rf"(?:string\()?{re.escape(function.receiver)}\b[.\w()]*$", text):
+    # what a local was set to is one's own where it is a field: a method may answer with anything
+    path = r"[.\w()]*" if text == given else r"(?:\.\w+)+\)?"
+    if not function.receiver or not re.match(rf"(?:string\()?{re.escape(function.receiver)}\b{path}$", text):
         return False
     return look.lifetimes.of(spot.package, function.receiver_type) == LONG
 
@@ -171,6 +175,20 @@ def _as_set(spot: Spot, text: str) -> str:
     function, local = spot.function, spot.function.locals.get(text)
     is_changed = text in function.ranges or any(reset.place == Place(text) for reset in function.resets)
     return text if local is None or local.how == "type" or is_changed else local.whole or local.text
+
+
+def _stays(look: Look, symbol: Symbol) -> bool:
+    """Whether nothing is seen of a vector's struct being made anew while the program runs: with it, its series go."""
+    if not symbol.owner:
+        return True
+    made = [one for one in look.module.made.get(symbol.owner, ()) if one[0].package.folder == symbol.folder]
+    makers = {spot.function.name for spot, _ in made}
+    return not any(
+        call.name in _SWAPS and any(text.partition("(")[0].rpartition(".")[2] in makers for text in call.texts)
+        for spot in look.spots()
+        if spot.package.folder == symbol.folder
+        for call in spot.function.calls
+    )
 
 
 def _is_called(module: Module, spot: Spot) -> bool:
