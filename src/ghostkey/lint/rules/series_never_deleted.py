@@ -151,9 +151,8 @@ def _is_configured(look: Look, spot: Spot, value: str) -> bool:
     if position is None:
         return False
     given = [(caller, call.texts[position]) for caller, call in calls_of(look.module, spot) if position < len(call.texts)]
-    calls = [(caller, _as_set(caller, text)) for caller, text in given]
-    return bool(calls) and all(
-        "." in text and (OF_OPTIONS.search(text.rpartition(".")[0]) or _is_own(look, caller, text)) for caller, text in calls
+    return bool(given) and all(
+        ("." in text and OF_OPTIONS.search(text.rpartition(".")[0])) or _is_own(look, caller, text) for caller, text in given
     )
 
 
