@@ -196,6 +196,37 @@ func main() { StartExecutor() }
     check(called.replace(' // want "(Cache).by gets one key"', ""))
 
 
+def test_what_a_program_has_in_a_table_of_what_it_can_run_as_lives_long() -> None:
+    text = (
+        HEAD
+        + """
+type Cache struct {
+\tby map[string]int
+}
+
+func (c *Cache) Put(pod *corev1.Pod) { c.by[pod.Name] = 1 }
+
+func StartExecutor() error {
+\tcache := &Cache{}
+\treturn serve(cache)
+}
+"""
+    )
+    program = """package main
+
+import "example.org/op/pkg/thing"
+
+var runs = []run{{name: "executor", start: func() error { return thing.StartExecutor() }}}
+"""
+
+    def told(main: str) -> list[str]:
+        files = [("pkg/thing/a.go", text.encode()), ("program/main.go", main.encode())]
+        return [one.level for one in lint_files(files, level="B").findings if one.rule == "map-never-deleted"]
+
+    assert told(program) == ["A"]
+    assert told(program.replace("StartExecutor", "Other")) == []
+
+
 MADE_ELSEWHERE = """package thing
 
 type Graph struct {

@@ -230,7 +230,7 @@ class Lifetimes:
         starts = (
             not spot.function.receiver_type
             and _STARTS.match(spot.function.name)
-            and ("cmd/" in spot.file.path or runs_at_start(self._module, spot))
+            and ("cmd/" in spot.file.path or runs_at_start(self._module, spot) or self._is_of_program(spot))
         )
         is_program = spot.file.package == "main" or _PROGRAM.search(spot.file.path) is not None or starts
         if (is_program or _RUNS.match(spot.function.name)) and not self._is_of_reconcile(spot):
@@ -238,6 +238,11 @@ class Lifetimes:
         if _CONSTRUCTS.match(spot.function.name):
             return self._returned(spot, depth + 1, seen) if depth < DEPTH else UNKNOWN
         return SHORT
+
+    def _is_of_program(self, spot: Spot) -> bool:
+        """Whether a program calls a function itself: also in a table of what it can run as."""
+        calls = calls_of(self._module, spot)
+        return any(caller.file.package == "main" and not is_aside(caller.file) for caller, _ in calls[:CALLERS])
 
     def _is_of_reconcile(self, spot: Spot) -> bool:
         """Whether a function that is called Start or Run is a step of reconciling, or of a loop: it ends, and runs again."""
