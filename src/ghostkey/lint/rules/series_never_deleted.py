@@ -80,6 +80,8 @@ def _find(look: Look) -> Iterator[Finding]:
         ]
         if not told or not METRIC.search(declared) or releases_while_running(module, symbol):
             continue
+        if not _stays(look, symbol):
+            continue
         labels = _labels(module, symbol, declared)
         naming = labels and [label for label in labels if _is_naming(label)]
         open_ = [(series, given) for spot, series in told if (given := _open_values(look, spot, series, labels))]
@@ -94,7 +96,7 @@ def _find(look: Look) -> Iterator[Finding]:
         by = ", ".join(naming or values[:3])
         yield Finding(
             "series-never-deleted",
-            "A" if _is_gauge(declared) and _stays(look, symbol) and any(_is_called(module, one) for one, _ in told) else "B",
+            "A" if _is_gauge(declared) and any(_is_called(module, one) for one, _ in told) else "B",
             spot.file.path,
             series.line,
             str(symbol),
