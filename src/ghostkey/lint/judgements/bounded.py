@@ -20,7 +20,7 @@ _NAME = re.compile(
     r"^(?:gr|action|actionName|gvk|gvr|gk|typ|type|t|scheme|verb|op|operation|phase|level|feature|feat|featureGate|method|"
     r"plugin|pluginName|driver|driverName|driverType|provider|providerName|providerType|ext|path|route|pattern|version|"
     r"resourceName|group|\w*kind|\w*type|framework|cmd|flag|flagName|opt|column|lang|locale|"
-    r"metricName|type_?url|(?:gv[kr]|groupKind)\w*|\w*(?:gv[kr]|GV[KR])\w*|header|source|sourceName|availabilityZone|az|region|regionName|arch|platform|subsystem|family|ipFamily|contentType|mediaType|proto|protocol|severity|weight|priority)$",
+    r"metricName|reason|type_?url|(?:gv[kr]|groupKind)\w*|\w*(?:gv[kr]|GV[KR])\w*|header|source|sourceName|availabilityZone|az|region|regionName|arch|platform|subsystem|family|ipFamily|contentType|mediaType|proto|protocol|severity|weight|priority)$",
     re.IGNORECASE,
 )
 _CONVERTED = re.compile(r"^string\(([\w.]+)\)$")
