@@ -100,7 +100,7 @@ type NewHealth func() *Health
 
 var newHealth NewHealth = func() *Health { return &Health{beats: map[string]time.Time{}} }
 
-func (h *Health) check(name string) { h.beats[name] = time.Now() }
+func (h *Health) check(node string) { h.beats[node] = time.Now() }
 """
 )
 
@@ -117,7 +117,7 @@ type Agent struct {
 \tconfigs map[string]string
 }
 
-func (a *Agent) SetConfig(name, value string) { a.configs[name] = value }
+func (a *Agent) SetConfig(node, value string) { a.configs[node] = value }
 """
 )
 

@@ -194,8 +194,8 @@ type Policy struct {
 \tSpec Rules
 }
 
-func (p *Policy) merge(rules map[string]string) {
-\tfor id := range rules {
+func (p *Policy) merge(hosts map[string]string) {
+\tfor id := range hosts {
 \t\tp.Spec.Headers[id] = id
 \t}
 }

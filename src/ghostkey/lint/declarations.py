@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ghostkey.lint.facts import FileFacts, Function, Struct, Variable
-from ghostkey.lint.syntax import base_type, field, line_of, named, parse, specs, text
+from ghostkey.lint.syntax import base_type, field, line_of, named, parameters, parse, specs, text
 from ghostkey.lint.walk import Walk
 
 if TYPE_CHECKING:
@@ -119,9 +119,7 @@ def _function(facts: FileFacts, node: Node) -> None:
     for parameter in named(field(node, "receiver")):
         function.receiver_type = base_type(text(field(parameter, "type")))
         function.receiver = text(field(parameter, "name"))
-    for parameter in named(field(node, "parameters")):
-        kind = text(field(parameter, "type"))
-        function.params += [(text(name), kind) for name in parameter.children_by_field_name("name")]
+    function.params += parameters(field(node, "parameters"))
     body = field(node, "body")
     if body is not None and not facts.is_generated:  # what is generated keeps no keys of its own, and is a third of some trees
         Walk(function).visit(body, ())

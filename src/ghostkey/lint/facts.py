@@ -127,7 +127,7 @@ class Range(NamedTuple):
 
 
 class Local(NamedTuple):
-    """How a local variable came to be: `call` with the function's name, `type`, or `expr`."""
+    """How a local variable came to be: `call` with the function's name, `type`, `expr`, or `part` of what several are set to."""
 
     how: str
     text: str
@@ -162,6 +162,12 @@ class Function:
     locals: dict[str, Local] = field(default_factory=dict)
     stored: list[Stored] = field(default_factory=list)
     returned: set[str] = field(default_factory=set)
+
+    def declared_type(self, name: str) -> str:
+        """The type that a parameter or a local is declared with; empty where none is said."""
+        local = self.locals.get(name)
+        given = next((kind for one, kind in self.params if one == name), "")
+        return given or (local.text if local is not None and local.how == "type" else "")
 
     @property
     def full_name(self) -> str:

@@ -26,6 +26,10 @@ class Imports:
             whole[f"/{folder}".rpartition("/src/")[2].strip("/") or name].add(folder)
         self._by_tail |= whole
 
+    def has(self, path: str) -> bool:
+        """Whether a path may be a package of this tree: also where several folders end alike."""
+        return self.folder_of(path) is not None or any(self._by_tail.get(tail) for tail in _tails(path))
+
     def folder_of(self, path: str) -> str | None:
         """The folder with which the path ends, the longest there is; None for packages of others."""
         if path not in self._known:

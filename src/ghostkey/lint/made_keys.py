@@ -42,5 +42,5 @@ def made_key(module: Module, spot: Spot, text: str, depth: int = 0) -> MadeKey |
 
 def with_locals(spot: Spot, expression: str) -> str:
     """An expression in which local variables are what they were set to."""
-    given = {name: local.whole or local.text for name, local in spot.function.locals.items()}
+    given = {name: local.whole or local.text for name, local in spot.function.locals.items() if local.how != "part"}
     return re.sub(r"(?<![.\w])\w+\b", lambda word: given.get(word[0], word[0]), expression)

@@ -114,14 +114,10 @@ class Module:
         for package in self.packages.values():
             self._note_users(package)
         spots = list(self.spots())
-        for spot in spots:
-            self._link(spot)
-        for spot in spots:
-            self._link_inserting_helpers(spot)
-        for spot in spots:
-            self._note_helpers_of_helpers(spot)
-        for spot in spots:
-            self._link_releasing_helpers(spot)
+        helpers = (self._link_inserting_helpers, self._note_helpers_of_helpers, self._link_releasing_helpers)
+        for link in (self._link, *helpers):  # each asks for what the ones before it found in all functions
+            for spot in spots:
+                link(spot)
 
     @functools.cached_property
     def interface_methods(self) -> frozenset[str]:
@@ -172,13 +168,9 @@ class Module:
         function, package = spot.function, spot.package
         if root == function.receiver and function.receiver_type:
             return function.receiver_type
-        for name, kind in function.params:
-            if name == root:
-                return kind.lstrip("*&")
-        local = function.locals.get(root)
-        if local is not None:
-            if local.how == "type":
-                return local.text.lstrip("*&")
+        if declared := function.declared_type(root):
+            return declared.lstrip("*&")
+        if (local := function.locals.get(root)) is not None:
             if local.how == "call":
                 return self.result_of(local.text)
             return found[1] if (found := _MADE_LITERAL.match(local.text)) else ""
@@ -210,13 +202,20 @@ class Module:
             other = self.imported(spot.file.imports[place.root])
             if other is not None and place.fields[0] in other.variables:
                 return [Symbol(other.folder, "", place.fields[0])]
-        found = self._follow(package, self.type_of_root(spot, place.root), place.fields)
+        kind, name = self.type_of_root(spot, place.root), place.fields[-1]
+        if self.is_of_others(spot, base_type(function.declared_type(place.root)).rpartition(".")[0]):  # `pod *corev1.Pod`
+            return [Symbol("*", "", name)] if name[:1].isupper() else []
+        found = self._follow(package, kind, place.fields)
         if found is not None:
             return [found]
-        name = place.fields[-1]
         return [Symbol(package.folder, owner, name) for owner, struct in package.structs.items() if name in struct.fields] or (
             [Symbol("*", "", name)] if name[:1].isupper() else []
         )
+
+    def is_of_others(self, spot: Spot, qualifier: str) -> bool:
+        """Whether a name before a dot is a package that is not in this tree, whatever is called alike: `labels` of `labels.Merge`."""
+        path = spot.file.imports.get(qualifier)
+        return path is not None and not self._imports.has(path)
 
     def imported(self, path: str) -> Package | None:
         """The package of this tree that an import means."""
@@ -325,15 +324,13 @@ class Module:
 
     @staticmethod
     def _parameters(function: Function, place: Place) -> list[int]:
-        if place.fields:
-            return []
-        return [i for i, (name, kind) in enumerate(function.params) if name == place.root and kind.lstrip("*").startswith("map[")]
+        given = enumerate(function.params if not place.fields else ())
+        return [i for i, (name, kind) in given if name == place.root and kind.lstrip("*").startswith("map[")]
 
     def _link_resets(self, spot: Spot) -> None:
         function = spot.function
         for reset in function.resets:
-            place = reset.place
-            if place.keys:
+            if (place := reset.place).keys:
                 continue
             release = Release(Place(place.root, place.fields), "*", reset.line, reset.branches, "reset", reset.at)
             if place.fields == ("*",):
@@ -352,7 +349,11 @@ class Module:
     def _link_inserting_helpers(self, spot: Spot) -> None:
         """A map that is handed to a function which inserts into its parameter."""
         for call in spot.function.calls:
-            if call.name not in self._given or len(self.functions[call.name]) > HELPERS_ALIKE:
+            if (
+                call.name not in self._given
+                or len(self.functions[call.name]) > HELPERS_ALIKE
+                or self.is_of_others(spot, call.qualifier)
+            ):
                 continue
             given = {
                 name: text for (name, _), text in zip(self.functions[call.name][0].function.params, call.texts, strict=False)
@@ -375,14 +376,14 @@ class Module:
         """A function that hands its parameter on to one which deletes from it."""
         function = spot.function
         for call in function.calls:
-            for place in self._handed_over(call):
+            for place in self._handed_over(spot, call):
                 if not place.fields and place.root not in spot.package.variables and function.name != call.name:
                     self._taken[function.name] |= {i for i, (name, _) in enumerate(function.params) if name == place.root}
 
     def _link_releasing_helpers(self, spot: Spot) -> None:
         """A map that is handed to a function which deletes from its parameter, or whose own method deletes from it."""
         for call in spot.function.calls:
-            places = list(self._handed_over(call))
+            places = list(self._handed_over(spot, call))
             if call.name in self._taken_from_itself and call.receiver is not None:
                 places.append(call.receiver)
             for place in places:
@@ -391,9 +392,9 @@ class Module:
                     for symbol in self.symbols(spot, place):
                         self.releases[symbol].append(ReleaseAt(spot, release))
 
-    def _handed_over(self, call: Call) -> Iterator[Place]:
+    def _handed_over(self, spot: Spot, call: Call) -> Iterator[Place]:
         """What is given to a call for parameters that it deletes from."""
-        for position in sorted(self._taken.get(call.name, ())):
+        for position in sorted(self._taken.get(call.name, ())) if not self.is_of_others(spot, call.qualifier) else ():
             place = call.arguments[position] if position < len(call.arguments) else None
             if place is not None:
                 yield place

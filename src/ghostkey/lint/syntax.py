@@ -48,6 +48,14 @@ def field(node: Node, name: str) -> Node | None:
     return node.child_by_field_name(name)
 
 
+def parameters(node: Node | None) -> Iterator[tuple[str, str]]:
+    """The names of a parameter list and their types."""
+    for parameter in named(node):
+        kind = text(field(parameter, "type"))
+        for name in parameter.children_by_field_name("name"):
+            yield text(name), kind
+
+
 def specs(node: Node, kind: str) -> Iterator[Node]:
     """The declarations of a kind in a declaration, in parentheses or not."""
     for child in node.named_children:

@@ -22,7 +22,7 @@ from ghostkey.lint.facts import (
     Stored,
 )
 from ghostkey.lint.methods import INSERTING, LABELLED, RELEASING
-from ghostkey.lint.syntax import base_type, callee, field, line_of, named, place_of, specs, text
+from ghostkey.lint.syntax import base_type, callee, field, line_of, named, parameters, place_of, specs, text
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -136,7 +136,13 @@ class Walk:
             # `once.Do(func() { … })`: whom it is given to
             given = node.parent.parent if node.parent is not None and node.parent.type == "argument_list" else None
             called = field(given, "function") if given is not None else None
+            before = dict(self._aliases)
+            for name, kind in parameters(field(node, "parameters")):
+                self._aliases.pop(name, None)
+                if all(name != known for known, _ in (*self._function.params, (self._function.receiver, ""))):
+                    self._function.locals.setdefault(name, Local("type", kind))
             self.visit(body, (*branches, Branch("func", text(called))))
+            self._aliases |= before
 
     def _later(self, node: Node, branches: Branches) -> None:
         self._inside(node, (*branches, Branch(node.type.partition("_")[0], "")))
@@ -202,7 +208,7 @@ class Walk:
             self._function.resets.append(Reset(Place(name), text(value), line_of(node), branches, node.start_byte))
         if value is None:
             self._aliases.pop(name, None)
-            self._function.locals[name] = Local("expr", "")
+            self._function.locals[name] = Local("part", "", text(field(node, "right")))
             return
         place = place_of(value, self._aliases) if value.type in {*_PLACES, "type_assertion_expression"} else None
         if place and (place.fields or place.keys) and name not in {"err", "ok", "_"} and value.type != "unary_expression":

@@ -20,7 +20,7 @@ _NAME = re.compile(
     r"^(?:gr|action|actionName|gvk|gvr|gk|typ|type|t|scheme|verb|op|operation|phase|level|feature|feat|featureGate|method|"
     r"plugin|pluginName|driver|driverName|driverType|provider|providerName|providerType|ext|path|route|pattern|version|"
     r"resourceName|group|\w*kind|\w*type|framework|cmd|flag|flagName|opt|column|lang|locale|"
-    r"metricName|type_?url|(?:gv[kr]|groupKind)\w*|\w*(?:gv[kr]|GV[KR])\w*|header|source|sourceName|availabilityZone|az|region|regionName|arch|platform|subsystem|family|ipFamily|contentType|mediaType|proto|protocol|severity|weight|priority)$",
+    r"metricName|reason|type_?url|(?:gv[kr]|groupKind)\w*|\w*(?:gv[kr]|GV[KR])\w*|header|source|sourceName|availabilityZone|az|region|regionName|arch|platform|subsystem|family|ipFamily|contentType|mediaType|proto|protocol|severity|weight|priority)$",
     re.IGNORECASE,
 )
 _CONVERTED = re.compile(r"^string\(([\w.]+)\)$")
@@ -28,7 +28,7 @@ _COUNTED = re.compile(r"(?:u?int(?:32|64)?\()?[a-z]\)?")  # what a loop counts: 
 _LITERAL = re.compile(r"(?:\[\]|map\[|\[\.\.\.)[^{]*\{\s*[^\s}]")
 _OF_PACKAGE = re.compile(r"^(\w+)\.([A-Z]\w*)$")
 # types that kinds, sources and drivers are never named by, whatever a variable of one is called
-_OF_OBJECTS = re.compile(r"(?:\w*UID|NamespacedName|ObjectKey|ObjectName|Addr|AddrPort|Prefix|Request)$")
+OF_OBJECTS = re.compile(r"(?:\w*UID|NamespacedName|ObjectKey|ObjectName|Addr|AddrPort|Prefix|Request)$")
 _BASIC = frozenset(["string", "int", "int32", "int64", "uint", "uint32", "uint64", "rune", "float64", "any"])
 OF_OPTIONS = re.compile(r"(?i)(?:flags|options|opts|config|args|registered|factories|providers|plugins)\b")
 _OF_RESOURCES = re.compile(  # gvr.Resource, range m.dynamicGVRs
@@ -51,13 +51,28 @@ def is_constant_in(spot: Spot, key: str) -> bool:
     """The same where an expression stands: a parameter or local may be called as a package is (`diff.Hash`)."""
     function, root = spot.function, _CONVERTED.sub(r"\1", key).partition(".")[0]
     is_local = root in function.locals or root in function.ranges or any(root == name for name, _ in function.params)
-    return not is_local and is_constant(key, spot.file, spot.package.constants)
+    variable = spot.package.variables.get(key)
+    is_text = variable is not None and _TEXT.fullmatch(variable.value) is not None  # var CertKey = "tls.crt"
+    return not is_local and (is_text or is_constant(key, spot.file, spot.package.constants))
 
 
-def is_bounded(module: Module, spot: Spot, symbol: Symbol, key: str, depth: int = 0) -> bool:
+def is_of_table(spot: Spot, key: str) -> bool:
+    """Whether a key is what a loop over a table gives, which the package has as a variable or the function as a literal."""
+    function, constants = spot.function, spot.package.constants
+    over = function.ranges.get(key) or function.ranges.get(key.partition(".")[0])
+    if over is None:
+        return False
+    if over.text in spot.package.variables or _is_table(over.text, spot.file, constants):
+        return True
+    return over.text in function.locals and _is_table(function.locals[over.text].text, spot.file, constants)
+
+
+def is_bounded(
+    module: Module, spot: Spot, symbol: Symbol, key: str, depth: int = 0, seen: frozenset[Symbol] = frozenset()
+) -> bool:
     """Whether only so many keys can come, as the key's type, expression or origin tells.
 
-    `depth` 1 asks for the keys of the inner maps, and so on.
+    `depth` 1 asks for the keys of the inner maps, and so on. `seen` are the maps that were asked for before this one.
     """
     package, function, file = spot.package, spot.function, spot.file
     kind = module.map_type_of(symbol)
@@ -81,20 +96,18 @@ def is_bounded(module: Module, spot: Spot, symbol: Symbol, key: str, depth: int 
     over = function.ranges.get(key) or function.ranges.get(key.partition(".")[0])
     if over is not None:
         found = _OF_PACKAGE.match(over.text)
-        if (
-            (found and found[1] in file.imports)
-            or over.text in package.variables
-            or _is_table(over.text, file, package.constants)
-            or (over.text in function.locals and _is_table(function.locals[over.text].text, file, package.constants))
-        ):
+        if (found and found[1] in file.imports) or is_of_table(spot, key):
             return True
         if _OF_RESOURCES.fullmatch(over.text):
             return True
         if key in function.ranges and OF_OPTIONS.search(over.text):
             return True
-        if over.place is not None and over.place.root == function.receiver and _is_as_made(module, spot, over.place):
-            return True
-    return is_constant_of_callers(module, spot, key)
+        if over.place is not None and over.place.root == function.receiver:
+            if _is_as_made(module, spot, over.place):
+                return True
+            if key in function.ranges and _has_bounded_keys(module, spot, over.place, seen | {symbol}):
+                return True
+    return is_constant_of_callers(module, spot, key, of=symbol.name)
 
 
 def _is_table(text: str, file: FileFacts, constants: dict[str, str]) -> bool:
@@ -120,6 +133,18 @@ def _is_as_made(module: Module, spot: Spot, place: Place) -> bool:
     return not any(reset.place.fields[-1:] == place.fields for reset in changed)
 
 
+def _has_bounded_keys(module: Module, spot: Spot, place: Place, seen: frozenset[Symbol]) -> bool:
+    """Whether a map of the receiver gets only so many keys itself, so that a loop over it has no more."""
+    inserts = [(symbol, one) for symbol in module.symbols(spot, place) for one in module.inserts.get(symbol, ())]
+    return bool(inserts) and all(
+        symbol not in seen
+        and module.is_keyed(symbol)
+        and bool(one.insert.place.keys)
+        and is_bounded(module, one.spot, symbol, one.insert.place.keys[0], seen=seen)
+        for symbol, one in inserts
+    )
+
+
 def _declared_in(module: Module, symbol: Symbol, kind: str) -> tuple[Package, str]:
     """Where a type that a symbol's package names is declared, as far as the tree has it, and its name there."""
     package = module.packages[symbol.folder]
@@ -133,7 +158,7 @@ def _declared_in(module: Module, symbol: Symbol, kind: str) -> tuple[Package, st
 
 def _is_by_word(package: Package, name: str) -> bool:
     """Whether keys may be words: of a struct, or of a type that names objects, the variable's name says nothing."""
-    return name not in package.structs and _OF_OBJECTS.match(name) is None
+    return name not in package.structs and OF_OBJECTS.match(name) is None
 
 
 def _is_bounded_type(package: Package, name: str, kind: str, key: str) -> bool:
@@ -147,19 +172,28 @@ def _is_bounded_type(package: Package, name: str, kind: str, key: str) -> bool:
     return kind in {"int", "int32", "int64", "uint32", "uint64"} and _COUNTED.fullmatch(key) is not None
 
 
-def is_constant_of_callers(module: Module, spot: Spot, key: str, depth: int = 0) -> bool:
+def is_constant_of_callers(module: Module, spot: Spot, key: str, depth: int = 0, *, of: str = "") -> bool:
     """Whether the key is a parameter for which every caller gives a constant, of which there may be many, or its own such one.
 
-    Also what a loop takes from a parameter, for which every caller gives a literal with constants.
+    Also what a loop takes from a parameter, for which every caller gives a literal with constants. Callers that give what the map
+    `of` that name has already say nothing.
     """
     over = spot.function.ranges.get(key)
     key = over.text if over is not None else key
     position = next((at for at, (name, _) in enumerate(spot.function.params) if name == key), None)
     calls = calls_of(module, spot) if position is not None and depth <= DEPTH else []
     given = [(caller, call.texts[position]) for caller, call in calls if position is not None and position < len(call.texts)]
-    return len(given) == len(calls) > 0 and all(
+    had = [one for one in given if of and _is_key_of(*one, of)]
+    given = [one for one in given if one not in had]
+    return len(given) == len(calls) - len(had) > 0 and all(
         _is_table(text, caller.file, caller.package.constants)
         if over is not None
-        else is_constant_in(caller, text) or is_constant_of_callers(module, caller, text, depth + 1)
+        else is_constant_in(caller, text) or is_constant_of_callers(module, caller, text, depth + 1, of=of)
         for caller, text in given
     )
+
+
+def _is_key_of(caller: Spot, text: str, name: str) -> bool:
+    """Whether an expression is what a loop over a field of that name gives."""
+    over = caller.function.ranges.get(text)
+    return over is not None and over.place is not None and over.place.fields[-1:] == (name,)

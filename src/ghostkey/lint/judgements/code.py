@@ -9,12 +9,12 @@ import re
 from ghostkey.lint.facts import FileFacts
 
 _FOLDER = re.compile(
-    r"(?:^|/)(?:fakes?|mocks?|testing|testutils?|(?!latest|attest|contest)[a-z]*test|tests|e2e|conformance|generated|"
+    r"(?:^|/)(?:fakes?|mocks?|dummy|testing|testutils?|(?!latest|attest|contest)[a-z]*test|tests|e2e|conformance|generated|"
     r"applyconfiguration|hack)(?:/|$)"
 )
-_FILE = re.compile(r"fake|mock|_fuzz|conversion|test_?util|testing|^zz_generated")
+_FILE = re.compile(r"fake|mock|must-?gather|_fuzz|conversion|test_?util|testing|^zz_generated")
 _ENDS = re.compile(
-    r"(?:^|/)(?:cli|kubectl[\w-]*|clusterctl|kubeseal|importer|plugin|cmd/[\w-]*ctl|dryrun|conformance|hack|examples?|docs|tutorials?|samples?|demos?|tools?|flags?|printers?|cmd/util)(?:/|$)"
+    r"(?:^|/)(?:(?:[\w-]+-)?cli|must-?gather|kubectl[\w-]*|clusterctl|kubeseal|importer|plugin|cmd/[\w-]*ctl|dryrun|conformance|hack|examples?|docs|tutorials?|simulators?|samples?|demos?|tools?|flags?|printers?|cmd/util)(?:/|$)"
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 from ghostkey.lint.facts import Call, FileFacts, Made, Place
@@ -18,8 +19,9 @@ _RUNS = re.compile(
     r"^(?:[Mm]ain|init|Setup\w*|setup\w*|Start|start|Run|run|(?:[Ss]tart|[Rr]un)\w*(?:Managers?|Operator|Servers?|Controllers?|Agent|Daemon)|"
     r"Initialize|Install|AddToManager|Complete)$"
 )
-_STARTS = re.compile(r"(?:[Ss]tart|[Rr]un|[Ii]nit)[A-Z]")  # of a program's own folder: `StartCollecting` in cmd/agent/app/mode
-_CONSTRUCTS = re.compile(r"(?:New|new|Init|Setup|setup|With|Provide|Must)")
+# of a program's own folder, or called when one starts: `StartCollecting` in cmd/agent/app/mode
+_STARTS = re.compile(r"(?:[Ss]tart|[Rr]un|[Ii]nit)[A-Z]|\w*Main$")
+_CONSTRUCTS = re.compile(r"(?:New|new|Init|Setup|setup|With|Provide|Must|[Mm]ake[A-Z])")
 _KEEPS = {"Store", "LoadOrStore", "Set", "Add", "Insert", "Put", "append", "Register"}
 _RECONCILES = re.compile(r"^[Rr]econcile")
 _PROGRAM = re.compile(r"(?:^|/)(?:cmd|app)/[^/]*$")
@@ -44,6 +46,15 @@ class Lifetimes:
         if key not in self._known:
             self._known[key] = self._of(package, owner, 0, frozenset())
         return LONG if self._known[key] in {RUN, UNCALLED} else self._known[key]
+
+    def is_seen(self, package: Package, owner: str) -> bool:
+        """Whether code of this tree makes the objects, or the tree has no program and is there for others to call."""
+        self.of(package, owner)
+        return self._known[package.folder, owner] != UNCALLED or not self._has_program
+
+    @functools.cached_property
+    def _has_program(self) -> bool:
+        return any(one.file.package == "main" and not is_aside(one.file) for one in self._module.functions.get("main", ()))
 
     def _of(self, package: Package, owner: str, depth: int, seen: frozenset[object]) -> str:
         key = (package.folder, owner)
@@ -216,13 +227,22 @@ class Lifetimes:
 
     def _in_function(self, spot: Spot, depth: int, seen: frozenset[object]) -> str:
         """Of a value that stays in a function, or is handed on from it."""
-        starts = not spot.function.receiver_type and _STARTS.match(spot.function.name) and "cmd/" in spot.file.path
+        starts = (
+            not spot.function.receiver_type
+            and _STARTS.match(spot.function.name)
+            and ("cmd/" in spot.file.path or runs_at_start(self._module, spot) or self._is_of_program(spot))
+        )
         is_program = spot.file.package == "main" or _PROGRAM.search(spot.file.path) is not None or starts
         if (is_program or _RUNS.match(spot.function.name)) and not self._is_of_reconcile(spot):
             return RUN
         if _CONSTRUCTS.match(spot.function.name):
             return self._returned(spot, depth + 1, seen) if depth < DEPTH else UNKNOWN
         return SHORT
+
+    def _is_of_program(self, spot: Spot) -> bool:
+        """Whether a program calls a function itself: also in a table of what it can run as."""
+        calls = calls_of(self._module, spot)
+        return any(caller.file.package == "main" and not is_aside(caller.file) for caller, _ in calls[:CALLERS])
 
     def _is_of_reconcile(self, spot: Spot) -> bool:
         """Whether a function that is called Start or Run is a step of reconciling, or of a loop: it ends, and runs again."""

@@ -24,14 +24,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ghostkey.lint.facts import Insert
+from ghostkey.lint.facts import Function, Insert
 from ghostkey.lint.findings import Finding, Look, Rule, Witness
 from ghostkey.lint.held import DATA
-from ghostkey.lint.judgements.bounded import OF_OPTIONS, is_constant_in, is_constant_of_callers
+from ghostkey.lint.judgements.bounded import OF_OPTIONS, is_constant_in, is_constant_of_callers, is_of_table
 from ghostkey.lint.module import Module, Package, Spot
 
 _READS = {"Get", "CreateOrUpdate", "CreateOrPatch"}
 _CALLED_SO = re.compile(r"(?i)(?:cm|secret|configmap)$")
+_ASSERTED = re.compile(r"(\w+)\.\(\*")
+_IS_ONE = re.compile(r"&?(?:\w+\.)?(?:ConfigMap|Secret)\{")
+_GIVES = re.compile(r"\.(?:GetOrCreate|GetOrAdd|GetOrNew)\((?!\w*[cC]tx|context\.)")
 _BUILDS = re.compile(r"(?i)(?:build|new|make|generate|construct|compose|mutate|render)")
 
 
@@ -61,7 +64,9 @@ def _is_data(module: Module, spot: Spot, insert: Insert) -> bool:
     if not re.search("ConfigMap|Secret", module.type_of_root(spot, place.root)) and not _CALLED_SO.search(place.root):
         return False
     key = place.keys[-1]
-    if is_constant_in(spot, key) or is_constant_of_callers(module, spot, key) or _is_new(module, spot, insert):
+    if is_constant_in(spot, key) or is_of_table(spot, key) or is_constant_of_callers(module, spot, key):
+        return False
+    if _is_new(module, spot, insert):
         return False
     if OF_OPTIONS.search(key.rpartition(".")[0]):
         return False  # what the program, or a caller in it, chose
@@ -81,12 +86,25 @@ def _is_new(module: Module, spot: Spot, insert: Insert) -> bool:
     # `var secret corev1.Secret`: what is decoded into it is no object of the cluster until somebody says so
     is_made = is_made or (local is not None and local.how == "type")
     is_made = is_made or (local is not None and local.how == "call" and _makes_one(module, spot, local.text))
+    is_made = is_made or (local is not None and _is_of_store(function, local.text))
     if is_made and not any(call.name in _READS and root in {text.lstrip("&") for text in call.texts} for call in function.calls):
         return True
-    return any(
-        reset.place.root == root and reset.place.fields[-1:] == (name,) and reset.at < insert.at and not reset.is_first
-        for reset in function.resets
-    )  # fmt: skip
+    before = [reset for reset in function.resets if reset.place.root == root and reset.at < insert.at]
+    # secret = &corev1.Secret{…}, on the way to the insert
+    if any(
+        _IS_ONE.match(one.value) and one.branches == insert.branches[: len(one.branches)]
+        for one in before
+        if not one.place.fields
+    ):
+        return True
+    return any(reset.place.fields[-1:] == (name,) and not reset.is_first for reset in before)
+
+
+def _is_of_store(function: Function, text: str) -> bool:
+    """Whether an object is asserted of what a store gives that is filled in this process: to ask a server takes a context."""
+    found = _ASSERTED.match(text)
+    local = function.locals.get(found[1]) if found else None
+    return local is not None and _GIVES.search(local.whole) is not None
 
 
 def _makes_one(module: Module, spot: Spot, called: str) -> bool:

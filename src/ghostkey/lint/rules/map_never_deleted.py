@@ -1,7 +1,8 @@
 """A map that is held for long is given keys, and nothing ever deletes one.
 
 *What it finds.* A field or variable that is a map, a set or a `sync.Map`, lives as long as the process, gets keys that go on
-coming (names, UIDs, requests), and from which no code of its package takes a key out or makes it anew.
+coming (names, UIDs, requests), and from which no code of its package takes a key out or makes it anew. Where nothing in the code
+tells that keys are of what comes and goes, or who makes what holds the map, it is told with `--level B`.
 
 *Why it matters.* It grows with every object there ever was: the process runs out of memory, and what is rendered from the map,
 such as a ConfigMap, out of room.
@@ -34,7 +35,9 @@ from collections.abc import Iterator
 
 from ghostkey.lint.edits import release_when_gone
 from ghostkey.lint.findings import Finding, Look, Rule, Witness
+from ghostkey.lint.held import Held
 from ghostkey.lint.judgements.lifetime import LONG
+from ghostkey.lint.judgements.origin import is_of_objects
 from ghostkey.lint.module import Symbol
 
 SIBLINGS = 2  # that are named as witnesses
@@ -50,7 +53,7 @@ def _find(look: Look) -> Iterator[Finding]:
         missing = f"; {siblings[0].text}" if siblings else ""
         yield Finding(
             "map-never-deleted",
-            "A" if held.lifetime == LONG else "B",
+            "A" if held.lifetime == LONG and _is_sure(look, symbol, held) else "B",
             first.spot.file.path,
             first.insert.line,
             str(symbol),
@@ -66,6 +69,14 @@ def _find(look: Look) -> Iterator[Finding]:
             ),
             release_when_gone(first.spot, first.insert.line, first.insert.how),
         )
+
+
+def _is_sure(look: Look, symbol: Symbol, held: Held) -> bool:
+    """Whether the code shows who makes what holds the map, and that keys are of what comes and goes."""
+    package = look.module.packages[symbol.folder]
+    return (not symbol.owner or look.lifetimes.is_seen(package, symbol.owner)) and any(
+        is_of_objects(look.module, one.spot, symbol, one.insert.place.keys[0]) for one in held.inserts
+    )
 
 
 def _siblings(look: Look, symbol: Symbol) -> Iterator[Witness]:

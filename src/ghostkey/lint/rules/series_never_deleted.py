@@ -24,7 +24,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ghostkey.lint.facts import Series
+from ghostkey.lint.facts import Place, Series
 from ghostkey.lint.findings import Finding, Look, Rule, Witness
 from ghostkey.lint.held import METRIC
 from ghostkey.lint.judgements.bounded import OF_OPTIONS, is_constant_in, is_constant_of_callers
@@ -41,7 +41,7 @@ _OBJECT = re.compile(
     re.IGNORECASE,
 )
 _NO_OBJECT = re.compile(
-    r"(?:controller(?:_?name)?|method|code|status|type|reason|result|operation|verb|resource(?:_?type|_?key)?|phase|level|version|api|kind|error|action|"
+    r"(?:controller(?:_?name)?|method|code|status|type|reason|result|operation|verb|resource(?:_?type|_?key|_?name)?|phase|level|version|api|kind|error|action|"
     r"webhook|handler|state|plugin|driver|family|source|protocol)s?$",
     re.IGNORECASE,
 )
@@ -59,6 +59,12 @@ _PROVIDER = re.compile(
     r"New(?:Depth|Adds|Latency|WorkDuration|UnfinishedWorkSeconds|LongestRunningProcessorSeconds|Retries)Metric$"
 )
 _BEGINS = re.compile(r"(?:main|[Ii]nit)(?:$|[A-Z]|ialize)")
+_CONFIGURED = re.compile(
+    r"[*&]*(?:\w+\.)?\w*(?:Config|Configuration|Options|Opts|Flags|Settings)$"
+)  # a type of what a program is told
+_OF_OBJECT = re.compile(r"\.(?:Name|Namespace|UID|GetName\(\)|GetNamespace\(\))$")
+_SWAPS = frozenset({"Store", "Swap", "CompareAndSwap"})  # of an atomic pointer
+_OF_PROCESS = re.compile(r"os\.(?:Getenv|LookupEnv|Hostname)\(")
 _PAIRS = re.compile(r"(?:Labels|map\[string\]string)\{(.*)\}", re.DOTALL)
 _LABELS = re.compile(r"\[\]string\{([^}]*)\}")
 
@@ -73,6 +79,8 @@ def _find(look: Look) -> Iterator[Finding]:
             (spot, series) for spot, series in told if not _BEGINS.match(spot.function.name) or _is_of_parameter(spot, series)
         ]
         if not told or not METRIC.search(declared) or releases_while_running(module, symbol):
+            continue
+        if not _stays(look, symbol):
             continue
         labels = _labels(module, symbol, declared)
         naming = labels and [label for label in labels if _is_naming(label)]
@@ -136,22 +144,52 @@ def _made_labels(module: Module, spot: Spot, text: str) -> list[str]:
 
 
 def _is_configured(look: Look, spot: Spot, value: str) -> bool:
-    """Whether a parameter is what the program was configured with, whoever calls: the one node it runs on, the caller's own name."""
+    """Whether a value is what the program was configured with, whoever calls: the one node it runs on, the caller's own name."""
+    root, dot, _ = value.partition(".")
+    kind = dict(spot.function.params).get(root, "")
+    if dot and _CONFIGURED.match(kind) and not _OF_OBJECT.search(value):
+        return True  # config.NodeName
     position = next((at for at, (name, _) in enumerate(spot.function.params) if name == value), None)
     if position is None:
         return False
-    calls = [(caller, call.texts[position]) for caller, call in calls_of(look.module, spot) if position < len(call.texts)]
-    return bool(calls) and all(
-        "." in text and (OF_OPTIONS.search(text.rpartition(".")[0]) or _is_own(look, caller, text)) for caller, text in calls
+    given = [(caller, call.texts[position]) for caller, call in calls_of(look.module, spot) if position < len(call.texts)]
+    return bool(given) and all(
+        ("." in text and OF_OPTIONS.search(text.rpartition(".")[0])) or _is_own(look, caller, text) for caller, text in given
     )
 
 
 def _is_own(look: Look, spot: Spot, text: str) -> bool:
-    """Whether a value is a field of who writes, which lives as long as the process: `r.name`, or `string(r.id)`."""
-    function = spot.function
-    if not function.receiver or not re.match(rf"(?:string\()?{re.escape(function.receiver)}\b[.\w()]*$", text):
+    """Whether a value is a field of who writes, which lives as long as the process: `r.name`, or `string(r.id)`; or of the process."""
+    function, given = spot.function, text
+    text = _as_set(spot, given)
+    if _OF_PROCESS.match(text):
+        return True
+    # what a local was set to is one's own where it is a field: a method may answer with anything
+    path = r"[.\w()]*" if text == given else r"(?:\.\w+)+\)?"
+    if not function.receiver or not re.match(rf"(?:string\()?{re.escape(function.receiver)}\b{path}$", text):
         return False
     return look.lifetimes.of(spot.package, function.receiver_type) == LONG
+
+
+def _as_set(spot: Spot, text: str) -> str:
+    """What a local was set to, once and for all: `node := c.config.NodeName`; other texts as they are."""
+    function, local = spot.function, spot.function.locals.get(text)
+    is_changed = text in function.ranges or any(reset.place == Place(text) for reset in function.resets)
+    return text if local is None or local.how == "type" or is_changed else local.whole or local.text
+
+
+def _stays(look: Look, symbol: Symbol) -> bool:
+    """Whether nothing is seen of a vector's struct being made anew while the program runs: with it, its series go."""
+    if not symbol.owner:
+        return True
+    made = [one for one in look.module.made.get(symbol.owner, ()) if one[0].package.folder == symbol.folder]
+    makers = {spot.function.name for spot, _ in made}
+    return not any(
+        call.name in _SWAPS and any(text.partition("(")[0].rpartition(".")[2] in makers for text in call.texts)
+        for spot in look.spots()
+        if spot.package.folder == symbol.folder
+        for call in spot.function.calls
+    )
 
 
 def _is_called(module: Module, spot: Spot) -> bool:
