@@ -49,6 +49,17 @@ def test_folder_is_linted_and_the_line_of_code_is_shown(files_program: Program, 
     assert "2 findings in 2 files" in done.out
 
 
+@pytest.mark.parametrize("left", ["nothing", "no Go", "vendored Go alone"])
+def test_where_nothing_was_looked_at_is_no_green_build(files_program: Program, tmp_path: Path, left: str) -> None:
+    if left != "nothing":
+        path = tmp_path / ("README.md" if left == "no Go" else "vendor/x/a.go")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(RECONCILER)
+    done = files_program("lint", str(tmp_path))
+    assert (done.code, done.out) == (5, "")
+    assert f"no Go files in {tmp_path}: nothing was looked at" in done.err
+
+
 def test_rules_are_chosen_and_their_pages_printed(files_program: Program, tree: Path) -> None:
     assert lint(files_program, tree, "--rule", "series-never-deleted") == {("series-never-deleted", "pkg/b/metrics.go", 15)}
     assert "map-never-deleted" in files_program("lint", "--rules").out

@@ -18,7 +18,7 @@ from ghostkey.lint.module import Module
 from ghostkey.lint.rules import all_rules
 from ghostkey.lint.source import files_of_folder, files_of_revision
 from ghostkey.lint.syntax import parser
-from ghostkey.model.errors import UsageError
+from ghostkey.model.errors import SourceDamaged, UsageError
 
 LEVELS = ("A", "B")
 SUPPRESSION = "suppression"
@@ -49,7 +49,7 @@ def lint(
     """Lints a folder, or a revision of it; with `since`, only what was not there at that revision.
 
     `cache` is a folder for the facts of files; `cache.default_folder()` is the command's. Findings are the same on every run, in whatever order files are found. Raises UsageError for a rule, folder or revision that
-    is not there, or where the extra `source` is not installed.
+    is not there, or where the extra `source` is not installed, and SourceDamaged where there is no Go file.
     """
     for name in rules:
         if name not in all_rules():
@@ -59,6 +59,9 @@ def lint(
         now = _lint(
             files_of_revision(root, revision) if revision else files_of_folder(root), level, rules, kept, counted=not since
         )
+        if not now.files and not since:
+            where = f"{root} at {revision}" if revision else str(root)
+            raise SourceDamaged(f"no Go files in {where}: nothing was looked at", "name the folder of a module, or ./...")
         asked = {finding.rule for finding in now.findings}
         if not since or not asked:
             return now  # nothing is found that could be new
