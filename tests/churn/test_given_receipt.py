@@ -91,7 +91,9 @@ def test_finalizer_of_somebody_else_stays_and_so_does_an_object_that_the_run_has
 
     def tenant(name: str, manager: str) -> str:
         body = {**SAMPLE, "metadata": {"name": name, "finalizers": ["demo.ghostkey.dev/registry"]}}
-        return str(cluster.request("POST", f"{tenants}?fieldManager={manager}", body)["metadata"]["uid"])
+        uid = str(cluster.request("POST", f"{tenants}?fieldManager={manager}", body)["metadata"]["uid"])
+        receipt.put[uid] = {"demo.ghostkey.dev/registry"}
+        return uid
 
     with receipt.written():
         receipt.made_namespace(namespace)

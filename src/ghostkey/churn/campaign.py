@@ -283,6 +283,8 @@ class Campaign:
         self.outcome.subjects += len(trial.subjects)
 
     def _checked(self, verdict: Verdict, unsure: set[Signature]) -> Verdict:
+        if verdict.kind is Kind.STUCK:
+            verdict = self.bed.held_by_operator(verdict)
         if verdict.kind is Kind.INCONCLUSIVE:
             self.outcome.doubt(f"{verdict.signature}: {verdict.because}")
         if verdict.signature in unsure and verdict.is_finding:

@@ -19,6 +19,7 @@ from ghostkey.churn import judge as judging
 from ghostkey.churn.audited import OBJECT
 from ghostkey.churn.campaign import Outcome, Wanted
 from ghostkey.churn.faults import all_faults
+from ghostkey.churn.given_authors import Authored
 from ghostkey.churn.given_lane import GivenBed, GivenLane
 from ghostkey.churn.given_listing import Listing, resource_of, resources_of
 from ghostkey.churn.given_operator import GivenOperator, Started
@@ -77,6 +78,7 @@ class Given:
     outcome: Outcome = field(default_factory=Outcome)
     plurals: frozenset[str] = frozenset()  # of the subjects
     before: Refusals = field(default_factory=Refusals)  # until the first subject came
+    authored: Callable[[], Authored] | None = None  # what the operator has written, where it is ours
 
     def run(self, samples: Sequence[Document]) -> Outcome:
         """Rounds of subjects made of these samples, judged. Raises UsageError, AccessDenied, ApiFailed."""
@@ -94,10 +96,11 @@ class Given:
                     if self.started is not None:
                         self.progress("starting the operator")
                         lane.given = stack.enter_context(GivenOperator(self.client, self.started, receipt, self.plurals))
+                        self.authored = lane.given.authored
                     self._test(lane)
             finally:
                 self._clean_up(receipt)
-        unseen = "" if self.started is not None else "; its memory is not looked at"
+        unseen = "" if self.started is not None else "; its memory is not looked at, and whoever else works there is not told from it"
         self.outcome.notes.append(f"what the operator has left in the given cluster is still there{unseen}")
         self.outcome.seconds = time.monotonic() - began
         return self.outcome
@@ -217,13 +220,15 @@ class Given:
         return replace(verdict, kind=Kind.INCONCLUSIVE, because=why) if why else verdict
 
     def _checked(self, verdict: Verdict, last: Found) -> Verdict:
+        trace = last.get(verdict.signature)
+        if verdict.is_finding and (reason := judging.allowed(verdict, self.wanted.allow)):
+            return replace(verdict, kind=Kind.ALLOWED, because=reason)
+        if verdict.is_finding and self.authored is not None and trace is not None:
+            verdict = self.authored().judged(verdict, trace, self.client)
         if verdict.kind is Kind.INCONCLUSIVE:
             self.outcome.doubt(f"{verdict.signature}: {verdict.because}")
         if not verdict.is_finding:
             return verdict
-        if reason := judging.allowed(verdict, self.wanted.allow):
-            return replace(verdict, kind=Kind.ALLOWED, because=reason)
-        trace = last.get(verdict.signature)
         for path in sorted(trace.paths)[:1] if trace is not None else ():
             document = self.client.get_object(path) if verdict.kind is not Kind.STUCK else None
             if ((document or {}).get("metadata") or {}).get("ownerReferences"):
