@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ghostkey.churn.judge import Verdict
 from ghostkey.churn.proxy.calls import NOISE, WRITES
@@ -21,9 +21,6 @@ from ghostkey.churn.tokens import LONG_TAIL, tokens_in
 from ghostkey.churn.traces import place_masked, texts_of
 from ghostkey.sources.history.audit.event import Event, Status
 from ghostkey.sources.history.audit.refusals import is_certain
-
-if TYPE_CHECKING:
-    from ghostkey.testing import ControlPlane
 
 LINE_MOST = 8 << 20  # bytes of one event; what is longer is passed over
 WRITES_TOLD = 3
@@ -86,13 +83,13 @@ class Told:
 class WritesOfSecret:
     """Whom the writes of one Secret named. The audit log has no bodies of Secrets; the proxies have noted which names were in them."""
 
-    def __init__(self, control_plane: ControlPlane, namespace: str, name: str) -> None:
-        """Raises OSError."""
+    def __init__(self, directory: Path, log: Path, namespace: str, name: str) -> None:
+        """`directory`: where the proxies note; `log`: the audit log, all of it. Raises OSError."""
         seen = []
-        for file in sorted(control_plane.directory.glob(f"*{WRITES_OF_SECRETS}")):
+        for file in sorted(directory.glob(f"*{WRITES_OF_SECRETS}")):
             records = [json.loads(line) for line in file.read_text().splitlines() if line.endswith("}")]
             seen += [record for record in records if (record["namespace"], record["name"]) == (namespace, name)]
-        with control_plane.audit_log.open("rb") as lines:
+        with log.open("rb") as lines:
             audited = sum(_is_write_of(line, namespace, name) for line in lines if b'"secrets"' in line)
         self._seen = [(int(record["at"]), frozenset(record["tokens"])) for record in seen]
         # else somebody wrote past the proxies; what was refused, by the server, a fault or the guard, wrote nothing

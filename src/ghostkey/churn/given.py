@@ -100,7 +100,9 @@ class Given:
                     self._test(lane)
             finally:
                 self._clean_up(receipt)
-        unseen = "" if self.started is not None else "; its memory is not looked at, and whoever else works there is not told from it"
+        unseen = (
+            "" if self.started is not None else "; its memory is not looked at, and whoever else works there is not told from it"
+        )
         self.outcome.notes.append(f"what the operator has left in the given cluster is still there{unseen}")
         self.outcome.seconds = time.monotonic() - began
         return self.outcome
