@@ -27,14 +27,16 @@ from ghostkey.churn.given_receipt import MARK, NAMESPACES, Cleaned, Receipt, cle
 from ghostkey.churn.judge import Kind, Verdict
 from ghostkey.churn.metrics import Metrics
 from ghostkey.churn.probing import Probe, chosen_faults
-from ghostkey.churn.refused import Refusals, is_work, may_clean_up
+from ghostkey.churn.refused import UNAUTHORIZED, Refusals, is_work, may_clean_up
 from ghostkey.churn.subjects import Document, Maker, Subject, as_json
 from ghostkey.churn.tokens import ALPHABET
 from ghostkey.churn.traces import Found
 from ghostkey.kube.client import ApiClient
-from ghostkey.model.errors import GhostkeyError, UsageError
+from ghostkey.kube.credentials import ConfigError
+from ghostkey.model.errors import AccessDenied, ApiFailed, GhostkeyError, UsageError
 
 _PREFIX = re.compile(r"[a-z0-9][-a-z0-9]{0,29}")
+SERVER_ERROR = 500
 Progress = Callable[[str], None]
 
 
@@ -134,8 +136,16 @@ class Given:
         bed = GivenBed(lane.listing, self.metrics_url)
         metrics = Metrics(self.metrics_url)
         began = time.monotonic()
-        self._rounds(lane, bed, metrics)
-        self._strike(lane, bed, metrics, began + self.wanted.seconds)
+        try:
+            self._rounds(lane, bed, metrics)
+            self._strike(lane, bed, metrics, began + self.wanted.seconds)
+        except GhostkeyError as error:
+            if not _is_lost(error):
+                raise
+            hint = f" ({error.hint})" if error.hint else ""
+            self.outcome.doubt(
+                f"the cluster could not be looked at any longer, and what would have come is not known: {error}{hint}"
+            )
         for why in lane.doubts:
             self.outcome.doubt(why)
         if lane.given is not None:
@@ -168,7 +178,12 @@ class Given:
             self.outcome.trials += 1
             self.outcome.subjects += len(fresh)
             history.append(read())
-        curves = judging.wait_out(read, history[-1], self.wanted.patience, self.progress) if history[-1] else {}
+        try:
+            curves = judging.wait_out(read, history[-1], self.wanted.patience, self.progress) if history[-1] else {}
+        except GhostkeyError as error:
+            for signature in sorted(history[-1]) if _is_lost(error) else ():
+                self.outcome.doubt(f"{signature}: left behind by subjects, and whether it stays could not be looked at")
+            raise
         for verdict in judging.judge(curves, history, subjects, self.wanted.patience):
             self.outcome.verdicts.append(self._checked(verdict, last))
 
@@ -249,6 +264,15 @@ class Given:
             return {}
         # where /metrics is read, it tells of each series what the registry's map in memory tells of none
         return {s: t for s, t in found.items() if not (has_metrics and "prometheus.metric" in s.place)}
+
+
+def _is_lost(error: GhostkeyError) -> bool:
+    """Whether it says that the cluster can be asked no more, rather than that something was asked in vain."""
+    if isinstance(error, AccessDenied):
+        return error.status == UNAUTHORIZED
+    return isinstance(error, ConfigError) or (
+        isinstance(error, ApiFailed) and (error.status == 0 or error.status >= SERVER_ERROR)
+    )
 
 
 def _refused(operator: GivenOperator) -> Refusals:

@@ -149,7 +149,9 @@ class GivenOperator:
 
     def settle(self, done: Callable[[], bool] | None = None, patience: float = EFFECT_SECONDS) -> Settled:
         """Waits until it is done; `done` is one more condition, waited for so many seconds of calm at most."""
-        self.proxy.renew(self._client.config)
+        # where there are none, those at hand may still hold; what is refused is counted, with the reason
+        with contextlib.suppress(GhostkeyError):
+            self.proxy.renew(self._client.config)
         return settle(self.proxy, self.process, done, patience=patience)
 
     # replicas
