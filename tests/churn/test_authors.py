@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ghostkey.churn.given_authors import Authored
-from ghostkey.churn.given_receipt import MARK, Receipt, clean_up
+from ghostkey.churn.given_receipt import MARK, Receipt, clean_up, cluster_of
 from ghostkey.churn.judge import Kind, Verdict
 from ghostkey.churn.proxy.client import ProxyProcess
 from ghostkey.churn.traces import Signature, Trace
@@ -35,7 +35,9 @@ class Writers:
         self.client = ApiClient(load_config(str(cluster.kubeconfig), None, None, None, ()))
         made: dict[str, Any] = {"metadata": {"name": NAMESPACE, "annotations": {MARK: "m1"}}}
         self.uid = cluster.request("POST", "/api/v1/namespaces", made)["metadata"]["uid"]
-        self.receipt = Receipt(folder / "churn" / f"{NAMESPACE}.json", cluster.url, NAMESPACE, "m1")
+        self.receipt = Receipt(
+            folder / "churn" / f"{NAMESPACE}.json", cluster.url, NAMESPACE, "m1", cluster=cluster_of(self.client)
+        )
         self.proxy = ProxyProcess.before_cluster(self.client.config, folder, "proxy")
         self.operator = ApiClient(load_config(str(self.proxy.kubeconfig), None, None, None, ()))
 

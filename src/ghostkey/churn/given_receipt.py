@@ -205,13 +205,14 @@ def clean_up(client: ApiClient, receipt: Receipt, patience: float = GONE_SECONDS
     """Removes what a run has made, waits until it is gone, and drops the receipt.
 
     A namespace without the mark, or of another uid, is somebody else's by now, and is left alone; in another cluster than that of the
-    run nothing is looked for, and the receipt stays. Raises what the API says.
+    run nothing is looked for, and the receipt stays; so it does where nobody knows which cluster that was, and nothing is found.
+    Raises what the API says.
     """
     here = cluster_of(client) if receipt.cluster else ""
     if here not in {"", receipt.cluster}:
         what = f"{receipt.server} is another cluster than when namespace {receipt.namespace} was made there"
         return Cleaned(why=f"{what}: nothing is removed, and {receipt.path} is kept")
-    is_certain = here == receipt.cluster
+    is_certain = bool(receipt.cluster) and here == receipt.cluster
     path, uid, deadline = f"{NAMESPACES}/{receipt.namespace}", receipt.uid, time.monotonic() + patience
     let_go: set[str] = set()
     wait, foreign = LOOKS[0], ""
@@ -234,8 +235,11 @@ def clean_up(client: ApiClient, receipt: Receipt, patience: float = GONE_SECONDS
         time.sleep(wait)
         wait = min(LOOKS[1], wait * 1.5)
     if not is_certain:
-        what = f"kube-system may not be read, so that {receipt.server} may be another cluster than when {receipt.namespace} was made there"
-        return Cleaned(why=f"{what}: {receipt.path} is kept")
+        why = "kube-system may not be read" if receipt.cluster else f"{receipt.path} does not say of which cluster it is"
+        what = (
+            f"{why}, so that {receipt.server} may be another one than when {receipt.namespace} was made there, which is not here"
+        )
+        return Cleaned(why=f"{what}: {receipt.path} is kept; remove it once you know that the namespace is gone")
     receipt.path.unlink(missing_ok=True)
     return Cleaned(len(let_go))
 
