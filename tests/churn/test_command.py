@@ -17,7 +17,7 @@ from ghostkey.testing import binary
 from ghostkey.testing import testbed_directory as sources
 from ghostkey.testing.binaries import cache_directory
 from tests.churn.helpers import CRD, SAMPLE, SETUP
-from tests.helpers import HANG_SECONDS, Done, Program, check_sarif
+from tests.helpers import HANG_SECONDS, Done, Program, check_sarif, check_schema
 
 
 @pytest.fixture
@@ -64,6 +64,19 @@ def test_leak_is_one_and_its_test_fails_on_it(files_program: Program, files: lis
     assert len(yaml.safe_load((folder / "plan.yaml").read_text())["steps"]) == 1, "create; the closing sweep deletes"
     assert "Steps: create subject" in (folder / "README.md").read_text()
     assert run_test(folder, operator("wrong-delete-key")) == 1
+
+
+def test_series_that_leaks_is_told_with_the_line_that_writes_it_and_its_vector(files_program: Program, files: list[str]) -> None:
+    source = f"--code={sources() / 'tenant-operator'}"
+    done = churn(files_program, files, operator("series-never-deleted"), "--no-faults", "-o", "json", source)
+    assert done.code == 1, done.err
+    (found,) = done.json["verdicts"]
+    assert found["source"] == "metrics"
+    written, made = found["code"]["inserts"]
+    assert (written["path"], written["text"].startswith("tenantPlans.WithLabelValues(")) == ("reconcile.go", True)
+    assert (made["path"], made["text"]) == ("metrics.go", "var tenantPlans = prometheus.NewGaugeVec(")
+    assert found["code"]["sought"]["metric"] == "tenant_plan_length"
+    check_schema(done.json)
 
 
 @pytest.mark.whole
