@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,12 +13,15 @@ import pytest
 from ghostkey.churn.given_authors import Authored
 from ghostkey.churn.given_receipt import MARK, Receipt, clean_up, cluster_of
 from ghostkey.churn.judge import Kind, Verdict
+from ghostkey.churn.past import lives_of
 from ghostkey.churn.proxy.client import ProxyProcess
+from ghostkey.churn.run import account_kubeconfig
 from ghostkey.churn.traces import Signature, Trace
 from ghostkey.kube.client import ApiClient
 from ghostkey.kube.config import load_config
 from ghostkey.testing import ControlPlane
 from tests.churn.helpers import GIVEN_RUN, SAMPLE, TenantBed, operator
+from tests.churn.test_renewal import grant
 from tests.helpers import HANG_SECONDS, Program
 
 MERGE = "application/merge-patch+json"
@@ -196,3 +200,14 @@ def test_subject_that_somebody_else_holds_up_is_not_the_operators_doing(tenants:
     assert held_up.kind is Kind.INCONCLUSIVE, held_up
     assert f"the finalizer {ANOTHER} holds it, and the operator has not put it there" in held_up.because
     assert outcome.result == "inconclusive"
+
+
+def test_subject_that_the_operator_holds_up_is_told_so_and_not_that_nobody_deleted_it(tenants: TenantBed) -> None:
+    grant(tenants.bed.control_plane, "holder", verbs=["get", "list", "watch", "create"])
+    held_by = account_kubeconfig(tenants.bed.control_plane, "tenant-system/holder")
+    outcome, _ = dataclasses.replace(tenants, user_kubeconfig=held_by).rounds("", subjects=2)
+    (verdict,) = (one for one in outcome.findings if one.kind is Kind.STUCK)
+    life = lives_of([verdict], tenants.bed.control_plane)[verdict.signature]
+    assert not life.classes
+    assert "its finalizer holds it" in life.unknown
+    assert any("written about it while it lived" in line for line in life.told), life.told

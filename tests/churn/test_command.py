@@ -98,11 +98,16 @@ def run_test(folder: Path, argv: str) -> int:
     return subprocess.run(words, cwd=folder, env=environment, capture_output=True, timeout=HANG_SECONDS, check=False).returncode
 
 
-@pytest.mark.whole
-def test_operator_without_what_it_needs_is_doubted_and_its_queue_is_no_leak(files_program: Program, files: list[str]) -> None:
-    done = churn(files_program, [one for one in files if "setup" not in one], operator(), "--no-faults", "-o", "json")
+def test_operator_without_what_it_needs_is_doubted_and_not_convicted_of_what_it_could_not_do(
+    files_program: Program, files: list[str]
+) -> None:
+    done = churn(files_program, [one for one in files if "setup" not in one], operator(), "-o", "json")
+    assert done.code == 3, (done.out, done.err)
     assert any("was answered 404 each of" in why and "--setup" in why for why in done.json["inconclusive"])
-    assert [one["signature"] for one in done.json["verdicts"] if "map" in one["signature"]] == []
+    (held,) = done.json["verdicts"]
+    assert "(held by demo.ghostkey.dev/registry)" in held["signature"]
+    assert (held["verdict"], "could not do its work" in held["because"]) == ("INCONCLUSIVE", True)
+    assert "no faults: of an operator that could not do its work nothing would be learnt" in done.err
 
 
 def test_operator_that_does_nothing_is_inconclusive_and_not_clean(files_program: Program, files: list[str]) -> None:

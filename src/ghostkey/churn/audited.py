@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ghostkey.churn.judge import Verdict
+from ghostkey.churn.judge import Kind, Verdict
 from ghostkey.churn.proxy.calls import NOISE, WRITES
 from ghostkey.churn.proxy.client import WRITES_OF_SECRETS
 from ghostkey.churn.tokens import LONG_TAIL, tokens_in
@@ -26,6 +26,7 @@ LINE_MOST = 8 << 20  # bytes of one event; what is longer is passed over
 WRITES_TOLD = 3
 ANYWHERE = "*"
 DELETIONS = frozenset({"delete", "deletecollection"})
+HELD = "it is deleted, its finalizer holds it, and the audit log does not show why nobody has taken that away"
 NO_OBJECT = "a series or a map in memory is no object, and the audit log does not show who would remove it"
 OBJECT = re.compile(  # namespace, resource and name in the example of a trace
     r"^/apis?/(?:[^/]+/)?[^/]+/(?:namespaces/([^/]+)/)?([^/ ]+)/([^/ ]+)(?: .+)?$"
@@ -201,7 +202,9 @@ def _told(verdict: Verdict, tokens: Sequence[str], about: Mapping[str, Sequence[
     cls, lines, place = next(story for story in stories if story[0] == most)
     if cls and len(stories) < len(tokens):
         lines = [*lines, f"of {len(tokens) - len(stories)} more the audit log shows no write that made it"]
-    return Told(dict(classes.most_common()), tuple(lines), place, "" if cls else NO_OBJECT)
+    return Told(
+        dict(classes.most_common()), tuple(lines), place, "" if cls else HELD if verdict.kind is Kind.STUCK else NO_OBJECT
+    )
 
 
 def _why_untold(verdict: Verdict) -> str:
@@ -226,6 +229,9 @@ def _story(
     if found is None:
         return "", lines + _last(others, went, "nothing was written about it but itself"), ("", "", "")
     namespace, resource = found[1] or "", found[2]
+    if verdict.kind is Kind.STUCK:
+        # somebody has removed it, and it is no trace of the subject but that itself
+        return "", lines + _last(others, went, "nothing was written about it but itself"), (resource, came.namespace, came.name)
     is_its_own = first in found[3]
     # another subject's object is called alike, with a long name or a short one
     alike = re.compile(re.escape(found[3].replace(first + LONG_TAIL, first)).replace(first, f"{token}(?:{LONG_TAIL})?"))
