@@ -66,9 +66,11 @@ def test_leak_is_one_and_its_test_fails_on_it(files_program: Program, files: lis
     assert run_test(folder, operator("wrong-delete-key")) == 1
 
 
-def test_series_that_leaks_is_told_with_the_line_that_writes_it_and_its_vector(files_program: Program, files: list[str]) -> None:
-    source = f"--code={sources() / 'tenant-operator'}"
-    done = churn(files_program, files, operator("series-never-deleted"), "--no-faults", "-o", "json", source)
+def test_series_that_leaks_is_told_with_its_lines_and_its_test_fails_on_it(
+    files_program: Program, files: list[str], tmp_path: Path
+) -> None:
+    more = (f"--code={sources() / 'tenant-operator'}", f"--reproduction={tmp_path / 'out'}")
+    done = churn(files_program, files, operator("series-never-deleted"), "--no-faults", "-o", "json", *more)
     assert done.code == 1, done.err
     (found,) = done.json["verdicts"]
     assert found["source"] == "metrics"
@@ -77,6 +79,10 @@ def test_series_that_leaks_is_told_with_the_line_that_writes_it_and_its_vector(f
     assert (made["path"], made["text"]) == ("metrics.go", "var tenantPlans = prometheus.NewGaugeVec(")
     assert found["code"]["sought"]["metric"] == "tenant_plan_length"
     check_schema(done.json)
+    (folder,) = (tmp_path / "out").iterdir()
+    assert len(yaml.safe_load((folder / "plan.yaml").read_text())["steps"]) == 1
+    assert run_test(folder, operator("series-never-deleted")) == 1
+    assert run_test(folder, operator()) == 0
 
 
 @pytest.mark.whole
