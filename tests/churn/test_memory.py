@@ -115,6 +115,32 @@ def test_buckets_of_a_histogram_are_bounded(monkeypatch: pytest.MonkeyPatch) -> 
     assert not memory.gaps
 
 
+INFORMER = "goroutine 80 in cache.(*sharedIndexInformer).RunWithContext"
+
+
+@pytest.mark.parametrize(
+    ("holder", "is_leak"),
+    [
+        (f"{INFORMER} → …[*][*]", False),
+        (f"{INFORMER} → … → …[*]", False),
+        (f"{INFORMER} → … → (main.reconciler).seen", True),
+        ("goroutine 80 in main.(*reconciler).Run → …[*]", True),
+    ],
+)
+def test_what_an_informers_goroutine_leads_to_by_unknown_objects_alone_is_its_store(
+    monkeypatch: pytest.MonkeyPatch, holder: str, is_leak: bool
+) -> None:
+    found, memory = looked(monkeypatch, [["n/gkaaaaaaax"]], holder=holder)
+    assert bool(found) is is_leak
+    assert not memory.gaps
+
+
+def test_map_that_was_once_seen_to_mirror_the_cluster_does_so_by_whichever_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, memory = looked(monkeypatch, [["n/gkaaaaaaax"]], holder="global main.m → (cache.storeIndex).indices[*]")
+    found, _ = looked(monkeypatch, [["n/gkaaaaaaax"]], holder="goroutine 80 in main.main → …[*]", memory=memory)
+    assert not found
+
+
 def test_map_that_is_known_to_be_bounded_is_so_by_whichever_path_it_is_come_to(monkeypatch: pytest.MonkeyPatch) -> None:
     _, memory = looked(monkeypatch, [], design="sync", holder=BUCKETS)
     found, memory = looked(monkeypatch, [], design="sync", holder="no root found", memory=memory)
@@ -124,11 +150,11 @@ def test_map_that_is_known_to_be_bounded_is_so_by_whichever_path_it_is_come_to(m
 
 def test_holder_that_was_not_found_is_looked_for_again() -> None:
     one = SimpleNamespace(address=1, seed=1, length=9, holder="", root="")
-    finds = iter(["none", "none", "global"])
+    finds = iter([("none", ""), ("stack", "goroutine 80 in main.main → …[*]"), ("global", "global main.m")])
 
     def find_holders(maps: list[SimpleNamespace], _: object) -> None:
         for each in maps:
-            each.root = next(finds)
+            each.root, each.holder = next(finds)
 
     process = SimpleNamespace(
         census=lambda: SimpleNamespace(maps=[one]), name_types=lambda _: None, describe=lambda _: None,

@@ -17,7 +17,7 @@ from ghostkey.churn import memory_text
 from ghostkey.churn.tokens import Named, Spellings
 from ghostkey.churn.traces import Found, Signature, Trace
 from ghostkey.model.errors import GhostkeyError
-from ghostkey.sources.go_map_lives import forgets_by_itself, is_held_by_what_forgets, mirror_of, place_of
+from ghostkey.sources.go_map_lives import forgets_by_itself, is_come_to_unknown, is_held_by_what_forgets, mirror_of, place_of
 
 ROUNDS_LEAST = 3
 KEYS_MOST = 100_000  # of one map at one look: about 2 s of a busy machine
@@ -118,7 +118,7 @@ class Memory:
         process.find_holders(maps, census.maps)
         for _ in range(READS_MOST - 1):
             # what grew is held by somebody: where pointers moved meanwhile, they are followed again
-            if not (lost := [one for one in maps if one.root == "none"]):
+            if not (lost := [one for one in maps if is_come_to_unknown(one)]):
                 break
             process.refresh()
             for one in lost:
