@@ -134,6 +134,8 @@ def test_operator_that_does_nothing_is_inconclusive_and_not_clean(files_program:
         (["--operator=true", "--fault=gremlins"], "no fault is named 'gremlins'"),
         (["--operator=true", "--crds=/no/such"], "no file /no/such"),
         (["--operator=true", "--allow=everything"], "gives no reason"),
+        (["--operator=true", "--plan=/no/such"], "cannot read the plan /no/such: No such file or directory"),
+        (["--operator=true", f"--plan={sys.executable}"], "is no plan: it is no text"),
         (["--operator=true", "--env=SECRET"], "NAME=VALUE"),
         (["--operator=true", "--patience=soon"], "'soon' is no duration"),
         (["--operator=true", "--since=HEAD", "-o", "sarif"], "--since is printed as table or json, not as sarif"),

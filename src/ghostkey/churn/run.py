@@ -12,7 +12,7 @@ from ghostkey.churn.campaign import Campaign, Outcome, Wanted
 from ghostkey.churn.judge import Verdict
 from ghostkey.churn.lane import Lane, Setting
 from ghostkey.churn.operator import account_of, command_line
-from ghostkey.churn.plan import read_plan
+from ghostkey.churn.plan import plan_in
 from ghostkey.churn.subjects import Document, Resource, crd_of, read_documents
 from ghostkey.model.errors import GhostkeyError
 
@@ -55,7 +55,7 @@ def run(request: Request, progress: Callable[[str], None] = lambda _: None) -> O
     """Tests the operator on a control plane of its own. Raises UsageError, GhostkeyError, OperatorEnded."""
     argv = command_line(request.operator)
     crds, setup, samples = (read_documents(paths) for paths in (request.crds, request.setup, request.samples))
-    plan = read_plan(request.plan.read_text(), str(request.plan)) if request.plan is not None else None
+    plan = plan_in(request.plan) if request.plan is not None else None
     progress("starting a control plane")
     with beds.made(crds, setup) as bed:
         bed.metrics_url = request.metrics_url
