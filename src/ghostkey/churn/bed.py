@@ -73,7 +73,11 @@ class Bed:
         for resource in self.resources.values():
             if (resource.group, resource.kind) == (group, document["kind"]):
                 return replace(resource, version=version)
-        raise UsageError(f"the API server has no kind {document['kind']} of {document['apiVersion']}", "give its CRD with --crds")
+        known = sorted(resource.kind for resource in self.resources.values() if resource.group == group)
+        hint = f"{group or 'the core group'} has {', '.join(known)}; " if known else ""
+        raise UsageError(
+            f"the API server has no kind {document['kind']} of {document['apiVersion']}", f"{hint}give its CRD with --crds"
+        )
 
     def samples(self, documents: Sequence[Document], crds: Sequence[Document]) -> list[tuple[Resource, Document]]:
         """What subjects are made of: the samples given, else the least object of the first CRD."""

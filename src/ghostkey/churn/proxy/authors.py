@@ -113,8 +113,8 @@ class Authors:
         for one in sorted(put):
             self.note({"finalizer": one, "on": uid})
 
-    def event(self, call: Call, line: bytes) -> None:
-        """A watch event that names subjects is on its way to the operator."""
+    def event(self, call: Call, line: bytes, tokens: set[str]) -> None:
+        """A watch event that names subjects is on its way to the operator. `tokens`: those in it."""
         event = _parsed(line)
         document = event.get("object")
         if not isinstance(document, dict) or event.get("type") == "BOOKMARK":
@@ -131,7 +131,7 @@ class Authors:
         if event.get("type") == "DELETED":
             self._known.pop(place, None)
         else:
-            self._see(place, document)
+            self._see(place, document, tokens)
 
     def _take(self, place: Place, finalizers: frozenset[str]) -> None:
         for token in tokens_in(place[-1].encode()) if finalizers else ():
@@ -156,10 +156,9 @@ class Authors:
         items = document.get("items") if call.verb == "list" else [document]
         for one in items if isinstance(items, list) else ():
             if isinstance(one, dict):
-                self._see(_place(call, call.name, one), one)
+                self._see(_place(call, call.name, one), one, tokens_in(json.dumps(one).encode()))
 
-    def _see(self, place: Place, document: Mapping[str, Any]) -> None:
-        there = tokens_in(json.dumps(document).encode())
+    def _see(self, place: Place, document: Mapping[str, Any], there: set[str]) -> None:
         if there or place in self._known:
             self._show(self._at(place, str(_metadata(document).get("uid") or "")), document, there)
 

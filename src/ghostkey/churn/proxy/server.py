@@ -325,7 +325,7 @@ class Proxy:
         if b'"BOOKMARK"' not in event[:40]:
             tokens = tokens_in(event)
             if tokens:
-                self.authors.event(watch.call, event)
+                self.authors.event(watch.call, event, tokens)
             rule = self.rules.for_event(watch.call, tokens)
             if rule is not None and rule.fault.on_watch_event is not None:
                 await rule.fault.on_watch_event(watch, event)
