@@ -129,6 +129,10 @@ def test_finalizer_that_somebody_else_takes_away_is_told_from_what_the_operator_
     assert Authored().add(writers.proxy).robbed == {"gkccccccbx", "gkcccccccx"}, (
         "the last one is held by nothing of the operator's"
     )
+    # what one of its replicas has taken away, others have seen going
+    replica = Authored(taken={"gkccccccax": {HOLDS}}, names={HOLDS})
+    assert replica.robbed == {"gkccccccax"}
+    assert replica.add(writers.proxy).robbed == {"gkccccccbx", "gkcccccccx"}
 
 
 def test_key_that_somebody_else_has_put_into_the_operators_map_is_not_its_leak(writers: Writers) -> None:

@@ -6,7 +6,7 @@ Others write in the same cluster, and some of them under the same field manager'
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -27,12 +27,21 @@ FOREIGN = "somebody else has put it there: the operator's requests, which come b
 class Authored:
     """What all replicas have written: place → names of subjects that they have put there, and uid → finalizers.
 
-    `robbed`: subjects from which others have taken away what holds them for the operator.
+    `taken`: subject → finalizers that others than the replica that saw it took away; `took`: subjects from which a replica took some;
+    `names`: finalizers that the operator works with.
     """
 
     own: dict[str, set[str]] = field(default_factory=dict)
     finalizers: dict[str, set[str]] = field(default_factory=dict)
-    robbed: set[str] = field(default_factory=set)
+    taken: dict[str, set[str]] = field(default_factory=dict)
+    took: set[str] = field(default_factory=set)
+    names: set[str] = field(default_factory=set)
+
+    @property
+    def robbed(self) -> set[str]:
+        """Subjects from which nobody of the operator's has taken away the finalizer by which it holds them, and which lost it."""
+        lost = {token for token, finalizers in self.taken.items() if not self.names.isdisjoint(finalizers)}
+        return lost - self.took
 
     def add(self, other: Authored | ProxyProcess) -> Authored:
         """Adds what another, or a proxy that runs, knows; gives itself. Raises GhostkeyError when the proxy is gone."""
@@ -41,15 +50,21 @@ class Authored:
                 self.own.setdefault(place, set()).update(tokens)
             for uid, names in other.finalizers.items():
                 self.finalizers.setdefault(uid, set()).update(names)
-            self.robbed |= other.robbed
+            self._add_taken(other.taken, other.took, other.names)
             return self
         told = other.ask("authors")
-        self.robbed |= set(told["robbed"])
+        self._add_taken(told["taken"]["others"], told["taken"]["own"], told["taken"]["names"])
         for place, known in told["authors"].items():
             self.own.setdefault(place, set()).update(known["own"])
             if known["finalizers"]:
                 self.finalizers.setdefault(known["uid"], set()).update(known["finalizers"])
         return self
+
+    def _add_taken(self, taken: Mapping[str, Iterable[str]], took: Iterable[str], names: Iterable[str]) -> None:
+        for token, finalizers in taken.items():
+            self.taken.setdefault(token, set()).update(finalizers)
+        self.took.update(took)
+        self.names.update(names)
 
     def judged(self, verdict: Verdict, trace: Trace, client: ApiClient) -> Verdict:
         """A finding, unless it is others' doing; where that is so of some subjects, it is of the others alone."""

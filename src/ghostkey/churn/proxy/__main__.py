@@ -52,7 +52,7 @@ async def answer(proxy: Proxy, request: dict[str, Any]) -> dict[str, Any]:
             if receipt is not None:
                 proxy.authors.note = noter(receipt)
         case "authors":
-            return {"authors": proxy.authors.told(), "robbed": proxy.authors.robbed()}
+            return {"authors": proxy.authors.told(), "taken": proxy.authors.taken()}
         case "refused":
             guard = proxy.guard or Guard(frozenset())
             return {

@@ -51,6 +51,7 @@ class Authors:
     def __init__(self, note: Callable[[Record], None] = lambda _: None) -> None:
         self.note = note
         self._names: set[str] = set()  # finalizers that the operator has put on some object, or taken away
+        self._took: set[str] = set()  # names of objects from which it has taken one away
         self._taken: dict[str, set[str]] = {}  # name of an object → finalizers that somebody else has taken from it
         self._known: dict[Place, Known] = {}
         self._writing: Counter[Place] = Counter()
@@ -106,7 +107,9 @@ class Authors:
         is_in_part = document.get("kind") == IN_PART
         known.own |= {one for one in tokens_in(said) - before.tokens if is_in_part or one in there}
         if b"finalizers" in said or call.verb == "update":
-            self._names |= before.finalizers - _finalizers(document)
+            took = before.finalizers - _finalizers(document)
+            self._names |= took
+            self._took |= tokens_in(name.encode()) if took else set()
         put = {one for one in _finalizers(document) - before.finalizers if one.encode() in said} - known.own_finalizers
         known.own_finalizers |= put
         self._names |= put
@@ -137,9 +140,11 @@ class Authors:
         for token in tokens_in(place[-1].encode()) if finalizers else ():
             self._taken.setdefault(token, set()).update(finalizers)
 
-    def robbed(self) -> list[str]:
-        """Names of objects from which somebody else has taken a finalizer that the operator works with, whoever had put it there."""
-        return sorted(token for token, finalizers in self._taken.items() if not self._names.isdisjoint(finalizers))
+    def taken(self) -> dict[str, Any]:
+        """Who took finalizers away: `others`, name of an object → those that others took; `own`, names of objects from which it took some;
+        `names`, those that it works with, on whatever object. Another replica of the operator is among the others."""
+        others = {token: sorted(finalizers) for token, finalizers in self._taken.items()}
+        return {"others": others, "own": sorted(self._took), "names": sorted(self._names)}
 
     def told(self) -> dict[str, dict[str, Any]]:
         """Each object that the operator has written (group/resource/namespace/name): its uid, and what of it the operator has put there."""
