@@ -19,6 +19,7 @@ from ghostkey.churn.run import account_kubeconfig
 from ghostkey.churn.traces import Signature, Trace
 from ghostkey.kube.client import ApiClient
 from ghostkey.kube.config import load_config
+from ghostkey.model.errors import ApiFailed
 from ghostkey.testing import ControlPlane
 from tests.churn.helpers import GIVEN_RUN, SAMPLE, TenantBed, operator
 from tests.churn.test_renewal import grant
@@ -133,6 +134,17 @@ def test_finalizer_that_somebody_else_takes_away_is_told_from_what_the_operator_
     replica = Authored(taken={"gkccccccax": {HOLDS}}, names={HOLDS})
     assert replica.robbed == {"gkccccccax"}
     assert replica.add(writers.proxy).robbed == {"gkccccccbx", "gkcccccccx"}
+
+
+def test_finalizer_that_the_operator_would_have_put_or_taken_is_one_that_it_works_with(writers: Writers) -> None:
+    path = writers.tenant("gkddddddax")
+    stale = writers.operator.get_object(path)
+    assert stale is not None
+    writers.hold(writers.client, path, HOLDS, ANOTHER)
+    stale["metadata"]["finalizers"] = [HOLDS]
+    with pytest.raises(ApiFailed, match="409"):
+        writers.write(writers.operator, "PUT", path, stale)
+    assert Authored().add(writers.proxy).names == {HOLDS}
 
 
 def test_key_that_somebody_else_has_put_into_the_operators_map_is_not_its_leak(writers: Writers) -> None:

@@ -77,6 +77,7 @@ class Authors:
 
     def answered(self, call: Call, target: str, body: bytes, status: int, answer: bytes, before: Shown) -> None:
         """A call of the operator was carried out, or was not. `target`, `body`: as they were handed on."""
+        self._note_tried(call, body, before)
         if not 200 <= status < 300 or call.verb in {"watch", "other"}:
             return
         if not call.is_write:
@@ -84,6 +85,14 @@ class Authors:
         # a dry run changes nothing, whatever its answer shows
         elif not (call.is_heartbeat or "dryRun=" in target.partition("?")[2] or call.verb == "deletecollection"):
             self._wrote(call, target.encode() + b" " + body, _parsed(answer), tokens_in(answer), before)
+
+    def _note_tried(self, call: Call, body: bytes, before: Shown) -> None:
+        """Which finalizers the operator works with: also where somebody else was faster each time, and its own writes came too late."""
+        if not call.is_write or call.subresource or not body.startswith(b"{") or not tokens_in(call.name.encode()):
+            return
+        asked = _parsed(body)
+        if call.verb == "update" or "finalizers" in _metadata(asked):
+            self._names |= before.finalizers ^ _finalizers(asked)
 
     def _wrote(self, call: Call, said: bytes, document: Mapping[str, Any], there: set[str], before: Shown) -> None:
         metadata = _metadata(document)
