@@ -17,7 +17,7 @@ from ghostkey.testing import binary
 from ghostkey.testing import testbed_directory as sources
 from ghostkey.testing.binaries import cache_directory
 from tests.churn.helpers import CRD, SAMPLE, SETUP
-from tests.helpers import HANG_SECONDS, Done, Program, check_sarif
+from tests.helpers import HANG_SECONDS, Done, Program, check_sarif, check_schema
 
 
 @pytest.fixture
@@ -66,6 +66,25 @@ def test_leak_is_one_and_its_test_fails_on_it(files_program: Program, files: lis
     assert run_test(folder, operator("wrong-delete-key")) == 1
 
 
+def test_series_that_leaks_is_told_with_its_lines_and_its_test_fails_on_it(
+    files_program: Program, files: list[str], tmp_path: Path
+) -> None:
+    more = (f"--code={sources() / 'tenant-operator'}", f"--reproduction={tmp_path / 'out'}")
+    done = churn(files_program, files, operator("series-never-deleted"), "--no-faults", "-o", "json", *more)
+    assert done.code == 1, done.err
+    (found,) = done.json["verdicts"]
+    assert found["source"] == "metrics"
+    written, made = found["code"]["inserts"]
+    assert (written["path"], written["text"].startswith("tenantPlans.WithLabelValues(")) == ("reconcile.go", True)
+    assert (made["path"], made["text"]) == ("metrics.go", "var tenantPlans = prometheus.NewGaugeVec(")
+    assert found["code"]["sought"]["metric"] == "tenant_plan_length"
+    check_schema(done.json)
+    (folder,) = (tmp_path / "out").iterdir()
+    assert len(yaml.safe_load((folder / "plan.yaml").read_text())["steps"]) == 1
+    assert run_test(folder, operator("series-never-deleted")) == 1
+    assert run_test(folder, operator()) == 0
+
+
 @pytest.mark.whole
 @pytest.mark.parametrize("more", [(), ("--in-cluster",)])
 def test_generated_test_passes_on_the_correct_operator(
@@ -85,11 +104,16 @@ def run_test(folder: Path, argv: str) -> int:
     return subprocess.run(words, cwd=folder, env=environment, capture_output=True, timeout=HANG_SECONDS, check=False).returncode
 
 
-@pytest.mark.whole
-def test_operator_without_what_it_needs_is_doubted_and_its_queue_is_no_leak(files_program: Program, files: list[str]) -> None:
-    done = churn(files_program, [one for one in files if "setup" not in one], operator(), "--no-faults", "-o", "json")
+def test_operator_without_what_it_needs_is_doubted_and_not_convicted_of_what_it_could_not_do(
+    files_program: Program, files: list[str]
+) -> None:
+    done = churn(files_program, [one for one in files if "setup" not in one], operator(), "-o", "json")
+    assert done.code == 3, (done.out, done.err)
     assert any("was answered 404 each of" in why and "--setup" in why for why in done.json["inconclusive"])
-    assert [one["signature"] for one in done.json["verdicts"] if "map" in one["signature"]] == []
+    (held,) = done.json["verdicts"]
+    assert "(held by demo.ghostkey.dev/registry)" in held["signature"]
+    assert (held["verdict"], "could not do its work" in held["because"]) == ("INCONCLUSIVE", True)
+    assert "no faults: of an operator that could not do its work nothing would be learnt" in done.err
 
 
 def test_operator_that_does_nothing_is_inconclusive_and_not_clean(files_program: Program, files: list[str]) -> None:
@@ -110,6 +134,8 @@ def test_operator_that_does_nothing_is_inconclusive_and_not_clean(files_program:
         (["--operator=true", "--fault=gremlins"], "no fault is named 'gremlins'"),
         (["--operator=true", "--crds=/no/such"], "no file /no/such"),
         (["--operator=true", "--allow=everything"], "gives no reason"),
+        (["--operator=true", "--plan=/no/such"], "cannot read the plan /no/such: No such file or directory"),
+        (["--operator=true", f"--plan={sys.executable}"], "is no plan: it is no text"),
         (["--operator=true", "--env=SECRET"], "NAME=VALUE"),
         (["--operator=true", "--patience=soon"], "'soon' is no duration"),
         (["--operator=true", "--since=HEAD", "-o", "sarif"], "--since is printed as table or json, not as sarif"),

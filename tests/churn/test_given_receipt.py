@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from ghostkey.churn.given_receipt import MARK, Cleaned, Receipt, clean_up
+from ghostkey.churn.given_receipt import MARK, Cleaned, Receipt, clean_up, cluster_of
 from ghostkey.kube.client import ApiClient
 from ghostkey.kube.config import load_config
 from ghostkey.testing import ControlPlane
@@ -86,12 +86,16 @@ def test_finalizer_of_somebody_else_stays_and_so_does_an_object_that_the_run_has
     client = ApiClient(load_config(str(cluster.kubeconfig), None, None, None, ()))
     made: dict[str, Any] = {"metadata": {"name": "gk-held", "annotations": {MARK: "m1"}}}
     namespace = cluster.request("POST", "/api/v1/namespaces", made)["metadata"]["uid"]
-    receipt = Receipt(tmp_path / "churn" / "gk-held.json", cluster.url, "gk-held", "m1", managers={"manager"})
+    receipt = Receipt(
+        tmp_path / "churn" / "gk-held.json", cluster.url, "gk-held", "m1", managers={"manager"}, cluster=cluster_of(client)
+    )
     tenants = f"{TENANTS}/namespaces/gk-held/tenants"
 
     def tenant(name: str, manager: str) -> str:
         body = {**SAMPLE, "metadata": {"name": name, "finalizers": ["demo.ghostkey.dev/registry"]}}
-        return str(cluster.request("POST", f"{tenants}?fieldManager={manager}", body)["metadata"]["uid"])
+        uid = str(cluster.request("POST", f"{tenants}?fieldManager={manager}", body)["metadata"]["uid"])
+        receipt.put[uid] = {"demo.ghostkey.dev/registry"}
+        return uid
 
     with receipt.written():
         receipt.made_namespace(namespace)

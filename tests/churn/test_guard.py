@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
-from ghostkey.churn.given_receipt import is_put_by
+from ghostkey.churn.given_receipt import Receipt, is_put_by
 from ghostkey.churn.proxy.calls import call_of
 from ghostkey.churn.proxy.guard import Guard
 
@@ -78,8 +81,13 @@ def test_who_wrote_what_was_let_through_is_known_by_field_manager_or_agent() -> 
     assert guard.managers == {"registry", "manager"}
 
 
-@pytest.mark.parametrize(("managers", "is_theirs"), [(["op"], True), (["op", "other"], False), (["other"], False), ([], False)])
-def test_finalizer_is_the_operators_where_it_alone_has_put_it_there(managers: list[str], is_theirs: bool) -> None:
+@pytest.mark.parametrize(("managers", "is_theirs"), [(["op"], True), (["op", "other"], False), (["other"], False), ([], True)])
+def test_finalizer_is_the_operators_where_its_requests_and_nobody_elses_have_put_it_there(
+    managers: list[str], is_theirs: bool
+) -> None:
     fields = {"f:metadata": {"f:finalizers": {".": {}, 'v:"a/b"': {}}}}
-    metadata = {"finalizers": ["a/b"], "managedFields": [{"manager": name, "fieldsV1": fields} for name in managers]}
-    assert is_put_by(frozenset({"op"}), metadata, "a/b") is is_theirs
+    metadata = {"uid": "u", "managedFields": [{"manager": name, "fieldsV1": fields} for name in managers]}
+    receipt = Receipt(Path("receipt"), "", "", "", managers={"op"}, put={"u": {"a/b"}})
+    assert is_put_by(receipt, metadata, "a/b") is is_theirs
+    assert not is_put_by(receipt, metadata | {"uid": "another"}, "a/b")
+    assert not is_put_by(replace(receipt, put={}), metadata, "a/b")

@@ -45,8 +45,8 @@ def test_names_in_the_memory_of_a_program_in_another_language(how: str) -> None:
                 program.stdin.write(token + "\n")
                 program.stdin.flush()
                 assert program.stdout.readline() == "done\n"
-        found = memory_text.traces(program.pid, rounds)
-        one = memory_text.traces(program.pid, {token: 1 for token, when in rounds.items() if when == 1})
+        found, _ = memory_text.traces(program.pid, rounds)
+        one, _ = memory_text.traces(program.pid, {token: 1 for token, when in rounds.items() if when == 1})
     assert not one  # the newest round alone says nothing
     assert {len(trace.tokens) for trace in found.values()} == ({120} if how == "keeps" else set())
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
-from typing import cast
 from xml.etree import ElementTree
 
 import pytest
 
 from ghostkey.churn.audited import WritesOfSecret, stories_of
+from ghostkey.churn.bed import prepare
 from ghostkey.churn.campaign import Outcome
 from ghostkey.churn.inserts import SUBJECTS
 from ghostkey.churn.judge import Kind, Verdict
@@ -20,7 +19,7 @@ from ghostkey.churn.traces import Signature
 from ghostkey.model.errors import GhostkeyError
 from ghostkey.report.churn import life_lines, render
 from ghostkey.testing import ControlPlane
-from tests.churn.helpers import TenantBed
+from tests.churn.helpers import CRD, SETUP, TenantBed
 from tests.helpers import check_sarif, check_schema
 
 
@@ -266,8 +265,7 @@ def test_only_writes_that_were_carried_out_show_that_nobody_wrote_past_the_proxi
     log.write_text(
         "".join(json.dumps({"verb": "patch", "objectRef": target, "responseStatus": {"code": code}}) + "\n" for code in audited)
     )
-    plane = cast(ControlPlane, SimpleNamespace(directory=tmp_path, audit_log=log))
-    assert WritesOfSecret(plane, "n", "s").left_alone("gone", 0) is is_known
+    assert WritesOfSecret(tmp_path, log, "n", "s").left_alone("gone", 0) is is_known
 
 
 def test_log_that_is_still_written_is_read_in_whole_lines_and_to_the_end_of_the_run(tmp_path: Path) -> None:
@@ -282,6 +280,41 @@ def test_log_that_is_still_written_is_read_in_whole_lines_and_to_the_end_of_the_
     assert read.startswith('{"n": 1}\n{"n": 2, "half": 1}\n{"name": "ghostkey-end-')
     assert read.endswith('"}\n')
     assert all(json.loads(line) for line in read.splitlines())
+
+
+def test_log_that_is_rotated_is_read_from_its_beginning_once_and_in_order(tmp_path: Path) -> None:
+    log = tmp_path / "audit.log"
+    for number, name in ((2, "audit-2026-01-01T00-00-02.000.log"), (1, "audit-2026-01-01T00-00-01.500.log"), (3, "audit.log")):
+        (tmp_path / name).write_text(f'{{"n": {number}}}\n')
+    (tmp_path / "audit-policy.log").write_text("no log\n")
+
+    def mark(sign: str) -> None:
+        """The server rotates as it gets there, and once more after it."""
+        log.rename(tmp_path / "audit-2026-01-01T00-00-03.000.log")
+        (tmp_path / "audit-2026-01-01T00-00-04.000.log").write_text(f'{{"n": 4}}\n{{"name": "{sign}"}}\n')
+        log.write_text('{"n": 5}\n')
+
+    (tmp_path / "to").mkdir()
+    lines = [json.loads(line) for line in covered(log, mark, tmp_path / "to").read_text().splitlines()]
+    assert [line.get("n") for line in lines] == [1, 2, 3, 4, None]
+
+
+def test_what_the_operator_did_before_its_api_server_rotated_the_log_is_told() -> None:
+    with ControlPlane(controller_manager=True, apiserver_flags=["--audit-log-maxsize=1"]) as plane:
+        tenants = TenantBed(prepare(plane, [CRD], SETUP))
+        with tenants.campaign("wrong-delete-key", subjects=4) as (campaign, lane, _):
+            campaign.rounds(lane)
+            outcome = campaign.finish()
+            filler = {"metadata": {"name": "filler"}, "data": {"x": "x" * 400_000}}
+            for _ in range(4):
+                plane.request("POST", "/api/v1/namespaces/default/configmaps", filler)
+                plane.request("DELETE", "/api/v1/namespaces/default/configmaps/filler")
+            lives = lives_of(outcome.findings, plane)
+        assert len(list(plane.directory.glob("audit-*.log"))) >= 2, "it was rotated"
+        assert "tenant-operator" not in plane.audit_log.read_text()
+    (life,) = lives.values()
+    assert sum(life.classes.values()) >= 3 * 4, life
+    assert life.classes.keys() == {"wrong-key-name"}, life
 
 
 def test_log_that_does_not_get_to_the_end_of_the_run_is_not_read(tmp_path: Path) -> None:

@@ -175,6 +175,26 @@ def test_error_of_one_receipt_does_not_end_the_others(cluster: ControlPlane, fil
         cluster.raw("DELETE", path)
 
 
+def test_receipt_that_does_not_say_of_which_cluster_it_is_is_kept_where_its_namespace_is_not_there(
+    cluster: ControlPlane, files_program: Program
+) -> None:
+    folder = files_program.state / "churn"
+    folder.mkdir(parents=True, mode=0o700)
+    files_program.state.chmod(0o700)
+    (folder / "gk-old.json").write_text(line(server=cluster.url, namespace="gk-old", mark="m1"))
+    words = ("churn", "--clean-up", "--yes", f"--kubeconfig={cluster.kubeconfig}")
+    done = files_program(*words)
+    assert done.code == 5, done.err
+    assert f"{folder / 'gk-old.json'} does not say of which cluster it is, so that {cluster.url} may be another one" in done.err
+    assert "is kept; remove it once you know that the namespace is gone" in done.err
+    assert [one.name for one in folder.iterdir()] == ["gk-old.json"]
+    # where it is there, with its mark, it is that of the run
+    cluster.request("POST", "/api/v1/namespaces", {"metadata": {"name": "gk-old", "annotations": {MARK: "m1"}}})
+    assert files_program(*words).code == 0
+    assert not list(folder.iterdir())
+    assert "gk-old" not in namespaces(cluster)
+
+
 def test_receipt_says_of_which_cluster_it_is(folder: Path, cluster: ControlPlane) -> None:
     receipt = Receipt(folder / "gk-a.json", cluster.url, "gk-never-made", "m", cluster="uid-of-another")
     with receipt.written():

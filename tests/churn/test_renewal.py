@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -157,15 +157,17 @@ def is_let_in(client: ApiClient, path: str, document: dict[str, Any]) -> bool:
 
 LIMITED = [
     {"apiGroups": ["demo.ghostkey.dev", "coordination.k8s.io"], "resources": ["*"], "verbs": ["*"]},
-    {"apiGroups": [""], "resources": ["configmaps", "events"], "verbs": ["*"]},
+    {"apiGroups": [""], "resources": ["events"], "verbs": ["*"]},
     {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "list", "watch", "delete"]},
 ]
 
 
-def grant(cluster: ControlPlane, account: str) -> None:
-    """Gives an account of tenant-system all that the tenant operator needs but to create Secrets."""
+def grant(cluster: ControlPlane, account: str, verbs: Sequence[str] = ("*",)) -> None:
+    """Gives an account of tenant-system all that the tenant operator needs but to create Secrets. `verbs`: of ConfigMaps."""
     root = "/apis/rbac.authorization.k8s.io/v1"
-    cluster.request("POST", f"{root}/clusterroles", {"metadata": {"name": account}, "rules": LIMITED})
+    maps = {"apiGroups": [""], "resources": ["configmaps"], "verbs": list(verbs)}
+    rules = [*LIMITED, maps]
+    cluster.request("POST", f"{root}/clusterroles", {"metadata": {"name": account}, "rules": rules})
     cluster.request("POST", f"{root}/clusterrolebindings", {
         "metadata": {"name": account}, "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": account},
         "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": "tenant-system"}],

@@ -108,3 +108,63 @@ def test_command_takes_a_finding_of_a_scan(files_program: Program, tmp_path: Pat
     wrong = files_program("lint", str(tmp_path / "src"), "--explain-finding", "no such thing!")
     assert wrong.code == 2
     assert "no id of a finding" in wrong.err
+
+
+VECTORS = """package m
+
+const namespace = "tenant"
+
+var opts = prometheus.GaugeOpts{Name: "by_opts"}
+
+var (
+\tplain = prometheus.NewGaugeVec(
+\t\tprometheus.GaugeOpts{Namespace: namespace, Subsystem: "plan", Name: "length"}, []string{"namespace", "name"})
+\tauto = promauto.With(reg).NewCounterVec(prometheus.CounterOpts{Name: "tenant_auto_total"}, []string{"name"})
+\tviaOpts = prometheus.NewGaugeVec(opts, []string{"name"})
+\tbuilt = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: prometheus.BuildFQName(namespace, "", "built")}, []string{"name"})
+\tof = prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: somewhere.Else, Name: "of_another"}, []string{"name"})
+)
+
+type Metrics struct {
+\ta *prometheus.GaugeVec
+\tb *prometheus.HistogramVec
+}
+
+func New() *Metrics {
+\tm := &Metrics{a: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "in_literal"}, []string{"name"})}
+\tm.b = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "by_store"}, []string{"name"})
+\treturn m
+}
+
+func (m *Metrics) Use(t *T) {
+\tm.a.WithLabelValues(t.Name).Set(1)
+\tm.b.With(prometheus.Labels{"name": t.Name}).Observe(2)
+\tplain.WithLabelValues(t.Namespace, t.Name).Set(3)
+\tviaOpts.WithLabelValues(t.Name).Set(3)
+\tauto.WithLabelValues(t.Name).Inc()
+\tplain.DeleteLabelValues(t.Namespace, t.Name)
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("family", "inserts", "deletes", "rules"),
+    [
+        ("tenant_plan_length", [30, 8], [33], set()),
+        ("tenant_auto_total", [32, 10], [], set()),
+        ("by_opts", [31, 11], [], set()),
+        ("tenant_built", [12], [], set()),
+        ("anywhere_of_another", [13], [], set()),
+        ("of_another", [13], [], set()),
+        ("in_literal", [28, 22], [], {"series-never-deleted"}),
+        ("by_store", [29, 23], [], {"series-never-deleted"}),
+        ("plan_length", [], [], set()),
+        ("tenant_plan_length_more", [], [], set()),
+        ("other", [], [], set()),
+    ],
+)
+def test_series_leads_to_the_lines_that_write_it_and_to_its_vector(
+    family: str, inserts: list[int], deletes: list[int], rules: set[str]
+) -> None:
+    told = of(Sought(metric=family), VECTORS)
+    assert (told[0], [line for line, _ in told[1]], told[2]) == (inserts, deletes, rules)

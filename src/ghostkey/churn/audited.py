@@ -12,9 +12,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ghostkey.churn.judge import Verdict
+from ghostkey.churn.judge import Kind, Verdict
 from ghostkey.churn.proxy.calls import NOISE, WRITES
 from ghostkey.churn.proxy.client import WRITES_OF_SECRETS
 from ghostkey.churn.tokens import LONG_TAIL, tokens_in
@@ -22,13 +22,11 @@ from ghostkey.churn.traces import place_masked, texts_of
 from ghostkey.sources.history.audit.event import Event, Status
 from ghostkey.sources.history.audit.refusals import is_certain
 
-if TYPE_CHECKING:
-    from ghostkey.testing import ControlPlane
-
 LINE_MOST = 8 << 20  # bytes of one event; what is longer is passed over
 WRITES_TOLD = 3
 ANYWHERE = "*"
 DELETIONS = frozenset({"delete", "deletecollection"})
+HELD = "it is deleted, its finalizer holds it, and the audit log does not show why nobody has taken that away"
 NO_OBJECT = "a series or a map in memory is no object, and the audit log does not show who would remove it"
 OBJECT = re.compile(  # namespace, resource and name in the example of a trace
     r"^/apis?/(?:[^/]+/)?[^/]+/(?:namespaces/([^/]+)/)?([^/ ]+)/([^/ ]+)(?: .+)?$"
@@ -86,13 +84,13 @@ class Told:
 class WritesOfSecret:
     """Whom the writes of one Secret named. The audit log has no bodies of Secrets; the proxies have noted which names were in them."""
 
-    def __init__(self, control_plane: ControlPlane, namespace: str, name: str) -> None:
-        """Raises OSError."""
+    def __init__(self, directory: Path, log: Path, namespace: str, name: str) -> None:
+        """`directory`: where the proxies note; `log`: the audit log, all of it. Raises OSError."""
         seen = []
-        for file in sorted(control_plane.directory.glob(f"*{WRITES_OF_SECRETS}")):
+        for file in sorted(directory.glob(f"*{WRITES_OF_SECRETS}")):
             records = [json.loads(line) for line in file.read_text().splitlines() if line.endswith("}")]
             seen += [record for record in records if (record["namespace"], record["name"]) == (namespace, name)]
-        with control_plane.audit_log.open("rb") as lines:
+        with log.open("rb") as lines:
             audited = sum(_is_write_of(line, namespace, name) for line in lines if b'"secrets"' in line)
         self._seen = [(int(record["at"]), frozenset(record["tokens"])) for record in seen]
         # else somebody wrote past the proxies; what was refused, by the server, a fault or the guard, wrote nothing
@@ -204,7 +202,9 @@ def _told(verdict: Verdict, tokens: Sequence[str], about: Mapping[str, Sequence[
     cls, lines, place = next(story for story in stories if story[0] == most)
     if cls and len(stories) < len(tokens):
         lines = [*lines, f"of {len(tokens) - len(stories)} more the audit log shows no write that made it"]
-    return Told(dict(classes.most_common()), tuple(lines), place, "" if cls else NO_OBJECT)
+    return Told(
+        dict(classes.most_common()), tuple(lines), place, "" if cls else HELD if verdict.kind is Kind.STUCK else NO_OBJECT
+    )
 
 
 def _why_untold(verdict: Verdict) -> str:
@@ -229,6 +229,9 @@ def _story(
     if found is None:
         return "", lines + _last(others, went, "nothing was written about it but itself"), ("", "", "")
     namespace, resource = found[1] or "", found[2]
+    if verdict.kind is Kind.STUCK:
+        # somebody has removed it, and it is no trace of the subject but that itself
+        return "", lines + _last(others, went, "nothing was written about it but itself"), (resource, came.namespace, came.name)
     is_its_own = first in found[3]
     # another subject's object is called alike, with a long name or a short one
     alike = re.compile(re.escape(found[3].replace(first + LONG_TAIL, first)).replace(first, f"{token}(?:{LONG_TAIL})?"))

@@ -9,9 +9,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ghostkey.churn.api import Api
+from ghostkey.churn.given_authors import stuck_by_others
+from ghostkey.churn.judge import Verdict
 from ghostkey.churn.memory import Memory
 from ghostkey.churn.metrics import Metrics
 from ghostkey.churn.metrics import traces_of as metric_traces
+from ghostkey.churn.proxy.client import finalizers_put
 from ghostkey.churn.runner import Runner
 from ghostkey.churn.subjects import Document, Resource, Subject, crd_of, crd_resources, sample_of
 from ghostkey.churn.tokens import Named
@@ -70,7 +73,11 @@ class Bed:
         for resource in self.resources.values():
             if (resource.group, resource.kind) == (group, document["kind"]):
                 return replace(resource, version=version)
-        raise UsageError(f"the API server has no kind {document['kind']} of {document['apiVersion']}", "give its CRD with --crds")
+        known = sorted(resource.kind for resource in self.resources.values() if resource.group == group)
+        hint = f"{group or 'the core group'} has {', '.join(known)}; " if known else ""
+        raise UsageError(
+            f"the API server has no kind {document['kind']} of {document['apiVersion']}", f"{hint}give its CRD with --crds"
+        )
 
     def samples(self, documents: Sequence[Document], crds: Sequence[Document]) -> list[tuple[Resource, Document]]:
         """What subjects are made of: the samples given, else the least object of the first CRD."""
@@ -140,6 +147,11 @@ class Bed:
                     return True
                 time.sleep(0.05)
         return False
+
+    def held_by_operator(self, verdict: Verdict) -> Verdict:
+        """That a subject is held up, where a finalizer that an operator's requests have put there holds it."""
+        metadata = (self.api.get(verdict.example) or {}).get("metadata") or {}
+        return stuck_by_others(verdict, metadata, finalizers_put(self.control_plane.directory))
 
     def has_owner(self, path: str) -> bool:
         """Whether an object has ownerReferences: then removing it is the garbage collector's part."""

@@ -31,6 +31,7 @@ LANES = 3
 FAULT_LANES = 4  # on which the operator mostly waits for what was refused
 Progress = Callable[[str], None]
 NOT_FOUND = 404
+IN_WANT = "does something have to be there first (--setup)?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,7 @@ class Campaign:
         self.metrics, self.memory = Metrics(bed.metrics_url), Memory()
         self.began = time.monotonic()
         self._lanes: list[Lane] = []
+        self._is_in_want = False  # whether it was tested without what it needs to be there, other than its subjects
         # subjects of a cluster, or of the one namespace that an operator looks at, are seen by every lane
         self._can_be_narrowed = setting.samples[0][0].is_namespaced
 
@@ -135,23 +137,29 @@ class Campaign:
             if not trial.is_calm:
                 break  # what is never done is not judged, and another round would only take time
             history.append(self.bed.traces(lane, subjects, self.metrics) | self._in_memory(subjects, per_round))
-        self._doubt_what_is_missing(lane)
+        missing = self._missing(lane)
+        for why in missing.values():
+            self.outcome.doubt(why)
+        self._is_in_want = self._is_in_want or any(place not in self._plurals() for place in missing)
         if history:
             self.judge(lane, subjects, history, per_round)
             self._look_who_inserts(lane, per_round)
         return subjects
 
-    def _doubt_what_is_missing(self, lane: Lane) -> None:
-        """An operator whose every write is answered with 404 is tested without what it needs to be there."""
+    def _plurals(self) -> set[str]:
+        return {resource.plural for resource, _ in self.setting.samples}
+
+    def _missing(self, lane: Lane) -> dict[str, str]:
+        """Resource → why an operator whose every write of it is answered with 404 is tested without what it needs to be there."""
         answered: dict[str, list[int]] = {}
         for verb, place, tokens, status in lane.proxy.ask("log")["log"]:
             if tokens and verb in {"create", "update", "patch"}:
                 answered.setdefault(f"{verb} {place}", []).append(status)
-        for call, codes in sorted(answered.items()):
-            if set(codes) == {NOT_FOUND}:
-                self.outcome.doubt(
-                    f"{call} was answered 404 each of {len(codes)} times: does something have to be there first (--setup)?"
-                )
+        return {
+            call.partition(" ")[2].partition("/")[0]: f"{call} was answered 404 each of {len(codes)} times: {IN_WANT}"
+            for call, codes in sorted(answered.items())
+            if set(codes) == {NOT_FOUND}
+        }
 
     def _look_who_inserts(self, lane: Lane, per_round: int) -> None:
         """Of the maps and the metrics that leak, while the operator that leaks is still there."""
@@ -188,6 +196,9 @@ class Campaign:
 
     def faults(self, lane: Lane) -> None:
         """Every fault at every point, judged."""
+        if self._is_in_want:
+            self.outcome.notes.append(f"no faults: of an operator that could not do its work nothing would be learnt; {IN_WANT}")
+            return
         probe = Probe(self.bed, lane, self.metrics, self.account, self.tell)
         deadline = self.began + self.wanted.seconds
         probe.learn(self.wanted.faults or ())
@@ -283,6 +294,11 @@ class Campaign:
         self.outcome.subjects += len(trial.subjects)
 
     def _checked(self, verdict: Verdict, unsure: set[Signature]) -> Verdict:
+        if self._is_in_want and verdict.is_finding:
+            because = f"the operator could not do its work, which may be why it is there: {IN_WANT}"
+            verdict = replace(verdict, kind=Kind.INCONCLUSIVE, because=because)
+        if verdict.kind is Kind.STUCK:
+            verdict = self.bed.held_by_operator(verdict)
         if verdict.kind is Kind.INCONCLUSIVE:
             self.outcome.doubt(f"{verdict.signature}: {verdict.because}")
         if verdict.signature in unsure and verdict.is_finding:

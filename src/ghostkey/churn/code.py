@@ -18,11 +18,13 @@ _PLACEHOLDER = re.compile(r"<\w+>")
 
 
 def sought(signature: Signature) -> Sought | None:
-    """What to look for in the source: a key of a ConfigMap or Secret, or a map in memory; None for other traces."""
+    """What to look for in the source: a key of a ConfigMap or Secret, a map in memory, or a metric; None for other traces."""
     if signature.source == "api" and (found := _KEY.match(signature.place)):
         return Sought(key=_PLACEHOLDER.sub("x", found[2]), map_name=found[1])
     if signature.source == "memory" and (held := _MEMORY.findall(signature.place)):
         return Sought.of_words(held[-1])
+    if signature.source == "metrics":
+        return Sought(metric=signature.place.partition("{")[0])
     return None
 
 

@@ -19,6 +19,7 @@ from ghostkey.churn import judge as judging
 from ghostkey.churn.audited import OBJECT
 from ghostkey.churn.campaign import Outcome, Wanted
 from ghostkey.churn.faults import all_faults
+from ghostkey.churn.given_authors import Authored
 from ghostkey.churn.given_lane import GivenBed, GivenLane
 from ghostkey.churn.given_listing import Listing, resource_of, resources_of
 from ghostkey.churn.given_operator import GivenOperator, Started
@@ -26,14 +27,16 @@ from ghostkey.churn.given_receipt import MARK, NAMESPACES, Cleaned, Receipt, cle
 from ghostkey.churn.judge import Kind, Verdict
 from ghostkey.churn.metrics import Metrics
 from ghostkey.churn.probing import Probe, chosen_faults
-from ghostkey.churn.refused import Refusals, is_work, may_clean_up
+from ghostkey.churn.refused import UNAUTHORIZED, Refusals, is_work, may_clean_up
 from ghostkey.churn.subjects import Document, Maker, Subject, as_json
 from ghostkey.churn.tokens import ALPHABET
 from ghostkey.churn.traces import Found
 from ghostkey.kube.client import ApiClient
-from ghostkey.model.errors import GhostkeyError, UsageError
+from ghostkey.kube.credentials import ConfigError
+from ghostkey.model.errors import AccessDenied, ApiFailed, GhostkeyError, UsageError
 
 _PREFIX = re.compile(r"[a-z0-9][-a-z0-9]{0,29}")
+SERVER_ERROR = 500
 Progress = Callable[[str], None]
 
 
@@ -77,6 +80,7 @@ class Given:
     outcome: Outcome = field(default_factory=Outcome)
     plurals: frozenset[str] = frozenset()  # of the subjects
     before: Refusals = field(default_factory=Refusals)  # until the first subject came
+    authored: Callable[[], Authored] | None = None  # what the operator has written, where it is ours
 
     def run(self, samples: Sequence[Document]) -> Outcome:
         """Rounds of subjects made of these samples, judged. Raises UsageError, AccessDenied, ApiFailed."""
@@ -94,10 +98,13 @@ class Given:
                     if self.started is not None:
                         self.progress("starting the operator")
                         lane.given = stack.enter_context(GivenOperator(self.client, self.started, receipt, self.plurals))
+                        self.authored = lane.given.authored
                     self._test(lane)
             finally:
                 self._clean_up(receipt)
-        unseen = "" if self.started is not None else "; its memory is not looked at"
+        unseen = (
+            "" if self.started is not None else "; its memory is not looked at, and whoever else works there is not told from it"
+        )
         self.outcome.notes.append(f"what the operator has left in the given cluster is still there{unseen}")
         self.outcome.seconds = time.monotonic() - began
         return self.outcome
@@ -129,8 +136,16 @@ class Given:
         bed = GivenBed(lane.listing, self.metrics_url)
         metrics = Metrics(self.metrics_url)
         began = time.monotonic()
-        self._rounds(lane, bed, metrics)
-        self._strike(lane, bed, metrics, began + self.wanted.seconds)
+        try:
+            self._rounds(lane, bed, metrics)
+            self._strike(lane, bed, metrics, began + self.wanted.seconds)
+        except GhostkeyError as error:
+            if not _is_lost(error):
+                raise
+            hint = f" ({error.hint})" if error.hint else ""
+            self.outcome.doubt(
+                f"the cluster could not be looked at any longer, and what would have come is not known: {error}{hint}"
+            )
         for why in lane.doubts:
             self.outcome.doubt(why)
         if lane.given is not None:
@@ -163,7 +178,12 @@ class Given:
             self.outcome.trials += 1
             self.outcome.subjects += len(fresh)
             history.append(read())
-        curves = judging.wait_out(read, history[-1], self.wanted.patience, self.progress) if history[-1] else {}
+        try:
+            curves = judging.wait_out(read, history[-1], self.wanted.patience, self.progress) if history[-1] else {}
+        except GhostkeyError as error:
+            for signature in sorted(history[-1]) if _is_lost(error) else ():
+                self.outcome.doubt(f"{signature}: left behind by subjects, and whether it stays could not be looked at")
+            raise
         for verdict in judging.judge(curves, history, subjects, self.wanted.patience):
             self.outcome.verdicts.append(self._checked(verdict, last))
 
@@ -217,13 +237,15 @@ class Given:
         return replace(verdict, kind=Kind.INCONCLUSIVE, because=why) if why else verdict
 
     def _checked(self, verdict: Verdict, last: Found) -> Verdict:
+        trace = last.get(verdict.signature)
+        if verdict.is_finding and (reason := judging.allowed(verdict, self.wanted.allow)):
+            return replace(verdict, kind=Kind.ALLOWED, because=reason)
+        if verdict.is_finding and self.authored is not None and trace is not None:
+            verdict = self.authored().judged(verdict, trace, self.client)
         if verdict.kind is Kind.INCONCLUSIVE:
             self.outcome.doubt(f"{verdict.signature}: {verdict.because}")
         if not verdict.is_finding:
             return verdict
-        if reason := judging.allowed(verdict, self.wanted.allow):
-            return replace(verdict, kind=Kind.ALLOWED, because=reason)
-        trace = last.get(verdict.signature)
         for path in sorted(trace.paths)[:1] if trace is not None else ():
             document = self.client.get_object(path) if verdict.kind is not Kind.STUCK else None
             if ((document or {}).get("metadata") or {}).get("ownerReferences"):
@@ -242,6 +264,15 @@ class Given:
             return {}
         # where /metrics is read, it tells of each series what the registry's map in memory tells of none
         return {s: t for s, t in found.items() if not (has_metrics and "prometheus.metric" in s.place)}
+
+
+def _is_lost(error: GhostkeyError) -> bool:
+    """Whether it says that the cluster can be asked no more, rather than that something was asked in vain."""
+    if isinstance(error, AccessDenied):
+        return error.status == UNAUTHORIZED
+    return isinstance(error, ConfigError) or (
+        isinstance(error, ApiFailed) and (error.status == 0 or error.status >= SERVER_ERROR)
+    )
 
 
 def _refused(operator: GivenOperator) -> Refusals:

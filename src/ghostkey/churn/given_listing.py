@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ghostkey.churn.refused import UNAUTHORIZED
 from ghostkey.churn.subjects import Document, Resource, as_json
 from ghostkey.churn.traces import EXEMPT
 from ghostkey.kube.client import ApiClient
@@ -23,7 +24,7 @@ class Listing:
     gaps: dict[str, str] = field(default_factory=dict)
 
     def stored(self) -> Iterator[tuple[bytes, bytes]]:
-        """Key and JSON of each object, kind by kind. A kind that may not be listed is a gap."""
+        """Key and JSON of each object, kind by kind. A kind that may not be listed is a gap. Raises AccessDenied 401."""
         for resource in self.resources.values():
             if resource.plural in EXEMPT:
                 continue
@@ -36,6 +37,8 @@ class Listing:
                 if error.status not in {404, 405}:  # a kind that has just gone, or that is no list
                     self.gaps[resource.plural] = str(error)
             except AccessDenied as error:
+                if error.status == UNAUTHORIZED:
+                    raise  # of all kinds alike
                 self.gaps[resource.plural] = str(error)
 
     def get(self, path: str) -> dict[str, Any] | None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ghostkey.churn import in_cluster
+from ghostkey.churn.given_authors import Authored
 from ghostkey.churn.lane import EFFECT_SECONDS, START_SECONDS
 from ghostkey.churn.memory import Memory
 from ghostkey.churn.operator import Operator, account_of, command_line
@@ -53,7 +54,7 @@ class GivenOperator:
         self._account = account_of(started.account) if started.account else None
         self._keeper = Supervised()
         self.memory = Memory()
-        self.refusals = Refusals()
+        self.refusals, self._authored = Refusals(), Authored()  # the latter of replicas that have ended
         self._made = 0
         self._stands_by: Replica | None = None
         try:
@@ -114,7 +115,15 @@ class GivenOperator:
     def _end(self, replica: Replica) -> None:
         replica.operator.kill()
         self.refusals.add(replica.proxy)
+        with contextlib.suppress(GhostkeyError):  # the proxy is gone: what it has noted in the receipt is known
+            self._authored.add(replica.proxy)
+            self._receipt.managers |= set(replica.proxy.ask("refused")["managers"])
+        self._receipt.put |= self._authored.finalizers
         replica.proxy.close()
+
+    def authored(self) -> Authored:
+        """What its replicas have written until now. Raises GhostkeyError when the proxy is gone."""
+        return Authored().add(self._authored).add(self.proxy)
 
     def start(self) -> None:
         """Starts it, and waits until it watches our subjects. Raises OperatorEnded, GhostkeyError."""
@@ -140,7 +149,9 @@ class GivenOperator:
 
     def settle(self, done: Callable[[], bool] | None = None, patience: float = EFFECT_SECONDS) -> Settled:
         """Waits until it is done; `done` is one more condition, waited for so many seconds of calm at most."""
-        self.proxy.renew(self._client.config)
+        # where there are none, those at hand may still hold; what is refused is counted, with the reason
+        with contextlib.suppress(GhostkeyError):
+            self.proxy.renew(self._client.config)
         return settle(self.proxy, self.process, done, patience=patience)
 
     # replicas

@@ -1,6 +1,7 @@
 """The receipt of a run in a cluster that is given: what it is about to make, noted before it does, so that a killed run can be cleaned up.
 
-One JSON line each: the namespace and its mark, then names and uids of subjects, and the field managers as which the operator writes.
+One JSON line each: the namespace and its mark, then names and uids of subjects, the field managers as which the operator writes, and the
+finalizers that its own requests have put on objects, and taken away again.
 Nothing goes but what stands there: a namespace with the mark and the uid, and finalizers of its own subjects that this operator put on them.
 """
 
@@ -11,7 +12,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,7 +52,7 @@ LOOKS = (0.1, 1.0)  # seconds between two, at first and at most
 class Receipt:
     """What one run has made, or was about to. `subjects`: API path → uid, "" for one that may not have come to be.
 
-    `cluster`: see `cluster_of`; another cluster may come to have the same URL.
+    `cluster`: see `cluster_of`; another cluster may come to have the same URL. `put`: uid → finalizers that the operator has put there.
     """
 
     path: Path
@@ -62,6 +63,7 @@ class Receipt:
     cluster: str = ""
     subjects: dict[str, str] = field(default_factory=dict)
     managers: set[str] = field(default_factory=set)
+    put: dict[str, set[str]] = field(default_factory=dict)
 
     @contextmanager
     def written(self) -> Iterator[None]:
@@ -107,8 +109,10 @@ class Receipt:
         append_private(self.path, json.dumps(record).encode() + b"\n")
 
     def read_again(self) -> None:
-        """What others have noted meanwhile: the proxy the operator's field managers. Raises GhostkeyError, FileNotFoundError."""
-        self.managers = _read(self.path).managers
+        """What others have noted meanwhile: the proxy of what the operator did. Raises GhostkeyError, FileNotFoundError."""
+        noted = _read(self.path)
+        self.managers |= noted.managers
+        self.put = noted.put
 
 
 def _read(path: Path) -> Receipt:
@@ -145,12 +149,17 @@ def _begun(path: Path, record: Any) -> Receipt:
 def _add(found: Receipt, record: Any) -> None:
     fields: dict[str, Any] = record if isinstance(record, dict) else {"uid": None}
     uid, subjects, manager = fields.get("uid", found.uid), fields.get("subjects", {}), fields.get("manager", "")
-    texts = [uid, manager, *(subjects.values() if isinstance(subjects, dict) else [None])]
+    finalizer, on, off = (fields.get(name, "") for name in ("finalizer", "on", "off"))
+    texts = [uid, manager, finalizer, on, off, *(subjects.values() if isinstance(subjects, dict) else [None])]
     if not all(isinstance(text, str) for text in texts):
         raise ValueError("a line of it holds something else than names and uids")
     found.uid = uid
     found.subjects.update(subjects)
     found.managers |= {manager} - {""}
+    if finalizer and on:
+        found.put.setdefault(on, set()).add(finalizer)
+    elif finalizer:
+        found.put.get(off, set()).discard(finalizer)
 
 
 def receipts_in(folder: Path, server: str, tell: Callable[[str], None]) -> list[tuple[Receipt, bool]]:
@@ -196,13 +205,14 @@ def clean_up(client: ApiClient, receipt: Receipt, patience: float = GONE_SECONDS
     """Removes what a run has made, waits until it is gone, and drops the receipt.
 
     A namespace without the mark, or of another uid, is somebody else's by now, and is left alone; in another cluster than that of the
-    run nothing is looked for, and the receipt stays. Raises what the API says.
+    run nothing is looked for, and the receipt stays; so it does where nobody knows which cluster that was, and nothing is found.
+    Raises what the API says.
     """
     here = cluster_of(client) if receipt.cluster else ""
     if here not in {"", receipt.cluster}:
         what = f"{receipt.server} is another cluster than when namespace {receipt.namespace} was made there"
         return Cleaned(why=f"{what}: nothing is removed, and {receipt.path} is kept")
-    is_certain = here == receipt.cluster
+    is_certain = bool(receipt.cluster) and here == receipt.cluster
     path, uid, deadline = f"{NAMESPACES}/{receipt.namespace}", receipt.uid, time.monotonic() + patience
     let_go: set[str] = set()
     wait, foreign = LOOKS[0], ""
@@ -225,8 +235,11 @@ def clean_up(client: ApiClient, receipt: Receipt, patience: float = GONE_SECONDS
         time.sleep(wait)
         wait = min(LOOKS[1], wait * 1.5)
     if not is_certain:
-        what = f"kube-system may not be read, so that {receipt.server} may be another cluster than when {receipt.namespace} was made there"
-        return Cleaned(why=f"{what}: {receipt.path} is kept")
+        why = "kube-system may not be read" if receipt.cluster else f"{receipt.path} does not say of which cluster it is"
+        what = (
+            f"{why}, so that {receipt.server} may be another one than when {receipt.namespace} was made there, which is not here"
+        )
+        return Cleaned(why=f"{what}: {receipt.path} is kept; remove it once you know that the namespace is gone")
     receipt.path.unlink(missing_ok=True)
     return Cleaned(len(let_go))
 
@@ -249,7 +262,7 @@ def _let_go(client: ApiClient, receipt: Receipt, done: set[str]) -> str:
                 client.delete(path, metadata["uid"], metadata["resourceVersion"])
             continue
         finalizers = metadata.get("finalizers") or []
-        foreign = [name for name in finalizers if not is_put_by(receipt.managers, metadata, name)]
+        foreign = [name for name in finalizers if not is_put_by(receipt, metadata, name)]
         if foreign:
             left = f"{path} is held by the finalizer {foreign[0]}, which is not known to be the operator's"
         if len(foreign) == len(finalizers):
@@ -271,8 +284,11 @@ def _unless_written() -> Iterator[None]:
             raise
 
 
-def is_put_by(managers: Iterable[str], metadata: Mapping[str, Any], finalizer: str) -> bool:
-    """Whether managedFields say that one of these has put a finalizer there, and nobody else."""
+def is_put_by(receipt: Receipt, metadata: Mapping[str, Any], finalizer: str) -> bool:
+    """Whether requests of the run's operator have put a finalizer on an object, and managedFields name nobody else.
+
+    A manager's name alone says nothing: another instance of the same program writes under the same one.
+    """
     entries = field_owners(json.dumps(metadata.get("managedFields") or []).encode(), "metadata.finalizers")
     owners = {entry.manager for entry in entries if entry.keys and finalizer in entry.keys}
-    return bool(owners) and owners <= set(managers)
+    return finalizer in receipt.put.get(str(metadata.get("uid")), set()) and owners <= receipt.managers

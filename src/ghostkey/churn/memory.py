@@ -12,14 +12,15 @@ from dataclasses import dataclass, field
 from ghostkey.census.census import Process, open_process
 from ghostkey.census.errors import NotGo, UnknownRuntime
 from ghostkey.census.gomap import GoMap
+from ghostkey.census.keys import Keys
 from ghostkey.churn import memory_text
 from ghostkey.churn.tokens import Named, Spellings
 from ghostkey.churn.traces import Found, Signature, Trace
 from ghostkey.model.errors import GhostkeyError
-from ghostkey.sources.go_map_lives import forgets_by_itself, is_held_by_what_forgets, mirror_of, place_of
+from ghostkey.sources.go_map_lives import forgets_by_itself, is_come_to_unknown, is_held_by_what_forgets, mirror_of, place_of
 
 ROUNDS_LEAST = 3
-KEYS_MOST = 5_000
+KEYS_MOST = 100_000  # of one map at one look: about 2 s of a busy machine
 READS_MOST = 3  # of keys and pointers that a writer is moving
 # what waits for its turn, and is no state: Source: controller-runtime/pkg/controller/priorityqueue, client-go/util/workqueue/queue.go
 QUEUES = ("priorityqueue.", "workqueue.", "delayingType")
@@ -75,7 +76,8 @@ class Memory:
 
     def names(self, rounds: Mapping[str, int]) -> Found:
         """Of a program that is not Go's: whether the names of the dead of all rounds are in its memory. Raises OSError."""
-        found = memory_text.traces(self.pid, rounds) if self.note else {}
+        found, unread = memory_text.traces(self.pid, rounds) if self.note else ({}, "")
+        self.unread += filter(None, [unread])
         if not found or len(rounds) >= memory_text.CACHED:
             return found
         self.note = (
@@ -85,7 +87,7 @@ class Memory:
 
     def traces(self, per_round: int, dead: Iterable[Named]) -> Found:
         """Signature → trace of the maps that grew and still hold what they gained. Raises what reading the process raises."""
-        self.unread = []
+        self.unread = []  # `names` adds to it, and comes after this
         if not self.growing(per_round):
             return {}
         names = list(dead)
@@ -116,7 +118,7 @@ class Memory:
         process.find_holders(maps, census.maps)
         for _ in range(READS_MOST - 1):
             # what grew is held by somebody: where pointers moved meanwhile, they are followed again
-            if not (lost := [one for one in maps if one.root == "none"]):
+            if not (lost := [one for one in maps if is_come_to_unknown(one)]):
                 break
             process.refresh()
             for one in lost:
@@ -140,29 +142,31 @@ def _judge(process: Process, one: GoMap, names: list[Named], found: Found, lengt
     ):
         return ""
     signature = signature_of(one)
-    texts = _texts_of(process, one)
-    if texts == []:
+    keys = _keys_of(process, one)
+    if keys is not None and not keys.texts:
         return f"the keys of {signature.place} in memory could not be read: whether they name the dead is not known"
     spellings = Spellings(names)
-    hits = {token for text in texts or () for token in spellings.find(str(text).encode())}
-    if texts and not hits:
+    hits = {token for text in (keys.texts if keys is not None else ()) for token in spellings.find(str(text).encode())}
+    every = {name.token for name in names}
+    if keys is not None and not keys.is_whole and hits != every:
+        seen = f"{len(hits)} of {len(every)} dead subjects are named by the first {len(keys.texts):,} keys"
+        return f"{signature.place} in memory has {one.length:,} keys: {seen}; whether the others are is not known"
+    if keys is not None and not hits:
         return ""
     grown = ", ".join(map(str, lengths))
-    found[signature] = Trace(
-        hits or {name.token for name in names}, f"{signature.place}: {grown} entries", series=1, is_weak=False
-    )
+    found[signature] = Trace(hits or every, f"{signature.place}: {grown} entries", series=1, is_weak=False)
     return ""
 
 
-def _texts_of(process: Process, one: GoMap) -> list[str] | None:
-    """The keys of a map; none where they could not be read, None where by their type they are no text, such as numbers."""
+def _keys_of(process: Process, one: GoMap) -> Keys | None:
+    """The keys of a map; none of them where they could not be read, None where by their type they are no text, such as numbers."""
     kind = process.keys.key_type(one)
     if one.design != "sync" and kind is not None and not process.keys.is_text(kind):
         return None
     for number in range(READS_MOST):
         if number:
             process.refresh()  # it may have grown into memory that is new to us
-        texts = [text for _, keys in process.text_keys([one], KEYS_MOST, KEYS_MOST)[0] for text in keys.texts]
-        if texts:
-            return texts
-    return []
+        for _, keys in process.text_keys([one], KEYS_MOST, KEYS_MOST)[0]:
+            if keys.texts:
+                return keys
+    return Keys([], is_whole=False)

@@ -23,8 +23,11 @@ _PIECE, _OVERLAP = 4 << 20, 16
 _WRITABLE = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) rw.p \S+ \S+ (\d+)", re.MULTILINE)
 
 
-def names_in_memory(pid: int) -> set[str]:
-    """Every name that our subjects have, living or dead, that stands in what the process has written. Raises OSError."""
+def names_in_memory(pid: int) -> tuple[set[str], int]:
+    """Every name that our subjects have, living or dead, that stands in what the process has written, and how many bytes were left out.
+
+    Raises OSError.
+    """
     found: set[bytes] = set()
     with open(f"/proc/{pid}/maps") as lines:
         regions = [(int(low, 16), int(high, 16)) for low, high, _ in _WRITABLE.findall(lines.read())]
@@ -36,24 +39,30 @@ def names_in_memory(pid: int) -> set[str]:
                 # a page that went meanwhile, or that nobody may read
                 with contextlib.suppress(OSError):
                     found.update(TOKEN.findall(os.pread(handle, min(_PIECE + _OVERLAP, high - place), place)))
-            left -= high - low
-            if left <= 0:
-                break
+            left = max(0, left - (high - low))
     finally:
         os.close(handle)
-    return {token.decode().lower() for token in found}
+    beyond = sum(high - low for low, high in regions) - BYTES_MOST
+    return {token.decode().lower() for token in found}, max(0, beyond)
 
 
-def traces(pid: int, rounds: Mapping[str, int]) -> Found:
-    """What stays of the dead. `rounds`: name → the round in which it went; the newest one is judged with the next."""
+def traces(pid: int, rounds: Mapping[str, int]) -> tuple[Found, str]:
+    """What stays of the dead, and why it is not known whether anything does; "" where it is.
+
+    `rounds`: name → the round in which it went; the newest one is judged with the next.
+    """
     if len(set(rounds.values())) < 2:
-        return {}
-    there = names_in_memory(pid) & rounds.keys()
+        return {}, ""
+    names, beyond = names_in_memory(pid)
+    there = names & rounds.keys()
     newest = max(rounds.values())
     for number in set(rounds.values()) - {newest}:
         dead = [token for token, when in rounds.items() if when == number]
         if sum(token in there for token in dead) < NEARLY_ALL * len(dead):
-            return {}
+            more = (
+                f"names of the dead were looked for in {BYTES_MOST:,} bytes of the operator's memory, and not in {beyond:,} more"
+            )
+            return {}, more if beyond else ""
     return {
         Signature("memory", PLACE): Trace(there, f"{len(there)} of {len(rounds)} names of dead subjects", series=1, is_weak=False)
-    }
+    }, ""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import secrets
+import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ghostkey.churn.api import Api
 from ghostkey.churn.audited import WritesOfSecret, stories_of
@@ -66,28 +69,75 @@ def lives_of(verdicts: Iterable[Verdict], control_plane: ControlPlane) -> dict[S
 def covered(log: Path, mark: Callable[[str], None], folder: Path, seconds: float = COVERED_SECONDS) -> Path:
     """A copy of an audit log that its server goes on writing: whole lines alone, and all that was answered before this was called.
 
+    What the server has rotated comes first.
+
     `mark` makes a call that names the text it is given; once the log has that, it has what came before. Raises GhostkeyError where it
     is not there after so many seconds, and OSError.
     """
     sign = f"ghostkey-end-{secrets.token_hex(8)}"
-    end = log.stat().st_size
+    with _pieces(log) as pieces:
+        # what was there before cannot hold it; by inode, since rotation gives a file another name
+        looked = {os.fstat(piece.fileno()).st_ino: piece.seek(0, os.SEEK_END) for piece in pieces}
     mark(sign)
     deadline = time.monotonic() + seconds
-    with log.open("rb") as lines:
-        lines.seek(end)
-        read = lines.read()
-        while sign.encode() not in read[: read.rfind(b"\n") + 1]:
-            if time.monotonic() > deadline:
-                raise GhostkeyError(f"the audit log did not get to the end of the run within {seconds:g} s")
-            time.sleep(_POLL)
-            read += lines.read()
-        left = end + read.rfind(b"\n") + 1
-        lines.seek(0)
-        with (copy := folder / "audit.log").open("wb") as whole:
-            while left > 0 and (piece := lines.read(min(left, _PIECE))):
-                whole.write(piece)
-                left -= len(piece)
-    return copy
+    while True:
+        with _pieces(log) as pieces:
+            for number, piece in enumerate(pieces):
+                if end := _end_of(sign.encode(), piece, looked):
+                    return _copied(pieces[:number], piece, end, folder / "audit.log")
+        if time.monotonic() > deadline:
+            raise GhostkeyError(f"the audit log did not get to the end of the run within {seconds:g} s")
+        time.sleep(_POLL)
+
+
+@contextlib.contextmanager
+def _pieces(log: Path) -> Iterator[list[BinaryIO]]:
+    """The files of a log that its server rotates, the oldest first, each once. Raises OSError."""
+    while True:
+        with contextlib.ExitStack() as stack:
+            names = _names(log)
+            try:
+                files: list[BinaryIO] = [stack.enter_context(name.open("rb")) for name in names]
+                # else it was rotated meanwhile: a file may be there twice, or be missing
+                is_whole = names == _names(log) and os.path.samestat(os.fstat(files[-1].fileno()), log.stat())
+            except FileNotFoundError:
+                if not log.parent.is_dir():
+                    raise
+                is_whole = False
+            if is_whole:
+                yield files
+                return
+        time.sleep(_POLL)
+
+
+def _names(log: Path) -> list[Path]:
+    # Source: gopkg.in/natefinch/lumberjack.v2 backupName: NAME-2006-01-02T15-04-05.000.EXT, which is in the order of time
+    backup = re.compile(rf"{re.escape(log.stem)}-\d{{4}}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{{3}}{re.escape(log.suffix)}")
+    return [*sorted(path for path in log.parent.iterdir() if backup.fullmatch(path.name)), log]
+
+
+def _end_of(sign: bytes, piece: BinaryIO, looked: dict[int, int]) -> int:
+    """Where the lines end that are there together with the sign; 0 while it is not there. `looked`: inode → whole lines seen in vain."""
+    inode = os.fstat(piece.fileno()).st_ino
+    begin = piece.seek(looked.setdefault(inode, 0))
+    read = piece.read()
+    end = read.rfind(b"\n") + 1
+    if sign in read[:end]:
+        return begin + end
+    looked[inode] = begin + end
+    return 0
+
+
+def _copied(before: Iterable[BinaryIO], last: BinaryIO, end: int, to: Path) -> Path:
+    with to.open("wb") as whole:
+        for piece in before:
+            piece.seek(0)
+            shutil.copyfileobj(piece, whole, _PIECE)
+        last.seek(0)
+        while end > 0 and (content := last.read(min(end, _PIECE))):
+            whole.write(content)
+            end -= len(content)
+    return to
 
 
 def mark_end(control_plane: ControlPlane, sign: str) -> None:
@@ -112,7 +162,7 @@ def _lives_by(verdicts: Iterable[Verdict], log: Path, control_plane: ControlPlan
             if number >= MAPS_MOST:
                 found |= {v.signature: Life(holder, unknown=f"only {MAPS_MOST} maps are asked about") for v, _ in traces}
                 continue
-            found |= _lives(holder, traces, logs if number == 0 else (), store, control_plane)
+            found |= _lives(holder, traces, Past(logs if number == 0 else (), store=str(store)), log, control_plane)
     return found
 
 
@@ -129,13 +179,13 @@ def _others(verdicts: list[Verdict], log: Path) -> dict[Signature, Life]:
 
 
 def _lives(
-    holder: Holder, traces: Iterable[tuple[Verdict, str]], logs: tuple[str, ...], store: Path, control_plane: ControlPlane
+    holder: Holder, traces: Iterable[tuple[Verdict, str]], past: Past, log: Path, control_plane: ControlPlane
 ) -> dict[Signature, Life]:
     try:
-        with opened(holder, Past(logs, store=str(store))) as engine:
+        with opened(holder, past) as engine:
             ghosts = story_of(engine, *holder).ghosts
         if holder[0] == "secrets":
-            writes = WritesOfSecret(control_plane, *holder[1:])
+            writes = WritesOfSecret(control_plane.directory, log, *holder[1:])
             ghosts = [_known_better(row, writes) for row in ghosts]
     except (GhostkeyError, OSError) as error:
         return {verdict.signature: Life(holder, unknown=str(error)) for verdict, _ in traces}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -111,6 +112,18 @@ def round_of(count: int, name: str = "") -> Plan:
     weaver.steps += [Step("patch", number) for number in numbers]
     weaver.delete(numbers)
     return weaver.plan(name)
+
+
+def plan_in(path: Path) -> Plan:
+    """The plan in a file. Raises UsageError, also for a file that cannot be read."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise UsageError(f"{path} is no plan: it is no text", "name the plan.yaml that --reproduction has written") from None
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise UsageError(f"cannot read the plan {path}: {why}", "name the plan.yaml that --reproduction has written") from None
+    return read_plan(text, str(path))
 
 
 def read_plan(text: str, where: str) -> Plan:

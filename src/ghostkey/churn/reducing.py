@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ghostkey.churn.faults import all_faults
 from ghostkey.churn.judge import Verdict, wait_out
 from ghostkey.churn.lane import Lane, Trial
 from ghostkey.churn.metrics import Metrics
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 SHRINK_PATIENCE = 3.0  # seconds; the least steps are confirmed with ten times that
 CONFIRMATIONS = 3
+ENDS = frozenset({"stop", "restart", "kill", "change-leader"})  # steps after which another process works
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +103,25 @@ class Reducer:
         """How often of CONFIRMATIONS the least plan shows it, all of them waited out together, ten times as long."""
         lane, metrics = self.lanes[0], Metrics(self.bed.metrics_url)
         runs: list[list[Subject]] = []
-        for _ in range(CONFIRMATIONS):
-            lane.restart()
+        # an operator that ends takes its metrics with it: one process shows all runs, or each run is looked at by itself
+        is_of_process = verdict.signature.source == "metrics"
+        is_alone = is_of_process and (
+            any(step.do in ENDS for step in least.steps) or any(all_faults()[point.fault].ends_operator for point in least.faults)
+        )
+        shown = 0
+        for number in range(CONFIRMATIONS):
+            if number == 0 or is_alone or not is_of_process:
+                lane.restart()
             trial = lane.run(least)
             self.account(trial, "confirming")
             runs.append([] if trial.is_vacuous else trial.subjects)
+            if is_alone:
+                shown += self._left(verdict, [runs.pop()], metrics)
+        return shown + (self._left(verdict, runs, metrics) if runs else 0)
+
+    def _left(self, verdict: Verdict, runs: Sequence[Sequence[Subject]], metrics: Metrics) -> int:
+        """How many of these runs have left it behind."""
+        lane = self.lanes[0]
         subjects = [subject for run in runs for subject in run]
 
         def left() -> Found:

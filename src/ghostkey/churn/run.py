@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from ghostkey.churn import bed as beds
 from ghostkey.churn.campaign import Campaign, Outcome, Wanted
+from ghostkey.churn.judge import Verdict
 from ghostkey.churn.lane import Lane, Setting
 from ghostkey.churn.operator import account_of, command_line
-from ghostkey.churn.plan import read_plan
+from ghostkey.churn.plan import plan_in
 from ghostkey.churn.subjects import Document, Resource, crd_of, read_documents
 from ghostkey.model.errors import GhostkeyError
 
@@ -54,7 +55,7 @@ def run(request: Request, progress: Callable[[str], None] = lambda _: None) -> O
     """Tests the operator on a control plane of its own. Raises UsageError, GhostkeyError, OperatorEnded."""
     argv = command_line(request.operator)
     crds, setup, samples = (read_documents(paths) for paths in (request.crds, request.setup, request.samples))
-    plan = read_plan(request.plan.read_text(), str(request.plan)) if request.plan is not None else None
+    plan = plan_in(request.plan) if request.plan is not None else None
     progress("starting a control plane")
     with beds.made(crds, setup) as bed:
         bed.metrics_url = request.metrics_url
@@ -122,7 +123,18 @@ def _reproduced(
         for verdict in outcome.findings:
             if (plan := outcome.plans.get(verdict.signature)) is not None:
                 write(request.reproduction, case, verdict, plan)
+            else:
+                outcome.notes.append(f"{verdict.signature}: no reproduction is written: {why_not_reduced(outcome, verdict)}")
     return outcome
+
+
+def why_not_reduced(outcome: Outcome, verdict: Verdict) -> str:
+    """Why there are no least steps of a finding."""
+    if verdict.signature.source == "memory":
+        return "a map in memory needs rounds to show, and no few steps"
+    if (reduced := outcome.reduced.get(verdict.signature)) is not None:
+        return f"the least steps showed it {reduced.shown} of {reduced.tried} times"
+    return "there was no time to make it small: --for gives more"
 
 
 def pod_namespace_of(control_plane: ControlPlane, request: Request) -> str:

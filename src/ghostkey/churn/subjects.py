@@ -167,6 +167,7 @@ class Maker:
                 "creationTimestamp",
                 "ownerReferences",
                 "managedFields",
+                "finalizers",  # whoever takes one away puts it there, too; nobody else's would hold the subject
             ):
                 new["metadata"].pop(fact, None)
             if resource.is_namespaced:

@@ -183,7 +183,9 @@ def given_options(function: F) -> F:
                 metavar="NAME",
                 help="Test in this cluster; the operator runs there already, or is started by --operator, for faults that need no proxy.",
             ),
-            click.option("--kubeconfig", metavar="FILE", help="The same, of this kubeconfig."),
+            click.option(
+                "--kubeconfig", metavar="FILE", help="The same, of this kubeconfig; that of the operator is always made for it."
+            ),
             click.option(
                 "--namespace-prefix", default="gk-", show_default=True, metavar="TEXT", help="Of the namespace made there."
             ),

@@ -104,9 +104,18 @@ class Told:
     Objects,
     click.option("--crds", multiple=True, metavar="FILE|DIR", help="CRDs of the operator; may be repeated."),
     click.option(
-        "--sample", "samples", multiple=True, metavar="FILE", help="Objects that make one subject; {{n}} is a running number."
+        "--sample",
+        "samples",
+        multiple=True,
+        metavar="FILE",
+        help="Objects that make one subject; {{n}} is a running number; may be repeated. Without one the CRD's schema makes them.",
     ),
-    click.option("--setup", multiple=True, metavar="FILE", help="Objects that the operator needs to be there."),
+    click.option(
+        "--setup",
+        multiple=True,
+        metavar="FILE",
+        help="Objects that the operator needs to be there, such as its namespace; may be repeated.",
+    ),
 )
 @grouped(
     "amount",
@@ -123,7 +132,12 @@ class Told:
 @grouped(
     "strikes",
     Strikes,
-    click.option("--faults/--no-faults", default=True, help="Have faults meet every call of a subject, too."),
+    click.option(
+        "--faults/--no-faults",
+        default=True,
+        show_default=True,
+        help="Have faults meet every call of a subject, too: minutes, where rounds alone are seconds.",
+    ),
     click.option("--fault", "chosen", multiple=True, metavar="NAME", help="Only this fault; may be repeated."),
     click.option("--list-faults", "listed", is_flag=True, help="List the faults and end."),
     click.option("--plan", "plan_file", type=_FILE, metavar="FILE", help="Carry out this plan, as --reproduction writes it."),

@@ -55,8 +55,9 @@ class ClientConfig:
         return self._credentials
 
     def can_renew(self) -> bool:
-        """Whether asking again may give other credentials: exec plug-ins and rotated token files."""
-        return "exec" in self._user or "tokenFile" in self._user
+        """Whether asking again may give other credentials: exec plug-ins, and rotated files of tokens and of certificates."""
+        is_file = "client-certificate" in self._user and not self._user.text("client-certificate-data")
+        return "exec" in self._user or "tokenFile" in self._user or is_file
 
     def ssl_context(self) -> ssl.SSLContext:
         """TLS as the cluster entry and the current credentials ask for."""

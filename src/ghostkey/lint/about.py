@@ -16,6 +16,7 @@ from ghostkey.lint.held import DATA
 from ghostkey.lint.judgements.bounded import is_constant
 from ghostkey.lint.module import Spot, Symbol
 from ghostkey.lint.run import judged, look_at
+from ghostkey.lint.vectors import vectors_of
 from ghostkey.model.errors import UsageError
 
 MOST = 10  # places that are told of each sort
@@ -27,7 +28,7 @@ _TAKEN = frozenset({"nil", '""'})
 
 @dataclass(frozen=True, slots=True)
 class Sought:
-    """What is looked for: a key of a ConfigMap or Secret, a map by struct and field, or a line of code."""
+    """What is looked for: a key of a ConfigMap or Secret, a map by struct and field, a line of code, or the series of a metric."""
 
     key: str = ""
     map_name: str = ""
@@ -35,6 +36,7 @@ class Sought:
     field: str = ""
     path: str = ""
     line: int = 0
+    metric: str = ""
 
     @classmethod
     def of_words(cls, words: str) -> Sought:
@@ -101,6 +103,8 @@ def about(files: Iterable[tuple[str, bytes]], sought: Sought, cache: Path | None
 
 
 def _about(look: Look, findings: Iterable[Finding], sought: Sought) -> About:
+    if sought.metric:
+        return _about_series(look, findings, sought)
     changes = list(dict.fromkeys(_of_objects(look, sought) if sought.key else _of_maps(look, sought)))
     ranked = sorted(
         (one for one in changes if one.adds and one.clue.same_key is not False), key=lambda one: (-one.weight, one.place)
@@ -109,9 +113,31 @@ def _about(look: Look, findings: Iterable[Finding], sought: Sought) -> About:
     inserts = [one for one in ranked if one.weight == best][:MOST]
     near = {id(one.spot.package) for one in inserts}
     deletes = sorted((one for one in changes if not one.adds and id(one.spot.package) in near), key=lambda one: one.place)[:MOST]
-    lines = {(one.clue.path, one.clue.line) for one in (*inserts, *deletes)}
+    return _told(sought, [one.clue for one in inserts], [one.clue for one in deletes], findings)
+
+
+def _told(sought: Sought, inserts: list[Clue], deletes: list[Clue], findings: Iterable[Finding]) -> About:
+    lines = {(clue.path, clue.line) for clue in (*inserts, *deletes)}
     told = [f for f in findings if {(f.path, f.line), *((w.path, w.line) for w in f.witnesses)} & lines]
-    return About(sought, tuple(one.clue for one in inserts), tuple(one.clue for one in deletes), tuple(told))
+    return About(sought, tuple(inserts), tuple(deletes), tuple(told))
+
+
+def _about_series(look: Look, findings: Iterable[Finding], sought: Sought) -> About:
+    """The lines that write a series of a family, then where its vector is made: that alone where it is not known who writes."""
+    vectors = vectors_of(look, sought.metric)
+    made = [_clue(one.spot, one.call.line, "", None) for one in vectors]
+    symbols = list(dict.fromkeys(symbol for one in vectors for symbol in one.symbols))
+    uses = [
+        _clue(spot, series.line, ", ".join(series.labels), None)
+        for symbol in symbols
+        for spot, series in look.module.series.get(symbol, ())
+    ]
+    deletes = [
+        _clue(gone.spot, gone.release.line, gone.release.key, None)
+        for symbol in symbols
+        for gone in look.module.releases.get(symbol, ())
+    ]
+    return _told(sought, list(dict.fromkeys([*uses[:MOST], *made[:MOST]])), list(dict.fromkeys(deletes))[:MOST], findings)
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,7 +153,9 @@ def about_text(told: About) -> Iterator[str]:
     """The code behind a ghost: lines that insert, lines that delete, and what is found about them."""
     sought = told.sought
     what = f"the key {sought.key}" if sought.key else f"({sought.owner}).{sought.field}" if sought.owner else sought.field
-    if sought.line:
+    if sought.metric:
+        what = f"a series of {sought.metric}"
+    elif sought.line:
         what = f"the map of {sought.path}:{sought.line}"
     if not told.inserts:
         yield f"no line of this code is known to insert {safe(what)}"

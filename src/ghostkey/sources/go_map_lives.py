@@ -22,6 +22,8 @@ _API_OBJECTS = re.compile(
     r"\.ObjectMeta\.|\((?:v\d\w*|core)\.(?:ConfigMap|Secret)\)\.(?:\w*Data)\b|\(unstructured\.Unstructured\)"
 )
 _REFLECTOR = re.compile(r"^goroutine \d+ in cache\.\(\*Reflector\)")
+# what objects of unknown types alone lead to from an informer's goroutine is of its store: an operator's own would have a type
+_INFORMER = re.compile(r"^goroutine \d+ in cache\.\(\*\w+\)[^→]*(?: → …(?:\[\*\])*)+$")
 _GOROUTINE = re.compile(r"^goroutine \d+(?: in )?")
 
 
@@ -55,7 +57,7 @@ def is_long_lived(found: GoMap) -> bool:
 
 def mirror_of(holder: str) -> str:
     """What of a path says that the map mirrors what lives; empty when nothing does."""
-    found = _MIRRORS.search(holder) or _API_OBJECTS.search(holder) or _REFLECTOR.search(holder)
+    found = _MIRRORS.search(holder) or _API_OBJECTS.search(holder) or _REFLECTOR.search(holder) or _INFORMER.search(holder)
     return found[0] if found is not None else ""
 
 
@@ -78,5 +80,12 @@ def forgets_by_itself(found: GoMap) -> bool:
 
 
 def is_held_by_what_forgets(found: GoMap) -> bool:
-    """Whether the very field that holds a map is of such a cache: that stays so, by whichever path the map is come to later."""
-    return bool(_FORGETS.search(place_of(found)) or _FORGETS_BY_TYPE.search(found.type))
+    """Whether the very field that holds a map is of such a cache, or of what mirrors the cluster: that stays so, by whichever path the
+    map is come to later."""
+    place = place_of(found)
+    return bool(_FORGETS.search(place) or _FORGETS_BY_TYPE.search(found.type) or _MIRRORS.search(place))
+
+
+def is_come_to_unknown(found: GoMap) -> bool:
+    """Whether nobody is known to hold a map, or a stack leads to it by objects of which nothing is known: another look may tell more."""
+    return found.root == "none" or (found.root == "stack" and " → …" in found.holder)

@@ -3,23 +3,28 @@
 The first line on stdout says where it listens: {"port": n}. Requests: {"do": "state"} · {"do": "rules", "rules": […]} · {"do": "pid"}
 · {"do": "expect", "versions": {…}, "gone": […]} · {"do": "touched", "tokens": […]} · {"do": "narrow"} · {"do": "forget"} · {"do": "log"}
 · {"do": "cut-watches"} · {"do": "expire-watches"} · {"do": "freeze"} · {"do": "thaw"} · {"do": "own-leases", "suffix": "-2",
-"namespace": ""} · {"do": "leases"} · {"do": "guard", "namespaces": […], "noted_in": path} · {"do": "refused"} · {"do": "credentials",
+"namespace": ""} · {"do": "leases"} · {"do": "guard", "namespaces": […], "noted_in": path} · {"do": "refused"} · {"do": "authors"} · {"do": "credentials",
 "token": …, "basic": …, "certificate": path, "is_answer": true}. What is written to `renewal`, a file descriptor, asks for other credentials.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import ssl
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ghostkey.churn.proxy.authors import Record
 from ghostkey.churn.proxy.guard import Guard
 from ghostkey.churn.proxy.http1 import LINE_MOST
 from ghostkey.churn.proxy.renewal import Renewal
 from ghostkey.churn.proxy.server import Proxy, Upstream
+from ghostkey.model.errors import GhostkeyError
+from ghostkey.store.state import append_private
 
 
 async def answer(proxy: Proxy, request: dict[str, Any]) -> dict[str, Any]:
@@ -42,15 +47,18 @@ async def answer(proxy: Proxy, request: dict[str, Any]) -> dict[str, Any]:
         case "narrow":
             proxy.narrow = (frozenset(request["resources"]), request["namespace"]) if request.get("resources") else None
         case "guard":
-            proxy.guard = Guard(
-                frozenset(request["namespaces"]), noted_in=Path(request["noted_in"]) if request.get("noted_in") else None
-            )
+            receipt = Path(request["noted_in"]) if request.get("noted_in") else None
+            proxy.guard = Guard(frozenset(request["namespaces"]), noted_in=receipt)
+            if receipt is not None:
+                proxy.authors.note = noter(receipt)
+        case "authors":
+            return {"authors": proxy.authors.told(), "taken": proxy.authors.taken()}
         case "refused":
             guard = proxy.guard or Guard(frozenset())
             return {
                 "refused": sorted([*call, times] for call, times in guard.refused.items()),
-                "denied": proxy.refused(),
-                "leases": sorted(guard.leases | proxy.leases_denied),
+                "denied": proxy.denied.told(),
+                "leases": sorted(guard.leases | proxy.denied.leases),
                 "managers": sorted(guard.managers),
             }
         case "credentials":
@@ -79,6 +87,16 @@ async def answer(proxy: Proxy, request: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
+def noter(path: Path) -> Callable[[Record], None]:
+    """Notes what the operator has put where in the receipt, a line each; what cannot be noted is not known."""
+
+    def note(record: Record) -> None:
+        with contextlib.suppress(OSError, GhostkeyError):
+            append_private(path, json.dumps(record).encode() + b"\n")
+
+    return note
+
+
 async def run(settings: dict[str, Any]) -> None:
     """Serves until stdin ends."""
     upward = ssl.create_default_context(cafile=settings.get("ca") or None)
@@ -97,6 +115,9 @@ async def run(settings: dict[str, Any]) -> None:
         own_headers=[(name, value) for name, value in settings.get("own_headers", ())],
         renewal=Renewal(int(settings.get("renewal", -1))),
     ), settings["token"], writes)  # fmt: skip
+    if settings.get("finalizers"):
+        finalizers = Path(settings["finalizers"]).open("a")  # noqa: SIM115 (open until the process ends)
+        proxy.authors.note = lambda record: print(json.dumps(record), file=finalizers, flush=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_alpn_protocols(["http/1.1"])
     context.load_cert_chain(settings["server_certificate"], settings["server_key"])

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ghostkey.testing import ControlPlane
 
 WRITES_OF_SECRETS = "-writes-of-secrets.jsonl"
+FINALIZERS = "-finalizers.jsonl"  # that operators have put, and taken away again
 
 
 class ProxyProcess:
@@ -63,12 +64,14 @@ class ProxyProcess:
         config = json.loads((user_kubeconfig or control_plane.kubeconfig).read_text())
         pair = directory / f"{name}.pem"
         user = config["users"][0]["user"]
+        _write_private(finalizers := directory / f"{name}{FINALIZERS}", b"")
         _write_private(pair, base64.b64decode(user["client-certificate-data"]) + base64.b64decode(user["client-key-data"]))
         host, port = control_plane.url.removeprefix("https://").split(":")
         return cls(directory, name, {
             "host": host, "port": int(port), "ca": str(directory / "ca.crt"), "certificate": str(pair),
             "server_ca": str(directory / "ca.crt"), "server_certificate": str(directory / "apiserver.crt"),
             "server_key": str(directory / "apiserver.key"), "writes_of_secrets": str(directory / f"{name}{WRITES_OF_SECRETS}"),
+            "finalizers": str(finalizers),
         })  # fmt: skip
 
     @classmethod
@@ -202,6 +205,16 @@ class ProxyProcess:
             raise GhostkeyError("the proxy is gone")
         reply: dict[str, Any] = json.loads(line)
         return reply
+
+
+def finalizers_put(directory: Path) -> dict[str, set[str]]:
+    """uid → finalizers that operators have put on the object by proxies in this directory, and have not seen gone since."""
+    found: dict[str, set[str]] = {}
+    for file in sorted(directory.glob(f"*{FINALIZERS}")):
+        for record in (json.loads(line) for line in file.read_text().splitlines() if line.endswith("}")):
+            found.setdefault(record.get("on") or record["off"], set())
+            (found[record["on"]].add if "on" in record else found[record["off"]].discard)(record["finalizer"])
+    return found
 
 
 def _are_same(credentials: Credentials, before: Credentials | None) -> bool:

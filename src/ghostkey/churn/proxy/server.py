@@ -9,14 +9,15 @@ import json
 import os
 import signal
 import ssl
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TextIO
 
 from ghostkey.churn.fault import EXPIRED_EVENT, Answer, HangUpError, refusal
 from ghostkey.churn.proxy.activity import Activity
+from ghostkey.churn.proxy.authors import Authors
 from ghostkey.churn.proxy.calls import Call, call_of, narrowed
+from ghostkey.churn.proxy.denied import UNAUTHORIZED, Denied
 from ghostkey.churn.proxy.guard import Guard
 from ghostkey.churn.proxy.http1 import (
     LAST_CHUNK,
@@ -38,7 +39,6 @@ from ghostkey.churn.tokens import tokens_in
 ENDED = (ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ssl.SSLError, TimeoutError, ValueError)
 # an event of a large object is one line
 EVENT_MOST = 16 << 20
-UNAUTHORIZED, FORBIDDEN = 401, 403
 
 
 @dataclass(slots=True)
@@ -185,9 +185,8 @@ class Proxy:
         self.lease_suffix = ""
         self.lease_namespace = ""  # where its Leases are kept; "" for where it asks for them
         self.leases: set[str] = set()  # paths of those that the operator asks for
-        self.denied: Counter[tuple[str, str, str, int]] = Counter()  # by the API server: verb, place, namespace, status
-        self.not_admitted: Counter[tuple[tuple[str, str, str], frozenset[str]]] = Counter()  # and not let in later; and of whom
-        self.leases_denied: set[str] = set()  # namespaces
+        self.denied = Denied()  # by the API server
+        self.authors = Authors()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection of the operator, until either side ends it."""
@@ -233,20 +232,13 @@ class Proxy:
                 return
             rule = self.rules.for_call(call)
             if rule is None or rule.fault.on_request is None:
-                is_ours = is_own(target, self.lease_namespace)
-                answer = await self.upstream.ask(method, target, headers, body, is_own=is_ours)
-                self._note_denied(call, answer.status, answer.body)
+                answer = await self._asked(call, method, target, headers, body)
             else:
                 if rule.fault.asks_again:
                     self.activity.owe(call, rule.token)
 
-                async def asked(changed: bytes) -> Answer:
-                    answer = await self.upstream.ask(method, target, headers, changed)
-                    self._note_denied(call, answer.status, answer.body)
-                    return answer
-
                 def forward(changed: bytes) -> asyncio.Future[Answer]:
-                    return asyncio.ensure_future(asked(changed))
+                    return asyncio.ensure_future(self._asked(call, method, target, headers, changed))
 
                 answer = await rule.fault.on_request(_Exchange(call, body, forward, self.kill))
             status = answer.status
@@ -261,30 +253,12 @@ class Proxy:
     def _guarded(self, call: Call, method: str, target: str, headers: Headers) -> Answer | None:
         return self.guard.answer(call, method, target, value_of(headers, "user-agent")) if self.guard is not None else None
 
-    def _note_denied(self, call: Call, status: int, body: bytes) -> None:
-        spot = (call.verb, call.place, call.namespace)
-        if status < 300:
-            self.not_admitted.pop((spot, call.tokens), None)
-        # an object in a namespace that goes is refused to everybody, and is no lack of rights
-        # Source: k8s.io/apiserver/pkg/admission/plugin/namespace/lifecycle, NamespaceTerminatingCause
-        if status not in {UNAUTHORIZED, FORBIDDEN} or b'"NamespaceTerminating"' in body:
-            return
-        if call.is_lease:
-            self.leases_denied.add(call.namespace)
-        if call.is_heartbeat:
-            return
-        # Source: k8s.io/apiserver/pkg/endpoints/handlers/responsewriters/errors.go, forbiddenMessage: User %q cannot …
-        if status == FORBIDDEN and b'User \\"' not in body:
-            self.not_admitted[spot, call.tokens] += 1  # a quota, or a policy: it may be let in the next time
-        else:
-            self.denied[*spot, status] += 1
-
-    def refused(self) -> list[list[object]]:
-        """What the API server refused for good: verb, place, namespace, status, how often."""
-        found = self.denied.copy()
-        for (spot, _), times in self.not_admitted.items():
-            found[*spot, FORBIDDEN] += times
-        return sorted([*call, times] for call, times in found.items())
+    async def _asked(self, call: Call, method: str, target: str, headers: Headers, body: bytes) -> Answer:
+        with self.authors.handing_on(call) as before:
+            answer = await self.upstream.ask(method, target, headers, body, is_own=is_own(target, self.lease_namespace))
+            self.authors.answered(call, target, body, answer.status, answer.body, before)
+        self.denied.note(call, answer.status, answer.body)
+        return answer
 
     def _relisted(self, call: Call, body: bytes) -> None:
         start = body.find(b'"resourceVersion":"', 0, 2000)
@@ -304,7 +278,7 @@ class Proxy:
         try:
             if " 200 " not in first + " ":
                 body = await read_body(source, answered)
-                self._note_denied(call, int(first.split(" ")[1]), body)
+                self.denied.note(call, int(first.split(" ")[1]), body)
                 writer.write(head(first, [*without(answered), ("Content-Length", str(len(body)))]) + body)
                 await writer.drain()
                 return
@@ -349,7 +323,10 @@ class Proxy:
 
     async def _event(self, watch: Watch, event: bytes) -> None:
         if b'"BOOKMARK"' not in event[:40]:
-            rule = self.rules.for_event(watch.call, tokens_in(event))
+            tokens = tokens_in(event)
+            if tokens:
+                self.authors.event(watch.call, event, tokens)
+            rule = self.rules.for_event(watch.call, tokens)
             if rule is not None and rule.fault.on_watch_event is not None:
                 await rule.fault.on_watch_event(watch, event)
                 return

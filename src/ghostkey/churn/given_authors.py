@@ -1,0 +1,119 @@
+"""Whose doing a trace in a given cluster is: the operator's, where its requests, which come by our proxies, have put it there.
+
+Others write in the same cluster, and some of them under the same field manager's name: another instance of the very same program has it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from ghostkey.churn.judge import LEAK_RATE, Kind, Verdict
+from ghostkey.churn.proxy.calls import call_of
+from ghostkey.churn.tokens import tokens_in
+from ghostkey.churn.traces import READ_MOST, Trace
+
+if TYPE_CHECKING:
+    from ghostkey.churn.proxy.client import ProxyProcess
+    from ghostkey.kube.client import ApiClient
+
+ROBBED = "somebody else has taken away the finalizer by which the operator holds the subject, before it was done"
+FOREIGN = "somebody else has put it there: the operator's requests, which come by our proxy, have not"
+
+
+@dataclass(slots=True)
+class Authored:
+    """What all replicas have written: place → names of subjects that they have put there, and uid → finalizers.
+
+    `taken`: subject → finalizers that others than the replica that saw it took away; `took`: subjects from which a replica took some;
+    `names`: finalizers that the operator works with.
+    """
+
+    own: dict[str, set[str]] = field(default_factory=dict)
+    finalizers: dict[str, set[str]] = field(default_factory=dict)
+    taken: dict[str, set[str]] = field(default_factory=dict)
+    took: set[str] = field(default_factory=set)
+    names: set[str] = field(default_factory=set)
+
+    @property
+    def robbed(self) -> set[str]:
+        """Subjects from which nobody of the operator's has taken away the finalizer by which it holds them, and which lost it."""
+        lost = {token for token, finalizers in self.taken.items() if not self.names.isdisjoint(finalizers)}
+        return lost - self.took
+
+    def add(self, other: Authored | ProxyProcess) -> Authored:
+        """Adds what another, or a proxy that runs, knows; gives itself. Raises GhostkeyError when the proxy is gone."""
+        if isinstance(other, Authored):
+            for place, tokens in other.own.items():
+                self.own.setdefault(place, set()).update(tokens)
+            for uid, names in other.finalizers.items():
+                self.finalizers.setdefault(uid, set()).update(names)
+            self._add_taken(other.taken, other.took, other.names)
+            return self
+        told = other.ask("authors")
+        self._add_taken(told["taken"]["others"], told["taken"]["own"], told["taken"]["names"])
+        for place, known in told["authors"].items():
+            self.own.setdefault(place, set()).update(known["own"])
+            if known["finalizers"]:
+                self.finalizers.setdefault(known["uid"], set()).update(known["finalizers"])
+        return self
+
+    def _add_taken(self, taken: Mapping[str, Iterable[str]], took: Iterable[str], names: Iterable[str]) -> None:
+        for token, finalizers in taken.items():
+            self.taken.setdefault(token, set()).update(finalizers)
+        self.took.update(took)
+        self.names.update(names)
+
+    def judged(self, verdict: Verdict, trace: Trace, client: ApiClient) -> Verdict:
+        """A finding, unless it is others' doing; where that is so of some subjects, it is of the others alone."""
+        if verdict.kind is Kind.STUCK:
+            return self._stuck(verdict, client)
+        own = self._own(verdict, trace, client) if verdict.signature.source == "api" else set(verdict.tokens)
+        why = FOREIGN if not own or own == own - self.robbed else ROBBED
+        own -= self.robbed
+        if not own:
+            return replace(verdict, kind=Kind.INCONCLUSIVE, because=why)
+        if verdict.kind is Kind.LEAK and len(own) < LEAK_RATE * len(verdict.tokens):
+            because = f"{len(own)} of {len(verdict.tokens)} dead subjects; of the others {why}"
+            return replace(verdict, kind=Kind.PARTIAL, because=because, tokens=frozenset(own), one=min(own))
+        return verdict
+
+    def _stuck(self, verdict: Verdict, client: ApiClient) -> Verdict:
+        metadata = (client.get_object(verdict.example) or {}).get("metadata") or {}
+        return stuck_by_others(verdict, metadata, self.finalizers)
+
+    def _own(self, verdict: Verdict, trace: Trace, client: ApiClient) -> set[str]:
+        """The subjects of which the operator has put it there, as far as anybody can tell."""
+        found: set[str] = set()
+        for path in sorted(trace.paths):
+            place = place_of(path)
+            if place not in self.own:
+                continue  # it has never written that object
+            in_name = tokens_in(path.rpartition("/")[2].encode())
+            if in_name:
+                found |= in_name
+                continue
+            there = self._plain(path, client) if len(trace.paths) <= READ_MOST else set()
+            # what does not stand there as it is (a hash, base64) cannot be told from anybody's
+            found |= verdict.tokens - (there - self.own[place])
+        return found & verdict.tokens
+
+    def _plain(self, path: str, client: ApiClient) -> set[str]:
+        return tokens_in(json.dumps(client.get_object(path)).encode())
+
+
+def place_of(path: str) -> str:
+    """An object, in whatever version it is asked for."""
+    call = call_of("GET", path)
+    return "/".join((call.group, call.resource, call.namespace, call.name))
+
+
+def stuck_by_others(verdict: Verdict, metadata: Mapping[str, Any], put: Mapping[str, set[str]]) -> Verdict:
+    """A subject that is held up is the operator's doing where a finalizer that it has put there holds it. `put`: uid → those."""
+    names = metadata.get("finalizers") or []
+    if not names or not put.get(str(metadata.get("uid")), set()).isdisjoint(names):
+        return verdict
+    because = f"deleted, and still there: the finalizer {names[0]} holds it, and the operator has not put it there"
+    return replace(verdict, kind=Kind.INCONCLUSIVE, because=because)

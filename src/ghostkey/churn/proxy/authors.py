@@ -1,0 +1,227 @@
+"""What the operator itself has put into objects: its requests come by here, and nobody else's do.
+
+A field manager's name does not tell writers apart: whoever runs the same program has the same one. What a request of the operator
+names, what the answer holds, and what the operator had not been shown there before, it has put there. What it was shown first is
+somebody else's. Names of subjects are looked at, and finalizers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from ghostkey.churn.proxy.calls import Call
+from ghostkey.churn.tokens import tokens_in
+
+Place = tuple[str, str, str, str]  # group, resource, namespace, name
+Record = dict[str, str]
+WHOLE = frozenset({"", "status"})  # subresources that are answered with the whole object
+IN_PART = "PartialObjectMetadata"
+
+
+@dataclass(slots=True)
+class Known:
+    """One object as it was last shown to the operator. `own`: what the operator has put there, and nobody has taken away since."""
+
+    uid: str
+    version: int = 0
+    tokens: frozenset[str] = frozenset()
+    finalizers: frozenset[str] = frozenset()
+    own: set[str] = field(default_factory=set)
+    own_finalizers: set[str] = field(default_factory=set)
+    is_written: bool = False  # by the operator
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What of an object somebody has been shown."""
+
+    uid: str = ""
+    tokens: frozenset[str] = frozenset()
+    finalizers: frozenset[str] = frozenset()
+
+
+class Authors:
+    """Who has put what where. `note` hears of each finalizer that the operator puts or takes, before it has the answer."""
+
+    def __init__(self, note: Callable[[Record], None] = lambda _: None) -> None:
+        self.note = note
+        self._names: set[str] = set()  # finalizers that the operator has put on some object, or taken away
+        self._took: set[str] = set()  # names of objects from which it has taken one away
+        self._taken: dict[str, set[str]] = {}  # name of an object → finalizers that somebody else has taken from it
+        self._known: dict[Place, Known] = {}
+        self._writing: Counter[Place] = Counter()
+        self._perhaps: dict[Place, frozenset[str]] = {}  # finalizers that have gone while the operator was writing
+
+    @contextmanager
+    def handing_on(self, call: Call) -> Iterator[Shown]:
+        """While a call is carried out: what the operator has been shown of the object before.
+
+        Its own write may come back as a watch event before the answer does.
+        """
+        place = _place(call, call.name)
+        known = self._known.get(place) if call.name else None
+        is_writing = call.is_write and bool(call.name)
+        self._writing[place] += is_writing
+        try:
+            yield Shown(known.uid, known.tokens, known.finalizers) if known is not None else Shown()
+        finally:
+            self._writing[place] -= is_writing
+            if not self._writing[place]:
+                del self._writing[place]
+                self._take(place, self._perhaps.pop(place, frozenset()))
+
+    def answered(self, call: Call, target: str, body: bytes, status: int, answer: bytes, before: Shown) -> None:
+        """A call of the operator was carried out, or was not. `target`, `body`: as they were handed on."""
+        self._note_tried(call, body, before)
+        if not 200 <= status < 300 or call.verb in {"watch", "other"}:
+            return
+        if not call.is_write:
+            self._read(call, answer)
+        # a dry run changes nothing, whatever its answer shows
+        elif not (call.is_heartbeat or "dryRun=" in target.partition("?")[2] or call.verb == "deletecollection"):
+            self._wrote(call, target.encode() + b" " + body, _parsed(answer), tokens_in(answer), before)
+
+    def _note_tried(self, call: Call, body: bytes, before: Shown) -> None:
+        """Which finalizers the operator works with: also where somebody else was faster each time, and its own writes came too late."""
+        if not call.is_write or call.subresource or not body.startswith(b"{") or not tokens_in(call.name.encode()):
+            return
+        asked = _parsed(body)
+        if call.verb == "update" or "finalizers" in _metadata(asked):
+            self._names |= before.finalizers ^ _finalizers(asked)
+
+    def _wrote(self, call: Call, said: bytes, document: Mapping[str, Any], there: set[str], before: Shown) -> None:
+        metadata = _metadata(document)
+        if call.verb == "delete" and not metadata.get("uid"):
+            self._known.pop(_place(call, call.name), None)  # it is gone: the answer is a Status
+            return
+        name = str(metadata.get("name") or call.name)
+        if call.subresource not in WHOLE:
+            self._at(_place(call, name)).is_written = True
+            return
+        uid = str(metadata.get("uid") or "")
+        if self._perhaps.get(_place(call, name), frozenset()).isdisjoint(_finalizers(document)):
+            self._perhaps.pop(_place(call, name), None)  # it has taken them away itself
+        known = self._at(_place(call, name), uid)
+        self._show(known, document, there)
+        if call.verb == "delete":
+            return
+        known.is_written = True
+        if before.uid not in {"", uid}:
+            before = Shown()  # of another object of that name
+        is_in_part = document.get("kind") == IN_PART
+        known.own |= {one for one in tokens_in(said) - before.tokens if is_in_part or one in there}
+        if b"finalizers" in said or call.verb == "update":
+            took = before.finalizers - _finalizers(document)
+            self._names |= took
+            self._took |= tokens_in(name.encode()) if took else set()
+        put = {one for one in _finalizers(document) - before.finalizers if one.encode() in said} - known.own_finalizers
+        known.own_finalizers |= put
+        self._names |= put
+        for one in sorted(put):
+            self.note({"finalizer": one, "on": uid})
+
+    def event(self, call: Call, line: bytes, tokens: set[str]) -> None:
+        """A watch event that names subjects is on its way to the operator. `tokens`: those in it."""
+        event = _parsed(line)
+        document = event.get("object")
+        if not isinstance(document, dict) or event.get("type") == "BOOKMARK":
+            return
+        place = _place(call, "", document)
+        if (known := self._known.get(place)) is not None and known.uid == _metadata(document).get("uid"):
+            held = _finalizers(document) if event.get("type") != "DELETED" else frozenset()
+            lost = known.finalizers - held
+            if lost and _version(document, known) >= known.version:  # else it is shown what was before
+                if self._writing[place]:
+                    self._perhaps[place] = lost
+                else:
+                    self._take(place, lost)
+        if event.get("type") == "DELETED":
+            self._known.pop(place, None)
+        else:
+            self._see(place, document, tokens)
+
+    def _take(self, place: Place, finalizers: frozenset[str]) -> None:
+        for token in tokens_in(place[-1].encode()) if finalizers else ():
+            self._taken.setdefault(token, set()).update(finalizers)
+
+    def taken(self) -> dict[str, Any]:
+        """Who took finalizers away: `others`, name of an object → those that others took; `own`, names of objects from which it took some;
+        `names`, those that it works with, on whatever object. Another replica of the operator is among the others."""
+        others = {token: sorted(finalizers) for token, finalizers in self._taken.items()}
+        return {"others": others, "own": sorted(self._took), "names": sorted(self._names)}
+
+    def told(self) -> dict[str, dict[str, Any]]:
+        """Each object that the operator has written (group/resource/namespace/name): its uid, and what of it the operator has put there."""
+        return {
+            "/".join(place): {"uid": known.uid, "own": sorted(known.own), "finalizers": sorted(known.own_finalizers)}
+            for place, known in self._known.items()
+            if known.is_written
+        }
+
+    def _read(self, call: Call, answer: bytes) -> None:
+        if b"gk" not in answer.lower():  # of no subject; and much faster to see than by a pattern
+            return
+        document = _parsed(answer)
+        items = document.get("items") if call.verb == "list" else [document]
+        for one in items if isinstance(items, list) else ():
+            if isinstance(one, dict):
+                self._see(_place(call, call.name, one), one, tokens_in(json.dumps(one).encode()))
+
+    def _see(self, place: Place, document: Mapping[str, Any], there: set[str]) -> None:
+        if there or place in self._known:
+            self._show(self._at(place, str(_metadata(document).get("uid") or "")), document, there)
+
+    def _at(self, place: Place, uid: str = "") -> Known:
+        known = self._known.get(place)
+        if known is None or (uid and known.uid not in {"", uid}):
+            known = self._known[place] = Known(uid)
+        known.uid = known.uid or uid
+        return known
+
+    def _show(self, known: Known, document: Mapping[str, Any], there: Iterable[str]) -> None:
+        number = _version(document, known)
+        if number < known.version:
+            return  # a watch that is behind
+        known.version = number
+        known.finalizers = _finalizers(document)
+        for gone in sorted(known.own_finalizers - known.finalizers):
+            self.note({"finalizer": gone, "off": known.uid})
+        known.own_finalizers &= known.finalizers
+        if document.get("kind") != IN_PART:
+            known.tokens = frozenset(there)
+            known.own &= known.tokens
+
+
+def _place(call: Call, name: str, document: Mapping[str, Any] | None = None) -> Place:
+    metadata = _metadata(document or {})
+    namespace = str(metadata.get("namespace") or call.namespace)
+    return call.group, call.resource, namespace, str(metadata.get("name") or name)
+
+
+def _metadata(document: Mapping[str, Any]) -> dict[str, Any]:
+    found = document.get("metadata")
+    return found if isinstance(found, dict) else {}
+
+
+def _version(document: Mapping[str, Any], known: Known) -> int:
+    version = str(_metadata(document).get("resourceVersion") or "")
+    return int(version) if version.isdigit() else known.version
+
+
+def _finalizers(document: Mapping[str, Any]) -> frozenset[str]:
+    found = _metadata(document).get("finalizers")
+    return frozenset(map(str, found)) if isinstance(found, list) else frozenset()
+
+
+def _parsed(content: bytes) -> dict[str, Any]:
+    """A JSON object; an empty one for anything else."""
+    try:
+        found = json.loads(content)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,229 @@
+"""Who has put what where is told by whose requests did it: another instance of the same program writes under the same name."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ghostkey.churn.given_authors import Authored
+from ghostkey.churn.given_receipt import MARK, Receipt, clean_up, cluster_of
+from ghostkey.churn.judge import Kind, Verdict
+from ghostkey.churn.past import lives_of
+from ghostkey.churn.proxy.client import ProxyProcess
+from ghostkey.churn.run import account_kubeconfig
+from ghostkey.churn.traces import Signature, Trace
+from ghostkey.kube.client import ApiClient
+from ghostkey.kube.config import load_config
+from ghostkey.model.errors import ApiFailed
+from ghostkey.testing import ControlPlane
+from tests.churn.helpers import GIVEN_RUN, SAMPLE, TenantBed, operator
+from tests.churn.test_renewal import grant
+from tests.helpers import HANG_SECONDS, Program
+
+MERGE = "application/merge-patch+json"
+HOLDS, ANOTHER = "demo.ghostkey.dev/registry", "demo.ghostkey.dev/another"
+NAMESPACE = "gk-authors"
+NAMES = ("own", "other", "both", "again", "blind")
+TENANTS = f"/apis/{SAMPLE['apiVersion']}/namespaces/{NAMESPACE}/tenants"
+CONFIGMAPS = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
+
+
+class Writers:
+    """The operator, whose requests go by a proxy, and somebody else, who writes under the same name."""
+
+    def __init__(self, cluster: ControlPlane, folder: Path) -> None:
+        self.client = ApiClient(load_config(str(cluster.kubeconfig), None, None, None, ()))
+        made: dict[str, Any] = {"metadata": {"name": NAMESPACE, "annotations": {MARK: "m1"}}}
+        self.uid = cluster.request("POST", "/api/v1/namespaces", made)["metadata"]["uid"]
+        self.receipt = Receipt(
+            folder / "churn" / f"{NAMESPACE}.json", cluster.url, NAMESPACE, "m1", cluster=cluster_of(self.client)
+        )
+        self.proxy = ProxyProcess.before_cluster(self.client.config, folder, "proxy")
+        self.operator = ApiClient(load_config(str(self.proxy.kubeconfig), None, None, None, ()))
+
+    def tenant(self, name: str) -> str:
+        """A subject of the run's."""
+        path = f"{TENANTS}/{name}"
+        self.receipt.note_subjects({path: self.write(self.client, "POST", TENANTS, SAMPLE | {"metadata": {"name": name}})["uid"]})
+        return path
+
+    def write(self, client: ApiClient, method: str, path: str, document: dict[str, Any]) -> dict[str, Any]:
+        """The metadata of what was written."""
+        kind = MERGE if method == "PATCH" else "application/json"
+        done = client.write(method, path, json.dumps(document).encode(), kind, field_manager="same")
+        metadata: dict[str, Any] = done["metadata"]
+        return metadata
+
+    def hold(self, client: ApiClient, path: str, *names: str) -> None:
+        self.write(client, "PATCH", path, {"metadata": {"finalizers": list(names) or None}})
+
+
+@pytest.fixture
+def writers(cluster: ControlPlane, tmp_path: Path) -> Iterator[Writers]:
+    made = Writers(cluster, tmp_path)
+    with made.receipt.written():
+        made.receipt.made_namespace(made.uid)
+        made.proxy.ask("guard", namespaces=[NAMESPACE], noted_in=str(made.receipt.path))
+        yield made
+        made.proxy.close()
+        for one in cluster.request("GET", TENANTS)["items"]:
+            made.hold(made.client, f"{TENANTS}/{one['metadata']['name']}")
+        assert not clean_up(made.client, made.receipt, patience=HANG_SECONDS).why
+
+
+def test_finalizer_under_the_same_name_is_the_operators_where_its_own_request_has_put_it_there(writers: Writers) -> None:
+    paths = {name: writers.tenant(f"gkaaaaaa{letter}x") for letter, name in zip("abcde", NAMES, strict=True)}
+    operator, other = writers.operator, writers.client
+    writers.hold(operator, paths["own"], HOLDS)
+    # the operator writes the whole object back as it was shown, and so names what somebody else has put there
+    writers.hold(other, paths["other"], HOLDS)
+    shown = operator.get_object(paths["other"])
+    assert shown is not None
+    writers.write(operator, "PUT", paths["other"], shown | {"spec": {"plan": "silver"}})
+    # each has one, and the patch of the second names both
+    writers.hold(other, paths["both"], ANOTHER)
+    assert operator.get_object(paths["both"])
+    writers.hold(operator, paths["both"], ANOTHER, HOLDS)
+    # taken away by the operator, and put there again by somebody else
+    writers.hold(operator, paths["again"], HOLDS)
+    writers.hold(operator, paths["again"])
+    writers.hold(other, paths["again"], HOLDS)
+    # what it was never shown it has asked for itself
+    writers.hold(operator, paths["blind"], HOLDS)
+
+    writers.receipt.read_again()
+    uids = {name: (other.get_object(path) or {})["metadata"]["uid"] for name, path in paths.items()}
+    put = {name: writers.receipt.put.get(uid) or set() for name, uid in uids.items()}
+    assert put == {"own": {HOLDS}, "other": set(), "both": {HOLDS}, "again": set(), "blind": {HOLDS}}
+    assert writers.receipt.managers == {"same"}
+    cleaned = clean_up(other, writers.receipt, patience=0.0)  # the first look deletes them
+    cleaned = clean_up(other, writers.receipt, patience=0.0)
+    assert "which is not known to be the operator's" in cleaned.why
+    left = {path: (other.get_object(path) or {}).get("metadata", {}).get("finalizers") for path in paths.values()}
+    assert left == {
+        paths["own"]: None, paths["other"]: [HOLDS], paths["both"]: [ANOTHER], paths["again"]: [HOLDS], paths["blind"]: None,
+    }  # fmt: skip
+
+
+def test_finalizer_that_somebody_else_takes_away_is_told_from_what_the_operator_takes_away(writers: Writers) -> None:
+    path, robbed, shared, foreign = (writers.tenant(f"gkcccccc{letter}x") for letter in "abcd")
+    events = writers.operator.watch(TENANTS, {}, HANG_SECONDS)
+    assert {next(events)["type"] for _ in range(4)} == {"ADDED"}
+    writers.hold(writers.operator, path, HOLDS)
+    writers.hold(writers.operator, robbed, HOLDS)
+    writers.hold(writers.client, shared, HOLDS)
+    writers.hold(writers.client, foreign, ANOTHER)
+    for one in (path, robbed, shared, foreign):
+        metadata = (writers.operator.get_object(one) or {})["metadata"]
+        writers.client.delete(one, metadata["uid"], metadata["resourceVersion"])
+    writers.hold(writers.operator, path)
+    for one in (robbed, shared, foreign):
+        writers.hold(writers.client, one)
+    gone = 0
+    while gone < 4:
+        gone += next(events)["type"] == "DELETED"
+    assert Authored().add(writers.proxy).robbed == {"gkccccccbx", "gkcccccccx"}, (
+        "the last one is held by nothing of the operator's"
+    )
+    # what one of its replicas has taken away, others have seen going
+    replica = Authored(taken={"gkccccccax": {HOLDS}}, names={HOLDS})
+    assert replica.robbed == {"gkccccccax"}
+    assert replica.add(writers.proxy).robbed == {"gkccccccbx", "gkcccccccx"}
+
+
+def test_finalizer_that_the_operator_would_have_put_or_taken_is_one_that_it_works_with(writers: Writers) -> None:
+    path = writers.tenant("gkddddddax")
+    stale = writers.operator.get_object(path)
+    assert stale is not None
+    writers.hold(writers.client, path, HOLDS, ANOTHER)
+    stale["metadata"]["finalizers"] = [HOLDS]
+    with pytest.raises(ApiFailed, match="409"):
+        writers.write(writers.operator, "PUT", path, stale)
+    assert Authored().add(writers.proxy).names == {HOLDS}
+
+
+def test_key_that_somebody_else_has_put_into_the_operators_map_is_not_its_leak(writers: Writers) -> None:
+    mine, foreign, again, both = (f"gkbbbbbb{letter}x" for letter in "abcd")
+    path = f"{CONFIGMAPS}/registry"
+    writers.write(writers.operator, "POST", CONFIGMAPS, {"metadata": {"name": "registry"}, "data": {mine: "1", again: "1"}})
+    writers.write(writers.client, "PATCH", path, {"data": {foreign: "1"}})
+    shown = writers.operator.get_object(path)
+    assert shown is not None
+    writers.write(writers.operator, "PUT", path, shown | {"data": {mine: "1", foreign: "1", both: "1"}})
+    writers.write(writers.client, "PATCH", path, {"data": {again: "1", both: "1"}})
+    writers.write(writers.client, "POST", CONFIGMAPS, {"metadata": {"name": "theirs"}, "data": {mine: "1"}})
+    authored = Authored().add(writers.proxy)
+
+    def judged(tokens: set[str], path: str) -> Verdict:
+        signature = Signature("api", "configmaps <ns>/registry data[<S>] (key)")
+        verdict = Verdict(signature, Kind.LEAK, (), (), (), f"{path} data[{mine}]", tokens=frozenset(tokens))
+        return authored.judged(verdict, Trace(tokens, paths={path}), writers.client)
+
+    assert judged({mine}, path).kind is Kind.LEAK
+    assert judged({both}, path).kind is Kind.LEAK
+    for token in (foreign, again):
+        verdict = judged({token}, path)
+        assert (verdict.kind, "somebody else has put it there" in verdict.because) == (Kind.INCONCLUSIVE, True), token
+    some = judged({mine, foreign}, path)
+    assert (some.kind, some.tokens) == (Kind.PARTIAL, {mine})
+    assert "1 of 2 dead subjects; of the others somebody else has put it there" in some.because
+    assert judged({mine}, f"{CONFIGMAPS}/theirs").kind is Kind.INCONCLUSIVE
+
+
+def test_operator_is_not_blamed_for_what_another_instance_of_it_leaves_behind(
+    cluster: ControlPlane, files_program: Program, sample: str
+) -> None:
+    theirs = cluster.start_operator("wrong-delete-key", name="theirs", flags=["--registry-name=theirs"])
+    try:
+        started = (operator(""), "--writes-in=tenant-system", "--no-faults", f"--kubeconfig={cluster.kubeconfig}")
+        done = files_program(*GIVEN_RUN, sample, *started)
+    finally:
+        theirs.stop()
+        cluster.kubectl("delete", "configmap", "theirs", "-n", "tenant-system", "--ignore-not-found")
+    assert done.code == 3, (done.json["verdicts"], done.err)
+    (found,) = (one for one in done.json["verdicts"] if one["signature"].startswith("configmaps tenant-system/theirs data["))
+    assert found["verdict"] == "INCONCLUSIVE"
+    assert found["because"].startswith("somebody else has put it there")
+    # both hold a subject by the same finalizer, and whichever is done first lets it go
+    others = [one for one in done.json["verdicts"] if one != found and one["verdict"] not in {"SLOW", "RETENTION"}]
+    assert all(one["because"].startswith("somebody else has taken away the finalizer") for one in others), others
+
+
+def test_subject_that_somebody_else_holds_up_is_not_the_operators_doing(tenants: TenantBed) -> None:
+    api = tenants.bed.api
+    with tenants.campaign("", subjects=2) as (campaign, lane, _):
+        create = lane._create
+
+        def held(subjects: Any) -> None:
+            create(subjects)
+            for made in (made for subject in subjects for made in subject.objects):
+                body = json.dumps([{"op": "add", "path": "/metadata/finalizers", "value": [ANOTHER]}]).encode()
+                api.ask("PATCH", made.path + "?fieldManager=tenant-operator", body, "application/json-patch+json")
+
+        lane._create = held  # type: ignore[method-assign]
+        campaign.rounds(lane)
+        outcome = campaign.finish()
+        lane._create = create  # type: ignore[method-assign]
+        for one in api.must("GET", f"/apis/{SAMPLE['apiVersion']}/namespaces/{lane.namespace}/tenants")["items"]:
+            path = f"/apis/{SAMPLE['apiVersion']}/namespaces/{lane.namespace}/tenants/{one['metadata']['name']}"
+            api.ask("PATCH", path, json.dumps({"metadata": {"finalizers": None}}).encode(), MERGE)
+    (held_up,) = (verdict for verdict in outcome.verdicts if "held by" in verdict.signature.place)
+    assert held_up.kind is Kind.INCONCLUSIVE, held_up
+    assert f"the finalizer {ANOTHER} holds it, and the operator has not put it there" in held_up.because
+    assert outcome.result == "inconclusive"
+
+
+def test_subject_that_the_operator_holds_up_is_told_so_and_not_that_nobody_deleted_it(tenants: TenantBed) -> None:
+    grant(tenants.bed.control_plane, "holder", verbs=["get", "list", "watch", "create"])
+    held_by = account_kubeconfig(tenants.bed.control_plane, "tenant-system/holder")
+    outcome, _ = dataclasses.replace(tenants, user_kubeconfig=held_by).rounds("", subjects=2)
+    (verdict,) = (one for one in outcome.findings if one.kind is Kind.STUCK)
+    life = lives_of([verdict], tenants.bed.control_plane)[verdict.signature]
+    assert not life.classes
+    assert "its finalizer holds it" in life.unknown
+    assert any("written about it while it lived" in line for line in life.told), life.told
