@@ -162,6 +162,18 @@ def test_baseline_outlives_moved_lines(files_program: Program, tree: Path, tmp_p
     assert {f[0] for f in lint(files_program, tree / "pkg", "--baseline", known)} == {"map-never-deleted"}
 
 
+def test_second_insert_of_one_map_and_key_is_not_silenced_with_the_first(files_program: Program, tmp_path: Path) -> None:
+    folder, known = tmp_path / "src", tmp_path / "known"
+    folder.mkdir()
+    (folder / "a.go").write_text(DATA_KEY)
+    files_program("lint", str(folder), "--write-baseline", str(known))
+    assert lint(files_program, folder, "--baseline", known) == set()
+    head, _, code = DATA_KEY.partition("func ")
+    (folder / "a.go").write_text(f"{head}func {code}\nfunc {code.replace('reconcilePlugins', 'reconcileThemes')}")
+    (found,) = lint(files_program, folder, "--baseline", known)
+    assert (found[0], found[2] > len(DATA_KEY.splitlines())) == ("data-key-never-deleted", True)
+
+
 def test_formats_of_code_hosts(files_program: Program, tree: Path) -> None:
     sarif = json.loads(files_program("lint", str(tree), "-o", "sarif").out)
     check_sarif(sarif)

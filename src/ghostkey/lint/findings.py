@@ -32,7 +32,9 @@ class Witness:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`level`: A is told by default, B with --level B. `line` is that of the insert; `key` its key expression in Go; `edits` would mend it."""
+    """`level`: A is told by default, B with --level B. `line` is that of the insert; `key` its key expression in Go; `edits` would mend it;
+    `number` counts those of one map and key in one folder, from 0: a second one is not silenced with the first.
+    """
 
     rule: str
     level: str
@@ -44,6 +46,7 @@ class Finding:
     message: str
     witnesses: tuple[Witness, ...] = ()
     edits: tuple[Edit, ...] = ()
+    number: int = 0
 
     @classmethod
     def at(
@@ -65,7 +68,7 @@ class Finding:
     def fingerprint(self) -> str:
         """The same as long as the code's names are, wherever its lines move."""
         folder = self.path.rpartition("/")[0]
-        words = "\0".join((self.rule, folder, self.symbol, self.key))
+        words = "\0".join((self.rule, folder, self.symbol, self.key, *([str(self.number)] if self.number else [])))
         return hashlib.sha256(words.encode()).hexdigest()[:16]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import gc
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,7 +140,17 @@ def judged(look: Look, level: str, rules: Collection[str] = ()) -> list[Finding]
         for finding in rule.find(look):
             if finding.level <= level:
                 found.setdefault((finding.rule, finding.path, finding.line, finding.symbol), finding)
-    return sorted(found.values(), key=_place)
+    return _numbered(sorted(found.values(), key=_place))
+
+
+def _numbered(findings: list[Finding]) -> list[Finding]:
+    met: Counter[tuple[str, str]] = Counter()
+    numbered = []
+    for finding in findings:
+        same = (finding.fingerprint, finding.level)
+        numbered.append(dataclasses.replace(finding, number=met[same]) if met[same] else finding)
+        met[same] += 1
+    return numbered
 
 
 def _place(finding: Finding) -> tuple[str, int, str, str]:
