@@ -15,23 +15,6 @@ import yaml
 from ghostkey.testing import ControlPlane
 from tests.helpers import Done, Program, make_map
 
-Edit = Callable[[dict[str, Any]], None]
-
-
-@pytest.fixture
-def edited(control_plane: ControlPlane, namespace: str, tmp_path: Path) -> Callable[..., Done]:
-    """Runs a scan of one map with a changed copy of the administrator's kubeconfig."""
-    make_map(control_plane, namespace, "settings", {"a": "1"})
-
-    def run(edit: Edit, *words: str, env: dict[str, str] | None = None, form: str = "yaml") -> Done:
-        config = json.loads(control_plane.kubeconfig.read_text())
-        edit(config)
-        path = tmp_path / "kubeconfig"
-        path.write_text(yaml.safe_dump(config) if form == "yaml" else json.dumps(config))
-        return Program(tmp_path / "state", path)("scan", "cm/settings", "-n", namespace, *words, env=env)
-
-    return run
-
 
 def cluster(config: dict[str, Any]) -> dict[str, Any]:
     return config["clusters"][0]["cluster"]  # type: ignore[no-any-return]
