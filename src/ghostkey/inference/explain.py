@@ -32,6 +32,7 @@ LEAST_BARE_STEM = 14  # without a hash behind it, a cut name has to be longer th
 CUT_NAMES = 32  # names that begin alike and are looked at for one cut key
 LEAST_WITHIN = 3  # a name of one or two letters stands in any key
 LEAST_PART = 8  # of a name that is cut beside its whole namespace
+SEALS_MISSED = 300  # objects that are hashed in all ways in vain, for hashes of one length; about 1.5 ms each
 LEAST_STEM = 6  # a cut name shorter than this begins too many others
 DIGEST_SUBJECTS = 50_000  # digesting more than this for a guess would take seconds
 DIGEST_OF_A_KIND = 4_000
@@ -225,15 +226,32 @@ def _with_seal(template: Template, tail: str, row: int, index: SubjectIndex) -> 
     """The template as it stands, and where the hash behind the name is that of the object, with what was hashed."""
     yield template, row
     if template.hash_length and is_hex(tail, template.hash_length):
-        subjects = index.subjects
-        held = (subjects.namespaces[row], subjects.names[row], subjects.uids[row], subjects.kind(row))
-        for digest in _seals(*held, template.hash_length).get(tail, ()):
+        for digest in _seals_with(tail, row, index):
             yield dataclasses.replace(template, digest=digest), row
+
+
+def _seals_with(tail: str, row: int, index: SubjectIndex) -> list[tuple[str, str]]:
+    """What of this object the hash is, and how. What hashes of this length were before is tried first, and all else only so often."""
+    subjects, length = index.subjects, len(tail)
+    held = (subjects.namespaces[row], subjects.names[row], subjects.uids[row], subjects.kind(row))
+    known = index.seals.setdefault(length, [])
+    if found := [seal for seal in known if _seal(seal, held, length) == tail]:
+        return found
+    if index.seals_missed[length] >= SEALS_MISSED:
+        return []
+    found = _seals(*held, length).get(tail, [])
+    known += [seal for seal in found if seal not in known]
+    index.seals_missed[length] += not found
+    return found
+
+
+def _seal(digest: tuple[str, str], held: tuple[str, str, str, Kind], length: int) -> str:
+    return Template("digest", hash_length=length, digest=digest).digest_of(*held)
 
 
 @functools.lru_cache(maxsize=4096)
 def _seals(namespace: str, name: str, uid: str, kind: Kind, length: int) -> dict[str, list[tuple[str, str]]]:
-    """Hash of this length → what hash of what it is, for one object; 200 hashes, about 0.3 ms."""
+    """Hash of this length → what hash of what it is, for one object; 200 hashes."""
     found: dict[str, list[tuple[str, str]]] = {}
     for algorithm in DIGESTS:
         if algorithm == "first" or algorithm in DECIMAL or length != DIGEST_LENGTHS.get(algorithm, length):
@@ -241,7 +259,7 @@ def _seals(namespace: str, name: str, uid: str, kind: Kind, length: int) -> dict
         for digested in DIGESTED:
             if namespace or "{namespace}" not in digested:
                 digest = (algorithm, digested)
-                text = Template("digest", hash_length=length, digest=digest).digest_of(namespace, name, uid, kind)
+                text = _seal(digest, (namespace, name, uid, kind), length)
                 found.setdefault(text, []).append(digest)
     return found
 

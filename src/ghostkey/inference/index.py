@@ -6,6 +6,7 @@ import functools
 import itertools
 import re
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 
 from ghostkey.inference.codecs import may_be_encoded
@@ -87,6 +88,8 @@ class SubjectIndex:
         self._rendered: dict[tuple[object, ...], dict[str, list[int]] | set[str]] = {}
         self._longest: dict[int, int] = {}
         self._sorted_names: list[str] | None = None
+        self.seals: dict[int, list[tuple[str, str]]] = {}  # length → what hashes behind names were found to be of, and how
+        self.seals_missed: Counter[int] = Counter()
         self._by_squashed: dict[str, list[str]] | None = None
         self._by_namespace: dict[int, dict[str, list[int]]] = {}
         self._namesakes: dict[str, Namesakes] = {}

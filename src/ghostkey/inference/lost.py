@@ -20,7 +20,7 @@ from ghostkey.inference.style import ENOUGH_EXAMPLES, Shapes, Style, is_setting,
 from ghostkey.inference.template import Template, looks_hashed
 from ghostkey.model.events import ANYWHERE, KeysSeen, Shape
 from ghostkey.model.findings import Attribution, Certainty, Subject
-from ghostkey.model.refs import canonical
+from ghostkey.model.refs import Kind, canonical
 from ghostkey.store.coverage import Sight
 
 LENGTH_SAMPLE = 500
@@ -62,6 +62,7 @@ class LostKeys:
 
     def __init__(self, index: SubjectIndex, sight: Sight) -> None:
         self._index, self._subjects, self._sight = index, index.subjects, sight
+        self._unseen: dict[frozenset[Kind], dict[str, str]] = {}
 
     def add(self, result: MapResult, match: Match, belief: Belief, family: Family, *, borrowed: bool) -> None:
         """Adds to a map's result what one template tells; `borrowed`: only other maps of the family have live subjects by it."""
@@ -126,13 +127,23 @@ class LostKeys:
             return why
         if not template.digest[0] or not any(subject.kind.namespaced for subject in subjects):
             return ""
-        places = sorted(self._index.live_namespaces)
+        places = self._unseen_places(frozenset(subject.kind for subject in subjects))
         if template.order == "namespace-name":
             stem = template.without_seal(core)
-            places = [name for name in places if _begin_alike(stem, name + template.separator)]
-            if not places and self._sight.namespaces is None:
+            places = {name: why for name, why in places.items() if _begin_alike(stem, name + template.separator)}
+            live = self._index.live_namespaces
+            if self._sight.namespaces is None and not any(_begin_alike(stem, name + template.separator) for name in live):
                 return "the namespace that it begins with is none that was seen"
-        return next((why for place in places for one in subjects if (why := self._sight.why_unseen(one.kind, place))), "")
+        return next(iter(places.values()), "")
+
+    def _unseen_places(self, kinds: frozenset[Kind]) -> dict[str, str]:
+        """Live namespaces in which objects of some kinds were not looked for, and why."""
+        if kinds not in self._unseen:
+            found = self._unseen[kinds] = {}
+            for place in sorted(self._index.live_namespaces):
+                if why := next(filter(None, (self._sight.why_unseen(kind, place) for kind in kinds)), ""):
+                    found[place] = why
+        return self._unseen[kinds]
 
     def _save(self, result: MapResult, live: _Live, belief: Belief) -> None:
         """Counts keys as living, but those that something has lost which is firmer, or proven while this is not."""
@@ -342,12 +353,13 @@ def doubt_single(result: MapResult, matches: list[Match]) -> None:
     """Where every live subject has several keys (`NAME.crt` and `NAME.key`), one that has not all of them may be a constant."""
     forms = [m for m in matches if m.template.order == "name" and m.best >= 2 and not (m.template.cut or m.template.is_open)]
     keys = result.seen.keys
-    for item in result.lost:
+    beside = [(own, _beside(own, forms)) for own in forms] if len(forms) > 1 else []
+    for item in result.lost if beside else ():
         if item.state != "gone":
             continue
-        for own in forms:
+        for own, others in beside:
             core = own.template.core_of(keys[item.index])
-            if core is not None and not all(core in other.cores for other in _beside(own, forms)):
+            if core is not None and not all(core in other.cores for other in others):
                 item.state = "suspect"
                 item.note = "every live subject has several keys here: one that has not all of them may be a constant"
 
