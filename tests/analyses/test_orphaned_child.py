@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -51,23 +52,47 @@ def test_stripped_owner_references_are_told_by_the_siblings(tmp_path: Path) -> N
     assert "no ownerReference says so" in found[0].message
 
 
+APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+OWN = json.dumps({"kind": "Secret", "data": {"password": "eA=="}})
+
+
+def of_marks(metadata: dict[str, Any], writer: str = "") -> list[dict[str, Any]]:
+    fields = {"f:data": {"f:password": {}}}
+    entry = {"manager": writer, "operation": "Update", "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": fields}
+    metadata = {**metadata, **({"managedFields": [entry]} if writer else {})}
+    return [secret({"password": "x"}, f"tenant-{name}-credentials", metadata=dict(metadata)) for name in LIVE + GONE]
+
+
 @pytest.mark.parametrize(
-    ("metadata", "tool"),
+    ("metadata", "writer", "said"),
     [
-        ({"annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}"}}, "kubectl apply"),
-        ({"labels": {"argocd.argoproj.io/instance": "tenants"}}, "Argo CD"),
-        ({"labels": {"kustomize.toolkit.fluxcd.io/name": "tenants"}}, "Flux"),
-        ({"labels": {"app.kubernetes.io/managed-by": "Helm"}}, "Helm"),
+        ({"annotations": {APPLIED: OWN}}, "", "kubectl apply has put it there"),
+        ({"labels": {"argocd.argoproj.io/instance": "tenants"}}, "argocd-controller", "by Argo CD"),
+        ({"labels": {"kustomize.toolkit.fluxcd.io/name": "tenants"}}, "", "by Flux"),
+        ({"labels": {"app.kubernetes.io/managed-by": "Helm"}}, "helm", "by Helm"),
     ],
-    ids=lambda value: value if isinstance(value, str) else "",
+    ids=["kubectl", "Argo CD", "Flux", "Helm"],
 )
-def test_what_a_manifest_holds_has_its_cure_there(tmp_path: Path, metadata: dict[str, Any], tool: str) -> None:
-    children = [secret({"password": "x"}, f"tenant-{name}-credentials", metadata=dict(metadata)) for name in LIVE + GONE]
-    found = [finding for finding in analyse(tmp_path, [*alive(), *children]) if finding.analysis == "orphaned-child"]
+def test_what_a_manifest_holds_has_its_cure_there(tmp_path: Path, metadata: dict[str, Any], writer: str, said: str) -> None:
+    objects = [*alive(), *of_marks(metadata, writer)]
+    found = [finding for finding in analyse(tmp_path, objects) if finding.analysis == "orphaned-child"]
     assert {(finding.key.key, finding.state, str(finding.severity)) for finding in found} == {
         (f"tenant-{name}-credentials", "declared", "info") for name in GONE
     }
-    assert all(f"by {tool}: take it out there" in finding.message for finding in found)
+    assert all(said in finding.message for finding in found)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "writer"),
+    [
+        ({"annotations": {APPLIED: json.dumps({"kind": "Tenant", "spec": {"plan": "gold"}})}}, ""),
+        ({"labels": {"argocd.argoproj.io/instance": "tenants"}}, "tenant-operator"),
+        ({"labels": {"app.kubernetes.io/managed-by": "Helm"}}, "tenant-operator"),
+    ],
+)
+def test_marks_that_an_operator_copied_from_its_subject_are_none(tmp_path: Path, metadata: dict[str, Any], writer: str) -> None:
+    found = analyse(tmp_path, [*alive(), *of_marks(metadata, writer)])
+    assert keys(found, "orphaned-child") == {f"tenant-{name}-credentials" for name in GONE}
 
 
 def test_owner_of_a_kind_that_was_not_seen_is_not_judged(tmp_path: Path) -> None:

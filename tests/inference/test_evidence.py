@@ -129,7 +129,7 @@ def test_share_of_nearly_none_is_not_told_as_none() -> None:
 
 
 def test_registry_of_own_names_is_proven_and_a_table_of_some_apps_is_not() -> None:
-    assert weigh(case()).bits >= enough_of(is_custom=True)
+    assert weigh(case()).bits >= enough_of("own", 1)
     apps = {
         "shared": 1.0,
         "live_names": ("cart", "search", "mail"),

@@ -1,4 +1,4 @@
-"""Names that machines make: volumes called by a UUID, nodes by their address, names cut within a word."""
+"""Names that machines make: volumes called by a UUID, nodes by their address."""
 
 from __future__ import annotations
 
@@ -13,14 +13,6 @@ from tests.helpers import analyse, config_map, thing
 VOLUMES = [f"pvc-{uuid.uuid5(uuid.NAMESPACE_OID, str(number))}" for number in range(9)]
 NODES = [f"ip-10-0-{number}-{11 * number}.ec2.internal" for number in range(1, 6)]
 NODES_GONE = ["ip-10-0-9-91.ec2.internal", "ip-10-0-9-92.ec2.internal"]
-QUEUES = [
-    "quartz-umber-iris",
-    "tundra-xenon-data",
-    "umber-maple-risk",
-    "amber-onyx-media",
-    "onyx-grove-flint",
-    "birch-tundra-growth",
-]
 
 
 def volumes(names: list[str]) -> list[dict[str, Any]]:
@@ -42,31 +34,44 @@ def test_classes_that_people_name_prove_nothing(tmp_path: Path) -> None:
     assert told(tmp_path, [*classes, config_map(dict.fromkeys(["fast", "slow", "local-ssd", "archive", "cold-2"], "x"))]) == set()
 
 
+NAMED = ["worker101", "worker102", "worker103", "worker104"]
+
+
+def maps_of(names: list[str]) -> list[dict[str, Any]]:
+    return [config_map({"devices": "[]"}, f"local-device-{name}", "storage") for name in names]
+
+
 @pytest.mark.parametrize(
-    ("live", "gone", "expected"), [(NODES, NODES_GONE, True), (["a-1", "a-2", "b-1", "b-2"], ["c-1"], False)]
+    ("live", "gone", "state"),
+    [
+        (NODES, NODES_GONE, "suspect"),  # they may be of nodes that are yet to come
+        ([f"ip-10-0-{number}-7.ec2.internal" for number in range(10, 19)], NODES_GONE, "found"),
+        (NAMED, ["worker105", "worker106"], ""),
+        (["a-1", "a-2", "b-1", "b-2"], ["c-1"], ""),
+    ],
+    ids=["few by address", "many by address", "numbered", "words"],
 )
 def test_object_of_a_node_that_is_gone_is_told_where_a_machine_named_the_nodes(
-    tmp_path: Path, live: list[str], gone: list[str], *, expected: bool
+    tmp_path: Path, live: list[str], gone: list[str], state: str
 ) -> None:
     nodes = [thing("Node", name, "", api_version="v1") for name in live]
-    maps = [config_map({"devices": "[]"}, f"local-device-{name}", "storage") for name in [*live, *gone]]
-    assert told(tmp_path, [*nodes, *maps]) == ({f"local-device-{name}" for name in gone} if expected else set())
+    found = [finding for finding in analyse(tmp_path, [*nodes, *maps_of([*live, *gone])]) if finding.analysis == "orphaned-child"]
+    assert {(finding.key.key, finding.state) for finding in found} == (
+        {(f"local-device-{name}", state) for name in gone} if state else set()
+    )
 
 
-def test_name_that_is_cut_beside_its_whole_namespace_is_found_when_gone(tmp_path: Path) -> None:
-    spaces = ["billing", "core-dev"]
-    queues = [thing("Queue", name, spaces[number % 2]) for number, name in enumerate(QUEUES)]
-    live = {f"{spaces[number % 2]}.{name[:12]}": "1" for number, name in enumerate(QUEUES)}
-    gone = {"billing.grove-echo-p": "1", "core-dev.jade-birch-b": "1"}
-    assert told(tmp_path, [*queues, config_map(live | gone)]) == set(gone)
-    longer = [thing("Queue", "grove-echo-pricing", "billing"), thing("Queue", "jade-birch-bus", "core-dev")]
-    assert told(tmp_path, [*queues, *longer, config_map(live | gone)]) == set()
-
-
-def test_first_words_of_names_are_no_cut_names(tmp_path: Path) -> None:
-    queues = [
-        thing("Queue", f"{first}-{rest}", "billing")
-        for first, rest in [("checkout", "api"), ("payments", "web"), ("invoices", "db")]
+@pytest.mark.parametrize("kind", ["PersistentVolumeClaim", "ClusterRole", "PriorityClass", "Namespace"])
+def test_object_of_what_people_number_is_no_orphan(tmp_path: Path, kind: str) -> None:
+    live = [
+        thing(kind, f"team{number}", "" if kind != "PersistentVolumeClaim" else "storage", api_version="v1")
+        for number in range(1, 5)
     ]
-    keys = dict.fromkeys(["billing.checkout", "billing.payments", "billing.invoices", "billing.catalogs"], "1")
-    assert told(tmp_path, [*queues, config_map(keys)]) == set()
+    found = analyse(tmp_path, [*live, *maps_of([f"team{number}" for number in range(1, 8)])])
+    assert [finding for finding in found if finding.analysis == "orphaned-child"] == []
+
+
+def test_words_of_one_length_beside_a_namespace_are_no_cut_names(tmp_path: Path) -> None:
+    routes = [thing("Route", name, "shop") for name in ("checkoutservice", "currencyservice", "shippingservice", "adservice")]
+    limits = {f"shop.{word}": "10" for word in ("checkout", "currency", "shipping", "delivery", "discount")}
+    assert told(tmp_path, [*routes, config_map(limits, "rate-limits")]) == set()

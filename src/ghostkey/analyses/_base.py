@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ghostkey.analyses._declared import ObjectLink
-from ghostkey.inference.evidence.provenance import tool_of
 from ghostkey.inference.index import SubjectIndex
 from ghostkey.inference.infer import infer
 from ghostkey.inference.results import Link, Lost, MapResult
 from ghostkey.model.counts import counted
 from ghostkey.model.events import KeysSeen
 from ghostkey.model.findings import Finding, Severity, Subject
+from ghostkey.model.managers import tool_of_manager, tool_of_object
 from ghostkey.model.refs import GO_MAPS, KeyRef, Kind, ObjectRef
 from ghostkey.store.coverage import Sight
 from ghostkey.store.snapshot import Snapshot
@@ -69,12 +69,24 @@ class View:
         return _by_subject(self.lost())
 
     @functools.cached_property
-    def tools(self) -> dict[tuple[Kind, str, str], str]:
-        """Maps (kind, namespace, name) that a tool holds a manifest of, and which."""
+    def manifests(self) -> dict[tuple[Kind, str, str], str]:
+        """Maps (kind, namespace, name) that come from a manifest, and what says so.
+
+        An operator may copy labels and annotations of its subject: what managedFields tell to be a program's comes from none.
+        """
         found = {}
         for seen in self.snapshot.maps:
-            if seen.meta is not None and (tool := tool_of(seen.meta)):
-                found[seen.holder.kind, seen.holder.namespace, seen.holder.name] = tool
+            meta = seen.meta
+            if meta is None:
+                continue
+            tool = tool_of_object(meta.annotations, meta.labels)
+            if meta.declared:
+                said = "kubectl apply has put it there: take it out of its manifest"
+            elif tool and (not meta.writers or any(map(tool_of_manager, meta.writers))):
+                said = f"its labels or annotations say that it comes from a manifest, by {tool}: take it out there"
+            else:
+                continue
+            found[seen.holder.kind, seen.holder.namespace, seen.holder.name] = said
         return found
 
     def lost(self) -> Iterable[tuple[MapResult, Lost]]:

@@ -185,9 +185,8 @@ def _stripped(
         return None
     named = " or ".join(dict.fromkeys(map(str, subjects)))
     searched = [] if why_unknown else [view.sight.searched(subject, attribution.scope) for subject in subjects]
-    tool = view.tools.get((kind, namespace, name), "")
-    declared = [f"it comes from a manifest, by {tool}: take it out there"] if tool else []
-    state = "unknown" if why_unknown else "declared" if tool else "found"
+    declared = [said] if (said := view.manifests.get((kind, namespace, name))) else []
+    state = "unknown" if why_unknown else "declared" if declared else "found"
     return Finding(
         analysis="orphaned-child",
         key=KeyRef(holder, "children", name),

@@ -11,7 +11,7 @@ from ghostkey.inference.digests import digests_that_tell, seals_that_tell
 from ghostkey.inference.evidence import LIKELY_BITS, Case, Verdict, weigh
 from ghostkey.inference.family import Family, Member
 from ghostkey.inference.index import SubjectIndex
-from ghostkey.inference.machines import bear_identifiers, bears_identifier, is_machine_made
+from ghostkey.inference.machines import bear_identifiers, bears_address, bears_identifier
 from ghostkey.inference.matching import Match
 from ghostkey.inference.naming import name_part
 from ghostkey.inference.pairs import literal_beside, turned
@@ -25,6 +25,7 @@ from ghostkey.store.coverage import Sight
 from ghostkey.store.snapshot import Snapshot
 
 SAMPLE = 300  # names of a case that are looked at
+FEW, MANY = 3, 8  # live objects with another that is named after each: of custom resources and machines, and of other kinds
 COMPLETE = 5  # objects of a kind, all of which have a key
 KINDS_WEIGHED = 3  # of one template; the others have less support
 AGREEING = 3  # maps of a family that have live subjects, before one that has none is judged by them
@@ -209,6 +210,7 @@ class Beliefs:
     ) -> Belief | None:
         """What names of objects that go on like those of others tell: people call settings of an app after it, and others likewise."""
         known = self._subjects.kinds
+        best = max(map(len, live.values()))
         kinds = [kind for kind in kinds if not is_of_apps(known[kind])]
         if not any(self._is_enough_of_objects(template, kind, live[kind], namespaces) for kind in kinds):
             return None
@@ -221,17 +223,25 @@ class Beliefs:
                 else self._shares.called_like_others(kind, names) >= 0.5
             )
 
-        doubt = f"{known[kinds[0]].resource} are called as people call apps, and other things are called so, too"
-        return Belief(kinds, None, doubt if all(map(is_of_people, kinds)) else "")
+        doubt = ""
+        if all(map(is_of_people, kinds)):
+            doubt = f"{known[kinds[0]].resource} are called as people call apps, and other things are called so, too"
+        elif not any(known[kind].is_custom or len(live[kind]) >= MANY for kind in kinds):
+            doubt = f"only {best} {known[kinds[0]].resource} tell: it may be of one that is yet to come, or of another cluster's"
+        return Belief(kinds, None, doubt)
 
     def _is_enough_of_objects(self, template: Template, kind: int, live: set[str], namespaces: set[str]) -> bool:
         keyed = self._shares.keyed(template, kind, live, namespaces)
         around = template.prefix or template.suffix or template.hash_length
-        if not around or keyed < 0.8:
-            return False
+        custom = self._subjects.kinds[kind].is_custom
+        return (
+            bool(around) and keyed >= 0.8 and len(live) >= (FEW if custom or self._are_machines(template, kind, live) else MANY)
+        )
+
+    def _are_machines(self, template: Template, kind: int, live: set[str]) -> bool:
+        """Whether these are Nodes that a cloud named by their address: an object that has such a name was made for one."""
         names = (name_part(template, core, self._index) for core in itertools.islice(live, SAMPLE))
-        is_by_machine = self._subjects.kinds[kind].kind not in WORKLOADS and all(map(is_machine_made, names))
-        return len(live) >= (3 if self._subjects.kinds[kind].is_custom or is_by_machine else 8)
+        return self._subjects.kinds[kind].kind == "Node" and all(map(bears_address, names))
 
     def _parts(self, believed: dict[Template, Belief], family: Family) -> set[Template]:
         """What is a pair template seen in one namespace alone: `web-{name}` beside `{namespace}-{name}`.

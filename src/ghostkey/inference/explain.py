@@ -31,7 +31,6 @@ SEPARATORS = "-._:/"
 LEAST_BARE_STEM = 14  # without a hash behind it, a cut name has to be longer than any word
 CUT_NAMES = 32  # names that begin alike and are looked at for one cut key
 LEAST_WITHIN = 3  # a name of one or two letters stands in any key
-LEAST_PART = 8  # of a name that is cut beside its whole namespace
 SEALS_MISSED = 300  # objects that are hashed in all ways in vain, for hashes of one length; about 1.5 ms each
 LEAST_STEM = 6  # a cut name shorter than this begins too many others
 DIGEST_SUBJECTS = 50_000  # digesting more than this for a guess would take seconds
@@ -167,7 +166,6 @@ def explain_cut(key: str, index: SubjectIndex, longest: int) -> Iterator[Explana
         stem, found, tail = key.rpartition(mark)
         if found and looks_hashed(tail):
             stems.append((stem, mark, tail))
-    yield from _cut_parts(key, index)
     names = index.sorted_names
     for stem, mark, tail in stems:
         if len(stem) < LEAST_STEM:
@@ -201,25 +199,6 @@ def _cut_pairs(stem: str, index: SubjectIndex) -> Iterator[Explanation]:
                 whole = f"{subjects.namespaces[row]}{separator}{subjects.names[row]}"
                 if whole.startswith(stem) and len(whole) > len(stem):
                     yield Template("namespace-name", separator=separator, cut=len(stem)), row
-
-
-def _cut_parts(key: str, index: SubjectIndex) -> Iterator[Explanation]:
-    """A whole namespace, and a name that is cut within a word: nobody types a name so."""
-    names, subjects = index.sorted_names, index.subjects
-    for place, separator in enumerate(key):
-        rest = key[place + 1 :]
-        if separator not in SEPARATORS or len(rest) < LEAST_PART or key[:place] not in index.live_namespaces:
-            continue
-        begin = canonical(rest)
-        first = bisect_left(names, begin)
-        for name in names[first : first + CUT_NAMES]:
-            if not name.startswith(begin):
-                break
-            for row in index.named(name):
-                whole = subjects.names[row]
-                is_within = whole.startswith(rest) and whole[len(rest) - 1 : len(rest) + 1].isalnum() and len(whole) > len(rest)
-                if is_within and subjects.namespaces[row] == key[:place]:
-                    yield Template("namespace-name", separator=separator, name_cut=len(rest)), row
 
 
 def _with_seal(template: Template, tail: str, row: int, index: SubjectIndex) -> Iterator[Explanation]:

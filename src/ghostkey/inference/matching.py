@@ -61,8 +61,7 @@ class Matcher:
                 votes.setdefault(template, {}).setdefault(name, set()).add(kind)
             explained[key] = found
         # a reading that only one object has says nothing: `risk-jade.fjord70.ex-a62b00` is more than a namespace and some text
-        # nor does one that leaves the rest of the key to anything
-        silent = [key for key, found in explained.items() if all(t.is_open or _is_lonely(t, votes) for t, _, _ in found)]
+        silent = [key for key, found in explained.items() if all(_is_lonely(template, votes) for template, _, _ in found)]
         if 4 * len(silent) >= len(sample):
             self._vote_rarer(keys, silent, votes)
         _drop_loose(votes)
@@ -97,7 +96,7 @@ class Matcher:
         names, kind_of = self.subjects.names, self.subjects.kind_of
         for key in silent[:SILENT_MOST]:
             for template, row in (*explain_cut(key, self.index, longest), *explain_squashed(key, self.index)):
-                if not (template.cut or template.name_cut) or names[row] not in spoken:
+                if not template.cut or names[row] not in spoken:
                     votes.setdefault(template, {}).setdefault(names[row], set()).add(kind_of[row])
         prefix = os.path.commonprefix(silent)  # noqa: RUF071 (text, not a path)
         prefix = prefix[: max(prefix.rfind(mark) for mark in "-._") + 1]

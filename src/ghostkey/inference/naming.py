@@ -33,8 +33,7 @@ def subject_of(template: Template, core: str, kind: Kind, index: SubjectIndex, n
         return Subject(kind, "", f"{core}…")
     pieces = template.split(core, index.canonical_namespaces)
     if pieces is not None:
-        namespace, name = pieces
-        return Subject(kind, namespace, f"{name}…" if name and len(name) == template.name_cut else name)
+        return Subject(kind, *pieces)
     return Subject(kind, namespace if kind.namespaced else "", core)
 
 
@@ -53,7 +52,7 @@ def lives_elsewhere(template: Template, core: str, holder_namespace: str, index:
     if template.is_unmistakable:
         return False
     subjects = index.subjects
-    if (template.cut or template.name_cut) and goes_on(template, core, index):
+    if template.cut and goes_on(template, core, index):
         return True
     if not template.is_joined:
         return squashed(core) in index.by_squashed or squashed(core) in index.by_name

@@ -29,4 +29,4 @@ def literal_beside(template: Template, pair: Template) -> str | None:
 def _around(template: Template) -> tuple[object, ...]:
     """All that is done to what is rendered, apart from the text before and behind it."""
     hashed = (template.hash_length, template.hash_mark, template.digest)
-    return (*hashed, template.cut, template.name_cut, template.codec, template.tail, template.head)
+    return (*hashed, template.cut, template.codec, template.tail, template.head)

@@ -57,7 +57,7 @@ _FIELDS = re.compile(r"\{(namespace|name|uid)\}")
 class Template:
     """How a key is made. `order` is name, namespace-name, name-namespace, uid or digest.
 
-    `cut` > 0: what is made is cut to that many characters; `name_cut`: the name alone, beside a whole namespace. `hash_length` > 0: a hash of that length follows `hash_mark`, or of
+    `cut` > 0: what is made is cut to that many characters. `hash_length` > 0: a hash of that length follows `hash_mark`, or of
     `hash_least` characters and more. `tail`: any text follows this mark; `head`: any text stands before it. `codec`: the whole is
     encoded so. `digest` = (algorithm, what is digested): the key is that hash, of `hash_length` characters, or, of any other order, the
     hash behind the name is that one, and the key sealed by it. `is_loose`: the UID stands
@@ -70,7 +70,6 @@ class Template:
     suffix: str = ""
     transform: str = ""
     cut: int = 0
-    name_cut: int = 0
     hash_mark: str = ""
     hash_length: int = 0
     digest: tuple[str, str] = ("", "")
@@ -85,7 +84,7 @@ class Template:
     def is_bare(self) -> bool:
         """Whether the key is what stands for the subject, with nothing around it."""
         around = self.prefix or self.suffix or self.tail or self.head or self.codec
-        return not (around or self.cut or self.name_cut or self.hash_length or self.is_loose)
+        return not (around or self.cut or self.hash_length or self.is_loose)
 
     @property
     def is_open(self) -> bool:
@@ -101,7 +100,6 @@ class Template:
             self.transform,
             self.is_namespace_plain,
             self.cut,
-            self.name_cut,
             self.digest,
             self.hash_length if self.digest[0] else 0,
             self.hash_mark if self.digest[0] else "",
@@ -125,9 +123,7 @@ class Template:
     @property
     def is_plain_pair(self) -> bool:
         """Whether a subject renders as namespace and name, unchanged."""
-        return self.order in {"namespace-name", "name-namespace"} and not (
-            self.transform or self.cut or self.name_cut or self.digest[0]
-        )
+        return self.order in {"namespace-name", "name-namespace"} and not (self.transform or self.cut or self.digest[0])
 
     @property
     def has_namespace(self) -> bool:
@@ -148,7 +144,6 @@ class Template:
         """What stands for a subject in its key, without prefix, suffix and a random hash; some digests have its kind within."""
         if self.is_namespace_plain:
             name = TRANSFORMS[self.transform](name)
-        name = name[: self.name_cut] if self.name_cut else name
         match self.order:
             case "uid":
                 text = uid
@@ -205,8 +200,6 @@ class Template:
                 return None
             core = stem
         if self.cut and len(core) != self.cut:
-            return None
-        if self.name_cut and all(len(name) > self.name_cut for _, name in self.splits(core)):
             return None
         return core
 
@@ -295,8 +288,7 @@ class Template:
         return 2 if self.order == "uid" or self.is_sealed else 0 if self.is_open else 1
 
     def __str__(self) -> str:
-        length = self.name_cut or (self.cut if self.order == "name" else 0)
-        name = f"{{name:.{length}}}" if length else "{name}"
+        name = f"{{name:.{self.cut}}}" if self.cut and self.order == "name" else "{name}"
         if self.is_namespace_plain:
             name = f"{_TRANSFORM_WORDS[self.transform]}({name})"
         inner = {

@@ -25,9 +25,9 @@ from ghostkey.model.refs import Kind
 
 _LEARNT = json.loads((Path(__file__).parent / "weights.json").read_text())
 PROVEN_BITS: float = _LEARNT["proven"]  # hardly any wrong case that the weights were learnt from lies above
-# People keep tables of what custom resources stand for, and a resource for some of it; of 9,719 maps of other clusters than the
-# weights were learnt from, three such tables lay within so much above, and one ghost of a thousand.
-CAUTION_BITS = 0.7
+# People keep tables of what custom resources stand for, and a resource for some of it. Such a table is short; what has more keys
+# than that is a program's, and a registry of which little lives is just what is looked for.
+CAUTION_BITS, TABLE_KEYS = 0.7, 20
 TOGETHER = " & "
 LIKELY_BITS = 0.0  # from here on it is worth telling, and not enough to act on
 
@@ -184,12 +184,13 @@ def weigh(case: Case) -> Verdict:
         return Weighed(name, ", ".join(seen.parts), sum(known.get(text, 0.0) for _, text in features(name, seen)), seen.sentence)
 
     found = tuple(weighed(name, seen) for name, seen in look_at(case).items())
-    return Verdict(found, prior + sum(piece.bits for piece in found), enough_of(is_custom=case.is_custom))
+    return Verdict(found, prior + sum(piece.bits for piece in found), enough_of(case.sort, case.made))
 
 
-def enough_of(*, is_custom: bool) -> float:
-    """Bits that prove what is about objects of a kind."""
-    return round(PROVEN_BITS + CAUTION_BITS, 1) if is_custom else PROVEN_BITS
+def enough_of(sort: str, made: int) -> float:
+    """Bits that prove what so many keys are about, by the sort of names their objects have."""
+    is_table = sort in {"own", "like others"} and made < TABLE_KEYS
+    return round(PROVEN_BITS + CAUTION_BITS, 1) if is_table else PROVEN_BITS
 
 
 def percent(share: float) -> str:
