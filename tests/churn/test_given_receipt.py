@@ -69,7 +69,7 @@ def test_run_that_is_killed_is_cleaned_up_with_the_finalizers_of_its_operator(
     done = files_program("churn", "--clean-up", "--yes", where)
     assert done.code == 0, done.err
     assert "finalizers were taken from 3 subjects" in done.err
-    assert "1 of 1 runs" in done.err
+    assert "1 of 1 run that was not finished is cleaned up" in done.err
     assert namespaces(cluster) == before
     assert not receipt.exists()
 

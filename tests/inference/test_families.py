@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from tests.helpers import analyse, config_map, keys, thing
 
@@ -19,19 +22,50 @@ def test_maps_of_the_same_name_that_know_nothing_of_it_do_not_hide_a_ghost(tmp_p
     assert {f"prod.{name}" for name in gone} <= keys(found, "ghost-key")
 
 
-def test_map_of_another_kind_is_not_judged_by_one_of_the_same_name(tmp_path: Path) -> None:
-    """A registry of Sites in one namespace proves nothing of a table in another, in which two Tenants stand."""
-    sites = [thing("Site", f"lugave-{number:02d}", "prod") for number in range(10)]
-    tenants = [thing("Tenant", name, "test") for name in ("babakazi", "onterondab", "galolu")]
-    registry = config_map({f"lugave-{number:02d}": str(number) for number in (*range(10), 31, 32)}, "state-0", "prod")
-    table = config_map(
-        dict.fromkeys(("babakazi", "onterondab", "kanonori", "faterba-17", "nonozime-inc"), "1"), "state-0", "test"
-    )
-    found = [finding for finding in analyse(tmp_path, [*sites, *tenants, registry, table]) if finding.state == "found"]
-    assert {(finding.key.holder.namespace, finding.key.key) for finding in found} == {
-        ("prod", "lugave-31"),
-        ("prod", "lugave-32"),
+def by_a_program(data: dict[str, str], name: str, namespace: str = "prod") -> dict[str, Any]:
+    fields = {"f:data": {f"f:{key}": {} for key in data}}
+    entry = {
+        "manager": "python-requests",
+        "operation": "Update",
+        "apiVersion": "v1",
+        "fieldsType": "FieldsV1",
+        "fieldsV1": fields,
     }
+    return config_map(data, name, namespace, metadata={"managedFields": [entry]})
+
+
+def test_map_of_another_kind_is_not_judged_by_one_of_the_same_name(tmp_path: Path) -> None:
+    """A registry of Sites in one namespace proves nothing of a table in another, in which three Tenants stand."""
+    sites = [thing("Site", f"lugave-{number:02d}", "prod") for number in range(12)]
+    tenants = [thing("Tenant", name, "test") for name in ("babakazi", "onterondab", "galolu")]
+    lost = {f"lugave-{number:02d}" for number in range(31, 41)}
+    registry = config_map(dict.fromkeys((*lost, *(f"lugave-{number:02d}" for number in range(12))), "1"), "site-state-0", "prod")
+    others = ("kanonori", "faterba-17", "nonozime-inc")
+    table = config_map(dict.fromkeys(("babakazi", "onterondab", "galolu", *others), "1"), "site-state-0", "test")
+    found = [finding for finding in analyse(tmp_path, [*sites, *tenants, registry, table]) if finding.state == "found"]
+    assert {(finding.key.holder.namespace, finding.key.key) for finding in found} == {("prod", name) for name in lost}
+
+
+@pytest.mark.parametrize(("others", "state"), [(7, "suspect"), (24, "found")])
+def test_short_table_takes_more_than_a_long_registry(tmp_path: Path, others: int, state: str) -> None:
+    """People keep tables of customers, of whom some have a custom resource; not of thirty, and with a program."""
+    names = ["vebaon-eu", "lugavepa-inc", "loluve-2", "miriter-gmbh", "rakakol-eu", "terterdab-v2"]
+    rest = [
+        f"{first}{second}-inc"
+        for first in ("bara", "kollu", "luko", "sodab", "zika")
+        for second in ("lba", "nri", "riz", "mep", "tev")
+    ]
+    fields = {"f:data": {f"f:{name}": {} for name in (*names, *rest[:others])}}
+    entry = {
+        "manager": "python-requests",
+        "operation": "Update",
+        "apiVersion": "v1",
+        "fieldsType": "FieldsV1",
+        "fieldsV1": fields,
+    }
+    table = config_map(dict.fromkeys((*names, *rest[:others]), ""), "shop-index-0", metadata={"managedFields": [entry]})
+    found = [f for f in analyse(tmp_path, [*(thing("Shop", name) for name in names), table]) if f.analysis == "ghost-key"]
+    assert {(f.key.key, f.state) for f in found} == {(name, state) for name in rest[:others]}
 
 
 def test_kind_of_which_all_have_a_key_is_what_a_map_is_about(tmp_path: Path) -> None:
