@@ -151,11 +151,12 @@ def lost_finding(view: View, analysis: str, severity: Severity, result: MapResul
         shared += f", declared by {attribution.evidence[0]}"
     else:
         share = f"{attribution.coverage:.0%} of {counted(len(seen.keys), 'key')}"
-        shared += f": {attribution.support} live {kinds} have a key, {share}"
+        one = f"live {attribution.kinds[0].kind.lower()} has"
+        shared += f": {counted(attribution.support, one, f'live {kinds} have')} a key, {share}"
         if attribution.subject_coverage:
             shared += f", {attribution.subject_coverage:.0%} of the live {attribution.kinds[0].resource}"
     searched = [] if item.why_unknown else [view.sight.searched(subject, attribution.scope) for subject in item.subjects]
-    evidence = [f"key {key_ref(seen, item.index)!s}, {seen.field}, value of {size:,} bytes", shared]
+    evidence = [f"key {key_ref(seen, item.index)!s}, {seen.field}, value of {counted(size, 'byte')}", shared]
     evidence += [text for text in attribution.evidence if attribution.certainty != "declared"]
     evidence += searched
     evidence += _elsewhere(view, seen, item)

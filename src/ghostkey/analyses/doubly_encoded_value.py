@@ -23,6 +23,7 @@ from collections.abc import Iterator
 
 from ghostkey.analyses._base import Analysis, View, key_ref
 from ghostkey.inference.infer import is_exempt
+from ghostkey.model.counts import counted
 from ghostkey.model.events import WORD
 from ghostkey.model.findings import Finding, Severity
 from ghostkey.model.refs import SECRETS
@@ -65,7 +66,7 @@ def _run(view: View) -> Iterator[Finding]:
                 severity=Severity.INFO if why else Severity.WARNING,
                 message=f"the value is encoded twice: {shape.doubled}" + (f"; meant so, it seems: {why}" if why else ""),
                 evidence=(
-                    f"value of {seen.sizes[i]:,} bytes",
+                    f"value of {counted(seen.sizes[i], 'byte')}",
                     f"decoding it once gives {shape.doubled.split(' in ')[0]} again",
                     *([f"meant so, it seems: {why}"] if why else ["nothing tells that its reader wants it so"]),
                 ),

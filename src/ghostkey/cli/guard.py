@@ -131,10 +131,8 @@ def undo(receipt: str, is_list: bool, where: Where) -> int:
     if found.server != client.config.server:
         raise Refused(f"receipt {found.id} was made at {found.server}, this is {client.config.server}", "choose its --context")
     with _led_back(where):
-        click.echo(
-            f"{counted(take_back(client, found, kept), 'object is as it was', 'objects are as they were')} before {found.id}",
-            err=True,
-        )
+        back = counted(take_back(client, found, kept), "object is as it was", "objects are as they were")
+    click.echo(f"{back} before {found.id}", err=True)
     return 0
 
 
@@ -216,9 +214,8 @@ def report(logs: tuple[Path, ...], form: str) -> int:
         for one in found:
             if one.loops:
                 say(f"{one.user} tries {one.namespace}/{one.map} again and again, and would go on when refused")
-    about = counted(requests.events, "event") + (
-        f", {counted(requests.unread, 'piece was', 'pieces were')} not understood" if requests.unread else ""
-    )
+    unread = counted(requests.unread, "piece was", "pieces were")
+    about = counted(requests.events, "event") + (f", {unread} not understood" if requests.unread else "")
     about += f", {counted(requests.others, 'file')} without audit events passed over" if requests.others else ""
     if not requests.events:
         about += "; so nothing is known of what deny would have refused"

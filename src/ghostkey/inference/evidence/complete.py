@@ -27,8 +27,9 @@ def look(case: Case) -> Seen | None:
 
 
 def _nearly(case: Case) -> str:
-    all_of = "each" if len(case.live) >= case.near else f"{len(case.live):,}"
-    return f"{all_of} of the {case.near:,} live {case.who} {'has' if all_of == 'each' else 'have'}"
+    if len(case.live) >= case.near:
+        return f"each of the {case.near:,} live {case.who} has"
+    return f"{len(case.live):,} of the {case.near:,} live {case.who} {'has' if len(case.live) == 1 else 'have'}"
 
 
 def _parts(complete: str, live: int, bounds: tuple[float, ...], share: str, sort: str) -> tuple[str, ...]:
