@@ -163,3 +163,19 @@ def test_dates_and_round_numbers_among_hashes_as_numbers_are_nobodys(tmp_path: P
     hashes = [str(zlib.crc32(name.encode())) for name in names]
     registry = config_map(dict.fromkeys([*hashes, "20261103", "100000", "zenit-gmbh"], "1"))
     assert keys(analyse(tmp_path, [*tenants, registry]), "ghost-key") == {text for text in hashes[12:] if len(text) > 8}
+
+
+def test_key_that_is_a_live_name_as_a_whole_is_no_other_name_with_a_hash(tmp_path: Path) -> None:
+    """`grove-14c6d` is the Queue of that name, however much it looks like the Tenant `grove` that is gone, and a hash."""
+    tenants = [thing("Tenant", name) for name in ("acorn", "nectar", "tundra", "willow")]
+    queue = thing("Queue", "grove-14c6d", "test")
+    keys_of = {
+        "acorn-72560": "1",
+        "nectar-2c637": "1",
+        "tundra-a325e": "1",
+        "willow-9f3b1": "1",
+        "grove-14c6d": "1",
+        "jade-5d1e0": "1",
+    }
+    found = analyse(tmp_path, [*tenants, queue, config_map(keys_of)])
+    assert {finding.key.key for finding in found if finding.analysis == "ghost-key"} == {"jade-5d1e0"}

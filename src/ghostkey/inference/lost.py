@@ -14,9 +14,9 @@ from ghostkey.inference.evidence import weights
 from ghostkey.inference.family import Family
 from ghostkey.inference.index import SubjectIndex
 from ghostkey.inference.matching import Match
-from ghostkey.inference.naming import counted_on, goes_on, is_ordinal, lives_elsewhere, name_part, subject_of
+from ghostkey.inference.naming import counted_on, goes_on, is_name_in_full, is_ordinal, lives_elsewhere, name_part, subject_of
 from ghostkey.inference.results import Lost, MapResult
-from ghostkey.inference.style import ENOUGH_EXAMPLES, Shapes, Style, is_setting, is_telling
+from ghostkey.inference.style import ENOUGH_EXAMPLES, Shapes, Style, is_setting, is_telling, made_of
 from ghostkey.inference.template import Template, looks_hashed
 from ghostkey.model.events import ANYWHERE, KeysSeen, Shape
 from ghostkey.model.findings import Attribution, Certainty, Subject
@@ -184,7 +184,7 @@ class LostKeys:
             is_mainly_live=custom and len(indexes) >= max(5, 0.5 * len(seen.keys)), is_proven=belief.is_proven,
             is_complete=len(alive) >= ENOUGH_EXAMPLES and len(indexes) >= COMPLETE * len(seen.keys)
             and len(alive) >= COMPLETE * min(self._objects_of(kind, seen, scoped) for kind in kinds),
-            beside={_made_of(seen.keys[i]) for i in indexes} if template.is_open else set(),
+            beside={made_of(seen.keys[i]) for i in indexes} if template.is_open else set(),
         )  # fmt: skip
 
     def _objects_of(self, kind: int, seen: KeysSeen, scoped: bool) -> int:
@@ -200,7 +200,8 @@ class LostKeys:
         for kind in live.kinds:
             if (carried := self._subjects.carried.get(kind)) and self._is_carried(carried, core, name, indexes, live):
                 return CARRIED
-        if lives_elsewhere(live.template, core, seen.holder.namespace, self._index, scoped=live.scoped):
+        whole = any(is_name_in_full(live.template, seen.keys[i], self._index) for i in indexes)
+        if whole or lives_elsewhere(live.template, core, seen.holder.namespace, self._index, scoped=live.scoped):
             return ELSEWHERE
         return ""
 
@@ -269,7 +270,7 @@ class LostKeys:
 
     def _may_have_been_made(self, core: str, name: str, live: _Live, indexes: list[int]) -> bool:
         """Whether a key without a live object looks as if it had been made for one."""
-        if live.beside and not any(_made_of(live.seen.keys[i]) in live.beside for i in indexes):
+        if live.beside and not any(made_of(live.seen.keys[i]) in live.beside for i in indexes):
             return False  # `config.yaml` among `20261103-225800.NAME`
         if self._is_alike(core, name, live, indexes):
             return True
@@ -342,11 +343,6 @@ class _WithoutKey:
 def _begin_alike(one: str, other: str) -> bool:
     """Whether one text is the beginning of the other."""
     return one.startswith(other) or other.startswith(one)
-
-
-def _made_of(text: str) -> frozenset[str]:
-    """Which sorts of characters a key has: letters are one, digits another, and each mark is its own."""
-    return frozenset("9" if c.isdigit() else "a" if c.isalpha() else c for c in text)
 
 
 def doubt_single(result: MapResult, matches: list[Match]) -> None:

@@ -71,6 +71,14 @@ def lives_elsewhere(template: Template, core: str, holder_namespace: str, index:
     return any(not scoped or subjects.namespaces[row] in ("", holder_namespace) for row in index.all_named(canonical(core)))
 
 
+def is_name_in_full(template: Template, key: str, index: SubjectIndex) -> bool:
+    """Whether a key of which a template takes a part for a hash, or for anything, is as a whole the name of something that lives."""
+    if template.is_exact or template.is_sealed or template.codec:
+        return False
+    whole = key[len(template.prefix) : len(key) - len(template.suffix)]
+    return any(index.all_named(canonical(name)) for name in (whole, *template.names_in(whole)))
+
+
 def goes_on(template: Template, core: str, index: SubjectIndex, kinds: Collection[int] | None = None) -> bool:
     """Whether a live name begins with what the key has of a name, and is longer."""
     if template.is_unmistakable:

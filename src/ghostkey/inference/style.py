@@ -207,3 +207,8 @@ def _coarse(name: str) -> str:
     if name in {"word", "phrase", "path"}:
         return "line"  # one line of text, whatever is in it
     return name
+
+
+def made_of(text: str) -> frozenset[str]:
+    """Which sorts of characters a key has: letters are one, digits another, and each mark is its own."""
+    return frozenset("9" if c.isdigit() else "a" if c.isalpha() else c for c in text)
