@@ -26,6 +26,7 @@ from ghostkey.store.snapshot import Snapshot
 
 SAMPLE = 300  # names of a case that are looked at
 FEW, MANY = 3, 8  # live objects with another that is named after each: of custom resources and machines, and of other kinds
+WHOLE = 0.9  # of the keys with a live object are of one kind, where it is the kind that the map is about
 COMPLETE = 5  # objects of a kind, all of which have a key
 KINDS_WEIGHED = 3  # of one template; the others have less support
 AGREEING = 3  # maps of a family that have live subjects, before one that has none is judged by them
@@ -174,6 +175,10 @@ class Beliefs:
         if template.cut and best >= 2 and not verdict.is_proven:
             # names cut to a length, with the hash of the whole behind: nobody chooses such keys
             verdict = dataclasses.replace(verdict, bits=verdict.enough)
+        all_live = set().union(*(live[kind] for kind in kinds))
+        if verdict.is_proven and self._subjects.kinds[heaviest].kind in WORKLOADS and len(live[heaviest]) < WHOLE * len(all_live):
+            # some keys have a Deployment, others a Service: they are about what makes these, which the dump may not hold
+            verdict = dataclasses.replace(verdict, bits=LIKELY_BITS)
         if template.is_open and verdict.is_proven and not any(map(is_telling, itertools.islice(live[kinds[0]], SAMPLE))):
             # `cart.cache.limit`: settings begin with a word as well
             verdict = dataclasses.replace(verdict, bits=LIKELY_BITS)
