@@ -42,14 +42,18 @@ SURE = {
     "of the object's own": ("w.Path()", 'func (w *Widget) Path() string { return w.Namespace + "/" + w.Name }'),
     "a name for both": (
         "both(w).String()",
-        "func both(w *v1.Widget) types.NamespacedName {\n"
-        "\treturn types.NamespacedName{Namespace: w.Namespace, Name: w.Name}\n}",
+        "func both(w *v1.Widget) types.NamespacedName {\n\treturn types.NamespacedName{Namespace: w.Namespace, Name: w.Name}\n}",
+    ),
+    "of an object that is called config": (
+        "named(w)",
+        'import apiv1 "example.org/op/api/v1"\n\nfunc named(config *apiv1.TenantConfig) string { return config.Name }',
     ),
     "a literal": ("types.NamespacedName{Namespace: w.Namespace, Name: w.Name}.String()", ""),
     "a literal of parts": ("types.NamespacedName{Name: w.Spec.Flavor}.String()", ""),
     "a literal in a literal": ("ctrl.Request{NamespacedName: types.NamespacedName{Name: w.Spec.Flavor}}.String()", ""),
 }
 UNSURE = {
+    "of options": ("named(w)", "func named(config *Settings) string { return config.Name }"),
     "of a part of the program": ("part(w)", "func part(w *v1.Widget) string { return w.Spec.Flavor }"),
     "of the helper's own": ("c.own(w)", "func (c *Controller) own(w *v1.Widget) string { return c.hostname }"),
     "of an error beside it": (

@@ -54,8 +54,7 @@ def is_api_object(module: Module, spot: Spot, kind: str) -> bool:
 def is_of_options(module: Module, spot: Spot, text: str) -> bool:
     """Whether an expression names options or a configuration, and not an object of the API that is called so."""
     return any(
-        OF_OPTIONS.search(path) is not None
-        and not is_api_object(module, spot, module.type_of_root(spot, path.partition(".")[0]))
+        OF_OPTIONS.search(path) is not None and not is_api_object(module, spot, module.type_of_root(spot, path.partition(".")[0]))
         for path in _PATH.findall(text)
     )
 
@@ -122,7 +121,7 @@ def is_bounded(
             return True
         if _OF_RESOURCES.fullmatch(over.text):
             return True
-        if key in function.ranges and OF_OPTIONS.search(over.text):
+        if key in function.ranges and is_of_options(module, spot, over.text):
             return True
         if over.place is not None and over.place.root == function.receiver:
             if _is_as_made(module, spot, over.place):

@@ -57,7 +57,7 @@ def is_of_objects(module: Module, spot: Spot, symbol: Symbol, key: str) -> bool:
         for where, text in near:
             if is_constant_in(where, text):
                 continue
-            if _names(text) or _is_literal_of_them(module, where, text) or _is_of_helper(module, where, text):
+            if _shows(module, where, text) or _is_of_helper(module, where, text):
                 return True
             for name in _IDENTIFIER.findall(_TEXT.sub('""', text)):
                 known = (id(where.function), name)
@@ -68,6 +68,18 @@ def is_of_objects(module: Module, spot: Spot, symbol: Symbol, key: str) -> bool:
                     later += _made_of(module, where, name)
         near = later
     return False
+
+
+def _shows(module: Module, spot: Spot, text: str) -> bool:
+    """Whether an expression is of such a thing by itself: by its words, its type, or what its name is asked of (`config.Name`)."""
+    return (
+        _names(text)
+        or _is_literal_of_them(module, spot, text)
+        or any(
+            not given and _ASKED.search(rest) and OF_OPTIONS.search(root) and not is_of_options(module, spot, root)
+            for root, rest, given in _PATH.findall(_TEXT.sub('""', text))
+        )
+    )
 
 
 def _names(text: str) -> bool:
@@ -144,7 +156,7 @@ def _gives_one(module: Module, helper: Spot, *, is_given: bool, depth: int) -> b
                 made = own.sub('""', made)
             if _IS_NO_KEY.match(kind) or is_constant_in(helper, value) or not (is_given or _WHOSE.search(made)):
                 continue
-            if _names(made) or _is_literal_of_them(module, helper, made) or _is_of_helper(module, helper, made, depth + 1):
+            if _shows(module, helper, made) or _is_of_helper(module, helper, made, depth + 1):
                 return True
     return False
 

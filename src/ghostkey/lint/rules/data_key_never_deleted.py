@@ -87,9 +87,7 @@ def _is_new(module: Module, spot: Spot, insert: Insert) -> bool:
     is_made = is_made or (local is not None and local.how == "type")
     is_made = is_made or (local is not None and local.how == "call" and _makes_one(module, spot, local.text))
     is_made = is_made or (local is not None and _is_of_store(function, local.text))
-    reads = [
-        call.at for call in function.calls if call.name in _READS and root in {text.lstrip("&") for text in call.texts}
-    ]
+    reads = [call.at for call in function.calls if call.name in _READS and root in {text.lstrip("&") for text in call.texts}]
     if is_made and not reads:
         return True
     # what is read after it was made, or within a read, has what the cluster has

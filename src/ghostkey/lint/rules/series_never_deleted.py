@@ -66,7 +66,7 @@ _OF_OBJECT = re.compile(r"\.(?:Name|Namespace|UID|GetName\(\)|GetNamespace\(\))$
 # of an atomic pointer or value: method → how many it is given, which is one more for a sync.Map
 _SWAPS = {"Store": 1, "Swap": 1, "CompareAndSwap": 2}
 _NO_VALUE = re.compile(r"==\s*nil\b|\bnil\s*==")
-_MANAGER = re.compile(r"(?:\w+\.)?Manager$")  # who is given one sets up what it runs
+_MANAGER = re.compile(r"\w+\.Manager$")  # who is given one sets up what it runs
 _RESOURCE = re.compile(r"(?i)resource(?:_?key|_?name)?$")  # of a kind as a rule, and sometimes of an object
 _REQUEST = re.compile(r"(?:\w+\.)?(?:Request|NamespacedName|ObjectKey|Object)$")
 _OF_PROCESS = re.compile(r"os\.(?:Getenv|LookupEnv|Hostname)\(")
@@ -205,12 +205,17 @@ def _stays(look: Look, symbol: Symbol) -> bool:
     makers = {spot.function.name for spot, _ in made}
     return not any(
         spot.package.folder == symbol.folder
-        and _as_set(spot, call.texts[-1]).partition("(")[0].rpartition(".")[2] in makers
+        and _is_made(_as_set(spot, call.texts[-1]), symbol.owner, makers)
         and _is_swap(look.module, spot, call)
         for name in _SWAPS
         for spot, call in look.module.callers.get(name, ())
         if call.texts
     )
+
+
+def _is_made(text: str, owner: str, makers: set[str]) -> bool:
+    """Whether a value is a fresh one of a struct: a literal, or what a function gives that makes one."""
+    return text.partition("(")[0].rpartition(".")[2] in makers or re.match(rf"&{re.escape(owner)}\b.*\{{", text) is not None
 
 
 def _is_swap(module: Module, spot: Spot, call: Call) -> bool:
