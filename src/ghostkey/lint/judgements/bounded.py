@@ -8,6 +8,7 @@ from ghostkey.lint.facts import FileFacts, Place
 from ghostkey.lint.keyed import key_type, value_type
 from ghostkey.lint.module import Module, Package, Spot, Symbol
 from ghostkey.lint.reach import calls_of
+from ghostkey.lint.syntax import base_type
 
 DEPTH = 2  # callers of callers that are asked for a key
 _TYPE = re.compile(
@@ -31,11 +32,31 @@ _OF_PACKAGE = re.compile(r"^(\w+)\.([A-Z]\w*)$")
 OF_OBJECTS = re.compile(r"(?:\w*UID|NamespacedName|ObjectKey|ObjectName|Addr|AddrPort|Prefix|Request)$")
 _BASIC = frozenset(["string", "int", "int32", "int64", "uint", "uint32", "uint64", "rune", "float64", "any"])
 OF_OPTIONS = re.compile(r"(?i)(?:flags|options|opts|config|args|registered|factories|providers|plugins)\b")
+_PATH = re.compile(r"[A-Za-z_]\w*(?:\.\w+)*")
+_API = re.compile(r"(?:^|/)apis?/(?!config/)")  # below apis/config is what programs are configured with
 _OF_RESOURCES = re.compile(  # gvr.Resource, range m.dynamicGVRs
     r"(?:\w+\.)*\w*(?:gv[rk]|GV[RK])s?(?:\.(?:Resource|Kind|Group\w*|Version|String)(?:\(\))?)?"
 )
 _TEXT = re.compile(r'"(?:[^"\\]|\\.)*"|`[^`]*`')
 _OF_KINDS = ("%T", "reflect.TypeOf", "GroupVersionKind()", "GVKForObject")
+
+
+def is_api_object(module: Module, spot: Spot, kind: str) -> bool:
+    """Whether a type, as it is written where something stands, is of objects of the API, whatever it is called: `v1.TenantConfig`."""
+    qualifier, dot, name = base_type(kind).rpartition(".")
+    path = spot.file.imports.get(qualifier, "")
+    package = module.imported(path) if dot and path else spot.package
+    struct = package.structs.get(name) if package is not None else None
+    is_one = struct is not None and any(one.rpartition(".")[2] == "ObjectMeta" for one in struct.embedded)
+    return is_one or (bool(dot) and _API.search(path) is not None)
+
+
+def is_of_options(module: Module, spot: Spot, text: str) -> bool:
+    """Whether an expression names options or a configuration, and not an object of the API that is called so."""
+    return any(
+        OF_OPTIONS.search(path) is not None and not is_api_object(module, spot, module.type_of_root(spot, path.partition(".")[0]))
+        for path in _PATH.findall(text)
+    )
 
 
 def is_constant(key: str, file: FileFacts, constants: dict[str, str]) -> bool:
@@ -100,7 +121,7 @@ def is_bounded(
             return True
         if _OF_RESOURCES.fullmatch(over.text):
             return True
-        if key in function.ranges and OF_OPTIONS.search(over.text):
+        if key in function.ranges and is_of_options(module, spot, over.text):
             return True
         if over.place is not None and over.place.root == function.receiver:
             if _is_as_made(module, spot, over.place):

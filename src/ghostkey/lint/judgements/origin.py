@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 
+from ghostkey.lint.expressions import parts
 from ghostkey.lint.facts import Function
-from ghostkey.lint.judgements.bounded import OF_OBJECTS, OF_OPTIONS, is_constant_in
+from ghostkey.lint.judgements.bounded import OF_OBJECTS, OF_OPTIONS, is_constant_in, is_of_options
 from ghostkey.lint.keyed import key_type
+from ghostkey.lint.made_keys import with_locals
 from ghostkey.lint.module import Module, Spot, Symbol
-from ghostkey.lint.reach import calls_of
+from ghostkey.lint.reach import callees, calls_of
 
 DEPTH = 6  # of locals and callers that are followed from a key
+HELPERS = 3  # functions that ask another one for the key
 MOST = 60  # expressions that are looked at for one key
 CALLERS = 25  # of one function
 _COMES = re.compile(
@@ -27,7 +30,11 @@ _PATH = re.compile(r"([A-Za-z_]\w*)((?:\(\))?(?:\.[A-Za-z_]\w*(?:\(\))?)*)(\((?!
 _ASKED = re.compile(r"\.(?:(?:Name|Namespace|ObjectMeta)(?!\()|Get(?:Name|Namespace)\(\))$")
 _KEY_OF = re.compile(r"NamespaceKey|ObjectKey|NamespacedName|KeyFunc|ToName$")
 _IS_KEY = re.compile(r"(?:Key|Name|ID|Id)$")
-_MADE = re.compile(r"&?[\w.]+\{")
+_MADE = re.compile(r"&?([\w.]+)\{")
+_CALL = re.compile(r"(?<!\w)((?:[A-Za-z_]\w*\.)*)([A-Za-z_]\w*)\(")
+_IS_NO_KEY = re.compile(r"(?:\w+ )?(?:error|bool|func\b.*|\*.*)$")
+_WHOSE = re.compile(r"(?:Namespace|UID)(?:\(\))?(?![\w(])")  # what tells objects apart; a mere Name() has every part of a program
+_GIVEN_OUT = re.compile(r"(?i:queue)\w*(?:\(\))?\.Get(?:WithPriority)?\(\)$")  # a key that a queue gives its worker
 _OF_TYPE = re.compile(r"(?:Info|Ref|Reference|Key|Name|ID|Spec|Event|Args|Params)$")
 _IDENTIFIER = re.compile(r"(?<![.\w])[A-Za-z_]\w*\b(?!\()")
 # what an informer or a queue runs is given keys of objects, however those are called
@@ -50,7 +57,7 @@ def is_of_objects(module: Module, spot: Spot, symbol: Symbol, key: str) -> bool:
         for where, text in near:
             if is_constant_in(where, text):
                 continue
-            if _names(text):
+            if _shows(module, where, text) or _is_of_helper(module, where, text):
                 return True
             for name in _IDENTIFIER.findall(_TEXT.sub('""', text)):
                 known = (id(where.function), name)
@@ -63,11 +70,25 @@ def is_of_objects(module: Module, spot: Spot, symbol: Symbol, key: str) -> bool:
     return False
 
 
+def _shows(module: Module, spot: Spot, text: str) -> bool:
+    """Whether an expression is of such a thing by itself: by its words, its type, or what its name is asked of (`config.Name`)."""
+    return (
+        _names(text)
+        or _is_literal_of_them(module, spot, text)
+        or any(
+            not given and _ASKED.search(rest) and OF_OPTIONS.search(root) and not is_of_options(module, spot, root)
+            for root, rest, given in _PATH.findall(_TEXT.sub('""', text))
+        )
+    )
+
+
 def _names(text: str) -> bool:
     """Whether an expression names such a thing: `pod.key`, `c.subnetName`, `x.Name`; of a function's name and of a literal's fields nothing is taken."""
     plain = _TEXT.sub('""', text)
     if _MADE.match(plain):
         return False
+    if _GIVEN_OUT.search(plain):
+        return True
     for root, rest, given in _PATH.findall(plain):
         last = (root + rest).rpartition(".")[2].removesuffix("()")
         if given:
@@ -76,6 +97,67 @@ def _names(text: str) -> bool:
                 return True
         elif _comes(root) or any(map(_comes, _WORD.findall(last))) or (_ASKED.search(rest) and not OF_OPTIONS.search(root)):
             return True
+    return False
+
+
+def _is_literal_of_them(module: Module, spot: Spot, text: str) -> bool:
+    """Whether a literal is of a type that names objects, with a part that varies: `types.NamespacedName{Namespace: ns, Name: t.Name}`."""
+    found = _MADE.match(text)
+    if found is None or OF_OBJECTS.match(found[1].rpartition(".")[2]) is None:
+        return False
+    inside = text[found.end() :].rpartition("}")[0] or text[found.end() :]  # long ones are cut
+    receiver = spot.function.receiver
+    for part in parts(inside, ",") or inside.split(","):
+        value = re.sub(r"^\w+:\s*", "", part)
+        if _MADE.match(value):
+            if _is_literal_of_them(module, spot, value):
+                return True
+        elif value and not (
+            is_constant_in(spot, value)
+            or value in spot.package.variables
+            or (receiver and re.fullmatch(rf"{receiver}(?:\.\w+)+", value))  # of the one who keeps the map
+            or is_of_options(module, spot, value.rpartition(".")[0])
+        ):
+            return True
+    return False
+
+
+def _is_of_helper(module: Module, spot: Spot, text: str, depth: int = 0) -> bool:
+    """Whether a function of this tree that is called there gives what names such a thing: `keyFor(w)` with `return w.Namespace + w.Name`."""
+    plain = _TEXT.sub('""', text)
+    return depth < HELPERS and any(
+        _gives_one(module, one, is_given=not plain[found.end() :].lstrip().startswith(")"), depth=depth)
+        for found in _CALL.finditer(plain)
+        for one in _helpers(module, spot, found[1].rstrip("."), found[2])
+    )
+
+
+def _helpers(module: Module, spot: Spot, qualifier: str, name: str) -> list[Spot]:
+    """The functions that a call in a key may mean."""
+    if qualifier in spot.file.imports:
+        package = module.imported(spot.file.imports[qualifier])
+        return [one for one in module.functions.get(name, ()) if one.package is package and not one.function.receiver_type]
+    call = next((one for one in spot.function.calls if (one.name, one.qualifier) == (name, qualifier)), None)
+    return callees(module, spot, call) if call is not None else []
+
+
+def _gives_one(module: Module, helper: Spot, *, is_given: bool, depth: int) -> bool:
+    """Whether a helper returns the name of what it is given; of what it is asked of, only what tells objects apart counts."""
+    function = helper.function
+    kinds = parts(function.result.removeprefix("(").removesuffix(")"), ",") or []
+    for one in function.returns:
+        if any(branch.kind == "func" for branch in one.branches):
+            continue  # of a literal in it
+        values = parts(one.text.removeprefix("return").strip(), ",") or []
+        for kind, value in zip(kinds, values, strict=False):
+            made = with_locals(helper, _TEXT.sub('""', value))
+            own = re.compile(rf"(?<![.\w]){re.escape(function.receiver)}(?:\.\w+)+(?![\w(.])")
+            if is_given and function.receiver:
+                made = own.sub('""', made)
+            if _IS_NO_KEY.match(kind) or is_constant_in(helper, value) or not (is_given or _WHOSE.search(made)):
+                continue
+            if _shows(module, helper, made) or _is_of_helper(module, helper, made, depth + 1):
+                return True
     return False
 
 

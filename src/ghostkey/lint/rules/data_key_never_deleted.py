@@ -27,7 +27,7 @@ from collections.abc import Iterator
 from ghostkey.lint.facts import Function, Insert
 from ghostkey.lint.findings import Finding, Look, Rule, Witness
 from ghostkey.lint.held import DATA
-from ghostkey.lint.judgements.bounded import OF_OPTIONS, is_constant_in, is_constant_of_callers, is_of_table
+from ghostkey.lint.judgements.bounded import is_constant_in, is_constant_of_callers, is_of_options, is_of_table
 from ghostkey.lint.module import Module, Package, Spot
 
 _READS = {"Get", "CreateOrUpdate", "CreateOrPatch"}
@@ -68,7 +68,7 @@ def _is_data(module: Module, spot: Spot, insert: Insert) -> bool:
         return False
     if _is_new(module, spot, insert):
         return False
-    if OF_OPTIONS.search(key.rpartition(".")[0]):
+    if is_of_options(module, spot, key.rpartition(".")[0]):
         return False  # what the program, or a caller in it, chose
     is_given = any(place.root == name for name, _ in function.params)
     return not (is_given and _BUILDS.match(function.name))
@@ -87,9 +87,15 @@ def _is_new(module: Module, spot: Spot, insert: Insert) -> bool:
     is_made = is_made or (local is not None and local.how == "type")
     is_made = is_made or (local is not None and local.how == "call" and _makes_one(module, spot, local.text))
     is_made = is_made or (local is not None and _is_of_store(function, local.text))
-    if is_made and not any(call.name in _READS and root in {text.lstrip("&") for text in call.texts} for call in function.calls):
+    reads = [call.at for call in function.calls if call.name in _READS and root in {text.lstrip("&") for text in call.texts}]
+    if is_made and not reads:
         return True
-    before = [reset for reset in function.resets if reset.place.root == root and reset.at < insert.at]
+    # what is read after it was made, or within a read, has what the cluster has
+    before = [
+        reset
+        for reset in function.resets
+        if reset.place.root == root and reset.at < insert.at and not any(reset.at < at < insert.at for at in reads)
+    ]
     # secret = &corev1.Secret{…}, on the way to the insert
     if any(
         _IS_ONE.match(one.value) and one.branches == insert.branches[: len(one.branches)]

@@ -24,13 +24,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ghostkey.lint.facts import Place, Series
+from ghostkey.lint.facts import Call, Place, Series
 from ghostkey.lint.findings import Finding, Look, Rule, Witness
 from ghostkey.lint.held import METRIC
-from ghostkey.lint.judgements.bounded import OF_OPTIONS, is_constant_in, is_constant_of_callers
+from ghostkey.lint.judgements.bounded import is_api_object, is_constant_in, is_constant_of_callers, is_of_options
 from ghostkey.lint.judgements.code import is_aside
 from ghostkey.lint.judgements.lifetime import LONG
-from ghostkey.lint.judgements.startup import releases_while_running
+from ghostkey.lint.judgements.startup import releases_while_running, runs_at_start
 from ghostkey.lint.module import Module, Spot, Symbol
 from ghostkey.lint.reach import calls_of
 
@@ -63,7 +63,12 @@ _CONFIGURED = re.compile(
     r"[*&]*(?:\w+\.)?\w*(?:Config|Configuration|Options|Opts|Flags|Settings)$"
 )  # a type of what a program is told
 _OF_OBJECT = re.compile(r"\.(?:Name|Namespace|UID|GetName\(\)|GetNamespace\(\))$")
-_SWAPS = frozenset({"Store", "Swap", "CompareAndSwap"})  # of an atomic pointer
+# of an atomic pointer or value: method → how many it is given, which is one more for a sync.Map
+_SWAPS = {"Store": 1, "Swap": 1, "CompareAndSwap": 2}
+_NO_VALUE = re.compile(r"==\s*nil\b|\bnil\s*==")
+_MANAGER = re.compile(r"\w+\.Manager$")  # who is given one sets up what it runs
+_RESOURCE = re.compile(r"(?i)resource(?:_?key|_?name)?$")  # of a kind as a rule, and sometimes of an object
+_REQUEST = re.compile(r"(?:\w+\.)?(?:Request|NamespacedName|ObjectKey|Object)$")
 _OF_PROCESS = re.compile(r"os\.(?:Getenv|LookupEnv|Hostname)\(")
 _PAIRS = re.compile(r"(?:Labels|map\[string\]string)\{(.*)\}", re.DOTALL)
 _LABELS = re.compile(r"\[\]string\{([^}]*)\}")
@@ -83,11 +88,12 @@ def _find(look: Look) -> Iterator[Finding]:
         if not _stays(look, symbol):
             continue
         labels = _labels(module, symbol, declared)
-        naming = labels and [label for label in labels if _is_naming(label)]
         open_ = [(series, given) for spot, series in told if (given := _open_values(look, spot, series, labels))]
+        of_objects = {label for _, given in open_ for label, _ in given if not _is_naming(label)}
+        naming = labels and [label for label in labels if _is_naming(label) or label in of_objects]
         if not open_:
             continue  # one series for each value that the code names
-        values = [value for _, given in open_ for value in given if _VALUE.search(value) and not _NO_OBJECT.search(value)]
+        values = [value for _, given in open_ for _, value in given if _VALUE.search(value) and not _NO_OBJECT.search(value)]
         if naming is not None and (not naming or {label.lower() for label in naming} <= {"name"}):
             continue
         if not values and not (naming and any(len(series.labels) == 1 for series, _ in open_)):
@@ -114,8 +120,11 @@ def _is_of_parameter(spot: Spot, series: Series) -> bool:
     return any(text.partition(".")[0] in given for text in series.labels)
 
 
-def _open_values(look: Look, spot: Spot, series: Series, labels: list[str] | None) -> list[str]:
-    """What names objects in the labels of a series, and is not named by the code: `req.Name`, and no words, constants or variables."""
+def _open_values(look: Look, spot: Spot, series: Series, labels: list[str] | None) -> list[tuple[str, str]]:
+    """What names objects in the labels of a series, and is not named by the code: `req.Name`, and no words, constants or variables.
+
+    Pairs of a label, empty where it is not known, and its value.
+    """
     known = {*spot.package.constants, *spot.package.variables}
     given: list[tuple[str, str]] = []
     for position, text in enumerate(series.labels):
@@ -124,14 +133,22 @@ def _open_values(look: Look, spot: Spot, series: Series, labels: list[str] | Non
         pairs += [(i.place.keys[0], i.value) for i in spot.function.inserts if (i.place.root, i.place.fields) == (text, ())]
         at = labels[position] if labels and len(labels) == len(series.labels) else ""
         given += [(label, value.strip()) for label, value in pairs] or ([] if literals else [(at, text)])
+    given = [(label.rpartition(".")[2].strip('"'), value) for label, value in given]
     return [
-        value
+        (label, value)
         for label, value in given
         if not _SAID.match(value) and value not in known and not is_constant_in(spot, value)
         if not _is_configured(look, spot, value) and not _is_own(look, spot, value)
         if not is_constant_of_callers(look.module, spot, value)
-        if not label or _is_naming(label.rpartition(".")[2].strip('"'))
+        if not label or _is_naming(label) or (_RESOURCE.match(label) and _is_of_object(look.module, spot, value))
     ]
+
+
+def _is_of_object(module: Module, spot: Spot, value: str) -> bool:
+    """Whether a value is what an object of the API is called, by the type of what stands before the dot; also in a local."""
+    value = _as_set(spot, value)
+    kind = module.type_of_root(spot, value.partition(".")[0])
+    return _OF_OBJECT.search(value) is not None and (is_api_object(module, spot, kind) or _REQUEST.match(kind) is not None)
 
 
 def _made_labels(module: Module, spot: Spot, text: str) -> list[str]:
@@ -147,14 +164,16 @@ def _is_configured(look: Look, spot: Spot, value: str) -> bool:
     """Whether a value is what the program was configured with, whoever calls: the one node it runs on, the caller's own name."""
     root, dot, _ = value.partition(".")
     kind = dict(spot.function.params).get(root, "")
-    if dot and _CONFIGURED.match(kind) and not _OF_OBJECT.search(value):
+    is_told = _CONFIGURED.match(kind) is not None and not is_api_object(look.module, spot, kind)
+    if dot and is_told and not _OF_OBJECT.search(value):
         return True  # config.NodeName
     position = next((at for at, (name, _) in enumerate(spot.function.params) if name == value), None)
     if position is None:
         return False
     given = [(caller, call.texts[position]) for caller, call in calls_of(look.module, spot) if position < len(call.texts)]
     return bool(given) and all(
-        ("." in text and OF_OPTIONS.search(text.rpartition(".")[0])) or _is_own(look, caller, text) for caller, text in given
+        ("." in text and is_of_options(look.module, caller, text.rpartition(".")[0])) or _is_own(look, caller, text)
+        for caller, text in given
     )
 
 
@@ -185,11 +204,35 @@ def _stays(look: Look, symbol: Symbol) -> bool:
     made = [one for one in look.module.made.get(symbol.owner, ()) if one[0].package.folder == symbol.folder]
     makers = {spot.function.name for spot, _ in made}
     return not any(
-        call.name in _SWAPS and any(text.partition("(")[0].rpartition(".")[2] in makers for text in call.texts)
-        for spot in look.spots()
-        if spot.package.folder == symbol.folder
-        for call in spot.function.calls
+        spot.package.folder == symbol.folder
+        and _is_made(_as_set(spot, call.texts[-1]), symbol.owner, makers)
+        and _is_swap(look.module, spot, call)
+        for name in _SWAPS
+        for spot, call in look.module.callers.get(name, ())
+        if call.texts
     )
+
+
+def _is_made(text: str, owner: str, makers: set[str]) -> bool:
+    """Whether a value is a fresh one of a struct: a literal, or what a function gives that makes one."""
+    return text.partition("(")[0].rpartition(".")[2] in makers or re.match(rf"&{re.escape(owner)}\b.*\{{", text) is not None
+
+
+def _is_swap(module: Module, spot: Spot, call: Call) -> bool:
+    """Whether an atomic pointer or value gets another value while the program runs: not its first one, and not one at the start."""
+    if len(call.texts) != _SWAPS[call.name] or (len(call.texts) > 1 and call.texts[0] == "nil"):
+        return False
+    place = call.receiver
+    if place is not None and place.fields:
+        kinds = [kind for symbol in module.symbols(spot, place) if (kind := module.type_of(symbol))]
+    else:
+        kinds = [kind] if place is not None and (kind := module.type_of_root(spot, place.root)) else []
+    if kinds and not any("atomic." in kind for kind in kinds):
+        return False
+    if any(branch.kind == "if" and _NO_VALUE.search(branch.text) for branch in call.branches):
+        return False
+    is_set_up = any(_MANAGER.match(kind) for _, kind in spot.function.params)
+    return not is_aside(spot.file) and not is_set_up and not runs_at_start(module, spot)
 
 
 def _is_called(module: Module, spot: Spot) -> bool:
