@@ -123,3 +123,12 @@ def test_finalizer_of_somebody_else_stays_and_so_does_an_object_that_the_run_has
             cluster.kubectl("patch", "tenant", name, "-n", "gk-held", "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
         assert not clean_up(client, receipt, patience=HANG_SECONDS).why
         assert not receipt.path.exists()
+
+
+def test_run_that_may_make_no_namespace_leaves_no_receipt(cluster: ControlPlane, files_program: Program, sample: str) -> None:
+    before = namespaces(cluster)
+    done = files_program(*GIVEN_RUN, sample, f"--kubeconfig={cluster.kubeconfig_for('nobody')}")
+    assert done.code == 3, (done.out, done.err)
+    assert "namespaces" in done.err
+    assert not list((files_program.state / "churn").glob("*"))
+    assert namespaces(cluster) == before

@@ -92,3 +92,19 @@ class _Clock:
 
     def sleep(self, _: float) -> None:
         """No wait."""
+
+
+def test_look_that_could_not_read_the_kind_is_no_point_of_its_curve_and_never_clean() -> None:
+    there = {SIGNATURE: Trace({"a", "b"}, "it")}
+    blind = iter([False, True, False])
+    looks = iter([{}, {}])
+    curves = wait_out(lambda: next(looks), there, 60.0, unread=lambda _: next(blind))
+    assert [count for _, count in curves[SIGNATURE].points] == [2, 0]
+    for first, before in ((there, []), ({}, [SIGNATURE])):
+        unread = iter([first == {}, True])
+        looks = iter([{}])
+        curves = wait_out(
+            lambda looks=looks: next(looks), first, 0.2, unread=lambda _, unread=unread: next(unread), before=before
+        )
+        (one,) = judge(curves, [there, there, first], subjects(), 0.2)
+        assert (one.kind, "could not read" in one.because) == (Kind.INCONCLUSIVE, True)

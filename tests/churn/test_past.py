@@ -333,3 +333,9 @@ def test_log_of_a_running_control_plane_has_the_last_write_before_it_was_asked_f
         assert log.endswith("\n")
         assert any(name in line and '"create"' in line for line in log.splitlines()[-20:])
         plane.request("DELETE", f"/api/v1/namespaces/default/configmaps/{name}")
+
+
+def test_log_that_is_not_there_ends_the_look_after_a_time(tmp_path: Path) -> None:
+    (tmp_path / "audit-2026-01-01T00-00-01.000.log").write_text('{"n": 1}\n')
+    with pytest.raises(GhostkeyError, match="the audit log is not there"):
+        covered(tmp_path / "audit.log", lambda _: None, tmp_path, seconds=0.05)

@@ -21,7 +21,7 @@ from ghostkey.churn.campaign import Outcome, Wanted
 from ghostkey.churn.faults import all_faults
 from ghostkey.churn.given_authors import Authored
 from ghostkey.churn.given_lane import GivenBed, GivenLane
-from ghostkey.churn.given_listing import Listing, resource_of, resources_of
+from ghostkey.churn.given_listing import MEMORY, SERVER_ERROR, Listing, resource_of, resources_of
 from ghostkey.churn.given_operator import GivenOperator, Started
 from ghostkey.churn.given_receipt import MARK, NAMESPACES, Cleaned, Receipt, clean_up, cluster_of
 from ghostkey.churn.judge import Kind, Verdict
@@ -30,13 +30,14 @@ from ghostkey.churn.probing import Probe, chosen_faults
 from ghostkey.churn.refused import UNAUTHORIZED, Refusals, is_work, may_clean_up
 from ghostkey.churn.subjects import Document, Maker, Subject, as_json
 from ghostkey.churn.tokens import ALPHABET
-from ghostkey.churn.traces import Found
+from ghostkey.churn.traces import Found, Signature
 from ghostkey.kube.client import ApiClient
 from ghostkey.kube.credentials import ConfigError
 from ghostkey.model.errors import AccessDenied, ApiFailed, GhostkeyError, UsageError
 
 _PREFIX = re.compile(r"[a-z0-9][-a-z0-9]{0,29}")
-SERVER_ERROR = 500
+BAD_REQUEST, CONFLICT = 400, 409
+UNSEEN = "{}: left behind by subjects, and whether it stays could not be looked at"
 Progress = Callable[[str], None]
 
 
@@ -90,8 +91,7 @@ class Given:
         receipt = self._receipt()
         with receipt.written():
             try:
-                body = {"metadata": {"name": receipt.namespace, "annotations": {MARK: receipt.mark}}}
-                receipt.made_namespace(self.client.write("POST", NAMESPACES, as_json(body))["metadata"]["uid"])
+                receipt.made_namespace(self._make_namespace(receipt))
                 lane = GivenLane(listing, Maker(made_of, random.Random(f"{self.seed}/{receipt.mark}")), receipt)
                 with contextlib.ExitStack() as stack:
                     self.plurals = frozenset(resource.plural for resource, _ in made_of)
@@ -101,13 +101,25 @@ class Given:
                         self.authored = lane.given.authored
                     self._test(lane)
             finally:
-                self._clean_up(receipt)
+                if receipt.path.exists() or receipt.uid:
+                    self._clean_up(receipt)
         unseen = (
             "" if self.started is not None else "; its memory is not looked at, and whoever else works there is not told from it"
         )
         self.outcome.notes.append(f"what the operator has left in the given cluster is still there{unseen}")
         self.outcome.seconds = time.monotonic() - began
         return self.outcome
+
+    def _make_namespace(self, receipt: Receipt) -> str:
+        """Its uid. Raises AccessDenied, ApiFailed; where the API server's answer is a refusal, nothing is there, and no receipt of it."""
+        body = {"metadata": {"name": receipt.namespace, "annotations": {MARK: receipt.mark}}}
+        try:
+            return str(self.client.write("POST", NAMESPACES, as_json(body))["metadata"]["uid"])
+        except (AccessDenied, ApiFailed) as error:
+            # 409: what has that name may have come of a request of ours that somebody on the way has sent twice
+            if BAD_REQUEST <= error.status < SERVER_ERROR and error.status != CONFLICT:
+                receipt.path.unlink(missing_ok=True)
+            raise
 
     def _receipt(self) -> Receipt:
         suffix = "".join(secrets.choice(ALPHABET) for _ in range(8))
@@ -177,12 +189,20 @@ class Given:
                 lane.given.memory.sample(lane.operator.pid)
             self.outcome.trials += 1
             self.outcome.subjects += len(fresh)
-            history.append(read())
+            try:
+                history.append(read())
+            except GhostkeyError as error:
+                for signature in sorted(set[Signature]().union(*history)) if _is_lost(error) else ():
+                    self.outcome.doubt(UNSEEN.format(signature))
+                raise
+        seen, unread = set[Signature]().union(*history), lane.listing.is_unread
         try:
-            curves = judging.wait_out(read, history[-1], self.wanted.patience, self.progress) if history[-1] else {}
+            curves = judging.wait_out(
+                read, history[-1], self.wanted.patience, self.progress, unread=unread, before=[s for s in seen if unread(s)]
+            )
         except GhostkeyError as error:
-            for signature in sorted(history[-1]) if _is_lost(error) else ():
-                self.outcome.doubt(f"{signature}: left behind by subjects, and whether it stays could not be looked at")
+            for signature in sorted(seen) if _is_lost(error) else ():
+                self.outcome.doubt(UNSEEN.format(signature))
             raise
         for verdict in judging.judge(curves, history, subjects, self.wanted.patience):
             self.outcome.verdicts.append(self._checked(verdict, last))
@@ -260,7 +280,7 @@ class Given:
         try:
             found = operator.memory.traces(self.wanted.subjects, names) | operator.memory.names(dead)
         except (GhostkeyError, OSError) as error:
-            listing.gaps["the operator's memory"] = str(error)
+            listing.gap(MEMORY, str(error))
             return {}
         # where /metrics is read, it tells of each series what the registry's map in memory tells of none
         return {s: t for s, t in found.items() if not (has_metrics and "prometheus.metric" in s.place)}

@@ -229,6 +229,7 @@ class GivenBed:
         """What is found of the dead in the API and in metrics."""
         dead = [subject for subject in subjects if subject.is_deleted]
         own = [made.path for subject in dead for made in subject.objects]
+        self.listing.unread.clear()
         found = ApiTraces(self.listing, self.listing.resources).read([n for s in dead for n in s.named()], own)
         return found | self.metric_traces(lane, dead, metrics)
 
@@ -240,7 +241,7 @@ class GivenBed:
         try:
             return metric_traces(metrics.read(pid) or b"", [n for s in subjects if s.is_deleted for n in s.named()])
         except OSError as error:
-            self.listing.gaps["metrics"] = str(error)
+            self.listing.gap("metrics", str(error))
             return {}
 
     def wait_for_collector(self, lane: Runner) -> bool:

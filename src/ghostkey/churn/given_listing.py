@@ -9,10 +9,15 @@ from typing import Any
 
 from ghostkey.churn.refused import UNAUTHORIZED
 from ghostkey.churn.subjects import Document, Resource, as_json
-from ghostkey.churn.traces import EXEMPT
+from ghostkey.churn.traces import EXEMPT, Signature
 from ghostkey.kube.client import ApiClient
 from ghostkey.kube.discovery import discover
 from ghostkey.model.errors import AccessDenied, ApiFailed, UsageError
+
+SERVER_ERROR = 500
+ASKED = "/api/v1/namespaces/kube-system"  # there in every cluster; a refusal is an answer, too
+MEMORY = "the operator's memory"
+NOT_LISTED = {"metrics": "metrics", "memory": MEMORY}  # source of a signature → what is read for it
 
 
 @dataclass(slots=True)
@@ -21,10 +26,35 @@ class Listing:
 
     client: ApiClient
     resources: Mapping[tuple[str, str], Resource]
-    gaps: dict[str, str] = field(default_factory=dict)
+    gaps: dict[str, str] = field(default_factory=dict)  # of the whole run
+    unread: set[str] = field(default_factory=set)  # what this look could not read
+
+    def gap(self, what: str, why: str) -> None:
+        """What could not be read, in this look and so in the run."""
+        self.gaps[what] = why
+        self.unread.add(what)
+
+    def is_unread(self, signature: Signature) -> bool:
+        """Whether this look could not read what a signature is in."""
+        where = signature.place.partition(" ")[0] if signature.source == "api" else NOT_LISTED.get(signature.source, "")
+        return where in self.unread
+
+    def _check_answers(self) -> None:
+        """Raises ApiFailed where the cluster answers nothing any longer, rather than of one kind. Raises AccessDenied 401."""
+        try:
+            self.client.get_object(ASKED)
+        except ApiFailed as error:
+            if error.status == 0 or error.status >= SERVER_ERROR:
+                raise
+        except AccessDenied as error:
+            if error.status == UNAUTHORIZED:
+                raise
 
     def stored(self) -> Iterator[tuple[bytes, bytes]]:
-        """Key and JSON of each object, kind by kind. A kind that may not be listed is a gap. Raises AccessDenied 401."""
+        """Key and JSON of each object, kind by kind. A kind that may not be listed is a gap.
+
+        Raises AccessDenied 401, and ApiFailed where the whole cluster answers no longer.
+        """
         for resource in self.resources.values():
             if resource.plural in EXEMPT:
                 continue
@@ -34,12 +64,14 @@ class Listing:
                     for item in json.loads(page).get("items") or ():
                         yield key_of(resource, item["metadata"]), as_json(item)
             except ApiFailed as error:
+                if error.status == 0 or error.status >= SERVER_ERROR:
+                    self._check_answers()  # the server of one group, or its conversion, may be all that fails
                 if error.status not in {404, 405}:  # a kind that has just gone, or that is no list
-                    self.gaps[resource.plural] = str(error)
+                    self.gap(resource.plural, str(error))
             except AccessDenied as error:
                 if error.status == UNAUTHORIZED:
                     raise  # of all kinds alike
-                self.gaps[resource.plural] = str(error)
+                self.gap(resource.plural, str(error))
 
     def get(self, path: str) -> dict[str, Any] | None:
         """An object as JSON."""

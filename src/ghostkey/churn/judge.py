@@ -42,6 +42,7 @@ class Curve:
     example: str = ""
     series: int = 0
     is_stuck: bool = False
+    is_unread: bool = False  # the last look could not read what it is in
 
     @property
     def clean_after(self) -> float | None:
@@ -74,21 +75,30 @@ class Verdict:
 
 
 def wait_out(
-    read: Callable[[], Found], first: Found, patience: float, progress: Callable[[str], None] = lambda _: None
+    read: Callable[[], Found],
+    first: Found,
+    patience: float,
+    progress: Callable[[str], None] = lambda _: None,
+    *,
+    unread: Callable[[Signature], bool] = lambda _: False,
+    before: Iterable[Signature] = (),
 ) -> dict[Signature, Curve]:
     """Looks again and again until nothing is left, or patience is: a delayed cleanup is none the worse for that.
 
     What the last look alone shows, or no longer shows, of memory is looked at once more, whatever is left of patience.
+    `unread`: whether the last look could not read what a signature is in, which says nothing of it then; `before`: those that earlier
+    looks have seen, and the first one could not read.
     """
-    curves: dict[Signature, Curve] = {}
+    curves: dict[Signature, Curve] = {signature: Curve(is_unread=True) for signature in before}
     began, wait, found, more = time.monotonic(), FIRST_WAIT, first, SECOND_LOOKS
-    before = _in_memory(first)
+    remembered = _in_memory(first)
     while True:
         at = time.monotonic() - began
         for signature in {*curves, *found}:
-            _note(curves.setdefault(signature, Curve()), found, signature, at)
-        before, is_alike = _in_memory(found), before == _in_memory(found)
-        if not found or at >= patience:
+            _note(curves.setdefault(signature, Curve()), found, signature, at, is_unread=unread(signature))
+        remembered, is_alike = _in_memory(found), remembered == _in_memory(found)
+        is_known_gone = not found and not any(curve.is_unread for curve in curves.values())
+        if is_known_gone or at >= patience:
             if is_alike or more == 0:
                 return curves
             more -= 1
@@ -106,8 +116,12 @@ def _in_memory(found: Found) -> set[Signature]:
     return {signature for signature in found if signature.source == "memory"}
 
 
-def _note(curve: Curve, found: Found, signature: Signature, at: float) -> None:
+def _note(curve: Curve, found: Found, signature: Signature, at: float, *, is_unread: bool) -> None:
     trace = found.get(signature)
+    curve.is_unread = is_unread
+    if is_unread:  # no point of its curve
+        curve.example = curve.example or (trace.example if trace is not None else "")
+        return
     curve.tokens = set(trace.tokens) if trace else set()
     curve.ever |= curve.tokens
     curve.points.append((round(at, 2), len(curve.tokens)))
@@ -140,7 +154,10 @@ def _verdict(
         counts = tuple(sum(s.token in held and s.round <= number for s in dead) for number in rounds)
     rates = tuple(_rate(curve.tokens, [s for s in dead if s.round == number]) for number in rounds)
     only, because = "", ""
-    if not curve.tokens:
+    if curve.is_unread:
+        kind = Kind.INCONCLUSIVE
+        because = "left behind, and the last look could not read what it is in: whether it stays is not known"
+    elif not curve.tokens:
         kind = Kind.SLOW
         after = curve.clean_after
         because = f"clean after {after:.1f} s" if after is not None else "clean by the end of the next round"

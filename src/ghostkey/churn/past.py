@@ -75,13 +75,13 @@ def covered(log: Path, mark: Callable[[str], None], folder: Path, seconds: float
     is not there after so many seconds, and OSError.
     """
     sign = f"ghostkey-end-{secrets.token_hex(8)}"
-    with _pieces(log) as pieces:
+    with _pieces(log, time.monotonic() + seconds) as pieces:
         # what was there before cannot hold it; by inode, since rotation gives a file another name
         looked = {os.fstat(piece.fileno()).st_ino: piece.seek(0, os.SEEK_END) for piece in pieces}
     mark(sign)
     deadline = time.monotonic() + seconds
     while True:
-        with _pieces(log) as pieces:
+        with _pieces(log, deadline) as pieces:
             for number, piece in enumerate(pieces):
                 if end := _end_of(sign.encode(), piece, looked):
                     return _copied(pieces[:number], piece, end, folder / "audit.log")
@@ -91,8 +91,8 @@ def covered(log: Path, mark: Callable[[str], None], folder: Path, seconds: float
 
 
 @contextlib.contextmanager
-def _pieces(log: Path) -> Iterator[list[BinaryIO]]:
-    """The files of a log that its server rotates, the oldest first, each once. Raises OSError."""
+def _pieces(log: Path, deadline: float) -> Iterator[list[BinaryIO]]:
+    """The files of a log that its server rotates, the oldest first, each once. Raises OSError, and GhostkeyError after the deadline."""
     while True:
         with contextlib.ExitStack() as stack:
             names = _names(log)
@@ -107,6 +107,8 @@ def _pieces(log: Path) -> Iterator[list[BinaryIO]]:
             if is_whole:
                 yield files
                 return
+        if time.monotonic() > deadline:
+            raise GhostkeyError(f"the audit log is not there: {log} is none, or another one at each look")
         time.sleep(_POLL)
 
 

@@ -40,11 +40,11 @@ def learn(lane: Runner, run: Callable[[Plan], Trial]) -> Learnt:
     lane.proxy.ask("log")
     token = run(round_of(1)).subjects[0].token
     calls: Counter[tuple[str, str]] = Counter()
-    for verb, place, tokens, status in lane.proxy.ask("log")["log"]:
+    for verb, place, tokens, status, _ in lane.proxy.ask("log")["log"]:
         if token in tokens and verb in {"create", "update", "patch", "delete", "deletecollection"} and status:
             calls[verb, place] += 1
     pair = {subject.token for subject in run(round_of(2)).subjects}
-    shared = {(verb, place) for verb, place, tokens, _ in lane.proxy.ask("log")["log"] if pair <= set(tokens)}
+    shared = {(verb, place) for verb, place, tokens, *_ in lane.proxy.ask("log")["log"] if pair <= set(tokens)}
     resource = lane.maker.documents[0][0].plural
     return Learnt(tuple((verb, place, count) for (verb, place), count in calls.items()), resource, frozenset(shared))
 

@@ -95,7 +95,7 @@ class Reducer:
         numbers = {subject.token: subject.number for subject in trial.subjects}
         return Counter(
             (verb, place, tuple(sorted(numbers[token] for token in tokens if token in numbers)), status)
-            for verb, place, tokens, status in lane.proxy.ask("log")["log"]
+            for verb, place, tokens, status, _ in lane.proxy.ask("log")["log"]
             if verb != "other" and place.partition("/")[0] not in NOISE
         )
 

@@ -159,6 +159,7 @@ class Maker:
         for resource, document in self.documents:
             new = _renamed(copy.deepcopy(document), renamed, {"{{name}}": name, "{{n}}": str(self.made)})
             new["metadata"]["name"] = name
+            # finalizers stay: the user may be who puts one there, and the operator who cleans up and takes it away
             for fact in (
                 "namespace",
                 "uid",
@@ -167,7 +168,6 @@ class Maker:
                 "creationTimestamp",
                 "ownerReferences",
                 "managedFields",
-                "finalizers",  # whoever takes one away puts it there, too; nobody else's would hold the subject
             ):
                 new["metadata"].pop(fact, None)
             if resource.is_namespaced:

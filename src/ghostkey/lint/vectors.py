@@ -23,6 +23,8 @@ _ENDS = (
     "_count",
     "_created",
 )  # of a series, where the family is a histogram or summary; or of a name that ends so
+EXACT = 1 << 16  # more than any name is long: of a vector whose whole name is said, and is the family's
+_COMMENTS = re.compile(r'("(?:[^"\\\n]|\\.)*"|`[^`]*`)|//[^\n]*|/\*.*?\*/', re.DOTALL)
 _WORDS_LEAST = 3  # characters of the name that the code says
 
 
@@ -53,6 +55,7 @@ def _said(look: Look, spot: Spot, options: str, family: str) -> int:
     if word.isidentifier():
         local, variable = spot.function.locals.get(word), spot.package.variables.get(word)
         options = local.whole or local.text if local is not None else variable.value if variable is not None else ""
+    options = _COMMENTS.sub(lambda found: found[1] or " ", options)
     if built := _BUILT.search(options):
         parts = dict(zip(_PARTS, built[1].split(","), strict=False))
     else:
@@ -64,7 +67,10 @@ def _said(look: Look, spot: Spot, options: str, family: str) -> int:
     pattern = "".join(joined) + _pattern(last)
     if not any(re.fullmatch(pattern, family + end) for end in _ENDS):
         return 0
-    return sum(len(text) for texts in (*fronts, last) for text in texts if text)
+    said = sum(len(text) for texts in (*fronts, last) for text in texts if text)
+    if None not in (*last, *(text for texts in fronts for text in texts)) and re.fullmatch(pattern, family):
+        return EXACT + said  # whatever longer name has it within
+    return said if 2 * said > len(family) else 0  # "_total" alone is said of many
 
 
 def _pattern(texts: list[str | None]) -> str:

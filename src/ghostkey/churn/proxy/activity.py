@@ -22,7 +22,8 @@ class Activity:
         self._writes_of_secrets = writes_of_secrets  # of which the audit log has no bodies; names alone are noted here
         self.in_flight = 0
         self.last = time.monotonic()
-        self.log: deque[tuple[str, str, tuple[str, ...], int]] = deque(maxlen=LOG_MOST)  # verb, place, tokens, status
+        # verb, place, tokens, status, and whether what it needs is not there
+        self.log: deque[tuple[str, str, tuple[str, ...], int, bool]] = deque(maxlen=LOG_MOST)
         self.writes = self.reads = self.events = 0
         self.touched: Counter[str] = Counter()  # writes that name a token
         self.asked: Counter[str] = Counter()  # other calls that do
@@ -47,12 +48,12 @@ class Activity:
         for owed in [debt for debt in self._debts if debt in call.tokens or debt == call.place]:
             del self._debts[owed]
 
-    def end(self, call: Call, status: int) -> None:
-        """Its answer was given; 0: none was."""
+    def end(self, call: Call, status: int, *, lacks: bool = False) -> None:
+        """Its answer was given; 0: none was. `lacks`: it says that what the call needs is not there."""
         if not call.is_noise:
             self.in_flight -= 1
             self.last = time.monotonic()
-        self.log.append((call.verb, call.place, tuple(sorted(call.tokens)), status))
+        self.log.append((call.verb, call.place, tuple(sorted(call.tokens)), status, lacks))
         if call.resource == "secrets" and call.is_write and call.name and self._writes_of_secrets is not None:
             record = {
                 "at": time.time_ns() // 1000,

@@ -1,13 +1,14 @@
-"""What the API server has not let an operator do."""
+"""What the API server has not let an operator do, and what it could not do for want of something."""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import dataclass, field
 
 from ghostkey.churn.proxy.calls import Call
 
-UNAUTHORIZED, FORBIDDEN = 401, 403
+UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 401, 403, 404
 Spot = tuple[str, str, str]  # verb, place, namespace
 
 
@@ -44,3 +45,18 @@ class Denied:
         for (spot, _), times in self.not_admitted.items():
             found[*spot, FORBIDDEN] += times
         return sorted([*call, times] for call, times in found.items())
+
+
+def is_in_want(call: Call, status: int, body: bytes) -> bool:
+    """Whether an answer says that the namespace, or the very kind, is not there, rather than the object: its name may be the mistake."""
+    if status != NOT_FOUND or call.verb == "other":
+        return False
+    if call.verb == "create" and not call.subresource:
+        return True  # nothing else can be missing
+    try:
+        details = json.loads(body).get("details") or {}
+        kind, name = details.get("kind"), details.get("name")
+    except (ValueError, AttributeError):
+        return True  # "404 page not found": there is no such group
+    # Source: k8s.io/apimachinery/pkg/api/errors NewGenericServerResponse: of a kind that is not there no object is named
+    return kind == "namespaces" and call.resource != kind if kind or name else True

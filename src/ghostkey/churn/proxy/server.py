@@ -17,7 +17,7 @@ from ghostkey.churn.fault import EXPIRED_EVENT, Answer, HangUpError, refusal
 from ghostkey.churn.proxy.activity import Activity
 from ghostkey.churn.proxy.authors import Authors
 from ghostkey.churn.proxy.calls import Call, call_of, narrowed
-from ghostkey.churn.proxy.denied import UNAUTHORIZED, Denied
+from ghostkey.churn.proxy.denied import UNAUTHORIZED, Denied, is_in_want
 from ghostkey.churn.proxy.guard import Guard
 from ghostkey.churn.proxy.http1 import (
     LAST_CHUNK,
@@ -222,7 +222,7 @@ class Proxy:
     async def _exchange(
         self, call: Call, method: str, target: str, headers: Headers, body: bytes, writer: asyncio.StreamWriter
     ) -> None:
-        status = 0
+        status, lacks = 0, False
         # looked up before `begin`, which takes debts away: a fault that strikes makes a new one
         self.activity.begin(call)
         try:
@@ -241,14 +241,14 @@ class Proxy:
                     return asyncio.ensure_future(self._asked(call, method, target, headers, changed))
 
                 answer = await rule.fault.on_request(_Exchange(call, body, forward, self.kill))
-            status = answer.status
+            status, lacks = answer.status, is_in_want(call, answer.status, answer.body)
             if call.verb == "list" and status == 200:
                 self._relisted(call, answer.body)
             length = [] if method == "HEAD" else [("Content-Length", str(len(answer.body)))]
             writer.write(head(f"HTTP/1.1 {status} .", [*answer.headers, *length]) + answer.body)
             await writer.drain()
         finally:
-            self.activity.end(call, status)
+            self.activity.end(call, status, lacks=lacks)
 
     def _guarded(self, call: Call, method: str, target: str, headers: Headers) -> Answer | None:
         return self.guard.answer(call, method, target, value_of(headers, "user-agent")) if self.guard is not None else None
@@ -256,7 +256,8 @@ class Proxy:
     async def _asked(self, call: Call, method: str, target: str, headers: Headers, body: bytes) -> Answer:
         with self.authors.handing_on(call) as before:
             answer = await self.upstream.ask(method, target, headers, body, is_own=is_own(target, self.lease_namespace))
-            self.authors.answered(call, target, body, answer.status, answer.body, before)
+            of_type = value_of(headers, "content-type")
+            self.authors.answered(call, target, body, answer.status, answer.body, before, of_type)
         self.denied.note(call, answer.status, answer.body)
         return answer
 
