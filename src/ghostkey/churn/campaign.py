@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 LANES = 3
 FAULT_LANES = 4  # on which the operator mostly waits for what was refused
 Progress = Callable[[str], None]
+NOT_FOUND = 404
 IN_WANT = "does something have to be there first (--setup)?"
 
 
@@ -149,20 +150,24 @@ class Campaign:
         return {resource.plural for resource, _ in self.setting.samples}
 
     def _missing(self, lane: Lane) -> dict[str, str]:
-        """Resource → why an operator whose every write of it lacks a namespace, or the kind, is tested without what it needs to be there.
+        """Resource → why an operator whose every write of it finds nothing is tested without what it needs to be there.
 
-        Of an object that is not there nothing follows: a cleanup under a wrong name is answered with 404, too.
+        Where a kind's writes are let in elsewhere, nothing follows of an object that is not there: a cleanup under a wrong name
+        is answered with 404, too. It has to be the namespace or the kind then.
         """
-        answered: dict[str, list[bool]] = {}
-        are_there: set[str] = set()  # kinds of which a write was let in
+        answered: dict[
+            str, list[bool]
+        ] = {}  # verb and resource → of answers that are all 404, whether it lacks a namespace or kind
+        found, are_there = set(), set()
         for verb, place, tokens, status, lacks in lane.proxy.ask("log")["log"]:
             if tokens and verb in {"create", "update", "patch"}:
                 answered.setdefault(f"{verb} {place}", []).append(lacks)
+                found |= {f"{verb} {place}"} if status != NOT_FOUND else set()
                 are_there |= {place} if 200 <= status < 300 else set()
         return {
             call.partition(" ")[2].partition("/")[0]: f"{call} was answered 404 each of {len(lacking)} times: {IN_WANT}"
             for call, lacking in sorted(answered.items())
-            if all(lacking) and (call.startswith("create ") or call.partition(" ")[2] not in are_there)
+            if call not in found and (call.partition(" ")[2] not in are_there or (call.startswith("create ") and all(lacking)))
         }
 
     def _look_who_inserts(self, lane: Lane, per_round: int) -> None:
