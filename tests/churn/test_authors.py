@@ -14,11 +14,8 @@ from ghostkey.churn.given_authors import Authored
 from ghostkey.churn.given_receipt import MARK, Receipt, clean_up, cluster_of
 from ghostkey.churn.judge import Kind, Verdict
 from ghostkey.churn.past import lives_of
-from ghostkey.churn.proxy.authors import Authors
-from ghostkey.churn.proxy.calls import call_of
 from ghostkey.churn.proxy.client import ProxyProcess
 from ghostkey.churn.run import account_kubeconfig
-from ghostkey.churn.tokens import tokens_in
 from ghostkey.churn.traces import Signature, Trace
 from ghostkey.kube.client import ApiClient
 from ghostkey.kube.config import load_config
@@ -28,7 +25,7 @@ from tests.churn.helpers import GIVEN_RUN, SAMPLE, TenantBed, operator
 from tests.churn.test_renewal import grant
 from tests.helpers import HANG_SECONDS, Program
 
-MERGE, APPLY = "application/merge-patch+json", "application/apply-patch+yaml"
+MERGE = "application/merge-patch+json"
 HOLDS, ANOTHER = "demo.ghostkey.dev/registry", "demo.ghostkey.dev/another"
 NAMESPACE = "gk-authors"
 NAMES = ("own", "other", "both", "again", "blind")
@@ -148,76 +145,6 @@ def test_finalizer_that_the_operator_would_have_put_or_taken_is_one_that_it_work
     with pytest.raises(ApiFailed, match="409"):
         writers.write(writers.operator, "PUT", path, stale)
     assert Authored().add(writers.proxy).names == {HOLDS}
-
-
-def test_finalizer_of_others_is_none_that_the_operator_works_with_whatever_it_has_not_seen_yet(writers: Writers) -> None:
-    stale_path, applied = writers.tenant("gkddddddbx"), writers.tenant("gkddddddcx")
-    stale = writers.operator.get_object(stale_path)
-    assert stale is not None
-    events = writers.operator.watch(TENANTS, {}, HANG_SECONDS)
-    assert {next(events)["type"] for _ in range(2)} == {"ADDED"}
-    for path in (stale_path, applied):
-        writers.hold(writers.client, path, ANOTHER)
-        next(events)  # the proxy has handed it on
-    with pytest.raises(ApiFailed, match="409"):
-        writers.write(writers.operator, "PUT", stale_path, stale | {"spec": {"plan": "silver"}})
-    assert Authored().add(writers.proxy).names == set()
-    # an apply leaves what others have put there, and says nothing of it
-    body: dict[str, Any] = {"apiVersion": SAMPLE["apiVersion"], "kind": "Tenant", "metadata": {"finalizers": [HOLDS]}}
-    for finalizers in ([HOLDS], []):
-        body["metadata"] = {"name": "gkddddddcx"} | ({"finalizers": finalizers} if finalizers else {})
-        writers.operator.write("PATCH", applied, json.dumps(body).encode(), APPLY, field_manager="applies")
-    assert (writers.client.get_object(applied) or {})["metadata"]["finalizers"] == [ANOTHER]
-    authored = Authored().add(writers.proxy)
-    assert (authored.names, authored.took) == ({HOLDS}, {"gkddddddcx"})
-
-
-def test_request_that_only_takes_a_key_away_has_not_put_it_there(writers: Writers) -> None:
-    merged, patched, moved = (f"gkeeeeee{letter}x" for letter in "abc")
-    path = f"{CONFIGMAPS}/taken"
-    writers.write(writers.operator, "POST", CONFIGMAPS, {"metadata": {"name": "taken"}, "data": {}})
-    theirs = {f"theirs.{token}": "1" for token in (merged, patched)}
-    writers.write(writers.client, "PATCH", path, {"data": theirs | {f"mine.{patched}": "1"}})
-    writers.write(writers.operator, "PATCH", path, {"data": {f"mine.{merged}": None}})
-    operations = [
-        {"op": "test", "path": f"/data/mine.{patched}", "value": "1"},
-        {"op": "remove", "path": f"/data/mine.{patched}"},
-        {"op": "add", "path": f"/data/mine.{moved}", "value": "1"},
-    ]
-    writers.operator.write("PATCH", path, json.dumps(operations).encode(), "application/json-patch+json")
-    assert Authored().add(writers.proxy).own[f"/configmaps/{NAMESPACE}/taken"] == {moved}
-
-
-def test_word_of_an_object_that_has_gone_takes_nothing_from_the_new_one_of_its_name() -> None:
-    authors, base, token = Authors(), "/api/v1/namespaces/n/configmaps", "gkffffffax"
-    watch = call_of("GET", base + "?watch=1")
-
-    def made(uid: str, version: int) -> dict[str, Any]:
-        return {"metadata": {"name": f"cm-{token}", "namespace": "n", "uid": uid, "resourceVersion": str(version)}}
-
-    def asked(method: str, path: str, answer: dict[str, Any]) -> None:
-        body = json.dumps({"metadata": {"name": f"cm-{token}"}}).encode()
-        call = call_of(method, path, body)
-        with authors.handing_on(call) as before:
-            authors.answered(call, path, body, 200, json.dumps(answer).encode(), before)
-
-    def shown(kind: str, document: dict[str, Any]) -> None:
-        line = json.dumps({"type": kind, "object": document}).encode()
-        authors.event(watch, line, tokens_in(line))
-
-    place = f"/configmaps/n/cm-{token}"
-    asked("POST", base, made("u1", 5))
-    asked("DELETE", f"{base}/cm-{token}", {"kind": "Status", "details": {"uid": "u1"}})
-    assert place not in authors.told()
-    asked("POST", base, made("u2", 9))
-    for late in ("MODIFIED", "DELETED"):
-        shown(late, made("u1", 7))
-        assert authors.told()[place] == {"uid": "u2", "own": [token], "finalizers": []}, late
-    asked("DELETE", f"{base}/cm-{token}", {"kind": "Status", "details": {"uid": "u1"}})
-    assert place in authors.told()
-    # one that others have made since is not the operator's
-    shown("ADDED", made("u3", 12))
-    assert place not in authors.told()
 
 
 def test_key_that_somebody_else_has_put_into_the_operators_map_is_not_its_leak(writers: Writers) -> None:

@@ -21,11 +21,6 @@ Place = tuple[str, str, str, str]  # group, resource, namespace, name
 Record = dict[str, str]
 WHOLE = frozenset({"", "status"})  # subresources that are answered with the whole object
 IN_PART = "PartialObjectMetadata"
-CONFLICT = 409
-VERSIONS_MOST = 32  # of one object, whose finalizers are remembered
-APPLY, MERGE = "application/apply-patch+yaml", "application/merge-patch+json"
-# of a strategic merge patch. Source: k8s.io/apimachinery/pkg/util/strategicpatch
-_TAKES = ("$deleteFromPrimitiveList/", "$setElementOrder/", "$retainKeys")
 
 
 @dataclass(slots=True)
@@ -39,7 +34,6 @@ class Known:
     own: set[str] = field(default_factory=set)
     own_finalizers: set[str] = field(default_factory=set)
     is_written: bool = False  # by the operator
-    shown: dict[str, frozenset[str]] = field(default_factory=dict)  # resourceVersion → finalizers, as the operator has seen it
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +43,6 @@ class Shown:
     uid: str = ""
     tokens: frozenset[str] = frozenset()
     finalizers: frozenset[str] = frozenset()
-    own_finalizers: frozenset[str] = frozenset()  # those of them that the operator has put there
 
 
 class Authors:
@@ -75,65 +68,40 @@ class Authors:
         is_writing = call.is_write and bool(call.name)
         self._writing[place] += is_writing
         try:
-            yield Shown() if known is None else Shown(known.uid, known.tokens, known.finalizers, frozenset(known.own_finalizers))
+            yield Shown(known.uid, known.tokens, known.finalizers) if known is not None else Shown()
         finally:
             self._writing[place] -= is_writing
             if not self._writing[place]:
                 del self._writing[place]
                 self._take(place, self._perhaps.pop(place, frozenset()))
 
-    def answered(
-        self, call: Call, target: str, body: bytes, status: int, answer: bytes, before: Shown, of_type: str = ""
-    ) -> None:
-        """A call of the operator was carried out, or was not. `target`, `body`, `of_type`: as they were handed on."""
-        of_type = of_type.partition(";")[0].strip().lower()
-        self._note_tried(call, body, status, of_type)
+    def answered(self, call: Call, target: str, body: bytes, status: int, answer: bytes, before: Shown) -> None:
+        """A call of the operator was carried out, or was not. `target`, `body`: as they were handed on."""
+        self._note_tried(call, body, before)
         if not 200 <= status < 300 or call.verb in {"watch", "other"}:
             return
         if not call.is_write:
             self._read(call, answer)
         # a dry run changes nothing, whatever its answer shows
         elif not (call.is_heartbeat or "dryRun=" in target.partition("?")[2] or call.verb == "deletecollection"):
-            put = target.encode() + b" " + (_puts(body) if call.verb == "patch" else body)
-            self._wrote(call, body, put, _parsed(answer), tokens_in(answer), before, of_type)
+            self._wrote(call, target.encode() + b" " + body, _parsed(answer), tokens_in(answer), before)
 
-    def _note_tried(self, call: Call, body: bytes, status: int, of_type: str) -> None:
-        """Which finalizers the operator works with: also where somebody else was faster each time, and its own writes came too late.
-
-        A list that is written whole says so where it names the version from which the operator has made it; any other may be stale.
-        """
-        is_whole = call.verb == "update" or (call.verb == "patch" and of_type == MERGE)
-        if (
-            not (200 <= status < 300 or status == CONFLICT)
-            or not is_whole
-            or call.subresource
-            or not tokens_in(call.name.encode())
-        ):
+    def _note_tried(self, call: Call, body: bytes, before: Shown) -> None:
+        """Which finalizers the operator works with: also where somebody else was faster each time, and its own writes came too late."""
+        if not call.is_write or call.subresource or not body.startswith(b"{") or not tokens_in(call.name.encode()):
             return
         asked = _parsed(body)
-        known = self._known.get(_place(call, call.name))
-        shown = known.shown.get(str(_metadata(asked).get("resourceVersion") or "")) if known is not None else None
-        if shown is not None and (call.verb == "update" or "finalizers" in _metadata(asked)):
-            self._names |= shown ^ _finalizers(asked)
+        if call.verb == "update" or "finalizers" in _metadata(asked):
+            self._names |= before.finalizers ^ _finalizers(asked)
 
-    def _wrote(
-        self, call: Call, said: bytes, puts: bytes, document: Mapping[str, Any], there: set[str], before: Shown, of_type: str
-    ) -> None:
-        """`said`: what the request says; `puts`: without what it only takes away."""
+    def _wrote(self, call: Call, said: bytes, document: Mapping[str, Any], there: set[str], before: Shown) -> None:
         metadata = _metadata(document)
         if call.verb == "delete" and not metadata.get("uid"):
-            # it is gone: the answer is a Status. By now another one may have come by its name
-            details = document.get("details")
-            gone = details.get("uid") if isinstance(details, dict) else None
-            known = self._known.get(_place(call, call.name))
-            if known is not None and (not gone or known.uid in {"", gone}):
-                self._known.pop(_place(call, call.name))
+            self._known.pop(_place(call, call.name), None)  # it is gone: the answer is a Status
             return
         name = str(metadata.get("name") or call.name)
         if call.subresource not in WHOLE:
             self._at(_place(call, name)).is_written = True
-            return
-        if self._is_past(_place(call, name), document):
             return
         uid = str(metadata.get("uid") or "")
         if self._perhaps.get(_place(call, name), frozenset()).isdisjoint(_finalizers(document)):
@@ -146,10 +114,9 @@ class Authors:
         if before.uid not in {"", uid}:
             before = Shown()  # of another object of that name
         is_in_part = document.get("kind") == IN_PART
-        known.own |= {one for one in tokens_in(puts) - before.tokens if is_in_part or one in there}
-        # an apply says what it wants to be there, and takes away what the operator has put there itself
-        if of_type == APPLY or b"finalizers" in said or call.verb == "update":
-            took = self._took_of(call, said, before, of_type) - _finalizers(document)
+        known.own |= {one for one in tokens_in(said) - before.tokens if is_in_part or one in there}
+        if b"finalizers" in said or call.verb == "update":
+            took = before.finalizers - _finalizers(document)
             self._names |= took
             self._took |= tokens_in(name.encode()) if took else set()
         put = {one for one in _finalizers(document) - before.finalizers if one.encode() in said} - known.own_finalizers
@@ -158,20 +125,6 @@ class Authors:
         for one in sorted(put):
             self.note({"finalizer": one, "on": uid})
 
-    def _took_of(self, call: Call, said: bytes, before: Shown, of_type: str) -> frozenset[str]:
-        """The finalizers that a write takes away, where they are not there afterwards."""
-        if of_type == APPLY:
-            return before.own_finalizers
-        if call.verb == "update":
-            # without a version, or of one that it was not shown, nothing says what it has seen there
-            known = self._known.get(_place(call, call.name))
-            return (
-                known.shown.get(str(_metadata(_parsed(said)).get("resourceVersion") or ""), frozenset()) if known else frozenset()
-            )
-        if of_type in {"", MERGE} or said.lstrip().startswith(b"["):
-            return before.finalizers
-        return frozenset(one for one in before.finalizers if one.encode() in said)
-
     def event(self, call: Call, line: bytes, tokens: set[str]) -> None:
         """A watch event that names subjects is on its way to the operator. `tokens`: those in it."""
         event = _parsed(line)
@@ -179,8 +132,6 @@ class Authors:
         if not isinstance(document, dict) or event.get("type") == "BOOKMARK":
             return
         place = _place(call, "", document)
-        if self._is_past(place, document):
-            return
         if (known := self._known.get(place)) is not None and known.uid == _metadata(document).get("uid"):
             held = _finalizers(document) if event.get("type") != "DELETED" else frozenset()
             lost = known.finalizers - held
@@ -222,13 +173,8 @@ class Authors:
                 self._see(_place(call, call.name, one), one, tokens_in(json.dumps(one).encode()))
 
     def _see(self, place: Place, document: Mapping[str, Any], there: set[str]) -> None:
-        if (there or place in self._known) and not self._is_past(place, document):
+        if there or place in self._known:
             self._show(self._at(place, str(_metadata(document).get("uid") or "")), document, there)
-
-    def _is_past(self, place: Place, document: Mapping[str, Any]) -> bool:
-        """Whether it is an older object than the one that is known by its name: what the operator is told late."""
-        known, uid = self._known.get(place), _metadata(document).get("uid")
-        return known is not None and bool(uid) and known.uid not in {"", uid} and _version(document, known) <= known.version
 
     def _at(self, place: Place, uid: str = "") -> Known:
         known = self._known.get(place)
@@ -238,9 +184,6 @@ class Authors:
         return known
 
     def _show(self, known: Known, document: Mapping[str, Any], there: Iterable[str]) -> None:
-        known.shown[str(_metadata(document).get("resourceVersion") or "")] = _finalizers(document)
-        if len(known.shown) > VERSIONS_MOST:
-            del known.shown[next(iter(known.shown))]
         number = _version(document, known)
         if number < known.version:
             return  # a watch that is behind
@@ -252,27 +195,6 @@ class Authors:
         if document.get("kind") != IN_PART:
             known.tokens = frozenset(there)
             known.own &= known.tokens
-
-
-def _puts(body: bytes) -> bytes:
-    """A patch without what only takes something away; one that is no JSON as it is."""
-    try:
-        patch = json.loads(body)
-    except ValueError:
-        return body
-    if isinstance(patch, list):  # Source: RFC 6902
-        put = [one for one in patch if isinstance(one, dict) and one.get("op") not in {"remove", "test"}]
-        return json.dumps([{name: value for name, value in one.items() if name != "from"} for one in put]).encode()
-    return json.dumps(_put(patch)).encode()
-
-
-def _put(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_put(one) for one in value if not (isinstance(one, dict) and one.get("$patch") == "delete")]
-    if not isinstance(value, dict):
-        return value
-    # Source: RFC 7396: null removes a member
-    return {name: _put(inner) for name, inner in value.items() if inner is not None and not name.startswith(_TAKES)}
 
 
 def _place(call: Call, name: str, document: Mapping[str, Any] | None = None) -> Place:

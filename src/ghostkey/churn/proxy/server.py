@@ -256,8 +256,7 @@ class Proxy:
     async def _asked(self, call: Call, method: str, target: str, headers: Headers, body: bytes) -> Answer:
         with self.authors.handing_on(call) as before:
             answer = await self.upstream.ask(method, target, headers, body, is_own=is_own(target, self.lease_namespace))
-            of_type = value_of(headers, "content-type")
-            self.authors.answered(call, target, body, answer.status, answer.body, before, of_type)
+            self.authors.answered(call, target, body, answer.status, answer.body, before)
         self.denied.note(call, answer.status, answer.body)
         return answer
 
