@@ -79,14 +79,16 @@ class View:
             meta = seen.meta
             if meta is None:
                 continue
-            tool = tool_of_object(meta.annotations, meta.labels)
+            said = ""
             if meta.declared:
                 said = "kubectl apply has put it there: take it out of its manifest"
-            elif tool and (not meta.writers or any(map(tool_of_manager, meta.writers))):
-                said = f"its labels or annotations say that it comes from a manifest, by {tool}: take it out there"
-            else:
-                continue
-            found[seen.holder.kind, seen.holder.namespace, seen.holder.name] = said
+            elif not meta.writers or any(map(tool_of_manager, meta.writers)):
+                tool = tool_of_object(meta.annotations, meta.labels)
+                said = (
+                    f"its labels or annotations say that it comes from a manifest, by {tool}: take it out there" if tool else ""
+                )
+            if said:
+                found[seen.holder.kind, seen.holder.namespace, seen.holder.name] = said
         return found
 
     def lost(self) -> Iterable[tuple[MapResult, Lost]]:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from ghostkey.churn import judge as judging
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 LANES = 3
 FAULT_LANES = 4  # on which the operator mostly waits for what was refused
 Progress = Callable[[str], None]
-NOT_FOUND = 404
 IN_WANT = "does something have to be there first (--setup)?"
 
 
@@ -155,19 +155,17 @@ class Campaign:
         Where a kind's writes are let in elsewhere, nothing follows of an object that is not there: a cleanup under a wrong name
         is answered with 404, too. It has to be the namespace or the kind then.
         """
-        answered: dict[
-            str, list[bool]
-        ] = {}  # verb and resource → of answers that are all 404, whether it lacks a namespace or kind
-        found, are_there = set(), set()
+        # verb and resource → status, and whether it lacks one of these
+        answered: dict[tuple[str, str], list[tuple[int, bool]]] = {}
         for verb, place, tokens, status, lacks in lane.proxy.ask("log")["log"]:
             if tokens and verb in {"create", "update", "patch"}:
-                answered.setdefault(f"{verb} {place}", []).append(lacks)
-                found |= {f"{verb} {place}"} if status != NOT_FOUND else set()
-                are_there |= {place} if 200 <= status < 300 else set()
+                answered.setdefault((verb, place), []).append((status, lacks))
+        are_there = {place for (_, place), seen in answered.items() if any(200 <= status < 300 for status, _ in seen)}
         return {
-            call.partition(" ")[2].partition("/")[0]: f"{call} was answered 404 each of {len(lacking)} times: {IN_WANT}"
-            for call, lacking in sorted(answered.items())
-            if call not in found and (call.partition(" ")[2] not in are_there or (call.startswith("create ") and all(lacking)))
+            place.partition("/")[0]: f"{verb} {place} was answered 404 each of {len(seen)} times: {IN_WANT}"
+            for (verb, place), seen in sorted(answered.items())
+            if all(status == HTTPStatus.NOT_FOUND for status, _ in seen)
+            and (place not in are_there or (verb == "create" and all(lacks for _, lacks in seen)))
         }
 
     def _look_who_inserts(self, lane: Lane, per_round: int) -> None:

@@ -13,6 +13,7 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from pathlib import Path
 
 from ghostkey.churn import judge as judging
@@ -21,7 +22,7 @@ from ghostkey.churn.campaign import Outcome, Wanted
 from ghostkey.churn.faults import all_faults
 from ghostkey.churn.given_authors import Authored
 from ghostkey.churn.given_lane import GivenBed, GivenLane
-from ghostkey.churn.given_listing import MEMORY, SERVER_ERROR, Listing, resource_of, resources_of
+from ghostkey.churn.given_listing import MEMORY, Listing, is_no_answer, resource_of, resources_of
 from ghostkey.churn.given_operator import GivenOperator, Started
 from ghostkey.churn.given_receipt import MARK, NAMESPACES, Cleaned, Receipt, clean_up, cluster_of
 from ghostkey.churn.judge import Kind, Verdict
@@ -36,7 +37,6 @@ from ghostkey.kube.credentials import ConfigError
 from ghostkey.model.errors import AccessDenied, ApiFailed, GhostkeyError, UsageError
 
 _PREFIX = re.compile(r"[a-z0-9][-a-z0-9]{0,29}")
-BAD_REQUEST, CONFLICT = 400, 409
 UNSEEN = "{}: left behind by subjects, and whether it stays could not be looked at"
 Progress = Callable[[str], None]
 
@@ -117,7 +117,7 @@ class Given:
             return str(self.client.write("POST", NAMESPACES, as_json(body))["metadata"]["uid"])
         except (AccessDenied, ApiFailed) as error:
             # 409: what has that name may have come of a request of ours that somebody on the way has sent twice
-            if BAD_REQUEST <= error.status < SERVER_ERROR and error.status != CONFLICT:
+            if error.status >= HTTPStatus.BAD_REQUEST and not is_no_answer(error) and error.status != HTTPStatus.CONFLICT:
                 receipt.path.unlink(missing_ok=True)
             raise
 
@@ -290,9 +290,7 @@ def _is_lost(error: GhostkeyError) -> bool:
     """Whether it says that the cluster can be asked no more, rather than that something was asked in vain."""
     if isinstance(error, AccessDenied):
         return error.status == UNAUTHORIZED
-    return isinstance(error, ConfigError) or (
-        isinstance(error, ApiFailed) and (error.status == 0 or error.status >= SERVER_ERROR)
-    )
+    return isinstance(error, ConfigError) or (isinstance(error, ApiFailed) and is_no_answer(error))
 
 
 def _refused(operator: GivenOperator) -> Refusals:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 from ghostkey.churn.refused import UNAUTHORIZED
@@ -14,7 +15,6 @@ from ghostkey.kube.client import ApiClient
 from ghostkey.kube.discovery import discover
 from ghostkey.model.errors import AccessDenied, ApiFailed, UsageError
 
-SERVER_ERROR = 500
 ASKED = "/api/v1/namespaces/kube-system"  # there in every cluster; a refusal is an answer, too
 MEMORY = "the operator's memory"
 NOT_LISTED = {"metrics": "metrics", "memory": MEMORY}  # source of a signature → what is read for it
@@ -44,7 +44,7 @@ class Listing:
         try:
             self.client.get_object(ASKED)
         except ApiFailed as error:
-            if error.status == 0 or error.status >= SERVER_ERROR:
+            if is_no_answer(error):
                 raise
         except AccessDenied as error:
             if error.status == UNAUTHORIZED:
@@ -64,7 +64,7 @@ class Listing:
                     for item in json.loads(page).get("items") or ():
                         yield key_of(resource, item["metadata"]), as_json(item)
             except ApiFailed as error:
-                if error.status == 0 or error.status >= SERVER_ERROR:
+                if is_no_answer(error):
                     self._check_answers()  # the server of one group, or its conversion, may be all that fails
                 if error.status not in {404, 405}:  # a kind that has just gone, or that is no list
                     self.gap(resource.plural, str(error))
@@ -76,6 +76,11 @@ class Listing:
     def get(self, path: str) -> dict[str, Any] | None:
         """An object as JSON."""
         return self.client.get_object(path)
+
+
+def is_no_answer(error: AccessDenied | ApiFailed) -> bool:
+    """Whether the cluster has not answered, or could not: what was asked says nothing then."""
+    return error.status == 0 or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def key_of(resource: Resource, metadata: Mapping[str, Any]) -> bytes:

@@ -28,7 +28,7 @@ SAMPLE = 300  # names of a case that are looked at
 FEW, MANY = 3, 8  # live objects with another that is named after each: of custom resources and machines, and of other kinds
 WHOLE = 0.9  # of the keys with a live object are of one kind, where it is the kind that the map is about
 COMPLETE = 5  # objects of a kind, all of which have a key
-KINDS_WEIGHED = 3  # of one template; the others have less support
+KINDS_WEIGHED = 3  # of one template, and those of which all have a key; the others have less support
 AGREEING = 3  # maps of a family that have live subjects, before one that has none is judged by them
 TOGETHER = 1.25  # as many subjects as the best of several templates has, before they are weighed together
 SMALL_PAIRS = 4  # in a map so small, one living pair of namespace and name says what it is about
@@ -157,7 +157,7 @@ class Beliefs:
             return None  # one object is chance, whatever else is said
         # a kind of which every object has a key is what the map may be about, however many of another kind are called so, too
         whole = [kind for kind in live if len(live[kind]) >= max(COMPLETE, 0.9 * len(self._index.rows_of(kind)))]
-        some = {*whole, *(kind for kind in live if len(live[kind]) >= max(1, 0.2 * best))}
+        some = (kind for kind in live if kind in whole or len(live[kind]) >= max(1, 0.2 * best))
         kinds = sorted(some, key=lambda kind: -len(live[kind]))
         namespaces = {member.seen.holder.namespace for member, _ in found}
         if self._of_objects:
@@ -167,18 +167,18 @@ class Beliefs:
         if template.digest[0] or self._is_chance_cut(template, kinds[0], live[kinds[0]], found):
             return None
         pairs = [(member.seen, self._where_seen(template, kinds[0], match)) for member, match in found]
-        weighed = {
-            kind: self._verdict(template, kind, live[kind], namespaces, pairs) for kind in (*kinds[:KINDS_WEIGHED], *whole)
-        }
+        chosen = dict.fromkeys((*kinds[:KINDS_WEIGHED], *whole))
+        weighed = {kind: self._verdict(template, kind, live[kind], namespaces, pairs) for kind in chosen}
         heaviest = max(weighed, key=lambda kind: weighed[kind].bits)
         verdict = weighed[heaviest]
         if template.cut and best >= 2 and not verdict.is_proven:
             # names cut to a length, with the hash of the whole behind: nobody chooses such keys
             verdict = dataclasses.replace(verdict, bits=verdict.enough)
-        all_live = set().union(*(live[kind] for kind in kinds))
-        if verdict.is_proven and self._subjects.kinds[heaviest].kind in WORKLOADS and len(live[heaviest]) < WHOLE * len(all_live):
-            # some keys have a Deployment, others a Service: they are about what makes these, which the dump may not hold
-            verdict = dataclasses.replace(verdict, bits=LIKELY_BITS)
+        if verdict.is_proven and self._subjects.kinds[heaviest].kind in WORKLOADS:
+            all_live = set().union(*(live[kind] for kind in kinds))
+            if len(live[heaviest]) < WHOLE * len(all_live):
+                # some keys have a Deployment, others a Service: they are about what makes these, which the dump may not hold
+                verdict = dataclasses.replace(verdict, bits=LIKELY_BITS)
         if template.is_open and verdict.is_proven and not any(map(is_telling, itertools.islice(live[kinds[0]], SAMPLE))):
             # `cart.cache.limit`: settings begin with a word as well
             verdict = dataclasses.replace(verdict, bits=LIKELY_BITS)

@@ -62,7 +62,7 @@ class LostKeys:
 
     def __init__(self, index: SubjectIndex, sight: Sight) -> None:
         self._index, self._subjects, self._sight = index, index.subjects, sight
-        self._unseen: dict[frozenset[Kind], dict[str, str]] = {}
+        self._unseen: dict[tuple[Kind, ...], dict[str, str]] = {}
 
     def add(self, result: MapResult, match: Match, belief: Belief, family: Family, *, borrowed: bool) -> None:
         """Adds to a map's result what one template tells; `borrowed`: only other maps of the family have live subjects by it."""
@@ -127,7 +127,7 @@ class LostKeys:
             return why
         if not template.digest[0] or not any(subject.kind.namespaced for subject in subjects):
             return ""
-        places = self._unseen_places(frozenset(subject.kind for subject in subjects))
+        places = self._unseen_places(tuple(dict.fromkeys(subject.kind for subject in subjects)))
         if template.order == "namespace-name":
             stem = template.without_seal(core)
             places = {name: why for name, why in places.items() if _begin_alike(stem, name + template.separator)}
@@ -136,7 +136,7 @@ class LostKeys:
                 return "the namespace that it begins with is none that was seen"
         return next(iter(places.values()), "")
 
-    def _unseen_places(self, kinds: frozenset[Kind]) -> dict[str, str]:
+    def _unseen_places(self, kinds: tuple[Kind, ...]) -> dict[str, str]:
         """Live namespaces in which objects of some kinds were not looked for, and why."""
         if kinds not in self._unseen:
             found = self._unseen[kinds] = {}

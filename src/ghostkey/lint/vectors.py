@@ -16,13 +16,8 @@ _MAKES = re.compile(r"New\w*(?:Counter|Gauge|Histogram|Summary)Vec$")
 _PARTS = ("Namespace", "Subsystem", "Name")
 # Source: prometheus.BuildFQName(namespace, subsystem, name)
 _BUILT = re.compile(r"Name:\s*[\w.]*BuildFQName\(([^()]*)\)")
-_ENDS = (
-    "",
-    "_bucket",
-    "_sum",
-    "_count",
-    "_created",
-)  # of a series, where the family is a histogram or summary; or of a name that ends so
+# of a series, where the family is a histogram or summary, or its name ends so
+_ENDS = ("", "_bucket", "_sum", "_count", "_created")
 EXACT = 1 << 16  # more than any name is long: of a vector whose whole name is said, and is the family's
 _COMMENTS = re.compile(r'("(?:[^"\\\n]|\\.)*"|`[^`]*`)|//[^\n]*|/\*.*?\*/', re.DOTALL)
 _WORDS_LEAST = 3  # characters of the name that the code says

@@ -61,22 +61,18 @@ class GoMaps:
     def events(self, may_be_about: Callable[[list[str]], bool] = lambda _: True) -> Iterator[Event]:
         """The keys of each map that may be about objects: `may_be_about` is asked for a sample of them, and knows what lives."""
         chosen = [(found, keys) for found, keys in self._seen if may_be_about(_sample(keys.texts))]
+        name = self._process.name
+        were = f"map of {name} was", f"maps of {name} were"
         if self._left_out:
-            yield Gap(
-                f"{counted(self._left_out, 'map')} of {self._process.name} {_were(self._left_out)} not looked into",
-                "their keys are more than 2 million",
-            )
+            yield Gap(f"{counted(self._left_out, *were)} not looked into", "their keys are more than 2 million")
         rest = chosen[HELD_MOST:]
         larger = sum(len(keys.texts) >= KEYS_LEAST for _, keys in rest)
         if larger:
-            yield Gap(
-                f"{counted(larger, 'map')} of {self._process.name} {_were(larger)} not looked into",
-                "more than 500 may be about objects",
-            )
+            yield Gap(f"{counted(larger, *were)} not looked into", "more than 500 may be about objects")
         if len(rest) > larger:
-            yield Note(
-                f"{counted(len(rest) - larger, 'map')} of {self._process.name} with one or two entries {_were(len(rest) - larger)} not looked into"
-            )
+            entries = "with one or two entries"
+            small = counted(len(rest) - larger, f"map of {name} {entries} was", f"maps of {name} {entries} were")
+            yield Note(f"{small} not looked into")
         chosen = chosen[:HELD_MOST]
         self._process.find_holders([found for found, _ in chosen], self._census.maps)
         mirrors = forgetful = 0
@@ -90,14 +86,12 @@ class GoMaps:
                 continue
             yield self._event(found, keys)
         if mirrors:
-            yield Note(
-                f"{counted(mirrors, 'map')} of {self._process.name} {'mirrors' if mirrors == 1 else 'mirror'} what lives (informer stores, indexes, queues, cached objects)"
-            )
+            said = counted(mirrors, f"map of {name} mirrors", f"maps of {name} mirror")
+            yield Note(f"{said} what lives (informer stores, indexes, queues, cached objects)")
         if forgetful:
             what = "caches that forget by themselves (least recently used, or after a time)"
-            yield Note(
-                f"{counted(forgetful, 'map')} of {self._process.name} {'is' if forgetful == 1 else 'are'}, by {'its type' if forgetful == 1 else 'their types'}, {what}"
-            )
+            said = counted(forgetful, f"map of {name} is, by its type", f"maps of {name} are, by their types")
+            yield Note(f"{said}, {what}")
 
     def _event(self, found: GoMap, keys: Keys) -> KeysSeen:
         name = place_of(found)
@@ -147,7 +141,3 @@ def _sample(keys: list[str]) -> list[str]:
         return keys
     step = len(keys) // SAMPLE
     return keys[: SAMPLE * step : step]
-
-
-def _were(number: int) -> str:
-    return "was" if number == 1 else "were"

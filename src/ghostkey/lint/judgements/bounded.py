@@ -37,7 +37,7 @@ _API = re.compile(r"(?:^|/)apis?/(?!config/)")  # below apis/config is what prog
 _OF_RESOURCES = re.compile(  # gvr.Resource, range m.dynamicGVRs
     r"(?:\w+\.)*\w*(?:gv[rk]|GV[RK])s?(?:\.(?:Resource|Kind|Group\w*|Version|String)(?:\(\))?)?"
 )
-_TEXT = re.compile(r'"(?:[^"\\]|\\.)*"|`[^`]*`')
+TEXT = re.compile(r'"(?:[^"\\]|\\.)*"|`[^`]*`')
 _OF_KINDS = ("%T", "reflect.TypeOf", "GroupVersionKind()", "GVKForObject")
 
 
@@ -73,7 +73,7 @@ def is_constant_in(spot: Spot, key: str) -> bool:
     function, root = spot.function, _CONVERTED.sub(r"\1", key).partition(".")[0]
     is_local = root in function.locals or root in function.ranges or any(root == name for name, _ in function.params)
     variable = spot.package.variables.get(key)
-    is_text = variable is not None and _TEXT.fullmatch(variable.value) is not None  # var CertKey = "tls.crt"
+    is_text = variable is not None and TEXT.fullmatch(variable.value) is not None  # var CertKey = "tls.crt"
     return not is_local and (is_text or is_constant(key, spot.file, spot.package.constants))
 
 
@@ -110,7 +110,7 @@ def is_bounded(
     if _OF_RESOURCES.fullmatch(key):
         return True
     local = function.locals.get(key)
-    if local is not None and _TEXT.fullmatch(local.text):
+    if local is not None and TEXT.fullmatch(local.text):
         return True  # key := "http"
     if local is not None and any(word in local.whole for word in _OF_KINDS):
         return True

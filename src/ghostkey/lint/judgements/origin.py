@@ -6,7 +6,7 @@ import re
 
 from ghostkey.lint.expressions import parts
 from ghostkey.lint.facts import Function
-from ghostkey.lint.judgements.bounded import OF_OBJECTS, OF_OPTIONS, is_constant_in, is_of_options
+from ghostkey.lint.judgements.bounded import OF_OBJECTS, OF_OPTIONS, TEXT, is_constant_in, is_of_options
 from ghostkey.lint.keyed import key_type
 from ghostkey.lint.made_keys import with_locals
 from ghostkey.lint.module import Module, Spot, Symbol
@@ -25,7 +25,6 @@ _COMES = re.compile(
     r"team|tenant|token|topic|trigger|tunnel|uid|url|user|uuid|vm|vmi|volume|vpc|workload)"
 )
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
-_TEXT = re.compile(r'"(?:[^"\\]|\\.)*"|`[^`]*`')
 _PATH = re.compile(r"([A-Za-z_]\w*)((?:\(\))?(?:\.[A-Za-z_]\w*(?:\(\))?)*)(\((?!\)))?")
 _ASKED = re.compile(r"\.(?:(?:Name|Namespace|ObjectMeta)(?!\()|Get(?:Name|Namespace)\(\))$")
 _KEY_OF = re.compile(r"NamespaceKey|ObjectKey|NamespacedName|KeyFunc|ToName$")
@@ -59,7 +58,7 @@ def is_of_objects(module: Module, spot: Spot, symbol: Symbol, key: str) -> bool:
                 continue
             if _shows(module, where, text) or _is_of_helper(module, where, text):
                 return True
-            for name in _IDENTIFIER.findall(_TEXT.sub('""', text)):
+            for name in _IDENTIFIER.findall(TEXT.sub('""', text)):
                 known = (id(where.function), name)
                 if known not in seen and len(seen) < MOST:
                     seen.add(known)
@@ -77,14 +76,14 @@ def _shows(module: Module, spot: Spot, text: str) -> bool:
         or _is_literal_of_them(module, spot, text)
         or any(
             not given and _ASKED.search(rest) and OF_OPTIONS.search(root) and not is_of_options(module, spot, root)
-            for root, rest, given in _PATH.findall(_TEXT.sub('""', text))
+            for root, rest, given in _PATH.findall(TEXT.sub('""', text))
         )
     )
 
 
 def _names(text: str) -> bool:
     """Whether an expression names such a thing: `pod.key`, `c.subnetName`, `x.Name`; of a function's name and of a literal's fields nothing is taken."""
-    plain = _TEXT.sub('""', text)
+    plain = TEXT.sub('""', text)
     if _MADE.match(plain):
         return False
     if _GIVEN_OUT.search(plain):
@@ -124,7 +123,7 @@ def _is_literal_of_them(module: Module, spot: Spot, text: str) -> bool:
 
 def _is_of_helper(module: Module, spot: Spot, text: str, depth: int = 0) -> bool:
     """Whether a function of this tree that is called there gives what names such a thing: `keyFor(w)` with `return w.Namespace + w.Name`."""
-    plain = _TEXT.sub('""', text)
+    plain = TEXT.sub('""', text)
     return depth < HELPERS and any(
         _gives_one(module, one, is_given=not plain[found.end() :].lstrip().startswith(")"), depth=depth)
         for found in _CALL.finditer(plain)
@@ -150,7 +149,7 @@ def _gives_one(module: Module, helper: Spot, *, is_given: bool, depth: int) -> b
             continue  # of a literal in it
         values = parts(one.text.removeprefix("return").strip(), ",") or []
         for kind, value in zip(kinds, values, strict=False):
-            made = with_locals(helper, _TEXT.sub('""', value))
+            made = with_locals(helper, TEXT.sub('""', value))
             own = re.compile(rf"(?<![.\w]){re.escape(function.receiver)}(?:\.\w+)+(?![\w(.])")
             if is_given and function.receiver:
                 made = own.sub('""', made)
