@@ -7,6 +7,7 @@ import functools
 import importlib.resources
 import json
 import os
+import select
 import subprocess
 import sys
 import uuid
@@ -217,9 +218,9 @@ def make_registry(control_plane: ControlPlane, namespace: str, live: list[str], 
 
 
 def read_terminal(master: int) -> bytes:
-    """All that is written to a terminal until the last program that has it is gone."""
+    """All that is written to a terminal until the last program that has it is gone, or nothing comes any more."""
     out = b""
-    while True:
+    while select.select([master], [], [], HANG_SECONDS)[0]:
         try:
             piece = os.read(master, 65536)
         except OSError:
@@ -227,6 +228,7 @@ def read_terminal(master: int) -> bytes:
         if not piece:
             return out
         out += piece
+    return out
 
 
 def bind(control_plane: ControlPlane, user: str, rules: list[dict[str, Any]], namespace: str = "") -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pty
-import select
 import signal
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from tests.helpers import (
     make_map,
     make_registry,
     merge,
+    read_terminal,
     secret,
     thing,
 )
@@ -211,12 +211,7 @@ def test_terminal_shows_how_long_verify_goes_on(trimmed: str, program: Program) 
         env=program.environment() | {"TERM": "xterm"}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=terminal,
     )  # fmt: skip
     os.close(terminal)
-    said = b""
-    while select.select([controller], [], [], HANG_SECONDS)[0]:
-        try:
-            said += os.read(controller, 4096)
-        except OSError:
-            break
+    said = read_terminal(controller)
     out, _ = watching.communicate(timeout=HANG_SECONDS)
     os.close(controller)
     assert watching.returncode == 0

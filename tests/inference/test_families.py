@@ -22,7 +22,7 @@ def test_maps_of_the_same_name_that_know_nothing_of_it_do_not_hide_a_ghost(tmp_p
     assert {f"prod.{name}" for name in gone} <= keys(found, "ghost-key")
 
 
-def by_a_program(data: dict[str, str], name: str, namespace: str = "prod") -> dict[str, Any]:
+def by_a_program(data: dict[str, str], name: str) -> dict[str, Any]:
     fields = {"f:data": {f"f:{key}": {} for key in data}}
     entry = {
         "manager": "python-requests",
@@ -31,7 +31,7 @@ def by_a_program(data: dict[str, str], name: str, namespace: str = "prod") -> di
         "fieldsType": "FieldsV1",
         "fieldsV1": fields,
     }
-    return config_map(data, name, namespace, metadata={"managedFields": [entry]})
+    return config_map(data, name, metadata={"managedFields": [entry]})
 
 
 def test_map_of_another_kind_is_not_judged_by_one_of_the_same_name(tmp_path: Path) -> None:
@@ -55,15 +55,7 @@ def test_short_table_takes_more_than_a_long_registry(tmp_path: Path, others: int
         for first in ("bara", "kollu", "luko", "sodab", "zika")
         for second in ("lba", "nri", "riz", "mep", "tev")
     ]
-    fields = {"f:data": {f"f:{name}": {} for name in (*names, *rest[:others])}}
-    entry = {
-        "manager": "python-requests",
-        "operation": "Update",
-        "apiVersion": "v1",
-        "fieldsType": "FieldsV1",
-        "fieldsV1": fields,
-    }
-    table = config_map(dict.fromkeys((*names, *rest[:others]), ""), "shop-index-0", metadata={"managedFields": [entry]})
+    table = by_a_program(dict.fromkeys((*names, *rest[:others]), ""), "shop-index-0")
     found = [f for f in analyse(tmp_path, [*(thing("Shop", name) for name in names), table]) if f.analysis == "ghost-key"]
     assert {(f.key.key, f.state) for f in found} == {(name, state) for name in rest[:others]}
 

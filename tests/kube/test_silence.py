@@ -7,7 +7,6 @@ import json
 import os
 import pty
 import re
-import select
 import socket
 import ssl
 import subprocess
@@ -24,7 +23,7 @@ import pytest
 from ghostkey.kube.config import ClientConfig
 from ghostkey.kube.connect import Dialer
 from ghostkey.testing.certificates import Authority
-from tests.helpers import HANG_SECONDS, Program
+from tests.helpers import HANG_SECONDS, Program, read_terminal
 from tests.kube.conftest import Reached
 from tests.kube.proxies import server_tls
 
@@ -128,12 +127,7 @@ def test_terminal_is_told_for_whom_we_wait(silent: Callable[[str], Program]) -> 
         env=program.environment() | {"TERM": "xterm"}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=terminal,
     )  # fmt: skip
     os.close(terminal)
-    said = b""
-    while select.select([controller], [], [], HANG_SECONDS)[0]:
-        try:
-            said += os.read(controller, 4096)
-        except OSError:
-            break
+    said = read_terminal(controller)
     assert running.wait(HANG_SECONDS) == 5
     text = said.decode()
     assert re.search(r"waiting for 127\.0\.0\.1:\d+ …", text)
