@@ -19,6 +19,8 @@ WAYS: dict[str, Callable[[str], str]] = {
     "the one entry of a list": lambda name: json.dumps([f"prod/{name}"]),
     "fields of YAML": lambda name: f"name: {name}\nnamespace: prod\nplan: gold\n",
     "properties": lambda name: f"name={name}\nplan=gold\n",
+    "a field of which the last word is whom it is about": lambda name: json.dumps({"assignedTenantName": name, "plan": "gold"}),
+    "the same with underscores": lambda name: json.dumps({"assigned_tenant": name, "plan": "gold"}),
     "kind and name": lambda name: json.dumps({"kind": "Tenant", "name": name}),
     "the whole value": lambda name: name,
     "a pair": lambda name: f"prod/{name}:5432",
@@ -34,6 +36,20 @@ def test_key_whose_value_names_what_is_gone_is_found(tmp_path: Path, way: str) -
     tenants = [thing("Tenant", name, "prod") for name in LIVE]
     registry = config_map(_slots(LIVE + GONE, WAYS[way]))
     assert keys(analyse(tmp_path, [*tenants, registry]), "ghost-key") == {"slot-006", "slot-007"}
+
+
+def test_entries_of_a_document_are_told_by_what_they_name(tmp_path: Path) -> None:
+    tenants = [thing("Tenant", name, "prod") for name in LIVE]
+    drives = {f"{number:08x}-0000-4000-8000-000000000000": name for number, name in enumerate(LIVE + GONE)}
+    document = json.dumps({uid: {"type": "pd", "boundTenantName": name} for uid, name in drives.items()})
+    found = analyse(tmp_path, [*tenants, config_map({"drives": document})])
+    assert {finding.key.key for finding in found} == {uid for uid, name in drives.items() if name in GONE}
+
+
+def test_two_of_a_kind_in_one_value_say_of_neither_that_it_is_the_subject(tmp_path: Path) -> None:
+    tenants = [thing("Tenant", name, "prod") for name in LIVE]
+    moves = config_map(_slots(LIVE + GONE, lambda name: json.dumps({"sourceTenant": name, "targetTenant": f"{name}-new"})))
+    assert keys(analyse(tmp_path, [*tenants, moves]), "ghost-key") == set()
 
 
 @pytest.mark.parametrize("kind", ["Service", "Deployment"])

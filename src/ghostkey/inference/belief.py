@@ -7,16 +7,17 @@ import itertools
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+from ghostkey.inference.cases import SAMPLE, Cases
 from ghostkey.inference.digests import digests_that_tell, seals_that_tell
 from ghostkey.inference.evidence import LIKELY_BITS, Case, Verdict, weigh
 from ghostkey.inference.family import Family, Member
 from ghostkey.inference.index import SubjectIndex
-from ghostkey.inference.machines import bear_identifiers, bears_address, bears_identifier
+from ghostkey.inference.machines import bears_address
 from ghostkey.inference.matching import Match
 from ghostkey.inference.naming import name_part
 from ghostkey.inference.pairs import literal_beside, turned
 from ghostkey.inference.shares import WORKLOADS, Shares
-from ghostkey.inference.style import Shapes, Style, is_telling
+from ghostkey.inference.style import is_telling
 from ghostkey.inference.template import Template
 from ghostkey.model.events import KeysSeen
 from ghostkey.model.managers import is_of_apps
@@ -24,7 +25,6 @@ from ghostkey.model.refs import canonical
 from ghostkey.store.coverage import Sight
 from ghostkey.store.snapshot import Snapshot
 
-SAMPLE = 300  # names of a case that are looked at
 FEW, MANY = 3, 8  # live objects with another that is named after each: of custom resources and machines, and of other kinds
 WHOLE = 0.9  # of the keys with a live object are of one kind, where it is the kind that the map is about
 COMPLETE = 5  # objects of a kind, all of which have a key
@@ -41,12 +41,14 @@ class Belief:
     """That a template's keys are for objects of these kinds (numbers), most support first. No verdict: it needs none, as for UIDs.
 
     `doubt`: why that is no proof all the same. `weighed`: the kind that the verdict is of; the others only have some of the keys.
+    `beside`: the template of another kind whose verdict this is.
     """
 
     kinds: list[int]
     verdict: Verdict | None
     doubt: str = ""
     weighed: int = -1
+    beside: str = ""
 
     @property
     def is_proven(self) -> bool:
@@ -71,6 +73,7 @@ class Beliefs:
     ) -> None:
         self._snapshot, self._index, self._watch, self._of_objects = snapshot, index, watch, of_objects
         self._subjects, self._sight, self._shares = snapshot.subjects, sight, Shares(index)
+        self._cases = Cases(snapshot, index, self._shares)
 
     def of_family(self, family: Family) -> tuple[list[dict[Template, Belief]], dict[Template, Belief]]:
         """What is believed of each map by what it holds itself, or with the others, and what all of them together tell."""
@@ -302,68 +305,10 @@ class Beliefs:
         namespaces: set[str],
         pairs: Sequence[tuple[KeysSeen, dict[str, int]]],
     ) -> Verdict:
-        case = self._case(template, kind, live, self._shares.keyed(template, kind, live, namespaces), pairs)
+        case = self._cases.of(template, kind, live, namespaces, pairs)
         verdict = weigh(case)
         self._watch(case, verdict)
         return verdict
-
-    def _case(
-        self,
-        template: Template,
-        kind: int,
-        live: set[str],
-        keyed: float,
-        pairs: Sequence[tuple[KeysSeen, dict[str, int]]],
-    ) -> Case:
-        maps = [seen for seen, _ in pairs]
-        known = self._subjects.kinds[kind]
-        live_names = tuple(name_part(template, core, self._index) for core in itertools.islice(live, SAMPLE))
-        lived = [
-            (core, seen.shapes[i], seen.identities.get(i))
-            for seen, made in pairs
-            for core, i in itertools.islice(((core, i) for core, i in made.items() if core in live), SAMPLE)
-        ]
-        live_shapes = [shape for _, shape, _ in lived]
-        names = self._subjects.names
-        with_uid = sum(
-            (row := self._index.by_uid.get(found.uid)) is not None and names[row] in name_part(template, core, self._index)
-            for core, _, found in lived
-            if found is not None and found.uid
-        )
-        with_name = sum(
-            found is not None and bool(found.name) and found.name == name_part(template, core, self._index)
-            for core, _, found in lived
-        )
-        # beside names with a UUID in them, what has none is no other one of them
-        is_such = bears_identifier if bear_identifiers(live_names) else bool
-        gone = [
-            (core, seen.shapes[i])
-            for seen, made in pairs
-            for core, i in itertools.islice(((core, i) for core, i in made.items() if core not in live and is_such(core)), SAMPLE)
-        ]
-        style, shapes = Style(live_names), Shapes(live_shapes)
-        alike = sum(
-            shapes.resembles(shape) and style.fits(name_part(template, core, self._index)) for core, shape in gone[:SAMPLE]
-        )
-        return Case(
-            template=template,
-            kind=known,
-            maps=tuple(maps),
-            live=frozenset(live),
-            live_names=live_names,
-            gone_names=tuple(name_part(template, core, self._index) for core, _ in gone[:SAMPLE]),
-            near=max(len(live), round(len(live) / keyed)) if keyed else len(live),
-            made=max(len(live), sum(len(made) for _, made in pairs)),
-            keys=max(1, sum(len(seen.keys) for seen in maps)),
-            shared=self._shares.called_like_others(kind, live_names),
-            live_values=frozenset(shape.name for shape in live_shapes),
-            gone_alike=alike / max(1, len(gone[:SAMPLE])),
-            with_uid=with_uid / max(1, len(lived)),
-            with_name=with_name / max(1, len(lived)),
-            is_mounted=any(self._snapshot.uses_of(seen).whole for seen in maps),
-            is_named=any(map(self._subjects.is_carried, {seen.holder.name for seen in maps})),
-            maps_agreeing=sum(not live.isdisjoint(made) for _, made in pairs),
-        )
 
 
 def _beside(templates: Iterable[Template], pair: Template) -> dict[Template, str]:

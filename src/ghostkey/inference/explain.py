@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import operator
 import re
 from bisect import bisect_left
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from ghostkey.inference.codecs import decoded
 from ghostkey.inference.digests import DECIMAL, DIGEST_LENGTHS, DIGESTED, DIGESTS, digests_that_tell
 from ghostkey.inference.index import SubjectIndex, squashed
+from ghostkey.inference.kind_words import words_of
 from ghostkey.inference.template import (
     SAFE_HASH,
     SAFE_LEAST,
@@ -93,7 +95,7 @@ def _around(key: str, start: int, end: int, row: int, index: SubjectIndex, *, is
     if is_beside and namespace and (before or after):
         # the simplest way to write the name may not be how the namespace beside it is written: all of `t1` is one word
         for transform in transforms:
-            for pair in _pairs(namespace, before, after, transform):
+            for pair in _pairs(namespace, before, after, transform, subjects.kind(row)):
                 yield from _with_tail(pair, row, index)
                 return
     if len(name) < LEAST_WITHIN and (before or after):
@@ -101,23 +103,51 @@ def _around(key: str, start: int, end: int, row: int, index: SubjectIndex, *, is
     yield from _with_tail(Template("name", before, suffix=after, transform=transforms[0]), row, index)
 
 
-def _pairs(namespace: str, before: str, after: str, transform: str) -> Iterator[Template]:
-    """The template with the namespace before or after the name, if it stands there."""
+def _pairs(namespace: str, before: str, after: str, transform: str, kind: Kind) -> Iterator[Template]:
+    """The template with the namespace before or after the name, if it stands there; its kind may stand between them."""
     # sanitising the name alone leaves the namespace and the separator as they are
     for is_plain in (False, True) if transform else (False,):
         change = TRANSFORMS["" if is_plain else transform]
         whole = change(namespace)
-        head = before.rstrip(SEPARATORS)
-        separator = before[len(head) :]
-        # what sanitises the namespace does not leave a dot between it and the name
-        stays = separator and change(separator) == separator
-        if stays and head.endswith(whole) and (len(head) == len(whole) or head[-len(whole) - 1] in SEPARATORS):
-            yield Template("namespace-name", head[: -len(whole)], separator, after, transform, is_namespace_plain=is_plain)
-        tail = after.lstrip(SEPARATORS)
-        separator = after[: len(after) - len(tail)]
-        stays = separator and change(separator) == separator
-        if stays and tail.startswith(whole) and (len(tail) == len(whole) or tail[len(whole)] in SEPARATORS):
-            yield Template("name-namespace", before, separator, tail[len(whole) :], transform, is_namespace_plain=is_plain)
+        if whole in before:
+            for separator in _separators(before, kind):
+                head = before[: len(before) - len(separator)]
+                # what sanitises the namespace does not leave a dot between it and the name
+                if (
+                    head.endswith(whole)
+                    and (len(head) == len(whole) or head[-len(whole) - 1] in SEPARATORS)
+                    and change(separator) == separator
+                ):
+                    yield Template(
+                        "namespace-name", head[: -len(whole)], separator, after, transform, is_namespace_plain=is_plain
+                    )
+        if whole in after:
+            for mirrored in _separators(after[::-1], kind, -1):
+                separator, tail = mirrored[::-1], after[len(mirrored) :]
+                if (
+                    tail.startswith(whole)
+                    and (len(tail) == len(whole) or tail[len(whole)] in SEPARATORS)
+                    and change(separator) == separator
+                ):
+                    yield Template(
+                        "name-namespace", before, separator, tail[len(whole) :], transform, is_namespace_plain=is_plain
+                    )
+
+
+def _separators(text: str, kind: Kind, step: int = 1) -> Iterator[str]:
+    """What may stand between a namespace and a name, at the end of a text: marks, or the kind's word among marks.
+
+    With a `step` of -1 the text is written backwards.
+    """
+    head = text.rstrip(SEPARATORS)
+    if not head or len(head) == len(text):
+        return
+    yield text[len(head) :]
+    for word in map(operator.itemgetter(slice(None, None, step)), words_of(kind)):
+        stem = head.removesuffix(word).rstrip(SEPARATORS)
+        if stem and len(stem) + len(word) < len(head):
+            yield text[len(stem) :]
+            return
 
 
 def _with_tail(template: Template, row: int, index: SubjectIndex) -> Iterator[Explanation]:

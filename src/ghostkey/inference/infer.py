@@ -15,6 +15,7 @@ from ghostkey.inference.belief import Beliefs, Watch
 from ghostkey.inference.declared import Declared
 from ghostkey.inference.family import Family, Member, family_of
 from ghostkey.inference.index import SubjectIndex
+from ghostkey.inference.kinds_in_keys import KindsInKeys
 from ghostkey.inference.lost import LostKeys, doubt_single
 from ghostkey.inference.matching import Matcher
 from ghostkey.inference.named import NamedInValues
@@ -74,6 +75,7 @@ class _Inference:
         self._beliefs = Beliefs(snapshot, index, sight, watch, of_objects=of_objects)
         self._lost = LostKeys(index, sight)
         self._values = Values(index, sight)
+        self._kinds_in_keys = KindsInKeys(index, self._matcher)
         # names in values are no keys: the calibration, which watches, knows the truth of keys
         self._named = NamedInValues(index, self._matcher, Beliefs(snapshot, index, sight), self._lost)
 
@@ -114,6 +116,8 @@ class _Inference:
                 continue
             judged[member.number] = result = MapResult(seen, candidates=[match.template for match in member.matches])
             matched = {match.template: match for match in member.matches}
+            for match, belief in [] if self._of_objects else list(self._kinds_in_keys.beside(seen, beliefs)):
+                matched[match.template], beliefs[match.template] = match, belief
             # the firmest first, and the surest of these: what they have lost is not brought back by a piece of a key
             for template, belief in sorted(beliefs.items(), key=lambda item: (-item[0].firmness, -item[1].bits)):
                 self._lost.add(result, matched[template], belief, family, borrowed=False)

@@ -375,6 +375,8 @@ def said(belief: Belief, *, borrowed: bool, is_suspect: bool) -> tuple[str, ...]
     """The chain of evidence: what was weighed, the heaviest first, and what is missing where it is not enough."""
     lines = ["maps of the same name elsewhere have live subjects"] if borrowed else []
     verdict = belief.verdict
+    if belief.beside:
+        lines.append(f"keys of another kind are made in the same way here: {belief.beside}; what is weighed is of them")
     if verdict is not None:
         lines += verdict.sentences
         lines.append(

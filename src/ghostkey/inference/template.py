@@ -21,6 +21,7 @@ _WORDS = re.compile(r"[a-zA-Z0-9]+")
 # Source: k8s.io/apimachinery v0.31 pkg/util/rand/rand.go
 SAFE_HASH = re.compile(r"[4-9bcdf]{8,10}")
 SAFE_LEAST, SAFE_MOST = 8, 10
+LONG_SEPARATOR = 2  # characters of the longest mark
 
 
 def _camel(text: str) -> str:
@@ -82,9 +83,14 @@ class Template:
 
     @property
     def is_bare(self) -> bool:
-        """Whether the key is what stands for the subject, with nothing around it."""
+        """Whether the key is what stands for the subject, with nothing around it, and any key may be one."""
         around = self.prefix or self.suffix or self.tail or self.head or self.codec
-        return not (around or self.cut or self.hash_length or self.is_loose)
+        return not (around or self.has_word_between or self.cut or self.hash_length or self.is_loose)
+
+    @property
+    def has_word_between(self) -> bool:
+        """Whether what stands between namespace and name is more than a mark: a key without it is not made so."""
+        return len(self.separator) > LONG_SEPARATOR
 
     @property
     def is_open(self) -> bool:
@@ -182,6 +188,8 @@ class Template:
             return None
         core = key[len(self.prefix) : len(key) - len(self.suffix) or None]
         if len(self.prefix) + len(self.suffix) >= len(key):
+            return None
+        if self.has_word_between and self.separator not in core:
             return None
         if self.order == "digest":
             is_hash = is_decimal(core) if self.digest[0] in DECIMAL else is_hex(core, self.hash_length)

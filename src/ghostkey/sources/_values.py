@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import re
 from collections.abc import Collection, Iterator
 from typing import Any
@@ -55,8 +56,9 @@ _TOP_FIELD = re.compile(r"^(name|namespace)[ \t]*[:=][ \t]*[\"']?([a-z0-9][-.a-z
 _NAME = re.compile(r"[a-z0-9](?:[-.a-z0-9]{1,251}[a-z0-9])")
 _BOOLEANS = frozenset({"true", "false"})
 _INNER_OBJECTS = ("metadata", "ref", "reference", "objectRef", "subject", "owner", "tenant", "resource", "spec")
-# fields that say whom a record is about: `tenant`, `tenantName`; and those that hold a reference, `shop/cart`
+# fields that say whom a record is about: `tenant`, `tenantName`, `schedulerNodeName`; and those that hold a reference, `shop/cart`
 _OF_KIND = re.compile(r"([a-z]{3,40}?)[-_]?name")
+_LAST_WORD = re.compile(r"(?:[a-z0-9][-_]|[a-z0-9](?=[A-Z]))([A-Za-z][a-z]{2,20})(?:[-_]?[nN]ame)?\Z")
 _SUBJECT_WORDS = frozenset(
     [
         "cluster",
@@ -236,6 +238,7 @@ def _identity(document: dict[str, Any]) -> Identity | None:
     uid = namespace = name = kind = ""
     pairs: set[tuple[str, str]] = set()
     names: set[tuple[str, str]] = set()
+    said: set[tuple[str, str]] = set()  # by the last word of a field, where no field says it by itself
     places = [document, *(document[field] for field in _INNER_OBJECTS if isinstance(document.get(field), dict))]
     for place in places[:4]:
         for field, content in place.items():
@@ -255,8 +258,13 @@ def _identity(document: dict[str, Any]) -> Identity | None:
             elif "/" in content:
                 found = _NAMESPACED.fullmatch(content) if word in _SUBJECT_WORDS or _REFERS.search(word) else None
                 pairs |= {(found[1], found[2])} if found else set()
-            elif plain_name(content) and (whose := _kind_in(word)):
+            elif not plain_name(content):
+                continue
+            elif whose := _kind_at_the_end(str(field)):
+                said.add((whose, content))
+            elif whose := _kind_in(word):
                 names.add((whose, content))
+    names = names or said
     if not (uid or name) and len(pairs) == 1:
         namespace, name = pairs.pop()
     elif not (uid or name) and len(names) == 1:
@@ -268,6 +276,13 @@ def _kind_in(word: str) -> str:
     """The kind whose object a field with this name names: `tenant`, of `tenant` and of `tenant_name`; empty where it says none."""
     found = _OF_KIND.fullmatch(word)
     return word if word in _SUBJECT_WORDS else found[1] if found else ""
+
+
+@functools.lru_cache(maxsize=4096)
+def _kind_at_the_end(field: str) -> str:
+    """The kind that the last word of a field is: `node`, of `schedulerNodeName` and of `assigned_node`; empty where it is none."""
+    found = _LAST_WORD.search(field) if len(field) <= FIELD_CHARACTERS else None
+    return found[1].lower() if found and found[1].lower() in _SUBJECT_WORDS else ""
 
 
 def may_hold_maps(document: dict[str, Any]) -> bool:

@@ -8,24 +8,19 @@ from __future__ import annotations
 import re
 
 from ghostkey.inference.evidence import Case, Seen
-from ghostkey.model.refs import Kind
+from ghostkey.inference.kind_words import words_of
 
-_SHORT = {"Service": {"svc"}, "Namespace": {"ns"}, "Deployment": {"deploy"}, "PersistentVolumeClaim": {"pvc"}}
 _WORDS = re.compile(r"[a-z0-9]+")
 
 
 def look(case: Case) -> Seen | None:
     """Where the kind's name stands, if anywhere."""
-    words = _words_of(case.kind)
+    words = {word.lower() for word in words_of(case.kind)}
     template = case.template
-    around = f"{template.prefix} {template.suffix}".lower()
+    around = f"{template.prefix} {template.separator} {template.suffix}".lower()
     sort = "own" if case.is_custom else "built-in"
     if not words.isdisjoint(_WORDS.findall(around)):
         return Seen(("key", sort), f"the keys say that they are for a {case.kind.kind}: {template}")
     if any(not words.isdisjoint(_WORDS.findall(seen.holder.name)) for seen in case.maps[:50]):
         return Seen(("map", sort), f"the map is called after {case.kind.resource}")
     return None
-
-
-def _words_of(kind: Kind) -> set[str]:
-    return {kind.kind.lower(), kind.resource, *kind.short_names, *_SHORT.get(kind.kind, ())} - {""}
