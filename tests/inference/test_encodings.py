@@ -179,3 +179,13 @@ def test_key_that_is_a_live_name_as_a_whole_is_no_other_name_with_a_hash(tmp_pat
     }
     found = analyse(tmp_path, [*tenants, queue, config_map(keys_of)])
     assert {finding.key.key for finding in found if finding.analysis == "ghost-key"} == {"jade-5d1e0"}
+
+
+def test_other_hash_behind_a_beginning_that_several_share_is_of_another_name(tmp_path: Path) -> None:
+    """Of `tenant-abcdef-…` two live in one place and one in another: what goes there had its own hash."""
+    made = SEALED["name cut, hash of it"]
+    names = [f"shop-{number:03d}-{place}-frontend" for number in range(12) for place in ("eu", "us", "asia")]
+    live = [name for number, name in enumerate(names) if number % 5]
+    registry = config_map({made("prod", name): "1" for name in names})
+    found = keys(analyse(tmp_path, [*(thing("Tenant", name, "prod") for name in live), registry]), "ghost-key")
+    assert found == {made("prod", name) for name in set(names) - set(live)}

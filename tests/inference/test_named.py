@@ -120,3 +120,15 @@ def test_lines_end_as_they_like(tmp_path: Path, end: str) -> None:
     tenants = [thing("Tenant", name, "prod") for name in LIVE]
     registry = config_map(_slots(LIVE + GONE, lambda name: f"name:   {name}{end}plan: gold{end}"))
     assert keys(analyse(tmp_path, [*tenants, registry]), "ghost-key") == {"slot-006", "slot-007"}
+
+
+@pytest.mark.parametrize(("live", "state"), [(5, "suspect"), (6, "found")])
+def test_few_ports_of_services_prove_nothing(tmp_path: Path, live: int, state: str) -> None:
+    """Words for what workloads do meet those that live by chance."""
+    words = ["proxy", "router", "exporter", "importer", "scheduler", "indexer"][:live]
+    services = [
+        thing("Service", word, place, api_version="v1") for word in words for place in ("edge-dev", "legal-prod", "growth")
+    ]
+    ports = {f"{8000 + number}": f"edge-dev/{word}:80" for number, word in enumerate([*words, "mailer"])}
+    found = analyse(tmp_path, [*services, config_map(ports)])
+    assert {(finding.key.key, finding.state) for finding in found} == {(f"{8000 + live}", state)}

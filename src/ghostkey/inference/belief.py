@@ -31,6 +31,7 @@ COMPLETE = 5  # objects of a kind, all of which have a key
 KINDS_WEIGHED = 3  # of one template, and those of which all have a key; the others have less support
 AGREEING = 3  # maps of a family that have live subjects, before one that has none is judged by them
 TOGETHER = 1.25  # as many subjects as the best of several templates has, before they are weighed together
+LONGER = 0.1  # of the keys with a hash have a longer name before it than what names are cut to
 SMALL_PAIRS = 4  # in a map so small, one living pair of namespace and name says what it is about
 
 Watch = Callable[[Case, Verdict], None]
@@ -206,9 +207,16 @@ class Beliefs:
         return {core: i for core, i in match.cores.items() if core in live or is_seen(core)}
 
     def _is_chance_cut(self, template: Template, kind: int, live: set[str], found: list[tuple[Member, Match]]) -> bool:
-        """Whether the cut names stand before more hashes than there are objects to be cut: `worker-a-…` of Nodes."""
+        """Whether no program cut these names: they stand before more hashes than there are objects to be cut, `worker-a-…` of Nodes,
+        or other keys with such a hash have longer names before it.
+        """
         if not template.cut:
             return False
+        uncut = dataclasses.replace(template, cut=0)
+        stems = [core for member, _ in found for key in member.seen.keys if (core := uncut.core_of(key)) is not None]
+        longer = sum(len(stem) > template.cut for stem in stems) if template.hash_length else 0
+        if longer > LONGER * len(stems):
+            return True
         keys = sum(1 + len(match.more.get(core, ())) for _, match in found for core in live & match.cores.keys())
         objects = sum(self._index.render(template, row) in live for row in self._index.rows_of(kind))
         return keys > 2 * objects

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import re
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -17,7 +16,8 @@ from ghostkey.inference.matching import Match
 from ghostkey.inference.naming import counted_on, goes_on, is_name_in_full, is_ordinal, lives_elsewhere, name_part, subject_of
 from ghostkey.inference.results import Lost, MapResult
 from ghostkey.inference.style import ENOUGH_EXAMPLES, Shapes, Style, is_setting, is_telling, made_of
-from ghostkey.inference.template import Template, looks_hashed
+from ghostkey.inference.template import Template
+from ghostkey.inference.without_key import WithoutKey
 from ghostkey.model.events import ANYWHERE, KeysSeen, Shape
 from ghostkey.model.findings import Attribution, Certainty, Subject
 from ghostkey.model.refs import Kind, canonical
@@ -25,8 +25,7 @@ from ghostkey.store.coverage import Sight
 
 LENGTH_SAMPLE = 500
 COMPLETE = 0.8  # of the objects have a key, and of the keys an object
-LEAST_CUT_STEM = 5  # characters of a name that are left before the hash
-NAMES_BEGUN_ALIKE = 64
+ALONE = 0.9  # of the beginnings are of one live name each: with fewer, names begin alike
 # why a key is spared
 UNLIKE = "it does not look like the live keys: a setting, or another sort of name"
 OTHER_VALUE = "its value is of another sort than those of the live keys"
@@ -233,7 +232,7 @@ class LostKeys:
         some = itertools.islice(match.cores, 0, None, max(1, len(match.cores) // LENGTH_SAMPLE))
         longest_name = max((len(name) for core in some if (name := name_part(template, core, self._index)) != core), default=0)
 
-        without_key = _WithoutKey(match, kinds, self._index)
+        without_key = WithoutKey(match, kinds, self._index)
 
         def may_be_cut(core: str, name: str) -> bool:
             return without_key.may_be(name) or (
@@ -249,8 +248,10 @@ class LostKeys:
         """What stands before the hash for a live object that has no key, or that is the only one so named.
 
         Another hash may be the first one's own. Where one alone has the name, no hash is needed to tell it from others: it may be that of
-        an earlier state of it. Objects of namespaces of which none has a key do not count.
+        an earlier state of it; unless names are cut so that several have one beginning, and these alone are hashed. Objects of
+        namespaces of which none has a key do not count.
         """
+        is_cut_name = match.template.cut and "{uid}" not in match.template.digest[1]
         found: set[str] = set()
         for kind in kinds:
             named: Counter[str] = Counter()
@@ -259,7 +260,9 @@ class LostKeys:
                 if not rendered.isdisjoint(match.cores):
                     named.update(map(match.template.without_seal, rendered))
                     found.update(map(match.template.without_seal, rendered - match.cores.keys()))
-            found.update(stem for stem, count in named.items() if count == 1)
+            alone = {stem for stem, count in named.items() if count == 1}
+            if not (is_cut_name and len(alone) <= ALONE * len(named)):
+                found |= alone
         return found
 
     def _words_tell(self, template: Template, style: Style, gone: set[str]) -> bool:
@@ -312,32 +315,6 @@ class LostKeys:
             )
             return is_like_them and not is_setting(core) and all(live.shapes.resembles(live.seen.shapes[i]) for i in indexes)
         return not is_setting(core) or bool(template.cut)
-
-
-class _WithoutKey:
-    """Live names of some kinds that a template makes no key of: one of them, cut and hashed, may be what another key is."""
-
-    def __init__(self, match: Match, kinds: list[int], index: SubjectIndex) -> None:
-        self._match, self._kinds, self._index = match, kinds, index
-        self._longest = max(map(index.longest_name, kinds), default=0)
-        self._names: list[str] | None = None
-
-    def may_be(self, name: str) -> bool:
-        """Whether a name is the beginning of one of them with a hash behind, and shorter."""
-        stem, mark, tail = name.rpartition("-")
-        if not mark or len(stem) < LEAST_CUT_STEM or len(name) >= self._longest or not looks_hashed(tail):
-            return False
-        if self._names is None:
-            self._names = self._without_key()
-        place = bisect_left(self._names, stem)
-        return any(found.startswith(stem) and len(found) > len(name) for found in self._names[place : place + NAMES_BEGUN_ALIKE])
-
-    def _without_key(self) -> list[str]:
-        template, subjects, cores = self._match.template, self._index.subjects, self._match.cores
-        rows = [row for kind in self._kinds for row in self._index.rows_of(kind) if len(subjects.names[row]) > LEAST_CUT_STEM + 1]
-        if template.is_plain_name:
-            return sorted(name for row in rows if (name := subjects.names[row]) not in cores)
-        return sorted(subjects.names[row] for row in rows if self._index.render(template, row) not in cores)
 
 
 def _begin_alike(one: str, other: str) -> bool:

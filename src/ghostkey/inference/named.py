@@ -15,6 +15,7 @@ from ghostkey.inference.index import SubjectIndex
 from ghostkey.inference.lost import LostKeys, top_key
 from ghostkey.inference.matching import Match, Matcher
 from ghostkey.inference.results import MapResult
+from ghostkey.inference.shares import WORKLOADS
 from ghostkey.inference.template import Template
 from ghostkey.model.events import KeysSeen
 from ghostkey.model.findings import Attribution, Certainty
@@ -67,12 +68,21 @@ class NamedInValues:
             return
         for member, beliefs in zip(members, self._beliefs.of_family(family)[0], strict=True):
             for match in member.matches:
-                belief = _of_references(member.seen, match) or beliefs.get(template)
+                belief = _of_references(member.seen, match) or self._doubted(beliefs.get(template), match)
                 if belief is not None:
                     named = MapResult(member.seen)
                     self._lost.add(named, match, belief, family, borrowed=False)
                     named.settle()
                     _hand_over(named, *columns[member.number])
+
+    def _doubted(self, belief: Belief | None, match: Match) -> Belief | None:
+        """A few pairs of words that workloads are called by may meet those that live by chance: a table of ports has six."""
+        known = self._index.subjects.kinds
+        if belief is None or match.best >= LEAST_REFERENCES or not all(known[kind].kind in WORKLOADS for kind in belief.kinds):
+            return belief
+        return dataclasses.replace(
+            belief, doubt=f"only {match.best} values tell, and workloads are called by words that people choose"
+        )
 
     def _matches(self, template: Template, column: _Column) -> list[Match]:
         """The match of a column with the objects that its values may mean, if they are enough."""
