@@ -10,7 +10,7 @@ READY := .venv/.ready
 DEMO_READY := .venv/.demo-ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo browser fuzz test test-all test-python lint types contracts docs docs-check testbed bench lock release clean
+.PHONY: help demo browser qemu fuzz test test-all test-python lint types contracts docs docs-check testbed bench lock release clean
 
 help:  ## List the commands.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -59,11 +59,18 @@ browser:
 		apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends chromium > /dev/null; } || \
 		echo "no chromium here: its tests will be skipped"
 
+# Programs for arm64 are run and read under qemu: Debian's, too.
+qemu:
+	@command -v qemu-aarch64-static qemu-aarch64 > /dev/null || { \
+		test "$$(id -u)" = 0 && command -v apt-get > /dev/null && echo "installing qemu …" && \
+		apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends qemu-user-static > /dev/null; } || \
+		echo "no qemu here: tests of arm64 will be skipped"
+
 test-python: $(READY)
 	@$(BIN)/python -m compileall -q src
 	@$(BIN)/pytest -n $(WORKERS)
 
-test-all: lint types contracts docs-check testbed browser  ## The same with every proof at full length (an hour): 1,000 lost answers, 300 kills.
+test-all: lint types contracts docs-check testbed browser qemu  ## The same with every proof at full length (an hour): 1,000 lost answers, 300 kills.
 	@$(BIN)/pytest -n $(WORKERS) --all
 
 fuzz: $(READY)  ## Read 325,000 mutated inputs, each within 2 s and 256 MB (ten minutes); SEED=n for others.

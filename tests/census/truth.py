@@ -22,11 +22,19 @@ EXPERIMENTS = (("", "nogreenteagc"), ("1.24.11", "noswissmap"), ("1.25.5", "nosw
 
 
 def built(
-    version: str = "", *, stripped: bool = True, flags: tuple[str, ...] = (), experiment: str = "", module: str = "maps"
+    version: str = "",
+    *,
+    stripped: bool = True,
+    flags: tuple[str, ...] = (),
+    experiment: str = "",
+    module: str = "maps",
+    machine: str = "",
 ) -> Path:
     """The program, built by that Go; skips the test where the toolchain cannot be had."""
     try:
-        return go_program(MODULES / module, version=version, stripped=stripped, flags=flags, experiment=experiment)
+        return go_program(
+            MODULES / module, version=version, stripped=stripped, flags=flags, experiment=experiment, machine=machine
+        )
     except RuntimeError as error:
         if version and "toolchain" in str(error):
             pytest.skip(f"Go {version} cannot be had here: {str(error).splitlines()[-1]}")
@@ -36,8 +44,8 @@ def built(
 class Truth:
     """A running program: what it says of its maps, and what it does when told."""
 
-    def __init__(self, program: Path, *arguments: str) -> None:
-        self.process = subprocess.Popen([program, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    def __init__(self, *command: str | Path, **more: Any) -> None:
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **more)
         self.pid = self.process.pid
         said: dict[str, Any] = json.loads(self._line())
         self.go: str = said["go"]

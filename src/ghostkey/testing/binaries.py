@@ -98,20 +98,21 @@ def is_built(name: str) -> bool:
 
 
 def go_program(
-    source: Path, *, version: str = "", stripped: bool = True, flags: Sequence[str] = (), experiment: str = ""
+    source: Path, *, version: str = "", stripped: bool = True, flags: Sequence[str] = (), experiment: str = "", machine: str = ""
 ) -> Path:
     """Path of the program of a Go module, built by Go `version` (`1.24.11`; empty: the testbed's own), cached by all of that.
 
-    The toolchain of another version comes as a Go module. Raises RuntimeError with its words when it cannot be had, or the build fails.
+    `machine` is another than this one, as Go calls it: `arm64`. The toolchain of another version comes as a Go module. Raises RuntimeError with its words when it cannot be had, or the build fails.
     """
     go, ldflags = _go(), ["-ldflags", "-s -w"] if stripped else []
     toolchain = f"go{version}" if version else "local"
-    key = repr((_digest(source), version or _go_version(go), stripped, tuple(flags), experiment))
+    key = repr((_digest(source), version or _go_version(go), stripped, tuple(flags), experiment, *([machine] if machine else [])))
     target = cache_directory() / "programs" / f"{source.name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}" / source.name
     if target.is_file():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, "GOTOOLCHAIN": toolchain, "GOFLAGS": "-mod=mod", "CGO_ENABLED": "0", "GOEXPERIMENT": experiment}
+    environment |= {"GOARCH": machine} if machine else {}
     with _locked(target.parent / ".lock"):
         if not target.is_file():
             unfinished = target.with_suffix(".building")
