@@ -75,3 +75,19 @@ def test_what_one_tool_made_for_other_things_is_no_orphan(tmp_path: Path) -> Non
     ]
     found = [finding for finding in analyse(tmp_path, [*clusters, *secrets]) if finding.analysis == "orphaned-child"]
     assert {finding.key.key for finding in found} == {"galuba-credentials", "romeka-inc-credentials"}
+
+
+@pytest.mark.parametrize(("kind", "version"), GITOPS, ids=[kind for kind, _ in GITOPS])
+def test_many_boards_that_a_program_wrote_are_of_apps_all_the_same(tmp_path: Path, kind: str, version: str) -> None:
+    """So many keys are no person's table; but a dashboard controller has one for each app, and for what is none."""
+    things, works = ("cart", "fox", "umber", "willow", "stock"), ("mailer", "router", "proxy", "indexer")
+    names = [f"{what}-{does}" for what in things for does in works]
+    strangers = ["cart-importer", "fox-exporter", "overview"]
+    boards = {f"{name}.json": json.dumps({"title": name, "panels": []}) for name in [*names, *strangers]}
+    written = [{"manager": "operator", "operation": "Update", "apiVersion": "v1", "time": "2026-01-01T00:00:00Z",
+                "fieldsType": "FieldsV1", "fieldsV1": {"f:data": {f"f:{key}": {} for key in boards}}}]  # fmt: skip
+    places = [(name, ("prod", "stage")[number % 2]) for number, name in enumerate(names)]
+    objects = [thing(kind, name, place, api_version=version) for name, place in places]
+    objects += [thing("Deployment", name, place, api_version="apps/v1") for name, place in places]
+    found = analyse(tmp_path, [*objects, config_map(boards, metadata={"managedFields": written})])
+    assert {finding.state for finding in found if finding.analysis == "ghost-key"} <= {"suspect"}

@@ -183,6 +183,9 @@ class Beliefs:
             if len(live[heaviest]) < WHOLE * len(all_live):
                 # some keys have a Deployment, others a Service: they are about what makes these, which the dump may not hold
                 verdict = dataclasses.replace(verdict, bits=LIKELY_BITS)
+        if verdict.is_proven and template.order == "name" and is_of_apps(self._subjects.kinds[heaviest]):
+            # a HelmRelease for each app: people's dashboards of apps have its name as well
+            verdict = dataclasses.replace(verdict, bits=LIKELY_BITS)
         if template.is_open and verdict.is_proven and not any(map(is_telling, itertools.islice(live[kinds[0]], SAMPLE))):
             # `cart.cache.limit`: settings begin with a word as well
             verdict = dataclasses.replace(verdict, bits=LIKELY_BITS)
