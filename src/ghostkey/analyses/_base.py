@@ -140,7 +140,7 @@ def key_ref(seen: KeysSeen, index: int) -> KeyRef:
 
 def severity_of(item: Lost) -> Severity:
     """How loud a lost key is: what is not proven, or has its cure in a manifest, is told to who asks for it."""
-    return Severity.INFO if item.state in {"suspect", "declared"} else Severity.WARNING
+    return Severity.INFO if item.state in {"suspect", "declared"} or item.is_weak else Severity.WARNING
 
 
 def lost_finding(view: View, analysis: str, severity: Severity, result: MapResult, item: Lost, message: str) -> Finding:

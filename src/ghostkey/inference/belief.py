@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from ghostkey.inference.cases import SAMPLE, Cases
 from ghostkey.inference.digests import digests_that_tell, seals_that_tell
+from ghostkey.inference.doubts import doubt_of
 from ghostkey.inference.evidence import LIKELY_BITS, Case, Verdict, weigh
 from ghostkey.inference.family import Family, Member
 from ghostkey.inference.index import SubjectIndex
@@ -17,16 +18,13 @@ from ghostkey.inference.matching import Match
 from ghostkey.inference.naming import name_part
 from ghostkey.inference.pairs import literal_beside, turned
 from ghostkey.inference.shares import WORKLOADS, Shares
-from ghostkey.inference.style import is_telling
 from ghostkey.inference.template import Template
-from ghostkey.model.events import KeysSeen
 from ghostkey.model.managers import is_of_apps
 from ghostkey.model.refs import canonical
 from ghostkey.store.coverage import Sight
 from ghostkey.store.snapshot import Snapshot
 
 FEW, MANY = 3, 8  # live objects with another that is named after each: of custom resources and machines, and of other kinds
-WHOLE = 0.9  # of the keys with a live object are of one kind, where it is the kind that the map is about
 COMPLETE = 5  # objects of a kind, all of which have a key
 KINDS_WEIGHED = 3  # of one template, and those of which all have a key; the others have less support
 AGREEING = 3  # maps of a family that have live subjects, before one that has none is judged by them
@@ -63,7 +61,9 @@ class Belief:
     @property
     def bits(self) -> float:
         """How much speaks for it."""
-        return float("inf") if self.verdict is None else self.verdict.bits
+        if self.verdict is None:
+            return float("inf")
+        return LIKELY_BITS if self.doubt else self.verdict.bits
 
 
 class Beliefs:
@@ -172,24 +172,22 @@ class Beliefs:
             return None
         pairs = [(member.seen, self._where_seen(template, kinds[0], match)) for member, match in found]
         chosen = dict.fromkeys((*kinds[:KINDS_WEIGHED], *whole))
-        weighed = {kind: self._verdict(template, kind, live[kind], namespaces, pairs) for kind in chosen}
+        cases = {kind: self._cases.of(template, kind, live[kind], namespaces, pairs) for kind in chosen}
+        weighed = {kind: self._weigh(case) for kind, case in cases.items()}
         heaviest = max(weighed, key=lambda kind: weighed[kind].bits)
         verdict = weighed[heaviest]
         if template.cut and best >= 2 and not verdict.is_proven:
             # names cut to a length, with the hash of the whole behind: nobody chooses such keys
             verdict = dataclasses.replace(verdict, bits=verdict.enough)
-        if verdict.is_proven and self._subjects.kinds[heaviest].kind in WORKLOADS:
-            all_live = set().union(*(live[kind] for kind in kinds))
-            if len(live[heaviest]) < WHOLE * len(all_live):
-                # some keys have a Deployment, others a Service: they are about what makes these, which the dump may not hold
-                verdict = dataclasses.replace(verdict, bits=LIKELY_BITS)
-        if verdict.is_proven and template.order == "name" and is_of_apps(self._subjects.kinds[heaviest]):
-            # a HelmRelease for each app: people's dashboards of apps have its name as well
-            verdict = dataclasses.replace(verdict, bits=LIKELY_BITS)
-        if template.is_open and verdict.is_proven and not any(map(is_telling, itertools.islice(live[kinds[0]], SAMPLE))):
-            # `cart.cache.limit`: settings begin with a word as well
-            verdict = dataclasses.replace(verdict, bits=LIKELY_BITS)
-        return Belief(kinds, verdict, weighed=heaviest) if verdict.bits >= LIKELY_BITS else None
+        if verdict.bits < LIKELY_BITS:
+            return None
+        doubt = doubt_of(cases[heaviest], {kind: live[kind] for kind in kinds}) if verdict.is_proven else ""
+        return Belief(kinds, verdict, doubt, weighed=heaviest)
+
+    def _weigh(self, case: Case) -> Verdict:
+        verdict = weigh(case)
+        self._watch(case, verdict)
+        return verdict
 
     def _digests_that_tell(self, template: Template, made: int) -> int:
         if template.is_sealed:
@@ -307,19 +305,6 @@ class Beliefs:
         """The names of the live objects that have a key by a pair template."""
         live = {core for _, match in family.matched[pair] for cores in match.kinds.values() for core in cores}
         return {name for core in live for _, name in pair.splits(core)}
-
-    def _verdict(
-        self,
-        template: Template,
-        kind: int,
-        live: set[str],
-        namespaces: set[str],
-        pairs: Sequence[tuple[KeysSeen, dict[str, int]]],
-    ) -> Verdict:
-        case = self._cases.of(template, kind, live, namespaces, pairs)
-        verdict = weigh(case)
-        self._watch(case, verdict)
-        return verdict
 
 
 def _beside(templates: Iterable[Template], pair: Template) -> dict[Template, str]:

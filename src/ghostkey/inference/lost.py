@@ -6,14 +6,22 @@ import itertools
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from ghostkey.inference.belief import AGREEING, Belief
 from ghostkey.inference.evidence import weights
 from ghostkey.inference.family import Family
 from ghostkey.inference.index import SubjectIndex
+from ghostkey.inference.living import Living
 from ghostkey.inference.matching import Match
-from ghostkey.inference.naming import counted_on, goes_on, is_name_in_full, is_ordinal, lives_elsewhere, name_part, subject_of
+from ghostkey.inference.naming import (
+    counted_on,
+    goes_on,
+    is_name_in_full,
+    is_ordinal,
+    lives_elsewhere,
+    name_part,
+    subject_of,
+)
 from ghostkey.inference.results import Lost, MapResult
 from ghostkey.inference.style import ENOUGH_EXAMPLES, Shapes, Style, is_setting, is_telling, made_of
 from ghostkey.inference.template import Template
@@ -33,27 +41,6 @@ CARRIED = "a live object carries it in a label or a field"
 ELSEWHERE = "an object of this name, of whatever kind, lives"
 CUT = "it may be the name of a live object, cut short"
 _LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
-
-
-@dataclass(slots=True)
-class _Live:
-    """What the live keys of one template in one map look like."""
-
-    seen: KeysSeen
-    template: Template
-    kinds: list[int]
-    scoped: bool  # to objects of the map's own namespace
-    cores: set[str]
-    gone: set[str]  # the cores of its other keys
-    indexes: set[int]
-    style: Style
-    shapes: Shapes
-    shares_words: bool
-    is_custom: bool
-    is_mainly_live: bool
-    is_proven: bool
-    is_complete: bool  # nearly every object has a key, and nearly every key an object
-    beside: set[frozenset[str]]  # what any text beside the names is made of; nothing where the template has none
 
 
 class LostKeys:
@@ -107,7 +94,8 @@ class LostKeys:
                     result.live.update(i for i in indexes if i not in already)
                 continue
             subjects = tuple(subject_of(template, core, self._subjects.kinds[kind], self._index, home) for kind in kinds)
-            is_weak = is_suspect or is_ordinal(core, self._index) or core in counted
+            odd = live.oddity(core, name)
+            is_weak = is_suspect or is_ordinal(core, self._index) or core in counted or bool(odd)
             for i in indexes:
                 shape = seen.shapes[i]
                 if shape is not resembled:
@@ -118,7 +106,8 @@ class LostKeys:
                 why = "" if is_covered and not template.is_sealed else self._why_unknown(template, core, subjects, attribution)
                 is_declared = seen.meta is not None and top_key(seen, i) in seen.meta.declared
                 state = "unknown" if why else "declared" if is_declared else "suspect" if is_weak else "gone"
-                result.lost.append(Lost(i, state, attribution, subjects, why_unknown=why, firmness=template.firmness))
+                lost = Lost(i, state, attribution, subjects, odd, why_unknown=why, firmness=template.firmness, is_weak=is_weak)
+                result.lost.append(lost)
 
     def _why_unknown(self, template: Template, core: str, subjects: tuple[Subject, ...], attribution: Attribution) -> str:
         """Why it proves nothing that these were not found. A hash does not say where its subject was: that may be any namespace."""
@@ -144,7 +133,7 @@ class LostKeys:
                     found[place] = why
         return self._unseen[kinds]
 
-    def _save(self, result: MapResult, live: _Live, belief: Belief) -> None:
+    def _save(self, result: MapResult, live: Living, belief: Belief) -> None:
         """Counts keys as living, but those that something has lost which is firmer, or proven while this is not."""
         firmness, indexes = live.template.firmness, live.indexes
         kept = {
@@ -153,7 +142,7 @@ class LostKeys:
         indexes = indexes - kept if kept else indexes
         result.live = result.live | indexes if result.live else indexes
 
-    def _live(self, match: Match, belief: Belief, family: Family, seen: KeysSeen, *, scoped: bool) -> _Live:
+    def _live(self, match: Match, belief: Belief, family: Family, seen: KeysSeen, *, scoped: bool) -> Living:
         template, kinds = match.template, belief.kinds
         alive: set[str] = set()
         for kind in kinds:
@@ -177,7 +166,7 @@ class LostKeys:
         alike = len(seen.shapes) == seen.shapes.count(seen.shapes[0])
         shapes = Shapes(seen.shapes[i] for i in (list(indexes)[:1] if alike else indexes))
         custom = any(self._subjects.kinds[kind].is_custom for kind in kinds)
-        return _Live(
+        return Living(
             seen, template, kinds, scoped, alive, gone, indexes, style, shapes,
             shares_words=self._words_tell(template, style, gone), is_custom=custom,
             is_mainly_live=custom and len(indexes) >= max(5, 0.5 * len(seen.keys)), is_proven=belief.is_proven,
@@ -191,7 +180,7 @@ class LostKeys:
         in_place = scoped and self._subjects.kinds[kind].namespaced
         return len(self._index.rows_in(kind, seen.holder.namespace) if in_place else self._index.rows_of(kind))
 
-    def _spared(self, core: str, name: str, indexes: list[int], live: _Live) -> str:
+    def _spared(self, core: str, name: str, indexes: list[int], live: Living) -> str:
         """Why a key without a live object of these kinds is not lost all the same; empty when nothing speaks for it."""
         seen = live.seen
         if not self._may_have_been_made(core, name, live, indexes):
@@ -204,7 +193,7 @@ class LostKeys:
             return ELSEWHERE
         return ""
 
-    def _is_carried(self, carried: dict[str, str], core: str, name: str, indexes: list[int], live: _Live) -> bool:
+    def _is_carried(self, carried: dict[str, str], core: str, name: str, indexes: list[int], live: Living) -> bool:
         """Whether a live object has the key, or what it makes of one, in a field; or in the key's own namespace the name alone."""
         if core in carried or any(live.seen.keys[i] in carried for i in indexes):
             return True
@@ -271,7 +260,7 @@ class LostKeys:
         others = [name_part(template, core, self._index) for core in some]
         return bool(others) and sum(map(style.shares_words, others)) >= 0.6 * len(others)
 
-    def _may_have_been_made(self, core: str, name: str, live: _Live, indexes: list[int]) -> bool:
+    def _may_have_been_made(self, core: str, name: str, live: Living, indexes: list[int]) -> bool:
         """Whether a key without a live object looks as if it had been made for one."""
         if live.beside and not any(made_of(live.seen.keys[i]) in live.beside for i in indexes):
             return False  # `config.yaml` among `20261103-225800.NAME`
@@ -279,9 +268,11 @@ class LostKeys:
             return True
         # an odd name, but a record of just the fields that live ones have: nobody keeps settings so
         shapes = live.seen.shapes
-        return live.is_custom and all(live.shapes.has_record(shapes[i]) for i in indexes) and not is_setting(name)
+        if not live.is_custom or is_setting(name) or not all(live.shapes.has_record(shapes[i]) for i in indexes):
+            return False
+        return not live.template.has_namespace or not all(is_setting(namespace) for namespace, _ in live.template.splits(core))
 
-    def _is_alike(self, core: str, name: str, live: _Live, indexes: list[int]) -> bool:
+    def _is_alike(self, core: str, name: str, live: Living, indexes: list[int]) -> bool:
         template = live.template
         if template.is_unmistakable:
             return True

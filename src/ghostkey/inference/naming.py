@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from ghostkey.inference.index import SubjectIndex, squashed
 from ghostkey.inference.template import Template
@@ -14,6 +14,7 @@ from ghostkey.model.refs import Kind, canonical
 LEAST_COUNTED = 3  # names that show how things are counted
 _ORDINAL = re.compile(r"(.+)-\d{1,4}")
 _COUNTED = re.compile(r"(.*?)(\d{1,4})")
+_CUT_AT = (re.compile(r"([^-._]+)[-._](.+)"), re.compile(r"(.+)[-._]([^-._]+)"))  # at the first mark, and at the last
 _HASH = re.compile(r"[0-9a-fA-F]{8}")
 _HASHED_CHILD = re.compile(r"([a-z0-9][-a-z0-9]{7,}?)-?[0-9a-f]{8,64}(?:-[a-z0-9-]+)?")
 
@@ -94,6 +95,14 @@ def is_ordinal(core: str, index: SubjectIndex) -> bool:
     return found is not None and any(
         index.subjects.kind(row).kind == "StatefulSet" for row in index.named(canonical(found[1].rpartition(".")[2]))
     )
+
+
+def after_whom(name: str, live: Collection[str]) -> Iterator[tuple[str, str]]:
+    """(live name, word) that make up a name, `acme` and `archive` of `acme-archive`: it may be another thing of the same."""
+    for cut in _CUT_AT:
+        if found := cut.fullmatch(name):
+            first, last = found.groups()
+            yield from ((whom, word) for whom, word in ((first, last), (last, first)) if whom in live and word.isalpha())
 
 
 def counted_on(live: Collection[str], gone: Collection[str]) -> frozenset[str]:

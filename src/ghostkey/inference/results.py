@@ -26,6 +26,7 @@ class Lost:
 
     `state`: gone, unknown (a gap hides the answer), suspect (likely, not proven), declared (a manifest still holds the key) or
     recreated (same name, other UID). `firmness` is that of the template which lost it: what is less firm does not bring it back.
+    `is_weak`: it would be a suspect, also where a gap hides the answer.
     """
 
     index: int
@@ -35,6 +36,7 @@ class Lost:
     note: str = ""
     why_unknown: str = ""
     firmness: int = 0
+    is_weak: bool = False
 
 
 @dataclass(slots=True)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from ghostkey.inference.machines import bears_identifier
+from ghostkey.inference.machines import bears_address, bears_identifier
 from ghostkey.model.events import Shape
 
 # Few examples say little about a style; from here on a name has to be built like one that was seen.
 ENOUGH_EXAMPLES = 8
+SOME_EXAMPLES = 5  # that have one word in common
+FEW_EXAMPLES = 3  # that have an address in their name, or one domain
 EXAMPLES = 400
 _TELLING = re.compile(r"[-._0-9]")
 _DIGIT = re.compile(r"[0-9]")
@@ -36,6 +38,10 @@ SETTINGS = frozenset(
     token topic tracing ttl type uid unit update updated upstream uri url user username users uuid value values version
     volume warning weight worker workers zone zones
     admin artifactory aws azure bastion bitbucket datadog dockerhub elasticsearch fluentd gcp ghcr git github gitlab grafana jira kafka
+    anonymous any anyone archive backup burst canary cd ci demo everybody everyone everything experiment experimental external fixture guest guests
+    internal it loadtest misc miscellaneous nobody office oncall ops others partner partners playground preview primary private public qa
+    quarantine reserved runner sandbox secondary shared smoke staff standby support temp temporary test tester testing tests tmp
+    trial trials uat unassigned unknown unused various vendor vendors vpn
     keycloak kibana ldap loki mailgun memcached minio mongodb mysql newrelic nexus oauth oidc pagerduty postgres postgresql
     prometheus pypi quay rabbitmq root s3 saml sendgrid sentry slack smtp sso stripe superuser twilio vault wildcard""".split()  # noqa: SIM905
 )
@@ -111,7 +117,9 @@ class Style:
         self._examples = 0
         self._upper = False
         self._telling = 0
-        self._identified = 0
+        self._identified = self._addressed = 0
+        self._domains: set[str] = set()
+        self._ends: tuple[set[str], set[str]] = (set(), set())  # words that names begin and end with
         for number, name in enumerate(names):
             if number >= EXAMPLES:
                 break
@@ -122,6 +130,10 @@ class Style:
         self._examples += 1
         self._telling += is_telling(name)
         self._identified += bears_identifier(name)
+        self._addressed += bears_address(name)
+        self._domains.add(name.partition(".")[2])
+        self._ends[0].add(words[0])
+        self._ends[1].add(words[-1])
         self._separators |= set(_SEPARATORS.findall(name))
         self._upper = self._upper or name != name.lower()
         positions = self._positions.setdefault(len(words), [set() for _ in words])
@@ -149,12 +161,27 @@ class Style:
         )
 
     def is_alike(self, name: str) -> bool:
-        """Whether a name has what all live names have: lower case, more than one bare word, an identifier."""
+        """Whether a name has what all live names have: lower case, more than one bare word, an identifier, an address, a domain."""
         if not name or (not self._upper and name != name.lower()):
             return False
         if self._identified == self._examples > 1 and not bears_identifier(name):
             return False
+        if self._examples >= FEW_EXAMPLES and self._addressed == self._examples and not bears_address(name):
+            return False
+        domain = next(iter(self._domains)) if len(self._domains) == 1 and self._examples >= FEW_EXAMPLES else ""
+        if "." in domain and name.partition(".")[2] != domain:
+            return False  # a switch of the office among the machines of a cloud
         return is_telling(name) or self._telling < self._examples
+
+    def common_end_without(self, name: str) -> str:
+        """The word that all live names, of several words, begin or end with, where this does with none; empty if there is none."""
+        if self._examples < SOME_EXAMPLES or self._telling < self._examples:
+            return ""
+        words = _SEPARATORS.split(name)
+        common = [
+            (next(iter(ends)), word) for ends, word in zip(self._ends, (words[0], words[-1]), strict=True) if len(ends) == 1
+        ]
+        return common[0][0] if common and not any(shared == word for shared, word in common) else ""
 
     def shares_words(self, name: str) -> bool:
         """Whether a name has, wherever the live names all share a word, that word too (`tenant-1`, `tenant-2` …)."""

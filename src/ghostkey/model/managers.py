@@ -81,6 +81,11 @@ def copier_of(kind: str) -> str:
     return kind if kind in _COPIERS else ""
 
 
+def is_of_people(manager: str) -> bool:
+    """Whether a manager is a person's tool or a manifest's, and no script's: those patch."""
+    return bool(tool_of_manager(manager)) and manager != "kubectl-patch"
+
+
 def tool_of_manager(manager: str) -> str:
     """The tool that a manager's name stands for; empty for controllers, which write what no manifest holds."""
     fitting = [name for name in _TOOLS if manager.startswith(name)]

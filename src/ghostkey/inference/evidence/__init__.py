@@ -21,6 +21,7 @@ from typing import Protocol
 from ghostkey.inference.machines import bear_identifiers
 from ghostkey.inference.template import Template
 from ghostkey.model.events import KeysSeen
+from ghostkey.model.managers import tool_of_manager
 from ghostkey.model.refs import Kind
 
 _LEARNT = json.loads((Path(__file__).parent / "weights.json").read_text())
@@ -73,6 +74,11 @@ class Case:
                 return self.kind.kind
             return "own" if bear_identifiers(self.live_names) else "built-in"
         return "own" if self.shared < 0.5 else "like others"
+
+    @property
+    def is_of_controller(self) -> bool:
+        """Whether managedFields show that something else than people's tools wrote keys."""
+        return any(seen.meta is not None and not all(map(tool_of_manager, seen.meta.writers)) for seen in self.maps)
 
     @property
     def who(self) -> str:

@@ -1,0 +1,89 @@
+"""Why what weighs enough is no proof all the same: tables that people keep for what lives, and for a few things that never did.
+
+Each is a sentence, and what it is about stays a suspect. The evidence is counted over many clusters; these hold in each.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Collection, Mapping
+from typing import Protocol
+
+from ghostkey.inference.evidence import Case, names_its_kind
+from ghostkey.inference.shares import WORKLOADS
+from ghostkey.inference.style import is_setting, is_telling
+from ghostkey.model.managers import is_of_apps, is_of_people
+
+SAMPLE = 300  # names that are looked at
+WHOLE = 0.9  # of the keys with a live object are of one kind, where it is the kind that the map is about
+HALF = 0.5  # of the workloads have a key, before a table that has their namespaces is taken for more than a selection
+
+
+class Doubt(Protocol):
+    """Looks at the case of the kind that weighs most, and at the live keys of all kinds."""
+
+    def __call__(self, case: Case, live: Mapping[int, Collection[str]]) -> str:
+        """The sentence; empty when this says nothing."""
+        ...
+
+
+def doubt_of(case: Case, live: Mapping[int, Collection[str]]) -> str:
+    """The first doubt that holds; `live` has what the template makes of the live objects of each kind (its number)."""
+    return next(filter(None, (doubt(case, live) for doubt in DOUBTS)), "")
+
+
+def of_several_workloads(case: Case, live: Mapping[int, Collection[str]]) -> str:
+    """Some keys have a Deployment, others a Service: they are about what makes these, which the dump may not hold."""
+    if case.kind.kind in WORKLOADS and len(case.live) < WHOLE * len(set().union(*live.values())):
+        return "workloads of several kinds have a key: it may be about what made them"
+    return ""
+
+
+def of_some_workloads(case: Case, live: Mapping[int, Collection[str]]) -> str:
+    """People list apps by name, and policies name some with their namespace, and others that are none: `ci_runner`, `cdc-events`."""
+    if case.kind.kind not in WORKLOADS or case.is_of_controller or case.sort == "own":
+        return ""
+    named = names_its_kind.look(case)
+    if named is not None and "key" in named.parts:
+        return ""  # an address book
+    if case.template.order == "name" or case.keyed < HALF:
+        return f"{case.kind.resource} are called as people call apps, and nothing shows that a program wrote these keys"
+    return ""
+
+
+def of_variables(case: Case, live: Mapping[int, Collection[str]]) -> str:
+    """`ORDERS_DB_URL`: what a program reads from its environment, and people write."""
+    around = f"{case.template.prefix} {case.template.suffix}"
+    if (
+        case.template.transform in {"upper", "upper_"}
+        and around.strip()
+        and not case.is_of_controller
+        and is_setting(around.lower())
+    ):
+        return "the keys are variables of an environment"
+    return ""
+
+
+def of_apps(case: Case, live: Mapping[int, Collection[str]]) -> str:
+    """A HelmRelease for each app: people's dashboards of apps have its name as well."""
+    if case.template.order == "name" and is_of_apps(case.kind):
+        return f"{case.kind.resource} are called as people call apps, and other things are called so, too"
+    return ""
+
+
+def of_settings(case: Case, live: Mapping[int, Collection[str]]) -> str:
+    """`cart.cache.limit`: settings begin with a word as well."""
+    if case.template.is_open and not any(map(is_telling, itertools.islice(case.live, SAMPLE))):
+        return "the names are words, with any text beside them: settings are called so, too"
+    return ""
+
+
+def of_people(case: Case, live: Mapping[int, Collection[str]]) -> str:
+    """A person's tool, or a manifest's, wrote every key: whoever wrote them may have meant what was never an object."""
+    written = [seen.meta.writers for seen in case.maps if seen.meta is not None and seen.meta.writers]
+    if written and all(is_of_people(writer) for writers in written for writer in writers):
+        return f"managedFields: all keys were written with {written[0][0]}, by a person or from a manifest"
+    return ""
+
+
+DOUBTS: tuple[Doubt, ...] = (of_several_workloads, of_some_workloads, of_variables, of_apps, of_settings, of_people)
