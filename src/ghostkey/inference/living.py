@@ -37,15 +37,14 @@ class Living:
 
     def oddity(self, core: str, name: str) -> str:
         """Why a key may be for what never was a subject, though it is made as theirs are; empty where nothing is odd."""
-        if self.template.is_unmistakable:
-            return ""
-        if self.template.order == "name":
-            for whom, word in after_whom(core, self.cores):
-                # `acme-archive` is of acme; `acme-eu` is acme's sister
-                if word in SETTINGS and not is_vocabulary(word) and word not in self._words:
-                    return f"it is called after {whom}, which lives"
+        if self.template.order != "name":
+            return ""  # what has its namespace beside it is somebody's
+        for whom, word in after_whom(core, self.cores):
+            # `acme-archive` is of acme; `acme-eu` is acme's sister
+            if word in SETTINGS and not is_vocabulary(word) and word not in self._words:
+                return f"it is called after {whom}, which lives"
         common = self.style.common_end_without(name) if self.is_custom else ""
-        return f"it has not the word that all live ones share: {common}" if common else ""
+        return f"it has not the word that all live ones end with: {common}" if common else ""
 
     @functools.cached_property
     def _words(self) -> set[str]:

@@ -119,7 +119,7 @@ class Style:
         self._telling = 0
         self._identified = self._addressed = 0
         self._domains: set[str] = set()
-        self._ends: tuple[set[str], set[str]] = (set(), set())  # words that names begin and end with
+        self._ends: set[str] = set()  # words that names end with
         for number, name in enumerate(names):
             if number >= EXAMPLES:
                 break
@@ -132,8 +132,7 @@ class Style:
         self._identified += bears_identifier(name)
         self._addressed += bears_address(name)
         self._domains.add(name.partition(".")[2])
-        self._ends[0].add(words[0])
-        self._ends[1].add(words[-1])
+        self._ends.add(words[-1])
         self._separators |= set(_SEPARATORS.findall(name))
         self._upper = self._upper or name != name.lower()
         positions = self._positions.setdefault(len(words), [set() for _ in words])
@@ -174,14 +173,11 @@ class Style:
         return is_telling(name) or self._telling < self._examples
 
     def common_end_without(self, name: str) -> str:
-        """The word that all live names, of several words, begin or end with, where this does with none; empty if there is none."""
-        if self._examples < SOME_EXAMPLES or self._telling < self._examples:
+        """The word that all live names, of several words, end with, where this does not: `db`, of `orders-db`; empty if there is none."""
+        if self._examples < SOME_EXAMPLES or self._telling < self._examples or len(self._ends) != 1:
             return ""
-        words = _SEPARATORS.split(name)
-        common = [
-            (next(iter(ends)), word) for ends, word in zip(self._ends, (words[0], words[-1]), strict=True) if len(ends) == 1
-        ]
-        return common[0][0] if common and not any(shared == word for shared, word in common) else ""
+        [common] = self._ends
+        return common if common.isalpha() and not name.endswith(common) else ""
 
     def shares_words(self, name: str) -> bool:
         """Whether a name has, wherever the live names all share a word, that word too (`tenant-1`, `tenant-2` …)."""

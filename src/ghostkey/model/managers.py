@@ -33,6 +33,7 @@ _TOOLS = {
     "dashboard": "the dashboard",
     "headlamp": "Headlamp",
 }
+_OF_SCRIPTS = frozenset({"kubectl-create", "kubectl-patch", "kubectl-replace"})
 # controllers whose manifests are whole objects: what they apply, they hold to be theirs
 _WHOLE = ("kustomize-controller", "helm-controller", "argocd", "fleetagent", "fleet-agent", "kapp")
 
@@ -82,8 +83,8 @@ def copier_of(kind: str) -> str:
 
 
 def is_of_people(manager: str) -> bool:
-    """Whether a manager is a person's tool or a manifest's, and no script's: those patch."""
-    return bool(tool_of_manager(manager)) and manager != "kubectl-patch"
+    """Whether a manager is a person's editor or a manifest's tool, and no script's: those create, patch and replace."""
+    return bool(tool_of_manager(manager)) and manager not in _OF_SCRIPTS
 
 
 def tool_of_manager(manager: str) -> str:
