@@ -214,7 +214,10 @@ class Beliefs:
         if not template.cut:
             return False
         uncut = dataclasses.replace(template, cut=0)
-        stems = [core for member, _ in found for key in member.seen.keys if (core := uncut.core_of(key)) is not None]
+        some = (
+            key for member, _ in found for key in itertools.islice(member.seen.keys, 0, None, 1 + len(member.seen.keys) // SAMPLE)
+        )
+        stems = [core for key in some if (core := uncut.core_of(key)) is not None]
         longer = sum(len(stem) > template.cut for stem in stems) if template.hash_length else 0
         if longer > LONGER * len(stems):
             return True
