@@ -25,7 +25,7 @@ from tests.churn.helpers import GIVEN_RUN, SAMPLE, TenantBed, operator
 from tests.churn.test_renewal import grant
 from tests.helpers import HANG_SECONDS, Program
 
-MERGE = "application/merge-patch+json"
+MERGE, APPLY = "application/merge-patch+json", "application/apply-patch+yaml"
 HOLDS, ANOTHER = "demo.ghostkey.dev/registry", "demo.ghostkey.dev/another"
 NAMESPACE = "gk-authors"
 NAMES = ("own", "other", "both", "again", "blind")
@@ -44,7 +44,7 @@ class Writers:
             folder / "churn" / f"{NAMESPACE}.json", cluster.url, NAMESPACE, "m1", cluster=cluster_of(self.client)
         )
         self.proxy = ProxyProcess.before_cluster(self.client.config, folder, "proxy")
-        self.operator = ApiClient(load_config(str(self.proxy.kubeconfig), None, None, None, ()))
+        self.operator = _client_of(self.proxy)
 
     def tenant(self, name: str) -> str:
         """A subject of the run's."""
@@ -59,8 +59,23 @@ class Writers:
         metadata: dict[str, Any] = done["metadata"]
         return metadata
 
+    def apply(self, client: ApiClient, path: str, *finalizers: str) -> None:
+        """What an apply says nothing of, and has said before, goes."""
+        metadata = {"name": path.rpartition("/")[2]} | ({"finalizers": list(finalizers)} if finalizers else {})
+        body = json.dumps({"apiVersion": SAMPLE["apiVersion"], "kind": "Tenant", "metadata": metadata}).encode()
+        client.write("PATCH", path, body, APPLY, field_manager="applies")
+
+    def delete(self, path: str) -> None:
+        """Somebody deletes a subject."""
+        metadata = (self.client.get_object(path) or {})["metadata"]
+        self.client.delete(path, metadata["uid"], metadata["resourceVersion"])
+
     def hold(self, client: ApiClient, path: str, *names: str) -> None:
         self.write(client, "PATCH", path, {"metadata": {"finalizers": list(names) or None}})
+
+
+def _client_of(proxy: ProxyProcess) -> ApiClient:
+    return ApiClient(load_config(str(proxy.kubeconfig), None, None, None, ()))
 
 
 @pytest.fixture
@@ -119,8 +134,8 @@ def test_finalizer_that_somebody_else_takes_away_is_told_from_what_the_operator_
     writers.hold(writers.client, shared, HOLDS)
     writers.hold(writers.client, foreign, ANOTHER)
     for one in (path, robbed, shared, foreign):
-        metadata = (writers.operator.get_object(one) or {})["metadata"]
-        writers.client.delete(one, metadata["uid"], metadata["resourceVersion"])
+        assert writers.operator.get_object(one)
+        writers.delete(one)
     writers.hold(writers.operator, path)
     for one in (robbed, shared, foreign):
         writers.hold(writers.client, one)
@@ -145,6 +160,62 @@ def test_finalizer_that_the_operator_would_have_put_or_taken_is_one_that_it_work
     with pytest.raises(ApiFailed, match="409"):
         writers.write(writers.operator, "PUT", path, stale)
     assert Authored().add(writers.proxy).names == {HOLDS}
+
+
+def test_finalizer_of_others_is_none_that_the_operator_works_with_whatever_it_has_not_seen_yet(writers: Writers) -> None:
+    stale_path, applied = writers.tenant("gkddddddbx"), writers.tenant("gkddddddcx")
+    stale = writers.operator.get_object(stale_path)
+    assert stale is not None
+    events = writers.operator.watch(TENANTS, {}, HANG_SECONDS)
+    assert {next(events)["type"] for _ in range(2)} == {"ADDED"}
+    for path in (stale_path, applied):
+        writers.hold(writers.client, path, ANOTHER)
+        next(events)  # the proxy has handed it on
+    with pytest.raises(ApiFailed, match="409"):
+        writers.write(writers.operator, "PUT", stale_path, stale | {"spec": {"plan": "silver"}})
+    # an apply leaves what others have put there, and says nothing of it
+    writers.apply(writers.operator, applied, HOLDS)
+    writers.apply(writers.operator, applied)
+    assert (writers.client.get_object(applied) or {})["metadata"]["finalizers"] == [ANOTHER]
+    authored = Authored().add(writers.proxy)
+    assert (authored.names, authored.took) == ({HOLDS}, {"gkddddddcx"})
+    for path in (stale_path, applied):
+        writers.hold(writers.client, path)
+        while (next(events)["object"]["metadata"]).get("finalizers"):
+            pass
+    authored = Authored().add(writers.proxy)
+    assert authored.taken["gkddddddbx"] == {ANOTHER}
+    assert authored.robbed == set(), "by which the operator has held neither of them"
+
+
+@pytest.mark.parametrize("how", ["update", "patch", "apply"])
+def test_finalizer_that_one_replica_takes_away_is_none_that_others_have_taken(writers: Writers, tmp_path: Path, how: str) -> None:
+    path = writers.tenant("gkhhhhhhax")
+    (tmp_path / "next").mkdir()
+    with ProxyProcess.before_cluster(writers.client.config, tmp_path / "next", "proxy") as proxy:
+        follower = _client_of(proxy)
+        watches = [client.watch(TENANTS, {}, HANG_SECONDS) for client in (writers.operator, follower)]
+        (writers.apply if how == "apply" else writers.hold)(writers.operator, path, HOLDS)
+        writers.delete(path)
+        for events in watches:
+            while "deletionTimestamp" not in next(events)["object"]["metadata"]:
+                pass
+        # another one leads from here on; the answer to what ends the object bears the version that was there before
+        live = follower.get_object(path)
+        assert live is not None
+        if how == "apply":
+            writers.apply(follower, path)
+        elif how == "patch":
+            writers.hold(follower, path)
+        else:
+            live["metadata"]["finalizers"] = None
+            writers.write(follower, "PUT", path, live)
+        for events in watches:
+            while next(events)["type"] != "DELETED":
+                pass
+        authored = Authored().add(writers.proxy).add(proxy)
+    assert authored.taken == {"gkhhhhhhax": {HOLDS}}, "the first one has seen it go"
+    assert (authored.took, authored.robbed) == ({"gkhhhhhhax"}, set())
 
 
 def test_key_that_somebody_else_has_put_into_the_operators_map_is_not_its_leak(writers: Writers) -> None:

@@ -15,12 +15,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ghostkey.churn.proxy.calls import Call
+from ghostkey.churn.proxy.finalizers import Request, Shown, applied_in, finalizers_of, metadata_of, parsed
 from ghostkey.churn.tokens import tokens_in
 
 Place = tuple[str, str, str, str]  # group, resource, namespace, name
 Record = dict[str, str]
 WHOLE = frozenset({"", "status"})  # subresources that are answered with the whole object
 IN_PART = "PartialObjectMetadata"
+VERSIONS_MOST = 32  # of one object, whose finalizers are remembered: an operator's cache is not as far behind
 
 
 @dataclass(slots=True)
@@ -34,15 +36,12 @@ class Known:
     own: set[str] = field(default_factory=set)
     own_finalizers: set[str] = field(default_factory=set)
     is_written: bool = False  # by the operator
+    versions: dict[str, frozenset[str]] = field(default_factory=dict)  # see `Shown`, as the next one
+    applied: dict[str, frozenset[str]] = field(default_factory=dict)
 
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What of an object somebody has been shown."""
-
-    uid: str = ""
-    tokens: frozenset[str] = frozenset()
-    finalizers: frozenset[str] = frozenset()
+    def shown(self) -> Shown:
+        """As it is by now, whatever comes."""
+        return Shown(self.uid, self.tokens, self.finalizers, dict(self.versions), self.applied)
 
 
 class Authors:
@@ -68,34 +67,30 @@ class Authors:
         is_writing = call.is_write and bool(call.name)
         self._writing[place] += is_writing
         try:
-            yield Shown(known.uid, known.tokens, known.finalizers) if known is not None else Shown()
+            yield known.shown() if known is not None else Shown()
         finally:
             self._writing[place] -= is_writing
             if not self._writing[place]:
                 del self._writing[place]
                 self._take(place, self._perhaps.pop(place, frozenset()))
 
-    def answered(self, call: Call, target: str, body: bytes, status: int, answer: bytes, before: Shown) -> None:
-        """A call of the operator was carried out, or was not. `target`, `body`: as they were handed on."""
-        self._note_tried(call, body, before)
+    def answered(self, request: Request, status: int, answer: bytes, before: Shown) -> None:
+        """A call of the operator was carried out, or was not."""
+        call = request.call
+        is_of_subject = call.is_write and not call.subresource and bool(tokens_in(call.name.encode()))
+        if is_of_subject and (meant := request.meant(before)):
+            # also where somebody else was faster each time, and its own writes came too late
+            self._names |= meant
         if not 200 <= status < 300 or call.verb in {"watch", "other"}:
             return
         if not call.is_write:
             self._read(call, answer)
         # a dry run changes nothing, whatever its answer shows
-        elif not (call.is_heartbeat or "dryRun=" in target.partition("?")[2] or call.verb == "deletecollection"):
-            self._wrote(call, target.encode() + b" " + body, _parsed(answer), tokens_in(answer), before)
+        elif not (call.is_heartbeat or "dryRun=" in request.target.partition("?")[2] or call.verb == "deletecollection"):
+            self._wrote(request, parsed(answer), tokens_in(answer), before)
 
-    def _note_tried(self, call: Call, body: bytes, before: Shown) -> None:
-        """Which finalizers the operator works with: also where somebody else was faster each time, and its own writes came too late."""
-        if not call.is_write or call.subresource or not body.startswith(b"{") or not tokens_in(call.name.encode()):
-            return
-        asked = _parsed(body)
-        if call.verb == "update" or "finalizers" in _metadata(asked):
-            self._names |= before.finalizers ^ _finalizers(asked)
-
-    def _wrote(self, call: Call, said: bytes, document: Mapping[str, Any], there: set[str], before: Shown) -> None:
-        metadata = _metadata(document)
+    def _wrote(self, request: Request, document: Mapping[str, Any], there: set[str], before: Shown) -> None:
+        call, metadata = request.call, metadata_of(document)
         if call.verb == "delete" and not metadata.get("uid"):
             self._known.pop(_place(call, call.name), None)  # it is gone: the answer is a Status
             return
@@ -103,8 +98,8 @@ class Authors:
         if call.subresource not in WHOLE:
             self._at(_place(call, name)).is_written = True
             return
-        uid = str(metadata.get("uid") or "")
-        if self._perhaps.get(_place(call, name), frozenset()).isdisjoint(_finalizers(document)):
+        uid, left = str(metadata.get("uid") or ""), finalizers_of(document)
+        if self._perhaps.get(_place(call, name), frozenset()).isdisjoint(left):
             self._perhaps.pop(_place(call, name), None)  # it has taken them away itself
         known = self._at(_place(call, name), uid)
         self._show(known, document, there)
@@ -113,13 +108,12 @@ class Authors:
         known.is_written = True
         if before.uid not in {"", uid}:
             before = Shown()  # of another object of that name
-        is_in_part = document.get("kind") == IN_PART
+        is_in_part, said = document.get("kind") == IN_PART, request.target.encode() + b" " + request.body
         known.own |= {one for one in tokens_in(said) - before.tokens if is_in_part or one in there}
-        if b"finalizers" in said or call.verb == "update":
-            took = before.finalizers - _finalizers(document)
-            self._names |= took
-            self._took |= tokens_in(name.encode()) if took else set()
-        put = {one for one in _finalizers(document) - before.finalizers if one.encode() in said} - known.own_finalizers
+        if took := request.taken(before, left):
+            self._took |= tokens_in(name.encode())
+            self._names |= took if request.meant(before) is None else frozenset()
+        put = {one for one in left - request.made_from(before) if one.encode() in said} - known.own_finalizers
         known.own_finalizers |= put
         self._names |= put
         for one in sorted(put):
@@ -127,13 +121,13 @@ class Authors:
 
     def event(self, call: Call, line: bytes, tokens: set[str]) -> None:
         """A watch event that names subjects is on its way to the operator. `tokens`: those in it."""
-        event = _parsed(line)
+        event = parsed(line)
         document = event.get("object")
         if not isinstance(document, dict) or event.get("type") == "BOOKMARK":
             return
         place = _place(call, "", document)
-        if (known := self._known.get(place)) is not None and known.uid == _metadata(document).get("uid"):
-            held = _finalizers(document) if event.get("type") != "DELETED" else frozenset()
+        if (known := self._known.get(place)) is not None and known.uid == metadata_of(document).get("uid"):
+            held = finalizers_of(document) if event.get("type") != "DELETED" else frozenset()
             lost = known.finalizers - held
             if lost and _version(document, known) >= known.version:  # else it is shown what was before
                 if self._writing[place]:
@@ -166,7 +160,7 @@ class Authors:
     def _read(self, call: Call, answer: bytes) -> None:
         if b"gk" not in answer.lower():  # of no subject; and much faster to see than by a pattern
             return
-        document = _parsed(answer)
+        document = parsed(answer)
         items = document.get("items") if call.verb == "list" else [document]
         for one in items if isinstance(items, list) else ():
             if isinstance(one, dict):
@@ -174,7 +168,7 @@ class Authors:
 
     def _see(self, place: Place, document: Mapping[str, Any], there: set[str]) -> None:
         if there or place in self._known:
-            self._show(self._at(place, str(_metadata(document).get("uid") or "")), document, there)
+            self._show(self._at(place, str(metadata_of(document).get("uid") or "")), document, there)
 
     def _at(self, place: Place, uid: str = "") -> Known:
         known = self._known.get(place)
@@ -185,10 +179,14 @@ class Authors:
 
     def _show(self, known: Known, document: Mapping[str, Any], there: Iterable[str]) -> None:
         number = _version(document, known)
+        # the answer to a write that ends an object bears the version that was there before
+        known.versions.setdefault(str(metadata_of(document).get("resourceVersion") or ""), finalizers_of(document))
+        if len(known.versions) > VERSIONS_MOST:
+            del known.versions[next(iter(known.versions))]
         if number < known.version:
             return  # a watch that is behind
         known.version = number
-        known.finalizers = _finalizers(document)
+        known.finalizers, known.applied = finalizers_of(document), applied_in(document)
         for gone in sorted(known.own_finalizers - known.finalizers):
             self.note({"finalizer": gone, "off": known.uid})
         known.own_finalizers &= known.finalizers
@@ -198,30 +196,11 @@ class Authors:
 
 
 def _place(call: Call, name: str, document: Mapping[str, Any] | None = None) -> Place:
-    metadata = _metadata(document or {})
+    metadata = metadata_of(document or {})
     namespace = str(metadata.get("namespace") or call.namespace)
     return call.group, call.resource, namespace, str(metadata.get("name") or name)
 
 
-def _metadata(document: Mapping[str, Any]) -> dict[str, Any]:
-    found = document.get("metadata")
-    return found if isinstance(found, dict) else {}
-
-
 def _version(document: Mapping[str, Any], known: Known) -> int:
-    version = str(_metadata(document).get("resourceVersion") or "")
+    version = str(metadata_of(document).get("resourceVersion") or "")
     return int(version) if version.isdigit() else known.version
-
-
-def _finalizers(document: Mapping[str, Any]) -> frozenset[str]:
-    found = _metadata(document).get("finalizers")
-    return frozenset(map(str, found)) if isinstance(found, list) else frozenset()
-
-
-def _parsed(content: bytes) -> dict[str, Any]:
-    """A JSON object; an empty one for anything else."""
-    try:
-        found = json.loads(content)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -18,6 +18,7 @@ from ghostkey.churn.proxy.activity import Activity
 from ghostkey.churn.proxy.authors import Authors
 from ghostkey.churn.proxy.calls import Call, call_of, narrowed
 from ghostkey.churn.proxy.denied import UNAUTHORIZED, Denied, is_in_want
+from ghostkey.churn.proxy.finalizers import Request
 from ghostkey.churn.proxy.guard import Guard
 from ghostkey.churn.proxy.http1 import (
     LAST_CHUNK,
@@ -256,7 +257,8 @@ class Proxy:
     async def _asked(self, call: Call, method: str, target: str, headers: Headers, body: bytes) -> Answer:
         with self.authors.handing_on(call) as before:
             answer = await self.upstream.ask(method, target, headers, body, is_own=is_own(target, self.lease_namespace))
-            self.authors.answered(call, target, body, answer.status, answer.body, before)
+            of_type = value_of(headers, "content-type").partition(";")[0].strip().lower()
+            self.authors.answered(Request(call, target, body, of_type), answer.status, answer.body, before)
         self.denied.note(call, answer.status, answer.body)
         return answer
 
