@@ -14,8 +14,12 @@ from ghostkey.churn.given_authors import Authored
 from ghostkey.churn.given_receipt import MARK, Receipt, clean_up, cluster_of
 from ghostkey.churn.judge import Kind, Verdict
 from ghostkey.churn.past import lives_of
+from ghostkey.churn.proxy.authors import Authors
+from ghostkey.churn.proxy.calls import call_of
 from ghostkey.churn.proxy.client import ProxyProcess
+from ghostkey.churn.proxy.finalizers import Request
 from ghostkey.churn.run import account_kubeconfig
+from ghostkey.churn.tokens import tokens_in
 from ghostkey.churn.traces import Signature, Trace
 from ghostkey.kube.client import ApiClient
 from ghostkey.kube.config import load_config
@@ -216,6 +220,57 @@ def test_finalizer_that_one_replica_takes_away_is_none_that_others_have_taken(wr
         authored = Authored().add(writers.proxy).add(proxy)
     assert authored.taken == {"gkhhhhhhax": {HOLDS}}, "the first one has seen it go"
     assert (authored.took, authored.robbed) == ({"gkhhhhhhax"}, set())
+
+
+class Told:
+    """What a proxy is told, in whatever order that comes."""
+
+    def __init__(self) -> None:
+        self.authors = Authors()
+
+    def asked(self, method: str, path: str, body: dict[str, Any], answer: dict[str, Any], *events: tuple[str, Any]) -> None:
+        """A request is carried out; `events` come before its answer."""
+        sent = json.dumps(body).encode()
+        call = call_of(method, path, sent)
+        with self.authors.handing_on(call) as before:
+            for event in events:
+                self.shown(path, *event)
+            self.authors.answered(Request(call, path, sent, MERGE), 200, json.dumps(answer).encode(), before)
+
+    def shown(self, path: str, kind: str, document: dict[str, Any]) -> None:
+        """A watch event comes."""
+        line = json.dumps({"type": kind, "object": document}).encode()
+        self.authors.event(call_of("GET", path.partition("/cm-")[0] + "?watch=1"), line, tokens_in(line))
+
+
+def test_word_of_an_object_that_has_gone_takes_nothing_from_the_new_one_of_its_name() -> None:
+    base, token, told = "/api/v1/namespaces/n/configmaps", "gkffffffax", Told()
+    place, path = f"/configmaps/n/cm-{token}", f"{base}/cm-{token}"
+    gone = {"kind": "Status", "details": {"uid": "u5"}}
+
+    def made(uid: str, version: int, **more: Any) -> dict[str, Any]:
+        return {"metadata": {"name": f"cm-{token}", "namespace": "n", "uid": uid, "resourceVersion": str(version)} | more}
+
+    def made_by(version: int) -> tuple[str, str, dict[str, Any], dict[str, Any]]:
+        return "POST", base, {"metadata": {"name": f"cm-{token}"}}, made(f"u{version}", version)
+
+    told.asked(*made_by(5))
+    told.asked("DELETE", path, {}, gone)
+    assert place not in told.authors.told()
+    told.asked(*made_by(9))
+    for late in ("MODIFIED", "DELETED"):
+        told.shown(base, late, made("u5", 7))
+        assert told.authors.told()[place] == {"uid": "u9", "own": [token], "finalizers": []}, late
+    told.asked("DELETE", path, {}, gone)
+    assert place in told.authors.told()
+    # one that others have made since is not the operator's
+    told.shown(base, "ADDED", made("u12", 12))
+    assert place not in told.authors.told()
+    # its own write has ended one, and the word of that came before the answer
+    told.asked(*made_by(20))
+    ends = made("u20", 21, deletionTimestamp="2026-01-01T00:00:00Z")
+    told.asked("PATCH", path, {"metadata": {"finalizers": None}}, ends, ("DELETED", ends))
+    assert place not in told.authors.told()
 
 
 def test_key_that_somebody_else_has_put_into_the_operators_map_is_not_its_leak(writers: Writers) -> None:

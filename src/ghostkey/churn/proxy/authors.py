@@ -92,32 +92,42 @@ class Authors:
     def _wrote(self, request: Request, document: Mapping[str, Any], there: set[str], before: Shown) -> None:
         call, metadata = request.call, metadata_of(document)
         if call.verb == "delete" and not metadata.get("uid"):
-            self._known.pop(_place(call, call.name), None)  # it is gone: the answer is a Status
+            details = document.get("details")  # it is gone: the answer is a Status
+            self._forget(_place(call, call.name), str(details.get("uid") or "") if isinstance(details, dict) else "")
             return
         name = str(metadata.get("name") or call.name)
+        place = _place(call, name)
         if call.subresource not in WHOLE:
-            self._at(_place(call, name)).is_written = True
+            self._at(place).is_written = True
             return
         uid, left = str(metadata.get("uid") or ""), finalizers_of(document)
-        if self._perhaps.get(_place(call, name), frozenset()).isdisjoint(left):
-            self._perhaps.pop(_place(call, name), None)  # it has taken them away itself
-        known = self._at(_place(call, name), uid)
+        if before.uid not in {"", uid}:
+            before = Shown()  # of another object of that name
+        self._note_taken(request, place, before, left)
+        if self._is_past(place, document):
+            return
+        if _is_ended(document):
+            self._forget(place, uid)
+            return
+        known = self._at(place, uid)
         self._show(known, document, there)
         if call.verb == "delete":
             return
         known.is_written = True
-        if before.uid not in {"", uid}:
-            before = Shown()  # of another object of that name
         is_in_part, said = document.get("kind") == IN_PART, request.target.encode() + b" " + request.body
         known.own |= {one for one in tokens_in(said) - before.tokens if is_in_part or one in there}
-        if took := request.taken(before, left):
-            self._took |= tokens_in(name.encode())
-            self._names |= took if request.meant(before) is None else frozenset()
         put = {one for one in left - request.made_from(before) if one.encode() in said} - known.own_finalizers
         known.own_finalizers |= put
         self._names |= put
         for one in sorted(put):
             self.note({"finalizer": one, "on": uid})
+
+    def _note_taken(self, request: Request, place: Place, before: Shown, left: frozenset[str]) -> None:
+        if self._perhaps.get(place, frozenset()).isdisjoint(left):
+            self._perhaps.pop(place, None)  # it has taken them away itself
+        if request.call.verb != "delete" and (took := request.taken(before, left)):
+            self._took |= tokens_in(place[-1].encode())
+            self._names |= took if request.meant(before) is None else frozenset()
 
     def event(self, call: Call, line: bytes, tokens: set[str]) -> None:
         """A watch event that names subjects is on its way to the operator. `tokens`: those in it."""
@@ -126,7 +136,10 @@ class Authors:
         if not isinstance(document, dict) or event.get("type") == "BOOKMARK":
             return
         place = _place(call, "", document)
-        if (known := self._known.get(place)) is not None and known.uid == metadata_of(document).get("uid"):
+        uid = str(metadata_of(document).get("uid") or "")
+        if self._is_past(place, document):
+            return
+        if (known := self._known.get(place)) is not None and known.uid == uid:
             held = finalizers_of(document) if event.get("type") != "DELETED" else frozenset()
             lost = known.finalizers - held
             if lost and _version(document, known) >= known.version:  # else it is shown what was before
@@ -135,7 +148,7 @@ class Authors:
                 else:
                     self._take(place, lost)
         if event.get("type") == "DELETED":
-            self._known.pop(place, None)
+            self._forget(place, uid)
         else:
             self._see(place, document, tokens)
 
@@ -167,8 +180,19 @@ class Authors:
                 self._see(_place(call, call.name, one), one, tokens_in(json.dumps(one).encode()))
 
     def _see(self, place: Place, document: Mapping[str, Any], there: set[str]) -> None:
-        if there or place in self._known:
+        if (there or place in self._known) and not self._is_past(place, document):
             self._show(self._at(place, str(metadata_of(document).get("uid") or "")), document, there)
+
+    def _is_past(self, place: Place, document: Mapping[str, Any]) -> bool:
+        """Whether it is an older object than the one that is known by its name: what the operator is told late."""
+        known, uid = self._known.get(place), metadata_of(document).get("uid")
+        return known is not None and bool(uid) and known.uid not in {"", uid} and _version(document, known) <= known.version
+
+    def _forget(self, place: Place, uid: str) -> None:
+        """An object has gone. By now another one may have come by its name."""
+        known = self._known.get(place)
+        if known is not None and (not uid or known.uid in {"", uid}):
+            del self._known[place]
 
     def _at(self, place: Place, uid: str = "") -> Known:
         known = self._known.get(place)
@@ -199,6 +223,13 @@ def _place(call: Call, name: str, document: Mapping[str, Any] | None = None) -> 
     metadata = metadata_of(document or {})
     namespace = str(metadata.get("namespace") or call.namespace)
     return call.group, call.resource, namespace, str(metadata.get("name") or name)
+
+
+def _is_ended(document: Mapping[str, Any]) -> bool:
+    """Whether the answer to a write shows an object that is gone with it: deleted, and held by nothing any longer."""
+    metadata = metadata_of(document)
+    is_held = metadata.get("finalizers") or metadata.get("deletionGracePeriodSeconds")
+    return bool(metadata.get("deletionTimestamp")) and not is_held
 
 
 def _version(document: Mapping[str, Any], known: Known) -> int:
