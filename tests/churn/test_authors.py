@@ -222,6 +222,22 @@ def test_finalizer_that_one_replica_takes_away_is_none_that_others_have_taken(wr
     assert (authored.took, authored.robbed) == ({"gkhhhhhhax"}, set())
 
 
+def test_request_that_only_takes_a_key_away_has_not_put_it_there(writers: Writers) -> None:
+    merged, patched, moved = (f"gkeeeeee{letter}x" for letter in "abc")
+    path = f"{CONFIGMAPS}/taken"
+    writers.write(writers.operator, "POST", CONFIGMAPS, {"metadata": {"name": "taken"}, "data": {}})
+    theirs = {f"theirs.{token}": "1" for token in (merged, patched)}
+    writers.write(writers.client, "PATCH", path, {"data": theirs | {f"mine.{patched}": "1"}})
+    writers.write(writers.operator, "PATCH", path, {"data": {f"mine.{merged}": None}})
+    operations = [
+        {"op": "test", "path": f"/data/mine.{patched}", "value": "1"},
+        {"op": "remove", "path": f"/data/mine.{patched}"},
+        {"op": "add", "path": f"/data/mine.{moved}", "value": "1"},
+    ]
+    writers.operator.write("PATCH", path, json.dumps(operations).encode(), "application/json-patch+json")
+    assert Authored().add(writers.proxy).own[f"/configmaps/{NAMESPACE}/taken"] == {moved}
+
+
 class Told:
     """What a proxy is told, in whatever order that comes."""
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from ghostkey.churn.proxy.calls import Call
 from ghostkey.churn.proxy.finalizers import Request, Shown, applied_in, finalizers_of, metadata_of, parsed
+from ghostkey.churn.proxy.patches import puts
 from ghostkey.churn.tokens import tokens_in
 
 Place = tuple[str, str, str, str]  # group, resource, namespace, name
@@ -114,9 +115,10 @@ class Authors:
         if call.verb == "delete":
             return
         known.is_written = True
-        is_in_part, said = document.get("kind") == IN_PART, request.target.encode() + b" " + request.body
-        known.own |= {one for one in tokens_in(said) - before.tokens if is_in_part or one in there}
-        put = {one for one in left - request.made_from(before) if one.encode() in said} - known.own_finalizers
+        is_in_part = document.get("kind") == IN_PART
+        put_words = tokens_in(puts(request.body) if call.verb == "patch" else request.body)
+        known.own |= {one for one in put_words - before.tokens if is_in_part or one in there}
+        put = {one for one in left - request.made_from(before) if one.encode() in request.body} - known.own_finalizers
         known.own_finalizers |= put
         self._names |= put
         for one in sorted(put):
