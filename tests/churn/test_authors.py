@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
 from collections.abc import Iterator
@@ -90,8 +91,9 @@ def writers(cluster: ControlPlane, tmp_path: Path) -> Iterator[Writers]:
         made.proxy.ask("guard", namespaces=[NAMESPACE], noted_in=str(made.receipt.path))
         yield made
         made.proxy.close()
-        for one in cluster.request("GET", TENANTS)["items"]:
-            made.hold(made.client, f"{TENANTS}/{one['metadata']['name']}")
+        for path in (TENANTS, CONFIGMAPS):
+            for one in cluster.request("GET", path)["items"]:
+                made.hold(made.client, f"{path}/{one['metadata']['name']}")
         assert not clean_up(made.client, made.receipt, patience=HANG_SECONDS).why
 
 
@@ -235,7 +237,7 @@ def test_request_that_only_takes_a_key_away_has_not_put_it_there(writers: Writer
         {"op": "add", "path": f"/data/mine.{moved}", "value": "1"},
     ]
     writers.operator.write("PATCH", path, json.dumps(operations).encode(), "application/json-patch+json")
-    assert Authored().add(writers.proxy).own[f"/configmaps/{NAMESPACE}/taken"] == {moved}
+    assert list(Authored().add(writers.proxy).own.values()) == [{moved}]
 
 
 class Told:
@@ -251,7 +253,8 @@ class Told:
         with self.authors.handing_on(call) as before:
             for event in events:
                 self.shown(path, *event)
-            self.authors.answered(Request(call, path, sent, MERGE), 200, json.dumps(answer).encode(), before)
+            status = 201 if method == "POST" else 200
+            self.authors.answered(Request(call, path, sent, MERGE), status, json.dumps(answer).encode(), before)
 
     def shown(self, path: str, kind: str, document: dict[str, Any]) -> None:
         """A watch event comes."""
@@ -276,7 +279,7 @@ def test_word_of_an_object_that_has_gone_takes_nothing_from_the_new_one_of_its_n
     told.asked(*made_by(9))
     for late in ("MODIFIED", "DELETED"):
         told.shown(base, late, made("u5", 7))
-        assert told.authors.told()[place] == {"uid": "u9", "own": [token], "finalizers": []}, late
+        assert told.authors.told()[place] == {"uid": "u9", "is_made": True, "own": [token], "finalizers": []}, late
     told.asked("DELETE", path, {}, gone)
     assert place in told.authors.told()
     # one that others have made since is not the operator's
@@ -299,12 +302,9 @@ def test_key_that_somebody_else_has_put_into_the_operators_map_is_not_its_leak(w
     writers.write(writers.operator, "PUT", path, shown | {"data": {mine: "1", foreign: "1", both: "1"}})
     writers.write(writers.client, "PATCH", path, {"data": {again: "1", both: "1"}})
     writers.write(writers.client, "POST", CONFIGMAPS, {"metadata": {"name": "theirs"}, "data": {mine: "1"}})
-    authored = Authored().add(writers.proxy)
 
     def judged(tokens: set[str], path: str) -> Verdict:
-        signature = Signature("api", "configmaps <ns>/registry data[<S>] (key)")
-        verdict = Verdict(signature, Kind.LEAK, (), (), (), f"{path} data[{mine}]", tokens=frozenset(tokens))
-        return authored.judged(verdict, Trace(tokens, paths={path}), writers.client)
+        return judged_of(writers, tokens, {path})
 
     assert judged({mine}, path).kind is Kind.LEAK
     assert judged({both}, path).kind is Kind.LEAK
@@ -315,6 +315,50 @@ def test_key_that_somebody_else_has_put_into_the_operators_map_is_not_its_leak(w
     assert (some.kind, some.tokens) == (Kind.PARTIAL, {mine})
     assert "1 of 2 dead subjects; of the others somebody else has put it there" in some.because
     assert judged({mine}, f"{CONFIGMAPS}/theirs").kind is Kind.INCONCLUSIVE
+
+
+def judged_of(writers: Writers, tokens: set[str], paths: set[str]) -> Verdict:
+    """What is said of these subjects' leak in these objects."""
+    signature = Signature("api", "of these objects")
+    verdict = Verdict(signature, Kind.LEAK, (), (), (), f"{min(paths)} somewhere", tokens=frozenset(tokens))
+    return Authored().add(writers.proxy).judged(verdict, Trace(tokens, paths=paths), writers.client)
+
+
+def test_object_of_others_is_not_the_operators_leak_for_having_been_touched_by_it(writers: Writers) -> None:
+    touched, held, own, applied = (f"gkjjjjjj{letter}x" for letter in "abcd")
+    paths = {token: f"{CONFIGMAPS}/cm-{token}" for token in (touched, held, own, applied)}
+    for token in (touched, held):
+        writers.write(writers.client, "POST", CONFIGMAPS, {"metadata": {"name": f"cm-{token}"}, "data": {"of": token}})
+    writers.write(writers.operator, "PATCH", paths[touched], {"metadata": {"labels": {"seen": "yes"}}})
+    writers.hold(writers.operator, paths[held], HOLDS)
+    writers.write(writers.operator, "POST", CONFIGMAPS, {"metadata": {"name": f"cm-{own}"}})
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"cm-{applied}"}}
+    writers.operator.write("PATCH", paths[applied], json.dumps(body).encode(), APPLY, field_manager="applies")
+    kinds = {token: judged_of(writers, {token}, {path}).kind for token, path in paths.items()}
+    assert kinds == {
+        touched: Kind.INCONCLUSIVE, held: Kind.INCONCLUSIVE, own: Kind.LEAK, applied: Kind.LEAK,
+    }  # fmt: skip
+    # who has made it wants it no more, and the operator holds it
+    writers.delete(paths[held])
+    assert judged_of(writers, {held}, {paths[held]}).kind is Kind.LEAK
+    # the operator has removed its own, and others have made one of that name
+    writers.delete(paths[own])
+    writers.write(writers.client, "POST", CONFIGMAPS, {"metadata": {"name": f"cm-{own}"}})
+    assert judged_of(writers, {own}, {paths[own]}).kind is Kind.INCONCLUSIVE
+
+
+def test_value_of_a_secret_is_whose_request_has_put_it_there(writers: Writers) -> None:
+    mine, theirs, since = (f"gkkkkkkk{letter}x" for letter in "abc")
+    secrets = f"/api/v1/namespaces/{NAMESPACE}/secrets"
+    values = {token: base64.b64encode(f"of {token}".encode()).decode() for token in (mine, theirs, since)}
+    writers.write(writers.client, "POST", secrets, {"metadata": {"name": "all"}, "data": {"theirs": values[theirs]}})
+    shown = writers.operator.get_object(f"{secrets}/all")
+    assert shown is not None
+    shown["data"]["mine"] = values[mine]
+    writers.write(writers.operator, "PUT", f"{secrets}/all", shown)
+    writers.write(writers.client, "PATCH", f"{secrets}/all", {"data": {"since": values[since]}})
+    kinds = {token: judged_of(writers, {token}, {f"{secrets}/all"}).kind for token in (mine, theirs, since)}
+    assert kinds == {mine: Kind.LEAK, theirs: Kind.INCONCLUSIVE, since: Kind.INCONCLUSIVE}
 
 
 def test_operator_is_not_blamed_for_what_another_instance_of_it_leaves_behind(

@@ -17,12 +17,13 @@ from typing import Any
 from ghostkey.churn.proxy.calls import Call
 from ghostkey.churn.proxy.finalizers import Request, Shown, applied_in, finalizers_of, metadata_of, parsed
 from ghostkey.churn.proxy.patches import puts
-from ghostkey.churn.tokens import tokens_in
+from ghostkey.churn.tokens import ENCODED, tokens_in, words_in
 
 Place = tuple[str, str, str, str]  # group, resource, namespace, name
 Record = dict[str, str]
 WHOLE = frozenset({"", "status"})  # subresources that are answered with the whole object
 IN_PART = "PartialObjectMetadata"
+CREATED = 201
 VERSIONS_MOST = 32  # of one object, whose finalizers are remembered: an operator's cache is not as far behind
 
 
@@ -37,6 +38,7 @@ class Known:
     own: set[str] = field(default_factory=set)
     own_finalizers: set[str] = field(default_factory=set)
     is_written: bool = False  # by the operator
+    is_made: bool = False  # by the operator
     versions: dict[str, frozenset[str]] = field(default_factory=dict)  # see `Shown`, as the next one
     applied: dict[str, frozenset[str]] = field(default_factory=dict)
 
@@ -88,9 +90,9 @@ class Authors:
             self._read(call, answer)
         # a dry run changes nothing, whatever its answer shows
         elif not (call.is_heartbeat or "dryRun=" in request.target.partition("?")[2] or call.verb == "deletecollection"):
-            self._wrote(request, parsed(answer), tokens_in(answer), before)
+            self._wrote(request, parsed(answer), before, words_in(answer, call.resource), is_made=status == CREATED)
 
-    def _wrote(self, request: Request, document: Mapping[str, Any], there: set[str], before: Shown) -> None:
+    def _wrote(self, request: Request, document: Mapping[str, Any], before: Shown, there: set[str], *, is_made: bool) -> None:
         call, metadata = request.call, metadata_of(document)
         if call.verb == "delete" and not metadata.get("uid"):
             details = document.get("details")  # it is gone: the answer is a Status
@@ -114,9 +116,9 @@ class Authors:
         self._show(known, document, there)
         if call.verb == "delete":
             return
-        known.is_written = True
+        known.is_written, known.is_made = True, known.is_made or is_made
         is_in_part = document.get("kind") == IN_PART
-        put_words = tokens_in(puts(request.body) if call.verb == "patch" else request.body)
+        put_words = words_in(puts(request.body) if call.verb == "patch" else request.body, call.resource)
         known.own |= {one for one in put_words - before.tokens if is_in_part or one in there}
         put = {one for one in left - request.made_from(before) if one.encode() in request.body} - known.own_finalizers
         known.own_finalizers |= put
@@ -132,7 +134,10 @@ class Authors:
             self._names |= took if request.meant(before) is None else frozenset()
 
     def event(self, call: Call, line: bytes, tokens: set[str]) -> None:
-        """A watch event that names subjects is on its way to the operator. `tokens`: those in it."""
+        """A watch event is on its way to the operator. `tokens`: of subjects, as they stand in it."""
+        tokens = words_in(line, call.resource) if call.resource in ENCODED else tokens
+        if not tokens:
+            return
         event = parsed(line)
         document = event.get("object")
         if not isinstance(document, dict) or event.get("type") == "BOOKMARK":
@@ -165,21 +170,29 @@ class Authors:
         return {"others": others, "own": sorted(self._took), "names": sorted(self._names)}
 
     def told(self) -> dict[str, dict[str, Any]]:
-        """Each object that the operator has written (group/resource/namespace/name): its uid, and what of it the operator has put there."""
+        """Each object that the operator has written (group/resource/namespace/name): its uid, whether it has made it, and what of it the
+        operator has put there."""
         return {
-            "/".join(place): {"uid": known.uid, "own": sorted(known.own), "finalizers": sorted(known.own_finalizers)}
+            "/".join(place): {
+                "uid": known.uid,
+                "is_made": known.is_made,
+                "own": sorted(known.own),
+                "finalizers": sorted(known.own_finalizers),
+            }
             for place, known in self._known.items()
             if known.is_written
         }
 
     def _read(self, call: Call, answer: bytes) -> None:
-        if b"gk" not in answer.lower():  # of no subject; and much faster to see than by a pattern
+        if (
+            call.resource not in ENCODED and b"gk" not in answer.lower()
+        ):  # of no subject; and much faster to see than by a pattern
             return
         document = parsed(answer)
         items = document.get("items") if call.verb == "list" else [document]
         for one in items if isinstance(items, list) else ():
             if isinstance(one, dict):
-                self._see(_place(call, call.name, one), one, tokens_in(json.dumps(one).encode()))
+                self._see(_place(call, call.name, one), one, words_in(json.dumps(one).encode(), call.resource))
 
     def _see(self, place: Place, document: Mapping[str, Any], there: set[str]) -> None:
         if (there or place in self._known) and not self._is_past(place, document):

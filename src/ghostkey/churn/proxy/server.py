@@ -326,8 +326,7 @@ class Proxy:
     async def _event(self, watch: Watch, event: bytes) -> None:
         if b'"BOOKMARK"' not in event[:40]:
             tokens = tokens_in(event)
-            if tokens:
-                self.authors.event(watch.call, event, tokens)
+            self.authors.event(watch.call, event, tokens)
             rule = self.rules.for_event(watch.call, tokens)
             if rule is not None and rule.fault.on_watch_event is not None:
                 await rule.fault.on_watch_event(watch, event)
