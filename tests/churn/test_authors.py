@@ -361,6 +361,31 @@ def test_value_of_a_secret_is_whose_request_has_put_it_there(writers: Writers) -
     assert kinds == {mine: Kind.LEAK, theirs: Kind.INCONCLUSIVE, since: Kind.INCONCLUSIVE}
 
 
+def test_all_subjects_that_are_held_up_are_looked_at_and_not_the_first_alone(writers: Writers) -> None:
+    tokens = [f"gkllllll{letter}x" for letter in "abcd"]
+    paths = {token: writers.tenant(token) for token in tokens}
+    for token, path in paths.items():
+        writers.hold(writers.operator if token in tokens[1:3] else writers.client, path, HOLDS)
+        writers.delete(path)
+    authored = Authored().add(writers.proxy)
+
+    def judged(*some: str) -> Verdict:
+        of = frozenset(paths[token] for token in some)
+        held = Verdict(
+            Signature("api", f"tenants <S> (held by {HOLDS})"), Kind.STUCK, (), (), (), paths[some[0]], because="held",
+            one=some[0], tokens=frozenset(some), paths=of,
+        )  # fmt: skip
+        return authored.judged(held, Trace(set(some), paths=set(of)), writers.client)
+
+    for some in (tokens, tokens[::-1], tokens[1:]):
+        found = judged(*some)
+        assert (found.kind, found.tokens) == (Kind.STUCK, frozenset(tokens[1:3])), some
+        assert f"so it is of 2 of {len(some)} dead subjects, and of the others the finalizer" in found.because
+        assert (found.example, found.one) == (paths[tokens[1]], tokens[1])
+    assert judged(*tokens[1:3]).because == "held"
+    assert judged(tokens[0], tokens[3]).kind is Kind.INCONCLUSIVE
+
+
 def test_operator_is_not_blamed_for_what_another_instance_of_it_leaves_behind(
     cluster: ControlPlane, files_program: Program, sample: str
 ) -> None:
@@ -380,9 +405,12 @@ def test_operator_is_not_blamed_for_what_another_instance_of_it_leaves_behind(
     assert all(one["because"].startswith("somebody else has taken away the finalizer") for one in others), others
 
 
-def test_subject_that_somebody_else_holds_up_is_not_the_operators_doing(tenants: TenantBed) -> None:
+@pytest.mark.parametrize("allow", [(), ((f"held by {ANOTHER}", "theirs"),)])
+def test_subject_that_somebody_else_holds_up_is_not_the_operators_doing(
+    tenants: TenantBed, allow: tuple[tuple[str, str], ...]
+) -> None:
     api = tenants.bed.api
-    with tenants.campaign("", subjects=2) as (campaign, lane, _):
+    with tenants.campaign("", subjects=2, allow=allow) as (campaign, lane, _):
         create = lane._create
 
         def held(subjects: Any) -> None:
@@ -399,6 +427,10 @@ def test_subject_that_somebody_else_holds_up_is_not_the_operators_doing(tenants:
             path = f"/apis/{SAMPLE['apiVersion']}/namespaces/{lane.namespace}/tenants/{one['metadata']['name']}"
             api.ask("PATCH", path, json.dumps({"metadata": {"finalizers": None}}).encode(), MERGE)
     (held_up,) = (verdict for verdict in outcome.verdicts if "held by" in verdict.signature.place)
+    if allow:
+        assert (held_up.kind, held_up.because) == (Kind.ALLOWED, "theirs")
+        assert (outcome.result, outcome.inconclusive) == ("clean", [])
+        return
     assert held_up.kind is Kind.INCONCLUSIVE, held_up
     assert f"the finalizer {ANOTHER} holds it, and the operator has not put it there" in held_up.because
     assert outcome.result == "inconclusive"

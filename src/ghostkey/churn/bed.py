@@ -149,9 +149,8 @@ class Bed:
         return False
 
     def held_by_operator(self, verdict: Verdict) -> Verdict:
-        """That a subject is held up, where a finalizer that an operator's requests have put there holds it."""
-        metadata = (self.api.get(verdict.example) or {}).get("metadata") or {}
-        return stuck_by_others(verdict, metadata, finalizers_put(self.control_plane.directory))
+        """That subjects are held up, where a finalizer that an operator's requests have put there holds them."""
+        return stuck_by_others(verdict, self.api.get, finalizers_put(self.control_plane.directory))
 
     def has_owner(self, path: str) -> bool:
         """Whether an object has ownerReferences: then removing it is the garbage collector's part."""

@@ -69,6 +69,11 @@ class Outcome:
         return [verdict for verdict in self.verdicts if verdict.is_finding]
 
     @property
+    def decided(self) -> set[Signature]:
+        """Of which faults say nothing more: what fails the test without them, and what is allowed."""
+        return {one.signature for one in self.verdicts if one.is_finding or one.kind is Kind.ALLOWED}
+
+    @property
     def result(self) -> str:
         """`leaks`, `inconclusive` or `clean`."""
         return "leaks" if self.findings else "inconclusive" if self.inconclusive else "clean"
@@ -221,7 +226,7 @@ class Campaign:
         self._say_gaps()
 
     def _add_verdicts(self, probe: Probe) -> None:
-        known = {verdict.signature for verdict in self.outcome.findings}
+        known = self.outcome.decided
         for verdict, plan in probe.verdicts(known, self.wanted.patience):
             self.outcome.verdicts.append(self._checked(verdict, set()))
             self.outcome.plans[verdict.signature] = plan
@@ -301,6 +306,8 @@ class Campaign:
         self.outcome.subjects += len(trial.subjects)
 
     def _checked(self, verdict: Verdict, unsure: set[Signature]) -> Verdict:
+        if (allowed := judging.allowed(verdict, self.wanted.allow)) is not None:
+            return allowed
         if self._is_in_want and verdict.is_finding:
             because = f"the operator could not do its work, which may be why it is there: {IN_WANT}"
             verdict = replace(verdict, kind=Kind.INCONCLUSIVE, because=because)
@@ -312,8 +319,6 @@ class Campaign:
             because = "the garbage collector has not passed, so its dependents say nothing"
             self.outcome.inconclusive.append(f"{verdict.signature}: {because}")
             return replace(verdict, kind=Kind.INCONCLUSIVE, because=because)
-        if verdict.is_finding and (reason := judging.allowed(verdict, self.wanted.allow)):
-            return replace(verdict, kind=Kind.ALLOWED, because=reason)
         return verdict
 
     def _say_gaps(self) -> None:

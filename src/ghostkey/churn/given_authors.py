@@ -6,7 +6,7 @@ Others write in the same cluster, and some of them under the same field manager'
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +73,7 @@ class Authored:
     def judged(self, verdict: Verdict, trace: Trace, client: ApiClient) -> Verdict:
         """A finding, unless it is others' doing; where that is so of some subjects, it is of the others alone."""
         if verdict.kind is Kind.STUCK:
-            return self._stuck(verdict, client)
+            return stuck_by_others(verdict, client.get_object, self.finalizers)
         own = self._own(verdict, trace, client) if verdict.signature.source == "api" else set(verdict.tokens)
         why = FOREIGN if not own or own == own - self.robbed else ROBBED
         own -= self.robbed
@@ -83,10 +83,6 @@ class Authored:
             because = f"{len(own)} of {len(verdict.tokens)} dead subjects; of the others {why}"
             return replace(verdict, kind=Kind.PARTIAL, because=because, tokens=frozenset(own), one=min(own))
         return verdict
-
-    def _stuck(self, verdict: Verdict, client: ApiClient) -> Verdict:
-        metadata = (client.get_object(verdict.example) or {}).get("metadata") or {}
-        return stuck_by_others(verdict, metadata, self.finalizers)
 
     def _own(self, verdict: Verdict, trace: Trace, client: ApiClient) -> set[str]:
         """The subjects of which the operator has put it there, as far as anybody can tell."""
@@ -123,10 +119,24 @@ def place_of(path: str) -> str:
     return "/".join((call.group, call.resource, call.namespace, call.name))
 
 
-def stuck_by_others(verdict: Verdict, metadata: Mapping[str, Any], put: Mapping[str, set[str]]) -> Verdict:
-    """A subject that is held up is the operator's doing where a finalizer that it has put there holds it. `put`: uid → those."""
-    names = metadata.get("finalizers") or []
-    if not names or not put.get(str(metadata.get("uid")), set()).isdisjoint(names):
+def stuck_by_others(verdict: Verdict, get: Callable[[str], Mapping[str, Any] | None], put: Mapping[str, set[str]]) -> Verdict:
+    """Subjects that are held up are the operator's doing where a finalizer that it has put there holds them. `put`: uid → those.
+
+    Where that is so of some, it is of the others that nothing is said. Raises what `get` raises.
+    """
+    foreign, name = set[str](), ""
+    for path in sorted(verdict.paths):
+        metadata = (get(path) or {}).get("metadata") or {}
+        names = metadata.get("finalizers") or []
+        if names and put.get(str(metadata.get("uid")), set()).isdisjoint(names):
+            foreign, name = foreign | {path}, str(names[0])
+    if not foreign:
         return verdict
-    because = f"deleted, and still there: the finalizer {names[0]} holds it, and the operator has not put it there"
-    return replace(verdict, kind=Kind.INCONCLUSIVE, because=because)
+    why = f"the finalizer {name} holds it, and the operator has not put it there"
+    own = verdict.paths - foreign
+    if not own:
+        return replace(verdict, kind=Kind.INCONCLUSIVE, because=f"deleted, and still there: {why}")
+    # a subject may be several objects
+    tokens = verdict.tokens & tokens_in(" ".join(path.rpartition("/")[2] for path in own).encode())
+    because = f"{verdict.because}; so it is of {len(tokens)} of {len(verdict.tokens)} dead subjects, and of the others {why}"
+    return replace(verdict, because=because, tokens=tokens, paths=own, example=min(own), one=min(tokens, default=verdict.one))

@@ -217,7 +217,7 @@ class Probe:
         verdict = Verdict(
             signature, kind, (), (len(curve.tokens),), tuple(curve.points), curve.example, curve.series, because=said,
             fault="; ".join(faults[:8]) + (f" and {len(faults) - 8} more" if len(faults) > 8 else ""), found_by="faults", one=min(curve.tokens, default=""),
-            tokens=frozenset(curve.tokens),
+            tokens=frozenset(curve.tokens), paths=frozenset(curve.paths),
         )  # fmt: skip
         return verdict, plan
 
