@@ -158,15 +158,21 @@ class Campaign:
         """Resource → why an operator whose every write of it finds nothing is tested without what it needs to be there.
 
         Where a kind's writes are let in elsewhere, nothing follows of an object that is not there: a cleanup under a wrong name
-        is answered with 404, too. It has to be the namespace or the kind then.
+        is answered with 404, too. It has to be the namespace or the kind then, or an object of one name whatever the subject, which
+        is not there while subjects live.
         """
+        found = {
+            place.partition("/")[0]: f"{verb} {place} of {name} was answered 404 each of {times} times: {IN_WANT}"
+            for verb, place, _, name, times in lane.proxy.ask("wants")["wants"]
+            if times >= self.wanted.rounds
+        }
         # verb and resource → status, and whether it lacks one of these
         answered: dict[tuple[str, str], list[tuple[int, bool]]] = {}
         for verb, place, tokens, status, lacks in lane.proxy.ask("log")["log"]:
             if tokens and verb in {"create", "update", "patch"}:
                 answered.setdefault((verb, place), []).append((status, lacks))
         are_there = {place for (_, place), seen in answered.items() if any(200 <= status < 300 for status, _ in seen)}
-        return {
+        return found | {
             place.partition("/")[0]: f"{verb} {place} was answered 404 each of {len(seen)} times: {IN_WANT}"
             for (verb, place), seen in sorted(answered.items())
             if all(status == HTTPStatus.NOT_FOUND for status, _ in seen)

@@ -249,7 +249,7 @@ class Proxy:
             writer.write(head(f"HTTP/1.1 {status} .", [*answer.headers, *length]) + answer.body)
             await writer.drain()
         finally:
-            self.activity.end(call, status, lacks=lacks)
+            self.activity.end(call, status, lacks=lacks, body=body)
 
     def _guarded(self, call: Call, method: str, target: str, headers: Headers) -> Answer | None:
         return self.guard.answer(call, method, target, value_of(headers, "user-agent")) if self.guard is not None else None
