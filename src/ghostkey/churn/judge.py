@@ -11,6 +11,7 @@ from ghostkey.churn.subjects import Subject
 from ghostkey.churn.traces import Found, Signature
 from ghostkey.model.counts import counted
 
+UNREAD = "left behind, and the last look could not read what it is in: whether it stays is not known"
 LEAK_RATE = 0.9  # of the subjects of every round
 ROUNDS_LEAST = 3
 FIRST_WAIT, LAST_WAIT = 0.25, 5.0  # seconds between two looks
@@ -159,7 +160,7 @@ def _verdict(
     only, because = "", ""
     if curve.is_unread:
         kind = Kind.INCONCLUSIVE
-        because = "left behind, and the last look could not read what it is in: whether it stays is not known"
+        because = UNREAD
     elif not curve.tokens:
         kind = Kind.SLOW
         after = curve.clean_after
