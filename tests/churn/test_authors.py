@@ -33,7 +33,7 @@ from tests.helpers import HANG_SECONDS, Program
 MERGE, APPLY = "application/merge-patch+json", "application/apply-patch+yaml"
 HOLDS, ANOTHER = "demo.ghostkey.dev/registry", "demo.ghostkey.dev/another"
 NAMESPACE = "gk-authors"
-NAMES = ("own", "other", "both", "again", "blind")
+NAMES = ("own", "other", "both", "again", "blind", "raced", "behind")
 TENANTS = f"/apis/{SAMPLE['apiVersion']}/namespaces/{NAMESPACE}/tenants"
 CONFIGMAPS = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
 
@@ -98,7 +98,7 @@ def writers(cluster: ControlPlane, tmp_path: Path) -> Iterator[Writers]:
 
 
 def test_finalizer_under_the_same_name_is_the_operators_where_its_own_request_has_put_it_there(writers: Writers) -> None:
-    paths = {name: writers.tenant(f"gkaaaaaa{letter}x") for letter, name in zip("abcde", NAMES, strict=True)}
+    paths = {name: writers.tenant(f"gkaaaaaa{letter}x") for letter, name in zip("abcdefg", NAMES, strict=True)}
     operator, other = writers.operator, writers.client
     writers.hold(operator, paths["own"], HOLDS)
     # the operator writes the whole object back as it was shown, and so names what somebody else has put there
@@ -116,11 +116,24 @@ def test_finalizer_under_the_same_name_is_the_operators_where_its_own_request_ha
     writers.hold(other, paths["again"], HOLDS)
     # what it was never shown it has asked for itself
     writers.hold(operator, paths["blind"], HOLDS)
+    # somebody else is faster with the very same, and the operator has not seen it; or with another one
+    for name, faster in (("raced", HOLDS), ("behind", ANOTHER)):
+        assert operator.get_object(paths[name])
+        writers.hold(other, paths[name], faster)
+        writers.hold(operator, paths[name], HOLDS)
 
     writers.receipt.read_again()
     uids = {name: (other.get_object(path) or {})["metadata"]["uid"] for name, path in paths.items()}
     put = {name: writers.receipt.put.get(uid) or set() for name, uid in uids.items()}
-    assert put == {"own": {HOLDS}, "other": set(), "both": {HOLDS}, "again": set(), "blind": {HOLDS}}
+    assert put == {
+        "own": {HOLDS},
+        "other": set(),
+        "both": {HOLDS},
+        "again": set(),
+        "blind": {HOLDS},
+        "raced": set(),
+        "behind": {HOLDS},
+    }
     assert writers.receipt.managers == {"same"}
     cleaned = clean_up(other, writers.receipt, patience=0.0)  # the first look deletes them
     cleaned = clean_up(other, writers.receipt, patience=0.0)
@@ -128,6 +141,7 @@ def test_finalizer_under_the_same_name_is_the_operators_where_its_own_request_ha
     left = {path: (other.get_object(path) or {}).get("metadata", {}).get("finalizers") for path in paths.values()}
     assert left == {
         paths["own"]: None, paths["other"]: [HOLDS], paths["both"]: [ANOTHER], paths["again"]: [HOLDS], paths["blind"]: None,
+        paths["raced"]: [HOLDS], paths["behind"]: None,
     }  # fmt: skip
 
 

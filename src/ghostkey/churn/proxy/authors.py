@@ -44,7 +44,8 @@ class Known:
 
     def shown(self) -> Shown:
         """As it is by now, whatever comes."""
-        return Shown(self.uid, self.tokens, self.finalizers, dict(self.versions), self.applied)
+        version = str(self.version) if self.version else ""
+        return Shown(self.uid, self.tokens, self.finalizers, dict(self.versions), self.applied, version)
 
 
 class Authors:

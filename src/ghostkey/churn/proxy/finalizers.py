@@ -35,6 +35,7 @@ class Shown:
     finalizers: frozenset[str] = NONE
     versions: Mapping[str, frozenset[str]] = field(default_factory=dict)
     applied: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    version: str = ""  # the last one
 
     def at(self, version: str) -> frozenset[str]:
         """The finalizers of one version; where it was never shown, or none is named, as they were shown last."""

@@ -17,6 +17,7 @@ from ghostkey.churn.fault import EXPIRED_EVENT, Answer, HangUpError, refusal
 from ghostkey.churn.proxy.activity import Activity
 from ghostkey.churn.proxy.authors import Authors
 from ghostkey.churn.proxy.calls import Call, call_of, narrowed
+from ghostkey.churn.proxy.certain import ask_certainly, is_uncertain
 from ghostkey.churn.proxy.denied import UNAUTHORIZED, Denied, is_in_want
 from ghostkey.churn.proxy.finalizers import Request
 from ghostkey.churn.proxy.guard import Guard
@@ -255,10 +256,19 @@ class Proxy:
         return self.guard.answer(call, method, target, value_of(headers, "user-agent")) if self.guard is not None else None
 
     async def _asked(self, call: Call, method: str, target: str, headers: Headers, body: bytes) -> Answer:
-        with self.authors.handing_on(call) as before:
-            answer = await self.upstream.ask(method, target, headers, body, is_own=is_own(target, self.lease_namespace))
-            of_type = value_of(headers, "content-type").partition(";")[0].strip().lower()
-            self.authors.answered(Request(call, target, body, of_type), answer.status, answer.body, before)
+        async def ask(method: str, body: bytes) -> Answer:
+            path = target.partition("?")[0] if method == "GET" else target
+            return await self.upstream.ask(method, path, headers, body, is_own=is_own(target, self.lease_namespace))
+
+        request = Request(call, target, body, value_of(headers, "content-type").partition(";")[0].strip().lower())
+        with self.authors.handing_on(call) as shown:
+            before = shown
+            # on a control plane of ours nobody else writes the same
+            if self.guard is not None and is_uncertain(request, shown):
+                answer, before = await ask_certainly(request, method, shown, ask)
+            else:
+                answer = await self.upstream.ask(method, target, headers, body, is_own=is_own(target, self.lease_namespace))
+            self.authors.answered(request, answer.status, answer.body, before)
         self.denied.note(call, answer.status, answer.body)
         return answer
 
