@@ -304,6 +304,18 @@ def test_word_of_an_object_that_has_gone_takes_nothing_from_the_new_one_of_its_n
     ends = made("u20", 21, deletionTimestamp="2026-01-01T00:00:00Z")
     told.asked("PATCH", path, {"metadata": {"finalizers": None}}, ends, ("DELETED", ends))
     assert place not in told.authors.told()
+    # a Pod has its time, and a namespace goes after what is in it
+    for more in ({"deletionGracePeriodSeconds": 30}, {"finalizers": [HOLDS]}):
+        told.asked(*made_by(30))
+        told.asked(
+            "PATCH", path, {"metadata": {"labels": {"a": "1"}}}, made("u30", 31, deletionTimestamp="2026-01-01T00:00:00Z", **more)
+        )
+        assert place in told.authors.told()
+    spaces = f"/api/v1/namespaces/{token}"
+    gone_soon = made("u40", 41, deletionTimestamp="2026-01-01T00:00:00Z") | {"spec": {"finalizers": ["kubernetes"]}}
+    gone_soon["metadata"] |= {"name": token, "namespace": ""}
+    told.asked("PATCH", spaces, {"metadata": {"labels": {"a": "1"}}}, gone_soon)
+    assert f"/namespaces//{token}" in told.authors.told()
 
 
 def test_key_that_somebody_else_has_put_into_the_operators_map_is_not_its_leak(writers: Writers) -> None:

@@ -243,8 +243,9 @@ def _place(call: Call, name: str, document: Mapping[str, Any] | None = None) -> 
 
 def _is_ended(document: Mapping[str, Any]) -> bool:
     """Whether the answer to a write shows an object that is gone with it: deleted, and held by nothing any longer."""
-    metadata = metadata_of(document)
-    is_held = metadata.get("finalizers") or metadata.get("deletionGracePeriodSeconds")
+    metadata, spec = metadata_of(document), document.get("spec")
+    of_namespace = spec.get("finalizers") if isinstance(spec, dict) else None
+    is_held = metadata.get("finalizers") or of_namespace or metadata.get("deletionGracePeriodSeconds")
     return bool(metadata.get("deletionTimestamp")) and not is_held
 
 
