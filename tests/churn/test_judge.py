@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from ghostkey.churn.judge import Curve, Kind, judge, wait_out
+from ghostkey.churn.judge import Curve, Kind, Verdict, allowed, judge, wait_out
 from ghostkey.churn.subjects import Subject
 from ghostkey.churn.traces import Found, Signature, Trace
 
@@ -46,6 +46,18 @@ def names(*, rounds: tuple[int, ...] = (1, 2, 3), parity: int | None = None, mos
 )
 def test_verdict(left: set[str], counts: tuple[int, ...], expected: tuple[Kind, str]) -> None:
     assert verdict(left, counts) == expected
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_what_is_allowed_neither_fails_a_run_nor_puts_it_in_doubt(kind: Kind) -> None:
+    one = Verdict(SIGNATURE, kind, (), (), (), "", because="as it is")
+    assert allowed(one, [("secrets", "no")]) is None
+    found = allowed(one, [("secrets", "no"), ("registry data", "by hand"), ("registry", "later")])
+    if kind in {Kind.SLOW, Kind.RETENTION, Kind.ALLOWED}:
+        assert found is None
+    else:
+        assert found is not None
+        assert (found.kind, found.because) == (Kind.ALLOWED, "by hand")
 
 
 def test_patience_ends_when_nothing_is_left() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from xml.etree import ElementTree
@@ -282,25 +283,41 @@ def test_log_that_is_still_written_is_read_in_whole_lines_and_to_the_end_of_the_
     assert all(json.loads(line) for line in read.splitlines())
 
 
-def test_log_that_is_rotated_is_read_from_its_beginning_once_and_in_order(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_log_that_is_rotated_is_read_from_its_beginning_once_and_in_order(tmp_path: Path, is_packed: bool) -> None:
     log = tmp_path / "audit.log"
+
+    def pack(name: str, *, is_done: bool = True) -> None:
+        """As the server does it: the packed file is there before it is whole, and the other one goes then."""
+        content = gzip.compress((tmp_path / name).read_bytes())
+        (tmp_path / f"{name}.gz").write_bytes(content if is_done else content[:12])
+        if is_done:
+            (tmp_path / name).unlink()
+
     for number, name in ((2, "audit-2026-01-01T00-00-02.000.log"), (1, "audit-2026-01-01T00-00-01.500.log"), (3, "audit.log")):
         (tmp_path / name).write_text(f'{{"n": {number}}}\n')
     (tmp_path / "audit-policy.log").write_text("no log\n")
+    if is_packed:
+        pack("audit-2026-01-01T00-00-01.500.log")
+        pack("audit-2026-01-01T00-00-02.000.log", is_done=False)
 
     def mark(sign: str) -> None:
         """The server rotates as it gets there, and once more after it."""
         log.rename(tmp_path / "audit-2026-01-01T00-00-03.000.log")
         (tmp_path / "audit-2026-01-01T00-00-04.000.log").write_text(f'{{"n": 4}}\n{{"name": "{sign}"}}\n')
         log.write_text('{"n": 5}\n')
+        if is_packed:
+            for second in (2, 4):
+                pack(f"audit-2026-01-01T00-00-0{second}.000.log")
 
     (tmp_path / "to").mkdir()
     lines = [json.loads(line) for line in covered(log, mark, tmp_path / "to").read_text().splitlines()]
     assert [line.get("n") for line in lines] == [1, 2, 3, 4, None]
 
 
-def test_what_the_operator_did_before_its_api_server_rotated_the_log_is_told() -> None:
-    with ControlPlane(controller_manager=True, apiserver_flags=["--audit-log-maxsize=1"]) as plane:
+@pytest.mark.parametrize("flags", [pytest.param((), marks=pytest.mark.whole), ("--audit-log-compress",)])
+def test_what_the_operator_did_before_its_api_server_rotated_the_log_is_told(flags: tuple[str, ...]) -> None:
+    with ControlPlane(controller_manager=True, apiserver_flags=["--audit-log-maxsize=1", *flags]) as plane:
         tenants = TenantBed(prepare(plane, [CRD], SETUP))
         with tenants.campaign("wrong-delete-key", subjects=4) as (campaign, lane, _):
             campaign.rounds(lane)
@@ -309,8 +326,10 @@ def test_what_the_operator_did_before_its_api_server_rotated_the_log_is_told() -
             for _ in range(4):
                 plane.request("POST", "/api/v1/namespaces/default/configmaps", filler)
                 plane.request("DELETE", "/api/v1/namespaces/default/configmaps/filler")
+            if flags:
+                plane.wait_until(lambda: any(plane.directory.glob("audit-*.log.gz")), "what was rotated is packed")
             lives = lives_of(outcome.findings, plane)
-        assert len(list(plane.directory.glob("audit-*.log"))) >= 2, "it was rotated"
+        assert len(list(plane.directory.glob("audit-*.log*"))) >= 2, "it was rotated"
         assert "tenant-operator" not in plane.audit_log.read_text()
     (life,) = lives.values()
     assert sum(life.classes.values()) >= 3 * 4, life

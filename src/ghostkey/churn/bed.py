@@ -18,7 +18,7 @@ from ghostkey.churn.proxy.client import finalizers_put
 from ghostkey.churn.runner import Runner
 from ghostkey.churn.subjects import Document, Resource, Subject, crd_of, crd_resources, sample_of
 from ghostkey.churn.tokens import Named
-from ghostkey.churn.traces import ApiTraces, Found
+from ghostkey.churn.traces import ApiTraces, Found, Signature
 from ghostkey.model.errors import ApiFailed, GhostkeyError, UsageError
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ class Bed:
     resources: dict[tuple[str, str], Resource]
     metrics_url: str = ""
     gaps: list[Gap] = field(default_factory=list)
+    unread: set[str] = field(default_factory=set)  # sources of signatures, by the last look
 
     def beside(self) -> Bed:
         """The same bed for another thread."""
@@ -98,10 +99,11 @@ class Bed:
         names = _names(dead)
         own = [made.path for subject in dead for made in subject.objects]
         found: Found = {}
+        self.unread.clear()
         try:
             found |= ApiTraces(Reader(self.control_plane, self.api), self.resources).read(names, own)
         except (OSError, GhostkeyError) as error:
-            self._gap("objects", str(error))
+            self._gap("objects", str(error), "api")
         return found | self.metric_traces(lane, subjects, metrics)
 
     def metric_traces(self, lane: Runner, subjects: Sequence[Subject], metrics: Metrics) -> Found:
@@ -109,11 +111,16 @@ class Bed:
         try:
             text = metrics.read(lane.operator.pid) if lane.operator.pid else None
         except OSError as error:
-            self._gap("metrics", str(error))
+            self._gap("metrics", str(error), "metrics")
             return {}
         return metric_traces(text, _names([subject for subject in subjects if subject.is_deleted])) if text is not None else {}
 
-    def _gap(self, what: str, why: str) -> None:
+    def is_unread(self, signature: Signature) -> bool:
+        """Whether the last look could not read what a signature is in."""
+        return signature.source in self.unread
+
+    def _gap(self, what: str, why: str, source: str) -> None:
+        self.unread.add(source)
         if all(gap.what != what for gap in self.gaps):
             self.gaps.append(Gap(what, why))
 
@@ -124,7 +131,7 @@ class Bed:
             found = memory.traces(per_round, _names(dead))
             return found | memory.names({subject.token: subject.round for subject in dead})
         except (GhostkeyError, OSError) as error:
-            self._gap("the operator's memory", str(error))
+            self._gap("the operator's memory", str(error), "memory")
             return {}
 
     def wait_for_collector(self, lane: Runner) -> bool:
@@ -149,9 +156,8 @@ class Bed:
         return False
 
     def held_by_operator(self, verdict: Verdict) -> Verdict:
-        """That a subject is held up, where a finalizer that an operator's requests have put there holds it."""
-        metadata = (self.api.get(verdict.example) or {}).get("metadata") or {}
-        return stuck_by_others(verdict, metadata, finalizers_put(self.control_plane.directory))
+        """That subjects are held up, where a finalizer that an operator's requests have put there holds them."""
+        return stuck_by_others(verdict, self.api.get, finalizers_put(self.control_plane.directory))
 
     def has_owner(self, path: str) -> bool:
         """Whether an object has ownerReferences: then removing it is the garbage collector's part."""

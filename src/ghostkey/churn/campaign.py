@@ -69,6 +69,11 @@ class Outcome:
         return [verdict for verdict in self.verdicts if verdict.is_finding]
 
     @property
+    def decided(self) -> set[Signature]:
+        """Of which faults say nothing more: what fails the test without them, and what is allowed."""
+        return {one.signature for one in self.verdicts if one.is_finding or one.kind is Kind.ALLOWED}
+
+    @property
     def result(self) -> str:
         """`leaks`, `inconclusive` or `clean`."""
         return "leaks" if self.findings else "inconclusive" if self.inconclusive else "clean"
@@ -153,15 +158,21 @@ class Campaign:
         """Resource → why an operator whose every write of it finds nothing is tested without what it needs to be there.
 
         Where a kind's writes are let in elsewhere, nothing follows of an object that is not there: a cleanup under a wrong name
-        is answered with 404, too. It has to be the namespace or the kind then.
+        is answered with 404, too. It has to be the namespace or the kind then, or an object of one name whatever the subject, which
+        is not there while subjects live.
         """
+        found = {
+            place.partition("/")[0]: f"{verb} {place} of {name} was answered 404 each of {times} times: {IN_WANT}"
+            for verb, place, _, name, times in lane.proxy.ask("wants")["wants"]
+            if times >= self.wanted.rounds
+        }
         # verb and resource → status, and whether it lacks one of these
         answered: dict[tuple[str, str], list[tuple[int, bool]]] = {}
         for verb, place, tokens, status, lacks in lane.proxy.ask("log")["log"]:
             if tokens and verb in {"create", "update", "patch"}:
                 answered.setdefault((verb, place), []).append((status, lacks))
         are_there = {place for (_, place), seen in answered.items() if any(200 <= status < 300 for status, _ in seen)}
-        return {
+        return found | {
             place.partition("/")[0]: f"{verb} {place} was answered 404 each of {len(seen)} times: {IN_WANT}"
             for (verb, place), seen in sorted(answered.items())
             if all(status == HTTPStatus.NOT_FOUND for status, _ in seen)
@@ -221,7 +232,7 @@ class Campaign:
         self._say_gaps()
 
     def _add_verdicts(self, probe: Probe) -> None:
-        known = {verdict.signature for verdict in self.outcome.findings}
+        known = self.outcome.decided
         for verdict, plan in probe.verdicts(known, self.wanted.patience):
             self.outcome.verdicts.append(self._checked(verdict, set()))
             self.outcome.plans[verdict.signature] = plan
@@ -301,6 +312,8 @@ class Campaign:
         self.outcome.subjects += len(trial.subjects)
 
     def _checked(self, verdict: Verdict, unsure: set[Signature]) -> Verdict:
+        if (allowed := judging.allowed(verdict, self.wanted.allow)) is not None:
+            return allowed
         if self._is_in_want and verdict.is_finding:
             because = f"the operator could not do its work, which may be why it is there: {IN_WANT}"
             verdict = replace(verdict, kind=Kind.INCONCLUSIVE, because=because)
@@ -312,8 +325,6 @@ class Campaign:
             because = "the garbage collector has not passed, so its dependents say nothing"
             self.outcome.inconclusive.append(f"{verdict.signature}: {because}")
             return replace(verdict, kind=Kind.INCONCLUSIVE, because=because)
-        if verdict.is_finding and (reason := judging.allowed(verdict, self.wanted.allow)):
-            return replace(verdict, kind=Kind.ALLOWED, because=reason)
         return verdict
 
     def _say_gaps(self) -> None:

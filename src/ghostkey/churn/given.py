@@ -228,8 +228,7 @@ class Given:
         probe.kills(deadline)
         if probe.tried < len(names):
             self.outcome.doubt(f"there was no time for {', '.join(names[probe.tried :])}: --for gives more")
-        known = {verdict.signature for verdict in self.outcome.verdicts if verdict.is_finding}
-        for verdict, plan in probe.verdicts(known, self.wanted.patience):
+        for verdict, plan in probe.verdicts(self.outcome.decided, self.wanted.patience):
             self.outcome.verdicts.append(self._checked(verdict, bed.traces(lane, probe.subjects, metrics)))
             self.outcome.plans[verdict.signature] = plan
         self.outcome.points = probe.tried, probe.fired
@@ -258,8 +257,8 @@ class Given:
 
     def _checked(self, verdict: Verdict, last: Found) -> Verdict:
         trace = last.get(verdict.signature)
-        if verdict.is_finding and (reason := judging.allowed(verdict, self.wanted.allow)):
-            return replace(verdict, kind=Kind.ALLOWED, because=reason)
+        if (allowed := judging.allowed(verdict, self.wanted.allow)) is not None:
+            return allowed
         if verdict.is_finding and self.authored is not None and trace is not None:
             verdict = self.authored().judged(verdict, trace, self.client)
         if verdict.kind is Kind.INCONCLUSIVE:

@@ -20,7 +20,7 @@ from ghostkey.churn.proxy.client import ProxyProcess
 from ghostkey.churn.runner import Runner
 from ghostkey.churn.subjects import Maker, Subject, as_json
 from ghostkey.churn.tokens import Spellings
-from ghostkey.churn.traces import ApiTraces, Found
+from ghostkey.churn.traces import ApiTraces, Found, Signature
 from ghostkey.model.errors import ApiFailed, GhostkeyError
 
 CALM_SECONDS, CALM_LIMIT = 1.0, 30.0  # nothing that names a subject changes for so long; waited for at most
@@ -243,6 +243,10 @@ class GivenBed:
         except OSError as error:
             self.listing.gap("metrics", str(error))
             return {}
+
+    def is_unread(self, signature: Signature) -> bool:
+        """Whether the last look could not read what a signature is in."""
+        return self.listing.is_unread(signature)
 
     def wait_for_collector(self, lane: Runner) -> bool:
         """Never known: what has an owner is not judged there."""

@@ -22,7 +22,7 @@ from ghostkey.churn.operator import Operator, account_of, command_line
 from ghostkey.churn.proxy.client import ProxyProcess
 from ghostkey.churn.refused import Refusals
 from ghostkey.churn.replica import Replica
-from ghostkey.churn.settle import Settled, settle
+from ghostkey.churn.settle import Settled, settle, wait_for_answers
 from ghostkey.model.errors import AccessDenied, ApiFailed, GhostkeyError
 
 if TYPE_CHECKING:
@@ -114,6 +114,8 @@ class GivenOperator:
 
     def _end(self, replica: Replica) -> None:
         replica.operator.kill()
+        with contextlib.suppress(GhostkeyError):  # what it has sent is still carried out
+            wait_for_answers(replica.proxy)
         self.refusals.add(replica.proxy)
         with contextlib.suppress(GhostkeyError):  # the proxy is gone: what it has noted in the receipt is known
             self._authored.add(replica.proxy)
@@ -123,7 +125,8 @@ class GivenOperator:
 
     def authored(self) -> Authored:
         """What its replicas have written until now. Raises GhostkeyError when the proxy is gone."""
-        return Authored().add(self._authored).add(self.proxy)
+        found = Authored().add(self._authored).add(self.proxy)
+        return found.add(self._stands_by.proxy) if self._stands_by is not None else found
 
     def start(self) -> None:
         """Starts it, and waits until it watches our subjects. Raises OperatorEnded, GhostkeyError."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from ghostkey.churn.subjects import Subject
 from ghostkey.churn.traces import Found, Signature
 from ghostkey.model.counts import counted
 
+UNREAD = "left behind, and the last look could not read what it is in: whether it stays is not known"
 LEAK_RATE = 0.9  # of the subjects of every round
 ROUNDS_LEAST = 3
 FIRST_WAIT, LAST_WAIT = 0.25, 5.0  # seconds between two looks
@@ -39,6 +40,7 @@ class Curve:
     points: list[tuple[float, int]] = field(default_factory=list)
     tokens: set[str] = field(default_factory=set)  # at the last look
     ever: set[str] = field(default_factory=set)
+    paths: set[str] = field(default_factory=set)  # of the objects it is in, at the last look
     example: str = ""
     series: int = 0
     is_stuck: bool = False
@@ -67,6 +69,7 @@ class Verdict:
     found_by: str = "rounds"
     one: str = ""  # token of one dead subject that it still names
     tokens: frozenset[str] = frozenset()  # of all of them
+    paths: frozenset[str] = frozenset()  # of the objects it is in
 
     @property
     def is_finding(self) -> bool:
@@ -127,6 +130,7 @@ def _note(curve: Curve, found: Found, signature: Signature, at: float, *, is_unr
     curve.points.append((round(at, 2), len(curve.tokens)))
     if trace is not None:
         curve.example, curve.series, curve.is_stuck = trace.example, trace.series, trace.is_stuck
+        curve.paths = set(trace.paths)
 
 
 def judge(
@@ -156,7 +160,7 @@ def _verdict(
     only, because = "", ""
     if curve.is_unread:
         kind = Kind.INCONCLUSIVE
-        because = "left behind, and the last look could not read what it is in: whether it stays is not known"
+        because = UNREAD
     elif not curve.tokens:
         kind = Kind.SLOW
         after = curve.clean_after
@@ -194,6 +198,7 @@ def _verdict(
         because,
         one=min(curve.tokens, default=""),
         tokens=frozenset(curve.tokens),
+        paths=frozenset(curve.paths),
     )
 
 
@@ -216,6 +221,12 @@ def _trait(tokens: set[str], dead: Sequence[Subject], rounds: Sequence[int]) -> 
     return ""
 
 
-def allowed(verdict: Verdict, reasons: Iterable[tuple[str, str]]) -> str:
-    """The reason of the first allow-list line that is part of the signature; "" for none."""
-    return next((reason for text, reason in reasons if text in str(verdict.signature)), "")
+def allowed(verdict: Verdict, reasons: Iterable[tuple[str, str]]) -> Verdict | None:
+    """What fails the test, or puts it in doubt, as allowed: by the first line of the list that is part of its signature; None for none.
+
+    Whatever else can be said of it, its being there is no matter.
+    """
+    if not (verdict.is_finding or verdict.kind is Kind.INCONCLUSIVE):
+        return None
+    reason = next((reason for text, reason in reasons if text in str(verdict.signature)), "")
+    return replace(verdict, kind=Kind.ALLOWED, because=reason) if reason else None

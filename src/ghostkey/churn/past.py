@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import os
 import re
 import secrets
@@ -12,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from ghostkey.churn.api import Api
 from ghostkey.churn.audited import WritesOfSecret, stories_of
@@ -31,6 +32,7 @@ FIELDS = ("data", "binaryData", "stringData")  # of maps, whose keys have a hist
 MAPS_MOST = 20  # of which the history is asked, about a second each
 COVERED_SECONDS = 30.0  # within which the audit log has a call that was answered
 _POLL, _PIECE = 0.02, 1 << 20
+_PACKED = ".gz"  # of what is rotated under --audit-log-compress
 _TRACE = re.compile(r"^/api/v1/namespaces/([^/]+)/(configmaps|secrets)/([^/ ]+) (.+)$")
 Holder = tuple[str, str, str]  # resource, namespace, name
 
@@ -97,7 +99,7 @@ def _pieces(log: Path, deadline: float) -> Iterator[list[BinaryIO]]:
         with contextlib.ExitStack() as stack:
             names = _names(log)
             try:
-                files: list[BinaryIO] = [stack.enter_context(name.open("rb")) for name in names]
+                files: list[BinaryIO] = [stack.enter_context(_opened(name)) for name in names]
                 # else it was rotated meanwhile: a file may be there twice, or be missing
                 is_whole = names == _names(log) and os.path.samestat(os.fstat(files[-1].fileno()), log.stat())
             except FileNotFoundError:
@@ -115,7 +117,13 @@ def _pieces(log: Path, deadline: float) -> Iterator[list[BinaryIO]]:
 def _names(log: Path) -> list[Path]:
     # Source: gopkg.in/natefinch/lumberjack.v2 backupName: NAME-2006-01-02T15-04-05.000.EXT, which is in the order of time
     backup = re.compile(rf"{re.escape(log.stem)}-\d{{4}}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{{3}}{re.escape(log.suffix)}")
-    return [*sorted(path for path in log.parent.iterdir() if backup.fullmatch(path.name)), log]
+    found = {path.name for path in log.parent.iterdir() if backup.fullmatch(path.name.removesuffix(_PACKED))}
+    # of one that is being packed both are there, and what is packed is not whole
+    return [*(log.parent / name for name in sorted(found) if name.removesuffix(_PACKED) not in found - {name}), log]
+
+
+def _opened(path: Path) -> BinaryIO:
+    return cast("BinaryIO", gzip.open(path, "rb") if path.name.endswith(_PACKED) else path.open("rb"))
 
 
 def _end_of(sign: bytes, piece: BinaryIO, looked: dict[int, int]) -> int:

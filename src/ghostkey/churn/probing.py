@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from ghostkey.churn.faults import all_faults
-from ghostkey.churn.judge import Curve, Kind, Verdict, wait_out
+from ghostkey.churn.judge import UNREAD, Curve, Kind, Verdict, wait_out
 from ghostkey.churn.lane import Trial
 from ghostkey.churn.metrics import Metrics
 from ghostkey.churn.plan import OF_SUBJECTS, FaultPoint, Plan, Step, round_of
@@ -104,6 +104,7 @@ class Probe:
         self.fired = self.tried = 0
         self.names: list[str] = []
         self.learnt = Learnt((), "")
+        self._is_blind = False  # whether what was tried once more could not be looked at
 
     def trial(self, plan: Plan, what: str) -> Trial:
         """Carries out a plan, and remembers whom which fault met."""
@@ -190,10 +191,13 @@ class Probe:
         def fresh() -> Found:
             return {s: t for s, t in self.read(self.subjects).items() if s not in known}
 
-        curves = wait_out(fresh, fresh(), patience, self.tell)
-        return [self._confirmed(signature, curve, patience) for signature, curve in sorted(curves.items()) if curve.tokens]
+        curves = wait_out(fresh, fresh(), patience, self.tell, unread=self.bed.is_unread, before=first)
+        # what the first look showed, and no later one: it has gone
+        return [self._confirmed(s, curve, patience) for s, curve in sorted(curves.items()) if curve.tokens or curve.is_unread]
 
     def _confirmed(self, signature: Signature, curve: Curve, patience: float) -> tuple[Verdict, Plan]:
+        if curve.is_unread:
+            return _unknown(signature, curve), Plan(())
         culprits = [subject for subject in self.subjects if subject.token in curve.tokens]
         faults = sorted({subject.fault for subject in culprits})
         # plans that need no exact moment first, then the last calls of a subject's life: a kill also takes what waited of the subject
@@ -206,6 +210,8 @@ class Probe:
             hit, total, missed = self._once_more(signature, fault, plan, patience)
             if hit == total:
                 break
+        if self._is_blind:
+            return _unknown(signature, curve), plan
         faults = [fault, *(other for other in faults if other != fault)]
         if curve.is_stuck and hit:
             kind = Kind.STUCK
@@ -217,21 +223,23 @@ class Probe:
         verdict = Verdict(
             signature, kind, (), (len(curve.tokens),), tuple(curve.points), curve.example, curve.series, because=said,
             fault="; ".join(faults[:8]) + (f" and {len(faults) - 8} more" if len(faults) > 8 else ""), found_by="faults", one=min(curve.tokens, default=""),
-            tokens=frozenset(curve.tokens),
+            tokens=frozenset(curve.tokens), paths=frozenset(curve.paths),
         )  # fmt: skip
         return verdict, plan
 
     def _once_more(self, signature: Signature, fault: str, plan: Plan, patience: float) -> tuple[int, int, int]:
         """Of fresh subjects that the fault meets: how many show the signature, how many there were; and how many do that it does not."""
         self.tell(f"once more: {fault}")
+        self._is_blind = False
         control = self.trial(round_of(CONFIRMATIONS), "control").subjects
 
         def shown(subjects: Sequence[Subject]) -> int:
             def left() -> Found:
                 return {s: t for s, t in self.read(subjects).items() if s == signature}
 
-            curve = wait_out(left, left(), patience, self.tell).get(signature)
-            return sum(subject.token in curve.tokens for subject in subjects) if curve is not None else 0
+            curve = wait_out(left, left(), patience, self.tell, unread=self.bed.is_unread, before=[signature])[signature]
+            self._is_blind = self._is_blind or curve.is_unread
+            return sum(subject.token in curve.tokens for subject in subjects)
 
         # each is waited out before the next kill, which would take its delayed cleanups too
         missed, hit = shown(control), 0
@@ -242,3 +250,9 @@ class Probe:
             met += subjects
             hit += shown(subjects) if ends else 0
         return hit if ends else shown(met), len(met), missed
+
+
+def _unknown(signature: Signature, curve: Curve) -> Verdict:
+    return Verdict(
+        signature, Kind.INCONCLUSIVE, (), (len(curve.ever),), tuple(curve.points), curve.example, because=UNREAD, found_by="faults",
+    )  # fmt: skip

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ghostkey.churn.plan import Plan
     from ghostkey.churn.proxy.client import ProxyProcess
     from ghostkey.churn.subjects import Maker, Subject
-    from ghostkey.churn.traces import Found
+    from ghostkey.churn.traces import Found, Signature
 
 
 class Runner(Protocol):
@@ -54,6 +54,10 @@ class Sources(Protocol):
 
     def metric_traces(self, lane: Runner, subjects: Sequence[Subject], metrics: Metrics) -> Found:
         """In metrics."""
+        ...
+
+    def is_unread(self, signature: Signature) -> bool:
+        """Whether the last look could not read what a signature is in, which says nothing of it then."""
         ...
 
     def wait_for_collector(self, lane: Runner) -> bool:

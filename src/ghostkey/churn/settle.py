@@ -67,6 +67,13 @@ def settle(
     return Settled(time.monotonic() - began, is_calm=False, why=why)
 
 
+def wait_for_answers(proxy: ProxyProcess, limit: float = DEBT_SECONDS) -> None:
+    """Waits until the API server has answered all that an operator asked for, which has ended by now. Raises GhostkeyError."""
+    began = time.monotonic()
+    while proxy.ask("state")["in_flight"] and time.monotonic() - began < limit:
+        time.sleep(POLL_SECONDS)
+
+
 def _reason(state: dict[str, object], operator: Operator) -> str:
     if state["in_flight"]:
         return "a request is in flight"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import binascii
+import contextlib
 import hashlib
 import random
 import re
@@ -19,6 +21,8 @@ _TAIL = re.compile(
     "<S>(?:" + "|".join(LONG_TAIL[:end] for end in range(len(LONG_TAIL), 1, -1) if LONG_TAIL[end - 1] != "-") + ")"
 )
 _HEX = re.compile(rb"(?<![0-9a-f])[0-9a-f]{8}")
+ENCODED = frozenset({"secrets"})  # resources whose values are base64
+_ENCODED = re.compile(rb"[A-Za-z0-9+/]{12,}")  # no token has less
 _HASHES = ("sha256", "sha1", "md5")
 
 
@@ -30,6 +34,16 @@ def new_token(chance: random.Random) -> str:
 def tokens_in(content: bytes) -> set[str]:
     """Tokens that stand in the content as they are."""
     return {found.decode().lower() for found in TOKEN.findall(content)}
+
+
+def words_in(content: bytes, resource: str) -> set[str]:
+    """Tokens that stand in an object of a resource, as JSON: in values that are encoded, too."""
+    found = tokens_in(content)
+    if resource in ENCODED:
+        for value in _ENCODED.findall(content):
+            with contextlib.suppress(binascii.Error):
+                found |= tokens_in(base64.b64decode(value + b"=" * (-len(value) % 4)))
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """`python -m ghostkey.churn.proxy SETTINGS.json`: one proxy, told what to do by JSON lines on stdin, until stdin ends.
 
 The first line on stdout says where it listens: {"port": n}. Requests: {"do": "state"} · {"do": "rules", "rules": […]} · {"do": "pid"}
-· {"do": "expect", "versions": {…}, "gone": […]} · {"do": "touched", "tokens": […]} · {"do": "narrow"} · {"do": "forget"} · {"do": "log"}
+· {"do": "expect", "versions": {…}, "gone": […]} · {"do": "touched", "tokens": […]} · {"do": "narrow"} · {"do": "forget"} · {"do": "log"} · {"do": "wants"}
 · {"do": "cut-watches"} · {"do": "expire-watches"} · {"do": "freeze"} · {"do": "thaw"} · {"do": "own-leases", "suffix": "-2",
 "namespace": ""} · {"do": "leases"} · {"do": "guard", "namespaces": […], "noted_in": path} · {"do": "refused"} · {"do": "authors"} · {"do": "credentials",
 "token": …, "basic": …, "certificate": path, "is_answer": true}. What is written to `renewal`, a file descriptor, asks for other credentials.
@@ -76,6 +76,8 @@ async def answer(proxy: Proxy, request: dict[str, Any]) -> dict[str, Any]:
             lines = list(activity.log)
             activity.log.clear()
             return {"log": lines}
+        case "wants":
+            return {"wants": activity.wants.told()}
         case "cut-watches":
             proxy.cut_watches()
         case "expire-watches":

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from typing import Any, TextIO
 
 from ghostkey.churn.proxy.calls import Call
+from ghostkey.churn.proxy.wants import Wants
+from ghostkey.churn.tokens import tokens_in
 
 LOG_MOST = 20_000
 _VERSION = re.compile(rb'"resourceVersion":"(\d+)"')
@@ -29,6 +31,7 @@ class Activity:
         self.asked: Counter[str] = Counter()  # other calls that do
         self._delivered: dict[str, int] = {}  # resource → highest resourceVersion
         self._deleted: set[tuple[str, str]] = set()  # (resource, name)
+        self.wants = Wants()
         self._debts: dict[str, float] = {}  # who has to ask again → since when
         self._versions: dict[str, int] = {}
         self._gone: set[tuple[str, str]] = set()
@@ -48,8 +51,9 @@ class Activity:
         for owed in [debt for debt in self._debts if debt in call.tokens or debt == call.place]:
             del self._debts[owed]
 
-    def end(self, call: Call, status: int, *, lacks: bool = False) -> None:
-        """Its answer was given; 0: none was. `lacks`: it says that what the call needs is not there."""
+    def end(self, call: Call, status: int, *, lacks: bool = False, body: bytes = b"") -> None:
+        """Its answer was given; 0: none was. `lacks`: it says that what the call needs is not there. `body`: of the call."""
+        self.wants.note(call, status, body)
         if not call.is_noise:
             self.in_flight -= 1
             self.last = time.monotonic()
@@ -102,6 +106,7 @@ class Activity:
         """From now on `lacks` tells whether these have been delivered."""
         self._versions.update(versions)
         self._gone |= set(gone)
+        self.wants.gone |= {token for _, name in self._gone for token in tokens_in(name.encode())}
 
     def forget(self) -> None:
         """The operator starts anew: what was delivered to the last one counts no more."""

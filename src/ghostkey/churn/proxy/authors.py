@@ -15,12 +15,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ghostkey.churn.proxy.calls import Call
-from ghostkey.churn.tokens import tokens_in
+from ghostkey.churn.proxy.finalizers import Request, Shown, applied_in, finalizers_of, metadata_of, parsed
+from ghostkey.churn.proxy.patches import puts
+from ghostkey.churn.tokens import ENCODED, tokens_in, words_in
 
 Place = tuple[str, str, str, str]  # group, resource, namespace, name
 Record = dict[str, str]
 WHOLE = frozenset({"", "status"})  # subresources that are answered with the whole object
 IN_PART = "PartialObjectMetadata"
+CREATED = 201
+VERSIONS_MOST = 32  # of one object, whose finalizers are remembered: an operator's cache is not as far behind
 
 
 @dataclass(slots=True)
@@ -34,15 +38,14 @@ class Known:
     own: set[str] = field(default_factory=set)
     own_finalizers: set[str] = field(default_factory=set)
     is_written: bool = False  # by the operator
+    is_made: bool = False  # by the operator
+    versions: dict[str, frozenset[str]] = field(default_factory=dict)  # see `Shown`, as the next one
+    applied: dict[str, frozenset[str]] = field(default_factory=dict)
 
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What of an object somebody has been shown."""
-
-    uid: str = ""
-    tokens: frozenset[str] = frozenset()
-    finalizers: frozenset[str] = frozenset()
+    def shown(self) -> Shown:
+        """As it is by now, whatever comes."""
+        version = str(self.version) if self.version else ""
+        return Shown(self.uid, self.tokens, self.finalizers, dict(self.versions), self.applied, version)
 
 
 class Authors:
@@ -68,72 +71,84 @@ class Authors:
         is_writing = call.is_write and bool(call.name)
         self._writing[place] += is_writing
         try:
-            yield Shown(known.uid, known.tokens, known.finalizers) if known is not None else Shown()
+            yield known.shown() if known is not None else Shown()
         finally:
             self._writing[place] -= is_writing
             if not self._writing[place]:
                 del self._writing[place]
                 self._take(place, self._perhaps.pop(place, frozenset()))
 
-    def answered(self, call: Call, target: str, body: bytes, status: int, answer: bytes, before: Shown) -> None:
-        """A call of the operator was carried out, or was not. `target`, `body`: as they were handed on."""
-        self._note_tried(call, body, before)
+    def answered(self, request: Request, status: int, answer: bytes, before: Shown) -> None:
+        """A call of the operator was carried out, or was not."""
+        call = request.call
+        is_of_subject = call.is_write and not call.subresource and bool(tokens_in(call.name.encode()))
+        if is_of_subject and (meant := request.meant(before)):
+            # also where somebody else was faster each time, and its own writes came too late
+            self._names |= meant
         if not 200 <= status < 300 or call.verb in {"watch", "other"}:
             return
         if not call.is_write:
             self._read(call, answer)
         # a dry run changes nothing, whatever its answer shows
-        elif not (call.is_heartbeat or "dryRun=" in target.partition("?")[2] or call.verb == "deletecollection"):
-            self._wrote(call, target.encode() + b" " + body, _parsed(answer), tokens_in(answer), before)
+        elif not (call.is_heartbeat or "dryRun=" in request.target.partition("?")[2] or call.verb == "deletecollection"):
+            self._wrote(request, parsed(answer), before, words_in(answer, call.resource), is_made=status == CREATED)
 
-    def _note_tried(self, call: Call, body: bytes, before: Shown) -> None:
-        """Which finalizers the operator works with: also where somebody else was faster each time, and its own writes came too late."""
-        if not call.is_write or call.subresource or not body.startswith(b"{") or not tokens_in(call.name.encode()):
-            return
-        asked = _parsed(body)
-        if call.verb == "update" or "finalizers" in _metadata(asked):
-            self._names |= before.finalizers ^ _finalizers(asked)
-
-    def _wrote(self, call: Call, said: bytes, document: Mapping[str, Any], there: set[str], before: Shown) -> None:
-        metadata = _metadata(document)
+    def _wrote(self, request: Request, document: Mapping[str, Any], before: Shown, there: set[str], *, is_made: bool) -> None:
+        call, metadata = request.call, metadata_of(document)
         if call.verb == "delete" and not metadata.get("uid"):
-            self._known.pop(_place(call, call.name), None)  # it is gone: the answer is a Status
+            details = document.get("details")  # it is gone: the answer is a Status
+            self._forget(_place(call, call.name), str(details.get("uid") or "") if isinstance(details, dict) else "")
             return
         name = str(metadata.get("name") or call.name)
+        place = _place(call, name)
         if call.subresource not in WHOLE:
-            self._at(_place(call, name)).is_written = True
+            self._at(place).is_written = True
             return
-        uid = str(metadata.get("uid") or "")
-        if self._perhaps.get(_place(call, name), frozenset()).isdisjoint(_finalizers(document)):
-            self._perhaps.pop(_place(call, name), None)  # it has taken them away itself
-        known = self._at(_place(call, name), uid)
+        uid, left = str(metadata.get("uid") or ""), finalizers_of(document)
+        if before.uid not in {"", uid}:
+            before = Shown()  # of another object of that name
+        self._note_taken(request, place, before, left)
+        if self._is_past(place, document):
+            return
+        if _is_ended(document):
+            self._forget(place, uid)
+            return
+        known = self._at(place, uid)
         self._show(known, document, there)
         if call.verb == "delete":
             return
-        known.is_written = True
-        if before.uid not in {"", uid}:
-            before = Shown()  # of another object of that name
+        known.is_written, known.is_made = True, known.is_made or is_made
         is_in_part = document.get("kind") == IN_PART
-        known.own |= {one for one in tokens_in(said) - before.tokens if is_in_part or one in there}
-        if b"finalizers" in said or call.verb == "update":
-            took = before.finalizers - _finalizers(document)
-            self._names |= took
-            self._took |= tokens_in(name.encode()) if took else set()
-        put = {one for one in _finalizers(document) - before.finalizers if one.encode() in said} - known.own_finalizers
+        put_words = words_in(puts(request.body) if call.verb == "patch" else request.body, call.resource)
+        known.own |= {one for one in put_words - before.tokens if is_in_part or one in there}
+        put = {one for one in left - request.made_from(before) if one.encode() in request.body} - known.own_finalizers
         known.own_finalizers |= put
         self._names |= put
         for one in sorted(put):
             self.note({"finalizer": one, "on": uid})
 
+    def _note_taken(self, request: Request, place: Place, before: Shown, left: frozenset[str]) -> None:
+        if self._perhaps.get(place, frozenset()).isdisjoint(left):
+            self._perhaps.pop(place, None)  # it has taken them away itself
+        if request.call.verb != "delete" and (took := request.taken(before, left)):
+            self._took |= tokens_in(place[-1].encode())
+            self._names |= took if request.meant(before) is None else frozenset()
+
     def event(self, call: Call, line: bytes, tokens: set[str]) -> None:
-        """A watch event that names subjects is on its way to the operator. `tokens`: those in it."""
-        event = _parsed(line)
+        """A watch event is on its way to the operator. `tokens`: of subjects, as they stand in it."""
+        tokens = words_in(line, call.resource) if call.resource in ENCODED else tokens
+        if not tokens:
+            return
+        event = parsed(line)
         document = event.get("object")
         if not isinstance(document, dict) or event.get("type") == "BOOKMARK":
             return
         place = _place(call, "", document)
-        if (known := self._known.get(place)) is not None and known.uid == _metadata(document).get("uid"):
-            held = _finalizers(document) if event.get("type") != "DELETED" else frozenset()
+        uid = str(metadata_of(document).get("uid") or "")
+        if self._is_past(place, document):
+            return
+        if (known := self._known.get(place)) is not None and known.uid == uid:
+            held = finalizers_of(document) if event.get("type") != "DELETED" else frozenset()
             lost = known.finalizers - held
             if lost and _version(document, known) >= known.version:  # else it is shown what was before
                 if self._writing[place]:
@@ -141,7 +156,7 @@ class Authors:
                 else:
                     self._take(place, lost)
         if event.get("type") == "DELETED":
-            self._known.pop(place, None)
+            self._forget(place, uid)
         else:
             self._see(place, document, tokens)
 
@@ -156,25 +171,44 @@ class Authors:
         return {"others": others, "own": sorted(self._took), "names": sorted(self._names)}
 
     def told(self) -> dict[str, dict[str, Any]]:
-        """Each object that the operator has written (group/resource/namespace/name): its uid, and what of it the operator has put there."""
+        """Each object that the operator has written (group/resource/namespace/name): its uid, whether it has made it, and what of it the
+        operator has put there."""
         return {
-            "/".join(place): {"uid": known.uid, "own": sorted(known.own), "finalizers": sorted(known.own_finalizers)}
+            "/".join(place): {
+                "uid": known.uid,
+                "is_made": known.is_made,
+                "own": sorted(known.own),
+                "finalizers": sorted(known.own_finalizers),
+            }
             for place, known in self._known.items()
             if known.is_written
         }
 
     def _read(self, call: Call, answer: bytes) -> None:
-        if b"gk" not in answer.lower():  # of no subject; and much faster to see than by a pattern
+        if (
+            call.resource not in ENCODED and b"gk" not in answer.lower()
+        ):  # of no subject; and much faster to see than by a pattern
             return
-        document = _parsed(answer)
+        document = parsed(answer)
         items = document.get("items") if call.verb == "list" else [document]
         for one in items if isinstance(items, list) else ():
             if isinstance(one, dict):
-                self._see(_place(call, call.name, one), one, tokens_in(json.dumps(one).encode()))
+                self._see(_place(call, call.name, one), one, words_in(json.dumps(one).encode(), call.resource))
 
     def _see(self, place: Place, document: Mapping[str, Any], there: set[str]) -> None:
-        if there or place in self._known:
-            self._show(self._at(place, str(_metadata(document).get("uid") or "")), document, there)
+        if (there or place in self._known) and not self._is_past(place, document):
+            self._show(self._at(place, str(metadata_of(document).get("uid") or "")), document, there)
+
+    def _is_past(self, place: Place, document: Mapping[str, Any]) -> bool:
+        """Whether it is an older object than the one that is known by its name: what the operator is told late."""
+        known, uid = self._known.get(place), metadata_of(document).get("uid")
+        return known is not None and bool(uid) and known.uid not in {"", uid} and _version(document, known) <= known.version
+
+    def _forget(self, place: Place, uid: str) -> None:
+        """An object has gone. By now another one may have come by its name."""
+        known = self._known.get(place)
+        if known is not None and (not uid or known.uid in {"", uid}):
+            del self._known[place]
 
     def _at(self, place: Place, uid: str = "") -> Known:
         known = self._known.get(place)
@@ -185,10 +219,14 @@ class Authors:
 
     def _show(self, known: Known, document: Mapping[str, Any], there: Iterable[str]) -> None:
         number = _version(document, known)
+        # the answer to a write that ends an object bears the version that was there before
+        known.versions.setdefault(str(metadata_of(document).get("resourceVersion") or ""), finalizers_of(document))
+        if len(known.versions) > VERSIONS_MOST:
+            del known.versions[next(iter(known.versions))]
         if number < known.version:
             return  # a watch that is behind
         known.version = number
-        known.finalizers = _finalizers(document)
+        known.finalizers, known.applied = finalizers_of(document), applied_in(document)
         for gone in sorted(known.own_finalizers - known.finalizers):
             self.note({"finalizer": gone, "off": known.uid})
         known.own_finalizers &= known.finalizers
@@ -198,30 +236,19 @@ class Authors:
 
 
 def _place(call: Call, name: str, document: Mapping[str, Any] | None = None) -> Place:
-    metadata = _metadata(document or {})
+    metadata = metadata_of(document or {})
     namespace = str(metadata.get("namespace") or call.namespace)
     return call.group, call.resource, namespace, str(metadata.get("name") or name)
 
 
-def _metadata(document: Mapping[str, Any]) -> dict[str, Any]:
-    found = document.get("metadata")
-    return found if isinstance(found, dict) else {}
+def _is_ended(document: Mapping[str, Any]) -> bool:
+    """Whether the answer to a write shows an object that is gone with it: deleted, and held by nothing any longer."""
+    metadata, spec = metadata_of(document), document.get("spec")
+    of_namespace = spec.get("finalizers") if isinstance(spec, dict) else None
+    is_held = metadata.get("finalizers") or of_namespace or metadata.get("deletionGracePeriodSeconds")
+    return bool(metadata.get("deletionTimestamp")) and not is_held
 
 
 def _version(document: Mapping[str, Any], known: Known) -> int:
-    version = str(_metadata(document).get("resourceVersion") or "")
+    version = str(metadata_of(document).get("resourceVersion") or "")
     return int(version) if version.isdigit() else known.version
-
-
-def _finalizers(document: Mapping[str, Any]) -> frozenset[str]:
-    found = _metadata(document).get("finalizers")
-    return frozenset(map(str, found)) if isinstance(found, list) else frozenset()
-
-
-def _parsed(content: bytes) -> dict[str, Any]:
-    """A JSON object; an empty one for anything else."""
-    try:
-        found = json.loads(content)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -17,7 +17,9 @@ from ghostkey.churn.fault import EXPIRED_EVENT, Answer, HangUpError, refusal
 from ghostkey.churn.proxy.activity import Activity
 from ghostkey.churn.proxy.authors import Authors
 from ghostkey.churn.proxy.calls import Call, call_of, narrowed
+from ghostkey.churn.proxy.certain import ask_certainly, is_uncertain
 from ghostkey.churn.proxy.denied import UNAUTHORIZED, Denied, is_in_want
+from ghostkey.churn.proxy.finalizers import Request
 from ghostkey.churn.proxy.guard import Guard
 from ghostkey.churn.proxy.http1 import (
     LAST_CHUNK,
@@ -248,15 +250,25 @@ class Proxy:
             writer.write(head(f"HTTP/1.1 {status} .", [*answer.headers, *length]) + answer.body)
             await writer.drain()
         finally:
-            self.activity.end(call, status, lacks=lacks)
+            self.activity.end(call, status, lacks=lacks, body=body)
 
     def _guarded(self, call: Call, method: str, target: str, headers: Headers) -> Answer | None:
         return self.guard.answer(call, method, target, value_of(headers, "user-agent")) if self.guard is not None else None
 
     async def _asked(self, call: Call, method: str, target: str, headers: Headers, body: bytes) -> Answer:
-        with self.authors.handing_on(call) as before:
-            answer = await self.upstream.ask(method, target, headers, body, is_own=is_own(target, self.lease_namespace))
-            self.authors.answered(call, target, body, answer.status, answer.body, before)
+        async def ask(method: str, body: bytes) -> Answer:
+            path = target.partition("?")[0] if method == "GET" else target
+            return await self.upstream.ask(method, path, headers, body, is_own=is_own(target, self.lease_namespace))
+
+        request = Request(call, target, body, value_of(headers, "content-type").partition(";")[0].strip().lower())
+        with self.authors.handing_on(call) as shown:
+            before = shown
+            # on a control plane of ours nobody else writes the same
+            if self.guard is not None and is_uncertain(request, shown):
+                answer, before = await ask_certainly(request, method, shown, ask)
+            else:
+                answer = await self.upstream.ask(method, target, headers, body, is_own=is_own(target, self.lease_namespace))
+            self.authors.answered(request, answer.status, answer.body, before)
         self.denied.note(call, answer.status, answer.body)
         return answer
 
@@ -324,8 +336,7 @@ class Proxy:
     async def _event(self, watch: Watch, event: bytes) -> None:
         if b'"BOOKMARK"' not in event[:40]:
             tokens = tokens_in(event)
-            if tokens:
-                self.authors.event(watch.call, event, tokens)
+            self.authors.event(watch.call, event, tokens)
             rule = self.rules.for_event(watch.call, tokens)
             if rule is not None and rule.fault.on_watch_event is not None:
                 await rule.fault.on_watch_event(watch, event)
