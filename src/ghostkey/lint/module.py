@@ -11,84 +11,19 @@ import functools
 import posixpath
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import NamedTuple
 
-from ghostkey.lint.facts import Call, FileFacts, Function, Insert, Made, Place, Release, Series, Struct, Variable
+from ghostkey.lint.facts import Call, FileFacts, Function, Insert, Made, Place, Release, Series, Struct
 from ghostkey.lint.imports import Imports
 from ghostkey.lint.keyed import is_keyed_type
+from ghostkey.lint.packages import InsertAt, Package, ReleaseAt, Spot, Symbol
 from ghostkey.lint.syntax import base_type, simple_type
+from ghostkey.lint.types import Types
+
+__all__ = ["HELPERS_ALIKE", "InsertAt", "Module", "Package", "ReleaseAt", "Spot", "Symbol"]
 
 HELPERS_ALIKE = 3  # functions of one name; with more of them nobody knows which is called
 _WRAPPER = re.compile(r"(?:Map|Cache|Store|Set|Tracker|Index)s?$")
-_MADE_LITERAL = re.compile(r"&?([\w.]+)(?:\[[^\]]*\])?\{")
 _CONSTRUCTOR = re.compile(r"(?:New|new|init$|Init$|With|Setup|setup|Make)")
-
-
-class Symbol(NamedTuple):
-    """A field of a struct, or a variable of a package when `owner` is empty."""
-
-    folder: str
-    owner: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"({self.owner}).{self.name}" if self.owner and not self.owner.startswith("var ") else self.name
-
-
-@dataclass(slots=True)
-class Package:
-    """One folder of Go files, without tests."""
-
-    folder: str
-    name: str = ""
-    files: list[FileFacts] = field(default_factory=list)
-    structs: dict[str, Struct] = field(default_factory=dict)
-    types: dict[str, str] = field(default_factory=dict)
-    constants: dict[str, str] = field(default_factory=dict)
-    variables: dict[str, Variable] = field(default_factory=dict)
-    methods: set[tuple[str, str]] = field(default_factory=set)
-
-    @property
-    def interfaces(self) -> set[str]:
-        """Names of interfaces."""
-        return {name for facts in self.files for name in facts.interfaces}
-
-    @property
-    def enumerations(self) -> set[str]:
-        """Types of which there are constants: more than one, which may be that for none."""
-        counted = collections.Counter(kind for kind in self.constants.values() if kind)
-        return {kind for kind, times in counted.items() if times > 1}
-
-
-@dataclass(frozen=True, slots=True)
-class Spot:
-    """A function and where it stands."""
-
-    package: Package
-    file: FileFacts
-    function: Function
-
-
-@dataclass(frozen=True, slots=True)
-class InsertAt:
-    """An insert into a symbol."""
-
-    spot: Spot
-    insert: Insert
-
-
-@dataclass(frozen=True, slots=True)
-class ReleaseAt:
-    """A release of keys of a symbol. `release.place.keys` are those of the outer maps when an inner one is meant."""
-
-    spot: Spot
-    release: Release
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether the map itself is emptied or given up, rather than one of its keys."""
-        return self.release.how in {"reset", "struct reset", "clear", "maps.DeleteFunc"}
 
 
 class Module:
@@ -165,31 +100,7 @@ class Module:
 
     def type_of_root(self, spot: Spot, root: str) -> str:
         """What a name at the beginning of a path is, as far as it is said nearby; empty when it is not."""
-        function, package = spot.function, spot.package
-        if root == function.receiver and function.receiver_type:
-            return function.receiver_type
-        if declared := function.declared_type(root):
-            return declared.lstrip("*&")
-        if (local := function.locals.get(root)) is not None:
-            if local.how == "call":
-                return self.result_of(local.text)
-            return found[1] if (found := _MADE_LITERAL.match(local.text)) else ""
-        variable = package.variables.get(root)
-        if variable is None:
-            return ""
-        if variable.type_name:
-            return variable.type_name.lstrip("*&")
-        if found := _MADE_LITERAL.match(variable.value):
-            return found[1]
-        return self.result_of(found[1]) if (found := re.match(r"([\w.]+)\(", variable.value)) else ""
-
-    def result_of(self, called: str) -> str:
-        """The first type that a function says it returns."""
-        for spot in self.functions.get(called.rpartition(".")[2], ())[:4]:
-            first = spot.function.result.strip("()").split(",")[0].strip()
-            if simple_type(first):
-                return first.split(" ")[-1].lstrip("*&")
-        return ""
+        return self._types.of_root(spot, root)[1]
 
     def symbols(self, spot: Spot, place: Place) -> list[Symbol]:
         """What a path leads to: one symbol as a rule, several when only the field's name is known, none for a local."""
@@ -202,10 +113,11 @@ class Module:
             other = self.imported(spot.file.imports[place.root])
             if other is not None and place.fields[0] in other.variables:
                 return [Symbol(other.folder, "", place.fields[0])]
-        kind, name = self.type_of_root(spot, place.root), place.fields[-1]
-        if self.is_of_others(spot, base_type(function.declared_type(place.root)).rpartition(".")[0]):  # `pod *corev1.Pod`
+        name = place.fields[-1]
+        said = place.root[2:] if place.root.startswith("()") else base_type(function.declared_type(place.root))
+        if self.is_of_others(spot, said.rpartition(".")[0]):  # `pod *corev1.Pod`, `other.New().field`
             return [Symbol("*", "", name)] if name[:1].isupper() else []
-        found = self._follow(package, kind, place.fields)
+        found = self._types.follow(*self._types.of_root(spot, place.root), place.fields)
         if found is not None:
             return [found]
         return [Symbol(package.folder, owner, name) for owner, struct in package.structs.items() if name in struct.fields] or (
@@ -223,28 +135,12 @@ class Module:
         return self.packages[folder] if folder is not None else None
 
     @functools.cached_property
+    def _types(self) -> Types:
+        return Types(self.functions, self.imported)
+
+    @functools.cached_property
     def _imports(self) -> Imports:
         return Imports({folder: package.name for folder, package in self.packages.items()})
-
-    def _follow(self, package: Package, kind: str, fields: tuple[str, ...]) -> Symbol | None:
-        for position, name in enumerate(fields):
-            struct = package.structs.get(kind if kind.startswith("var ") else base_type(kind))
-            if struct is None:
-                return None
-            owner, inside = kind if kind.startswith("var ") else base_type(kind), struct.fields.get(name)
-            if inside is None:
-                # promoted from what is embedded
-                for embedded in map(simple_type, struct.embedded):
-                    inner = package.structs.get(embedded)
-                    if inner is not None and name in inner.fields:
-                        owner, inside = embedded, inner.fields[name]
-                        break
-                else:
-                    return None
-            if position == len(fields) - 1:
-                return Symbol(package.folder, owner, name)
-            kind = re.sub(r"^(?:\[\]|map\[[^\]]*\])\*?", "", inside[0].lstrip("*&"))
-        return None
 
     def type_of(self, symbol: Symbol) -> str:
         """The type that a symbol was declared with, or what it was made with."""

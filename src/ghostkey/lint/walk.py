@@ -210,7 +210,10 @@ class Walk:
             self._aliases.pop(name, None)
             self._function.locals[name] = Local("part", "", text(field(node, "right")))
             return
-        place = place_of(value, self._aliases) if value.type in {*_PLACES, "type_assertion_expression"} else None
+        is_path = value.type in {*_PLACES, "type_assertion_expression"} or (value.type == "call_expression" and callee(value) == "Load")
+        place = place_of(value, self._aliases) if is_path else None
+        if place and place.root.startswith("()") and value.type == "call_expression":
+            place = None  # what a function gives is a local of its own
         if place and (place.fields or place.keys) and name not in {"err", "ok", "_"} and value.type != "unary_expression":
             self._aliases[name] = place
         else:
@@ -325,7 +328,7 @@ class Walk:
             self._function.releases.append(Release(place, key, line_of(node), branches, name, node.start_byte))
 
     def _method(self, node: Node, name: str, place: Place | None, arguments: list[Node], branches: Branches) -> None:
-        if place is None or place.root.startswith("()"):
+        if place is None or (place.root.startswith("()") and not place.fields):
             return
         if name not in _NOTED:
             return
