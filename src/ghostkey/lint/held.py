@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from ghostkey.lint.judgements.bounded import is_bounded
+from ghostkey.lint.judgements.closures import kept_by
 from ghostkey.lint.judgements.code import is_aside, is_stand_in
 from ghostkey.lint.judgements.lifetime import LONG, SHORT, Lifetimes
 from ghostkey.lint.judgements.startup import comes_later, is_flag, is_later, registers, releases_while_running, runs_at_start
@@ -108,7 +109,9 @@ def _counts(module: Module, symbol: Symbol, one: InsertAt, depth: int = 0) -> bo
         or function.name.startswith("DeepCopy")
     ):
         return False
-    if insert.place.root != function.receiver and _is_fresh(one):
+    if symbol.is_captured and not kept_by(spot, insert.branches):
+        return False
+    if insert.place.root != function.receiver and not symbol.is_captured and _is_fresh(one):
         return False
     if is_bounded(module, spot, symbol, insert.place.keys[depth], depth):
         return False
@@ -119,8 +122,10 @@ def _counts(module: Module, symbol: Symbol, one: InsertAt, depth: int = 0) -> bo
     own = f"range {insert.place.root}.{symbol.name}"
     if any(branch.kind == "for" and branch.text == own for branch in insert.branches):
         return False  # what is there already gets another value
-    return _is_handed_over(one) or not (
-        runs_at_start(module, spot) or (registers(function.name) and not comes_later(module, spot)) or is_flag(spot)
+    return (
+        symbol.is_captured
+        or _is_handed_over(one)
+        or not (runs_at_start(module, spot) or (registers(function.name) and not comes_later(module, spot)) or is_flag(spot))
     )
 
 

@@ -12,6 +12,7 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator
 
+from ghostkey.lint.captures import OWNER
 from ghostkey.lint.facts import Call, FileFacts, Function, Insert, Made, Place, Release, Series, Struct
 from ghostkey.lint.imports import Imports
 from ghostkey.lint.keyed import is_keyed_type
@@ -79,6 +80,7 @@ class Module:
         for function in facts.functions:
             spot = Spot(package, facts, function)
             package.methods.add((function.receiver_type, function.name))
+            package.captured |= {(OWNER + function.full_name, name): kind for name, kind in function.captured.items()}
             self.functions[function.name].append(spot)
             for call in function.calls:
                 self.callers[call.name].append((spot, call))
@@ -106,6 +108,8 @@ class Module:
         """What a path leads to: one symbol as a rule, several when only the field's name is known, none for a local."""
         function, package = spot.function, spot.package
         is_local = place.root in function.locals or any(place.root == name for name, _ in function.params)
+        if not place.fields and place.root in function.captured:
+            return [Symbol(package.folder, OWNER + function.full_name, place.root)]
         if not place.fields:
             is_variable = place.root in package.variables and not is_local
             return [Symbol(package.folder, "", place.root)] if is_variable else []
@@ -151,6 +155,8 @@ class Module:
             variable = package.variables.get(symbol.name)
             made = variable.value.partition("\n")[0] if variable else ""
             return (variable.type_name or re.sub(r"^make\(", "", made)) if variable else ""
+        if symbol.is_captured:
+            return package.captured.get((symbol.owner, symbol.name), "")
         struct = package.structs.get(symbol.owner)
         return struct.fields[symbol.name][0] if struct and symbol.name in struct.fields else ""
 
@@ -237,7 +243,11 @@ class Module:
                 continue
             if reset.is_first:
                 continue  # made when it is first needed: that takes nothing out
-            if reset.value.startswith("append(") or _CONSTRUCTOR.match(function.name) or function.name == "(package)":
+            is_captured = not place.fields and place.root in function.captured
+            if is_captured and not any(branch.kind in {"func", "for"} for branch in reset.branches):
+                continue  # its first value
+            is_made = _CONSTRUCTOR.match(function.name) or function.name == "(package)"
+            if reset.value.startswith("append(") or (is_made and not is_captured):
                 continue
             for symbol in self.symbols(spot, place):
                 self.releases[symbol].append(ReleaseAt(spot, release))
@@ -283,7 +293,7 @@ class Module:
             if call.name in self._taken_from_itself and call.receiver is not None:
                 places.append(call.receiver)
             for place in places:
-                if place.fields or place.root in spot.package.variables:
+                if place.fields or place.root in spot.package.variables or place.root in spot.function.captured:
                     release = Release(place, "*", call.line, call.branches, call.name, call.at)
                     for symbol in self.symbols(spot, place):
                         self.releases[symbol].append(ReleaseAt(spot, release))

@@ -6,17 +6,25 @@ import collections
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from ghostkey.lint.captures import OWNER
 from ghostkey.lint.facts import FileFacts, Function, Insert, Release, Struct, Variable
 
 
 class Symbol(NamedTuple):
-    """A field of a struct, or a variable of a package when `owner` is empty."""
+    """A field of a struct, a variable of a package when `owner` is empty, or a local that a literal of `func owner` keeps."""
 
     folder: str
     owner: str
     name: str
 
+    @property
+    def is_captured(self) -> bool:
+        """Whether it is a local that outlives its function's call."""
+        return self.owner.startswith(OWNER)
+
     def __str__(self) -> str:
+        if self.is_captured:
+            return f"{self.name} of {self.owner.removeprefix(OWNER)}"
         return f"({self.owner}).{self.name}" if self.owner and not self.owner.startswith("var ") else self.name
 
 
@@ -32,6 +40,7 @@ class Package:
     constants: dict[str, str] = field(default_factory=dict)
     variables: dict[str, Variable] = field(default_factory=dict)
     methods: set[tuple[str, str]] = field(default_factory=set)
+    captured: dict[tuple[str, str], str] = field(default_factory=dict)  # owner, as in `Symbol`, and local → its type
 
     @property
     def interfaces(self) -> set[str]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import functools
 import re
 
+from ghostkey.lint.captures import OWNER
 from ghostkey.lint.facts import Call, FileFacts, Made, Place
+from ghostkey.lint.judgements.closures import GIVEN, HANDLED, LOOPS, kept_by
 from ghostkey.lint.judgements.code import is_aside
 from ghostkey.lint.judgements.startup import runs_at_start
 from ghostkey.lint.module import Module, Package, Spot
@@ -68,6 +70,8 @@ class Lifetimes:
             or self._reconciles(package, owner)
         ):
             return LONG
+        if owner.startswith(OWNER):
+            return self._of_captured(package, owner, depth, seen)
         if _is_kind(package, owner):
             return SHORT  # an object of the API is read anew for each try
         seen |= {key}
@@ -86,6 +90,26 @@ class Lifetimes:
             elif holder == "var" and user is package and name != "_":
                 # a pointer to what is made anew is no better than where that is made
                 fates.add(UNKNOWN if kind.startswith("*") and self._is_set_again(package, (), name) else LONG)
+        return _sum(fates)
+
+    def _of_captured(self, package: Package, owner: str, depth: int, seen: frozenset[object]) -> str:
+        """Of locals that literals and loops of a function use: as long as whoever was given the literal, or as the function."""
+        fates: set[str] = set()
+        for spot in (
+            Spot(package, file, one) for file in package.files for one in file.functions if one.full_name == owner[len(OWNER) :]
+        ):
+            for insert in spot.function.inserts:
+                word = (
+                    kept_by(spot, insert.branches)
+                    if not insert.place.fields and insert.place.root in spot.function.captured
+                    else ""
+                )
+                if word == GIVEN:
+                    fates.add(self._returned(spot, depth + 1, seen))
+                elif word:
+                    here = self._in_function(spot, depth, seen)
+                    is_sure = word == HANDLED and here != SHORT
+                    fates.add(here if is_sure or (word == LOOPS and here == SHORT) else UNKNOWN)
         return _sum(fates)
 
     def _reconciles(self, package: Package, owner: str) -> bool:
@@ -141,6 +165,8 @@ class Lifetimes:
         if made.goes == "return":
             return self._returned(spot, depth, seen)
         if made.goes == "arg" and made.to.root in _KEEPS:
+            if (place := self._swapped(spot, made)) is not None:
+                return self._stored(spot, place, depth, seen)
             # in what was handed in it stays as long as that: what else is made of it tells more
             return UNCALLED if _is_into_parameter(spot, made) else UNKNOWN
         if made.goes == "arg":
@@ -150,6 +176,18 @@ class Lifetimes:
                     if at >= 0 and (kept := self._kept(spot, call, at, depth, seen)):
                         return kept
         return self._in_function(spot, depth, seen)
+
+    def _swapped(self, spot: Spot, made: Made) -> Place | None:
+        """The atomic pointer that a value is put into when the program starts, or where there is none: what replaces others goes again."""
+        for call in spot.function.calls:
+            if (call.name, call.line) == (made.to.root, made.line) and len(call.texts) == 1 and call.receiver is not None:
+                kinds = [self._module.type_of(symbol) for symbol in self._module.symbols(spot, call.receiver)]
+                is_first = any(branch.kind == "if" and "nil" in branch.text for branch in call.branches)
+                name = spot.function.name
+                starts = _RUNS.match(name) or _CONSTRUCTS.match(name) or runs_at_start(self._module, spot)
+                if any("atomic." in kind for kind in kinds) and (is_first or starts):
+                    return call.receiver
+        return None
 
     def _stored(self, spot: Spot, place: Place, depth: int, seen: frozenset[object]) -> str:
         if not place.fields and place.root not in spot.package.variables:
