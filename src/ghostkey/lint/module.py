@@ -43,6 +43,7 @@ class Module:
         self._given: dict[str, dict[int, tuple[tuple[str, ...], Insert]]] = collections.defaultdict(dict)
         self._taken: dict[str, set[int]] = collections.defaultdict(set)
         self._taken_from_itself: set[str] = set()  # methods of named maps that delete from the map itself
+        self._given_itself: dict[tuple[str, str, str], Insert] = {}  # folder, named map, method → its insert into the map itself
         # in order of their paths, so that the answer does not depend on how they were found
         for facts in sorted(files, key=lambda facts: facts.path):
             if not facts.path.endswith("_test.go"):
@@ -111,8 +112,11 @@ class Module:
         if not place.fields and place.root in function.captured:
             return [Symbol(package.folder, OWNER + function.full_name, place.root)]
         if not place.fields:
-            is_variable = place.root in package.variables and not is_local
-            return [Symbol(package.folder, "", place.root)] if is_variable else []
+            local = function.locals.get(place.root)
+            # `gauge := ready` is the variable of the package
+            name = local.text if local is not None and local.how == "expr" and local.text not in function.locals else place.root
+            is_variable = name in package.variables and (not is_local or name != place.root)
+            return [Symbol(package.folder, "", name)] if is_variable else []
         if len(place.fields) == 1 and not is_local and place.root in spot.file.imports:
             other = self.imported(spot.file.imports[place.root])
             if other is not None and place.fields[0] in other.variables:
@@ -192,6 +196,8 @@ class Module:
         for insert in function.inserts:
             for position in self._parameters(function, insert.place):
                 self._given[function.name].setdefault(position, (insert.place.keys, insert))
+            if insert.place[:2] == (function.receiver, ()) and function.receiver_type in spot.package.types:
+                self._given_itself.setdefault((spot.package.folder, function.receiver_type, function.name), insert)
             for symbol in self.symbols(spot, insert.place):
                 self.inserts[symbol].append(InsertAt(spot, insert))
         for release in function.releases:
@@ -255,6 +261,7 @@ class Module:
     def _link_inserting_helpers(self, spot: Spot) -> None:
         """A map that is handed to a function which inserts into its parameter."""
         for call in spot.function.calls:
+            self._link_own_insert(spot, call)
             if (
                 call.name not in self._given
                 or len(self.functions[call.name]) > HELPERS_ALIKE
@@ -277,6 +284,25 @@ class Module:
                     )
                     for symbol in self.symbols(spot, place):
                         self.inserts[symbol].append(InsertAt(spot, whole))
+
+    def _link_own_insert(self, spot: Spot, call: Call) -> None:
+        """A named map whose own method inserts into it: `r.pods.add(key)`."""
+        if call.receiver is None or not (call.receiver.fields or call.receiver.root in spot.package.variables):
+            return
+        for symbol in self.symbols(spot, call.receiver) if call.name in self._own_inserters else ():
+            owner = self.type_of(symbol).lstrip("*")
+            insert = self._given_itself.get((symbol.folder, owner, call.name))
+            function = next((s.function for s in self.functions[call.name] if s.function.receiver_type == owner), None)
+            if insert is None or function is None:
+                continue
+            given = {name: text for (name, _), text in zip(function.params, call.texts, strict=False)}
+            place = call.receiver._replace(keys=tuple(given.get(key, key) for key in insert.place.keys))
+            whole = insert._replace(place=place, line=call.line, branches=call.branches, how=call.name, at=call.at)
+            self.inserts[symbol].append(InsertAt(spot, whole))
+
+    @functools.cached_property
+    def _own_inserters(self) -> frozenset[str]:
+        return frozenset(name for _, _, name in self._given_itself)
 
     def _note_helpers_of_helpers(self, spot: Spot) -> None:
         """A function that hands its parameter on to one which deletes from it."""

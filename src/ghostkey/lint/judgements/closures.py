@@ -18,9 +18,12 @@ _HANDLES = re.compile(
 
 def kept_by(spot: Spot, branches: Branches) -> str:
     """Who keeps what stands around a statement; empty where nobody is seen to do so."""
+    is_told = False
     for branch in reversed(branches):
         if branch.kind == "for" and branch.text == "for":
-            return LOOPS
+            return LOOPS if is_told else ""
+        # of what a channel gives: other loops without a condition end when they have found what they look for
+        is_told = is_told or (branch.kind == "case" and "<-" in branch.text)
         if branch.kind == "func" and branch.text:
             return _given_to(spot, branch.text)
     return ""

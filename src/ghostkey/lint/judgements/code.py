@@ -7,6 +7,7 @@ import posixpath
 import re
 
 from ghostkey.lint.facts import FileFacts
+from ghostkey.lint.module import Module
 
 _FOLDER = re.compile(
     r"(?:^|/)(?:fakes?|mocks?|dummy|testing|testutils?|(?!latest|attest|contest)[a-z]*test|tests|e2e|conformance|generated|"
@@ -35,3 +36,8 @@ def is_aside(facts: FileFacts) -> bool:
 def _is_aside_by_name(path: str) -> bool:
     folder, name = posixpath.split(path)
     return any((_FOLDER.search(folder), _ENDS.search(folder), _FILE.search(name)))
+
+
+def has_program(module: Module) -> bool:
+    """Whether a tree has a program that runs, and is not only there for others to call."""
+    return any(one.file.package == "main" and not is_aside(one.file) for one in module.functions.get("main", ()))

@@ -8,7 +8,7 @@ import re
 from ghostkey.lint.captures import OWNER
 from ghostkey.lint.facts import Call, FileFacts, Made, Place
 from ghostkey.lint.judgements.closures import GIVEN, HANDLED, LOOPS, kept_by
-from ghostkey.lint.judgements.code import is_aside
+from ghostkey.lint.judgements.code import has_program, is_aside
 from ghostkey.lint.judgements.startup import runs_at_start
 from ghostkey.lint.module import Module, Package, Spot
 from ghostkey.lint.reach import callees, calls_of, handed_over
@@ -28,6 +28,7 @@ _KEEPS = {"Store", "LoadOrStore", "Set", "Add", "Insert", "Put", "append", "Regi
 _RECONCILES = re.compile(r"^[Rr]econcile")
 _PROGRAM = re.compile(r"(?:^|/)(?:cmd|app)/[^/]*$")
 _ADDS = re.compile(r"(?:Add|Put|Store|Register|Insert|Track|add|put|store|register|insert|track)(?:[A-Z]|$)")
+_VERSION = re.compile(r"(?:^|/)v\d+(?:(?:alpha|beta)\d+)?$")
 _REPEATS = re.compile(r"\w*Until\w*$|Poll\w*$|AfterFunc$|Tick$")
 NEAR = 10  # lines that the function handed to such a one takes, as a rule
 _HELD = ("SetupWithManager", "NeedLeaderElection", "HandleEvent")
@@ -56,7 +57,7 @@ class Lifetimes:
 
     @functools.cached_property
     def _has_program(self) -> bool:
-        return any(one.file.package == "main" and not is_aside(one.file) for one in self._module.functions.get("main", ()))
+        return has_program(self._module)
 
     def _of(self, package: Package, owner: str, depth: int, seen: frozenset[object]) -> str:
         key = (package.folder, owner)
@@ -363,9 +364,15 @@ def _is_added(spot: Spot, name: str) -> bool:
 
 
 def _is_kind(package: Package, owner: str) -> bool:
-    """Whether a struct is a kind of the API, of which the scheme is given one at the start."""
+    """Whether a struct is a kind of the API, of which the scheme is given one at the start, or a part of one, in the package of a version."""
     struct = package.structs.get(owner)
-    return struct is not None and any(one.rpartition(".")[2] == "TypeMeta" for one in struct.embedded)
+    if struct is None or not any(any(map(_is_type_meta, one.embedded)) for one in package.structs.values()):
+        return False
+    return any(map(_is_type_meta, struct.embedded)) or _VERSION.search(package.folder) is not None
+
+
+def _is_type_meta(embedded: str) -> bool:
+    return embedded.rpartition(".")[2] == "TypeMeta"
 
 
 def _is_assertion(spot: Spot, made: Made) -> bool:
