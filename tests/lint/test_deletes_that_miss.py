@@ -211,6 +211,10 @@ type Controller struct {
 \tqueue workqueue.TypedRateLimitingInterface[string]
 }
 
+func New() *Controller {
+	return &Controller{queue: workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[string]())}
+}
+
 func (c *Controller) next(ctx context.Context) bool {
 \tkey, _ := c.queue.Get()
 \tdefer c.queue.Done(key)
@@ -230,6 +234,12 @@ def test_queue_that_is_never_told_to_forget() -> None:
         QUEUE.replace("\tqueue workqueue.TypedRateLimitingInterface[string]\n", "").replace("c.queue", "queue")
         + "\nvar queue workqueue.RateLimitingInterface\n"
     )
+
+
+def test_queue_with_a_limiter_of_which_nothing_is_known() -> None:
+    own = QUEUE.replace("workqueue.DefaultTypedControllerRateLimiter[string]()", "buckets()")
+    assert not found(unwanted(own))
+    check(own, level="B")
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ _FOR_ONE = re.compile(r"(?:[Rr]egister|[Ii]nstall|[Ii]nit)[A-Z](?!\w*(?:Fn|Func|
 _ENDS = re.compile(r"(?P<end>[Ss]top|[Cc]lose|[Ss]hut[Dd]own|[Dd]estroy|[Tt]ear[Dd]own)(?:$|(?P<of>[A-Z]\w*))")
 _REGISTERS = re.compile(
     r"^(?:(?:Must)?[Rr]egister|[Ii]nstall|With[A-Z]|AddFlag|BindFlag|AddHandler|AddCheck|AddHealth|HandleFunc|Handle$|"
-    r"Add\w*(?:Plugin|Provider|Factory|Scheme|Validator|Hook|Index|Indexer|Indexers)|Add[A-Z]\w*(?:Fn|Func)$|Set\w*Factory|index$|Index$)"
+    r"Add\w*(?:Plugin|Provider|Factory|Scheme|Validator|Hook|Index|Indexer|Indexers)|Add[A-Z]\w*(?:Fn|Func|Callback)$|Set\w*Factory|index$|Index$)"
 )
 
 

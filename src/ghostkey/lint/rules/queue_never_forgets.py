@@ -6,10 +6,13 @@
 *Why it matters.* The queue's rate limiter counts the failures of each key until it is told to forget it: a key that worked at last keeps
 its count for as long as the process, and is retried slowly ever after.
 
-*When it is wrong.* The queue has a rate limiter of its own that keeps nothing.
+*When it is wrong.* The queue has a rate limiter of its own that keeps nothing. Where the package makes queues with another one than the
+default, it is told with `--level B`.
 
 Bad:
 
+    c := &Controller{queue: workqueue.NewRateLimitingQueue(workqueue.DefaultControllerRateLimiter())}
+    …
     if err := c.sync(ctx, key); err != nil {
         c.queue.AddRateLimited(key) // want "never told to forget"
         return
@@ -31,9 +34,12 @@ from collections.abc import Iterator
 
 from ghostkey.lint.facts import Call
 from ghostkey.lint.findings import Finding, Look, Rule
-from ghostkey.lint.module import Spot, Symbol
+from ghostkey.lint.module import Module, Spot, Symbol
 
 _QUEUE = re.compile(r"workqueue\.\w*RateLimit\w*")
+_MAKES = re.compile(r"New\w*RateLimitingQueue\w*$")
+# Source: k8s.io/client-go v0.31 util/workqueue/default_rate_limiters.go
+_KEEPS = re.compile(r"Default\w*RateLimiter|ItemExponentialFailure|ItemFastSlow")
 
 
 def _find(look: Look) -> Iterator[Finding]:
@@ -64,9 +70,22 @@ def _find(look: Look) -> Iterator[Finding]:
     for symbol, (spot, call) in asked.items():
         if (symbol.name,) not in told and symbol.name not in handed:
             yield Finding.at(
-                ("queue-never-forgets", "A"), spot, call.line, symbol, call.texts[0] if call.texts else "",
+                ("queue-never-forgets", "A" if _counts(module, symbol) else "B"), spot, call.line, symbol, call.texts[0] if call.texts else "",
                 f"{symbol} is never told to forget a key: its rate limiter keeps a count for each that failed once",
             )  # fmt: skip
+
+
+def _counts(module: Module, symbol: Symbol) -> bool:
+    """Whether the package of a queue makes such with limiters that keep a count for each key."""
+    package = module.packages[symbol.folder]
+    made = [
+        call.texts[0]
+        for facts in package.files
+        for function in facts.functions
+        for call in function.calls
+        if _MAKES.match(call.name) and call.texts
+    ]
+    return bool(made) and all(_KEEPS.search(text) for text in made)
 
 
 RULE = Rule("A", "a rate-limited queue that forgets nothing", _find)

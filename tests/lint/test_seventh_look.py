@@ -1,0 +1,125 @@
+"""What a seventh batch of trees taught: what is of few, what is built for its caller, and what only has the name."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.lint.go import HEAD, check, found, unwanted
+
+BUILT = (
+    HEAD
+    + """
+func build(tenants []string) *corev1.ConfigMap {
+\tcm := newConfigMap("names")
+\taddNames(tenants, cm)
+\treturn cm
+}
+
+func newConfigMap(name string) *corev1.ConfigMap {
+\treturn &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: name}}
+}
+
+func addNames(tenants []string, cm *corev1.ConfigMap) {
+\tfor _, tenant := range tenants {
+\t\tcm.Data[tenant] = "x"
+\t}
+}
+"""
+)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda text: text, lambda text: text.replace('newConfigMap("names")', "&corev1.ConfigMap{}")],
+    ids=["by a function", "literal"],
+)
+def test_object_that_every_caller_has_made_is_new(change) -> None:
+    assert not found(change(BUILT))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace("\taddNames(tenants, cm)", "\tr.Get(ctx, at, cm)\n\taddNames(tenants, cm)"),
+        lambda text: text.replace('cm := newConfigMap("names")', "cm := r.read(ctx)"),
+        lambda text: (
+            text + "\nfunc (r *Reconciler) more(ctx context.Context, cm *corev1.ConfigMap) {\n\taddNames(r.all, cm)\n}\n"
+        ),
+    ],
+    ids=["read", "another's", "one of two"],
+)
+def test_object_that_a_caller_has_not_made_is_an_old_one(change) -> None:
+    assert [one.rule for one in found(change(BUILT))] == ["data-key-never-deleted"]
+
+
+ANSWER = (
+    HEAD
+    + """
+func (s *server) all(ctx context.Context, req *api.Request) (*api.GetBulkSecretResponse, error) {
+\tresponse, err := s.answer(ctx)
+\tfor key, v := range s.store.Everything() {
+\t\tresponse.Data[key] = v
+\t}
+\treturn response, err
+}
+
+func (s *server) answer(ctx context.Context) (*api.GetBulkSecretResponse, error) {
+\treturn s.client.Answer(ctx)
+}
+"""
+)
+
+
+def test_answer_about_secrets_is_no_secret() -> None:
+    assert not found(ANSWER, rule="data-key-never-deleted")
+    assert found(ANSWER.replace("GetBulkSecretResponse", "Secret"), rule="data-key-never-deleted")
+
+
+COUNTED = (
+    HEAD
+    + """
+type Reconciler struct {
+\tnumbers map[string]int
+}
+
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+\tpodCounts := r.count(ctx)
+\tmaps.Copy(r.numbers, podCounts)
+\treturn ctrl.Result{}, nil
+}
+
+func (r *Reconciler) count(ctx context.Context) map[string]int {
+\treturn r.client.Numbers(ctx)
+}
+"""
+)
+
+
+def test_counts_of_things_are_no_things() -> None:
+    check(COUNTED)
+    check(COUNTED.replace("podCounts", "podNumbers").replace("podNumbers)", 'podNumbers) // want "nothing deletes"'))
+    kept = COUNTED.replace("\tpodCounts := r.count(ctx)\n\tmaps.Copy(r.numbers, podCounts)", "\tr.numbers[podType] = 1")
+    check(kept.replace("(ctx context.Context, req ctrl.Request)", "(ctx context.Context, req ctrl.Request, podType string)"))
+
+
+CALLBACK = (
+    HEAD
+    + """
+var found = map[string]func(name string){}
+
+func AddFoundCallback(service string, callback func(name string)) {
+\tfound[service] = callback
+}
+
+func init() {
+\tAddFoundCallback(proto.Store.ServiceName, func(name string) {})
+}
+"""
+)
+
+
+def test_callback_that_is_added_is_a_part_of_the_program() -> None:
+    check(CALLBACK, level="B")
+    assert found(
+        unwanted(CALLBACK).replace("AddFoundCallback", "handleFound").replace("func init", "func (r *R) Reconcile"), level="B"
+    )
