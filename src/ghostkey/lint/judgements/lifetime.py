@@ -8,7 +8,7 @@ import re
 from ghostkey.lint.captures import OWNER
 from ghostkey.lint.facts import Call, FileFacts, Made, Place
 from ghostkey.lint.judgements.closures import GIVEN, HANDLED, LOOPS, kept_by
-from ghostkey.lint.judgements.code import has_program, is_aside
+from ghostkey.lint.judgements.code import has_program, is_aside, is_kind
 from ghostkey.lint.judgements.startup import runs_at_start
 from ghostkey.lint.module import Module, Package, Spot
 from ghostkey.lint.reach import callees, calls_of, handed_over
@@ -28,7 +28,6 @@ _KEEPS = {"Store", "LoadOrStore", "Set", "Add", "Insert", "Put", "append", "Regi
 _RECONCILES = re.compile(r"^[Rr]econcile")
 _PROGRAM = re.compile(r"(?:^|/)(?:cmd|app)/[^/]*$")
 _ADDS = re.compile(r"(?:Add|Put|Store|Register|Insert|Track|add|put|store|register|insert|track)(?:[A-Z]|$)")
-_VERSION = re.compile(r"(?:^|/)v\d+(?:(?:alpha|beta)\d+)?$")
 _REPEATS = re.compile(r"\w*Until\w*$|Poll\w*$|AfterFunc$|Tick$")
 NEAR = 10  # lines that the function handed to such a one takes, as a rule
 _HELD = ("SetupWithManager", "NeedLeaderElection", "HandleEvent")
@@ -73,7 +72,7 @@ class Lifetimes:
             return LONG
         if owner.startswith(OWNER):
             return self._of_captured(package, owner, depth, seen)
-        if _is_kind(package, owner):
+        if is_kind(package, owner):
             return SHORT  # an object of the API is read anew for each try
         seen |= {key}
         fates = {
@@ -160,6 +159,13 @@ class Lifetimes:
                 long = self._of(spot.package, owner, depth + 1, seen)
                 is_first = long in {LONG, RUN} and made.to.fields and self._is_set_again(spot.package, made.to.fields[-1:])
                 return UNKNOWN if is_first else long
+            around = [
+                one
+                for one in spot.function.made
+                if one.type_name == made.to.root and one.at < made.at and one.goes not in {"any", "in"}
+            ]
+            if around and "{" not in made.to.root:  # a list, or another package's struct, goes where it goes
+                return self._fate(spot, max(around, key=lambda one: one.at), depth + 1, seen)
             return self._in_function(spot, depth, seen)
         if made.goes == "local":
             return self._local(spot, made.to.root, depth, seen)
@@ -276,7 +282,7 @@ class Lifetimes:
             return RUN
         if _CONSTRUCTS.match(spot.function.name):
             return self._returned(spot, depth + 1, seen) if depth < DEPTH else UNKNOWN
-        return SHORT
+        return RUN if runs_at_start(self._module, spot) else SHORT
 
     def _is_of_program(self, spot: Spot) -> bool:
         """Whether a program calls a function itself: also in a table of what it can run as."""
@@ -361,18 +367,6 @@ def _is_added(spot: Spot, name: str) -> bool:
         for call in function.calls
         if call.receiver is not None and call.receiver.root not in function.locals
     )
-
-
-def _is_kind(package: Package, owner: str) -> bool:
-    """Whether a struct is a kind of the API, of which the scheme is given one at the start, or a part of one, in the package of a version."""
-    struct = package.structs.get(owner)
-    if struct is None or not any(any(map(_is_type_meta, one.embedded)) for one in package.structs.values()):
-        return False
-    return any(map(_is_type_meta, struct.embedded)) or _VERSION.search(package.folder) is not None
-
-
-def _is_type_meta(embedded: str) -> bool:
-    return embedded.rpartition(".")[2] == "TypeMeta"
 
 
 def _is_assertion(spot: Spot, made: Made) -> bool:

@@ -29,7 +29,9 @@ _AGAIN = re.compile(
 )
 _RESETS = re.compile(r"[Rr]eset")
 WHOLE = frozenset({"reset", "struct reset", "clear"})
-_FOR_ONE = re.compile(r"(?:[Rr]egister|[Ii]nstall|[Ii]nit)[A-Z](?!\w*(?:Fn|Func|Plugin|Provider|Factory|Handler|Hook|Flag)s?$)")
+_FOR_ONE = re.compile(
+    r"(?:[Rr]egister|[Ii]nstall|[Ii]nit)(?:$|[A-Z])(?!\w*(?:Fn|Func|Plugin|Provider|Factory|Handler|Hook|Flag)s?$)"
+)
 _ENDS = re.compile(r"(?P<end>[Ss]top|[Cc]lose|[Ss]hut[Dd]own|[Dd]estroy|[Tt]ear[Dd]own)(?:$|(?P<of>[A-Z]\w*))")
 _REGISTERS = re.compile(
     r"^(?:(?:Must)?[Rr]egister|[Ii]nstall|With[A-Z]|AddFlag|BindFlag|AddHandler|AddCheck|AddHealth|HandleFunc|Handle$|"
