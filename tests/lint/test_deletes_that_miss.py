@@ -249,8 +249,11 @@ def test_queue_with_a_limiter_of_which_nothing_is_known() -> None:
         lambda text: text.replace("\treturn true", "\thandled(c.queue, key)\n\treturn true"),
         lambda text: text.replace("workqueue.TypedRateLimitingInterface[string]", "retries"),
         lambda text: text + "\nfunc (o *other) done(c *Controller) {\n\tc.queue.Forget(o.key)\n}\n",
+        lambda text: (
+            text + "\nfunc (c *Controller) Queue() workqueue.TypedRateLimitingInterface[string] {\n\treturn c.queue\n}\n"
+        ),
     ],
-    ids=["told", "handed over", "of one's own", "elsewhere"],
+    ids=["told", "handed over", "of one's own", "elsewhere", "given"],
 )
 def test_queue_that_forgets_or_may(change) -> None:
     assert not found(unwanted(change(QUEUE)), rule="queue-never-forgets")

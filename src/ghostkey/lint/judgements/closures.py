@@ -12,7 +12,7 @@ GIVEN, HANDLED, LOOPS = "given", "handled", "loops"
 # client-go, controller-runtime, net/http: what is handed to these is called for each object or request
 _HANDLES = re.compile(
     r"(?:^|\.)(?:AddEventHandler\w*|AddListener|Subscribe\w*|OnEvent|HandleFunc|Watches\w*|RegisterHandler|EnqueueRequestsFromMapFunc|"
-    r"TypedEnqueueRequestsFromMapFunc|MapFunc|HandlerFunc|NewPredicateFuncs|Funcs|AddIndexers?|IndexField)$"
+    r"TypedEnqueueRequestsFromMapFunc|MapFunc|HandlerFunc|NewPredicateFuncs|AddIndexers?|IndexField)$"
 )
 
 

@@ -37,6 +37,7 @@ from ghostkey.lint.findings import Finding, Look, Rule
 from ghostkey.lint.module import Module, Spot, Symbol
 
 _QUEUE = re.compile(r"workqueue\.\w*RateLimit\w*")
+_WORD = re.compile(r"\.(\w+)\b(?![.(])")  # a field as a whole
 _MAKES = re.compile(r"New\w*RateLimitingQueue\w*$")
 # Source: k8s.io/client-go v0.31 util/workqueue/default_rate_limiters.go
 _KEEPS = re.compile(r"Default\w*RateLimiter|ItemExponentialFailure|ItemFastSlow")
@@ -66,6 +67,10 @@ def _find(look: Look) -> Iterator[Finding]:
         for call in spot.function.calls
         for place in call.arguments
         if place is not None and (place.fields[-1] if place.fields else place.root) in names
+    }
+    # a getter gives it to whoever asks
+    handed |= {
+        word for spot in module.spots() for one in spot.function.returns for word in _WORD.findall(one.text) if word in names
     }
     for symbol, (spot, call) in asked.items():
         if (symbol.name,) not in told and symbol.name not in handed:
