@@ -42,6 +42,10 @@ def given_to(literal: Node) -> str:
     return ""
 
 
+def _is_named_result(result: str, name: str) -> bool:
+    return result.startswith("(") and re.search(rf"[(,]\s*{re.escape(name)}\b[\s,]+[^\s,)]", result) is not None
+
+
 def _is_return(node: Node | None) -> bool:
     return node is not None and node.type == "return_statement"
 
@@ -70,6 +74,13 @@ class Levels:
             self._shadowed.add(name)
             self._function.captured.pop(name, None)
         self._levels[-1].add(name)
+
+    def assign(self, name: str) -> None:
+        """Notes a name that gets a value with `=`; what is declared nowhere is another's."""
+        function = self._function
+        is_given = name in {function.receiver, *(given for given, _ in function.params)}
+        if not is_given and not any(name in level for level in self._levels) and not _is_named_result(function.result, name):
+            function.assigned.add(name)
 
     def use(self, place: Place | None) -> None:
         """Notes a local that is used as a map, or a vector, within a literal or loop that it was not declared in."""

@@ -9,7 +9,15 @@ from ghostkey.lint.judgements.bounded import is_bounded
 from ghostkey.lint.judgements.closures import kept_by
 from ghostkey.lint.judgements.code import is_aside, is_stand_in
 from ghostkey.lint.judgements.lifetime import LONG, SHORT, Lifetimes
-from ghostkey.lint.judgements.startup import comes_later, is_flag, is_later, registers, releases_while_running, runs_at_start
+from ghostkey.lint.judgements.startup import (
+    comes_later,
+    is_flag,
+    is_later,
+    is_served,
+    registers,
+    releases_while_running,
+    runs_at_start,
+)
 from ghostkey.lint.keyed import is_keyed_type, value_type
 from ghostkey.lint.methods import INSERTING
 from ghostkey.lint.module import InsertAt, Module, ReleaseAt, Symbol
@@ -111,7 +119,8 @@ def _counts(module: Module, symbol: Symbol, one: InsertAt, depth: int = 0) -> bo
         return False
     if symbol.is_captured and not kept_by(spot, insert.branches):
         return False
-    if insert.place.root != function.receiver and not symbol.is_captured and _is_fresh(one):
+    is_variable = not symbol.owner or symbol.is_captured
+    if insert.place.root != function.receiver and not is_variable and _is_fresh(one):
         return False
     if is_bounded(module, spot, symbol, insert.place.keys[depth], depth):
         return False
@@ -125,7 +134,11 @@ def _counts(module: Module, symbol: Symbol, one: InsertAt, depth: int = 0) -> bo
     return (
         symbol.is_captured
         or _is_handed_over(one)
-        or not (runs_at_start(module, spot) or (registers(function.name) and not comes_later(module, spot)) or is_flag(spot))
+        or not (
+            runs_at_start(module, spot)
+            or is_flag(spot)
+            or (registers(function.name) and not (comes_later(module, spot) or is_served(spot)))
+        )
     )
 
 

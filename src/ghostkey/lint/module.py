@@ -24,6 +24,8 @@ __all__ = ["HELPERS_ALIKE", "InsertAt", "Module", "Package", "ReleaseAt", "Spot"
 
 HELPERS_ALIKE = 3  # functions of one name; with more of them nobody knows which is called
 _WRAPPER = re.compile(r"(?:Map|Cache|Store|Set|Tracker|Index)s?$")
+_PATH = re.compile(r"([A-Za-z_]\w*)((?:\.[A-Za-z_]\w*)*)")
+_ONCE = re.compile(r"[oO]nce\.Do$|^sync\.OnceFunc$")
 _CONSTRUCTOR = re.compile(r"(?:New|new|init$|Init$|With|Setup|setup|Make)")
 
 
@@ -51,7 +53,12 @@ class Module:
         for package in self.packages.values():
             self._note_users(package)
         spots = list(self.spots())
-        helpers = (self._link_inserting_helpers, self._note_helpers_of_helpers, self._link_releasing_helpers)
+        helpers = (
+            self._note_inserters_of_inserters,
+            self._link_inserting_helpers,
+            self._note_helpers_of_helpers,
+            self._link_releasing_helpers,
+        )
         for link in (self._link, *helpers):  # each asks for what the ones before it found in all functions
             for spot in spots:
                 link(spot)
@@ -108,13 +115,17 @@ class Module:
     def symbols(self, spot: Spot, place: Place) -> list[Symbol]:
         """What a path leads to: one symbol as a rule, several when only the field's name is known, none for a local."""
         function, package = spot.function, spot.package
-        is_local = place.root in function.locals or any(place.root == name for name, _ in function.params)
+        is_given = any(place.root == name for name, _ in function.params)
+        is_local = is_given or (place.root in function.locals and place.root not in function.assigned)
+        if place.root.startswith("()") and not place.fields:
+            return self._given_out(spot, place.root[2:])
         if not place.fields and place.root in function.captured:
             return [Symbol(package.folder, OWNER + function.full_name, place.root)]
         if not place.fields:
             local = function.locals.get(place.root)
             # `gauge := ready` is the variable of the package
-            name = local.text if local is not None and local.how == "expr" and local.text not in function.locals else place.root
+            is_other = local is not None and local.how == "expr" and place.root not in function.assigned
+            name = local.text if local is not None and is_other and local.text not in function.locals else place.root
             is_variable = name in package.variables and (not is_local or name != place.root)
             return [Symbol(package.folder, "", name)] if is_variable else []
         if len(place.fields) == 1 and not is_local and place.root in spot.file.imports:
@@ -131,6 +142,22 @@ class Module:
         return [Symbol(package.folder, owner, name) for owner, struct in package.structs.items() if name in struct.fields] or (
             [Symbol("*", "", name)] if name[:1].isupper() else []
         )
+
+    def _given_out(self, spot: Spot, called: str) -> list[Symbol]:
+        """The variable, or the field, that a function of the tree gives as it is: `func Ready() *prometheus.GaugeVec { return ready }`."""
+        qualifier, _, name = called.rpartition(".")
+        path = spot.file.imports.get(qualifier)
+        package = self.imported(path) if path else spot.package
+        found = [one for one in self.functions.get(name, ()) if one.package is package]
+        if len(found) != 1:
+            return []
+        function = found[0].function
+        given = {one.text.removeprefix("return ").strip() for one in function.returns}
+        path_of = _PATH.fullmatch(given.pop()) if len(given) == 1 else None
+        if path_of is None or path_of[1] in {name for name, _ in function.params}:
+            return []
+        place = Place(path_of[1], tuple(filter(None, path_of[2].split("."))))
+        return self.symbols(found[0], place) if place.fields or place.root in found[0].package.variables else []
 
     def is_of_others(self, spot: Spot, qualifier: str) -> bool:
         """Whether a name before a dot is a package that is not in this tree, whatever is called alike: `labels` of `labels.Merge`."""
@@ -162,6 +189,8 @@ class Module:
         if symbol.is_captured:
             return package.captured.get((symbol.owner, symbol.name), "")
         struct = package.structs.get(symbol.owner)
+        if struct is not None and symbol.name not in struct.fields:
+            return next((kind for kind in struct.embedded if simple_type(kind) == symbol.name), "")
         return struct.fields[symbol.name][0] if struct and symbol.name in struct.fields else ""
 
     def map_type_of(self, symbol: Symbol) -> str:
@@ -198,7 +227,7 @@ class Module:
                 self._given[function.name].setdefault(position, (insert.place.keys, insert))
             if insert.place[:2] == (function.receiver, ()) and function.receiver_type in spot.package.types:
                 self._given_itself.setdefault((spot.package.folder, function.receiver_type, function.name), insert)
-            for symbol in self.symbols(spot, insert.place):
+            for symbol in (*self.symbols(spot, insert.place), *self._embedded(spot, insert.place, insert.how)):
                 self.inserts[symbol].append(InsertAt(spot, insert))
         for release in function.releases:
             if (
@@ -211,12 +240,24 @@ class Module:
                 self.releases[literal].append(ReleaseAt(spot, release))
             if not release.place.fields:
                 self._taken[function.name] |= {i for i, (name, _) in enumerate(function.params) if name == release.place.root}
-            for symbol in self.symbols(spot, release.place):
+            for symbol in (*self.symbols(spot, release.place), *self._embedded(spot, release.place, release.how)):
                 self.releases[symbol].append(ReleaseAt(spot, release))
         for series in function.series:
             for symbol in self.symbols(spot, series.place):
                 self.series[symbol].append((spot, series))
         self._link_resets(spot)
+
+    def _embedded(self, spot: Spot, place: Place, how: str) -> list[Symbol]:
+        """The map that a struct embeds, where a method is called that it has from there: `cache.Store(key, value)`."""
+        if not how[:1].isupper():
+            return []
+        if place.fields:
+            found = [
+                (self.packages[one.folder], self.type_of(one)) for one in self.symbols(spot, place) if one.folder in self.packages
+            ]
+        else:
+            found = [self._types.of_root(spot, place.root)]
+        return [one for package, kind in found if (one := self._types.embedded_map(package, kind, how)) is not None]
 
     @staticmethod
     def _literals(spot: Spot, place: Place) -> list[Symbol]:
@@ -247,7 +288,7 @@ class Module:
                     symbol = Symbol(spot.package.folder, owner, name)
                     self.releases[symbol].append(ReleaseAt(spot, release._replace(how="struct reset")))
                 continue
-            if reset.is_first:
+            if reset.is_first or any(branch.kind == "func" and _ONCE.search(branch.text) for branch in reset.branches):
                 continue  # made when it is first needed: that takes nothing out
             is_captured = not place.fields and place.root in function.captured
             if is_captured and not any(branch.kind in {"func", "for"} for branch in reset.branches):
@@ -258,32 +299,33 @@ class Module:
             for symbol in self.symbols(spot, place):
                 self.releases[symbol].append(ReleaseAt(spot, release))
 
+    def _note_inserters_of_inserters(self, spot: Spot) -> None:
+        """A function that hands its parameter on to one which inserts into it."""
+        for place, keys, insert, call in self._handed_to_inserters(spot):
+            for position in self._parameters(spot.function, place) if call.name != spot.function.name else ():
+                self._given[spot.function.name].setdefault(position, (keys, insert))
+
     def _link_inserting_helpers(self, spot: Spot) -> None:
         """A map that is handed to a function which inserts into its parameter."""
         for call in spot.function.calls:
             self._link_own_insert(spot, call)
-            if (
-                call.name not in self._given
-                or len(self.functions[call.name]) > HELPERS_ALIKE
-                or self.is_of_others(spot, call.qualifier)
-            ):
+        for place, keys, insert, call in self._handed_to_inserters(spot):
+            if place.fields or place.root in spot.package.variables:
+                whole = Insert(place._replace(keys=place.keys + keys), call.line, call.branches, insert.value, call.name, call.at)
+                for symbol in self.symbols(spot, place):
+                    self.inserts[symbol].append(InsertAt(spot, whole))
+
+    def _handed_to_inserters(self, spot: Spot) -> Iterator[tuple[Place, tuple[str, ...], Insert, Call]]:
+        """What is given to calls for parameters that they insert into: the place, the keys in the caller's words, the insert and the call."""
+        for call in spot.function.calls:
+            alike = self.functions[call.name] if call.name in self._given else []
+            if not alike or len(alike) > HELPERS_ALIKE or self.is_of_others(spot, call.qualifier):
                 continue
-            given = {
-                name: text for (name, _), text in zip(self.functions[call.name][0].function.params, call.texts, strict=False)
-            }
-            for position, (keys, insert) in self._given[call.name].items():
+            given = {name: text for (name, _), text in zip(alike[0].function.params, call.texts, strict=False)}
+            for position, (keys, insert) in list(self._given[call.name].items()):
                 place = call.arguments[position] if position < len(call.arguments) else None
-                if place and place.fields:
-                    whole = Insert(
-                        Place(place.root, place.fields, place.keys + tuple(given.get(key, key) for key in keys)),
-                        call.line,
-                        call.branches,
-                        insert.value,
-                        call.name,
-                        call.at,
-                    )
-                    for symbol in self.symbols(spot, place):
-                        self.inserts[symbol].append(InsertAt(spot, whole))
+                if place is not None:
+                    yield place, tuple(given.get(key, key) for key in keys), insert, call
 
     def _link_own_insert(self, spot: Spot, call: Call) -> None:
         """A named map whose own method inserts into it: `r.pods.add(key)`."""

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from ghostkey.lint.facts import Struct
+from ghostkey.lint.keyed import is_keyed_type
 from ghostkey.lint.packages import Package, Spot, Symbol
 from ghostkey.lint.syntax import base_type, simple_type
 
@@ -71,6 +72,14 @@ class Types:
                 return Symbol(package.folder, owner, name)
             kind = _OF_VALUES.sub("", inside.lstrip("*&"))
         return None
+
+    def embedded_map(self, package: Package, kind: str, method: str) -> Symbol | None:
+        """The map or set that a struct embeds and has a method from, unless it has one of that name itself."""
+        at = self._declared(package, kind)
+        if at is None or (at[1], method) in at[0].methods:
+            return None
+        maps = [one for one in at[0].structs[at[1]].embedded if is_keyed_type(one)]
+        return Symbol(at[0].folder, at[1], simple_type(maps[0])) if len(maps) == 1 else None
 
     def _field(self, package: Package, owner: str, name: str) -> tuple[Package, str, str] | None:
         """Where a field is declared, its own or promoted from what is embedded, and its type."""

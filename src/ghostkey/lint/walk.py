@@ -215,6 +215,7 @@ class Walk:
         if operator == ":=":
             self._levels.declare(name)
         elif operator == "=":
+            self._levels.assign(name)
             self._function.resets.append(Reset(Place(name), text(value), line_of(node), branches, node.start_byte))
         if value is None:
             self._aliases.pop(name, None)
@@ -342,9 +343,7 @@ class Walk:
             self._function.releases.append(Release(place, key, line_of(node), branches, name, node.start_byte))
 
     def _method(self, node: Node, name: str, place: Place | None, arguments: list[Node], branches: Branches) -> None:
-        if place is None or (place.root.startswith("()") and not place.fields):
-            return
-        if name not in _NOTED:
+        if place is None or name not in _NOTED:
             return
         self._levels.use(place)
         line, at = line_of(node), node.start_byte

@@ -30,7 +30,7 @@ _PROGRAM = re.compile(r"(?:^|/)(?:cmd|app)/[^/]*$")
 _ADDS = re.compile(r"(?:Add|Put|Store|Register|Insert|Track|add|put|store|register|insert|track)(?:[A-Z]|$)")
 _REPEATS = re.compile(r"\w*Until\w*$|Poll\w*$|AfterFunc$|Tick$")
 NEAR = 10  # lines that the function handed to such a one takes, as a rule
-_HELD = ("SetupWithManager", "NeedLeaderElection", "HandleEvent")
+_HELD = ("SetupWithManager", "SetupWebhookWithManager", "NeedLeaderElection", "HandleEvent")
 # what controller-runtime and knative call: other methods of that name are a step of somebody's own
 _ASKED = re.compile(r"Request\b|NamespacedName$|^string$")
 
