@@ -16,6 +16,7 @@ from ghostkey.lint.reach import callees, calls_of, handed_over
 LONG, SHORT, UNKNOWN, UNCALLED = "long", "short", "unknown", "uncalled"
 RUN = "run"  # as long as the function that runs a program: with nothing short beside it, that is long
 DEPTH = 5
+STEPS = 3000  # of one struct's ways: they multiply where everybody makes everything
 CALLERS = 25
 _RUNS = re.compile(
     r"^(?:[Mm]ain|init|Setup\w*|setup\w*|Start|start|Run|run|(?:[Ss]tart|[Rr]un)\w*(?:Managers?|Operator|Servers?|Controllers?|Agent|Daemon)|"
@@ -41,11 +42,14 @@ class Lifetimes:
     def __init__(self, module: Module) -> None:
         self._module = module
         self._known: dict[tuple[str, str], str] = {}
+        self._starts: dict[int, bool] = {}
+        self._left = STEPS
 
     def of(self, package: Package, owner: str) -> str:
         """long, short or unknown, for the objects of a struct."""
         key = (package.folder, owner)
         if key not in self._known:
+            self._left = STEPS
             self._known[key] = self._of(package, owner, 0, frozenset())
         return LONG if self._known[key] in {RUN, UNCALLED} else self._known[key]
 
@@ -148,6 +152,9 @@ class Lifetimes:
         return made._replace(goes="return" if is_returned else "other")
 
     def _fate(self, spot: Spot, made: Made, depth: int, seen: frozenset[object]) -> str:
+        self._left -= 1
+        if self._left < 0:
+            return UNKNOWN
         if spot.function.name == "(package)":
             # what is returned, or a local, is of a function that the variable holds: who calls it decides
             return UNKNOWN if made.goes in {"return", "local"} else LONG
@@ -191,7 +198,7 @@ class Lifetimes:
                 kinds = [self._module.type_of(symbol) for symbol in self._module.symbols(spot, call.receiver)]
                 is_first = any(branch.kind == "if" and "nil" in branch.text for branch in call.branches)
                 name = spot.function.name
-                starts = _RUNS.match(name) or _CONSTRUCTS.match(name) or runs_at_start(self._module, spot)
+                starts = _RUNS.match(name) or _CONSTRUCTS.match(name) or self._runs_at_start(spot)
                 if any("atomic." in kind for kind in kinds) and (is_first or starts):
                     return call.receiver
         return None
@@ -226,7 +233,7 @@ class Lifetimes:
     def _is_replaced(self, spot: Spot, place: Place) -> bool:
         """Whether a field gets a fresh value again and again: outside of what starts, and not only where it has none."""
         name = spot.function.name
-        if _RUNS.match(name) or _CONSTRUCTS.match(name) or runs_at_start(self._module, spot):
+        if _RUNS.match(name) or _CONSTRUCTS.match(name) or self._runs_at_start(spot):
             return False
         resets = [one for one in spot.function.resets if one.place == place]
         first = re.compile(rf"{re.escape(place.fields[-1] if place.fields else place.root)}\s*==\s*nil|!\w+\b")
@@ -275,14 +282,19 @@ class Lifetimes:
         starts = (
             not spot.function.receiver_type
             and _STARTS.match(spot.function.name)
-            and ("cmd/" in spot.file.path or runs_at_start(self._module, spot) or self._is_of_program(spot))
+            and ("cmd/" in spot.file.path or self._runs_at_start(spot) or self._is_of_program(spot))
         )
         is_program = spot.file.package == "main" or _PROGRAM.search(spot.file.path) is not None or starts
         if (is_program or _RUNS.match(spot.function.name)) and not self._is_of_reconcile(spot):
             return RUN
         if _CONSTRUCTS.match(spot.function.name):
             return self._returned(spot, depth + 1, seen) if depth < DEPTH else UNKNOWN
-        return RUN if runs_at_start(self._module, spot) else SHORT
+        return RUN if self._runs_at_start(spot) else SHORT
+
+    def _runs_at_start(self, spot: Spot) -> bool:
+        if (known := id(spot.function)) not in self._starts:
+            self._starts[known] = runs_at_start(self._module, spot)
+        return self._starts[known]
 
     def _is_of_program(self, spot: Spot) -> bool:
         """Whether a program calls a function itself: also in a table of what it can run as."""
