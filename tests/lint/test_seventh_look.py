@@ -123,3 +123,48 @@ def test_callback_that_is_added_is_a_part_of_the_program() -> None:
     assert found(
         unwanted(CALLBACK).replace("AddFoundCallback", "handleFound").replace("func init", "func (r *R) Reconcile"), level="B"
     )
+
+
+FULL = (
+    HEAD
+    + """
+type cache struct {
+\tknown map[string]string
+}
+
+var shared = &cache{known: map[string]string{}}
+
+func (c *cache) Put(pod *corev1.Pod) error {
+\tif _, exists := c.known[pod.Name]; !exists && len(c.known) >= most {
+\t\treturn errFull
+\t}
+\tc.known[pod.Name] = pod.Spec.NodeName
+\treturn nil
+}
+
+const most = 1000
+"""
+)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text,
+        lambda text: text.replace("_, exists := c.known[pod.Name]; !exists && len(c.known) >= most", "len(c.known) > 500"),
+        lambda text: text.replace("\tc.known[pod.Name] =", "\tif len(c.known) < most {\n\t\tc.known[pod.Name] =").replace(
+            "NodeName\n", "NodeName\n\t}\n"
+        ),
+    ],
+    ids=["new ones", "all", "inside"],
+)
+def test_map_that_is_full_at_some_time_does_not_grow(change) -> None:
+    assert not found(change(FULL), level="B")
+
+
+@pytest.mark.parametrize(
+    "condition", ["len(c.known) > 0", "len(c.known) == most", "len(pod.Labels) >= most", "len(c.known) < most"]
+)
+def test_other_questions_about_a_length_bound_nothing(condition: str) -> None:
+    told = found(FULL.replace("_, exists := c.known[pod.Name]; !exists && len(c.known) >= most", condition))
+    assert [one.symbol for one in told] == ["(cache).known"]

@@ -21,6 +21,7 @@ from ghostkey.lint.judgements.startup import (
 from ghostkey.lint.keyed import is_keyed_type, value_type
 from ghostkey.lint.methods import INSERTING
 from ghostkey.lint.module import InsertAt, Module, ReleaseAt, Symbol
+from ghostkey.lint.reach import Site
 
 DATA = frozenset({"Data", "StringData", "BinaryData"})
 _LIMITED = re.compile(
@@ -126,7 +127,7 @@ def _counts(module: Module, symbol: Symbol, one: InsertAt, depth: int = 0) -> bo
         return False
     if _is_own_name(one) and not (is_later(function.name) or _is_handed_over(one)):
         return False  # of what comes and goes there may be any number, whatever it says
-    if _is_done_once(one):
+    if _is_done_once(one) or _is_full(symbol, one):
         return False
     own = f"range {insert.place.root}.{symbol.name}"
     if any(branch.kind == "for" and branch.text == own for branch in insert.branches):
@@ -145,6 +146,13 @@ def _counts(module: Module, symbol: Symbol, one: InsertAt, depth: int = 0) -> bo
 def _is_done_once(one: InsertAt) -> bool:
     """Whether an insert stands in what is given to a sync.Once."""
     return any(branch.kind == "func" and _ONCE.search(branch.text) for branch in one.insert.branches)
+
+
+def _is_full(symbol: Symbol, one: InsertAt) -> bool:
+    """Whether an insert is made only where the map has less than so many keys: `if len(c.known) >= most { return }` before it."""
+    full = re.compile(rf"len\([\w.]*\b{re.escape(symbol.name)}\)\s*(>=?|<=?)(?!=?\s*[01]\b)")
+    site = Site(one.spot, one.insert.line, one.insert.branches)
+    return any(found[1].startswith("<") is holds for text, holds in site.conditions if (found := full.search(text)))
 
 
 def _is_own_name(one: InsertAt) -> bool:
