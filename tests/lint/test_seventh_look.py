@@ -168,3 +168,90 @@ def test_map_that_is_full_at_some_time_does_not_grow(change) -> None:
 def test_other_questions_about_a_length_bound_nothing(condition: str) -> None:
     told = found(FULL.replace("_, exists := c.known[pod.Name]; !exists && len(c.known) >= most", condition))
     assert [one.symbol for one in told] == ["(cache).known"]
+
+
+EVENTS = (
+    HEAD
+    + """
+var latest = map[string]time.Time{}
+var sent = map[string]time.Time{}
+
+const prefix = "io.example."
+
+func note(key string, at time.Time) {
+\tlatest[key] = at
+}
+
+func NewEmitter(eventType enum.EventType) Emitter {
+\tname := strings.TrimPrefix(string(eventType), prefix)
+\treturn Emitter{after: func(pod *corev1.Pod) { note(name, time.Now()) }}
+}
+
+func (r *Reconciler) handle(ctx context.Context) {
+\tfor key, at := range latest {
+\t\tsent[key] = at
+\t}
+}
+"""
+)
+
+
+def test_keys_that_are_cut_out_of_kinds_are_few() -> None:
+    assert not found(EVENTS, level="B")
+    by_pod = EVENTS.replace("note(name, time.Now())", "note(pod.Name, time.Now())")
+    assert sorted(one.symbol for one in found(by_pod)) == ["latest", "sent"]
+    # a name of which nothing is known may be any
+    assert found(EVENTS.replace("string(eventType)", "string(pod)"), level="B")
+
+
+ENVIRONMENT = (
+    HEAD
+    + """
+var images = map[string]string{}
+
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+\tfor _, one := range os.Environ() {
+\t\tpair := strings.SplitN(one, "=", 2)
+\t\timages[pair[0]] = pair[1]
+\t}
+\treturn ctrl.Result{}, nil
+}
+"""
+)
+
+
+def test_environment_stays_as_it_is() -> None:
+    assert not found(ENVIRONMENT, level="B")
+    assert found(ENVIRONMENT.replace("os.Environ()", "r.lines(ctx)"), level="B")
+
+
+WITHIN = (
+    HEAD
+    + """
+type status struct {
+\thubs map[string]string
+}
+
+var all = map[string]*status{}
+
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+\tall[req.Name] = &status{hubs: map[string]string{}}
+\tall[req.Name].set(req.Namespace)
+\treturn ctrl.Result{}, nil
+}
+
+func (s *status) set(namespace string) {
+\ts.hubs[namespace] = "x"
+}
+
+func forget(name string) {
+\tdelete(all, name)
+}
+"""
+)
+
+
+def test_map_within_what_goes_with_its_key() -> None:
+    assert not found(WITHIN)
+    kept = WITHIN.replace("\tdelete(all, name)\n", "")
+    assert sorted(one.symbol for one in found(kept)) == ["(status).hubs", "all"]

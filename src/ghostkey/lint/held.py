@@ -33,6 +33,7 @@ _FRESH = re.compile(r"\(\)(?:\w+\.)?(?:New|new|make|build|Build|Make)")
 _HANDLED = re.compile(r"AddEventHandler|AddListener|Subscribe|OnEvent|HandleFunc$|Watches(?:RawSource)?$|RegisterHandler")
 _CONTEXT = re.compile(r"(?:\w*[cC]tx|context\.\w+\(\))$")  # what a call of a client begins with, and no key
 _OWN_NAME = re.compile(r"(\w+)\.Name\(\)$")  # a part of the program says its name by a method; an object has a field for it
+_ENVIRONMENT = "range os.Environ()"
 _ONCE = re.compile(r"[oO]nce\.Do$|^sync\.OnceFunc$")
 _BOUNDED = "ghostkey:bounded"
 
@@ -130,8 +131,8 @@ def _counts(module: Module, symbol: Symbol, one: InsertAt, depth: int = 0) -> bo
     if _is_done_once(one) or _is_full(symbol, one):
         return False
     own = f"range {insert.place.root}.{symbol.name}"
-    if any(branch.kind == "for" and branch.text == own for branch in insert.branches):
-        return False  # what is there already gets another value
+    if any(branch.kind == "for" and branch.text in {own, _ENVIRONMENT} for branch in insert.branches):
+        return False  # what is there already gets another value, and the environment stays as it is
     return (
         symbol.is_captured
         or _is_handed_over(one)

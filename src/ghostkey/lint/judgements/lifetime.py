@@ -209,11 +209,11 @@ class Lifetimes:
         for symbol in self._module.symbols(spot, place):
             if symbol.folder == "*":
                 continue  # a field of a struct that is not known
+            if place.keys and any(one.release.how == "delete" for one in self._module.releases.get(symbol, ())):
+                return UNKNOWN  # it goes with its key, whenever that is
             if not symbol.owner:
                 return UNKNOWN if not place.keys and self._is_replaced(spot, place) else LONG
             package = self._module.packages.get(symbol.folder)
-            if place.keys and any(one.release.how == "delete" for one in self._module.releases.get(symbol, ())):
-                return UNKNOWN  # it goes with its key, whenever that is
             if package is not None:
                 long = self._of(package, symbol.owner, depth + 1, seen)
                 # what takes the place of the one before it goes with the next one
