@@ -120,7 +120,11 @@ def is_bounded(
     over = function.ranges.get(key) or function.ranges.get(key.partition(".")[0])
     if over is not None:
         found = _OF_PACKAGE.match(over.text)
-        if (found and found[1] in file.imports) or is_of_table(spot, key):
+        is_variable = over.place is not None and not over.place.fields and over.place.root in package.variables
+        grows = (
+            is_variable and over.place is not None and any(module.inserts.get(one) for one in module.symbols(spot, over.place))
+        )
+        if (found and found[1] in file.imports) or (is_of_table(spot, key) and not grows):
             return True
         if _OF_RESOURCES.fullmatch(over.text):
             return True
