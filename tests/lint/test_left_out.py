@@ -66,3 +66,12 @@ def test_map_that_is_left_out_where_one_thing_is_removed_from_all() -> None:
 )  # fmt: skip
 def test_map_that_is_cleaned_otherwise_is_not_left_out(change) -> None:
     assert not found(unwanted(change(STATE)), level="B", rule="parallel-map-forgotten")
+
+
+def test_texts_are_alike_by_their_word_alone() -> None:
+    texts = STATE.replace("types.NamespacedName", "string").replace("client.ObjectKeyFromObject(pod)", "pod.Name")
+    check(texts, level="B", rule="parallel-map-forgotten")
+    others = texts.replace("Scheduled(key string) {\n\tc.times[key]", "Scheduled(node string) {\n\tc.times[node]").replace(
+        "Bound(key string) {\n\tdelete(c.times, key)", "Bound(node string) {\n\tdelete(c.times, node)"
+    )
+    assert not found(unwanted(others), level="B", rule="parallel-map-forgotten")

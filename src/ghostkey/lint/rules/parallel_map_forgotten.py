@@ -37,6 +37,7 @@ from ghostkey.lint.reach import callers, is_gone, reached
 
 CALLERS = 30
 BESIDE = 2  # maps that a function takes a key out of before it is said to be there for all of them
+_BASIC = frozenset(["string", "int", "int32", "int64", "uint", "uint32", "uint64", "any", "interface{}"])
 _REMOVES = begins_with(f"(?:on|handle)?(?:{CLEANS_UP})")
 
 
@@ -70,6 +71,8 @@ def _left_out(look: Look, symbol: Symbol, held: Held) -> Finding | None:
     cleaning = {id(one.spot.function) for one in held.releases}
     names = {one.spot.function.name for one in held.releases}
     of = key_type(look.module.map_type_of(symbol))
+    # of texts and numbers the word has to be the same: `name` of a node is none of a block
+    words = {one.insert.place.keys[0] for one in held.inserts}
     taken: dict[tuple[int, str], list[tuple[Symbol, ReleaseAt]]] = {}
     for other, beside in look.held.items():
         if (
@@ -78,7 +81,9 @@ def _left_out(look: Look, symbol: Symbol, held: Held) -> Finding | None:
             and key_type(look.module.map_type_of(other)) == of
         ):
             for one in beside.releases:
-                if _REMOVES.match(one.spot.function.name) and one.release.key in {name for name, _ in one.spot.function.params}:
+                is_alike = of not in _BASIC or one.release.key in words
+                is_given = one.release.key in {name for name, _ in one.spot.function.params}
+                if is_alike and is_given and _REMOVES.match(one.spot.function.name):
                     taken.setdefault((id(one.spot.function), one.release.key), []).append((other, one))
     for found in taken.values():
         spot = found[0][1].spot
