@@ -255,3 +255,33 @@ def test_map_within_what_goes_with_its_key() -> None:
     assert not found(WITHIN)
     kept = WITHIN.replace("\tdelete(all, name)\n", "")
     assert sorted(one.symbol for one in found(kept)) == ["(status).hubs", "all"]
+
+
+PASSED = (
+    HEAD
+    + """
+type state struct {
+\tpending map[types.NamespacedName]int
+}
+
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+\tmade := &state{pending: map[types.NamespacedName]int{}}
+\tr.addReplicas(made, req.NamespacedName)
+\treturn ctrl.Result{}, nil
+}
+
+func (r *Reconciler) addReplicas(s *state, key types.NamespacedName) {
+\tr.count(s, key)
+}
+
+func (r *Reconciler) count(s *state, key types.NamespacedName) {
+\ts.pending[key] = 1
+}
+"""
+)
+
+
+def test_value_that_is_added_to_and_kept_by_nobody_goes() -> None:
+    assert not found(PASSED, level="B", rule="map-never-deleted")
+    kept = PASSED.replace("\ts.pending[key] = 1\n", "\ts.pending[key] = 1\n\tr.all = append(r.all, s)\n")
+    assert [one.symbol for one in found(kept, level="B", rule="map-never-deleted")] == ["(state).pending"]

@@ -9,6 +9,7 @@ from ghostkey.lint.captures import OWNER
 from ghostkey.lint.facts import Call, FileFacts, Made, Place
 from ghostkey.lint.judgements.closures import GIVEN, HANDLED, LOOPS, kept_by
 from ghostkey.lint.judgements.code import has_program, is_aside, is_kind
+from ghostkey.lint.judgements.keeping import is_added
 from ghostkey.lint.judgements.startup import runs_at_start
 from ghostkey.lint.module import Module, Package, Spot
 from ghostkey.lint.reach import callees, calls_of, handed_over
@@ -28,7 +29,6 @@ _CONSTRUCTS = re.compile(r"(?:New|new|Init|Setup|setup|With|Provide|Must|[Mm]ake
 _KEEPS = {"Store", "LoadOrStore", "Set", "Add", "Insert", "Put", "append", "Register"}
 _RECONCILES = re.compile(r"^[Rr]econcile")
 _PROGRAM = re.compile(r"(?:^|/)(?:cmd|app)/[^/]*$")
-_ADDS = re.compile(r"(?:Add|Put|Store|Register|Insert|Track|add|put|store|register|insert|track)(?:[A-Z]|$)")
 _REPEATS = re.compile(r"\w*Until\w*$|Poll\w*$|AfterFunc$|Tick$")
 NEAR = 10  # lines that the function handed to such a one takes, as a rule
 _HELD = ("SetupWithManager", "SetupWebhookWithManager", "NeedLeaderElection", "HandleEvent")
@@ -260,7 +260,7 @@ class Lifetimes:
                 if text.lstrip("&") == name and (kept := self._kept(spot, call, position, depth, seen)):
                     return kept
         alone = self._in_function(spot, depth, seen)
-        return UNKNOWN if alone == SHORT and _is_added(spot, name) else alone
+        return UNKNOWN if alone == SHORT and is_added(self._module, spot, name) else alone
 
     def _kept(self, spot: Spot, call: Call, position: int, depth: int, seen: frozenset[object]) -> str:
         """How long a function keeps what it is given, where it puts that into a field or map; empty where it does not."""
@@ -369,16 +369,6 @@ def _is_into_parameter(spot: Spot, made: Made) -> bool:
     given = {name for name, _ in spot.function.params}
     calls = [call for call in spot.function.calls if call.name == made.to.root and call.line == made.line]
     return any(call.receiver is not None and call.receiver.root in given and not call.receiver.fields for call in calls)
-
-
-def _is_added(spot: Spot, name: str) -> bool:
-    """Whether a local is handed to what keeps it, by its name: `m.queues.AddQueue(local)`, but for what is a local itself."""
-    function = spot.function
-    return any(
-        _ADDS.match(call.name) and any(place == Place(name) for place in call.arguments)
-        for call in function.calls
-        if call.receiver is not None and call.receiver.root not in function.locals
-    )
 
 
 def _is_assertion(spot: Spot, made: Made) -> bool:
