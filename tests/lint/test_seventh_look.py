@@ -222,6 +222,13 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 
 def test_environment_stays_as_it_is() -> None:
     assert not found(ENVIRONMENT, level="B")
+    # what is there gets another value
+    assert not found(
+        ENVIRONMENT.replace(
+            "\treturn ctrl", "\tfor name, image := range images {\n\t\timages[name] = other(image)\n\t}\n\treturn ctrl"
+        ),
+        level="B",
+    )
     assert found(ENVIRONMENT.replace("os.Environ()", "r.lines(ctx)"), level="B")
 
 

@@ -130,7 +130,7 @@ def _counts(module: Module, symbol: Symbol, one: InsertAt, depth: int = 0) -> bo
         return False  # of what comes and goes there may be any number, whatever it says
     if _is_done_once(one) or _is_full(symbol, one):
         return False
-    own = f"range {insert.place.root}.{symbol.name}"
+    own = f"range {'.'.join(filter(None, (insert.place.root, symbol.owner and symbol.name)))}"
     if any(branch.kind == "for" and branch.text in {own, _ENVIRONMENT} for branch in insert.branches):
         return False  # what is there already gets another value, and the environment stays as it is
     return (
