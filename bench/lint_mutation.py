@@ -35,7 +35,7 @@ def fields(module: Module) -> list[Symbol]:
 
 def _counts(module: Module, symbol: Symbol) -> bool:
     kind = module.type_of(symbol)
-    if symbol.folder == "*" or symbol.name in {*DATA, "Labels", "Annotations"} or is_stand_in(symbol.owner):
+    if symbol.folder == "*" or symbol.is_captured or symbol.name in {*DATA, "Labels", "Annotations"} or is_stand_in(symbol.owner):
         return False
     if not module.is_keyed(symbol) or METRIC.search(kind):
         return False

@@ -330,3 +330,18 @@ def test_what_is_added_to_something_may_stay_there() -> None:
     assert [(one.symbol, one.level) for one in told] == [("(Graph).tasks", "B")]
     own = added.replace("r.queues.AddGraph(g)", "all := queues()\n\tall.AddGraph(g)")  # ends with the function, as all does
     assert lint_files([("pkg/graph/graph.go", MADE.encode()), ("pkg/controller/flow.go", own.encode())], level="B").findings == []
+
+
+def test_ways_that_multiply_come_to_an_end() -> None:
+    # each of twenty functions is called by twenty, and these by twenty more
+    text = HEAD + "\ntype tracker struct {\n\tseen map[string]bool\n}\n\nfunc give0(n int) *tracker {\n\treturn &tracker{}\n}\n"
+    below = ["give0"]
+    for layer in range(1, 6):
+        names = [f"give{layer}of{n}" for n in range(20)]
+        for name in names:
+            ways = "".join(f"\tif n == {n} {{\n\t\treturn {one}(n)\n\t}}\n" for n, one in enumerate(below))
+            text += f"\nfunc {name}(n int) *tracker {{\n{ways}\treturn nil\n}}\n"
+        below = names
+    text += "\nfunc (t *tracker) handle(pod *corev1.Pod) {\n\tt.seen[pod.Name] = true\n}\n"
+    (finding,) = found(text, level="B")
+    assert (finding.level, finding.symbol) == ("B", "(tracker).seen")  # nobody knows how long it lives

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ghostkey.lint import declarations, facts, methods, syntax, walk
+from ghostkey.lint import captures, declarations, facts, methods, syntax, walk
 from ghostkey.lint.facts import FileFacts
 
 if TYPE_CHECKING:
@@ -85,5 +85,5 @@ def default_folder() -> Path:
 
 def _engine() -> str:
     """What the facts depend on: the text of the files that make them."""
-    texts = [Path(str(module.__file__)).read_bytes() for module in (declarations, facts, methods, syntax, walk)]
+    texts = [Path(str(module.__file__)).read_bytes() for module in (captures, declarations, facts, methods, syntax, walk)]
     return hashlib.sha256(b"\0".join(texts)).hexdigest()[:16]

@@ -160,6 +160,8 @@ class Function:
     returns: list[Return] = field(default_factory=list)
     ranges: dict[str, Range] = field(default_factory=dict)
     locals: dict[str, Local] = field(default_factory=dict)
+    captured: dict[str, str] = field(default_factory=dict)  # see captures.py: a local → its type, or what it was made with
+    assigned: set[str] = field(default_factory=set)  # locals that are given values and declared nowhere: variables of the package
     stored: list[Stored] = field(default_factory=list)
     returned: set[str] = field(default_factory=set)
 

@@ -6,12 +6,22 @@ import re
 from dataclasses import dataclass
 
 from ghostkey.lint.judgements.bounded import is_bounded
+from ghostkey.lint.judgements.closures import kept_by
 from ghostkey.lint.judgements.code import is_aside, is_stand_in
 from ghostkey.lint.judgements.lifetime import LONG, SHORT, Lifetimes
-from ghostkey.lint.judgements.startup import comes_later, is_flag, is_later, registers, releases_while_running, runs_at_start
+from ghostkey.lint.judgements.startup import (
+    comes_later,
+    is_flag,
+    is_later,
+    is_served,
+    registers,
+    releases_while_running,
+    runs_at_start,
+)
 from ghostkey.lint.keyed import is_keyed_type, value_type
 from ghostkey.lint.methods import INSERTING
 from ghostkey.lint.module import InsertAt, Module, ReleaseAt, Symbol
+from ghostkey.lint.reach import Site
 
 DATA = frozenset({"Data", "StringData", "BinaryData"})
 _LIMITED = re.compile(
@@ -23,6 +33,7 @@ _FRESH = re.compile(r"\(\)(?:\w+\.)?(?:New|new|make|build|Build|Make)")
 _HANDLED = re.compile(r"AddEventHandler|AddListener|Subscribe|OnEvent|HandleFunc$|Watches(?:RawSource)?$|RegisterHandler")
 _CONTEXT = re.compile(r"(?:\w*[cC]tx|context\.\w+\(\))$")  # what a call of a client begins with, and no key
 _OWN_NAME = re.compile(r"(\w+)\.Name\(\)$")  # a part of the program says its name by a method; an object has a field for it
+_ENVIRONMENT = "range os.Environ()"
 _ONCE = re.compile(r"[oO]nce\.Do$|^sync\.OnceFunc$")
 _BOUNDED = "ghostkey:bounded"
 
@@ -108,25 +119,41 @@ def _counts(module: Module, symbol: Symbol, one: InsertAt, depth: int = 0) -> bo
         or function.name.startswith("DeepCopy")
     ):
         return False
-    if insert.place.root != function.receiver and _is_fresh(one):
+    if symbol.is_captured and not kept_by(spot, insert.branches):
+        return False
+    is_variable = not symbol.owner or symbol.is_captured
+    if insert.place.root != function.receiver and not is_variable and _is_fresh(one):
         return False
     if is_bounded(module, spot, symbol, insert.place.keys[depth], depth):
         return False
     if _is_own_name(one) and not (is_later(function.name) or _is_handed_over(one)):
         return False  # of what comes and goes there may be any number, whatever it says
-    if _is_done_once(one):
+    if _is_done_once(one) or _is_full(symbol, one):
         return False
-    own = f"range {insert.place.root}.{symbol.name}"
-    if any(branch.kind == "for" and branch.text == own for branch in insert.branches):
-        return False  # what is there already gets another value
-    return _is_handed_over(one) or not (
-        runs_at_start(module, spot) or (registers(function.name) and not comes_later(module, spot)) or is_flag(spot)
+    own = f"range {'.'.join(filter(None, (insert.place.root, symbol.owner and symbol.name)))}"
+    if any(branch.kind == "for" and branch.text in {own, _ENVIRONMENT} for branch in insert.branches):
+        return False  # what is there already gets another value, and the environment stays as it is
+    return (
+        symbol.is_captured
+        or _is_handed_over(one)
+        or not (
+            runs_at_start(module, spot)
+            or is_flag(spot)
+            or (registers(function.name) and not (comes_later(module, spot) or is_served(spot)))
+        )
     )
 
 
 def _is_done_once(one: InsertAt) -> bool:
     """Whether an insert stands in what is given to a sync.Once."""
     return any(branch.kind == "func" and _ONCE.search(branch.text) for branch in one.insert.branches)
+
+
+def _is_full(symbol: Symbol, one: InsertAt) -> bool:
+    """Whether an insert is made only where the map has less than so many keys: `if len(c.known) >= most { return }` before it."""
+    full = re.compile(rf"len\([\w.]*\b{re.escape(symbol.name)}\)\s*(>=?|<=?)(?!=?\s*[01]\b)")
+    site = Site(one.spot, one.insert.line, one.insert.branches)
+    return any(found[1].startswith("<") is holds for text, holds in site.conditions if (found := full.search(text)))
 
 
 def _is_own_name(one: InsertAt) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _KEYED = re.compile(
-    r"^\*?(?:map\[|sync\.Map$|.*\bsets?\.(?:Set|String|Int|Empty)|(?:\w+\.)?\w*(?:SyncMap|ConcurrentMap|Map|Set)\[|xsync\.Map)"
+    r"^\*?(?:map\[|sync\.Map$|.*\bsets?\.(?:New|Set|String|Int|Empty)|(?:\w+\.)?\w*(?:SyncMap|ConcurrentMap|Map|Set)\[|xsync\.Map|cmap\.ConcurrentMap)"
 )
 
 

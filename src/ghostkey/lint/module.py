@@ -11,84 +11,22 @@ import functools
 import posixpath
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import NamedTuple
 
-from ghostkey.lint.facts import Call, FileFacts, Function, Insert, Made, Place, Release, Series, Struct, Variable
+from ghostkey.lint.captures import OWNER
+from ghostkey.lint.facts import Call, FileFacts, Function, Insert, Made, Place, Release, Series, Struct
 from ghostkey.lint.imports import Imports
 from ghostkey.lint.keyed import is_keyed_type
+from ghostkey.lint.packages import InsertAt, Package, ReleaseAt, Spot, Symbol
 from ghostkey.lint.syntax import base_type, simple_type
+from ghostkey.lint.types import Types
+
+__all__ = ["HELPERS_ALIKE", "InsertAt", "Module", "Package", "ReleaseAt", "Spot", "Symbol"]
 
 HELPERS_ALIKE = 3  # functions of one name; with more of them nobody knows which is called
 _WRAPPER = re.compile(r"(?:Map|Cache|Store|Set|Tracker|Index)s?$")
-_MADE_LITERAL = re.compile(r"&?([\w.]+)(?:\[[^\]]*\])?\{")
+_PATH = re.compile(r"([A-Za-z_]\w*)((?:\.[A-Za-z_]\w*)*)")
+_ONCE = re.compile(r"[oO]nce\.Do$|^sync\.OnceFunc$")
 _CONSTRUCTOR = re.compile(r"(?:New|new|init$|Init$|With|Setup|setup|Make)")
-
-
-class Symbol(NamedTuple):
-    """A field of a struct, or a variable of a package when `owner` is empty."""
-
-    folder: str
-    owner: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"({self.owner}).{self.name}" if self.owner and not self.owner.startswith("var ") else self.name
-
-
-@dataclass(slots=True)
-class Package:
-    """One folder of Go files, without tests."""
-
-    folder: str
-    name: str = ""
-    files: list[FileFacts] = field(default_factory=list)
-    structs: dict[str, Struct] = field(default_factory=dict)
-    types: dict[str, str] = field(default_factory=dict)
-    constants: dict[str, str] = field(default_factory=dict)
-    variables: dict[str, Variable] = field(default_factory=dict)
-    methods: set[tuple[str, str]] = field(default_factory=set)
-
-    @property
-    def interfaces(self) -> set[str]:
-        """Names of interfaces."""
-        return {name for facts in self.files for name in facts.interfaces}
-
-    @property
-    def enumerations(self) -> set[str]:
-        """Types of which there are constants: more than one, which may be that for none."""
-        counted = collections.Counter(kind for kind in self.constants.values() if kind)
-        return {kind for kind, times in counted.items() if times > 1}
-
-
-@dataclass(frozen=True, slots=True)
-class Spot:
-    """A function and where it stands."""
-
-    package: Package
-    file: FileFacts
-    function: Function
-
-
-@dataclass(frozen=True, slots=True)
-class InsertAt:
-    """An insert into a symbol."""
-
-    spot: Spot
-    insert: Insert
-
-
-@dataclass(frozen=True, slots=True)
-class ReleaseAt:
-    """A release of keys of a symbol. `release.place.keys` are those of the outer maps when an inner one is meant."""
-
-    spot: Spot
-    release: Release
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether the map itself is emptied or given up, rather than one of its keys."""
-        return self.release.how in {"reset", "struct reset", "clear", "maps.DeleteFunc"}
 
 
 class Module:
@@ -107,6 +45,7 @@ class Module:
         self._given: dict[str, dict[int, tuple[tuple[str, ...], Insert]]] = collections.defaultdict(dict)
         self._taken: dict[str, set[int]] = collections.defaultdict(set)
         self._taken_from_itself: set[str] = set()  # methods of named maps that delete from the map itself
+        self._given_itself: dict[tuple[str, str, str], Insert] = {}  # folder, named map, method → its insert into the map itself
         # in order of their paths, so that the answer does not depend on how they were found
         for facts in sorted(files, key=lambda facts: facts.path):
             if not facts.path.endswith("_test.go"):
@@ -114,7 +53,12 @@ class Module:
         for package in self.packages.values():
             self._note_users(package)
         spots = list(self.spots())
-        helpers = (self._link_inserting_helpers, self._note_helpers_of_helpers, self._link_releasing_helpers)
+        helpers = (
+            self._note_inserters_of_inserters,
+            self._link_inserting_helpers,
+            self._note_helpers_of_helpers,
+            self._link_releasing_helpers,
+        )
         for link in (self._link, *helpers):  # each asks for what the ones before it found in all functions
             for spot in spots:
                 link(spot)
@@ -144,6 +88,7 @@ class Module:
         for function in facts.functions:
             spot = Spot(package, facts, function)
             package.methods.add((function.receiver_type, function.name))
+            package.captured |= {(OWNER + function.full_name, name): kind for name, kind in function.captured.items()}
             self.functions[function.name].append(spot)
             for call in function.calls:
                 self.callers[call.name].append((spot, call))
@@ -165,52 +110,54 @@ class Module:
 
     def type_of_root(self, spot: Spot, root: str) -> str:
         """What a name at the beginning of a path is, as far as it is said nearby; empty when it is not."""
-        function, package = spot.function, spot.package
-        if root == function.receiver and function.receiver_type:
-            return function.receiver_type
-        if declared := function.declared_type(root):
-            return declared.lstrip("*&")
-        if (local := function.locals.get(root)) is not None:
-            if local.how == "call":
-                return self.result_of(local.text)
-            return found[1] if (found := _MADE_LITERAL.match(local.text)) else ""
-        variable = package.variables.get(root)
-        if variable is None:
-            return ""
-        if variable.type_name:
-            return variable.type_name.lstrip("*&")
-        if found := _MADE_LITERAL.match(variable.value):
-            return found[1]
-        return self.result_of(found[1]) if (found := re.match(r"([\w.]+)\(", variable.value)) else ""
-
-    def result_of(self, called: str) -> str:
-        """The first type that a function says it returns."""
-        for spot in self.functions.get(called.rpartition(".")[2], ())[:4]:
-            first = spot.function.result.strip("()").split(",")[0].strip()
-            if simple_type(first):
-                return first.split(" ")[-1].lstrip("*&")
-        return ""
+        return self._types.of_root(spot, root)[1]
 
     def symbols(self, spot: Spot, place: Place) -> list[Symbol]:
         """What a path leads to: one symbol as a rule, several when only the field's name is known, none for a local."""
         function, package = spot.function, spot.package
-        is_local = place.root in function.locals or any(place.root == name for name, _ in function.params)
+        is_given = any(place.root == name for name, _ in function.params)
+        is_local = is_given or (place.root in function.locals and place.root not in function.assigned)
+        if place.root.startswith("()") and not place.fields:
+            return self._given_out(spot, place.root[2:])
+        if not place.fields and place.root in function.captured:
+            return [Symbol(package.folder, OWNER + function.full_name, place.root)]
         if not place.fields:
-            is_variable = place.root in package.variables and not is_local
-            return [Symbol(package.folder, "", place.root)] if is_variable else []
+            local = function.locals.get(place.root)
+            # `gauge := ready` is the variable of the package
+            is_other = local is not None and local.how == "expr" and place.root not in function.assigned
+            name = local.text if local is not None and is_other and local.text not in function.locals else place.root
+            is_variable = name in package.variables and (not is_local or name != place.root)
+            return [Symbol(package.folder, "", name)] if is_variable else []
         if len(place.fields) == 1 and not is_local and place.root in spot.file.imports:
             other = self.imported(spot.file.imports[place.root])
             if other is not None and place.fields[0] in other.variables:
                 return [Symbol(other.folder, "", place.fields[0])]
-        kind, name = self.type_of_root(spot, place.root), place.fields[-1]
-        if self.is_of_others(spot, base_type(function.declared_type(place.root)).rpartition(".")[0]):  # `pod *corev1.Pod`
+        name = place.fields[-1]
+        said = place.root[2:] if place.root.startswith("()") else base_type(function.declared_type(place.root))
+        if self.is_of_others(spot, said.rpartition(".")[0]):  # `pod *corev1.Pod`, `other.New().field`
             return [Symbol("*", "", name)] if name[:1].isupper() else []
-        found = self._follow(package, kind, place.fields)
+        found = self._types.follow(*self._types.of_root(spot, place.root), place.fields)
         if found is not None:
             return [found]
         return [Symbol(package.folder, owner, name) for owner, struct in package.structs.items() if name in struct.fields] or (
             [Symbol("*", "", name)] if name[:1].isupper() else []
         )
+
+    def _given_out(self, spot: Spot, called: str) -> list[Symbol]:
+        """The variable, or the field, that a function of the tree gives as it is: `func Ready() *prometheus.GaugeVec { return ready }`."""
+        qualifier, _, name = called.rpartition(".")
+        path = spot.file.imports.get(qualifier)
+        package = self.imported(path) if path else spot.package
+        found = [one for one in self.functions.get(name, ()) if one.package is package]
+        if len(found) != 1:
+            return []
+        function = found[0].function
+        given = {one.text.removeprefix("return ").strip() for one in function.returns}
+        path_of = _PATH.fullmatch(given.pop()) if len(given) == 1 else None
+        if path_of is None or path_of[1] in {name for name, _ in function.params}:
+            return []
+        place = Place(path_of[1], tuple(filter(None, path_of[2].split("."))))
+        return self.symbols(found[0], place) if place.fields or place.root in found[0].package.variables else []
 
     def is_of_others(self, spot: Spot, qualifier: str) -> bool:
         """Whether a name before a dot is a package that is not in this tree, whatever is called alike: `labels` of `labels.Merge`."""
@@ -223,28 +170,12 @@ class Module:
         return self.packages[folder] if folder is not None else None
 
     @functools.cached_property
+    def _types(self) -> Types:
+        return Types(self.functions, self.imported)
+
+    @functools.cached_property
     def _imports(self) -> Imports:
         return Imports({folder: package.name for folder, package in self.packages.items()})
-
-    def _follow(self, package: Package, kind: str, fields: tuple[str, ...]) -> Symbol | None:
-        for position, name in enumerate(fields):
-            struct = package.structs.get(kind if kind.startswith("var ") else base_type(kind))
-            if struct is None:
-                return None
-            owner, inside = kind if kind.startswith("var ") else base_type(kind), struct.fields.get(name)
-            if inside is None:
-                # promoted from what is embedded
-                for embedded in map(simple_type, struct.embedded):
-                    inner = package.structs.get(embedded)
-                    if inner is not None and name in inner.fields:
-                        owner, inside = embedded, inner.fields[name]
-                        break
-                else:
-                    return None
-            if position == len(fields) - 1:
-                return Symbol(package.folder, owner, name)
-            kind = re.sub(r"^(?:\[\]|map\[[^\]]*\])\*?", "", inside[0].lstrip("*&"))
-        return None
 
     def type_of(self, symbol: Symbol) -> str:
         """The type that a symbol was declared with, or what it was made with."""
@@ -255,7 +186,11 @@ class Module:
             variable = package.variables.get(symbol.name)
             made = variable.value.partition("\n")[0] if variable else ""
             return (variable.type_name or re.sub(r"^make\(", "", made)) if variable else ""
+        if symbol.is_captured:
+            return package.captured.get((symbol.owner, symbol.name), "")
         struct = package.structs.get(symbol.owner)
+        if struct is not None and symbol.name not in struct.fields:
+            return next((kind for kind in struct.embedded if simple_type(kind) == symbol.name), "")
         return struct.fields[symbol.name][0] if struct and symbol.name in struct.fields else ""
 
     def map_type_of(self, symbol: Symbol) -> str:
@@ -290,7 +225,9 @@ class Module:
         for insert in function.inserts:
             for position in self._parameters(function, insert.place):
                 self._given[function.name].setdefault(position, (insert.place.keys, insert))
-            for symbol in self.symbols(spot, insert.place):
+            if insert.place[:2] == (function.receiver, ()) and function.receiver_type in spot.package.types:
+                self._given_itself.setdefault((spot.package.folder, function.receiver_type, function.name), insert)
+            for symbol in (*self.symbols(spot, insert.place), *self._embedded(spot, insert.place, insert.how)):
                 self.inserts[symbol].append(InsertAt(spot, insert))
         for release in function.releases:
             if (
@@ -303,12 +240,24 @@ class Module:
                 self.releases[literal].append(ReleaseAt(spot, release))
             if not release.place.fields:
                 self._taken[function.name] |= {i for i, (name, _) in enumerate(function.params) if name == release.place.root}
-            for symbol in self.symbols(spot, release.place):
+            for symbol in (*self.symbols(spot, release.place), *self._embedded(spot, release.place, release.how)):
                 self.releases[symbol].append(ReleaseAt(spot, release))
         for series in function.series:
             for symbol in self.symbols(spot, series.place):
                 self.series[symbol].append((spot, series))
         self._link_resets(spot)
+
+    def _embedded(self, spot: Spot, place: Place, how: str) -> list[Symbol]:
+        """The map that a struct embeds, where a method is called that it has from there: `cache.Store(key, value)`."""
+        if not how[:1].isupper():
+            return []
+        if place.fields:
+            found = [
+                (self.packages[one.folder], self.type_of(one)) for one in self.symbols(spot, place) if one.folder in self.packages
+            ]
+        else:
+            found = [self._types.of_root(spot, place.root)]
+        return [one for package, kind in found if (one := self._types.embedded_map(package, kind, how)) is not None]
 
     @staticmethod
     def _literals(spot: Spot, place: Place) -> list[Symbol]:
@@ -339,38 +288,63 @@ class Module:
                     symbol = Symbol(spot.package.folder, owner, name)
                     self.releases[symbol].append(ReleaseAt(spot, release._replace(how="struct reset")))
                 continue
-            if reset.is_first:
+            if reset.is_first or any(branch.kind == "func" and _ONCE.search(branch.text) for branch in reset.branches):
                 continue  # made when it is first needed: that takes nothing out
-            if reset.value.startswith("append(") or _CONSTRUCTOR.match(function.name) or function.name == "(package)":
+            is_captured = not place.fields and place.root in function.captured
+            if is_captured and not any(branch.kind in {"func", "for"} for branch in reset.branches):
+                continue  # its first value
+            is_made = _CONSTRUCTOR.match(function.name) or function.name == "(package)"
+            if reset.value.startswith("append(") or (is_made and not is_captured):
                 continue
             for symbol in self.symbols(spot, place):
                 self.releases[symbol].append(ReleaseAt(spot, release))
 
+    def _note_inserters_of_inserters(self, spot: Spot) -> None:
+        """A function that hands its parameter on to one which inserts into it."""
+        for place, keys, insert, call in self._handed_to_inserters(spot):
+            for position in self._parameters(spot.function, place) if call.name != spot.function.name else ():
+                self._given[spot.function.name].setdefault(position, (keys, insert))
+
     def _link_inserting_helpers(self, spot: Spot) -> None:
         """A map that is handed to a function which inserts into its parameter."""
         for call in spot.function.calls:
-            if (
-                call.name not in self._given
-                or len(self.functions[call.name]) > HELPERS_ALIKE
-                or self.is_of_others(spot, call.qualifier)
-            ):
+            self._link_own_insert(spot, call)
+        for place, keys, insert, call in self._handed_to_inserters(spot):
+            if place.fields or place.root in spot.package.variables:
+                whole = Insert(place._replace(keys=place.keys + keys), call.line, call.branches, insert.value, call.name, call.at)
+                for symbol in self.symbols(spot, place):
+                    self.inserts[symbol].append(InsertAt(spot, whole))
+
+    def _handed_to_inserters(self, spot: Spot) -> Iterator[tuple[Place, tuple[str, ...], Insert, Call]]:
+        """What is given to calls for parameters that they insert into: the place, the keys in the caller's words, the insert and the call."""
+        for call in spot.function.calls:
+            alike = self.functions[call.name] if call.name in self._given else []
+            if not alike or len(alike) > HELPERS_ALIKE or self.is_of_others(spot, call.qualifier):
                 continue
-            given = {
-                name: text for (name, _), text in zip(self.functions[call.name][0].function.params, call.texts, strict=False)
-            }
-            for position, (keys, insert) in self._given[call.name].items():
+            given = {name: text for (name, _), text in zip(alike[0].function.params, call.texts, strict=False)}
+            for position, (keys, insert) in list(self._given[call.name].items()):
                 place = call.arguments[position] if position < len(call.arguments) else None
-                if place and place.fields:
-                    whole = Insert(
-                        Place(place.root, place.fields, place.keys + tuple(given.get(key, key) for key in keys)),
-                        call.line,
-                        call.branches,
-                        insert.value,
-                        call.name,
-                        call.at,
-                    )
-                    for symbol in self.symbols(spot, place):
-                        self.inserts[symbol].append(InsertAt(spot, whole))
+                if place is not None:
+                    yield place, tuple(given.get(key, key) for key in keys), insert, call
+
+    def _link_own_insert(self, spot: Spot, call: Call) -> None:
+        """A named map whose own method inserts into it: `r.pods.add(key)`."""
+        if call.receiver is None or not (call.receiver.fields or call.receiver.root in spot.package.variables):
+            return
+        for symbol in self.symbols(spot, call.receiver) if call.name in self._own_inserters else ():
+            owner = self.type_of(symbol).lstrip("*")
+            insert = self._given_itself.get((symbol.folder, owner, call.name))
+            function = next((s.function for s in self.functions[call.name] if s.function.receiver_type == owner), None)
+            if insert is None or function is None:
+                continue
+            given = {name: text for (name, _), text in zip(function.params, call.texts, strict=False)}
+            place = call.receiver._replace(keys=tuple(given.get(key, key) for key in insert.place.keys))
+            whole = insert._replace(place=place, line=call.line, branches=call.branches, how=call.name, at=call.at)
+            self.inserts[symbol].append(InsertAt(spot, whole))
+
+    @functools.cached_property
+    def _own_inserters(self) -> frozenset[str]:
+        return frozenset(name for _, _, name in self._given_itself)
 
     def _note_helpers_of_helpers(self, spot: Spot) -> None:
         """A function that hands its parameter on to one which deletes from it."""
@@ -387,7 +361,7 @@ class Module:
             if call.name in self._taken_from_itself and call.receiver is not None:
                 places.append(call.receiver)
             for place in places:
-                if place.fields or place.root in spot.package.variables:
+                if place.fields or place.root in spot.package.variables or place.root in spot.function.captured:
                     release = Release(place, "*", call.line, call.branches, call.name, call.at)
                     for symbol in self.symbols(spot, place):
                         self.releases[symbol].append(ReleaseAt(spot, release))

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from tree_sitter import Node, Parser, Tree
 
 TEXT = 300  # characters of an expression that are kept
+ROOT = 100  # characters of what is called at the beginning of a path
+_CALLED = re.compile(r"\w+(?:\.\w+)?")
 STEPS = 64  # of one expression's path: nobody writes longer ones by hand
 _LISTS = {"import_spec_list", "var_spec_list", "const_spec_list", "field_declaration_list"}
 
@@ -104,7 +106,11 @@ def place_of(node: Node | None, aliases: dict[str, Place] | None = None) -> Plac
             name = callee(node)
             if name == "DeepCopy":
                 return None
-            root = "()" + name
+            function = field(node, "function")
+            if name == "Load" and function is not None and not named(field(node, "arguments")):
+                node = field(function, "operand")  # an atomic pointer stands for what it points to
+                continue
+            root = "()" + (text(function, ROOT) if function is not None and _CALLED.fullmatch(text(function, ROOT)) else name)
             break
         else:
             return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from ghostkey.lint.captures import Levels, given_to
 from ghostkey.lint.facts import (
     Branch,
     Branches,
@@ -49,6 +50,7 @@ class Walk:
         self._aliases: dict[str, Place] = {}
         self._asked: dict[str, str] = {}  # `ok` → the assignment in which it was said whether a map has a key
         self._depth = 0
+        self._levels = Levels(function)
 
     def visit(self, node: Node, branches: Branches) -> None:
         """Takes in a node and what is in it."""
@@ -109,6 +111,7 @@ class Walk:
                 variables = [text(name) for name in named(field(child, "left"))]
                 for position, name in enumerate(variables[:2]):
                     if name != "_":
+                        self._levels.declare(name)
                         self._function.ranges[name] = Range(text(over), place)
                         self._aliases.pop(name, None)
                     if position == 1 and name != "_" and place and place.fields and not place.root.startswith("()"):
@@ -119,7 +122,11 @@ class Walk:
                 self._inside(child, branches)
         body = field(node, "body")
         if body is not None:
+            if words == "for":
+                self._levels.enter(set())
             self._maybe(body, (*branches, Branch("for", words)))
+            if words == "for":
+                self._levels.leave()
 
     def _case(self, node: Node, branches: Branches) -> None:
         words = text(field(node, "value") or field(node, "type") or field(node, "communication"))
@@ -133,15 +140,15 @@ class Walk:
     def _literal(self, node: Node, branches: Branches) -> None:
         body = field(node, "body")
         if body is not None:
-            # `once.Do(func() { … })`: whom it is given to
-            given = node.parent.parent if node.parent is not None and node.parent.type == "argument_list" else None
-            called = field(given, "function") if given is not None else None
             before = dict(self._aliases)
-            for name, kind in parameters(field(node, "parameters")):
+            given = dict(parameters(field(node, "parameters")))
+            self._levels.enter(set(given))
+            for name, kind in given.items():
                 self._aliases.pop(name, None)
                 if all(name != known for known, _ in (*self._function.params, (self._function.receiver, ""))):
                     self._function.locals.setdefault(name, Local("type", kind))
-            self.visit(body, (*branches, Branch("func", text(called))))
+            self.visit(body, (*branches, Branch("func", given_to(node))))  # `once.Do(func() { … })`
+            self._levels.leave()
             self._aliases |= before
 
     def _later(self, node: Node, branches: Branches) -> None:
@@ -187,6 +194,7 @@ class Walk:
         place = place_of(target, self._aliases)
         if place is None or not place.keys:
             return
+        self._levels.use(place)
         self._function.inserts.append(Insert(place, line_of(node), branches, text(value), "=", node.start_byte))
         self._store(value, place)
 
@@ -204,13 +212,21 @@ class Walk:
 
     def _assign_local(self, node: Node, target: Node, value: Node | None, operator: str, branches: Branches) -> None:
         name = text(target)
-        if operator == "=":
+        if operator == ":=":
+            self._levels.declare(name)
+        elif operator == "=":
+            self._levels.assign(name)
             self._function.resets.append(Reset(Place(name), text(value), line_of(node), branches, node.start_byte))
         if value is None:
             self._aliases.pop(name, None)
             self._function.locals[name] = Local("part", "", text(field(node, "right")))
             return
-        place = place_of(value, self._aliases) if value.type in {*_PLACES, "type_assertion_expression"} else None
+        is_path = value.type in {*_PLACES, "type_assertion_expression"} or (
+            value.type == "call_expression" and callee(value) == "Load"
+        )
+        place = place_of(value, self._aliases) if is_path else None
+        if place and place.root.startswith("()") and value.type == "call_expression":
+            place = None  # what a function gives is a local of its own
         if place and (place.fields or place.keys) and name not in {"err", "ok", "_"} and value.type != "unary_expression":
             self._aliases[name] = place
         else:
@@ -263,6 +279,7 @@ class Walk:
             kind, value = text(field(spec, "type")), field(spec, "value")
             values = named(value)
             for name in map(text, spec.children_by_field_name("name")):
+                self._levels.declare(name)
                 if kind:
                     self._function.locals[name] = Local("type", kind)
                     if not kind.startswith(("*", "[", "map")):
@@ -276,6 +293,7 @@ class Walk:
         target = next(iter(named(node)), None)
         place = place_of(target, self._aliases) if target is not None and target.type == "index_expression" else None
         if place and place.keys and node.type == "inc_statement":
+            self._levels.use(place)
             self._function.inserts.append(Insert(place, line_of(node), branches, "++", "++", node.start_byte))
         self._inside(node, branches)
 
@@ -325,10 +343,9 @@ class Walk:
             self._function.releases.append(Release(place, key, line_of(node), branches, name, node.start_byte))
 
     def _method(self, node: Node, name: str, place: Place | None, arguments: list[Node], branches: Branches) -> None:
-        if place is None or place.root.startswith("()"):
+        if place is None or name not in _NOTED:
             return
-        if name not in _NOTED:
-            return
+        self._levels.use(place)
         line, at = line_of(node), node.start_byte
         words = [text(argument) for argument in arguments]
         if name in INSERTING and words:

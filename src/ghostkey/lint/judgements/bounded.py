@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
+from ghostkey.lint.expressions import parts
 from ghostkey.lint.facts import FileFacts, Place
+from ghostkey.lint.judgements.startup import registers, runs_at_start
 from ghostkey.lint.keyed import key_type, value_type
 from ghostkey.lint.module import Module, Package, Spot, Symbol
 from ghostkey.lint.reach import calls_of
@@ -25,6 +27,7 @@ _NAME = re.compile(
     re.IGNORECASE,
 )
 _CONVERTED = re.compile(r"^string\(([\w.]+)\)$")
+_CUT = re.compile(r"strings\.\w+\((.*)\)$", re.DOTALL)
 _COUNTED = re.compile(r"(?:u?int(?:32|64)?\()?[a-z]\)?")  # what a loop counts: `i`, `uint32(i)`
 _LITERAL = re.compile(r"(?:\[\]|map\[|\[\.\.\.)[^{]*\{\s*[^\s}]")
 _OF_PACKAGE = re.compile(r"^(\w+)\.([A-Z]\w*)$")
@@ -117,11 +120,23 @@ def is_bounded(
     over = function.ranges.get(key) or function.ranges.get(key.partition(".")[0])
     if over is not None:
         found = _OF_PACKAGE.match(over.text)
-        if (found and found[1] in file.imports) or is_of_table(spot, key):
+        is_variable = over.place is not None and not over.place.fields and over.place.root in package.variables
+        grows = (
+            is_variable and over.place is not None and any(module.inserts.get(one) for one in module.symbols(spot, over.place))
+        )
+        if (found and found[1] in file.imports) or (is_of_table(spot, key) and not grows):
             return True
         if _OF_RESOURCES.fullmatch(over.text):
             return True
         if key in function.ranges and is_of_options(module, spot, over.text):
+            return True
+        is_variable = over.place is not None and not over.place.fields and over.place.root in package.variables
+        if (
+            is_variable
+            and over.place is not None
+            and key in function.ranges
+            and _has_bounded_keys(module, spot, over.place, seen | {symbol})
+        ):
             return True
         if over.place is not None and over.place.root == function.receiver:
             if _is_as_made(module, spot, over.place):
@@ -161,7 +176,11 @@ def _has_bounded_keys(module: Module, spot: Spot, place: Place, seen: frozenset[
         symbol not in seen
         and module.is_keyed(symbol)
         and bool(one.insert.place.keys)
-        and is_bounded(module, one.spot, symbol, one.insert.place.keys[0], seen=seen)
+        and (
+            is_bounded(module, one.spot, symbol, one.insert.place.keys[0], seen=seen)
+            or (not symbol.owner and registers(one.spot.function.name))
+            or (not symbol.owner and runs_at_start(module, one.spot))
+        )
         for symbol, one in inserts
     )
 
@@ -209,9 +228,19 @@ def is_constant_of_callers(module: Module, spot: Spot, key: str, depth: int = 0,
     return len(given) == len(calls) - len(had) > 0 and all(
         _is_table(text, caller.file, caller.package.constants)
         if over is not None
-        else is_constant_in(caller, text) or is_constant_of_callers(module, caller, text, depth + 1, of=of)
+        else is_constant_in(caller, text)
+        or _is_of_words(caller, text)
+        or is_constant_of_callers(module, caller, text, depth + 1, of=of)
         for caller, text in given
     )
+
+
+def _is_of_words(spot: Spot, name: str) -> bool:
+    """Whether a local is cut out of what is a kind or source by its name, and of constants: `strings.TrimPrefix(string(eventType), prefix)`."""
+    local = spot.function.locals.get(name)
+    found = _CUT.match(local.whole) if local is not None else None
+    given = parts(found[1], ",") if found else None
+    return bool(given) and all(is_constant_in(spot, one) or _NAME.match(_CONVERTED.sub(r"\1", one)) for one in given or ())
 
 
 def _is_key_of(caller: Spot, text: str, name: str) -> bool:

@@ -7,6 +7,7 @@ import posixpath
 import re
 
 from ghostkey.lint.facts import FileFacts
+from ghostkey.lint.module import Module, Package
 
 _FOLDER = re.compile(
     r"(?:^|/)(?:fakes?|mocks?|dummy|testing|testutils?|(?!latest|attest|contest)[a-z]*test|tests|e2e|conformance|generated|"
@@ -18,6 +19,7 @@ _ENDS = re.compile(
 )
 
 
+_VERSION = re.compile(r"(?:^|/)v\d+(?:(?:alpha|beta)\d+)?$")
 _STAND_IN = re.compile(r"^(?:[Ff]ake|[Mm]ock|[Ss]tub)(?:[A-Z]|$)")
 
 
@@ -35,3 +37,20 @@ def is_aside(facts: FileFacts) -> bool:
 def _is_aside_by_name(path: str) -> bool:
     folder, name = posixpath.split(path)
     return any((_FOLDER.search(folder), _ENDS.search(folder), _FILE.search(name)))
+
+
+def has_program(module: Module) -> bool:
+    """Whether a tree has a program that runs, and is not only there for others to call."""
+    return any(one.file.package == "main" and not is_aside(one.file) for one in module.functions.get("main", ()))
+
+
+def is_kind(package: Package, owner: str) -> bool:
+    """Whether a struct is a kind of the API, of which the scheme is given one at the start, or a part of one, in the package of a version."""
+    struct = package.structs.get(owner)
+    if struct is None or not any(any(map(_is_type_meta, one.embedded)) for one in package.structs.values()):
+        return False
+    return any(map(_is_type_meta, struct.embedded)) or _VERSION.search(package.folder) is not None
+
+
+def _is_type_meta(embedded: str) -> bool:
+    return embedded.rpartition(".")[2] == "TypeMeta"

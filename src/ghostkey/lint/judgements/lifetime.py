@@ -5,8 +5,11 @@ from __future__ import annotations
 import functools
 import re
 
+from ghostkey.lint.captures import OWNER
 from ghostkey.lint.facts import Call, FileFacts, Made, Place
-from ghostkey.lint.judgements.code import is_aside
+from ghostkey.lint.judgements.closures import GIVEN, HANDLED, LOOPS, kept_by
+from ghostkey.lint.judgements.code import has_program, is_aside, is_kind
+from ghostkey.lint.judgements.keeping import is_added
 from ghostkey.lint.judgements.startup import runs_at_start
 from ghostkey.lint.module import Module, Package, Spot
 from ghostkey.lint.reach import callees, calls_of, handed_over
@@ -14,6 +17,7 @@ from ghostkey.lint.reach import callees, calls_of, handed_over
 LONG, SHORT, UNKNOWN, UNCALLED = "long", "short", "unknown", "uncalled"
 RUN = "run"  # as long as the function that runs a program: with nothing short beside it, that is long
 DEPTH = 5
+STEPS = 3000  # of one struct's ways: they multiply where everybody makes everything
 CALLERS = 25
 _RUNS = re.compile(
     r"^(?:[Mm]ain|init|Setup\w*|setup\w*|Start|start|Run|run|(?:[Ss]tart|[Rr]un)\w*(?:Managers?|Operator|Servers?|Controllers?|Agent|Daemon)|"
@@ -25,10 +29,9 @@ _CONSTRUCTS = re.compile(r"(?:New|new|Init|Setup|setup|With|Provide|Must|[Mm]ake
 _KEEPS = {"Store", "LoadOrStore", "Set", "Add", "Insert", "Put", "append", "Register"}
 _RECONCILES = re.compile(r"^[Rr]econcile")
 _PROGRAM = re.compile(r"(?:^|/)(?:cmd|app)/[^/]*$")
-_ADDS = re.compile(r"(?:Add|Put|Store|Register|Insert|Track|add|put|store|register|insert|track)(?:[A-Z]|$)")
 _REPEATS = re.compile(r"\w*Until\w*$|Poll\w*$|AfterFunc$|Tick$")
 NEAR = 10  # lines that the function handed to such a one takes, as a rule
-_HELD = ("SetupWithManager", "NeedLeaderElection", "HandleEvent")
+_HELD = ("SetupWithManager", "SetupWebhookWithManager", "NeedLeaderElection", "HandleEvent")
 # what controller-runtime and knative call: other methods of that name are a step of somebody's own
 _ASKED = re.compile(r"Request\b|NamespacedName$|^string$")
 
@@ -39,11 +42,14 @@ class Lifetimes:
     def __init__(self, module: Module) -> None:
         self._module = module
         self._known: dict[tuple[str, str], str] = {}
+        self._starts: dict[int, bool] = {}
+        self._left = STEPS
 
     def of(self, package: Package, owner: str) -> str:
         """long, short or unknown, for the objects of a struct."""
         key = (package.folder, owner)
         if key not in self._known:
+            self._left = STEPS
             self._known[key] = self._of(package, owner, 0, frozenset())
         return LONG if self._known[key] in {RUN, UNCALLED} else self._known[key]
 
@@ -54,7 +60,7 @@ class Lifetimes:
 
     @functools.cached_property
     def _has_program(self) -> bool:
-        return any(one.file.package == "main" and not is_aside(one.file) for one in self._module.functions.get("main", ()))
+        return has_program(self._module)
 
     def _of(self, package: Package, owner: str, depth: int, seen: frozenset[object]) -> str:
         key = (package.folder, owner)
@@ -68,7 +74,9 @@ class Lifetimes:
             or self._reconciles(package, owner)
         ):
             return LONG
-        if _is_kind(package, owner):
+        if owner.startswith(OWNER):
+            return self._of_captured(package, owner, depth, seen)
+        if is_kind(package, owner):
             return SHORT  # an object of the API is read anew for each try
         seen |= {key}
         fates = {
@@ -86,6 +94,26 @@ class Lifetimes:
             elif holder == "var" and user is package and name != "_":
                 # a pointer to what is made anew is no better than where that is made
                 fates.add(UNKNOWN if kind.startswith("*") and self._is_set_again(package, (), name) else LONG)
+        return _sum(fates)
+
+    def _of_captured(self, package: Package, owner: str, depth: int, seen: frozenset[object]) -> str:
+        """Of locals that literals and loops of a function use: as long as whoever was given the literal, or as the function."""
+        fates: set[str] = set()
+        for spot in (
+            Spot(package, file, one) for file in package.files for one in file.functions if one.full_name == owner[len(OWNER) :]
+        ):
+            for insert in spot.function.inserts:
+                word = (
+                    kept_by(spot, insert.branches)
+                    if not insert.place.fields and insert.place.root in spot.function.captured
+                    else ""
+                )
+                if word == GIVEN:
+                    fates.add(self._returned(spot, depth + 1, seen))
+                elif word:
+                    here = self._in_function(spot, depth, seen)
+                    is_sure = word == HANDLED and here != SHORT
+                    fates.add(here if is_sure or (word == LOOPS and here == SHORT) else UNKNOWN)
         return _sum(fates)
 
     def _reconciles(self, package: Package, owner: str) -> bool:
@@ -124,6 +152,9 @@ class Lifetimes:
         return made._replace(goes="return" if is_returned else "other")
 
     def _fate(self, spot: Spot, made: Made, depth: int, seen: frozenset[object]) -> str:
+        self._left -= 1
+        if self._left < 0:
+            return UNKNOWN
         if spot.function.name == "(package)":
             # what is returned, or a local, is of a function that the variable holds: who calls it decides
             return UNKNOWN if made.goes in {"return", "local"} else LONG
@@ -135,12 +166,21 @@ class Lifetimes:
                 long = self._of(spot.package, owner, depth + 1, seen)
                 is_first = long in {LONG, RUN} and made.to.fields and self._is_set_again(spot.package, made.to.fields[-1:])
                 return UNKNOWN if is_first else long
+            around = [
+                one
+                for one in spot.function.made
+                if one.type_name == made.to.root and one.at < made.at and one.goes not in {"any", "in"}
+            ]
+            if around and "{" not in made.to.root:  # a list, or another package's struct, goes where it goes
+                return self._fate(spot, max(around, key=lambda one: one.at), depth + 1, seen)
             return self._in_function(spot, depth, seen)
         if made.goes == "local":
             return self._local(spot, made.to.root, depth, seen)
         if made.goes == "return":
             return self._returned(spot, depth, seen)
         if made.goes == "arg" and made.to.root in _KEEPS:
+            if (place := self._swapped(spot, made)) is not None:
+                return self._stored(spot, place, depth, seen)
             # in what was handed in it stays as long as that: what else is made of it tells more
             return UNCALLED if _is_into_parameter(spot, made) else UNKNOWN
         if made.goes == "arg":
@@ -151,17 +191,29 @@ class Lifetimes:
                         return kept
         return self._in_function(spot, depth, seen)
 
+    def _swapped(self, spot: Spot, made: Made) -> Place | None:
+        """The atomic pointer that a value is put into when the program starts, or where there is none: what replaces others goes again."""
+        for call in spot.function.calls:
+            if (call.name, call.line) == (made.to.root, made.line) and len(call.texts) == 1 and call.receiver is not None:
+                kinds = [self._module.type_of(symbol) for symbol in self._module.symbols(spot, call.receiver)]
+                is_first = any(branch.kind == "if" and "nil" in branch.text for branch in call.branches)
+                name = spot.function.name
+                starts = _RUNS.match(name) or _CONSTRUCTS.match(name) or self._runs_at_start(spot)
+                if any("atomic." in kind for kind in kinds) and (is_first or starts):
+                    return call.receiver
+        return None
+
     def _stored(self, spot: Spot, place: Place, depth: int, seen: frozenset[object]) -> str:
         if not place.fields and place.root not in spot.package.variables:
             return self._local(spot, place.root, depth, seen)
         for symbol in self._module.symbols(spot, place):
             if symbol.folder == "*":
                 continue  # a field of a struct that is not known
+            if place.keys and any(one.release.how == "delete" for one in self._module.releases.get(symbol, ())):
+                return UNKNOWN  # it goes with its key, whenever that is
             if not symbol.owner:
                 return UNKNOWN if not place.keys and self._is_replaced(spot, place) else LONG
             package = self._module.packages.get(symbol.folder)
-            if place.keys and any(one.release.how == "delete" for one in self._module.releases.get(symbol, ())):
-                return UNKNOWN  # it goes with its key, whenever that is
             if package is not None:
                 long = self._of(package, symbol.owner, depth + 1, seen)
                 # what takes the place of the one before it goes with the next one
@@ -181,7 +233,7 @@ class Lifetimes:
     def _is_replaced(self, spot: Spot, place: Place) -> bool:
         """Whether a field gets a fresh value again and again: outside of what starts, and not only where it has none."""
         name = spot.function.name
-        if _RUNS.match(name) or _CONSTRUCTS.match(name) or runs_at_start(self._module, spot):
+        if _RUNS.match(name) or _CONSTRUCTS.match(name) or self._runs_at_start(spot):
             return False
         resets = [one for one in spot.function.resets if one.place == place]
         first = re.compile(rf"{re.escape(place.fields[-1] if place.fields else place.root)}\s*==\s*nil|!\w+\b")
@@ -208,7 +260,7 @@ class Lifetimes:
                 if text.lstrip("&") == name and (kept := self._kept(spot, call, position, depth, seen)):
                     return kept
         alone = self._in_function(spot, depth, seen)
-        return UNKNOWN if alone == SHORT and _is_added(spot, name) else alone
+        return UNKNOWN if alone == SHORT and is_added(self._module, spot, name) else alone
 
     def _kept(self, spot: Spot, call: Call, position: int, depth: int, seen: frozenset[object]) -> str:
         """How long a function keeps what it is given, where it puts that into a field or map; empty where it does not."""
@@ -230,14 +282,19 @@ class Lifetimes:
         starts = (
             not spot.function.receiver_type
             and _STARTS.match(spot.function.name)
-            and ("cmd/" in spot.file.path or runs_at_start(self._module, spot) or self._is_of_program(spot))
+            and ("cmd/" in spot.file.path or self._runs_at_start(spot) or self._is_of_program(spot))
         )
         is_program = spot.file.package == "main" or _PROGRAM.search(spot.file.path) is not None or starts
         if (is_program or _RUNS.match(spot.function.name)) and not self._is_of_reconcile(spot):
             return RUN
         if _CONSTRUCTS.match(spot.function.name):
             return self._returned(spot, depth + 1, seen) if depth < DEPTH else UNKNOWN
-        return SHORT
+        return RUN if self._runs_at_start(spot) else SHORT
+
+    def _runs_at_start(self, spot: Spot) -> bool:
+        if (known := id(spot.function)) not in self._starts:
+            self._starts[known] = runs_at_start(self._module, spot)
+        return self._starts[known]
 
     def _is_of_program(self, spot: Spot) -> bool:
         """Whether a program calls a function itself: also in a table of what it can run as."""
@@ -312,22 +369,6 @@ def _is_into_parameter(spot: Spot, made: Made) -> bool:
     given = {name for name, _ in spot.function.params}
     calls = [call for call in spot.function.calls if call.name == made.to.root and call.line == made.line]
     return any(call.receiver is not None and call.receiver.root in given and not call.receiver.fields for call in calls)
-
-
-def _is_added(spot: Spot, name: str) -> bool:
-    """Whether a local is handed to what keeps it, by its name: `m.queues.AddQueue(local)`, but for what is a local itself."""
-    function = spot.function
-    return any(
-        _ADDS.match(call.name) and any(place == Place(name) for place in call.arguments)
-        for call in function.calls
-        if call.receiver is not None and call.receiver.root not in function.locals
-    )
-
-
-def _is_kind(package: Package, owner: str) -> bool:
-    """Whether a struct is a kind of the API, of which the scheme is given one at the start."""
-    struct = package.structs.get(owner)
-    return struct is not None and any(one.rpartition(".")[2] == "TypeMeta" for one in struct.embedded)
 
 
 def _is_assertion(spot: Spot, made: Made) -> bool:

@@ -31,10 +31,15 @@ _KEY_OF = re.compile(r"NamespaceKey|ObjectKey|NamespacedName|KeyFunc|ToName$")
 _IS_KEY = re.compile(r"(?:Key|Name|ID|Id)$")
 _MADE = re.compile(r"&?([\w.]+)\{")
 _CALL = re.compile(r"(?<!\w)((?:[A-Za-z_]\w*\.)*)([A-Za-z_]\w*)\(")
+_IS_TOOL = re.compile(r"(?:context\.Context|[lL]ogger|[cC]lient|Interface|error|bool)$")  # what a handler works with
 _IS_NO_KEY = re.compile(r"(?:\w+ )?(?:error|bool|func\b.*|\*.*)$")
 _WHOSE = re.compile(r"(?:Namespace|UID)(?:\(\))?(?![\w(])")  # what tells objects apart; a mere Name() has every part of a program
 _GIVEN_OUT = re.compile(r"(?i:queue)\w*(?:\(\))?\.Get(?:WithPriority)?\(\)$")  # a key that a queue gives its worker
 _OF_TYPE = re.compile(r"(?:Info|Ref|Reference|Key|Name|ID|Spec|Event|Args|Params)$")
+# podType, policyCounts: what is said of things, of which there are few
+_OF_FEW = re.compile(
+    r"(?:[a-z](?:Types?|Kinds?|Counts?|Totals?|Phases?|Modes?|Levels?|Templates?)|_(?:type|kind|count|total|phase|mode|level)s?)$"
+)
 _IDENTIFIER = re.compile(r"(?<![.\w])[A-Za-z_]\w*\b(?!\()")
 # what an informer or a queue runs is given keys of objects, however those are called
 _HANDLES = re.compile(r"(?:[Rr]econcile|[Ss]ync(?!Once)|[Hh]andle(?!Func|r)|[Pp]rocess|[Oo]n[A-Z]|[Ee]nqueue)")
@@ -90,6 +95,8 @@ def _names(text: str) -> bool:
         return True
     for root, rest, given in _PATH.findall(plain):
         last = (root + rest).rpartition(".")[2].removesuffix("()")
+        if _OF_FEW.search(last):
+            continue
         if given:
             # podKey(x), url(x); what is joined or parsed of other things says nothing
             if _KEY_OF.search(last) or _comes(last) or (_IS_KEY.search(last) and any(map(_comes, _WORD.findall(last)))):
@@ -170,7 +177,8 @@ def _comes(word: str) -> bool:
 
 
 def _is_handed_a_key(function: Function, name: str) -> bool:
-    return _HANDLES.match(function.name) is not None and any(name == given for given, _ in function.params)
+    kind = next((kind for given, kind in function.params if given == name), None)
+    return _HANDLES.match(function.name) is not None and kind is not None and _IS_TOOL.search(kind) is None
 
 
 def _made_of(module: Module, spot: Spot, name: str) -> list[tuple[Spot, str]]:

@@ -27,13 +27,17 @@ _LATER = re.compile(
 _AGAIN = re.compile(
     r"(?:[Rr]econcile|[Ss]ync(?!Once)|[Hh]andle(?!Func|r)|[Pp]rocess|[Oo]n[A-Z]|[Uu]pdate|[Dd]elete|[Ee]nsure|[Rr]etry)"
 )
+_REQUEST = re.compile(r"^\*?(?:\w+\.)?\w*Request$|ResponseWriter$")
+_SERVES = re.compile(r"(?:[Rr]egister|[Ii]nstall|[Ii]nit)(?:$|[A-Z])")
 _RESETS = re.compile(r"[Rr]eset")
 WHOLE = frozenset({"reset", "struct reset", "clear"})
-_FOR_ONE = re.compile(r"(?:[Rr]egister|[Ii]nstall|[Ii]nit)[A-Z](?!\w*(?:Fn|Func|Plugin|Provider|Factory|Handler|Hook|Flag)s?$)")
+_FOR_ONE = re.compile(
+    r"(?:[Rr]egister|[Ii]nstall|[Ii]nit)(?:$|[A-Z])(?!\w*(?:Fn|Func|Plugin|Provider|Factory|Handler|Hook|Flag)s?$)"
+)
 _ENDS = re.compile(r"(?P<end>[Ss]top|[Cc]lose|[Ss]hut[Dd]own|[Dd]estroy|[Tt]ear[Dd]own)(?:$|(?P<of>[A-Z]\w*))")
 _REGISTERS = re.compile(
     r"^(?:(?:Must)?[Rr]egister|[Ii]nstall|With[A-Z]|AddFlag|BindFlag|AddHandler|AddCheck|AddHealth|HandleFunc|Handle$|"
-    r"Add\w*(?:Plugin|Provider|Factory|Scheme|Validator|Hook|Index|Indexer|Indexers)|Add[A-Z]\w*(?:Fn|Func)$|Set\w*Factory|index$|Index$)"
+    r"Add\w*(?:Plugin|Provider|Factory|Scheme|Validator|Hook|Index|Indexer|Indexers)|Add[A-Z]\w*(?:Fn|Func|Callback)$|Set\w*Factory|index$|Index$)"
 )
 
 
@@ -45,6 +49,13 @@ def registers(name: str) -> bool:
 def is_later(name: str) -> bool:
     """Whether a function is called as those are that run again and again."""
     return _LATER.search(name) is not None
+
+
+def is_served(spot: Spot) -> bool:
+    """Whether a method answers requests, of gRPC or HTTP, whatever it is called: `Register(ctx, *pb.RegisterRequest)`."""
+    function = spot.function
+    is_called_so = bool(function.receiver_type) and _SERVES.match(function.name) is not None
+    return is_called_so and any(_REQUEST.search(kind) for _, kind in function.params)
 
 
 def is_flag(spot: Spot) -> bool:
@@ -194,7 +205,8 @@ def _is_of_std(spot: Spot, name: str) -> bool:
 
 def _is_first_value(module: Module, one: ReleaseAt) -> bool:
     """Whether a map is made anew only when the program starts, or a controller begins to run, before its loops."""
-    if one.release.how != "reset" or not one.release.place.fields:
+    place = one.release.place
+    if one.release.how != "reset" or (not place.fields and place.root in one.spot.function.captured):
         return False
     if runs_at_start(module, one.spot):
         return True
@@ -219,6 +231,8 @@ def runs_at_start(module: Module, spot: Spot, depth: int = 0, seen: frozenset[in
     is_named_so = _AT_START.match(function.name) or (_STARTS.match(function.name) and not function.params)
     if function.name in {"init", "(package)", "main"}:
         return True
+    if is_served(spot):
+        return False
     if is_named_so and not is_maker:
         return not comes_later(module, spot)
     if is_later(function.name):

@@ -29,6 +29,7 @@ from ghostkey.lint.findings import Finding, Look, Rule, Witness
 from ghostkey.lint.held import DATA
 from ghostkey.lint.judgements.bounded import is_constant_in, is_constant_of_callers, is_of_options, is_of_table
 from ghostkey.lint.module import Module, Package, Spot
+from ghostkey.lint.reach import calls_of
 
 _READS = {"Get", "CreateOrUpdate", "CreateOrPatch"}
 _CALLED_SO = re.compile(r"(?i)(?:cm|secret|configmap)$")
@@ -61,7 +62,9 @@ def _is_data(module: Module, spot: Spot, insert: Insert) -> bool:
     place, function = insert.place, spot.function
     if not place.fields or place.fields[-1] not in DATA or not place.keys:
         return False
-    if not re.search("ConfigMap|Secret", module.type_of_root(spot, place.root)) and not _CALLED_SO.search(place.root):
+    kind = module.type_of_root(spot, place.root)
+    is_called_so = _CALLED_SO.search(place.root) is not None and not kind.endswith(("Response", "Request"))
+    if not re.search(r"(?:ConfigMap|Secret)s?\b", kind) and not is_called_so:
         return False
     key = place.keys[-1]
     if is_constant_in(spot, key) or is_of_table(spot, key) or is_constant_of_callers(module, spot, key):
@@ -70,8 +73,16 @@ def _is_data(module: Module, spot: Spot, insert: Insert) -> bool:
         return False
     if is_of_options(module, spot, key.rpartition(".")[0]):
         return False  # what the program, or a caller in it, chose
-    is_given = any(place.root == name for name, _ in function.params)
-    return not (is_given and _BUILDS.match(function.name))
+    position = next((at for at, (name, _) in enumerate(function.params) if name == place.root), None)
+    if position is None:
+        return True
+    return not _BUILDS.match(function.name) and not _is_new_to_callers(module, spot, position)
+
+
+def _is_new_to_callers(module: Module, spot: Spot, position: int) -> bool:
+    """Whether every caller hands over what it has made, or had made, before, and has read nothing into it."""
+    calls = [(caller, call.texts[position]) for caller, call in calls_of(module, spot) if position < len(call.texts)]
+    return bool(calls) and all(_is_made(module, caller, text) and not _reads(caller.function, text) for caller, text in calls)
 
 
 def _is_new(module: Module, spot: Spot, insert: Insert) -> bool:
@@ -79,15 +90,7 @@ def _is_new(module: Module, spot: Spot, insert: Insert) -> bool:
     function, root, name = spot.function, insert.place.root, insert.place.fields[-1]
     if any(branch.kind == "for" and branch.text == f"range {root}.{name}" for branch in insert.branches):
         return True  # what is there already gets another value
-    local = function.locals.get(root)
-    is_made = local is not None and re.search(r"(?:ConfigMap|Secret)\{", local.text + local.whole) is not None
-    # a struct of the function's own, which looks like one
-    is_made = is_made or (local is not None and re.match(r"&?struct\b.*\{", local.text, re.DOTALL) is not None)
-    # `var secret corev1.Secret`: what is decoded into it is no object of the cluster until somebody says so
-    is_made = is_made or (local is not None and local.how == "type")
-    is_made = is_made or (local is not None and local.how == "call" and _makes_one(module, spot, local.text))
-    is_made = is_made or (local is not None and _is_of_store(function, local.text))
-    reads = [call.at for call in function.calls if call.name in _READS and root in {text.lstrip("&") for text in call.texts}]
+    is_made, reads = _is_made(module, spot, root), _reads(function, root)
     if is_made and not reads:
         return True
     # what is read after it was made, or within a read, has what the cluster has
@@ -104,6 +107,27 @@ def _is_new(module: Module, spot: Spot, insert: Insert) -> bool:
     ):
         return True
     return any(reset.place.fields[-1:] == (name,) and not reset.is_first for reset in before)
+
+
+def _reads(function: Function, root: str) -> list[int]:
+    """Where something is read from the cluster into a local: bytes of the calls."""
+    return [call.at for call in function.calls if call.name in _READS and root in {text.lstrip("&") for text in call.texts}]
+
+
+def _is_made(module: Module, spot: Spot, root: str) -> bool:
+    """Whether a local is a literal, declared, or what a function gives that makes one."""
+    local = spot.function.locals.get(root)
+    if local is None:
+        return False
+    return bool(
+        re.search(r"(?:ConfigMap|Secret)\{", local.text + local.whole)
+        # a struct of the function's own, which looks like one
+        or re.match(r"&?struct\b.*\{", local.text, re.DOTALL)
+        # `var secret corev1.Secret`: what is decoded into it is no object of the cluster until somebody says so
+        or local.how == "type"
+        or (local.how == "call" and _makes_one(module, spot, local.text))
+        or _is_of_store(spot.function, local.text)
+    )
 
 
 def _is_of_store(function: Function, text: str) -> bool:

@@ -1,7 +1,7 @@
 """A map is deleted from in a method that nobody calls.
 
 *What it finds.* All deletes of a map that is held for long are in methods that no code of the tree calls (or that
-are called by such methods alone), names as a value, or declares in an interface.
+are called by such methods alone), or names as a value; of a method that an interface declares, that nothing of its name is called.
 
 *Why it matters.* The delete was written, and the call forgotten: the map grows.
 
@@ -27,6 +27,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from ghostkey.lint.findings import Finding, Look, Rule, Witness
+from ghostkey.lint.judgements.code import has_program
 from ghostkey.lint.module import Module
 
 DEPTH = 3  # of callers: above it, some framework calls
@@ -60,8 +61,10 @@ def _may_be_called(
     module: Module, name: str, declared: frozenset[str], is_value: Callable[[str], bool], seen: frozenset[str] = frozenset()
 ) -> bool:
     """Whether a function is handed on as a value, is called by a framework, or by a function that may be called."""
-    if _CALLED_BY_OTHERS.match(name) or name in declared:
+    if _CALLED_BY_OTHERS.match(name):
         return True
+    if name in declared:  # whoever has such a one may call it; where nobody calls what has the name, nobody does
+        return not has_program(module) or bool(module.callers.get(name)) or is_value(name)
     callers = {spot.function.name for spot, _ in module.callers.get(name, ())} - {name} - seen
     if len(seen) >= DEPTH:
         return bool(callers) or is_value(name)

@@ -1,0 +1,96 @@
+"""A rate-limited queue gets keys again and again, and nothing tells it to forget one.
+
+*What it finds.* A `workqueue.RateLimitingInterface` (or `TypedRateLimitingInterface`) that is asked to `AddRateLimited` and never to
+`Forget`, and that is handed to nobody else who might.
+
+*Why it matters.* The queue's rate limiter counts the failures of each key until it is told to forget it: a key that worked at last keeps
+its count for as long as the process, and is retried slowly ever after.
+
+*When it is wrong.* The queue has a rate limiter of its own that keeps nothing. Where the package makes queues with another one than the
+default, it is told with `--level B`.
+
+Bad:
+
+    c := &Controller{queue: workqueue.NewRateLimitingQueue(workqueue.DefaultControllerRateLimiter())}
+    …
+    if err := c.sync(ctx, key); err != nil {
+        c.queue.AddRateLimited(key) // want "never told to forget"
+        return
+    }
+
+Good:
+
+    if err := c.sync(ctx, key); err != nil {
+        c.queue.AddRateLimited(key)
+        return
+    }
+    c.queue.Forget(key)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ghostkey.lint.facts import Call
+from ghostkey.lint.findings import Finding, Look, Rule
+from ghostkey.lint.module import Module, Spot, Symbol
+
+_QUEUE = re.compile(r"workqueue\.\w*RateLimit\w*")
+_WORD = re.compile(r"\.(\w+)\b(?![.(])")  # a field as a whole
+_MAKES = re.compile(r"New\w*RateLimitingQueue\w*$")
+# Source: k8s.io/client-go v0.31 util/workqueue/default_rate_limiters.go
+_KEEPS = re.compile(r"Default\w*RateLimiter|ItemExponentialFailure|ItemFastSlow")
+
+
+def _find(look: Look) -> Iterator[Finding]:
+    module = look.module
+    asked: dict[Symbol, tuple[Spot, Call]] = {}
+    spots = {id(spot.function) for spot in look.spots()}
+    for spot, call in module.callers.get("AddRateLimited", ()):
+        if call.receiver is None or id(spot.function) not in spots:
+            continue
+        for symbol in module.symbols(spot, call.receiver):
+            if _QUEUE.search(module.type_of(symbol)):
+                asked.setdefault(symbol, (spot, call))
+    if not asked:
+        return
+    names = {symbol.name for symbol in asked}
+    told = {
+        call.receiver.fields[-1:] or (call.receiver.root,)
+        for _, call in module.callers.get("Forget", ())
+        if call.receiver is not None
+    }
+    handed = {
+        place.fields[-1] if place.fields else place.root
+        for spot in module.spots()
+        for call in spot.function.calls
+        for place in call.arguments
+        if place is not None and (place.fields[-1] if place.fields else place.root) in names
+    }
+    # a getter gives it to whoever asks
+    handed |= {
+        word for spot in module.spots() for one in spot.function.returns for word in _WORD.findall(one.text) if word in names
+    }
+    for symbol, (spot, call) in asked.items():
+        if (symbol.name,) not in told and symbol.name not in handed:
+            yield Finding.at(
+                ("queue-never-forgets", "A" if _counts(module, symbol) else "B"), spot, call.line, symbol, call.texts[0] if call.texts else "",
+                f"{symbol} is never told to forget a key: its rate limiter keeps a count for each that failed once",
+            )  # fmt: skip
+
+
+def _counts(module: Module, symbol: Symbol) -> bool:
+    """Whether the package of a queue makes such with limiters that keep a count for each key."""
+    package = module.packages[symbol.folder]
+    made = [
+        call.texts[0]
+        for facts in package.files
+        for function in facts.functions
+        for call in function.calls
+        if _MAKES.match(call.name) and call.texts
+    ]
+    return bool(made) and all(_KEEPS.search(text) for text in made)
+
+
+RULE = Rule("A", "a rate-limited queue that forgets nothing", _find)
