@@ -42,11 +42,9 @@ SETTINGS = frozenset(
     internal it loadtest misc miscellaneous nobody office oncall ops others partner partners playground preview primary private public qa
     quarantine reserved runner sandbox secondary shared smoke staff standby support temp temporary test tester testing tests tmp
     trial trials uat unassigned unknown unused various vendor vendors vpn
-    airflow alertmanager argo argocd authelia authentik backstage camunda cassandra clickhouse confluence consul cortex dex druid elastic envoy
-    etcd externaldns falco filebeat flink fluentbit flux gatekeeper gitea haproxy harbor hasura istio jaeger jenkins kiali kong
-    kyverno linkerd logstash longhorn mariadb mattermost metabase mimir mssql n8n nats netbox nextcloud nginx odoo opensearch oracle
-    promtail rancher redash redpanda rocketchat solr sonarqube spark splunk sqlserver strapi superset tempo temporal thanos traefik trino
-    trivy varnish velero wordpress zabbix zookeeper
+    airflow alertmanager argocd authelia authentik camunda cassandra clickhouse elastic etcd externaldns filebeat fluentbit gitea
+    haproxy hasura jaeger jenkins kyverno linkerd logstash mariadb mattermost metabase mssql nextcloud nginx opensearch promtail redash
+    redpanda rocketchat sonarqube splunk sqlserver superset thanos traefik trino trivy velero wordpress zabbix zookeeper
     keycloak kibana ldap loki mailgun memcached minio mongodb mysql newrelic nexus oauth oidc pagerduty postgres postgresql
     prometheus pypi quay rabbitmq root s3 saml sendgrid sentry slack smtp sso stripe superuser twilio vault wildcard""".split()  # noqa: SIM905
 )
