@@ -89,3 +89,14 @@ def test_word_of_the_kind_may_stand_between_namespace_and_name(tmp_path: Path, w
     assert keys(analyse(tmp_path, [*objects, routes]), "ghost-key") == {f"shop.{word}.cart-9", f"pay.{word}.ledger-8"}
     turned = config_map({f"{name}.{word}.{namespace}": "1" for namespace, name in live + gone})
     assert keys(analyse(tmp_path, [*objects, turned]), "ghost-key") == {f"cart-9.{word}.shop", f"ledger-8.{word}.pay"}
+
+
+@pytest.mark.parametrize("kind", ["A\\g<9>", "(", ".*", "Sub\\1"])
+def test_kind_of_any_name_is_a_kind(tmp_path: Path, kind: str) -> None:
+    """A dump is a stranger's: what it calls a kind is no expression."""
+    others = [
+        thing(kind, name, namespace, api_version="x.example.com/v1") for name in ("a1", "b2") for namespace in ("shop", "ops")
+    ]
+    inventory = config_map({WAYS["Kind_ns_name"](*subject): "1" for subject in LIVE + GONE})
+    found = analyse(tmp_path, [*_objects(LIVE), *others, inventory])
+    assert keys(found, "ghost-key") == {WAYS["Kind_ns_name"](*subject) for subject in GONE}

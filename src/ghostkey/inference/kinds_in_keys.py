@@ -24,6 +24,7 @@ class KindsInKeys:
     def __init__(self, index: SubjectIndex, matcher: Matcher) -> None:
         self._index, self._matcher = index, matcher
         self._kinds = index.subjects.kinds
+        self._known: dict[tuple[Template, Kind], dict[Template, list[int]]] = {}
 
     def beside(self, seen: KeysSeen, beliefs: Mapping[Template, Belief]) -> Iterator[tuple[Match, Belief]]:
         """Matches of templates that differ from a proven one in the kind alone, and what is to be believed of them."""
@@ -42,15 +43,18 @@ class KindsInKeys:
 
     def _turned(self, template: Template, told: Kind) -> dict[Template, list[int]]:
         """Template → the kinds (numbers) that its text names, for each other kind that is namespaced."""
-        found: dict[Template, list[int]] = {}
+        if (template, told) in self._known:
+            return self._known[template, told]
+        found = self._known[template, told] = {}
+        around = (template.prefix, template.separator, template.suffix)
         for form in range(FORMS):
             word = re.compile(rf"(?<![A-Za-z0-9]){re.escape(forms_of(told)[form])}(?![A-Za-z0-9])")
+            if not forms_of(told)[form] or not any(map(word.search, around)):
+                continue
             for number, kind in enumerate(self._kinds):
-                if not kind.namespaced or kind.kind == told.kind:
-                    continue
-                around = (template.prefix, template.separator, template.suffix)
-                prefix, separator, suffix = (word.sub(forms_of(kind)[form], text) for text in around)
-                other = dataclasses.replace(template, prefix=prefix, separator=separator, suffix=suffix)
-                if other != template:
+                if kind.namespaced and kind.kind != told.kind:
+                    # not as a template of `re`: a dump may call a kind as it likes
+                    prefix, separator, suffix = (forms_of(kind)[form].join(word.split(text)) for text in around)
+                    other = dataclasses.replace(template, prefix=prefix, separator=separator, suffix=suffix)
                     found.setdefault(other, []).append(number)
         return found
