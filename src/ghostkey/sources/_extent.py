@@ -7,6 +7,7 @@ is the only one or holds Namespaces itself. A list that was cut covers nothing.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from ghostkey.model.events import Coverage
@@ -105,15 +106,17 @@ class Extent:
             return
         self.kinds[kind] = None
         name = kind.qualified
-        asked = any(sheet.is_list and sheet.spot.tool == TROUBLESHOOT for sheet in self._sheets) and not {name, "crdList"} & set(
-            self._refused
-        )
+        asked = self._asks_for_all and not {name, "crdList"} & set(self._refused)
         if asked and not kind.namespaced:
             self._everywhere.add(kind)
         elif asked:
             self._pairs[kind] = set(self._live)
         else:
             self._hide([kind], "the definition of the kind is in the dump, no object of it is")
+
+    @functools.cached_property
+    def _asks_for_all(self) -> bool:
+        return any(sheet.is_list and sheet.spot.tool == TROUBLESHOOT for sheet in self._sheets)
 
     def _of(self, kind: Kind) -> Coverage:
         is_listed = kind in self._listed

@@ -30,6 +30,7 @@ from ghostkey.model.refs import CONFIG_MAPS, NAMESPACES, SECRETS, Kind
 from ghostkey.sources._carried import carried_words, may_carry
 from ghostkey.sources._documents import Documents
 from ghostkey.sources._extent import Extent
+from ghostkey.sources._folders import Folders
 from ghostkey.sources._maps import MapReader, read_map_field, subject_detail
 from ghostkey.sources._parts import Divided, Twin, divide
 from ghostkey.sources._selectors import parsed, selects
@@ -108,8 +109,9 @@ class Manifests:
         pages = list(self._pages.values())
         _unite(pages)
         parts = divide([page.sheet for page in pages], _twins(pages), [len(page.entries) for page in pages])
+        folders = Folders(page.sheet.where for page in pages)
         for part in parts:
-            self._add_bases(part, pages)
+            self._add_bases(part, folders)
             yield from self._part(part, parts, pages)
         yield Part("")
         yield from self._notes(parts)
@@ -227,18 +229,17 @@ class Manifests:
                 replace(found, kind=replace(found.kind, known_by=text)) for found in coverage if found.kind.answers_to(word)
             )
 
-    def _add_bases(self, part: Divided, pages: list[_Page]) -> None:
+    def _add_bases(self, part: Divided, folders: Folders) -> None:
         """What the kustomizations of a part build upon belongs to it too."""
-        own = [pages[number].sheet.where for number in part.own] if part.name else []
+        own = set(part.own) if part.name else set()
+        shared: dict[int, None] = dict.fromkeys(part.shared)
         for folder, references in self._documents.passed_over.bases.items() if own else ():
-            if not any(where.startswith(f"{folder}/") for where in own):
+            if own.isdisjoint(folders.within(folder)):
                 continue
-            bases = tuple(os.path.normpath(os.path.join(folder, reference)) for reference in references)
-            for number, page in enumerate(pages):
-                if number not in part.own and any(
-                    page.sheet.where == base or page.sheet.where.startswith(f"{base}/") for base in bases
-                ):
-                    part.shared.append(number)
+            for reference in references:
+                base = os.path.normpath(os.path.join(folder, reference))
+                shared |= dict.fromkeys(number for number in folders.within(base) if number not in own)
+        part.shared[:] = shared
 
     def _subjects(self, pages: Iterable[_Page], held: dict[_Spot, set[str]], *, with_maps: bool) -> Iterator[Event]:
         batches: dict[Kind, SubjectsSeen] = {}
