@@ -98,6 +98,28 @@ def test_what_is_in_a_cluster_already_or_small_is_no_such_manifest(files_program
         assert files_program.scan("--from", str(tmp_path / "all.json"))["findings"] == []
 
 
+def test_a_manifest_that_is_applied_server_side_is_no_alarm(files_program: Program, tmp_path: Path) -> None:
+    """Argo CD can be told to keep no copy, and Flux never does: there it is about hands alone, and other limits count as ever."""
+    flux = {
+        "apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
+        "metadata": {"name": "apps", "namespace": "flux-system"}, "spec": {"path": "./apps"},
+    }  # fmt: skip
+    argo = {"argocd.argoproj.io/sync-options": "Prune=false,ServerSideApply=true"}
+    large, larger = {"a": "x" * 300_000}, {"a": "x" * 1_040_000}
+    path = tmp_path / "all.json"
+    for items, severities in (
+        ([manifest(large)], ["critical"]),
+        ([manifest(large, annotations=argo)], []),
+        ([manifest(large), flux], ["info"]),
+        ([manifest({"a": "x" * 220_000}), flux], []),
+        ([manifest(larger), flux], ["critical"]),
+    ):
+        path.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
+        found = files_program.scan("--from", str(path), "--severity", "info")["findings"]
+        assert [finding["severity"] for finding in found] == severities, items[0]["metadata"]
+        assert all(finding["message"].startswith("values") for finding in found if items[0]["data"] == larger)
+
+
 def test_room_is_told_in_keys_or_in_bytes_and_never_in_milliards(files_program: Program, tmp_path: Path) -> None:
     """Keys whose values are empty fit for ever as far as values go, and annotations are not counted in keys."""
     items = [

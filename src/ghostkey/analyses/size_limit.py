@@ -3,7 +3,8 @@
 What it finds
     Maps at 80 % or more of a limit (warning; critical from 95 %): values 1 MiB; the stored object 1.5 MiB; the stored
     object with managedFields 1.5 MiB, beyond which apply fails; annotations 256 KiB, to which `kubectl apply` adds a copy of
-    the manifest: a manifest that it will refuse is told. It says which limit binds first and how many more keys of the
+    the manifest: a manifest that it will refuse is told, as info where Flux is at work, which applies server-side and keeps no
+    copy, and not at all where Argo CD is told to do so (`ServerSideApply=true`). It says which limit binds first and how many more keys of the
     present average size fit, and with a history of the map (`--store`, or your own) when it will be full.
 Why it matters
     "1 MiB" is one limit of four, and with many small values the last one reached.
@@ -26,28 +27,34 @@ from ghostkey.model.refs import KeyRef
 
 WARN = 0.80
 ALARM = 0.95
+FLUX = "kustomize.toolkit.fluxcd.io"
 
 
 def _run(view: View) -> Iterator[Finding]:
     done: set[int] = set()
+    by_flux = any(kind.group == FLUX for kind in view.snapshot.coverage)
     for seen in view.snapshot.maps:
         if is_roomy(seen) or id(seen.meta) in done:
             continue
         done.add(id(seen.meta))
         found = gauges(seen)
-        if not found or found[0].share < WARN:
+        first = next((gauge for gauge in found if gauge.share >= WARN and not (by_flux and gauge.limit == COPY)), None)
+        is_for_hands = first is None and bool(found) and found[0].share > 1  # the copy, which nobody keeps until kubectl is used
+        if is_for_hands:
+            first = found[0]
+        if first is None:
             continue
         if view.shows_managed_fields and are_managed_fields_dropped(seen):
             continue  # said by managed-fields-dropped
-        first = found[0]
         yield Finding(
             analysis="size-limit",
             key=KeyRef(seen.holder, "data", ""),
-            severity=Severity.CRITICAL if first.share >= ALARM else Severity.WARNING,
+            severity=Severity.INFO if is_for_hands else Severity.CRITICAL if first.share >= ALARM else Severity.WARNING,
             message=_message(first),
             evidence=(
                 *(f"{g.limit}: {g.used_bytes:,} of {g.allowed_bytes:,} bytes ({g.share:.0%})" for g in found),
                 *_way_out(found),
+                *["Flux, whose Kustomizations are here, applies server-side"] * is_for_hands,
             ),
             value_bytes=seen.meta.values_bytes if seen.meta else -1,
         )

@@ -372,7 +372,9 @@ def _twins(pages: list[_Page]) -> list[Twin]:
 
 
 def _applied_bytes(item: dict[str, Any], read: MapObject) -> int:
-    """What `kubectl apply` makes of a large manifest; 0 for a small one, which no escaping makes large."""
+    """What `kubectl apply` makes of a large manifest; 0 for a small one, which no escaping makes large, and for one that keeps no copy."""
+    if "ServerSideApply=true" in (read.metadata.annotations or {}).get("argocd.argoproj.io/sync-options", ""):
+        return 0
     values = sum(map(len, [*(read.data or {}).values(), *(read.binary_data or {}).values()]))
     return applied_bytes(item) if 8 * values > ANNOTATIONS_LIMIT else 0
 
