@@ -203,7 +203,10 @@ def named(process: AnyProcess, census: Census, word: str) -> list[GoMap]:
         found = [one for one in census.maps if one.address == address]
     else:
         ordered = sorted(census.maps, key=lambda one: -one.bytes)
-        process.find_holders([one for one in ordered if one.length or one.slots], census.maps)
+        asked = [one for one in ordered if one.length or one.slots]
+        if word.startswith("map["):  # a type: of maps whose type is known, the holders of those alone are wanted
+            asked = [one for one in asked if not one.type or word in one.type]
+        process.find_holders(asked, census.maps)
         found = [one for one in ordered if word in {one.holder, one.type}]
         found = found or [one for one in ordered if _is_like(one.holder, word) or (one.type and _is_like(one.type, word))]
         found = [one for one in found if one.root != "none"] or found
