@@ -154,7 +154,7 @@ def sample_keys(process: AnyProcess, found: GoMap, most: int) -> Keys:
 
 _SECRET = re.compile(r"\(\w+\.Secret")
 # where the holder does not tell what it is: Secret.data has this type
-_UNTOLD, _SECRET_TYPES = re.compile(r"^$|^no root found$|[…?](\+0x\w+)?$"), frozenset({"map[string][]uint8", "map[string][]byte"})
+_UNTOLD, _SECRET_TYPES = re.compile(r"^$|^no root found|[…?](\+0x\w+)?$"), frozenset({"map[string][]uint8", "map[string][]byte"})
 
 
 def _chosen(process: AnyProcess, census: Census, rows: list[Row], wanted: Wanted) -> list[Row]:

@@ -91,6 +91,18 @@ def test_field_that_holds_a_map_is_told_rather_than_a_word_of_a_stack(truth: Tru
     assert not any(path.is_loose for path in paths[:-1])
 
 
+def test_a_search_that_ran_out_of_time_says_so(truth: Truth) -> None:
+    process = open_process(truth.pid)
+    census = look(truth, process)
+    (found,) = [one for one in census.maps if one.address == truth.address("seen")]
+    process.forget_holder(found)
+    process.find_holders([found], census.maps, seconds=0)
+    assert (found.holder, found.root) == ("no root found in 0 s", "none")
+    process.forget_holder(found)
+    process.find_holders([found], census.maps)
+    assert found.root == "global"
+
+
 @pytest.mark.parametrize("stripped", [True, False], ids=["stripped", "symbols"])
 def test_every_go_version_is_read(version: str, stripped: bool) -> None:
     with running(built(version, stripped=stripped)) as truth:

@@ -265,7 +265,7 @@ def test_stacks_come_as_text_json_folded_and_as_a_profile_that_go_reads(
 
     word = ("stacks", str(truth.pid), "--map", "(main.reconciler).seen", "--for")
     process = files_program.start(*word, "4s", "-o", "json")
-    truth.tell("beat 300 20")
+    truth.tell("beat 300 900")  # until it is ended: a busy machine takes its time for each of these
     out, err = process.communicate(timeout=HANG_SECONDS)
     if process.returncode == 3:
         pytest.skip(f"no hardware breakpoints here: {err}")

@@ -119,6 +119,7 @@ def test_without_a_terminal_or_the_extra_it_says_what_to_do(files_program: Progr
         ("main.c → (cache.threadSafeMap).items[*] → (v1.Secret).Data", "map[string][]uint8", True),
         ("main.c → (v1.Secret).StringData", "map[string]string", True),
         ("no root found", "map[string][]uint8", True),
+        ("no root found in 20 s", "map[string][]uint8", True),
         ("main.c → …", "map[string][]uint8", True),
         ("main.c → (v1.ConfigMap).BinaryData", "map[string][]uint8", False),
         ("main.c → (main.reconciler).seen", "map[string]string", False),

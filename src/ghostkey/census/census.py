@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import time
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -216,7 +217,9 @@ class Process:
         heap = [found for found in wanted if found.place == "heap"]
         references = References(self.runtime, self.map_types, self.types, self.goroutines)
         sizes = {found.address: (self.runtime.object_at(found.address) or (0, layouts.HEADER_BYTES))[1] for found in heap}
+        began = time.monotonic()
         paths = find_paths(self.runtime, references, sorted(sizes.items()), seconds)
+        is_cut = time.monotonic() - began > seconds
         known = {found.address: found for found in every}
         holders = Holders(self.runtime, self.types, self.map_types, self.functions, self.goroutines, known, self.dwarf)
         holders.prepare([(found, path) for found in heap for path in paths.get(found.address, ())])
@@ -226,7 +229,7 @@ class Process:
             elif found.address in paths:
                 holders.tell_best(found, paths[found.address])
             else:
-                found.holder, found.root = "no root found", "none"
+                found.holder, found.root = f"no root found in {seconds:.0f} s" if is_cut else "no root found", "none"
 
     def again(self, found: GoMap) -> GoMap | None:
         """The same map as it is now, with what is known of its type and holder; None when it is gone.
