@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 from ghostkey.model.errors import NoSuchPath, SourceDamaged
 from ghostkey.sources._archives import UNPACKING, Unpacked, open_packed
-from ghostkey.sources.history.audit.documents import split_values
-from ghostkey.sources.history.audit.envelopes import BARE, Envelope, unwrap
+from ghostkey.sources.history.audit.envelopes import Envelope, unwrap
 from ghostkey.sources.history.audit.event import done_at
+from ghostkey.sources.history.audit.forms import Form, form_of
 
 BLOCK_BYTES = 1 << 20
 LINE_BYTES = 64 << 20  # an object is at most 1.5 MiB, and stands in an event twice, escaped
@@ -24,7 +24,6 @@ PROBE_EVENTS, PROBE_BYTES = 200, 16 << 20  # what is looked at to tell what a fi
 TAIL_BYTES, TAIL_BYTES_MOST = 1 << 16, 64 << 20
 SPACING, LEAST_HOLE = 3, 5_000_000  # a hole is three times as long as most of the time between two events; microseconds
 OVERLAP = 100_000  # microseconds by which the files of one server may overlap: requests that end at the same time
-DOCUMENT = "in an array or over several lines"
 _NEWLINE = re.compile(rb"\n")
 _PARTIAL = re.compile(rb"\S{20,40} (?:stdout|stderr) P ")
 Note = Callable[[], None]
@@ -40,7 +39,7 @@ class LogFile(NamedTuple):
     spacing: int = 0  # nine in ten events come within so many microseconds of the one before
     is_packed: bool = False
     is_wrapped: bool = False
-    is_document: bool = False  # JSON over several lines, or an array
+    form: Form | None = None  # of a file that has not a record in each line
     is_ordered: bool = True
     can_divide: bool = False
 
@@ -83,20 +82,20 @@ def probe(path: Path, name: str = "") -> LogFile | None:
     try:
         with _open(path) as (handle, is_packed):
             head = handle.peek(BLOCK_BYTES) if isinstance(handle, io.BufferedReader) else b""
-            file = file._replace(is_packed=is_packed, is_document=_is_document(head))
+            file = file._replace(is_packed=is_packed, form=form_of(head))
             firsts: Iterable[bytes] = iter(handle)
-            if file.is_document:
-                firsts = split_values(handle, lambda: None, LINE_BYTES)
+            if file.form is not None:
+                firsts = file.form.split(handle, lambda: None, LINE_BYTES)
             envelope, is_partial = Envelope(), False
             for line in firsts:
                 seen += len(line)
                 is_partial = is_partial or _PARTIAL.match(line) is not None
-                for event in envelope.feed(line) if not file.is_document else unwrap(line).events:
+                for event in envelope.feed(line) if file.form is None else unwrap(line).events:
                     if (at := done_at(event)) is not None:
                         times.append(at)
                 if len(times) >= PROBE_EVENTS or seen > PROBE_BYTES:
                     break
-            is_wrapped = file.is_document or set(envelope.words) != {""}
+            is_wrapped = file.form is not None or set(envelope.words) != {""}
     except UNPACKING:
         is_wrapped, is_partial = True, True
     if not times:
@@ -112,20 +111,8 @@ def probe(path: Path, name: str = "") -> LogFile | None:
         first=min(times), spacing=gaps[len(gaps) * 9 // 10] if gaps else 0, is_wrapped=is_wrapped,
         is_ordered=is_ordered,
         last=_last_time(path) if not file.is_packed and not is_wrapped else None,
-        can_divide=not file.is_packed and not file.is_document and not is_partial,
+        can_divide=not file.is_packed and file.form is None and not is_partial,
     )  # fmt: skip
-
-
-def _is_document(head: bytes) -> bool:
-    """Whether JSON begins that goes on over several lines, or an array of objects."""
-    text = head.lstrip()
-    if text[:1] == b"[":
-        return text[1:].lstrip()[:1] in (b"{", b"[")
-    line, newline, rest = text.partition(b"\n")
-    if text[:1] != b"{" or not newline or line.rstrip().endswith(b"}"):
-        return False
-    # the line after one that was cut begins as each does
-    return not rest.startswith(b'{"') and not line.startswith(BARE)
 
 
 def _last_time(path: Path) -> int | None:
@@ -254,7 +241,7 @@ def lines(piece: Piece, note_damage: Note, note_bytes: Callable[[int], None] = l
                 handle.seek(piece.begin)
             feed = _Feed(handle, None if piece.end is None else piece.end - piece.begin, note_bytes)
             reader = io.BufferedReader(feed, BLOCK_BYTES)
-            yield from split_values(reader, note_damage, LINE_BYTES) if piece.file.is_document else reader
+            yield from piece.file.form.split(reader, note_damage, LINE_BYTES) if piece.file.form is not None else reader
     except FileNotFoundError:
         raise SourceDamaged(f"cannot read {path}: it is not there any more") from None
     except UNPACKING as error:
@@ -272,7 +259,7 @@ def events(
         yield from found
         return
     envelope = Envelope(note_damage)
-    if piece.file.is_document:
+    if piece.file.form is not None:
         for value in found:
             yield from map(_one_line, envelope.record(value))
     else:
@@ -282,7 +269,7 @@ def events(
     envelope.close()
     if words is not None:
         for word, count in envelope.words.items():
-            said = DOCUMENT if piece.file.is_document else word
+            said = piece.file.form.words if piece.file.form is not None else word
             words[said] = words.get(said, 0) + count
 
 
