@@ -16,11 +16,13 @@ from ghostkey.sources._archives import UNPACKING, Unpacked, open_packed
 from ghostkey.sources.history.audit.envelopes import Envelope, unwrap
 from ghostkey.sources.history.audit.event import done_at
 from ghostkey.sources.history.audit.forms import Form, form_of
+from ghostkey.sources.history.audit.order import Order
 
 BLOCK_BYTES = 1 << 20
 LINE_BYTES = 64 << 20  # an object is at most 1.5 MiB, and stands in an event twice, escaped
 SHARE_BYTES = 16 << 20  # less is not worth a process
-PROBE_EVENTS, PROBE_BYTES = 200, 16 << 20  # what is looked at to tell what a file is
+PROBE_EVENTS, PROBE_BYTES = 2_000, 16 << 20  # what is looked at to tell what a file is
+SAMPLES = 64  # of a file, whose times tell whether it is in order
 TAIL_BYTES, TAIL_BYTES_MOST = 1 << 16, 64 << 20
 SPACING, LEAST_HOLE = 3, 5_000_000  # a hole is three times as long as most of the time between two events; microseconds
 OVERLAP = 100_000  # microseconds by which the files of one server may overlap: requests that end at the same time
@@ -41,6 +43,7 @@ class LogFile(NamedTuple):
     is_wrapped: bool = False
     form: Form | None = None  # of a file that has not a record in each line
     is_ordered: bool = True
+    is_mixed: bool = False  # of several servers, or with copies of events: a collector's, or files that were put together
     can_divide: bool = False
 
     @property
@@ -76,7 +79,7 @@ def probe(path: Path, name: str = "") -> LogFile | None:
     """What a file is; None when no audit event is in its first 16 MiB."""
     if str(path) == "-":
         return LogFile(path, is_wrapped=True, is_packed=True)
-    times: list[int] = []
+    order = Order()
     seen = 0
     file = LogFile(path, name)
     try:
@@ -91,28 +94,34 @@ def probe(path: Path, name: str = "") -> LogFile | None:
                 seen += len(line)
                 is_partial = is_partial or _PARTIAL.match(line) is not None
                 for event in envelope.feed(line) if file.form is None else unwrap(line).events:
-                    if (at := done_at(event)) is not None:
-                        times.append(at)
-                if len(times) >= PROBE_EVENTS or seen > PROBE_BYTES:
+                    order.add(event)
+                if len(order.times) >= PROBE_EVENTS or seen > PROBE_BYTES:
                     break
             is_wrapped = file.form is not None or set(envelope.words) != {""}
     except UNPACKING:
         is_wrapped, is_partial = True, True
-    if not times:
+    if not order.times:
         return None
-    steps = [later - earlier for earlier, later in itertools.pairwise(times)]
-    # the newest first, or in no order at all
-    is_ordered = sum(step < 0 for step in steps) * 10 <= 6 * len(steps) and sum(
-        step < -1_000_000 for step in steps
-    ) * 10 <= 3 * len(steps)
-    ordered = sorted(times)
-    gaps = sorted(later - earlier for earlier, later in itertools.pairwise(ordered))
+    can_divide = not file.is_packed and file.form is None and not is_partial
     return file._replace(
-        first=min(times), spacing=gaps[len(gaps) * 9 // 10] if gaps else 0, is_wrapped=is_wrapped,
-        is_ordered=is_ordered,
+        first=min(order.times), spacing=order.spacing, is_wrapped=is_wrapped, is_mixed=order.is_mixed,
+        is_ordered=order.is_ordered and (not can_divide or _goes_on(path)),
         last=_last_time(path) if not file.is_packed and not is_wrapped else None,
-        can_divide=not file.is_packed and file.form is None and not is_partial,
+        can_divide=can_divide,
     )  # fmt: skip
+
+
+def _goes_on(path: Path) -> bool:
+    """Whether events here and there in a file follow each other, as they do not where files were put one behind the other."""
+    order = Order()
+    size = path.stat().st_size
+    with path.open("rb") as handle:
+        for number in range(SAMPLES if size > SAMPLES * TAIL_BYTES else 0):
+            handle.seek(size * number // SAMPLES)
+            handle.readline(LINE_BYTES)
+            for event in unwrap(handle.readline(LINE_BYTES)).events:
+                order.add(event)
+    return order.is_ordered
 
 
 def _last_time(path: Path) -> int | None:
@@ -139,7 +148,7 @@ def hole_from(files: Sequence[LogFile]) -> int:
 
 def follow_each_other(files: Sequence[LogFile]) -> bool:
     """Whether the files, in the order of their beginnings, are one server's log: none begins before the last one ends."""
-    return all(file.is_ordered for file in files) and all(
+    return all(file.is_ordered and not file.is_mixed for file in files) and all(
         left.last is not None and right.first is not None and left.last <= right.first + OVERLAP
         for left, right in itertools.pairwise(files)
     )
