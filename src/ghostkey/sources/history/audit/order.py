@@ -18,13 +18,16 @@ _COMPLETE = b'"stage":"ResponseComplete"'
 
 
 def mark_of(line: bytes) -> bytes:
-    """Audit id and stage; empty where there is no id."""
+    """Audit id, stage and time, since a client may choose the same id again; empty where there is no id."""
     begin = line.find(_ID)
     if begin < 0:
         return b""
     begin += len(_ID)
     end = line.find(b'"', begin)
-    return line[begin:end] + (b"+" if _COMPLETE in line[end : end + 400] else line[end : end + 40]) if end > begin else b""
+    if end <= begin:
+        return b""
+    stage = b"+" if _COMPLETE in line[end : end + 400] else line[end : end + 40]
+    return line[begin:end] + stage + str(done_at(line)).encode()
 
 
 def spot_of(line: bytes) -> tuple[bytes, int] | None:
