@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from ghostkey.model.errors import NoSuchPath, SourceDamaged
 from ghostkey.sources._archives import UNPACKING, Unpacked, open_packed
-from ghostkey.sources.history.audit.envelopes import Envelope, unwrap
+from ghostkey.sources.history.audit.envelopes import BARE, Envelope, unwrap
 from ghostkey.sources.history.audit.event import done_at
 from ghostkey.sources.history.audit.forms import Form, form_of
 from ghostkey.sources.history.audit.order import Order
@@ -21,7 +21,7 @@ from ghostkey.sources.history.audit.order import Order
 BLOCK_BYTES = 1 << 20
 LINE_BYTES = 64 << 20  # an object is at most 1.5 MiB, and stands in an event twice, escaped
 SHARE_BYTES = 16 << 20  # less is not worth a process
-PROBE_EVENTS, PROBE_BYTES = 2_000, 16 << 20  # what is looked at to tell what a file is
+PROBE_EVENTS, PROBE_BYTES = 1_000, 16 << 20  # what is looked at to tell what a file is
 SAMPLES = 64  # of a file, whose times tell whether it is in order
 TAIL_BYTES, TAIL_BYTES_MOST = 1 << 16, 64 << 20
 SPACING, LEAST_HOLE = 3, 5_000_000  # a hole is three times as long as most of the time between two events; microseconds
@@ -119,7 +119,8 @@ def _goes_on(path: Path) -> bool:
         for number in range(SAMPLES if size > SAMPLES * TAIL_BYTES else 0):
             handle.seek(size * number // SAMPLES)
             handle.readline(LINE_BYTES)
-            for event in unwrap(handle.readline(LINE_BYTES)).events:
+            line = handle.readline(LINE_BYTES)
+            for event in (line,) if line.startswith(BARE) else unwrap(line).events:
                 order.add(event)
     return order.is_ordered
 
