@@ -22,7 +22,8 @@ BLOCK_BYTES = 1 << 20
 LINE_BYTES = 64 << 20  # an object is at most 1.5 MiB, and stands in an event twice, escaped
 SHARE_BYTES = 16 << 20  # less is not worth a process
 PROBE_EVENTS, PROBE_BYTES = 1_000, 16 << 20  # what is looked at to tell what a file is
-SAMPLES = 64  # of a file, whose times tell whether it is in order
+ENOUGH_EVENTS, ENOUGH_BYTES = 100, 4 << 20  # and of large events
+SAMPLES = 16  # of a file, whose times tell whether it is in order
 TAIL_BYTES, TAIL_BYTES_MOST = 1 << 16, 64 << 20
 SPACING, LEAST_HOLE = 3, 5_000_000  # a hole is three times as long as most of the time between two events; microseconds
 OVERLAP = 100_000  # microseconds by which the files of one server may overlap: requests that end at the same time
@@ -95,7 +96,8 @@ def probe(path: Path, name: str = "") -> LogFile | None:
                 is_partial = is_partial or _PARTIAL.match(line) is not None
                 for event in envelope.feed(line) if file.form is None else unwrap(line).events:
                     order.add(event)
-                if len(order.times) >= PROBE_EVENTS or seen > PROBE_BYTES:
+                count = len(order.times)
+                if count >= PROBE_EVENTS or seen > PROBE_BYTES or (count >= ENOUGH_EVENTS and seen > ENOUGH_BYTES):
                     break
             is_wrapped = file.form is not None or set(envelope.words) != {""}
     except UNPACKING:
