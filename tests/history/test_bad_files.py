@@ -65,7 +65,7 @@ def test_bad_audit_log_is_an_error_or_a_gap(tmp_path: Path, name: str) -> None:
 
 def test_damaged_line_between_good_ones_is_counted(tmp_path: Path) -> None:
     path = tmp_path / "audit.log"
-    path.write_bytes(line({"a": "1"}) + b"\n" + line({"a": "1"})[:200] + b"\n" + line({"a": "2"}, 6) + b"\n")
+    path.write_bytes(line({"a": "1"}) + b"\n" + line({"a": "1"})[:200] + b"\n" + line({"a": "2"}, 6, auditID="b") + b"\n")
     events = list(AuditLog([path], DIGEST).events())
     # these updates are shown without their requests: nobody is known to have asked for what they show
     assert [(e.op, e.revision) for e in events if isinstance(e, KeyEvent)] == [("seen", 5), ("seen", 6)]

@@ -218,7 +218,7 @@ def test_number_that_is_none_is_no_end_of_the_log() -> None:
         assert len(fed([otlp(body), text, otlp(body)])[0]) == 3
 
 
-@pytest.mark.parametrize(("damage", "left"), [("cut", 2), ("half", 2), ("joined", 6)])
+@pytest.mark.parametrize(("damage", "left"), [("cut", 2), ("half", 2), ("joined", 3)])
 def test_damage_in_utf_16_is_that_of_its_line_alone(tmp_path: Path, damage: str, left: int) -> None:
     lines = [LogWriter().patch(second, "shop", "m", {"a": str(second)}).decode() for second in range(3)]
     content = "".join(lines).encode("utf-16")

@@ -1,18 +1,23 @@
-"""The two pictures of a story as SVG: lifetimes of keys against those of their subjects, and growth against its limits."""
+"""The two pictures of a story as SVG: lifetimes of keys against those of their subjects, and growth against its limits.
+
+They are as wide as the page, on a telephone and on paper: places are shares of it, letters stay as large as they are, and what was
+drawn is stretched between them. Of the ticks there are two sets, of which the page shows the one that fits.
+"""
 
 from __future__ import annotations
 
 import datetime
 import html
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
 from ghostkey.story import Forecast, Story, when
 
 LIFELINES = 40
-WIDTH, ROW, LEFT = 960, 20, 300
-HEIGHT, MARGIN = 280, 84  # of the picture of growth, and what its labels take on the left
+ROW = 36  # a line of text with the two bars under it
+WIDTH, HEIGHT, MARGIN = 960, 280, 84  # of the picture of growth, and of churn's, whose labels take that much on the left
+MANY, FEW = (6, 600), (3, 330)  # ticks at most, and pixels in which their labels must fit
 SECOND = 1_000_000
 _SECONDS = [
     *(n * unit for unit in (1, 10, 100, 1_000, 10_000, 100_000) for n in (1, 2, 5)),  # microseconds
@@ -78,16 +83,26 @@ def size_ticks(top: float) -> list[tuple[float, str]]:
     return [(n * step, size_words(n * step, step)) for n in range(int(top // step) + 1)]
 
 
-def _axis(marks: Sequence[tuple[int, str]], x: Any, height: int) -> Iterator[str]:
-    right = -1e9
-    for at, label in marks:
-        place = x(at)
-        yield f"<line class=grid x1='{place:.1f}' x2='{place:.1f}' y1=0 y2='{height - 22}'/>"
-        wide = 7 * len(label)
-        begin = min(max(0.0, place - wide / 2), WIDTH - wide)
-        if begin > right + 8:
-            yield f"<text class=tick x='{begin:.1f}' y='{height - 6}'>{e(label)}</text>"
-            right = begin + wide
+def _axis(begin: int, end: int, height: int) -> Iterator[str]:
+    """Lines and labels of times."""
+    for name, (most, pixels) in (("many", MANY), ("few", FEW)):
+        yield f"<g class={name}>"
+        right = 0.0
+        for at, label in ticks(begin, end, most):
+            share, wide = _share(at, begin, end), 7 * len(label)
+            place = share * pixels / 100
+            anchor = "start" if place < wide / 2 else "end" if place > pixels - wide / 2 else "middle"
+            left = place - {"start": 0, "end": wide, "middle": wide / 2}[anchor]
+            yield f"<line class=grid x1='{share:.2f}%' x2='{share:.2f}%' y1=0 y2='{height - 22}'/>"
+            if left >= right:
+                yield f"<text class=tick x='{share:.2f}%' y='{height - 6}' text-anchor={anchor}>{e(label)}</text>"
+                right = left + wide + 8
+        yield "</g>"
+
+
+def _share(at: int, begin: int, end: int) -> float:
+    """Where in a span a time lies, in hundredths."""
+    return 100 * (at - begin) / max(1, end - begin)
 
 
 def _link(story: Story, key: str) -> dict[str, Any]:
@@ -125,10 +140,10 @@ def lifelines(story: Story) -> Iterator[str]:
         return
     ends = [row["until"] for row in story.coverage if row["until"] is not None and not row["is_gap"]]
     begin, end = min(times), max([*times, *ends])
-    height = ROW * len(chosen) + 34
+    height = ROW * len(chosen) + 26
 
     def x(at: int | None, default: int = begin) -> float:
-        return float(LEFT + (WIDTH - LEFT - 10) * ((at if at is not None else default) - begin) / max(1, end - begin))
+        return _share(at if at is not None else default, begin, end)
 
     yield "<h2 id=lives>Keys and their subjects</h2>"
     total = sum(not row["path"] for row in story.keys)
@@ -139,32 +154,33 @@ def lifelines(story: Story) -> Iterator[str]:
         + _swatch("<rect class=subject width=24 height=5 rx=2 />", "its subject lived")
         + "</ul>"
     )
-    yield "<div class=scroll tabindex=0 role=region aria-label='Lifetimes of keys and subjects'>"
-    yield f"<svg viewBox='0 0 {WIDTH} {height}' role=img aria-labelledby=lives><title>Lifetimes of keys against those of their subjects</title>"
-    yield from _axis(ticks(begin, end), x, height)
+    yield (
+        f"<svg class=chart width='100%' height={height} role=img aria-labelledby=lives>"
+        "<title>Lifetimes of keys against those of their subjects</title>"
+    )
+    yield from _axis(begin, end, height)
     for number, key in enumerate(chosen):
-        row, link, top = known.get(key, {}), _link(story, key), number * ROW + 3
+        row, link, top = known.get(key, {}), _link(story, key), number * ROW + 16
         stop = end if row.get("is_present") else row.get("last_delete_at")
-        a, b = x(row.get("first_seen_at")), x(stop, end)
-        c, d = x(link.get("created_at")), x(None if link.get("is_alive") else link.get("deleted_at"), end)
         why = classes.get(key, "")
         said = f"{key}: key from {when(row.get('first_seen_at'))}, subject gone {when(link.get('deleted_at'))}" + (
             f": {why}" if why else ""
         )
-        shown = key if len(key) < 30 else key[:29] + "…"
-        yield f"<g><title>{e(said)}</title><text x=0 y='{top + 10}'>{e(shown)}</text>"
-        yield (
-            f"<text class=class x='{LEFT - 8}' y='{top + 10}' text-anchor=end>{e(why)}</text>"
-            if why and len(shown) + len(why) < 40
-            else ""
-        )
-        yield f"<rect class=key x='{a:.1f}' y='{top}' width='{max(2.0, b - a):.1f}' height=6 rx=2 />"
-        yield (
-            f"<rect class=subject x='{c:.1f}' y='{top + 8}' width='{max(2.0, d - c):.1f}' height=5 rx=2 /></g>"
-            if link
-            else "</g>"
-        )
-    yield "</svg></div>"
+        room = 46 - len(why)
+        shown = key if len(key) <= room else key[: room - 1] + "…"
+        yield f"<g><title>{e(said)}</title><text y={top - 5}>{e(shown)}</text>"
+        yield f"<text class=class x='100%' y={top - 5} text-anchor=end>{e(why)}</text>" if why else ""
+        yield _bar("key", x(row.get("first_seen_at")), x(stop, end), top, 6)
+        if link:
+            gone = None if link.get("is_alive") else link.get("deleted_at")
+            yield _bar("subject", x(link.get("created_at")), x(gone, end), top + 8, 5)
+        yield "</g>"
+    yield "</svg>"
+
+
+def _bar(name: str, begin: float, end: float, top: int, height: int) -> str:
+    wide = max(0.5, end - begin)  # what began at the end has a bar, too
+    return f"<rect class={name} x='{min(begin, 100 - wide):.2f}%' y={top} width='{wide:.2f}%' height={height} rx=2 />"
 
 
 def _swatch(shape: str, words: str) -> str:
@@ -188,7 +204,7 @@ def growth(story: Story, law: Forecast, said: str) -> Iterator[str]:
         top = max(top, 1.1 * limit)
 
     def x(at: int) -> float:
-        return float(MARGIN + (WIDTH - MARGIN - 10) * (at - begin) / max(1, end - begin))
+        return 10 * _share(at, begin, end)
 
     def y(size: float) -> float:
         return float(HEIGHT - 26 - (HEIGHT - 56) * min(size, top) / top)
@@ -204,21 +220,17 @@ def growth(story: Story, law: Forecast, said: str) -> Iterator[str]:
             else ""
         )
         + _swatch("<line class=limit x1=0 x2=24 y1=4 y2=4 />", "a limit")
-        + "</ul><div class=scroll tabindex=0 role=region aria-label='Growth over time'>"
+        + "</ul>"
     )
-    yield f"<svg viewBox='0 0 {WIDTH} {HEIGHT}' role=img aria-labelledby=growth><title>{e(said)}</title>"
-    yield from _axis(ticks(begin, end), x, HEIGHT)
-    for size, label in size_ticks(top):
-        yield f"<line class=grid x1='{MARGIN}' x2='{WIDTH - 10}' y1='{y(size):.1f}' y2='{y(size):.1f}'/>"
-        yield f"<text class=size x='{MARGIN - 6}' y='{y(size) + 4:.1f}' text-anchor=end>{e(label)}</text>"
-    for name, size in within:
-        yield f"<line class=limit x1='{MARGIN}' x2='{WIDTH - 10}' y1='{y(size):.1f}' y2='{y(size):.1f}'/>"
-        yield f"<text x='{MARGIN + 4}' y='{y(size) - 4:.1f}'>{e(name)}</text>"
-    for number, (name, size) in enumerate(sorted(beyond, key=lambda pair: pair[1])):
-        place = 12 + 14 * number
-        if not number:
-            yield f"<line class=limit x1='{MARGIN}' x2='{WIDTH - 10}' y1=3 y2=3 />"
-        yield f"<text x='{WIDTH - 10}' y='{place + 4}' text-anchor=end>↑ {e(name)}: {size / max(1.0, peak):,.1f} × what was seen</text>"
+    yield f"<svg class=chart width='100%' height={HEIGHT} role=img aria-labelledby=growth><title>{e(said)}</title>"
+    yield from _axis(begin, end, HEIGHT)
+    for size, _ in size_ticks(top):
+        yield f"<line class=grid x1=0 x2='100%' y1='{y(size):.1f}' y2='{y(size):.1f}'/>"
+    for _, size in within:
+        yield f"<line class=limit x1=0 x2='100%' y1='{y(size):.1f}' y2='{y(size):.1f}'/>"
+    if beyond:
+        yield "<line class=limit x1=0 x2='100%' y1=3 y2=3 />"
+    yield f"<svg viewBox='0 0 1000 {HEIGHT}' preserveAspectRatio=none width='100%' height={HEIGHT}>"
     steps = [f"M{x(begin):.1f} {y(float(points[0]['bytes'])):.1f}"]
     for left, right in pairwise(points):
         steps.append(f"H{x(right['at_us']):.1f}")
@@ -236,4 +248,12 @@ def growth(story: Story, law: Forecast, said: str) -> Iterator[str]:
         (a, b), (c, d), (f, g) = at(law.full_low), at(law.full_high), at(law.full_at)
         yield f"<polygon class=band points='{x(until):.1f},{y(now):.1f} {a:.1f},{b:.1f} {c:.1f},{d:.1f}'/>"
         yield f"<path class=forecast d='M{x(until):.1f} {y(now):.1f}L{f:.1f} {g:.1f}'/>"
-    yield "</svg></div>"
+    yield "</svg>"
+    for size, label in size_ticks(top):
+        yield f"<text class=size y='{y(size) - 4:.1f}'>{e(label)}</text>"
+    for name, size in within:
+        yield f"<text class=of x='100%' y='{y(size) - 4:.1f}' text-anchor=end>{e(name)}</text>"
+    for number, (name, size) in enumerate(sorted(beyond, key=lambda pair: pair[1])):
+        said = f"↑ {name}: {size / max(1.0, peak):,.1f} × what was seen"
+        yield f"<text class=of x='100%' y={16 + 14 * number} text-anchor=end>{e(said)}</text>"
+    yield "</svg>"

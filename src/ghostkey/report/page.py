@@ -36,13 +36,19 @@ table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.3rem .6
 svg text{fill:var(--fg);font:12px system-ui,sans-serif}svg .tick,svg .size,svg .class{fill:var(--dim)}.dim{color:var(--dim)}
 svg .grid{stroke:var(--line)}svg .key{fill:var(--key)}svg .subject{fill:var(--subject)}svg .limit{stroke:var(--limit);stroke-dasharray:5 4}
 svg .area{fill:none;stroke:var(--key);stroke-width:2}svg .forecast{fill:none;stroke:var(--key);stroke-width:2;stroke-dasharray:3 4}
-svg .band{fill:var(--key);opacity:.15}.legend{list-style:none;padding:0;display:flex;flex-wrap:wrap;gap:.2rem 1.2rem;font-size:.9rem}
-.swatch{width:24px;height:8px}pre{overflow-x:auto;padding:.6rem;border:1px solid var(--line);border-radius:4px}
+svg .band{fill:var(--key);opacity:.15}.chart path{vector-effect:non-scaling-stroke}.chart .few{display:none}
+.chart .size,.chart .of{paint-order:stroke;stroke:var(--bg);stroke-width:4px;stroke-linejoin:round}.legend{list-style:none;padding:0;display:flex;flex-wrap:wrap;gap:.2rem 1.2rem;font-size:.9rem}
+.swatch{width:24px;height:8px}pre{white-space:pre-wrap;padding:.6rem;border:1px solid var(--line);border-radius:4px}
 details{margin:.5rem 0}summary{cursor:pointer}
-summary:focus-visible,a:focus-visible,.scroll:focus-visible,pre:focus-visible{outline:3px solid var(--subject);outline-offset:2px}
+summary:focus-visible,a:focus-visible,.scroll:focus-visible{outline:3px solid var(--subject);outline-offset:2px}
+.cards{table-layout:fixed}.cards thead th:first-child{width:24%}
+@media (max-width:640px){.chart .few{display:inline}.chart .many{display:none}}
+@media (max-width:900px){.cards thead{position:absolute;clip-path:inset(50%)}.cards,.cards tbody,.cards th,.cards td{display:block;border:0;padding:0}
+.cards tr{display:grid;grid-template-columns:repeat(auto-fill,minmax(19rem,1fr));padding:.4rem 0;border-bottom:1px solid var(--line)}
+.cards th{grid-column:1/-1}.cards td::before{content:attr(data-of) ": ";color:var(--dim)}}
 @media (max-width:480px){body{margin:1rem auto;padding:0 .7rem}h1{font-size:1.25rem}th,td{padding:.25rem .4rem}ol,ul{padding-left:1.2rem}.legend{padding:0}}
 @media print{:root{--fg:#000;--bg:#fff;--dim:#444;--line:#bbb;--key:#a33e00;--subject:#0550ae;--limit:#a40e26}
-body{max-width:none;margin:0;font-size:10pt}.scroll,pre{overflow:visible}.scroll table,.scroll>svg{min-width:0}pre{white-space:pre-wrap}
+body{max-width:none;margin:0;font-size:10pt}.scroll{overflow:visible}.scroll table,.scroll>svg{min-width:0}
 h2{break-after:avoid}tr,li,svg{break-inside:avoid}details::details-content{display:block;content-visibility:visible}}
 """
 # the hash of the one style that may be, and nothing else: no script, picture, frame or form, whatever a name holds
@@ -156,25 +162,22 @@ def _next(story: Story, options: str) -> Iterator[str]:
             lines.append(f"ghostkey verify {place} --for 10m  # watches that they stay gone, after a trim")
     else:
         lines.append(f"ghostkey blame {place}{options}  # who wrote each key last")
-    yield "<h2 id=next>What to run next</h2><pre tabindex=0 aria-label='Commands'><code>" + e("\n".join(lines)) + "</code></pre>"
+    yield "<h2 id=next>What to run next</h2><pre aria-label='Commands'><code>" + e("\n".join(lines)) + "</code></pre>"
 
 
 def _ghosts(story: Story) -> Iterator[str]:
     if not story.ghosts:
         return
-    yield "<h2 id=ghosts>Ghost keys</h2><div class=scroll tabindex=0 role=region aria-label='Ghost keys'><table><thead><tr>"
-    yield "".join(f"<th scope=col>{text}</th>" for text in ("Key", "Why", "Written", "By", "Subject", "Gone", "Asked by"))
-    yield "</tr></thead><tbody>"
+    rows = []
     for row in story.ghosts[:GHOSTS_SHOWN]:
         subject = f"{row['subject_namespace'] + '/' if row['subject_namespace'] else ''}{row['subject_name']}"
         cells = (
             row["class"], when(row["first_set_at"] or row["first_seen_at"]), row["manager"] or row["writer"] or "?", subject,
             when(row["subject_deleted_at"]), row["subject_deleter"] or "?",
         )  # fmt: skip
-        yield (
-            f"<tr><th scope=row><code>{e(key_name(row))}</code></th>" + "".join(f"<td>{e(cell)}</td>" for cell in cells) + "</tr>"
-        )
-    yield "</tbody></table></div>"
+        rows.append((f"<code>{e(key_name(row))}</code>", *map(e, cells)))
+    yield "<h2 id=ghosts>Ghost keys</h2>"
+    yield from _table("ghosts", ("Key", "Why", "Written", "By", "Subject", "Gone", "Asked by"), rows)
     if len(story.ghosts) > GHOSTS_SHOWN:
         yield f"<p class=dim>… and {len(story.ghosts) - GHOSTS_SHOWN:,} more; the JSON has them all.</p>"
 
@@ -182,10 +185,19 @@ def _ghosts(story: Story) -> Iterator[str]:
 def _writers(story: Story) -> Iterator[str]:
     if not story.writers:
         return
-    yield "<h2 id=writers>Who writes it</h2><div class=scroll tabindex=0 role=region aria-label='Who writes it'><table><thead><tr>"
-    yield "".join(f"<th scope=col>{text}</th>" for text in ("User", "Manager", "What", "Keys", "First", "Last"))
-    yield "</tr></thead><tbody>"
+    rows = []
     for row in story.writers[:50]:
         cells = (row["manager"] or "?", row["op"], f"{row['events']:,}", when(row["first_at"]), when(row["last_at"]))
-        yield f"<tr><th scope=row>{e(row['user'] or '?')}</th>" + "".join(f"<td>{e(cell)}</td>" for cell in cells) + "</tr>"
-    yield "</tbody></table></div>"
+        rows.append((e(row["user"] or "?"), *map(e, cells)))
+    yield "<h2 id=writers>Who writes it</h2>"
+    yield from _table("writers", ("User", "Manager", "What", "Keys", "First", "Last"), rows)
+
+
+def _table(heading: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """A table of HTML, each row of which is a card where the page is narrow; roles say that it is a table there, too."""
+    yield f"<table class=cards role=table aria-labelledby={heading}><thead role=rowgroup><tr role=row>"
+    yield "".join(f"<th scope=col role=columnheader>{column}</th>" for column in columns) + "</tr></thead><tbody role=rowgroup>"
+    for first, *cells in rows:
+        yield f"<tr role=row><th scope=row role=rowheader>{first}</th>"
+        yield "".join(f"<td role=cell data-of='{of}'>{cell}</td>" for of, cell in zip(columns[1:], cells, strict=True)) + "</tr>"
+    yield "</tbody></table>"

@@ -21,7 +21,7 @@ import msgspec
 
 from ghostkey.foreign import UnreadableError, decode_json, split_json
 from ghostkey.sources.history.audit.encoded import decoded, holds, is_encoded
-from ghostkey.sources.history.audit.google import event_of_google
+from ghostkey.sources.history.audit.google import PAYLOADS, event_of_google
 from ghostkey.sources.history.audit.otlp import plain
 from ghostkey.sources.history.audit.packed_text import PACKED, PackedText
 
@@ -31,18 +31,18 @@ PREFIX_BYTES = 4_096
 BEGINNINGS = 8  # places in a line at which an event may begin
 PARTIAL_BYTES = 64 << 20  # of a line that comes in parts
 TEXT, AROUND, CSV = "text before it", "text around it", "in quotes of CSV"
-WORTH = (b"auditID", b"audit.k8s.io", b"AuditId", b"auditId", b"protoPayload", PACKED.encode())
+WORTH = (b"auditID", b"audit.k8s.io", b"AuditId", b"auditId", b"protoPayload", b"protopayload_auditlog", PACKED.encode())
 # what only stands in an event, or in a part of one
 _PART = (b"audit.k8s.io", b"requestReceivedTimestamp", b"stageTimestamp")
 # what other records have too: where one is not whole, what it was nobody knows
-_CUT = re.compile(rb'(?:protoPayload|[aA]uditI[dD])[\\"]+\s*:|"' + PACKED.encode())
+_CUT = re.compile(rb'(?:protoPayload|protopayload_auditlog|[aA]uditI[dD])[\\"]+\s*:|"' + PACKED.encode())
 _TAG = re.compile(rb"\[[^\]{\"\[]{0,200}\] ")  # before a line of several Pods, or of several tags
 _CRI = re.compile(rb"\S{20,40} (?:stdout|stderr) ([PF])(?::\S*)? ")
 _NUMBERS = re.compile(rb'"MESSAGE"\s*:\s*\[')  # journald's way to write what is no plain text
 _DOCKER = b'{"log":"'
 _DOCKER_END, _DOCKER_REST = b'\\n","', 400  # of a text that is whole, and bytes of a record after it
-# behind an event: the time of its ingestion (`aws logs … --output text`), or the end of a list around it (Fluent Bit's stdout)
-_BEHIND = re.compile(rb"[\])]{0,4}(?:\t\d{10,19})?\s*")
+# behind an event: the time of its ingestion (`aws logs … --output text`) and other columns, or the end of a list around it (Fluent Bit's stdout)
+_BEHIND = re.compile(rb"[\])]{0,4}(?:\t[^\t{}\n]{0,200}){0,9}\s*")
 _REMADE = {"protoPayload", "AKSAudit", "kvlistValue"}  # where what is there is no event until it is made one
 _encode = msgspec.json.encode
 Path = tuple[str, ...]  # of fields that lead to an event; `*` for each item of a list
@@ -155,7 +155,7 @@ def _search(node: Any, path: Path, depth: int, packed: PackedText) -> Iterator[t
     if isinstance(node, dict):
         if is_event(node):
             yield _encode(node), path
-        elif "protoPayload" in node:
+        elif not node.keys().isdisjoint(PAYLOADS):
             if (made := event_of_google(node)) is not None:
                 yield _encode(made), (*path, "protoPayload")
         elif (made := _of_table(node)) is not None:

@@ -13,18 +13,20 @@ from typing import Any, NamedTuple
 
 from ghostkey.model.errors import NoSuchPath, SourceDamaged
 from ghostkey.sources._archives import UNPACKING, Unpacked, open_packed
-from ghostkey.sources.history.audit.documents import split_values
 from ghostkey.sources.history.audit.envelopes import BARE, Envelope, unwrap
 from ghostkey.sources.history.audit.event import done_at
+from ghostkey.sources.history.audit.forms import Form, form_of
+from ghostkey.sources.history.audit.order import Order
 
 BLOCK_BYTES = 1 << 20
 LINE_BYTES = 64 << 20  # an object is at most 1.5 MiB, and stands in an event twice, escaped
 SHARE_BYTES = 16 << 20  # less is not worth a process
-PROBE_EVENTS, PROBE_BYTES = 200, 16 << 20  # what is looked at to tell what a file is
+PROBE_EVENTS, PROBE_BYTES = 1_000, 16 << 20  # what is looked at to tell what a file is
+ENOUGH_EVENTS, ENOUGH_BYTES = 100, 4 << 20  # and of large events
+SAMPLES = 16  # of a file, whose times tell whether it is in order
 TAIL_BYTES, TAIL_BYTES_MOST = 1 << 16, 64 << 20
 SPACING, LEAST_HOLE = 3, 5_000_000  # a hole is three times as long as most of the time between two events; microseconds
 OVERLAP = 100_000  # microseconds by which the files of one server may overlap: requests that end at the same time
-DOCUMENT = "in an array or over several lines"
 _NEWLINE = re.compile(rb"\n")
 _PARTIAL = re.compile(rb"\S{20,40} (?:stdout|stderr) P ")
 Note = Callable[[], None]
@@ -40,8 +42,9 @@ class LogFile(NamedTuple):
     spacing: int = 0  # nine in ten events come within so many microseconds of the one before
     is_packed: bool = False
     is_wrapped: bool = False
-    is_document: bool = False  # JSON over several lines, or an array
+    form: Form | None = None  # of a file that has not a record in each line
     is_ordered: bool = True
+    is_mixed: bool = False  # of several servers, or with copies of events: a collector's, or files that were put together
     can_divide: bool = False
 
     @property
@@ -77,55 +80,51 @@ def probe(path: Path, name: str = "") -> LogFile | None:
     """What a file is; None when no audit event is in its first 16 MiB."""
     if str(path) == "-":
         return LogFile(path, is_wrapped=True, is_packed=True)
-    times: list[int] = []
+    order = Order()
     seen = 0
     file = LogFile(path, name)
     try:
         with _open(path) as (handle, is_packed):
             head = handle.peek(BLOCK_BYTES) if isinstance(handle, io.BufferedReader) else b""
-            file = file._replace(is_packed=is_packed, is_document=_is_document(head))
+            file = file._replace(is_packed=is_packed, form=form_of(head))
             firsts: Iterable[bytes] = iter(handle)
-            if file.is_document:
-                firsts = split_values(handle, lambda: None, LINE_BYTES)
+            if file.form is not None:
+                firsts = file.form.split(handle, lambda: None, LINE_BYTES)
             envelope, is_partial = Envelope(), False
             for line in firsts:
                 seen += len(line)
                 is_partial = is_partial or _PARTIAL.match(line) is not None
-                for event in envelope.feed(line) if not file.is_document else unwrap(line).events:
-                    if (at := done_at(event)) is not None:
-                        times.append(at)
-                if len(times) >= PROBE_EVENTS or seen > PROBE_BYTES:
+                for event in envelope.feed(line) if file.form is None else unwrap(line).events:
+                    order.add(event)
+                count = len(order.times)
+                if count >= PROBE_EVENTS or seen > PROBE_BYTES or (count >= ENOUGH_EVENTS and seen > ENOUGH_BYTES):
                     break
-            is_wrapped = file.is_document or set(envelope.words) != {""}
+            is_wrapped = file.form is not None or set(envelope.words) != {""}
     except UNPACKING:
         is_wrapped, is_partial = True, True
-    if not times:
+    if not order.times:
         return None
-    steps = [later - earlier for earlier, later in itertools.pairwise(times)]
-    # the newest first, or in no order at all
-    is_ordered = sum(step < 0 for step in steps) * 10 <= 6 * len(steps) and sum(
-        step < -1_000_000 for step in steps
-    ) * 10 <= 3 * len(steps)
-    ordered = sorted(times)
-    gaps = sorted(later - earlier for earlier, later in itertools.pairwise(ordered))
+    can_divide = not file.is_packed and file.form is None and not is_partial
     return file._replace(
-        first=min(times), spacing=gaps[len(gaps) * 9 // 10] if gaps else 0, is_wrapped=is_wrapped,
-        is_ordered=is_ordered,
+        first=min(order.times), spacing=order.spacing, is_wrapped=is_wrapped, is_mixed=order.is_mixed,
+        is_ordered=order.is_ordered and (not can_divide or _goes_on(path)),
         last=_last_time(path) if not file.is_packed and not is_wrapped else None,
-        can_divide=not file.is_packed and not file.is_document and not is_partial,
+        can_divide=can_divide,
     )  # fmt: skip
 
 
-def _is_document(head: bytes) -> bool:
-    """Whether JSON begins that goes on over several lines, or an array of objects."""
-    text = head.lstrip()
-    if text[:1] == b"[":
-        return text[1:].lstrip()[:1] in (b"{", b"[")
-    line, newline, rest = text.partition(b"\n")
-    if text[:1] != b"{" or not newline or line.rstrip().endswith(b"}"):
-        return False
-    # the line after one that was cut begins as each does
-    return not rest.startswith(b'{"') and not line.startswith(BARE)
+def _goes_on(path: Path) -> bool:
+    """Whether events here and there in a file follow each other, as they do not where files were put one behind the other."""
+    order = Order()
+    size = path.stat().st_size
+    with path.open("rb") as handle:
+        for number in range(SAMPLES if size > SAMPLES * TAIL_BYTES else 0):
+            handle.seek(size * number // SAMPLES)
+            handle.readline(LINE_BYTES)
+            line = handle.readline(LINE_BYTES)
+            for event in (line,) if line.startswith(BARE) else unwrap(line).events:
+                order.add(event)
+    return order.is_ordered
 
 
 def _last_time(path: Path) -> int | None:
@@ -152,7 +151,7 @@ def hole_from(files: Sequence[LogFile]) -> int:
 
 def follow_each_other(files: Sequence[LogFile]) -> bool:
     """Whether the files, in the order of their beginnings, are one server's log: none begins before the last one ends."""
-    return all(file.is_ordered for file in files) and all(
+    return all(file.is_ordered and not file.is_mixed for file in files) and all(
         left.last is not None and right.first is not None and left.last <= right.first + OVERLAP
         for left, right in itertools.pairwise(files)
     )
@@ -254,7 +253,7 @@ def lines(piece: Piece, note_damage: Note, note_bytes: Callable[[int], None] = l
                 handle.seek(piece.begin)
             feed = _Feed(handle, None if piece.end is None else piece.end - piece.begin, note_bytes)
             reader = io.BufferedReader(feed, BLOCK_BYTES)
-            yield from split_values(reader, note_damage, LINE_BYTES) if piece.file.is_document else reader
+            yield from piece.file.form.split(reader, note_damage, LINE_BYTES) if piece.file.form is not None else reader
     except FileNotFoundError:
         raise SourceDamaged(f"cannot read {path}: it is not there any more") from None
     except UNPACKING as error:
@@ -272,7 +271,7 @@ def events(
         yield from found
         return
     envelope = Envelope(note_damage)
-    if piece.file.is_document:
+    if piece.file.form is not None:
         for value in found:
             yield from map(_one_line, envelope.record(value))
     else:
@@ -282,7 +281,7 @@ def events(
     envelope.close()
     if words is not None:
         for word, count in envelope.words.items():
-            said = DOCUMENT if piece.file.is_document else word
+            said = piece.file.form.words if piece.file.form is not None else word
             words[said] = words.get(said, 0) + count
 
 

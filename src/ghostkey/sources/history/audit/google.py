@@ -1,22 +1,27 @@
 """Google's Cloud Audit Logs of a cluster (GKE), as audit events of the API server.
 
 What is lacking in them is a gap: entries whose objects were too long have neither request nor response and are of level
-Metadata here; values of Secrets are never in them.
-Source: google.cloud.audit.AuditLog (audit_log.proto); google.rpc.Code
+Metadata here; values of Secrets are never in them. In BigQuery the payload has another name, and the objects are text.
+Source: google.cloud.audit.AuditLog (audit_log.proto); google.rpc.Code; the schema of tables that Cloud Logging exports to BigQuery
 """
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+from ghostkey.foreign import UnreadableError, decode_json
+
+PAYLOADS = ("protoPayload", "protopayload_auditlog")
 # google.rpc.Code → HTTP
 _CODES = {0: 200, 3: 400, 5: 404, 6: 409, 7: 403, 8: 429, 9: 409, 10: 409, 11: 422, 16: 401}
+_TIME_OF_BIGQUERY = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d+)?) UTC")
 _VERBS = {"create", "update", "patch", "delete", "deletecollection", "get", "list", "watch"}
 
 
 def event_of_google(entry: dict[str, Any]) -> dict[str, Any] | None:
     """The audit event of a log entry with a protoPayload; None when it is none of a cluster's API server."""
-    payload = entry.get("protoPayload")
+    payload = next((entry[name] for name in PAYLOADS if name in entry), None)
     if not isinstance(payload, dict):
         return None
     method, place = str(payload.get("methodName") or ""), str(payload.get("resourceName") or "")
@@ -26,7 +31,7 @@ def event_of_google(entry: dict[str, Any]) -> dict[str, Any] | None:
     reference = _reference(place)
     if reference is None:
         return None
-    request, response = _object(payload.get("request")), _object(payload.get("response"))
+    request, response = (_object(payload.get(name) or _decoded(payload.get(f"{name}Json"))) for name in ("request", "response"))
     status, caller, who = (_mapping(payload.get(name)) for name in ("status", "requestMetadata", "authenticationInfo"))
     code = status.get("code", 0)
     code = _CODES.get(code, 500) if isinstance(code, int) else 500
@@ -46,7 +51,7 @@ def event_of_google(entry: dict[str, Any]) -> dict[str, Any] | None:
         event["requestObject"] = request
     if response:
         event["responseObject"] = response
-    event["requestReceivedTimestamp"] = str(entry.get("timestamp") or entry.get("receiveTimestamp") or "")
+    event["requestReceivedTimestamp"] = _time(str(entry.get("timestamp") or entry.get("receiveTimestamp") or ""))
     return event
 
 
@@ -77,6 +82,19 @@ def _object(found: object) -> Any:
     if not isinstance(found, dict):
         return None
     return {name: value for name, value in found.items() if name != "@type"} or None
+
+
+def _decoded(text: object) -> Any:
+    try:
+        return decode_json(text) if isinstance(text, str) and text else None
+    except UnreadableError:
+        return None  # it was too long, and was cut
+
+
+def _time(text: str) -> str:
+    """A time as BigQuery writes it as others do."""
+    found = _TIME_OF_BIGQUERY.fullmatch(text)
+    return f"{found[1]}T{found[2]}Z" if found else text
 
 
 def _mapping(found: object) -> dict[str, Any]:

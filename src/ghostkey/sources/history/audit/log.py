@@ -76,7 +76,7 @@ class AuditLog(LineReader):
                     for share in shares:
                         yield from self.read(share)
             else:
-                self.moments = Moments() if len(files) > 1 else None
+                self.moments = Moments() if len(files) > 1 or files[0].is_mixed else None
                 merged = Merged(files, scratch, self.blind.damage, self.note_bytes, self._words)
                 for line in merged.lines():
                     yield from self.line(line)

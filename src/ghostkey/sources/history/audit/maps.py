@@ -106,7 +106,8 @@ class MapReader:
         """The whole map after the write, as the response shows it."""
         is_new, is_known = event.verb == "create", self.states.is_whole(holder)
         named = self._named(event, holder)
-        if not is_new and is_known and revision is not None and self._is_late(holder, revision):
+        # also of a creation: one that is made anew has a revision after all that it had
+        if is_known and revision is not None and self._is_late(holder, revision):
             yield from self._late(event, named, holder, found, at, revision, writer)
             return
         absent = self.not_there(holder, named.keys)
@@ -199,6 +200,8 @@ class MapReader:
         for field, path, key in sorted(others):
             shown = content.get(field, {}).get(path.partition("/")[0] or key)
             took_away = shown is None and named.is_apply
+            if shown is None and event.verb == "create":
+                continue  # it was written later
             if not (made_whole or took_away or named.names(field, path.partition("/")[0] or key)):
                 continue
             seen = others.pop((field, path, key))

@@ -16,18 +16,11 @@ from typing import NamedTuple
 
 from ghostkey.sources.history.audit.event import done_at, received
 from ghostkey.sources.history.audit.files import LogFile, Note, Piece, events
-from ghostkey.sources.history.common import REVISION_DIGITS
+from ghostkey.sources.history.audit.order import WINDOW, mark_of, spot_of
 
-WINDOW = 2_500_000  # microseconds: clocks that differ by a second, and requests that take as long
 WINDOW_BYTES, WINDOW_LINES = 64 << 20, 50_000
 IDS_KEPT = 200_000  # events among which one that comes twice is known
 RUN_BYTES = 64 << 20  # of a file in no order: so much is sorted at once
-META_BYTES = 1_000
-_ID = b'"auditID":"'
-_RESPONSE = b',"responseObject":{'
-_VERSION = b'"resourceVersion":"'
-_REFERENCE = b'"objectRef":{"resource":"'
-_COMPLETE = b'"stage":"ResponseComplete"'
 
 
 class Span(NamedTuple):
@@ -65,7 +58,7 @@ class Merged:
             counts[number] += 1
             if (came := received(line)) is not None:
                 ends[number] = [min(came, *ends[number][:1]), max(came, *ends[number][1:])] if ends[number] else [came, came]
-            mark = _mark(line)
+            mark = mark_of(line)
             if mark:
                 held = known.get(mark)
                 if held is not None:
@@ -148,33 +141,6 @@ class Merged:
         return path
 
 
-def _mark(line: bytes) -> bytes:
-    """Audit id and stage; empty where there is no id."""
-    begin = line.find(_ID)
-    if begin < 0:
-        return b""
-    begin += len(_ID)
-    end = line.find(b'"', begin)
-    return line[begin:end] + (b"+" if _COMPLETE in line[end : end + 400] else line[end : end + 40]) if end > begin else b""
-
-
-def _spot(line: bytes) -> tuple[bytes, int] | None:
-    """Object and revision of a line that shows both."""
-    response = line.find(_RESPONSE)
-    if response < 0:
-        return None
-    version = line.find(_VERSION, response, response + META_BYTES)
-    begin = line.find(_REFERENCE, 0, response)
-    if version < 0 or begin < 0:
-        return None
-    version += len(_VERSION)
-    digits = line[version : line.find(b'"', version)]
-    name = line.find(b'"name":"', begin, begin + META_BYTES)
-    if not digits.isdigit() or len(digits) > REVISION_DIGITS or name < 0:
-        return None
-    return line[begin : line.find(b'"', name + 8)], int(digits)
-
-
 class _Window:
     """Holds lines back for some seconds, and gives each object's in the order of their revisions."""
 
@@ -186,7 +152,7 @@ class _Window:
 
     def push(self, at: int, line: bytes) -> Iterator[bytes]:
         """Takes a line; gives those that have waited long enough."""
-        spot = _spot(line)
+        spot = spot_of(line)
         if spot is None:
             self._queue.append((at, None, line))
         else:
