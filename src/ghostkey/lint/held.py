@@ -9,6 +9,7 @@ from ghostkey.lint.judgements.bounded import is_bounded
 from ghostkey.lint.judgements.closures import kept_by
 from ghostkey.lint.judgements.code import is_aside, is_stand_in
 from ghostkey.lint.judgements.lifetime import LONG, SHORT, Lifetimes
+from ghostkey.lint.judgements.limits import is_limited
 from ghostkey.lint.judgements.startup import (
     comes_later,
     is_flag,
@@ -21,7 +22,6 @@ from ghostkey.lint.judgements.startup import (
 from ghostkey.lint.keyed import is_keyed_type, value_type
 from ghostkey.lint.methods import INSERTING
 from ghostkey.lint.module import InsertAt, Module, ReleaseAt, Symbol
-from ghostkey.lint.reach import Site
 
 DATA = frozenset({"Data", "StringData", "BinaryData"})
 _LIMITED = re.compile(
@@ -64,8 +64,9 @@ def held_maps(module: Module, lifetimes: Lifetimes) -> dict[Symbol, Held]:
             continue
         if symbol.name in {*DATA, "Annotations", "Labels"} or _is_marked(module, symbol):
             continue
-        kept = tuple(one for one in inserts if (not is_plain or _is_of_map(module, one)) and _counts(module, symbol, one))
         depth, inner = 0, value_type(module.map_type_of(symbol))
+        of_outer = _of_outer(inserts) if is_plain and inner.startswith("map[") else inserts
+        kept = tuple(one for one in of_outer if (not is_plain or _is_of_map(module, one)) and _counts(module, symbol, one))
         if not kept and is_keyed_type(inner):  # of few outer keys, the inner ones may go on coming
             is_plain = inner.startswith("map[")
             of_inner = [one for one in inserts if (not is_plain or _is_of_map(module, one)) and _counts(module, symbol, one, 1)]
@@ -82,6 +83,12 @@ def held_maps(module: Module, lifetimes: Lifetimes) -> dict[Symbol, Held]:
             tuple(one for one in releases if len(one.release.place.keys) > depth),
         )
     return found
+
+
+def _of_outer(inserts: list[InsertAt]) -> list[InsertAt]:
+    """Those that put a key into a map of maps: `m[a][b] = v` needs an inner one that is there, wherever the code shows who made it."""
+    making = [one for one in inserts if len(one.insert.place.keys) == 1]
+    return making or inserts
 
 
 def _is_of_map(module: Module, one: InsertAt) -> bool:
@@ -128,7 +135,7 @@ def _counts(module: Module, symbol: Symbol, one: InsertAt, depth: int = 0) -> bo
         return False
     if _is_own_name(one) and not (is_later(function.name) or _is_handed_over(one)):
         return False  # of what comes and goes there may be any number, whatever it says
-    if _is_done_once(one) or _is_full(symbol, one):
+    if _is_done_once(one) or is_limited(module, symbol, one, insert.place.keys[depth]):
         return False
     own = f"range {'.'.join(filter(None, (insert.place.root, symbol.owner and symbol.name)))}"
     if any(branch.kind == "for" and branch.text in {own, _ENVIRONMENT} for branch in insert.branches):
@@ -147,13 +154,6 @@ def _counts(module: Module, symbol: Symbol, one: InsertAt, depth: int = 0) -> bo
 def _is_done_once(one: InsertAt) -> bool:
     """Whether an insert stands in what is given to a sync.Once."""
     return any(branch.kind == "func" and _ONCE.search(branch.text) for branch in one.insert.branches)
-
-
-def _is_full(symbol: Symbol, one: InsertAt) -> bool:
-    """Whether an insert is made only where the map has less than so many keys: `if len(c.known) >= most { return }` before it."""
-    full = re.compile(rf"len\([\w.]*\b{re.escape(symbol.name)}\)\s*(>=?|<=?)(?!=?\s*[01]\b)")
-    site = Site(one.spot, one.insert.line, one.insert.branches)
-    return any(found[1].startswith("<") is holds for text, holds in site.conditions if (found := full.search(text)))
 
 
 def _is_own_name(one: InsertAt) -> bool:

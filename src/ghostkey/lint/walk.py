@@ -88,7 +88,7 @@ class Walk:
 
     def _if(self, node: Node, branches: Branches) -> None:
         first, condition = field(node, "initializer"), field(node, "condition")
-        words = text(condition)
+        words, before = text(condition), dict(self._aliases)
         if first is not None:
             words = f"{text(first)}; {words}"
         elif asked := self._asked.get(words.lstrip("! ")):
@@ -100,6 +100,10 @@ class Walk:
             part = field(node, name)
             if part is not None:
                 self._maybe(part, (*branches, Branch(kind, words)))
+        if first is not None:
+            for name in map(text, named(field(first, "left"))):  # it has that meaning within alone
+                self._aliases.pop(name, None)
+            self._aliases |= before
 
     def _for(self, node: Node, branches: Branches) -> None:
         words = "for"
@@ -280,6 +284,7 @@ class Walk:
             values = named(value)
             for name in map(text, spec.children_by_field_name("name")):
                 self._levels.declare(name)
+                self._aliases.pop(name, None)
                 if kind:
                     self._function.locals[name] = Local("type", kind)
                     if not kind.startswith(("*", "[", "map")):

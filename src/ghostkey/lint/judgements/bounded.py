@@ -28,13 +28,14 @@ _NAME = re.compile(
 )
 _CONVERTED = re.compile(r"^string\(([\w.]+)\)$")
 _CUT = re.compile(r"strings\.\w+\((.*)\)$", re.DOTALL)
+_ANSWER = re.compile(r"(\w+)\.\w+\(\)$")  # eventType.Key()
 _COUNTED = re.compile(r"(?:u?int(?:32|64)?\()?[a-z]\)?")  # what a loop counts: `i`, `uint32(i)`
 _LITERAL = re.compile(r"(?:\[\]|map\[|\[\.\.\.)[^{]*\{\s*[^\s}]")
 _OF_PACKAGE = re.compile(r"^(\w+)\.([A-Z]\w*)$")
 # types that kinds, sources and drivers are never named by, whatever a variable of one is called
 OF_OBJECTS = re.compile(r"(?:\w*UID|NamespacedName|ObjectKey|ObjectName|Addr|AddrPort|Prefix|Request)$")
 _BASIC = frozenset(["string", "int", "int32", "int64", "uint", "uint32", "uint64", "rune", "float64", "any"])
-OF_OPTIONS = re.compile(r"(?i)(?:flags|options|opts|config|args|registered|factories|providers|plugins)\b")
+OF_OPTIONS = re.compile(r"(?i)(?:flags|options|opts|config|cfg|args|registered|factories|providers|plugins)\b")
 _PATH = re.compile(r"[A-Za-z_]\w*(?:\.\w+)*")
 _API = re.compile(r"(?:^|/)apis?/(?!config/)")  # below apis/config is what programs are configured with
 _OF_RESOURCES = re.compile(  # gvr.Resource, range m.dynamicGVRs
@@ -55,10 +56,11 @@ def is_api_object(module: Module, spot: Spot, kind: str) -> bool:
 
 
 def is_of_options(module: Module, spot: Spot, text: str) -> bool:
-    """Whether an expression names options or a configuration, and not an object of the API that is called so."""
+    """Whether an expression names options or a configuration, and not an object of the API, or a way to a cluster, that is called so."""
     return any(
-        OF_OPTIONS.search(path) is not None and not is_api_object(module, spot, module.type_of_root(spot, path.partition(".")[0]))
+        OF_OPTIONS.search(path) is not None and not kind.endswith("rest.Config") and not is_api_object(module, spot, kind)
         for path in _PATH.findall(text)
+        for kind in [module.type_of_root(spot, path.partition(".")[0])]
     )
 
 
@@ -91,6 +93,17 @@ def is_of_table(spot: Spot, key: str) -> bool:
     return over.text in function.locals and _is_table(function.locals[over.text].text, spot.file, constants)
 
 
+def is_answer_of_few(module: Module, spot: Spot, key: str) -> bool:
+    """Whether a key is what a method gives of a value of which there are few: of a kind that has constants, or out of a table."""
+    local = spot.function.locals.get(key)
+    found = _ANSWER.match(local.whole if local is not None and local.how == "call" else key)
+    if found is None:
+        return False
+    kind = spot.function.declared_type(found[1])
+    package, name = declared_in(module, spot.package, kind)
+    return is_of_table(spot, found[1]) or (name in package.enumerations and kind not in _BASIC)
+
+
 def is_bounded(
     module: Module, spot: Spot, symbol: Symbol, key: str, depth: int = 0, seen: frozenset[Symbol] = frozenset()
 ) -> bool:
@@ -103,7 +116,7 @@ def is_bounded(
     for _ in range(depth):
         kind = value_type(kind)
         kind = package.types.get(kind.lstrip("*"), kind)
-    of, name = _declared_in(module, symbol, key_type(kind))
+    of, name = declared_in(module, module.packages[symbol.folder], key_type(kind))
     if _is_bounded_type(of, name, key_type(kind), key) or is_constant_in(spot, key):
         return True
     if _NAME.match(re.sub(r"\.String\(\)$", "", key).rpartition(".")[2]) and _is_by_word(of, name):
@@ -113,6 +126,8 @@ def is_bounded(
     if _OF_RESOURCES.fullmatch(key):
         return True
     local = function.locals.get(key)
+    if is_answer_of_few(module, spot, key):
+        return True
     if local is not None and TEXT.fullmatch(local.text):
         return True  # key := "http"
     if local is not None and any(word in local.whole for word in _OF_KINDS):
@@ -185,9 +200,8 @@ def _has_bounded_keys(module: Module, spot: Spot, place: Place, seen: frozenset[
     )
 
 
-def _declared_in(module: Module, symbol: Symbol, kind: str) -> tuple[Package, str]:
-    """Where a type that a symbol's package names is declared, as far as the tree has it, and its name there."""
-    package = module.packages[symbol.folder]
+def declared_in(module: Module, package: Package, kind: str) -> tuple[Package, str]:
+    """Where a type that a package names is declared, as far as the tree has it, and its name there."""
     qualifier, dot, name = kind.lstrip("*").rpartition(".")
     if not dot:
         return package, name

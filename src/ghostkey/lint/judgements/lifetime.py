@@ -119,7 +119,10 @@ class Lifetimes:
     def _reconciles(self, package: Package, owner: str) -> bool:
         """Whether a queue asks the struct for one object after the other, by name."""
         return any(
-            "Result" in spot.function.result or any(_ASKED.search(kind) for _, kind in spot.function.params)
+            any(
+                _ASKED.search(kind) or ("Result" in spot.function.result and kind != "context.Context")
+                for _, kind in spot.function.params
+            )
             for spot in self._module.functions.get("Reconcile", ())
             if spot.package is package and spot.function.receiver_type == owner
         )

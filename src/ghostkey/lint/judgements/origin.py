@@ -40,6 +40,7 @@ _OF_TYPE = re.compile(r"(?:Info|Ref|Reference|Key|Name|ID|Spec|Event|Args|Params
 _OF_FEW = re.compile(
     r"(?:[a-z](?:Types?|Kinds?|Counts?|Totals?|Phases?|Modes?|Levels?|Templates?)|_(?:type|kind|count|total|phase|mode|level)s?)$"
 )
+_OF_CONFIGURATION = re.compile(r"(?i)(?:config|cfg|options|opts|flags)$")  # the Host of a config comes and goes with that
 _IDENTIFIER = re.compile(r"(?<![.\w])[A-Za-z_]\w*\b(?!\()")
 # what an informer or a queue runs is given keys of objects, however those are called
 _HANDLES = re.compile(r"(?:[Rr]econcile|[Ss]ync(?!Once)|[Hh]andle(?!Func|r)|[Pp]rocess|[Oo]n[A-Z]|[Ee]nqueue)")
@@ -80,10 +81,18 @@ def _shows(module: Module, spot: Spot, text: str) -> bool:
         _names(text)
         or _is_literal_of_them(module, spot, text)
         or any(
-            not given and _ASKED.search(rest) and OF_OPTIONS.search(root) and not is_of_options(module, spot, root)
+            not given and _is_asked_of_options(root, rest) and not is_of_options(module, spot, f"{root}{rest}".rpartition(".")[0])
             for root, rest, given in _PATH.findall(TEXT.sub('""', text))
         )
     )
+
+
+def _is_asked_of_options(root: str, rest: str) -> bool:
+    """Whether such a thing's name is asked of what is called as a configuration is."""
+    owner, _, last = f"{root}{rest}".removesuffix("()").rpartition(".")
+    if _ASKED.search(rest) and OF_OPTIONS.search(root):
+        return True
+    return _OF_CONFIGURATION.search(owner) is not None and not _OF_FEW.search(last) and _has_one(last)
 
 
 def _names(text: str) -> bool:
@@ -94,14 +103,16 @@ def _names(text: str) -> bool:
     if _GIVEN_OUT.search(plain):
         return True
     for root, rest, given in _PATH.findall(plain):
-        last = (root + rest).rpartition(".")[2].removesuffix("()")
+        owner, _, last = (root + rest).removesuffix("()").rpartition(".")
         if _OF_FEW.search(last):
             continue
         if given:
             # podKey(x), url(x); what is joined or parsed of other things says nothing
-            if _KEY_OF.search(last) or _comes(last) or (_IS_KEY.search(last) and any(map(_comes, _WORD.findall(last)))):
+            if _KEY_OF.search(last) or _comes(last) or (_IS_KEY.search(last) and _has_one(last)):
                 return True
-        elif _comes(root) or any(map(_comes, _WORD.findall(last))) or (_ASKED.search(rest) and not OF_OPTIONS.search(root)):
+            continue
+        is_configured = _OF_CONFIGURATION.search(owner) is not None
+        if _comes(root) or (_ASKED.search(rest) and not OF_OPTIONS.search(root)) or (not is_configured and _has_one(last)):
             return True
     return False
 
@@ -170,6 +181,10 @@ def _gives_one(module: Module, helper: Spot, *, is_given: bool, depth: int) -> b
 def _is_type_of_them(kind: str) -> bool:
     words = _WORD.findall(_OF_TYPE.sub("", kind.rpartition(".")[2]))
     return OF_OBJECTS.search(kind) is not None or (bool(words) and _comes(words[-1]))
+
+
+def _has_one(name: str) -> bool:
+    return any(map(_comes, _WORD.findall(name)))
 
 
 def _comes(word: str) -> bool:

@@ -27,9 +27,16 @@ from collections.abc import Iterator
 from ghostkey.lint.facts import Function, Insert
 from ghostkey.lint.findings import Finding, Look, Rule, Witness
 from ghostkey.lint.held import DATA
-from ghostkey.lint.judgements.bounded import is_constant_in, is_constant_of_callers, is_of_options, is_of_table
+from ghostkey.lint.judgements.bounded import (
+    is_answer_of_few,
+    is_constant_in,
+    is_constant_of_callers,
+    is_of_options,
+    is_of_table,
+)
+from ghostkey.lint.judgements.code import has_program
 from ghostkey.lint.module import Module, Package, Spot
-from ghostkey.lint.reach import calls_of
+from ghostkey.lint.reach import calls_of, handed_over
 
 _READS = {"Get", "CreateOrUpdate", "CreateOrPatch"}
 _CALLED_SO = re.compile(r"(?i)(?:cm|secret|configmap)$")
@@ -46,7 +53,7 @@ def _find(look: Look) -> Iterator[Finding]:
                 name, key = insert.place.fields[-1], insert.place.keys[-1]
                 yield Finding(
                     "data-key-never-deleted",
-                    "A",
+                    "B" if _is_uncalled(look.module, spot) else "A",
                     spot.file.path,
                     insert.line,
                     f"{insert.place.root}.{name}",
@@ -55,6 +62,17 @@ def _find(look: Look) -> Iterator[Finding]:
                     f"{insert.place.root}.{name} gets the key {key}, and no code of this package deletes one",
                     (Witness(spot.file.path, insert.line, f"inserted in {spot.function.full_name}"),),
                 )
+
+
+def _is_uncalled(module: Module, spot: Spot) -> bool:
+    """Whether a function of a program's tree has no caller there, is handed to nobody, and is no method that others may ask for."""
+    function = spot.function
+    return (
+        not function.receiver_type
+        and has_program(module)
+        and not module.callers.get(function.name)
+        and function.name not in handed_over(module)
+    )
 
 
 def _is_data(module: Module, spot: Spot, insert: Insert) -> bool:
@@ -68,6 +86,8 @@ def _is_data(module: Module, spot: Spot, insert: Insert) -> bool:
         return False
     key = place.keys[-1]
     if is_constant_in(spot, key) or is_of_table(spot, key) or is_constant_of_callers(module, spot, key):
+        return False
+    if is_answer_of_few(module, spot, key):
         return False
     if _is_new(module, spot, insert):
         return False
