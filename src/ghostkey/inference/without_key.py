@@ -6,10 +6,11 @@ from bisect import bisect_left
 
 from ghostkey.inference.index import SubjectIndex
 from ghostkey.inference.matching import Match
-from ghostkey.inference.template import looks_hashed
+from ghostkey.inference.template import is_hex, looks_hashed
 
 LEAST_CUT_STEM = 5  # characters of a name that are left before the hash
 NAMES_BEGUN_ALIKE = 64
+LEAST_HASH = 4
 
 
 class WithoutKey:
@@ -21,14 +22,21 @@ class WithoutKey:
         self._names: list[str] | None = None
 
     def may_be(self, name: str) -> bool:
-        """Whether a name is the beginning of one of them with a hash behind, and shorter."""
+        """Whether a name is the beginning of one of them with a hash behind, and shorter.
+
+        What is cut within a word (`radabk` of `radabkater`) was cut by a program, whatever stands behind it.
+        """
         stem, mark, tail = name.rpartition("-")
-        if not mark or len(stem) < LEAST_CUT_STEM or len(name) >= self._longest or not looks_hashed(tail):
+        if not mark or len(stem) < LEAST_CUT_STEM or len(name) >= self._longest or not _may_be_hash(tail):
             return False
         if self._names is None:
             self._names = self._without_key()
         place = bisect_left(self._names, stem)
-        return any(found.startswith(stem) and len(found) > len(name) for found in self._names[place : place + NAMES_BEGUN_ALIKE])
+        is_hashed = looks_hashed(tail) or (len(tail) > LEAST_HASH and is_hex(tail, len(tail)))  # `cafe` is a word
+        return any(
+            found.startswith(stem) and len(found) > len(name) and (is_hashed or found[len(stem)].isalnum())
+            for found in self._names[place : place + NAMES_BEGUN_ALIKE]
+        )
 
     def _without_key(self) -> list[str]:
         template, subjects, cores = self._match.template, self._index.subjects, self._match.cores
@@ -36,3 +44,7 @@ class WithoutKey:
         if template.is_plain_name:
             return sorted(name for row in rows if (name := subjects.names[row]) not in cores)
         return sorted(subjects.names[row] for row in rows if self._index.render(template, row) not in cores)
+
+
+def _may_be_hash(text: str) -> bool:
+    return len(text) >= LEAST_HASH and text.isalnum() and text.lower() == text
