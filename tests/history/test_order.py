@@ -12,6 +12,7 @@ import pytest
 
 from ghostkey.model.history import KeyEvent
 from ghostkey.sources.history.audit.files import SAMPLES, TAIL_BYTES, probe
+from ghostkey.sources.history.audit.forms import form_of
 from ghostkey.sources.history.audit.order import Order
 from tests.history.lines import LogWriter, at
 from tests.history.shop import Shop, events, gaps, told
@@ -93,6 +94,40 @@ def test_copies_far_behind_the_beginning_are_found(tmp_path: Path) -> None:
     path.write_bytes(b"".join(lines))
     file: Any = probe(path)
     assert (file.is_ordered, file.is_mixed, file.can_divide) == (True, False, True)
+
+
+def test_a_few_older_events_at_the_end_are_found(tmp_path: Path) -> None:
+    """Behind what is looked at of a file's beginning, in a small one and in a large one."""
+    log = LogWriter()
+    path = tmp_path / "all.log"
+    for size in (10, 2_000):
+        lines = [log.patch(second / 10, "shop", "m", {"a": "x" * size + str(second)}) for second in range(1_200)]
+        path.write_bytes(b"".join(lines))
+        assert probe(path).is_ordered  # type: ignore[union-attr]
+        path.write_bytes(b"".join(lines + lines[1_000:1_010]))
+        file: Any = probe(path)
+        assert file.is_mixed or not file.is_ordered, path.stat().st_size
+
+
+@pytest.mark.parametrize("said", ["see auditID: 5", "- auditID: x", "a,b\tauditID: x"])
+@pytest.mark.parametrize("form", ["bare", "wrapped"])
+def test_what_a_value_says_makes_no_yaml_of_a_log(tmp_path: Path, said: str, form: str) -> None:
+    log = Shop()
+    right = [*log.begin(), log.patch(20, "shop", "m", {"note": "v"}), log.patch(30, "shop", "m", {"note": None})]
+    log = Shop()
+    lines = [*log.begin(), log.patch(20, "shop", "m", {"note": said}), log.patch(30, "shop", "m", {"note": None})]
+    if form == "wrapped":
+        lines = [json.dumps({"properties": {"log": line.decode()}}).encode() + b"\n" for line in lines]
+    lines.append(b"auditID: what a person wrote below\n")
+    assert form_of(b"".join(lines)) is None
+    (tmp_path / "right").mkdir()
+    (tmp_path / "made").mkdir()
+    changes = [
+        [(one.op, one.key) for one in events(tmp_path / where, made) if isinstance(one, KeyEvent)]
+        for where, made in (("right", right), ("made", lines))
+    ]
+    assert changes[0]
+    assert changes[0] == changes[1]
 
 
 def test_writes_that_one_server_answered_at_one_moment_are_no_other_servers(tmp_path: Path) -> None:

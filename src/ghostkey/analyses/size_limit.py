@@ -32,7 +32,8 @@ FLUX = "kustomize.toolkit.fluxcd.io"
 
 def _run(view: View) -> Iterator[Finding]:
     done: set[int] = set()
-    by_flux = any(kind.group == FLUX for kind in view.snapshot.coverage)
+    subjects = view.snapshot.subjects
+    by_flux = any(kind.group == FLUX and subjects.has(kind) for kind in subjects.kinds)
     for seen in view.snapshot.maps:
         if is_roomy(seen) or id(seen.meta) in done:
             continue

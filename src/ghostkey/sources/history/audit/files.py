@@ -23,6 +23,7 @@ LINE_BYTES = 64 << 20  # an object is at most 1.5 MiB, and stands in an event tw
 SHARE_BYTES = 16 << 20  # less is not worth a process
 PROBE_EVENTS, PROBE_BYTES = 1_000, 16 << 20  # what is looked at to tell what a file is
 ENOUGH_EVENTS, ENOUGH_BYTES = 100, 4 << 20  # and of large events
+SMALL_BYTES = 1 << 20  # of a file, that are looked at whole
 SAMPLES = 16  # of a file, whose times tell whether it is in order
 TAIL_BYTES, TAIL_BYTES_MOST = 1 << 16, 64 << 20
 SPACING, LEAST_HOLE = 3, 5_000_000  # a hole is three times as long as most of the time between two events; microseconds
@@ -97,7 +98,8 @@ def probe(path: Path, name: str = "") -> LogFile | None:
                 for event in envelope.feed(line) if file.form is None else unwrap(line).events:
                     order.add(event)
                 count = len(order.times)
-                if count >= PROBE_EVENTS or seen > PROBE_BYTES or (count >= ENOUGH_EVENTS and seen > ENOUGH_BYTES):
+                is_enough = count >= PROBE_EVENTS and seen > SMALL_BYTES
+                if is_enough or seen > PROBE_BYTES or (count >= ENOUGH_EVENTS and seen > ENOUGH_BYTES):
                     break
             is_wrapped = file.form is not None or set(envelope.words) != {""}
     except UNPACKING:
@@ -114,16 +116,19 @@ def probe(path: Path, name: str = "") -> LogFile | None:
 
 
 def _goes_on(path: Path) -> bool:
-    """Whether events here and there in a file follow each other, as they do not where files were put one behind the other."""
-    order = Order()
+    """Whether events here and there in a file, and its last ones, follow each other: not where files were put one behind the other."""
+    order, samples = Order(), []
     size = path.stat().st_size
     with path.open("rb") as handle:
         for number in range(SAMPLES if size > SAMPLES * TAIL_BYTES else 0):
             handle.seek(size * number // SAMPLES)
             handle.readline(LINE_BYTES)
-            line = handle.readline(LINE_BYTES)
-            for event in (line,) if line.startswith(BARE) else unwrap(line).events:
-                order.add(event)
+            samples.append(handle.readline(LINE_BYTES))
+        handle.seek(max(0, size - TAIL_BYTES))
+        samples += handle.read(TAIL_BYTES).splitlines()[1:]
+    for line in samples:
+        for event in (line,) if line.startswith(BARE) else unwrap(line).events:
+            order.add(event)
     return order.is_ordered
 
 

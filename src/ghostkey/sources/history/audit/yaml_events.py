@@ -17,6 +17,7 @@ from ghostkey.foreign import UnreadableError, load_yaml
 from ghostkey.sources.history.audit.envelopes import is_worth
 
 _FIELD = re.compile(rb"(?m)^[ \t]*(?:- +)?[\"']?auditID[\"']?[ \t]*:[ \t]|^(?:--- *)?\{[^\n]*\bauditID: ")
+_JSON = re.compile(rb'["\\]auditID["\\]+:["\\]')  # as API servers write it, also within a text; YAML has a space there
 _ID = re.compile(rb"(?m)^([ \t-]*)[\"']?auditID[\"']?[ \t]*:")
 _NEXT = re.compile(rb"---(?:\s|$)|\.\.\.\s*$")
 _ITEM = re.compile(rb"( *)- ")
@@ -28,7 +29,10 @@ _VERBS = {"create", "update", "patch", "delete", "deletecollection", "get", "lis
 
 def is_yaml(head: bytes) -> bool:
     """Whether audit events in YAML begin so."""
-    return head.removeprefix(codecs.BOM_UTF8).lstrip()[:1] not in (b"[", b'"') and _FIELD.search(head) is not None
+    text = head.removeprefix(codecs.BOM_UTF8).lstrip()
+    if text[:1] in (b"[", b'"') or text[:2] == b'{"' or _JSON.search(head):
+        return False  # whatever a message or a value in it says
+    return _FIELD.search(head) is not None
 
 
 def split_yaml(stream: BinaryIO, note_damage: Callable[[], None], most: int) -> Iterator[bytes]:
