@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import signal
@@ -43,8 +44,11 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         lines.append(json.dumps(event, separators=(",", ":")).encode())
     block = b"\n".join(lines) + b"\n"
     with path.open("wb") as handle:
-        for _ in range(LOG_BYTES // len(block) + 1):
-            handle.write(block)
+        for number in range(LOG_BYTES // len(block) + 1):  # an hour later each, since copies are put in order by one process
+            hour = datetime.datetime(2026, 11, 2, 10) + datetime.timedelta(hours=number)
+            handle.write(
+                block.replace(b"2026-11-02T10:", f"{hour:%Y-%m-%dT%H:}".encode()).replace(b"-4000-8000-", b"-4000-%04d-" % number)
+            )
     yield path
     path.unlink()
 
