@@ -43,6 +43,11 @@ class Target:
         self.process.stdin.flush()
         return dict(json.loads(self.process.stdout.readline()))
 
+    def end(self) -> None:
+        """Ends the program."""
+        self.process.kill()
+        self.process.wait()
+
 
 def by_goref(target: Target, goref: str) -> float:
     """Seconds that goref takes for all references of the heap."""
@@ -80,8 +85,7 @@ def beside(goref: str) -> bool:
             theirs.append(by_goref(target, goref))
             gaps["goref"] = max(gaps["goref"], target.do("gap")["gap_us"])
     finally:
-        target.process.kill()
-        target.process.wait()
+        target.end()
     census, paths = (min(seconds) for seconds in zip(*ours, strict=True))
     ratio = min(theirs) / census
     print(
@@ -118,8 +122,7 @@ def main() -> int:
             process.close()
         busy = target.do("gap")["gap_us"]
     finally:
-        target.process.kill()
-        target.process.wait()
+        target.end()
     measured = {"census_seconds": round(min(censuses), 3), "paths_seconds": round(min(paths), 3)}
     print(
         json.dumps(

@@ -118,8 +118,7 @@ def main() -> int:
                 print(f"{way}: {error}", file=sys.stderr)
         rows["delve"] = watched_by_delve(target, found)
     finally:
-        target.process.kill()
-        target.process.wait()
+        target.end()
     for way, row in rows.items():
         added = {"added_us": round(row["p50_us"] - idle["p50_us"], 1)}
         print(json.dumps({"bench": "stacks", "what": "a write at 1,000 a second", "by": way, **row, **added, "goals": GOALS}))

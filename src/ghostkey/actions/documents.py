@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ghostkey.foreign import UnreadableError, decode_json, load_yaml
+from ghostkey.foreign import UnreadableError, decode_json, is_json, load_yaml
 from ghostkey.model.errors import Refused
 
 _scan_string = json.decoder.py_scanstring  # type: ignore[attr-defined]
@@ -22,15 +22,6 @@ class _Span:
     key: str
     start: int
     end: int
-
-
-def is_json(text: str) -> bool:
-    """Whether a document is written as JSON rather than YAML."""
-    try:
-        decode_json(text)
-    except UnreadableError:
-        return False
-    return True
 
 
 def _load(text: str) -> Any:

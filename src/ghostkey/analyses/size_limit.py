@@ -4,8 +4,8 @@ What it finds
     Maps at 80 % or more of a limit (warning; critical from 95 %): values 1 MiB; the stored object 1.5 MiB; the stored
     object with managedFields 1.5 MiB, beyond which apply fails; annotations 256 KiB, to which `kubectl apply` adds a copy of
     the manifest: a manifest that it will refuse is told, as info where Flux is at work, which applies server-side and keeps no
-    copy, and not at all where Argo CD is told to do so (`ServerSideApply=true`). It says which limit binds first and how many more keys of the
-    present average size fit, and with a history of the map (`--store`, or your own) when it will be full.
+    copy, and not at all where Argo CD is told to do so (`ServerSideApply=true`). It says which limit binds first and how many
+    more keys of the present average size fit, and with a history of the map (`--store`, or your own) when it will be full.
 Why it matters
     "1 MiB" is one limit of four, and with many small values the last one reached.
 When it is wrong

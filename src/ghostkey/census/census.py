@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import time
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -217,9 +216,7 @@ class Process:
         heap = [found for found in wanted if found.place == "heap"]
         references = References(self.runtime, self.map_types, self.types, self.goroutines)
         sizes = {found.address: (self.runtime.object_at(found.address) or (0, layouts.HEADER_BYTES))[1] for found in heap}
-        began = time.monotonic()
-        paths = find_paths(self.runtime, references, sorted(sizes.items()), seconds)
-        is_cut = time.monotonic() - began > seconds
+        paths, is_cut = find_paths(self.runtime, references, sorted(sizes.items()), seconds)
         known = {found.address: found for found in every}
         holders = Holders(self.runtime, self.types, self.map_types, self.functions, self.goroutines, known, self.dwarf)
         holders.prepare([(found, path) for found in heap for path in paths.get(found.address, ())])

@@ -58,8 +58,9 @@ class _Node:
 
 def find_paths(
     runtime: Runtime, references: References, targets: Sequence[Range], seconds: float = SECONDS
-) -> dict[int, tuple[Path, ...]]:
-    """The paths to each target (address, size) that a root leads to, by its address; the nearest first, a few of many.
+) -> tuple[dict[int, tuple[Path, ...]], bool]:
+    """The paths to each target (address, size) that a root leads to, by its address; the nearest first, a few of many. And whether
+    the search ran out of time, so that others may be led to as well.
 
     A word of a stack that points to the target itself comes last, and so does what a sync.Pool keeps: neither may have an owner.
 
@@ -72,8 +73,10 @@ def find_paths(
     holding: dict[int, list[tuple[int, Edge]]] = {address: [] for address in wanted}
     ways: dict[str, _Ways] = {}
     pending = set(wanted)  # of which a nearer path may still come
+    is_cut = False
     for depth in range(DEPTH_MOST):
-        if not frontier or time.monotonic() > deadline:
+        is_cut = bool(frontier) and time.monotonic() > deadline
+        if not frontier or is_cut:
             break
         new: dict[int, int] = {}
         for reference in references.to(frontier):
@@ -89,7 +92,7 @@ def find_paths(
         if not pending:
             break
         frontier = sorted(new.items())[:FRONTIER_MOST]
-    return {address: paths for address in wanted if (paths := _ordered(ways, holding[address], address))}
+    return {address: paths for address in wanted if (paths := _ordered(ways, holding[address], address))}, is_cut
 
 
 def _add(runtime: Runtime, nodes: dict[int, _Node], new: dict[int, int], child: int, reference: Reference) -> int:

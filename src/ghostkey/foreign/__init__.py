@@ -70,6 +70,15 @@ def decode_json(text: str | Bytes | msgspec.Raw, nodes: int = NODES) -> Any:
     return document
 
 
+def is_json(text: str | Bytes) -> bool:
+    """Whether a document is JSON, within the budget."""
+    try:
+        decode_json(text)
+    except UnreadableError:
+        return False
+    return True
+
+
 def _nodes(raw: Bytes) -> int:
     """How many nodes a JSON document has at most: what stands in its strings does not count."""
     if b"\\" in raw:

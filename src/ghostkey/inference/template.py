@@ -21,6 +21,7 @@ _WORDS = re.compile(r"[a-zA-Z0-9]+")
 # Source: k8s.io/apimachinery v0.31 pkg/util/rand/rand.go
 SAFE_HASH = re.compile(r"[4-9bcdf]{8,10}")
 SAFE_LEAST, SAFE_MOST = 8, 10
+LEAST_HASH = 4  # characters
 LONG_SEPARATOR = 2  # characters of the longest mark
 
 
@@ -351,9 +352,14 @@ def transforms_between(name: str, written: str) -> tuple[str, ...]:
     return tuple(word for word, transform in TRANSFORMS.items() if transform(name) == written)
 
 
+def may_be_hash(text: str) -> bool:
+    """Whether a piece of a key is of letters and digits that a hash could be written with, words among them."""
+    return len(text) >= LEAST_HASH and text.isalnum() and text.lower() == text
+
+
 def looks_hashed(text: str) -> bool:
     """Whether a piece of a key looks random: hex or Kubernetes' safe alphabet, four characters or more, not a word."""
-    if len(text) < 4 or not text.isalnum() or text.lower() != text:
+    if not may_be_hash(text):
         return False
     digits = sum(character.isdigit() for character in text)
     if digits == len(text):

@@ -6,11 +6,10 @@ from bisect import bisect_left
 
 from ghostkey.inference.index import SubjectIndex
 from ghostkey.inference.matching import Match
-from ghostkey.inference.template import is_hex, looks_hashed
+from ghostkey.inference.template import LEAST_HASH, is_hex, looks_hashed, may_be_hash
 
 LEAST_CUT_STEM = 5  # characters of a name that are left before the hash
 NAMES_BEGUN_ALIKE = 64
-LEAST_HASH = 4
 
 
 class WithoutKey:
@@ -27,7 +26,7 @@ class WithoutKey:
         What is cut within a word (`radabk` of `radabkater`) was cut by a program, whatever stands behind it.
         """
         stem, mark, tail = name.rpartition("-")
-        if not mark or len(stem) < LEAST_CUT_STEM or len(name) >= self._longest or not _may_be_hash(tail):
+        if not mark or len(stem) < LEAST_CUT_STEM or len(name) >= self._longest or not may_be_hash(tail):
             return False
         if self._names is None:
             self._names = self._without_key()
@@ -44,7 +43,3 @@ class WithoutKey:
         if template.is_plain_name:
             return sorted(name for row in rows if (name := subjects.names[row]) not in cores)
         return sorted(subjects.names[row] for row in rows if self._index.render(template, row) not in cores)
-
-
-def _may_be_hash(text: str) -> bool:
-    return len(text) >= LEAST_HASH and text.isalnum() and text.lower() == text

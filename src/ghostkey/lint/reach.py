@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from ghostkey.lint.facts import Branches, Call
-from ghostkey.lint.module import HELPERS_ALIKE, Module, ReleaseAt, Spot
+from ghostkey.lint.module import HELPERS_ALIKE, InsertAt, Module, ReleaseAt, Spot
 from ghostkey.lint.names import LETS_GO, begins_with
 
 DEPTH = 4  # calls that are followed: below it, helpers serve everybody
@@ -114,6 +114,11 @@ class Site(NamedTuple):
             if is_before and last is not None and last.kind == "if" and last not in self.branches:
                 found.append((last.text, False))
         return found
+
+
+def site_of(one: InsertAt) -> Site:
+    """Where an insert stands."""
+    return Site(one.spot, one.insert.line, one.insert.branches)
 
 
 _LETS_GO = begins_with(LETS_GO)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from ghostkey.lint.judgements.bounded import is_constant_in
 from ghostkey.lint.module import InsertAt, Module, Symbol
-from ghostkey.lint.reach import Site, calls_of
+from ghostkey.lint.reach import Site, calls_of, site_of
 
 _EMPTY = re.compile(r"len\((?:\w+\.)*(\w+)\)\s*(?:==\s*0|<\s*1)\b")
 
@@ -20,7 +20,7 @@ def is_limited(module: Module, symbol: Symbol, one: InsertAt, key: str) -> bool:
 def _is_full(symbol: Symbol, one: InsertAt) -> bool:
     """Whether an insert is made only where the map has less than so many keys: `if len(c.known) >= most { return }` before it."""
     full = re.compile(rf"len\([\w.]*\b{re.escape(symbol.name)}\)\s*(>=?|<=?)(?!=?\s*[01]\b)")
-    return any(found[1].startswith("<") is holds for text, holds in _site(one).conditions if (found := full.search(text)))
+    return any(found[1].startswith("<") is holds for text, holds in site_of(one).conditions if (found := full.search(text)))
 
 
 def _fills_what_is_empty(module: Module, symbol: Symbol, one: InsertAt) -> bool:
@@ -32,7 +32,7 @@ def _fills_what_is_empty(module: Module, symbol: Symbol, one: InsertAt) -> bool:
     def is_asked(site: Site) -> bool:
         return any(holds and names.intersection(_EMPTY.findall(text)) for text, holds in site.conditions)
 
-    if is_asked(_site(one)):
+    if is_asked(site_of(one)):
         return True
     calls = calls_of(module, one.spot)
     return bool(calls) and all(is_asked(Site(caller, call.line, call.branches)) for caller, call in calls)
@@ -47,8 +47,8 @@ def _ways(module: Module, one: InsertAt, key: str) -> Iterator[tuple[Site, str]]
     """Where a key is known by which name: in each caller, where the function is given it and asks for nothing itself."""
     position = next((at for at, (name, _) in enumerate(one.spot.function.params) if name == key), None)
     calls = [each for each in calls_of(module, one.spot) if position is not None and position < len(each[1].texts)]
-    if not calls or _is_compared(_site(one), key):
-        yield _site(one), key
+    if not calls or _is_compared(site_of(one), key):
+        yield site_of(one), key
         return
     for caller, call in calls:
         yield Site(caller, call.line, call.branches), call.texts[position or 0]
@@ -61,7 +61,3 @@ def _is_compared(site: Site, key: str) -> bool:
         for text, holds in site.conditions
         if (found := compared.search(text))
     )
-
-
-def _site(one: InsertAt) -> Site:
-    return Site(one.spot, one.insert.line, one.insert.branches)

@@ -36,7 +36,7 @@ from collections.abc import Iterator
 from ghostkey.lint.expressions import parts
 from ghostkey.lint.findings import Finding, Look, Rule, Witness
 from ghostkey.lint.module import InsertAt
-from ghostkey.lint.reach import Site, callers, sites_of
+from ghostkey.lint.reach import Site, callers, site_of, sites_of
 
 # a question about this process, and not about a member of what it looks after
 _LEADS = re.compile(
@@ -77,7 +77,7 @@ def _is_of_others(site: Site) -> bool:
 
 def _is_of_any(look: Look, one: InsertAt) -> bool:
     """Whether an insert runs on a replica that does not lead: neither it nor all that call its function ask."""
-    if not _is_of_others(Site(one.spot, one.insert.line, one.insert.branches)):
+    if not _is_of_others(site_of(one)):
         return False
     calls = [Site(spot, call.line, call.branches) for spot, call in callers(look.module, one.spot)]
     return not calls or any(map(_is_of_others, calls))

@@ -35,7 +35,7 @@ from collections.abc import Iterator
 from ghostkey.lint.findings import Finding, Look, Rule, Witness
 from ghostkey.lint.held import Held
 from ghostkey.lint.module import InsertAt, ReleaseAt
-from ghostkey.lint.reach import RECONCILES, Site, is_gone, reached_when_gone
+from ghostkey.lint.reach import RECONCILES, Site, is_gone, reached_when_gone, site_of
 
 # the condition may ask whether the object, or the entry, is there; then the other branch is the one for what is gone
 _OF_BEING = re.compile(
@@ -79,7 +79,7 @@ def _parted(one: ReleaseAt, inserts: tuple[InsertAt, ...]) -> tuple[ReleaseAt, I
     for insert in inserts:
         if insert.spot.function is not one.spot.function or insert.insert.place.keys[0] != one.release.key:
             continue
-        of_insert = Site(insert.spot, insert.insert.line, insert.insert.branches).conditions
+        of_insert = site_of(insert).conditions
         for text, holds in of_release:
             is_of_field = _FIELD.search(text) and not _OF_BEING.search(text)
             if is_of_field and (text, not holds) in of_insert and not _may_be_zero(one, text):

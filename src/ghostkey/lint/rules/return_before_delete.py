@@ -33,7 +33,7 @@ from ghostkey.lint.findings import Finding, Look, Rule, Witness
 from ghostkey.lint.held import Held
 from ghostkey.lint.module import InsertAt, ReleaseAt, Symbol
 from ghostkey.lint.names import REMOVES
-from ghostkey.lint.reach import NO_ERROR, RECONCILES, Site
+from ghostkey.lint.reach import NO_ERROR, RECONCILES, site_of
 
 _REMOVES = re.compile(rf"(?i)^(?:(?:on|handle)\w{{0,20}}?)?(?:{REMOVES})")
 # a field of the object: `pod.Spec.NodeName == ""`
@@ -95,7 +95,7 @@ def _not_removed(symbol: Symbol, held: Held) -> Iterator[Finding]:
 
 
 def _conditions(one: InsertAt) -> list[tuple[str, bool]]:
-    return Site(one.spot, one.insert.line, one.insert.branches).conditions
+    return site_of(one).conditions
 
 
 def _is_early(one: Return, releases: tuple[ReleaseAt, ...], symbol: Symbol) -> bool:

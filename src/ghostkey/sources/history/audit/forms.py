@@ -21,6 +21,7 @@ class Form(NamedTuple):
 
 def form_of(head: bytes) -> Form | None:
     """What a file is that begins so; None when each of its lines is a record."""
+    head = head.removeprefix(codecs.BOM_UTF8)
     if _is_document(head):
         return Form("in an array or over several lines", split_values)
     if is_yaml(head):
@@ -31,7 +32,7 @@ def form_of(head: bytes) -> Form | None:
 
 def _is_document(head: bytes) -> bool:
     """Whether JSON begins that goes on over several lines, or an array of objects."""
-    text = head.removeprefix(codecs.BOM_UTF8).lstrip()
+    text = head.lstrip()
     if text[:1] == b"[":
         return text[1:].lstrip()[:1] in (b"{", b"[")
     line, newline, rest = text.partition(b"\n")

@@ -1,7 +1,7 @@
 """Tables that queries export (CSV, TSV), cut into rows as they are read, each a record of the cells under their columns' names.
 
 What it reads
-    What CloudWatch Logs Insights, Splunk, Log Analytics, Logs Explorer, BigQuery, Spark and spreadsheets write: any delimiter, quotes
+    What CloudWatch Logs Insights, Splunk, Log Analytics, Logs Explorer, BigQuery, Spark and spreadsheets write: four delimiters, quotes
     that are doubled, escaped or not there, cells of several lines, with a header or without one. Which of these a table is, its first
     rows tell: it is what gives audit events of all that are tried.
 When it is wrong
@@ -22,7 +22,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import msgspec
 
-from ghostkey.foreign import UnreadableError, decode_json
+from ghostkey.foreign import UnreadableError, decode_json, is_json
 from ghostkey.sources.history.audit.envelopes import BARE, is_worth, unwrap
 
 DELIMITERS = (b",", b"\t", b";", b"|")
@@ -157,20 +157,15 @@ class Table(NamedTuple):
 
     def _json(self, cell: bytes) -> bytes:
         """A cell without quotes may have its backslashes doubled, as databases write text; then it is no JSON as it stands."""
-        if self.quotes != PLAIN or b"\\\\" not in cell or cell[:1] not in (b"{", b"[", b'"'):
+        if self.quotes != PLAIN or b"\\\\" not in cell or cell[:1] not in (b"{", b"[", b'"') or is_json(cell):
             return cell
-        try:
-            decode_json(cell)
-        except UnreadableError:
-            return cell.replace(b"\\\\", b"\\")
-        return cell
+        return cell.replace(b"\\\\", b"\\")
 
 
 def table_of(head: bytes) -> Table | None:
     """How the table is written that begins so; None when no audit event comes of reading it as one."""
-    text = head.removeprefix(codecs.BOM_UTF8)
-    if (directive := _DIRECTIVE.match(text)) is not None:
-        text = text[directive.end() :]
+    directive = _DIRECTIVE.match(head)
+    text = head[directive.end() :] if directive is not None else head
     first, _, rest = text.lstrip(b"\r\n").partition(b"\n")
     if not is_worth(head) or text.lstrip()[:1] in (b"{", b"["):
         return None
@@ -212,13 +207,7 @@ def name_of(cell: bytes) -> str:
 
 def _is_cut(cell: bytes) -> bool:
     """Whether a cell is the beginning of JSON, and shows nothing of an event by which others tell that it is one that was cut."""
-    if not cell.startswith((b'{"', b"[{")) or cell.startswith(BARE) or is_worth(cell):
-        return False
-    try:
-        decode_json(cell)
-    except UnreadableError:
-        return True
-    return False
+    return cell.startswith((b'{"', b"[{")) and not cell.startswith(BARE) and not is_worth(cell) and not is_json(cell)
 
 
 def _value(cell: bytes) -> Any:

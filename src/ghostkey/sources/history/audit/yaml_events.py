@@ -29,7 +29,7 @@ _VERBS = {"create", "update", "patch", "delete", "deletecollection", "get", "lis
 
 def is_yaml(head: bytes) -> bool:
     """Whether audit events in YAML begin so."""
-    text = head.removeprefix(codecs.BOM_UTF8).lstrip()
+    text = head.lstrip()
     if text[:1] in (b"[", b'"') or text[:2] == b'{"' or _JSON.search(head):
         return False  # whatever a message or a value in it says
     return _FIELD.search(head) is not None
