@@ -24,6 +24,14 @@ def test_stack_of_the_insert_is_the_reconciler_s_and_where_the_kernel_forbids_to
         (verdict,) = outcome.findings
         check_stacks(outcome, outcome.inserts[verdict.signature])
 
+        # what came after the last look is not said to have stayed away, nor that nothing was taken out
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(inserts, "WATCH_SECONDS", 0.3)
+            campaign._look_who_inserts(lane, 4)
+        short = outcome.inserts[verdict.signature]
+        assert not short.never
+        assert short.stacks or short.unknown == "the subjects went after the last look"
+
         def refuses(*_: object) -> None:
             raise CannotWatch("perf_event_open: 1 Operation not permitted")
 

@@ -75,3 +75,33 @@ def test_words_of_one_length_beside_a_namespace_are_no_cut_names(tmp_path: Path)
     routes = [thing("Route", name, "shop") for name in ("checkoutservice", "currencyservice", "shippingservice", "adservice")]
     limits = {f"shop.{word}": "10" for word in ("checkout", "currency", "shipping", "delivery", "discount")}
     assert told(tmp_path, [*routes, config_map(limits, "rate-limits")]) == set()
+
+
+def test_key_that_names_what_lives_beside_a_node_that_is_gone_is_a_suspect_and_proof_where_all_beside_live(
+    tmp_path: Path,
+) -> None:
+    nodes = [thing("Node", f"node-{number}", "", api_version="v1") for number in (0, 1)]
+    jobs = [thing("Job", name, "shop", api_version="batch/v1") for name in ("orange", "violet")]
+    pairs = [
+        "orange--node-2",
+        "violet--node-1",
+        "mauve--node-0",
+        "green--node-2",
+        "teal--node-1",
+        "black--node-0",
+        "white--node-0",
+    ]
+    found = {
+        finding.key.key: finding
+        for finding in analyse(tmp_path, [*nodes, *jobs, config_map(dict.fromkeys(pairs, "assigned"), "placed", "shop")])
+    }
+    assert found["orange--node-2"].state == "suspect"
+    assert found["green--node-2"].state == "found"
+    assert any("Job orange lives" in line for line in found["orange--node-2"].evidence)
+    # an agent on each node: what stands beside its name stays, and the node is what goes
+    pairs = [f"{agent}--node-{number}" for agent in ("orange", "violet") for number in (0, 1, 5)]
+    found = {
+        finding.key.key: finding
+        for finding in analyse(tmp_path, [*nodes, *jobs, config_map(dict.fromkeys(pairs, "assigned"), "placed", "shop")])
+    }
+    assert {key: finding.state for key, finding in found.items()} == dict.fromkeys(["orange--node-5", "violet--node-5"], "found")

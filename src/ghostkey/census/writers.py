@@ -86,25 +86,51 @@ class Watched:
     )  # goroutines in Reconcile: (state, calls) → how many
 
 
+def _never() -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class _Limit:
+    """How long it is watched: so many seconds, or until there was enough."""
+
+    began: float
+    seconds: float
+    is_enough: Callable[[], bool]
+
+    @property
+    def left(self) -> float:
+        """Seconds that are left; none or less when it is over."""
+        return 0.0 if self.is_enough() else self.began + self.seconds - time.monotonic()
+
+
 Points = Watchpoints | Traced
 """What tells of each write: the same can be asked of both."""
 
 
 def watch(
-    process: Process, maps: Sequence[GoMap], seconds: float, tell: Callable[[float], None] = lambda _: None, way: str = "perf"
+    process: Process,
+    maps: Sequence[GoMap],
+    seconds: float,
+    tell: Callable[[float], None] = lambda _: None,
+    way: str = "perf",
+    is_enough: Callable[[], bool] = _never,
 ) -> Watched:
-    """Watches up to four maps for a time. Raises CannotWatch; Ctrl-C and the end of the process end it early."""
+    """Watches up to four maps for a time, or until there was enough: what was done before it said so was watched.
+
+    Raises CannotWatch; Ctrl-C and the end of the process end it early.
+    """
     seen = Watched([Changes(found, found.length, found.length) for found in maps], way=way)
     points = (Traced if way == "ptrace" else Watchpoints)(process.pid, [found.address for found in maps])
     with contextlib.closing(points):
-        hits = _see(process, points, seen, seconds, tell)
+        hits = _see(process, points, seen, _Limit(time.monotonic(), seconds, is_enough), tell)
     _add_up(process, seen, hits)
     seen.busy = reconciling(process)
     return seen
 
 
-def _see(process: Process, points: Points, seen: Watched, seconds: float, tell: Callable[[float], None]) -> list[Hit]:
-    began = time.monotonic()
+def _see(process: Process, points: Points, seen: Watched, limit: _Limit, tell: Callable[[float], None]) -> list[Hit]:
+    began = limit.began
     hits: list[Hit] = []
     maps = [changes.map for changes in seen.changes]
     try:
@@ -112,9 +138,9 @@ def _see(process: Process, points: Points, seen: Watched, seconds: float, tell: 
         firsts = [_reads(process, found) for found in maps]
         _collect(points, hits, began + TRIAL_SECONDS)
         if len(hits) > BUSY_HITS * TRIAL_SECONDS:
-            _in_windows(process, points, seen, hits, began, seconds, tell)
+            _in_windows(process, points, seen, hits, limit, tell)
         else:
-            _throughout(points, hits, began, seconds, tell)
+            _throughout(points, hits, limit, tell)
             lasts = [_reads(process, found) for found in maps]
             time.sleep(READ_SECONDS)
             hits += points.hits()
@@ -152,10 +178,10 @@ def _collect(points: Points, hits: list[Hit], until: float) -> None:
         hits += points.hits()
 
 
-def _throughout(points: Points, hits: list[Hit], began: float, seconds: float, tell: Callable[[float], None]) -> None:
-    while time.monotonic() < began + seconds and len(hits) < HITS_MOST:
-        _collect(points, hits, min(began + seconds, time.monotonic() + 4 * LOOK_SECONDS))
-        tell(time.monotonic() - began)
+def _throughout(points: Points, hits: list[Hit], limit: _Limit, tell: Callable[[float], None]) -> None:
+    while (left := limit.left) > 0 and len(hits) < HITS_MOST:
+        _collect(points, hits, time.monotonic() + min(left, 4 * LOOK_SECONDS))
+        tell(time.monotonic() - limit.began)
 
 
 def _in_windows(
@@ -163,26 +189,25 @@ def _in_windows(
     points: Points,
     seen: Watched,
     hits: list[Hit],
-    began: float,
-    seconds: float,
+    limit: _Limit,
     tell: Callable[[float], None],
 ) -> None:
     """Watches a tenth of the time: a map that is written thousands of times a second would suffer."""
-    watched = time.monotonic() - began
-    while time.monotonic() < began + seconds and len(hits) < HITS_MOST:
+    watched = time.monotonic() - limit.began
+    while (left := limit.left) > 0 and len(hits) < HITS_MOST:
         points.disarm()
         hits += points.hits()
-        time.sleep(max(0.0, min(REST_SECONDS, began + seconds - time.monotonic())))
+        time.sleep(min(REST_SECONDS, left))
         points.follow()
         points.arm()
         start = time.monotonic()
-        _collect(points, hits, min(start + WINDOW_SECONDS, began + seconds))
+        _collect(points, hits, start + min(WINDOW_SECONDS, max(0.0, limit.left)))
         watched += time.monotonic() - start
-        tell(time.monotonic() - began)
+        tell(time.monotonic() - limit.began)
     points.disarm()
     hits += points.hits()
     for changes in seen.changes:
-        changes.share = min(0.99, watched / max(time.monotonic() - began, 1e-9))
+        changes.share = min(0.99, watched / max(time.monotonic() - limit.began, 1e-9))
         changes.len_after = process.runtime.word(changes.map.address)
 
 

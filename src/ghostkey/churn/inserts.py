@@ -24,8 +24,7 @@ from ghostkey.churn.traces import Signature
 from ghostkey.model.errors import GhostkeyError
 
 SUBJECTS = 2
-# in which two subjects come and go; where they did not, it is tried once more, and longer
-WATCH_SECONDS, LONG_SECONDS = 3.0, 20.0
+WATCH_SECONDS = 120.0  # at most, while two subjects come and go
 WATCHED_MOST = 3 * watchpoints.MAPS_MOST  # maps, as many at once as a processor has breakpoints
 WAYS = ("perf", "ptrace")  # the second where the kernel forbids the first
 
@@ -100,23 +99,22 @@ def _inserts(changes: Changes, seen: Watched) -> Inserts:
 
 
 def _watched(process: Process, maps: list[GoMap], lane: Lane, account: Callable[[Trial], None]) -> Watched:
-    """Watches while subjects come and go. Raises CannotWatch with the words for the last way."""
+    """Watches until subjects have come and gone. Raises CannotWatch with the words for the last way."""
     refused: CannotWatch | None = None
     for way in WAYS:
-        for seconds in (WATCH_SECONDS, LONG_SECONDS):
-            watcher = _Watcher(process, maps, way, seconds)
-            watcher.start()
-            watcher.is_armed.wait()
-            is_whole = False
+        watcher = _Watcher(process, maps, way)
+        watcher.start()
+        watcher.is_armed.wait()
+        try:
             if watcher.is_alive():
                 account(lane.run(round_of(SUBJECTS)))
-                is_whole = watcher.is_alive()  # what came after the last look was not seen
+        finally:
+            watcher.has_seen_enough.set()
             watcher.join()
-            if watcher.seen is None:
-                break
-            if is_whole or watcher.seen.ended or seconds == LONG_SECONDS:
-                watcher.seen.ended = watcher.seen.ended or ("" if is_whole else "the subjects went after the last look")
-                return watcher.seen
+        if watcher.seen is not None:
+            if watcher.seen.seconds >= WATCH_SECONDS:
+                watcher.seen.ended = watcher.seen.ended or "the subjects went after the last look"
+            return watcher.seen
         refused = watcher.refused
     raise refused or CannotWatch("the maps could not be watched")
 
@@ -124,16 +122,19 @@ def _watched(process: Process, maps: list[GoMap], lane: Lane, account: Callable[
 class _Watcher(threading.Thread):
     """Watches in a thread of its own, since a lane is for the thread that made it."""
 
-    def __init__(self, process: Process, maps: list[GoMap], way: str, seconds: float) -> None:
+    def __init__(self, process: Process, maps: list[GoMap], way: str) -> None:
         super().__init__(daemon=True)
-        self._process, self._maps, self._way, self._seconds = process, maps, way, seconds
-        self.is_armed = threading.Event()
+        self._process, self._maps, self._way = process, maps, way
+        self.is_armed, self.has_seen_enough = threading.Event(), threading.Event()
         self.seen: Watched | None = None
         self.refused: CannotWatch | None = None
 
     def run(self) -> None:
+        def tell(_: float) -> None:
+            self.is_armed.set()
+
         try:
-            self.seen = watch(self._process, self._maps, self._seconds, lambda _: self.is_armed.set(), self._way)
+            self.seen = watch(self._process, self._maps, WATCH_SECONDS, tell, self._way, self.has_seen_enough.is_set)
         except CannotWatch as error:
             self.refused = error
         except GhostkeyError as error:

@@ -18,6 +18,7 @@ from ghostkey.inference.naming import (
     goes_on,
     is_name_in_full,
     is_ordinal,
+    live_beside,
     lives_elsewhere,
     name_part,
     subject_of,
@@ -81,6 +82,8 @@ class LostKeys:
         may_be_cut = self._cut_finder(match, kinds)
         is_of_nodes = any(self._subjects.kinds[kind].kind == "Node" for kind in kinds)
         counted = counted_on(live.cores, live.gone) if is_of_nodes else frozenset()
+        every = (i for core in match.cores for i in match.indexes(core)) if template.is_open else ()
+        alive_beside = live_beside(template, {i: seen.keys[i] for i in every}, self._index)
         for core in live.gone:
             indexes = match.indexes(core)
             name = name_part(template, core, self._index)
@@ -94,8 +97,7 @@ class LostKeys:
                     result.live.update(i for i in indexes if i not in already)
                 continue
             subjects = tuple(subject_of(template, core, self._subjects.kinds[kind], self._index, home) for kind in kinds)
-            odd = live.oddity(core, name)
-            is_weak = is_suspect or is_ordinal(core, self._index) or core in counted or bool(odd)
+            is_doubtful, oddity = is_suspect or is_ordinal(core, self._index) or core in counted, live.oddity(core, name)
             for i in indexes:
                 shape = seen.shapes[i]
                 if shape is not resembled:
@@ -103,6 +105,8 @@ class LostKeys:
                         result.spared[i] = OTHER_VALUE
                         continue
                     resembled = shape
+                odd = oddity or alive_beside.get(i, "")
+                is_weak = is_doubtful or bool(odd)
                 why = "" if is_covered and not template.is_sealed else self._why_unknown(template, core, subjects, attribution)
                 is_declared = seen.meta is not None and top_key(seen, i) in seen.meta.declared
                 state = "unknown" if why else "declared" if is_declared else "suspect" if is_weak else "gone"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 from ghostkey.inference.index import SubjectIndex, squashed
 from ghostkey.inference.template import Template
@@ -78,6 +78,19 @@ def is_name_in_full(template: Template, key: str, index: SubjectIndex) -> bool:
         return False
     whole = key[len(template.prefix) : len(key) - len(template.suffix)]
     return any(index.all_named(canonical(name)) for name in (whole, *template.names_in(whole)))
+
+
+def live_beside(template: Template, keys: Mapping[int, str], index: SubjectIndex) -> dict[int, str]:
+    """Of the keys (place → key) in which any text stands beside the name, those whose text is a live object's name: place → a sentence.
+
+    None where all are: then they tell of what stays, such as an app, something that comes and goes, such as a node.
+    """
+    found: dict[int, str] = {}
+    for place, key in keys.items():
+        text = template.text_beside(key)
+        if text and (rows := index.all_named(canonical(text))):
+            found[place] = f"it may be about what stands beside the name: {index.subjects.kind(rows[0]).kind} {text} lives"
+    return found if len(found) < len(keys) else {}
 
 
 def goes_on(template: Template, core: str, index: SubjectIndex, kinds: Collection[int] | None = None) -> bool:

@@ -212,13 +212,25 @@ class Template:
             return None
         return core
 
+    def text_beside(self, key: str) -> str:
+        """What stands in a key of an open template before or behind the mark, beside what stands for the subject."""
+        if not (self.head or self.tail):
+            return ""
+        pieces = self._pieces(key[len(self.prefix) : len(key) - len(self.suffix) or None]) or [""]
+        return pieces[-1] if self.tail else pieces[0]
+
     def _closed(self, core: str) -> str | None:
         """Without the text before or behind the mark."""
-        parts = 2 if self.has_namespace and self.separator in (self.tail, self.head) else 1
-        pieces = core.split(self.tail, parts) if self.tail else core.rsplit(self.head, parts)
-        if len(pieces) <= parts or not all(pieces):
+        pieces = self._pieces(core)
+        if pieces is None:
             return None
         return self.tail.join(pieces[:-1]) if self.tail else self.head.join(pieces[1:])
+
+    def _pieces(self, core: str) -> list[str] | None:
+        """The text before the mark and what follows, or what stands before and the text behind it."""
+        parts = 2 if self.has_namespace and self.separator in (self.tail, self.head) else 1
+        pieces = core.split(self.tail, parts) if self.tail else core.rsplit(self.head, parts)
+        return pieces if len(pieces) > parts and all(pieces) else None
 
     def _without_hash(self, core: str) -> str | None:
         if self.hash_least:
