@@ -189,3 +189,24 @@ def test_other_hash_behind_a_beginning_that_several_share_is_of_another_name(tmp
     registry = config_map({made("prod", name): "1" for name in names})
     found = keys(analyse(tmp_path, [*(thing("Tenant", name, "prod") for name in live), registry]), "ghost-key")
     assert found == {made("prod", name) for name in set(names) - set(live)}
+
+
+@pytest.mark.parametrize("prefix", ["", "pool-"])
+@pytest.mark.parametrize("length", [6, 8])
+def test_beginning_of_the_uid_behind_a_name_tells_an_object_from_the_one_before_it(
+    tmp_path: Path, length: int, prefix: str
+) -> None:
+    uids = [hashlib.sha256(str(number).encode()).hexdigest() for number in range(12)]
+    uids = [f"{uid[:8]}-{uid[8:12]}-4{uid[12:15]}-8{uid[15:18]}-{uid[18:30]}" for uid in uids]
+    tenants = [thing("Tenant", f"acme-{number}", "prod", uid) for number, uid in enumerate(uids[:8])]
+    # one of the same name as a Tenant that was made again, one of the same name as something else, two of no name that lives
+    before = [
+        f"{prefix}{name}-{uid[:length]}" for name, uid in zip(["acme-3", "bucket-1", "acme-91", "acme-92"], uids[8:], strict=True)
+    ]
+    registry = config_map(
+        {f"{prefix}acme-{n}-{uid[:length]}": "1" for n, uid in enumerate(uids[:8])} | dict.fromkeys(before, "1")
+    )
+    found = {one.key.key: one for one in analyse(tmp_path, [*tenants, thing("Bucket", "bucket-1", "prod"), registry])}
+    assert {key: one.state for key, one in found.items()} == dict.fromkeys(before, "found")
+    said = f"Tenant acme-3 with UID {uids[8][:length]}… is gone; a Tenant of the same name lives with another UID"
+    assert found[before[0]].message == said

@@ -263,9 +263,12 @@ def _seals(namespace: str, name: str, uid: str, kind: Kind, length: int) -> dict
     """Hash of this length → what hash of what it is, for one object; 200 hashes."""
     found: dict[str, list[tuple[str, str]]] = {}
     for algorithm in DIGESTS:
-        if algorithm == "first" or algorithm in DECIMAL or length != DIGEST_LENGTHS.get(algorithm, length):
+        if algorithm in DECIMAL or length != DIGEST_LENGTHS.get(algorithm, length):
             continue
-        for digested in DIGESTED:
+        if algorithm == "first" and length > UID_FIRST:
+            continue
+        # the first characters of a name are no hash
+        for digested in ("{uid}",) if algorithm == "first" else DIGESTED:
             if namespace or "{namespace}" not in digested:
                 digest = (algorithm, digested)
                 text = _seal(digest, (namespace, name, uid, kind), length)

@@ -14,6 +14,7 @@ from ghostkey.inference.index import SubjectIndex
 from ghostkey.inference.living import Living
 from ghostkey.inference.matching import Match
 from ghostkey.inference.naming import (
+    SAME_NAME,
     counted_on,
     goes_on,
     is_name_in_full,
@@ -84,6 +85,7 @@ class LostKeys:
         counted = counted_on(live.cores, live.gone) if is_of_nodes else frozenset()
         every = (i for core in match.cores for i in match.indexes(core)) if template.is_open else ()
         alive_beside = live_beside(template, {i: seen.keys[i] for i in every}, self._index)
+        namesakes = self._namesakes(template, kinds)
         for core in live.gone:
             indexes = match.indexes(core)
             name = name_part(template, core, self._index)
@@ -110,7 +112,8 @@ class LostKeys:
                 why = "" if is_covered and not template.is_sealed else self._why_unknown(template, core, subjects, attribution)
                 is_declared = seen.meta is not None and top_key(seen, i) in seen.meta.declared
                 state = "unknown" if why else "declared" if is_declared else "suspect" if is_weak else "gone"
-                lost = Lost(i, state, attribution, subjects, odd, why_unknown=why, firmness=template.firmness, is_weak=is_weak)
+                note = odd or (namesakes.get(template.without_seal(core), "") if namesakes else "")
+                lost = Lost(i, state, attribution, subjects, note, why_unknown=why, firmness=template.firmness, is_weak=is_weak)
                 result.lost.append(lost)
 
     def _why_unknown(self, template: Template, core: str, subjects: tuple[Subject, ...], attribution: Attribution) -> str:
@@ -244,6 +247,8 @@ class LostKeys:
         an earlier state of it; unless names are cut so that several have one beginning, and these alone are hashed. Objects of
         namespaces of which none has a key do not count.
         """
+        if match.template.is_sealed_by_uid:
+            return set()  # an object has one UID for as long as it lives
         is_cut_name = match.template.cut and "{uid}" not in match.template.digest[1]
         found: set[str] = set()
         for kind in kinds:
@@ -257,6 +262,16 @@ class LostKeys:
             if not (is_cut_name and len(alone) <= ALONE * len(named)):
                 found |= alone
         return found
+
+    def _namesakes(self, template: Template, kinds: list[int]) -> dict[str, str]:
+        """What stands before the UIDs of live objects → that one of this name lives; nothing where keys have none."""
+        if not template.is_sealed_by_uid:
+            return {}
+        return {
+            template.without_seal(core): SAME_NAME.format(self._subjects.kinds[kind].kind)
+            for kind in kinds
+            for core in self._index.rendered(template, kind)
+        }
 
     def _words_tell(self, template: Template, style: Style, gone: set[str]) -> bool:
         """Whether the words that all live names share set them apart: most of the other keys share them too."""

@@ -8,9 +8,10 @@ from collections.abc import Collection, Iterator, Mapping
 
 from ghostkey.inference.index import SubjectIndex, squashed
 from ghostkey.inference.template import Template
-from ghostkey.model.findings import Subject
+from ghostkey.model.findings import CUT_SHORT, Subject
 from ghostkey.model.refs import Kind, canonical
 
+SAME_NAME = "a {} of the same name lives with another UID"
 LEAST_COUNTED = 3  # names that show how things are counted
 _ORDINAL = re.compile(r"(.+)-\d{1,4}")
 _COUNTED = re.compile(r"(.*?)(\d{1,4})")
@@ -25,13 +26,17 @@ def subject_of(template: Template, core: str, kind: Kind, index: SubjectIndex, n
         return Subject(kind, "", "", core.lower())
     if template.order == "digest":
         return Subject(kind, "", f"<{template.digest[0]} {core}>")
+    if template.is_sealed_by_uid:
+        bare = dataclasses.replace(template, digest=("", ""), hash_length=0)
+        uid = core[-template.hash_length :]
+        return dataclasses.replace(subject_of(bare, template.without_seal(core), kind, index, namespace), uid=f"{uid}{CUT_SHORT}")
     if template.is_sealed:
         core = template.without_seal(core)
         if not template.cut or len(core) < template.cut:
             bare = dataclasses.replace(template, digest=("", ""), hash_length=0, cut=0)
             return subject_of(bare, core, kind, index, namespace)
     if template.cut:
-        return Subject(kind, "", f"{core}…")
+        return Subject(kind, "", f"{core}{CUT_SHORT}")
     pieces = template.split(core, index.canonical_namespaces)
     if pieces is not None:
         return Subject(kind, *pieces)

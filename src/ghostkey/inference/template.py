@@ -118,6 +118,11 @@ class Template:
         return bool(self.digest[0]) and self.order != "digest"
 
     @property
+    def is_sealed_by_uid(self) -> bool:
+        """Whether a name and the beginning of a UID make the key: another beginning is that of another object, of whatever name."""
+        return self.is_sealed and self.digest == ("first", "{uid}")
+
+    @property
     def is_exact(self) -> bool:
         """Whether nothing of the key is left to chance: no open end, and no hash of which it is not known what it is of."""
         return not self.is_open and (not self.hash_length or bool(self.digest[0]))

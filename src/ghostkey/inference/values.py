@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ghostkey.inference.index import SubjectIndex
+from ghostkey.inference.naming import SAME_NAME
 from ghostkey.inference.results import Lost, MapResult
 from ghostkey.model.events import Identity, KeysSeen
 from ghostkey.model.findings import Attribution, Certainty, Subject
@@ -85,7 +86,7 @@ class Values:
             if is_secret:
                 subject = Subject(kinds[0], "", "")
             state = "unknown" if why else "recreated" if twin is not None else "gone"
-            note = f"a {kinds[0].kind} of the same name lives with another UID" if twin is not None else ""
+            note = SAME_NAME.format(kinds[0].kind) if twin is not None else ""
             result.lost.append(Lost(i, state, attribution, (subject,), note, why))
             result.live.discard(i)
             added = True
@@ -115,4 +116,4 @@ class Values:
         kinds = [subject.kind for subject in item.subjects]
         if self._twin(identity.namespace, identity.name, kinds) is None:
             return ""
-        return f"a {kinds[0].kind} of the same name lives with another UID"
+        return SAME_NAME.format(kinds[0].kind)

@@ -28,10 +28,14 @@ class Certainty(enum.StrEnum):
     INFERRED = "inferred"
 
 
+CUT_SHORT = "…"  # behind as much of a name or UID as the key has
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
     """What a key was written for. `namespace` is empty when the template does not tell or the kind has none.
 
+    Of a name, or of a UID, it may have the beginning alone, with CUT_SHORT behind.
     Without name and UID it is known from a Secret's value alone, and who it is stays in there.
     """
 
@@ -46,6 +50,7 @@ class Subject:
             + (f"with {self.kind.known_by} " if self.kind.known_by else "")
             + (f"{self.namespace}/" if self.namespace else "")
             + (self.name or self.uid or "that its value names")
+            + (f" with UID {self.uid}" if self.name and self.uid.endswith(CUT_SHORT) else "")
         )
 
 
