@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from ghostkey.analyses import chosen_analyses
@@ -149,11 +149,14 @@ def collect(source: EventSource, name: str = "") -> Snapshot:
     return snapshot
 
 
-def go_maps(process: Process | RemoteProcess) -> GoMaps:
-    """The source of the maps in the memory of a process; their keys are read now, before a cluster is asked what lives."""
+def go_maps(process: Process | RemoteProcess, addresses: Collection[int] | None = None) -> GoMaps:
+    """The source of the maps in the memory of a process, or of those at some addresses alone.
+
+    Their keys are read now, before a cluster is asked what lives.
+    """
     from ghostkey.sources.go_maps import GoMaps
 
-    return GoMaps(process)
+    return GoMaps(process, addresses)
 
 
 def collect_with(source: EventSource, maps: Sequence[GoMaps], name: str = "") -> Snapshot:

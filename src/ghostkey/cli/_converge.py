@@ -74,7 +74,7 @@ def _ghosts(process: AnyProcess, found: GoMap, where: Where, kinds: Sequence[str
     from ghostkey.cli._memory import ghosts_of
     from ghostkey.report.findings import Screen
 
-    told = ghosts_of(process, where, kinds, (), Screen(), is_asked=bool(kinds))
+    told = ghosts_of(process, where, kinds, (), Screen(), is_asked=bool(kinds), addresses={found.address})
     return told.count(found.address) if told is not None else None
 
 

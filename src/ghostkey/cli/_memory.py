@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -129,10 +129,18 @@ def maps_of(words: Sequence[str], where: Where, in_pod: InPod) -> Iterator[list[
 
 
 def ghosts_of(
-    process: AnyProcess, where: Where, kinds: Sequence[str], subjects: Sequence[str], screen: Screen, *, is_asked: bool
+    process: AnyProcess,
+    where: Where,
+    kinds: Sequence[str],
+    subjects: Sequence[str],
+    screen: Screen,
+    *,
+    is_asked: bool,
+    addresses: Collection[int] | None = None,
 ) -> Ghosts | None:
-    """The ghost entries of a process by the cluster at hand; None where there is no cluster, unless ghosts were asked for.
+    """The ghost entries of a process, or of its maps at some addresses, by the cluster at hand.
 
+    None where there is no cluster, unless ghosts were asked for.
     Raises what the cluster raises when they were asked for; else that is a line on stderr.
     """
     from ghostkey import api
@@ -147,7 +155,7 @@ def ghosts_of(
             raise
         return None  # nobody has a cluster here
     try:
-        maps = api.go_maps(process)
+        maps = api.go_maps(process, addresses)
         source = api.cluster(client, api.Scope(subject_kinds=tuple(kinds), known_by=api.known_by(subjects)))
         snapshot = api.missing(
             api.collect_with(source, [maps], client.config.server), api.Scope(subject_kinds=tuple(kinds)), client

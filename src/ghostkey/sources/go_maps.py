@@ -13,7 +13,7 @@ Source
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from ghostkey.census.census import Census, Process
 from ghostkey.census.gomap import GoMap
@@ -37,10 +37,10 @@ ENTRY = Shape("entry")  # what a value in memory is, of which nothing is read
 
 
 class GoMaps:
-    """Source of the maps of one process. `seen` are their keys, read when this is made."""
+    """Source of the maps of one process, or of those at some addresses. `seen` are their keys, read when this is made."""
 
-    def __init__(self, process: Process | RemoteProcess) -> None:
-        self._process = process
+    def __init__(self, process: Process | RemoteProcess, addresses: Collection[int] | None = None) -> None:
+        self._process, self._addresses = process, addresses
         self._census: Census = process.census()
         self._at = time.monotonic()
         self._maps: dict[str, GoMap] = {}
@@ -53,7 +53,8 @@ class GoMaps:
         return self._census
 
     def _read(self) -> Iterator[tuple[GoMap, Keys]]:
-        maps = sorted((found for found in self._census.maps if found.length), key=lambda found: -found.length)[:MAPS_MOST]
+        asked = [one for one in self._census.maps if one.length and (self._addresses is None or one.address in self._addresses)]
+        maps = sorted(asked, key=lambda found: -found.length)[:MAPS_MOST]
         read, self._left_out = self._process.text_keys(maps, KEYS_MOST, KEYS_TOTAL)
         by_address = {found.address: found for found in maps}
         yield from ((by_address[address], keys) for address, keys in read)
