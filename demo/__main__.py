@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from ghostkey.testing import ControlPlane, Process, binary, is_built, testbed_directory
 
@@ -23,6 +24,15 @@ TENANTS, KEPT, LEFT = 300, 90, 20
 REGISTRY = ("cm/tenant-registry", "-n", "tenant-system")
 PATH = "/api/v1/namespaces/tenant-system/configmaps/tenant-registry"
 MEMORY = "(main.reconciler).memory"  # the map in the operator that the registry is written from
+
+
+class LeakTest(NamedTuple):
+    """A leak test that runs beside the story: its command line, its process, where its output is, and when it began."""
+
+    words: Sequence[str]
+    child: subprocess.Popen[bytes]
+    said: Path
+    began: float
 
 
 class Demo:
@@ -167,6 +177,23 @@ class Demo:
         self.say("Take them away, all or none, with a receipt.")
         self.ghostkey("trim", *REGISTRY, "--ghosts", "--apply", "--max-percent", "80", expected=0)
 
+        # it takes as long as the scenes that follow, and these mostly wait
+        test = self.begin_churn("wrong-delete-key")
+        try:
+            self.stay_gone(leaking)
+            self.end_churn(test)
+        finally:
+            if test.child.poll() is None:
+                test.child.terminate()
+                test.child.wait()
+        self.say("And the next time? A guard lets the map shrink and change, and not grow past a cap:")
+        cap = len(self.keys())
+        self.guard(cap)
+        self.alert(cap)
+        self.say(f"That is all. {time.monotonic() - self.began:.0f} s.")
+
+    def stay_gone(self, leaking: Process) -> None:
+        """Trimmed keys that come back from the operator's memory, the operator that deletes, and the undo."""
         self.say("Do they stay gone? A new Tenant makes the operator write its map again …")
         watching = self.verify("30s", "--fail-fast")
         self.create(1)
@@ -197,13 +224,6 @@ class Demo:
         self.check({k: v for k, v in self.data().items() if k in before} == before, "undo did not restore every byte")
         self.ghostkey("scan", expected=0)
         self.say("Every byte is back, and no ghost is left.")
-        self.say("And before a release? The leak test runs the operator as it is, on a control plane of its own.")
-        self.churn("wrong-delete-key")
-        self.say("And the next time? A guard lets the map shrink and change, and not grow past a cap:")
-        cap = len(self.keys())
-        self.guard(cap)
-        self.alert(cap)
-        self.say(f"That is all. {time.monotonic() - self.began:.0f} s.")
 
     def leave(self) -> None:
         """A leak for whoever plays with what is kept: the guard goes, and the operator with the mistake takes over again."""
@@ -264,8 +284,8 @@ class Demo:
                 print(line, flush=True)
         print(f"fired on what leaks, silent on what is well: {part.said}", flush=True)
 
-    def churn(self, mistake: str) -> None:
-        """What outlives its Tenant under an operator with this mistake, and the least steps to it."""
+    def begin_churn(self, mistake: str) -> LeakTest:
+        """Starts the leak test of an operator with this mistake: what outlives its Tenant, and the least steps to it."""
         sources, here = testbed_directory() / "tenant-operator", self.control_plane.directory
         sample = {"apiVersion": "demo.ghostkey.dev/v1", "kind": "Tenant", "metadata": {"name": "acme"}, "spec": {"plan": "gold"}}
         setup = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": REGISTRY[2]}}
@@ -274,8 +294,22 @@ class Demo:
         operator = f"{binary('tenant-operator')} --mistake={mistake}"
         files = ("--crds", str(sources / "crd.yaml"), "--setup", str(here / "setup.json"), "--sample", str(here / "sample.json"))
         brief = ("--no-faults", "--subjects", "2", "--patience", "500ms", "--reproduction", str(here / "reproduction"))
-        self.ghostkey("churn", "--operator", operator, *files, *brief, expected=1)
-        (case,) = (here / "reproduction").iterdir()
+        words = ("churn", "--operator", operator, *files, *brief)
+        said = here / "churn.txt"
+        with said.open("wb") as output:
+            line = [sys.executable, "-m", "ghostkey", *words]
+            child = subprocess.Popen(line, env=self.environment, stdout=output, stderr=subprocess.STDOUT)
+        return LeakTest(words, child, said, time.monotonic())
+
+    def end_churn(self, test: LeakTest) -> None:
+        """Waits for the leak test, and shows what it said."""
+        began = f"it began {time.monotonic() - test.began:.0f} s ago, beside the above"
+        self.say(f"And before a release? The leak test runs the operator as it is, on a control plane of its own ({began}).")
+        self.show(test.words)
+        code = test.child.wait()
+        print(test.said.read_text().rstrip(), flush=True)
+        self.check(code == 1, f"churn ended with {code}, expected 1")
+        (case,) = (self.control_plane.directory / "reproduction").iterdir()
         print((case / "README.md").read_text(), flush=True)
 
     def restart(self, operator: Process) -> None:
