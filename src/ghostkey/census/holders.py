@@ -16,7 +16,7 @@ from ghostkey.census.map_types import MapTypes, rounded
 from ghostkey.census.paths import Edge, Path
 from ghostkey.census.references import GLOBAL, POOL
 from ghostkey.census.runtime import Runtime
-from ghostkey.census.types import GoType, Types, map_name
+from ghostkey.census.types import GoType, Types
 
 NESTED_MOST = 32  # structs in structs
 TEXT_MOST = 64 << 20
@@ -62,6 +62,7 @@ class Holders:
         self._routines, self._maps, self._dwarf = routines, maps, dwarf
         self._symbols: dict[int, tuple[str, int, int]] = {}
         self._users: dict[int, list[str]] = {}
+        self._stacks: dict[int, Sequence[tuple[int, int, int]]] = {}  # by the number of the goroutine
         self._structs: dict[tuple[int, int | None], list[GoType]] | None = None
         self._told_alike: dict[tuple[object, ...], GoType | None] = {}
 
@@ -102,11 +103,12 @@ class Holders:
         """Keeps a holder, and the map's type where the field that holds it tells."""
         found.holder, found.root = words, path.kind
         if leaf is not None and leaf.kind == "map" and not found.type:
-            found.type, found.type_address, found.certainty, found.candidates = self._map_type(leaf), leaf.address, "holder", ()
-
-    def _map_type(self, kind: GoType) -> str:
-        group = self._types.at(kind.group)
-        return map_name(group.name) if group is not None and group.is_group else kind.name
+            found.type, found.type_address, found.certainty, found.candidates = (
+                self._map_types.name_of(leaf),
+                leaf.address,
+                "holder",
+                (),
+            )
 
     def _root(self, found: GoMap, path: Path) -> str:
         if path.kind == POOL:
@@ -136,12 +138,17 @@ class Holders:
         """Which goroutine's stack an address is on, and in which function's frame."""
         for routine in self._routines:
             if routine.low <= location < routine.high:
-                if routine.status != RUNNING:
-                    for i, (pc, start, end) in enumerate(self._functions.stack(routine)):
-                        if start <= location < end and (frames := self._functions.frames(pc - bool(i))):
-                            return f"goroutine {routine.id} in {frames[-1].function.rpartition('/')[2]}"
+                for i, (pc, start, end) in enumerate(self._stack(routine)):
+                    if start <= location < end and (frames := self._functions.frames(pc - bool(i))):
+                        return f"goroutine {routine.id} in {frames[-1].function.rpartition('/')[2]}"
                 return f"goroutine {routine.id}"
         return "a stack"
+
+    def _stack(self, routine: Goroutine) -> Sequence[tuple[int, int, int]]:
+        """The calls of a goroutine that does not run, read once: thousands of maps may be held by one."""
+        if routine.id not in self._stacks:
+            self._stacks[routine.id] = list(self._functions.stack(routine)) if routine.status != RUNNING else []
+        return self._stacks[routine.id]
 
     # hops
 
@@ -346,7 +353,7 @@ class Holders:
             return rest == 8  # a map as it is
         if leaf.kind in {"unsafe.Pointer", "ptr"}:
             return True
-        name = self._map_type(leaf) if leaf.kind == "map" else ""
+        name = self._map_types.name_of(leaf) if leaf.kind == "map" else ""
         return bool(name) and (name == found.type if found.type else not found.candidates or name in found.candidates)
 
     def _structs_of(self, size: int, mask: int) -> list[GoType]:

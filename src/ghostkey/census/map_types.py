@@ -66,7 +66,7 @@ class MapTypes:
         self._settle(found, self._told(kinds), certainty)
 
     def _told(self, kinds: Sequence[GoType]) -> _Told:
-        names = sorted({self._name(kind) for kind in kinds})
+        names = sorted({self.name_of(kind) for kind in kinds})
         return tuple(names[:NAMED]), tuple(kind.address for kind in kinds), len(names) == 1
 
     @staticmethod
@@ -78,7 +78,8 @@ class MapTypes:
         else:
             found.candidates, found.alike = names, addresses
 
-    def _name(self, kind: GoType) -> str:
+    def name_of(self, kind: GoType) -> str:
+        """What a type of maps is called, by what its tables are made of: a named one as that which it is a name for."""
         group = self._types.at(kind.group)
         return map_name(group.name) if group is not None and group.is_group else kind.name
 
