@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from ghostkey.lint.judgements.bounded import is_bounded
 from ghostkey.lint.judgements.closures import kept_by
 from ghostkey.lint.judgements.code import is_aside, is_stand_in
-from ghostkey.lint.judgements.lifetime import LONG, SHORT, Lifetimes
+from ghostkey.lint.judgements.fates import LONG, SHORT
+from ghostkey.lint.judgements.lifetime import Lifetimes
 from ghostkey.lint.judgements.limits import is_limited
 from ghostkey.lint.judgements.startup import (
     comes_later,
@@ -129,7 +130,7 @@ def _counts(module: Module, symbol: Symbol, one: InsertAt, depth: int = 0) -> bo
     if symbol.is_captured and not kept_by(spot, insert.branches):
         return False
     is_variable = not symbol.owner or symbol.is_captured
-    if insert.place.root != function.receiver and not is_variable and _is_fresh(one):
+    if insert.place.root != function.receiver and not is_variable and _is_fresh(one) and not _is_handed_over(one):
         return False
     if is_bounded(module, spot, symbol, insert.place.keys[depth], depth):
         return False

@@ -29,6 +29,7 @@ _AGAIN = re.compile(
 )
 _REQUEST = re.compile(r"^\*?(?:\w+\.)?\w*Request$|ResponseWriter$")
 _SERVES = re.compile(r"(?:[Rr]egister|[Ii]nstall|[Ii]nit)(?:$|[A-Z])")
+_UNTIL = re.compile(r"context\.Context$|chan struct\{\}$")
 _RESETS = re.compile(r"[Rr]eset")
 WHOLE = frozenset({"reset", "struct reset", "clear"})
 _FOR_ONE = re.compile(
@@ -210,6 +211,9 @@ def _is_first_value(module: Module, one: ReleaseAt) -> bool:
         return False
     if runs_at_start(module, one.spot):
         return True
+    function = one.spot.function
+    if _BEGINS.match(function.name) and any(_UNTIL.search(kind) for _, kind in function.params):
+        return not _is_repeated(one.release.branches)  # it runs until it is told to stop, and begins with this
     calls = calls_of(module, one.spot)
     if not calls or len(calls) > CALLERS or _is_repeated(one.release.branches):
         return False
@@ -237,8 +241,8 @@ def runs_at_start(module: Module, spot: Spot, depth: int = 0, seen: frozenset[in
         return not comes_later(module, spot)
     if is_later(function.name):
         return False
-    if "/cmd/" in "/" + spot.file.path and depth > 0:
-        return True
+    if "/cmd/" in "/" + spot.file.path and depth > 0 and not function.receiver_type:
+        return True  # a method of what a program has there may be asked for as long as it runs
     callers = calls_of(module, spot)
     if not callers or depth > DEPTH or len(callers) > CALLERS or id(function) in seen:
         return False

@@ -1,0 +1,168 @@
+"""Locals that live on after the function they are made in, and methods that are called later than their names say."""
+
+from __future__ import annotations
+
+import pytest
+
+from ghostkey.lint.findings import Finding
+from ghostkey.lint.run import lint_files
+from tests.lint.go import HEAD, found
+
+TRACKER = """package flow
+
+type Tracker struct {
+\tseen map[string]bool
+}
+
+func NewTracker() *Tracker { return &Tracker{seen: map[string]bool{}} }
+
+func (t *Tracker) Mark(name string) { t.seen[name] = true }
+
+func (t *Tracker) Run(stop <-chan struct{}) { t.loop(stop) }
+
+func (t *Tracker) Look() { t.once() }
+"""
+
+USER = """package flow
+
+func (s *Step) Handle(stop <-chan struct{}) {
+\tt := NewTracker()
+\tUSE
+}
+"""
+
+
+def _levels(*texts: str, paths: tuple[str, ...] = ()) -> list[tuple[str, str]]:
+    named = zip(paths or [f"pkg/flow/{chr(97 + at)}.go" for at in range(len(texts))], texts, strict=True)
+    told: list[Finding] = lint_files(
+        [(path, text.encode()) for path, text in named], level="B", rules=["map-never-deleted"]
+    ).findings
+    return [(one.symbol, one.level) for one in told]
+
+
+@pytest.mark.parametrize(
+    ("use", "is_told"),
+    [
+        ("t.Look()", False),
+        ("t.Run(nil)", False),
+        ("use(t.seen)", False),  # a field, and no method
+        ("t.Run(stop)", True),
+        ("go t.Run(nil)", True),
+        ("s.group.Go(t.Look)", True),
+        ("for {\n\t\tselect {\n\t\tcase <-s.changes:\n\t\t\tt.Look()\n\t\t}\n\t}", True),
+        (
+            "s.group.Go(func() error {\n\t\tfor {\n\t\t\tselect {\n\t\t\tcase x := <-s.xs:\n\t\t\t\ts.use(x, t)\n\t\t\t}\n\t\t}\n\t})",
+            True,
+        ),
+        ("for i := 0; i < 3; i++ {\n\t\tt.Look()\n\t}", False),
+    ],
+)
+def test_local_that_is_run_or_called_back_outlives_its_function(use: str, *, is_told: bool) -> None:
+    assert _levels(TRACKER, USER.replace("USE", use)) == [("(Tracker).seen", "B")] * is_told
+
+
+def test_loop_of_what_waits_ends_when_it_has_seen_enough() -> None:
+    waits = USER.replace("Handle", "waitForAll").replace(
+        "USE", "for {\n\t\tselect {\n\t\tcase <-s.xs:\n\t\t\tt.Look()\n\t\t}\n\t}"
+    )
+    assert _levels(TRACKER, waits) == []
+
+
+AROUND = """package flow
+
+type Discovery struct {
+\ttracker *Tracker
+}
+
+func NewDiscovery(t *Tracker) *Discovery { return &Discovery{tracker: t} }
+
+func (s *Step) Handle(stop <-chan struct{}) {
+\tt := NewTracker()
+\td := NewDiscovery(t)
+\tUSE
+}
+"""
+
+
+@pytest.mark.parametrize(("use", "is_told"), [("go d.Run(stop)", True), ("s.discovery = d", True), ("d.look()", False)])
+def test_value_lives_as_long_as_what_a_constructor_makes_of_it(use: str, *, is_told: bool) -> None:
+    assert _levels(TRACKER, AROUND.replace("USE", use)) == [("(Tracker).seen", "B")] * is_told
+
+
+def test_value_in_what_the_program_keeps_is_kept() -> None:
+    program = 'package main\n\nimport "example.org/op/pkg/flow"\n\nfunc main() {\n\tserve(&flow.Step{})\n}\n'
+    around = AROUND.replace("USE", "s.discovery = d") + "\ntype Step struct {\n\tdiscovery *Discovery\n\tname string\n}\n"
+    paths = ("pkg/flow/a.go", "pkg/flow/b.go", "cmd/op/main.go")
+    told = _levels(
+        TRACKER, around.replace("\ts.discovery = d", "\tif s.discovery == nil {\n\t\ts.discovery = d\n\t}"), program, paths=paths
+    )
+    assert told == [("(Tracker).seen", "B")]
+
+
+def test_constructor_of_another_package_is_meant_by_its_import() -> None:
+    # four packages have one of that name; the import says which
+    others = [AROUND.replace("package flow", f"package f{at}").partition("func (s *Step)")[0] for at in range(4)]
+    user = USER.replace("USE", "d := flow.NewDiscovery(t)\n\tgo d.Run(stop)").replace("NewTracker", "flow.NewTracker")
+    user = user.replace("package flow\n", 'package step\n\nimport "example.org/op/pkg/flow"\n')
+    here = AROUND.partition("func (s *Step)")[0]
+    paths = ("pkg/flow/a.go", "pkg/flow/b.go", "pkg/step/a.go", *(f"pkg/f{at}/a.go" for at in range(4)))
+    assert _levels(TRACKER, here, user, *others, paths=paths) == [("(Tracker).seen", "B")]
+
+
+COUNTER = (
+    HEAD
+    + """
+type Counter struct {
+\tcounts map[string]int
+}
+
+func NewCounter(informer Informer) *Counter {
+\tc := &Counter{counts: map[string]int{}}
+\tinformer.AddEventHandler(Handlers{AddFunc: func(obj any) {
+\t\tc.counts[obj.(*corev1.Pod).Name] = 1
+\t}})
+\treturn c
+}
+"""
+)
+RUN = """
+func (c *Counter) Run(ctx context.Context) {
+\tc.counts = map[string]int{}
+}
+"""
+LOOP = "\tfor {\n\t\tc.counts = map[string]int{}\n\t}"
+
+
+def test_handler_that_a_constructor_gives_to_an_informer_runs_later() -> None:
+    assert [one.symbol for one in found(COUNTER)] == ["(Counter).counts"]
+    assert not found(COUNTER.replace("informer.AddEventHandler", "c.fill"))
+
+
+def test_what_runs_until_it_is_told_to_stop_begins_with_a_first_value() -> None:
+    # others are called Run, too, and more than can be looked at
+    assert [one.symbol for one in found(COUNTER + RUN)] == ["(Counter).counts"]
+    assert not found(COUNTER + RUN.replace("ctx context.Context", ""))
+    assert not found(COUNTER + RUN.replace("\tc.counts = map[string]int{}", LOOP))
+
+
+IN_CMD = """package entry
+
+type holder struct {
+\tinvalid map[string]bool
+}
+
+func newHolder() *holder { return &holder{invalid: map[string]bool{}} }
+
+var all = newHolder()
+
+func (h *holder) add(name string) { h.invalid[name] = true }
+
+func (h *holder) check(podName string) { h.add(podName) }
+"""
+
+
+def test_method_in_the_folder_of_a_program_may_be_called_as_long_as_it_runs() -> None:
+    assert _levels(IN_CMD, paths=("cmd/entry/a.go",)) == [("(holder).invalid", "A")]
+    # a plain function there wires the program
+    wired = IN_CMD.replace("func (h *holder) check(podName string) { h", "func wire(podName string) { all")
+    assert _levels(wired, paths=("cmd/entry/a.go",)) == []
