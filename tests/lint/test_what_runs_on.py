@@ -166,3 +166,66 @@ def test_method_in_the_folder_of_a_program_may_be_called_as_long_as_it_runs() ->
     # a plain function there wires the program
     wired = IN_CMD.replace("func (h *holder) check(podName string) { h", "func wire(podName string) { all")
     assert _levels(wired, paths=("cmd/entry/a.go",)) == []
+
+
+PROVIDER = """package provider
+
+type Provider struct {
+\ttrunks map[string]int
+}
+
+var all = &Provider{}
+
+func (p *Provider) InitResource(instance Instance) {
+\tp.add(instance.Name())
+}
+
+func (p *Provider) add(nodeName string) { p.trunks[nodeName] = 1 }
+
+func (n *Node) InitResources() { all.InitResource(n.instance) }
+"""
+
+
+def _trunks(text: str) -> list[tuple[str, str]]:
+    return _levels(text, paths=("pkg/provider/a.go",))
+
+
+def test_what_is_made_ready_for_one_node_comes_with_each_of_them() -> None:
+    assert _trunks(PROVIDER) == [("(Provider).trunks", "A")]
+    registers = PROVIDER.replace("InitResource(instance", "RegisterOne(instance")
+    assert _trunks(registers) == [("(Provider).trunks", "A")]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("instance Instance", "service Service"),  # parts of the program are registered like that
+        ("instance Instance", "instance client.Interface"),
+        ("instance Instance", "instances []Instance"),
+        ("(p *Provider) InitResource(instance", "InitResource(p *Provider, instance"),
+    ],
+)
+def test_what_is_made_ready_for_a_part_of_the_program_is_of_its_start(old: str, new: str) -> None:
+    assert _trunks(PROVIDER.replace(old, new)) == []
+
+
+def test_what_only_the_start_makes_ready_is_of_the_start() -> None:
+    started = PROVIDER.replace("(n *Node) InitResources() { all.InitResource(n.instance)", "main() { all.InitResource(nil)")
+    assert _trunks(started) == []
+
+
+STORES = """package watch
+
+type Cache struct {
+\tstores map[string]int
+}
+
+var all = &Cache{}
+
+func (c *Cache) AddIndexer(clusterName string, indexers int) { c.stores[clusterName] = indexers }
+"""
+
+
+def test_method_that_adds_for_one_cluster_registers_nothing() -> None:
+    assert _levels(STORES) == [("(Cache).stores", "A")]
+    assert _levels(STORES.replace("clusterName", "name")) == []

@@ -19,6 +19,7 @@ from ghostkey.lint.judgements.startup import (
     registers,
     releases_while_running,
     runs_at_start,
+    takes_one,
 )
 from ghostkey.lint.keyed import is_keyed_type, value_type
 from ghostkey.lint.methods import INSERTING
@@ -147,7 +148,7 @@ def _counts(module: Module, symbol: Symbol, one: InsertAt, depth: int = 0) -> bo
         or not (
             runs_at_start(module, spot)
             or is_flag(spot)
-            or (registers(function.name) and not (comes_later(module, spot) or is_served(spot)))
+            or (registers(function.name) and not (takes_one(spot) or comes_later(module, spot) or is_served(spot)))
         )
     )
 

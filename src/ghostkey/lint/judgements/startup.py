@@ -35,6 +35,14 @@ WHOLE = frozenset({"reset", "struct reset", "clear"})
 _FOR_ONE = re.compile(
     r"(?:[Rr]egister|[Ii]nstall|[Ii]nit)(?:$|[A-Z])(?!\w*(?:Fn|Func|Plugin|Provider|Factory|Handler|Hook|Flag)s?$)"
 )
+# one thing of the cluster, by the name of a parameter; what else is registered may be a part of the program: a service, a job
+_ONE = r"(?:node|pod|cluster|namespace|instance|machine|tenant|volume|claim|container|workload|vmi?|pvc?)"
+_GIVEN_ONE = re.compile(rf"(?:\w*[a-z](?=[A-Z]))?(?i:{_ONE}(?:name|uid|id|key|info)?)$")
+_IS_ONE = re.compile(rf"(?i){_ONE}$")
+_NO_ONE = re.compile(
+    r"(?:Interface|Client|Clients|Config|Manager|Factory|Informer|Lister|Provider|Options|cluster\.Cluster)$|func\b|\[|\.\.\."
+)
+_TAKES = re.compile(r"(?:[Rr]egister|[Ii]nstall|[Ii]nit|[Aa]dd)(?:$|[A-Z])")
 _ENDS = re.compile(r"(?P<end>[Ss]top|[Cc]lose|[Ss]hut[Dd]own|[Dd]estroy|[Tt]ear[Dd]own)(?:$|(?P<of>[A-Z]\w*))")
 _REGISTERS = re.compile(
     r"^(?:(?:Must)?[Rr]egister|[Ii]nstall|With[A-Z]|AddFlag|BindFlag|AddHandler|AddCheck|AddHealth|HandleFunc|Handle$|"
@@ -45,6 +53,11 @@ _REGISTERS = re.compile(
 def registers(name: str) -> bool:
     """Whether a function is called as those are that a program registers its parts with."""
     return _REGISTERS.match(name) is not None and not re.search("(?i)reconcile|sync", name)
+
+
+def is_called_start(name: str) -> bool:
+    """Whether a function is called as those are that make something ready: the program, or the one object that it is of."""
+    return _AT_START.match(name) is not None
 
 
 def is_later(name: str) -> bool:
@@ -69,6 +82,19 @@ def is_flag(spot: Spot) -> bool:
 def comes_later(module: Module, spot: Spot) -> bool:
     """Whether a function that is called like a part of starting is run by one that runs again and again: `installRoute` of `syncEgress`."""
     return _FOR_ONE.match(spot.function.name) is not None and bool(spot.function.params) and _is_run_again(module, spot)
+
+
+def takes_one(spot: Spot) -> bool:
+    """Whether a method that is called like a part of starting is given one thing of the cluster, or is such a thing's own: `InitVolume(nodeName)`."""
+    function = spot.function
+    return (
+        bool(function.receiver_type)
+        and _TAKES.match(function.name) is not None
+        and (
+            _IS_ONE.match(function.receiver_type) is not None
+            or any(_GIVEN_ONE.match(name) and not _NO_ONE.search(kind) for name, kind in function.params)
+        )
+    )
 
 
 def _is_run_again(module: Module, spot: Spot, depth: int = 0) -> bool:
@@ -237,7 +263,7 @@ def runs_at_start(module: Module, spot: Spot, depth: int = 0, seen: frozenset[in
         return True
     if is_served(spot):
         return False
-    if is_named_so and not is_maker:
+    if is_named_so and not is_maker and not takes_one(spot):
         return not comes_later(module, spot)
     if is_later(function.name):
         return False
