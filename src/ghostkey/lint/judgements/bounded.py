@@ -221,7 +221,10 @@ def _is_bounded_type(package: Package, name: str, kind: str, key: str) -> bool:
     struct = package.structs.get(name)
     if struct is not None and struct.fields:  # whatever it is called
         return all(_TYPE.match(of) for of, _ in struct.fields.values())
-    if _TYPE.match(kind) or (name in package.enumerations and kind not in _BASIC):
+    is_listed = name in package.enumerations and kind not in _BASIC
+    # those of Kubernetes are few; a text of this tree's own that is called a name, and of which no code has a value, is one of anything
+    is_open = name.endswith("Name") and package.types.get(name) == "string"
+    if is_listed or (_TYPE.match(kind) and not is_open):
         return True
     return kind in {"int", "int32", "int64", "uint32", "uint64"} and _COUNTED.fullmatch(key) is not None
 

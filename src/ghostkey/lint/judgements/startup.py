@@ -55,11 +55,6 @@ def registers(name: str) -> bool:
     return _REGISTERS.match(name) is not None and not re.search("(?i)reconcile|sync", name)
 
 
-def is_called_start(name: str) -> bool:
-    """Whether a function is called as those are that make something ready: the program, or the one object that it is of."""
-    return _AT_START.match(name) is not None
-
-
 def is_later(name: str) -> bool:
     """Whether a function is called as those are that run again and again."""
     return _LATER.search(name) is not None
@@ -251,6 +246,11 @@ def _is_first_value(module: Module, one: ReleaseAt) -> bool:
 
 def _is_repeated(branches: Branches) -> bool:
     return any(branch.kind in {"for", "case", "func", "go"} for branch in branches)
+
+
+def makes_ready(module: Module, spot: Spot) -> bool:
+    """Whether a function makes something ready, by its name: the program, or the one object that it is of."""
+    return _AT_START.match(spot.function.name) is not None and not comes_later(module, spot)
 
 
 def runs_at_start(module: Module, spot: Spot, depth: int = 0, seen: frozenset[int] = frozenset()) -> bool:
