@@ -42,7 +42,9 @@ _IS_ONE = re.compile(rf"(?i){_ONE}$")
 _NO_ONE = re.compile(
     r"(?:Interface|Client|Clients|Config|Manager|Factory|Informer|Lister|Provider|Options|cluster\.Cluster)$|func\b|\[|\.\.\."
 )
-_TAKES = re.compile(r"(?:[Rr]egister|[Ii]nstall|[Ii]nit|[Aa]dd)(?:$|[A-Z])")
+_TAKES = re.compile(
+    r"(?:[Rr]egister|[Ii]nstall|[Ii]nit|[Aa]dd)(?:$|[A-Z])(?!\w*(?:Fn|Func|Plugin|Provider|Factory|Handler|Hook|Flag|Callback)s?$)"
+)
 _ENDS = re.compile(r"(?P<end>[Ss]top|[Cc]lose|[Ss]hut[Dd]own|[Dd]estroy|[Tt]ear[Dd]own)(?:$|(?P<of>[A-Z]\w*))")
 _REGISTERS = re.compile(
     r"^(?:(?:Must)?[Rr]egister|[Ii]nstall|With[A-Z]|AddFlag|BindFlag|AddHandler|AddCheck|AddHealth|HandleFunc|Handle$|"
