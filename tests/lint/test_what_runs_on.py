@@ -55,6 +55,8 @@ def _levels(*texts: str, paths: tuple[str, ...] = ()) -> list[tuple[str, str]]:
             True,
         ),
         ("for i := 0; i < 3; i++ {\n\t\tt.Look()\n\t}", False),
+        ("go func() {\n\t\tfor {\n\t\t\tt.Look()\n\t\t}\n\t}()", True),
+        ("for {\n\t\tt.Look()\n\t}", False),
     ],
 )
 def test_local_that_is_run_or_called_back_outlives_its_function(use: str, *, is_told: bool) -> None:
@@ -229,3 +231,48 @@ func (c *Cache) AddIndexer(clusterName string, indexers int) { c.stores[clusterN
 def test_method_that_adds_for_one_cluster_registers_nothing() -> None:
     assert _levels(STORES) == [("(Cache).stores", "A")]
     assert _levels(STORES.replace("clusterName", "name")) == []
+
+
+def test_what_is_given_back_and_runs_on_outlives_who_asked_for_it() -> None:
+    start = USER.replace("func (s *Step) Handle", "func Begin").replace(") {", ") *Tracker {", 1)
+    asks = "package flow\n\nfunc (s *Step) Handle() {\n\tt := Begin(nil)\n\tt.Look()\n}\n"
+    aside = "go func() {\n\t\tfor {\n\t\t\tt.Look()\n\t\t}\n\t}()\n\treturn t"
+    assert _levels(TRACKER, start.replace("USE", aside), asks) == [("(Tracker).seen", "B")]
+    assert _levels(TRACKER, start.replace("USE", "t.Look()\n\treturn t"), asks) == []
+
+
+@pytest.mark.parametrize(
+    ("use", "is_told"),
+    [
+        ("one := s.instrument()\n\tone.SetData(NewTracker())", True),
+        ("s.SetData(NewTracker())", True),
+        ("one := newInstrument()\n\tone.SetData(NewTracker())", False),
+        ("one := &Instrument{}\n\tone.SetData(NewTracker())", False),
+        ("s.Reset(NewTracker())", False),
+    ],
+)
+def test_value_that_is_set_in_what_was_there_stays_with_it(use: str, *, is_told: bool) -> None:
+    assert _levels(TRACKER, USER.replace("t := NewTracker()\n\tUSE", use)) == [("(Tracker).seen", "B")] * is_told
+
+
+FLAG = """package args
+
+type pairs struct {
+\tby map[string]string
+}
+
+var all = &pairs{}
+
+func (p *pairs) set(podName string) { p.by[podName] = "x" }
+
+func (p *pairs) String() string { return "" }
+
+func (p *pairs) Set(value string) error { p.set(value); return nil }
+
+func (p *pairs) Type() string { return "pairs" }
+"""
+
+
+def test_value_of_a_flag_is_given_by_the_command_line() -> None:
+    assert _levels(FLAG) == []
+    assert _levels(FLAG.replace(") Type(", ") Sort(")) == [("(pairs).by", "A")]

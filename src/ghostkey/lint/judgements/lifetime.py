@@ -11,7 +11,7 @@ from ghostkey.lint.judgements.closures import GIVEN, HANDLED, LOOPS, kept_by
 from ghostkey.lint.judgements.code import has_program, is_aside, is_kind
 from ghostkey.lint.judgements.fates import LONG, RUN, SHORT, UNCALLED, UNKNOWN, is_assertion, is_into_parameter, longest, sum_of
 from ghostkey.lint.judgements.keeping import is_added
-from ghostkey.lint.judgements.running import runs_on
+from ghostkey.lint.judgements.running import is_set_in_what_was_there, runs_on
 from ghostkey.lint.judgements.startup import runs_at_start
 from ghostkey.lint.module import Module, Package, Spot
 from ghostkey.lint.reach import callees, calls_of, handed_over
@@ -192,6 +192,8 @@ class Lifetimes:
                     at = next((at for at, text in enumerate(call.texts) if made.type_name in text and text.startswith("&")), -1)
                     if at >= 0 and (kept := self._kept(spot, call, at, depth, seen)):
                         return kept
+            if is_set_in_what_was_there(spot, made):
+                return UNKNOWN
         return self._in_function(spot, depth, seen)
 
     def _swapped(self, spot: Spot, made: Made) -> Place | None:
@@ -257,7 +259,8 @@ class Lifetimes:
             if insert.value.lstrip("&") == name and insert.place.fields:
                 return self._stored(spot, insert.place, depth, seen)
         if name in spot.function.returned:
-            return self._returned(spot, depth, seen)
+            returned = self._returned(spot, depth, seen)
+            return UNKNOWN if returned == SHORT and runs_on(self._module, spot, name) else returned
         given = [
             (call, position)
             for call in spot.function.calls

@@ -1,15 +1,17 @@
-"""Whether a local goes on being used after its function has handed it on: it is run, it is called back, or the function itself never ends."""
+"""Whether a value goes on being used after its function has handed it on: it is run, called back, set elsewhere, or in a loop without an end."""
 
 from __future__ import annotations
 
 import re
 
-from ghostkey.lint.facts import Call
+from ghostkey.lint.facts import Branches, Call, Made
 from ghostkey.lint.module import Module, Spot
 
 _RUNS = re.compile(r"(?:[Rr]un|[Ss]tart|[Ss]erve|[Ww]atch|[Ll]isten)(?:$|[A-Z])")
 # what tells a function when to end: what is given one of these has no end of its own
 _UNTIL = re.compile(r"(?i)(?:stop|done|quit|close)\w*$|\w*ctx$|context\.\w+\(\)$")
+_SETS = re.compile(r"Set[A-Z]")
+_MAKES = re.compile(r"(?i)(?:^|\.)(?:new|make|build|create|with|from)")
 _METHOD = re.compile(r"(\w+)\.(\w+)$")
 _WAITS = re.compile(r"(?i)(?:wait|poll|retry|until)")  # a loop of such a function ends when it has found what it looks for
 
@@ -40,13 +42,29 @@ def _is_called_back(module: Module, call: Call, name: str) -> bool:
 
 
 def _never_ends(spot: Spot, name: str) -> bool:
-    """Whether the function, in a loop without an end that takes what channels give, uses a local that was there before."""
+    """Whether a loop without an end that takes what channels give, or that runs aside, uses a local that was there before."""
     if _WAITS.search(spot.function.name):
         return False
     return any(
-        ((call.receiver is not None and call.receiver.root == name) or name in call.texts)
-        and (loop := next((at for at, one in enumerate(call.branches) if (one.kind, one.text) == ("for", "for")), None))
-        is not None
-        and any(branch.kind == "case" and "<-" in branch.text for branch in call.branches[loop:])
+        ((call.receiver is not None and call.receiver.root == name) or name in call.texts) and _is_in_endless_loop(call.branches)
         for call in spot.function.calls
     )
+
+
+def _is_in_endless_loop(branches: Branches) -> bool:
+    at = next((at for at, one in enumerate(branches) if (one.kind, one.text) == ("for", "for")), None)
+    if at is None:
+        return False
+    is_told = any(branch.kind == "case" and "<-" in branch.text for branch in branches[at:])
+    return is_told or any(branch.kind == "go" for branch in branches[:at])
+
+
+def is_set_in_what_was_there(spot: Spot, made: Made) -> bool:
+    """Whether a value is handed, as it is made, to what sets it in something that was not made there: `instrument.SetUserData(newData())`."""
+    for call in spot.function.calls:
+        if call.name != made.to.root or call.line != made.line or call.receiver is None or not _SETS.match(call.name):
+            continue
+        local = spot.function.locals.get(call.receiver.root)
+        if local is None or (local.how == "call" and _MAKES.search(local.text) is None):
+            return True
+    return False

@@ -70,10 +70,12 @@ def is_served(spot: Spot) -> bool:
 
 
 def is_flag(spot: Spot) -> bool:
-    """Whether a function takes one flag of the command line: `Set` of what is a flag.Value, which has a String as well."""
-    function = spot.function
+    """Whether a function takes a flag of the command line: `Set` of what is a flag.Value, which has a String as well, or any method of a pflag.Value."""
+    function, methods = spot.function, spot.package.methods
+    if all((function.receiver_type, name) in methods for name in ("String", "Set", "Type")):
+        return True
     is_set = function.name == "Set" and [kind for _, kind in function.params] == ["string"] and function.result == "error"
-    return is_set and (function.receiver_type, "String") in spot.package.methods
+    return is_set and (function.receiver_type, "String") in methods
 
 
 def comes_later(module: Module, spot: Spot) -> bool:
