@@ -276,3 +276,66 @@ func (p *pairs) Type() string { return "pairs" }
 def test_value_of_a_flag_is_given_by_the_command_line() -> None:
     assert _levels(FLAG) == []
     assert _levels(FLAG.replace(") Type(", ") Sort(")) == [("(pairs).by", "A")]
+
+
+KEEPER = """package flow
+
+func (s *Step) newTracker() *Tracker {
+\tt := &Tracker{seen: map[string]bool{}}
+\tKEEP
+\treturn t
+}
+
+func (s *Step) Handle() {
+\tt := s.newTracker()
+\tt.Look()
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("keep", "is_told"),
+    [("s.manager.AddTracker(t)", True), ("t.part = newPart(t)", False), ("s.look(t)", False)],
+)
+def test_what_is_kept_and_given_back_is_kept(keep: str, *, is_told: bool) -> None:
+    part = "\n\ntype part struct {\n\tof *Tracker\n}\n\nfunc newPart(t *Tracker) *part { return &part{of: t} }\n"
+    tracker = TRACKER.replace("\tseen map", "\tpart *part\n\tseen map") + part
+    assert _levels(tracker, KEEPER.replace("KEEP", keep)) == [("(Tracker).seen", "B")] * is_told
+
+
+STATES = (
+    HEAD
+    + """
+type State struct {
+\tpods map[string]bool
+}
+
+type Controller struct {
+\tstates map[string]*State
+}
+
+func (c *Controller) newState() *State { return &State{pods: map[string]bool{}} }
+
+func (c *Controller) forget(name string) { delete(c.states, name) }
+
+func (c *Controller) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+\tstate, ok := c.states[req.Namespace]
+\tif !ok {
+\t\tstate = c.newState()
+\t\tc.states[req.Namespace] = state
+\t}
+\tstate.pods[req.Name] = true
+\treturn ctrl.Result{}, nil
+}
+"""
+)
+
+
+def test_what_is_made_only_where_it_was_not_found_is_not_new() -> None:
+    assert [one.symbol for one in found(STATES, level="B", rule="map-never-deleted")] == ["(State).pods"]
+    fresh = STATES.replace("state, ok := c.states[req.Namespace]\n\tif !ok {", "state := c.newState()\n\tif c.is(state) {")
+    fresh = fresh.replace("\t\tstate = c.newState()\n", "")
+    assert not found(fresh, level="B", rule="map-never-deleted")
+    # what goes in on the branch itself is of the new one alone
+    within = STATES.replace("\t}\n\tstate.pods[req.Name] = true\n", "\t\tstate.pods[req.Name] = true\n\t}\n")
+    assert not found(within, level="B", rule="map-never-deleted")

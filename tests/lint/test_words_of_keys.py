@@ -48,3 +48,8 @@ def test_type_of_texts_that_is_called_a_name_is_any() -> None:
     few = '\ntype ResourceName string\n\nconst (\n\tCores ResourceName = "cores"\n\tBytes ResourceName = "bytes"\n)\n'
     assert _told("ResourceName", "ResourceName(name)", "req.Name", more=few) == []
     assert _told("other.ResourceName", "other.ResourceName(name)", "req.Name") == []
+
+
+def test_type_of_uids_is_no_kind() -> None:
+    assert _told("UIDType", "UIDType(name)", "req.Name", more="\ntype UIDType string\n") == ["A"]
+    assert _told("UnitType", "UnitType(name)", "req.Name", more="\ntype UnitType string\n") == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from ghostkey.lint.facts import Made
 from ghostkey.lint.judgements.bounded import is_bounded
 from ghostkey.lint.judgements.closures import kept_by
 from ghostkey.lint.judgements.code import is_aside, is_stand_in
@@ -172,10 +173,23 @@ def _is_handed_over(one: InsertAt) -> bool:
 
 
 def _is_fresh(one: InsertAt) -> bool:
-    """Whether what holds the map was made in this function."""
+    """Whether what holds the map was made in this function, and not only where it was not found."""
     return any(
         made.goes == "local"
         and made.to.root == one.insert.place.root
         and (not made.type_name.startswith("()") or _FRESH.match(made.type_name))
+        and not _is_for_want(one, made)
         for made in one.spot.function.made
+    )
+
+
+def _is_for_want(one: InsertAt, made: Made) -> bool:
+    """Whether a value is made on a branch alone that ends before the insert: `if state == nil { state = newState() }`."""
+    return any(
+        reset.place == made.to
+        and reset.line == made.line
+        and bool(reset.branches)
+        and reset.branches[-1].kind in {"if", "else"}
+        and one.insert.branches[: len(reset.branches)] != reset.branches
+        for reset in one.spot.function.resets
     )

@@ -27,6 +27,7 @@ _NAME = re.compile(
     re.IGNORECASE,
 )
 _HANDLER = re.compile(r"\bfunc\b|Handler|Func\b")  # a path that one stands behind is served; others are of files and volumes
+_IS_NAME = re.compile(r"Name$|UID")
 _CONVERTED = re.compile(r"^string\(([\w.]+)\)$")
 _CUT = re.compile(r"strings\.\w+\((.*)\)$", re.DOTALL)
 _ANSWER = re.compile(r"(\w+)\.\w+\(\)$")  # eventType.Key()
@@ -225,7 +226,7 @@ def _is_bounded_type(package: Package, name: str, kind: str, key: str) -> bool:
         return all(_TYPE.match(of) for of, _ in struct.fields.values())
     is_listed = name in package.enumerations and kind not in _BASIC
     # those of Kubernetes are few; a text of this tree's own that is called a name, and of which no code has a value, is one of anything
-    is_open = name.endswith("Name") and package.types.get(name) == "string"
+    is_open = _IS_NAME.search(name) is not None and package.types.get(name) == "string"
     if is_listed or (_TYPE.match(kind) and not is_open):
         return True
     return kind in {"int", "int32", "int64", "uint32", "uint64"} and _COUNTED.fullmatch(key) is not None

@@ -258,9 +258,10 @@ class Lifetimes:
         for insert in spot.function.inserts:
             if insert.value.lstrip("&") == name and insert.place.fields:
                 return self._stored(spot, insert.place, depth, seen)
-        if name in spot.function.returned:
-            returned = self._returned(spot, depth, seen)
-            return UNKNOWN if returned == SHORT and runs_on(self._module, spot, name) else returned
+        is_returned = name in spot.function.returned
+        alone = self._returned(spot, depth, seen) if is_returned else SHORT
+        if alone != SHORT:
+            return alone
         given = [
             (call, position)
             for call in spot.function.calls
@@ -270,10 +271,10 @@ class Lifetimes:
         for call, position in given:
             if kept := self._kept(spot, call, position, depth, seen):
                 return kept
-        alone = self._in_function(spot, depth, seen)
-        if alone == SHORT:
-            taken = {self._taken(spot, call, position, depth, seen) for call, position in given}
-            alone = longest(taken)
+        if not is_returned:
+            alone = self._in_function(spot, depth, seen)
+            if alone == SHORT:  # of what is returned the parts that know it go with it
+                alone = longest({self._taken(spot, call, position, depth, seen) for call, position in given})
         is_open = bool(given) and depth >= DEPTH  # who has it then was not looked at
         is_open = is_open or runs_on(self._module, spot, name) or is_added(self._module, spot, name)
         return UNKNOWN if alone == SHORT and is_open else alone
