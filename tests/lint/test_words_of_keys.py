@@ -53,3 +53,10 @@ def test_type_of_texts_that_is_called_a_name_is_any() -> None:
 def test_type_of_uids_is_no_kind() -> None:
     assert _told("UIDType", "UIDType(name)", "req.Name", more="\ntype UIDType string\n") == ["A"]
     assert _told("UnitType", "UnitType(name)", "req.Name", more="\ntype UnitType string\n") == []
+
+
+@pytest.mark.parametrize(("kind", "levels"), [("context.Context", []), ("string", ["B"]), ("tenantKey", ["A"])])
+def test_key_that_is_called_a_context_is_one_by_its_type(kind: str, levels: list[str]) -> None:
+    text = KEPT.replace("map[KEYS]VALUES", "sync.Map").replace("c.by[KEY] = 1", "c.by.Store(ctx, 1)")
+    text = text.replace("c.keep(WORD)", "c.keep(c.next())").replace("keep(name string)", f"keep(ctx {kind})")
+    assert [one.level for one in found(text, level="B", rule="map-never-deleted")] == levels

@@ -24,7 +24,7 @@ from ghostkey.lint.judgements.startup import (
 )
 from ghostkey.lint.keyed import is_keyed_type, value_type
 from ghostkey.lint.methods import INSERTING
-from ghostkey.lint.module import InsertAt, Module, ReleaseAt, Symbol
+from ghostkey.lint.module import InsertAt, Module, ReleaseAt, Spot, Symbol
 
 DATA = frozenset({"Data", "StringData", "BinaryData"})
 _LIMITED = re.compile(
@@ -124,7 +124,7 @@ def _counts(module: Module, symbol: Symbol, one: InsertAt, depth: int = 0) -> bo
     function = spot.function
     if (
         len(insert.place.keys) <= depth
-        or _CONTEXT.match(insert.place.keys[depth])
+        or _is_context(spot, insert.place.keys[depth])
         or is_aside(spot.file)
         or function.name.startswith("DeepCopy")
     ):
@@ -152,6 +152,11 @@ def _counts(module: Module, symbol: Symbol, one: InsertAt, depth: int = 0) -> bo
             or (registers(function.name) and not (takes_one(spot) or comes_later(module, spot) or is_served(spot)))
         )
     )
+
+
+def _is_context(spot: Spot, key: str) -> bool:
+    """Whether what stands first is a context, and not something of another type that is called so."""
+    return _CONTEXT.match(key) is not None and spot.function.declared_type(key) in {"", "context.Context"}
 
 
 def _is_done_once(one: InsertAt) -> bool:
