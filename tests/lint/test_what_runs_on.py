@@ -339,3 +339,54 @@ def test_what_is_made_only_where_it_was_not_found_is_not_new() -> None:
     # what goes in on the branch itself is of the new one alone
     within = STATES.replace("\t}\n\tstate.pods[req.Name] = true\n", "\t\tstate.pods[req.Name] = true\n\t}\n")
     assert not found(within, level="B", rule="map-never-deleted")
+
+
+SINGLETON = """package flow
+
+import "sync"
+
+var (
+\tonce sync.Once
+\tall  *Tracker
+)
+
+func initialize() { all = NewTracker() }
+
+func Singleton() *Tracker {
+\tonce.Do(initialize)
+\treturn all
+}
+"""
+
+
+def test_what_a_variable_of_the_package_is_given_once_is_held() -> None:
+    mark = TRACKER.replace("Mark(name", "Mark(podName").replace("[name]", "[podName]")
+    assert _levels(mark, SINGLETON) == [("(Tracker).seen", "A")]
+    # what is given anew again and again is less sure
+    assert _levels(mark, SINGLETON.replace("once.Do(initialize)", "initialize()")) == [("(Tracker).seen", "B")]
+    inside = SINGLETON.replace("once.Do(initialize)", "once.Do(func() { all = NewTracker() })")
+    inside = inside.replace("func initialize() { all = NewTracker() }", "")
+    assert _levels(mark, inside) == [("(Tracker).seen", "A")]
+
+
+SERVER = """package registry
+
+import "context"
+
+type server struct {
+\tby map[string]int
+}
+
+var all = &server{}
+
+func (s *server) Register(ctx context.Context, service *pb.Service) (*pb.Service, error) {
+\ts.by[service.Name] = 1
+\treturn service, nil
+}
+"""
+
+
+def test_method_of_the_shape_of_a_grpc_answer_is_served() -> None:
+    assert _levels(SERVER) == [("(server).by", "A")]
+    assert _levels(SERVER.replace("(*pb.Service, error)", "error").replace("service, nil", "nil")) == []
+    assert _levels(SERVER.replace("ctx context.Context, ", "")) == []

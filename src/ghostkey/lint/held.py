@@ -14,6 +14,7 @@ from ghostkey.lint.judgements.lifetime import Lifetimes
 from ghostkey.lint.judgements.limits import is_limited
 from ghostkey.lint.judgements.startup import (
     comes_later,
+    is_done_once,
     is_flag,
     is_later,
     is_served,
@@ -37,7 +38,6 @@ _HANDLED = re.compile(r"AddEventHandler|AddListener|Subscribe|OnEvent|HandleFunc
 _CONTEXT = re.compile(r"(?:\w*[cC]tx|context\.\w+\(\))$")  # what a call of a client begins with, and no key
 _OWN_NAME = re.compile(r"(\w+)\.Name\(\)$")  # a part of the program says its name by a method; an object has a field for it
 _ENVIRONMENT = "range os.Environ()"
-_ONCE = re.compile(r"[oO]nce\.Do$|^sync\.OnceFunc$")
 _BOUNDED = "ghostkey:bounded"
 
 
@@ -138,7 +138,7 @@ def _counts(module: Module, symbol: Symbol, one: InsertAt, depth: int = 0) -> bo
         return False
     if _is_own_name(one) and not (is_later(function.name) or _is_handed_over(one)):
         return False  # of what comes and goes there may be any number, whatever it says
-    if _is_done_once(one) or is_limited(module, symbol, one, insert.place.keys[depth]):
+    if is_done_once(one.insert.branches) or is_limited(module, symbol, one, insert.place.keys[depth]):
         return False
     own = f"range {'.'.join(filter(None, (insert.place.root, symbol.owner and symbol.name)))}"
     if any(branch.kind == "for" and branch.text in {own, _ENVIRONMENT} for branch in insert.branches):
@@ -157,11 +157,6 @@ def _counts(module: Module, symbol: Symbol, one: InsertAt, depth: int = 0) -> bo
 def _is_context(spot: Spot, key: str) -> bool:
     """Whether what stands first is a context, and not something of another type that is called so."""
     return _CONTEXT.match(key) is not None and spot.function.declared_type(key) in {"", "context.Context"}
-
-
-def _is_done_once(one: InsertAt) -> bool:
-    """Whether an insert stands in what is given to a sync.Once."""
-    return any(branch.kind == "func" and _ONCE.search(branch.text) for branch in one.insert.branches)
 
 
 def _is_own_name(one: InsertAt) -> bool:

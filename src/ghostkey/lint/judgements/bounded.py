@@ -21,12 +21,11 @@ _TYPE = re.compile(
 _CONSTANT = re.compile(r"^(?:\"(?:[^\"\\]|\\.)*\"$|`[^`]*`$|\d+$|'|reflect\.TypeOf|nil$|true$|false$)|%T")
 _NAME = re.compile(
     r"^(?:gr|action|actionName|gvk|gvr|gk|typ|type|t|scheme|verb|op|operation|phase|level|feature|feat|featureGate|method|"
-    r"plugin|pluginName|driver|driverName|driverType|provider|providerName|providerType|ext|route|pattern|version|"
+    r"plugin|pluginName|driver|driverName|driverType|provider|providerName|providerType|ext|path|route|pattern|version|"
     r"group|\w*kind|\w*type|framework|cmd|flag|flagName|opt|column|lang|locale|"
     r"metricName|reason|type_?url|(?:gv[kr]|groupKind)\w*|\w*(?:gv[kr]|GV[KR])\w*|header|source|sourceName|availabilityZone|az|region|regionName|arch|platform|subsystem|family|ipFamily|contentType|mediaType|proto|protocol|severity|weight|priority)$",
     re.IGNORECASE,
 )
-_HANDLER = re.compile(r"\bfunc\b|Handler|Func\b")  # a path that one stands behind is served; others are of files and volumes
 _IS_NAME = re.compile(r"Name$|UID")
 _CONVERTED = re.compile(r"^string\(([\w.]+)\)$")
 _CUT = re.compile(r"strings\.\w+\((.*)\)$", re.DOTALL)
@@ -122,7 +121,7 @@ def is_bounded(
     if _is_bounded_type(of, name, key_type(kind), key) or is_constant_in(spot, key):
         return True
     word = re.sub(r"\.String\(\)$", "", key).rpartition(".")[2]
-    if _is_by_word(of, name) and (_NAME.match(word) or (word == "path" and _HANDLER.search(value_type(kind)))):
+    if _is_by_word(of, name) and _NAME.match(word):
         return True
     if key.endswith("GroupVersion()") or any(name == key and _TYPE.match(kind) for name, kind in function.params):
         return True

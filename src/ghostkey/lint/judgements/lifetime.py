@@ -12,7 +12,7 @@ from ghostkey.lint.judgements.code import has_program, is_aside, is_kind
 from ghostkey.lint.judgements.fates import LONG, RUN, SHORT, UNCALLED, UNKNOWN, is_assertion, is_into_parameter, longest, sum_of
 from ghostkey.lint.judgements.keeping import is_added
 from ghostkey.lint.judgements.running import is_set_in_what_was_there, runs_on
-from ghostkey.lint.judgements.startup import runs_at_start
+from ghostkey.lint.judgements.startup import is_done_once, runs_at_start
 from ghostkey.lint.module import Module, Package, Spot
 from ghostkey.lint.reach import callees, calls_of, handed_over
 
@@ -232,7 +232,7 @@ class Lifetimes:
             for facts in package.files
             for function in facts.functions
             for reset in function.resets
-            if reset.place.fields[-1:] == fields and (bool(fields) or (reset.place.root == name and name not in function.locals))
+            if reset.place.fields[-1:] == fields and (bool(fields) or (reset.place.root == name and name in function.assigned))
         )
 
     def _is_replaced(self, spot: Spot, place: Place) -> bool:
@@ -240,13 +240,15 @@ class Lifetimes:
         name = spot.function.name
         if _RUNS.match(name) or _CONSTRUCTS.match(name) or self._runs_at_start(spot):
             return False
-        resets = [one for one in spot.function.resets if one.place == place]
+        resets = [one for one in spot.function.resets if one.place == place and not is_done_once(one.branches)]
         first = re.compile(rf"{re.escape(place.fields[-1] if place.fields else place.root)}\s*==\s*nil|!\w+\b")
         return bool(resets) and not any(
             branch.kind == "if" and first.search(branch.text) for one in resets for branch in one.branches
         )
 
     def _local(self, spot: Spot, name: str, depth: int, seen: frozenset[object]) -> str:
+        if name in spot.function.assigned and name in spot.package.variables:
+            return UNKNOWN if self._is_set_again(spot.package, (), name) else LONG
         for stored in spot.function.stored:
             if stored.name != name:
                 continue

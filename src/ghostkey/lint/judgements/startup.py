@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ghostkey.lint.facts import Branches, Call
+from ghostkey.lint.facts import Branches, Call, Function
 from ghostkey.lint.judgements.code import is_aside
 from ghostkey.lint.module import HELPERS_ALIKE, Module, Package, ReleaseAt, Spot, Symbol
 from ghostkey.lint.reach import calls_of, handed_over
@@ -28,6 +28,10 @@ _AGAIN = re.compile(
     r"(?:[Rr]econcile|[Ss]ync(?!Once)|[Hh]andle(?!Func|r)|[Pp]rocess|[Oo]n[A-Z]|[Uu]pdate|[Dd]elete|[Ee]nsure|[Rr]etry)"
 )
 _REQUEST = re.compile(r"^\*?(?:\w+\.)?\w*Request$|ResponseWriter$")
+_MESSAGE = re.compile(r"\*\w+\.\w+$")
+_ANSWER = re.compile(r"\(\*\w+(?:\.\w+)+, error\)")
+_ONCE = re.compile(r"[oO]nce$")
+_DONE_ONCE = re.compile(r"[oO]nce\.Do$|^sync\.OnceFunc$")
 _SERVES = re.compile(r"(?:[Rr]egister|[Ii]nstall|[Ii]nit)(?:$|[A-Z])")
 _UNTIL = re.compile(r"context\.Context$|chan struct\{\}$")
 _RESETS = re.compile(r"[Rr]eset")
@@ -66,7 +70,18 @@ def is_served(spot: Spot) -> bool:
     """Whether a method answers requests, of gRPC or HTTP, whatever it is called: `Register(ctx, *pb.RegisterRequest)`."""
     function = spot.function
     is_called_so = bool(function.receiver_type) and _SERVES.match(function.name) is not None
-    return is_called_so and any(_REQUEST.search(kind) for _, kind in function.params)
+    return is_called_so and (any(_REQUEST.search(kind) for _, kind in function.params) or _is_of_grpc(function))
+
+
+def _is_of_grpc(function: Function) -> bool:
+    """Whether a method has the shape of an answer to one message: `(ctx context.Context, m *pb.Service) (*pb.Service, error)`."""
+    kinds = [kind for _, kind in function.params]
+    return (
+        kinds[:1] == ["context.Context"]
+        and len(kinds) > 1
+        and _MESSAGE.match(kinds[1]) is not None
+        and (_ANSWER.fullmatch(function.result) is not None)
+    )
 
 
 def is_flag(spot: Spot) -> bool:
@@ -252,6 +267,24 @@ def _is_repeated(branches: Branches) -> bool:
     return any(branch.kind in {"for", "case", "func", "go"} for branch in branches)
 
 
+def is_done_once(branches: Branches) -> bool:
+    """Whether a statement stands in what is given to a sync.Once."""
+    return any(branch.kind == "func" and _DONE_ONCE.search(branch.text) for branch in branches)
+
+
+def _is_given_to_once(module: Module, spot: Spot) -> bool:
+    """Whether a function is what a sync.Once does: `once.Do(initialize)`."""
+    name = spot.function.name
+    return (
+        not spot.function.receiver_type
+        and name in handed_over(module)
+        and any(
+            call.texts == (name,) and caller.package is spot.package and _ONCE.search(call.qualifier) is not None
+            for caller, call in module.callers.get("Do", ())
+        )
+    )
+
+
 def makes_ready(module: Module, spot: Spot) -> bool:
     """Whether a function makes something ready, by its name: the program, or the one object that it is of."""
     return _AT_START.match(spot.function.name) is not None and not comes_later(module, spot)
@@ -263,7 +296,7 @@ def runs_at_start(module: Module, spot: Spot, depth: int = 0, seen: frozenset[in
     # a method that makes something is called as long as its object is there
     is_maker = bool(function.receiver_type) and _MAKES.match(function.name) is not None
     is_named_so = _AT_START.match(function.name) or (_STARTS.match(function.name) and not function.params)
-    if function.name in {"init", "(package)", "main"}:
+    if function.name in {"init", "(package)", "main"} or _is_given_to_once(module, spot):
         return True
     if is_served(spot):
         return False
