@@ -5,23 +5,27 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from ghostkey.lint.facts import Made
 from ghostkey.lint.judgements.bounded import is_bounded
 from ghostkey.lint.judgements.closures import kept_by
 from ghostkey.lint.judgements.code import is_aside, is_stand_in
-from ghostkey.lint.judgements.lifetime import LONG, SHORT, Lifetimes
+from ghostkey.lint.judgements.fates import LONG, SHORT
+from ghostkey.lint.judgements.lifetime import Lifetimes
 from ghostkey.lint.judgements.limits import is_limited
 from ghostkey.lint.judgements.startup import (
     comes_later,
+    is_done_once,
     is_flag,
     is_later,
     is_served,
     registers,
     releases_while_running,
     runs_at_start,
+    takes_one,
 )
 from ghostkey.lint.keyed import is_keyed_type, value_type
 from ghostkey.lint.methods import INSERTING
-from ghostkey.lint.module import InsertAt, Module, ReleaseAt, Symbol
+from ghostkey.lint.module import InsertAt, Module, ReleaseAt, Spot, Symbol
 
 DATA = frozenset({"Data", "StringData", "BinaryData"})
 _LIMITED = re.compile(
@@ -34,7 +38,6 @@ _HANDLED = re.compile(r"AddEventHandler|AddListener|Subscribe|OnEvent|HandleFunc
 _CONTEXT = re.compile(r"(?:\w*[cC]tx|context\.\w+\(\))$")  # what a call of a client begins with, and no key
 _OWN_NAME = re.compile(r"(\w+)\.Name\(\)$")  # a part of the program says its name by a method; an object has a field for it
 _ENVIRONMENT = "range os.Environ()"
-_ONCE = re.compile(r"[oO]nce\.Do$|^sync\.OnceFunc$")
 _BOUNDED = "ghostkey:bounded"
 
 
@@ -121,7 +124,7 @@ def _counts(module: Module, symbol: Symbol, one: InsertAt, depth: int = 0) -> bo
     function = spot.function
     if (
         len(insert.place.keys) <= depth
-        or _CONTEXT.match(insert.place.keys[depth])
+        or _is_context(spot, insert.place.keys[depth])
         or is_aside(spot.file)
         or function.name.startswith("DeepCopy")
     ):
@@ -129,13 +132,13 @@ def _counts(module: Module, symbol: Symbol, one: InsertAt, depth: int = 0) -> bo
     if symbol.is_captured and not kept_by(spot, insert.branches):
         return False
     is_variable = not symbol.owner or symbol.is_captured
-    if insert.place.root != function.receiver and not is_variable and _is_fresh(one):
+    if insert.place.root != function.receiver and not is_variable and _is_fresh(one) and not _is_handed_over(one):
         return False
     if is_bounded(module, spot, symbol, insert.place.keys[depth], depth):
         return False
     if _is_own_name(one) and not (is_later(function.name) or _is_handed_over(one)):
         return False  # of what comes and goes there may be any number, whatever it says
-    if _is_done_once(one) or is_limited(module, symbol, one, insert.place.keys[depth]):
+    if is_done_once(one.insert.branches) or is_limited(module, symbol, one, insert.place.keys[depth]):
         return False
     own = f"range {'.'.join(filter(None, (insert.place.root, symbol.owner and symbol.name)))}"
     if any(branch.kind == "for" and branch.text in {own, _ENVIRONMENT} for branch in insert.branches):
@@ -146,14 +149,14 @@ def _counts(module: Module, symbol: Symbol, one: InsertAt, depth: int = 0) -> bo
         or not (
             runs_at_start(module, spot)
             or is_flag(spot)
-            or (registers(function.name) and not (comes_later(module, spot) or is_served(spot)))
+            or (registers(function.name) and not (takes_one(spot) or comes_later(module, spot) or is_served(spot)))
         )
     )
 
 
-def _is_done_once(one: InsertAt) -> bool:
-    """Whether an insert stands in what is given to a sync.Once."""
-    return any(branch.kind == "func" and _ONCE.search(branch.text) for branch in one.insert.branches)
+def _is_context(spot: Spot, key: str) -> bool:
+    """Whether what stands first is a context, and not something of another type that is called so."""
+    return _CONTEXT.match(key) is not None and spot.function.declared_type(key) in {"", "context.Context"}
 
 
 def _is_own_name(one: InsertAt) -> bool:
@@ -170,10 +173,23 @@ def _is_handed_over(one: InsertAt) -> bool:
 
 
 def _is_fresh(one: InsertAt) -> bool:
-    """Whether what holds the map was made in this function."""
+    """Whether what holds the map was made in this function, and not only where it was not found."""
     return any(
         made.goes == "local"
         and made.to.root == one.insert.place.root
         and (not made.type_name.startswith("()") or _FRESH.match(made.type_name))
+        and not _is_for_want(one, made)
         for made in one.spot.function.made
+    )
+
+
+def _is_for_want(one: InsertAt, made: Made) -> bool:
+    """Whether a value is made on a branch alone that ends before the insert: `if state == nil { state = newState() }`."""
+    return any(
+        reset.place == made.to
+        and reset.line == made.line
+        and bool(reset.branches)
+        and reset.branches[-1].kind in {"if", "else"}
+        and one.insert.branches[: len(reset.branches)] != reset.branches
+        for reset in one.spot.function.resets
     )

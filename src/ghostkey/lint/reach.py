@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from ghostkey.lint.facts import Branches, Call
+from ghostkey.lint.facts import Branches, Call, Function
 from ghostkey.lint.module import HELPERS_ALIKE, InsertAt, Module, ReleaseAt, Spot
 from ghostkey.lint.names import LETS_GO, begins_with
 
@@ -38,6 +38,9 @@ def is_of_living(condition: str) -> bool:
 def callees(module: Module, spot: Spot, call: Call) -> list[Spot]:
     """Which functions a call may mean; none when too many have the name."""
     found = [other for other in module.functions.get(call.name, ()) if other.function is not spot.function]
+    if (path := spot.file.imports.get(call.qualifier)) and not _is_name_of(spot.function, call.qualifier):
+        package = module.imported(path)
+        return [other for other in found if other.package is package and not other.function.receiver_type]
     own = [other for other in found if other.package is spot.package]
     if call.qualifier and call.qualifier == spot.function.receiver:
         mine = [other for other in own if other.function.receiver_type == spot.function.receiver_type]
@@ -46,6 +49,11 @@ def callees(module: Module, spot: Spot, call: Call) -> list[Spot]:
         return [other for other in own if not other.function.receiver_type]
     found = own or found
     return found if len(found) <= HELPERS_ALIKE else []
+
+
+def _is_name_of(function: Function, name: str) -> bool:
+    """Whether a function has a name for something of its own, as which a package may be imported, too."""
+    return name in function.locals or name in function.ranges or any(name == one for one, _ in function.params)
 
 
 def calls_of(module: Module, spot: Spot) -> list[tuple[Spot, Call]]:

@@ -22,10 +22,11 @@ _CONSTANT = re.compile(r"^(?:\"(?:[^\"\\]|\\.)*\"$|`[^`]*`$|\d+$|'|reflect\.Type
 _NAME = re.compile(
     r"^(?:gr|action|actionName|gvk|gvr|gk|typ|type|t|scheme|verb|op|operation|phase|level|feature|feat|featureGate|method|"
     r"plugin|pluginName|driver|driverName|driverType|provider|providerName|providerType|ext|path|route|pattern|version|"
-    r"resourceName|group|\w*kind|\w*type|framework|cmd|flag|flagName|opt|column|lang|locale|"
+    r"group|\w*kind|\w*type|framework|cmd|flag|flagName|opt|column|lang|locale|"
     r"metricName|reason|type_?url|(?:gv[kr]|groupKind)\w*|\w*(?:gv[kr]|GV[KR])\w*|header|source|sourceName|availabilityZone|az|region|regionName|arch|platform|subsystem|family|ipFamily|contentType|mediaType|proto|protocol|severity|weight|priority)$",
     re.IGNORECASE,
 )
+_IS_NAME = re.compile(r"Name$|UID")
 _CONVERTED = re.compile(r"^string\(([\w.]+)\)$")
 _CUT = re.compile(r"strings\.\w+\((.*)\)$", re.DOTALL)
 _ANSWER = re.compile(r"(\w+)\.\w+\(\)$")  # eventType.Key()
@@ -119,7 +120,8 @@ def is_bounded(
     of, name = declared_in(module, module.packages[symbol.folder], key_type(kind))
     if _is_bounded_type(of, name, key_type(kind), key) or is_constant_in(spot, key):
         return True
-    if _NAME.match(re.sub(r"\.String\(\)$", "", key).rpartition(".")[2]) and _is_by_word(of, name):
+    word = re.sub(r"\.String\(\)$", "", key).rpartition(".")[2]
+    if _is_by_word(of, name) and _NAME.match(word):
         return True
     if key.endswith("GroupVersion()") or any(name == key and _TYPE.match(kind) for name, kind in function.params):
         return True
@@ -221,7 +223,10 @@ def _is_bounded_type(package: Package, name: str, kind: str, key: str) -> bool:
     struct = package.structs.get(name)
     if struct is not None and struct.fields:  # whatever it is called
         return all(_TYPE.match(of) for of, _ in struct.fields.values())
-    if _TYPE.match(kind) or (name in package.enumerations and kind not in _BASIC):
+    is_listed = name in package.enumerations and kind not in _BASIC
+    # those of Kubernetes are few; a text of this tree's own that is called a name, and of which no code has a value, is one of anything
+    is_open = _IS_NAME.search(name) is not None and package.types.get(name) == "string"
+    if is_listed or (_TYPE.match(kind) and not is_open):
         return True
     return kind in {"int", "int32", "int64", "uint32", "uint64"} and _COUNTED.fullmatch(key) is not None
 

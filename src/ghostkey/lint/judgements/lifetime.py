@@ -9,13 +9,13 @@ from ghostkey.lint.captures import OWNER
 from ghostkey.lint.facts import Call, FileFacts, Made, Place
 from ghostkey.lint.judgements.closures import GIVEN, HANDLED, LOOPS, kept_by
 from ghostkey.lint.judgements.code import has_program, is_aside, is_kind
+from ghostkey.lint.judgements.fates import LONG, RUN, SHORT, UNCALLED, UNKNOWN, is_assertion, is_into_parameter, longest, sum_of
 from ghostkey.lint.judgements.keeping import is_added
-from ghostkey.lint.judgements.startup import runs_at_start
+from ghostkey.lint.judgements.running import is_set_in_what_was_there, runs_on
+from ghostkey.lint.judgements.startup import is_done_once, runs_at_start
 from ghostkey.lint.module import Module, Package, Spot
 from ghostkey.lint.reach import callees, calls_of, handed_over
 
-LONG, SHORT, UNKNOWN, UNCALLED = "long", "short", "unknown", "uncalled"
-RUN = "run"  # as long as the function that runs a program: with nothing short beside it, that is long
 DEPTH = 5
 STEPS = 3000  # of one struct's ways: they multiply where everybody makes everything
 CALLERS = 25
@@ -82,7 +82,7 @@ class Lifetimes:
         fates = {
             self._fate(spot, self._best(spot, made), depth, seen)
             for spot, made in self._module.made.get(owner, ())
-            if self._is_of(package, spot, made) and not _is_assertion(spot, made) and not is_aside(spot.file)
+            if self._is_of(package, spot, made) and not is_assertion(spot, made) and not is_aside(spot.file)
         }
         for user, holder, name, kind in self._module.users.get(owner, ()):
             # by value in another struct, or a variable of its package
@@ -94,7 +94,7 @@ class Lifetimes:
             elif holder == "var" and user is package and name != "_":
                 # a pointer to what is made anew is no better than where that is made
                 fates.add(UNKNOWN if kind.startswith("*") and self._is_set_again(package, (), name) else LONG)
-        return _sum(fates)
+        return sum_of(fates)
 
     def _of_captured(self, package: Package, owner: str, depth: int, seen: frozenset[object]) -> str:
         """Of locals that literals and loops of a function use: as long as whoever was given the literal, or as the function."""
@@ -114,7 +114,7 @@ class Lifetimes:
                     here = self._in_function(spot, depth, seen)
                     is_sure = word == HANDLED and here != SHORT
                     fates.add(here if is_sure or (word == LOOPS and here == SHORT) else UNKNOWN)
-        return _sum(fates)
+        return sum_of(fates)
 
     def _reconciles(self, package: Package, owner: str) -> bool:
         """Whether a queue asks the struct for one object after the other, by name."""
@@ -185,13 +185,15 @@ class Lifetimes:
             if (place := self._swapped(spot, made)) is not None:
                 return self._stored(spot, place, depth, seen)
             # in what was handed in it stays as long as that: what else is made of it tells more
-            return UNCALLED if _is_into_parameter(spot, made) else UNKNOWN
+            return UNCALLED if is_into_parameter(spot, made) else UNKNOWN
         if made.goes == "arg":
             for call in spot.function.calls:
                 if call.name == made.to.root and call.line <= made.line:
                     at = next((at for at, text in enumerate(call.texts) if made.type_name in text and text.startswith("&")), -1)
                     if at >= 0 and (kept := self._kept(spot, call, at, depth, seen)):
                         return kept
+            if is_set_in_what_was_there(spot, made):
+                return UNKNOWN
         return self._in_function(spot, depth, seen)
 
     def _swapped(self, spot: Spot, made: Made) -> Place | None:
@@ -230,7 +232,7 @@ class Lifetimes:
             for facts in package.files
             for function in facts.functions
             for reset in function.resets
-            if reset.place.fields[-1:] == fields and (bool(fields) or (reset.place.root == name and name not in function.locals))
+            if reset.place.fields[-1:] == fields and (bool(fields) or (reset.place.root == name and name in function.assigned))
         )
 
     def _is_replaced(self, spot: Spot, place: Place) -> bool:
@@ -238,13 +240,15 @@ class Lifetimes:
         name = spot.function.name
         if _RUNS.match(name) or _CONSTRUCTS.match(name) or self._runs_at_start(spot):
             return False
-        resets = [one for one in spot.function.resets if one.place == place]
+        resets = [one for one in spot.function.resets if one.place == place and not is_done_once(one.branches)]
         first = re.compile(rf"{re.escape(place.fields[-1] if place.fields else place.root)}\s*==\s*nil|!\w+\b")
         return bool(resets) and not any(
             branch.kind == "if" and first.search(branch.text) for one in resets for branch in one.branches
         )
 
     def _local(self, spot: Spot, name: str, depth: int, seen: frozenset[object]) -> str:
+        if name in spot.function.assigned and name in spot.package.variables:
+            return UNKNOWN if self._is_set_again(spot.package, (), name) else LONG
         for stored in spot.function.stored:
             if stored.name != name:
                 continue
@@ -256,14 +260,26 @@ class Lifetimes:
         for insert in spot.function.inserts:
             if insert.value.lstrip("&") == name and insert.place.fields:
                 return self._stored(spot, insert.place, depth, seen)
-        if name in spot.function.returned:
-            return self._returned(spot, depth, seen)
-        for call in spot.function.calls:
-            for position, text in enumerate(call.texts):
-                if text.lstrip("&") == name and (kept := self._kept(spot, call, position, depth, seen)):
-                    return kept
-        alone = self._in_function(spot, depth, seen)
-        return UNKNOWN if alone == SHORT and is_added(self._module, spot, name) else alone
+        is_returned = name in spot.function.returned
+        alone = self._returned(spot, depth, seen) if is_returned else SHORT
+        if alone != SHORT:
+            return alone
+        given = [
+            (call, position)
+            for call in spot.function.calls
+            for position, text in enumerate(call.texts)
+            if text.lstrip("&") == name
+        ]
+        for call, position in given:
+            if kept := self._kept(spot, call, position, depth, seen):
+                return kept
+        if not is_returned:
+            alone = self._in_function(spot, depth, seen)
+            if alone == SHORT:  # of what is returned the parts that know it go with it
+                alone = longest({self._taken(spot, call, position, depth, seen) for call, position in given})
+        is_open = bool(given) and depth >= DEPTH  # who has it then was not looked at
+        is_open = is_open or runs_on(self._module, spot, name) or is_added(self._module, spot, name)
+        return UNKNOWN if alone == SHORT and is_open else alone
 
     def _kept(self, spot: Spot, call: Call, position: int, depth: int, seen: frozenset[object]) -> str:
         """How long a function keeps what it is given, where it puts that into a field or map; empty where it does not."""
@@ -275,9 +291,19 @@ class Lifetimes:
             places += [insert.place for insert in one.function.inserts if insert.value == name]
             for place in places:
                 if place.root.startswith("{}"):
-                    continue  # what a constructor makes of it is asked for elsewhere
+                    continue  # see _taken
                 if place.fields or place.root in one.package.variables:
                     return self._stored(one, place, depth + 1, seen)
+        return ""
+
+    def _taken(self, spot: Spot, call: Call, position: int, depth: int, seen: frozenset[object]) -> str:
+        """How long what a constructor makes of a value lives, with the value in it; empty where it makes nothing of it."""
+        for one in callees(self._module, spot, call) if depth < DEPTH else ():
+            name = one.function.params[position][0] if position < len(one.function.params) else ""
+            for stored in one.function.stored:
+                owner = stored.place.root.removeprefix("{}")
+                if name and stored.name == name and stored.place.root != owner and owner in one.package.structs:
+                    return self._of(one.package, owner, depth + 1, seen)
         return ""
 
     def _in_function(self, spot: Spot, depth: int, seen: frozenset[object]) -> str:
@@ -357,7 +383,7 @@ class Lifetimes:
             return UNKNOWN  # who is given the function calls it when it likes
         if not fates and spot.function.receiver_type:
             return UNKNOWN  # of what others make of an object, nothing is known; a constructor is there for somebody's program
-        return _sum(fates) if fates else UNCALLED
+        return sum_of(fates) if fates else UNCALLED
 
 
 def _is_repeated(caller: Spot, call: Call) -> bool:
@@ -365,29 +391,3 @@ def _is_repeated(caller: Spot, call: Call) -> bool:
     return any(branch.kind == "func" for branch in call.branches) and any(
         _REPEATS.match(other.name) and 0 <= call.line - other.line <= NEAR for other in caller.function.calls
     )
-
-
-def _is_into_parameter(spot: Spot, made: Made) -> bool:
-    """Whether a value is put into a map that the function was given."""
-    given = {name for name, _ in spot.function.params}
-    calls = [call for call in spot.function.calls if call.name == made.to.root and call.line == made.line]
-    return any(call.receiver is not None and call.receiver.root in given and not call.receiver.fields for call in calls)
-
-
-def _is_assertion(spot: Spot, made: Made) -> bool:
-    """Whether a value is made for the compiler alone: `var _ Interface = &T{}`."""
-    source = spot.file.source
-    line = source[made.line - 1] if spot.function.name == "(package)" and 0 < made.line <= len(source) else ""
-    return re.match(r"\s*(?:var\s+)?_\s", line) is not None
-
-
-def _sum(fates: set[str]) -> str:
-    """The longest of several fates. What nobody calls is there for a program elsewhere: that counts where nothing else is known."""
-    known = fates - {UNCALLED}
-    if fates and not known:
-        return UNCALLED
-    if LONG in known:
-        return LONG
-    if RUN in known:
-        return UNKNOWN if SHORT in known else RUN  # what others make for one call may be made for one run of a tool here
-    return UNKNOWN if UNKNOWN in known or not known else SHORT

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ghostkey.lint.facts import Branches, Call
+from ghostkey.lint.facts import Branches, Call, Function
 from ghostkey.lint.judgements.code import is_aside
 from ghostkey.lint.module import HELPERS_ALIKE, Module, Package, ReleaseAt, Spot, Symbol
 from ghostkey.lint.reach import calls_of, handed_over
@@ -28,11 +28,26 @@ _AGAIN = re.compile(
     r"(?:[Rr]econcile|[Ss]ync(?!Once)|[Hh]andle(?!Func|r)|[Pp]rocess|[Oo]n[A-Z]|[Uu]pdate|[Dd]elete|[Ee]nsure|[Rr]etry)"
 )
 _REQUEST = re.compile(r"^\*?(?:\w+\.)?\w*Request$|ResponseWriter$")
+_MESSAGE = re.compile(r"\*\w+\.\w+$")
+_ANSWER = re.compile(r"\(\*\w+(?:\.\w+)+, error\)")
+_ONCE = re.compile(r"[oO]nce$")
+_DONE_ONCE = re.compile(r"[oO]nce\.Do$|^sync\.OnceFunc$")
 _SERVES = re.compile(r"(?:[Rr]egister|[Ii]nstall|[Ii]nit)(?:$|[A-Z])")
+_UNTIL = re.compile(r"context\.Context$|chan struct\{\}$")
 _RESETS = re.compile(r"[Rr]eset")
 WHOLE = frozenset({"reset", "struct reset", "clear"})
 _FOR_ONE = re.compile(
     r"(?:[Rr]egister|[Ii]nstall|[Ii]nit)(?:$|[A-Z])(?!\w*(?:Fn|Func|Plugin|Provider|Factory|Handler|Hook|Flag)s?$)"
+)
+# one thing of the cluster, by the name of a parameter; what else is registered may be a part of the program: a service, a job
+_ONE = r"(?:node|pod|cluster|namespace|instance|machine|tenant|volume|claim|container|workload|vmi?|pvc?)"
+_GIVEN_ONE = re.compile(rf"(?:\w*[a-z](?=[A-Z]))?(?i:{_ONE}(?:name|uid|id|key|info)?)$")
+_IS_ONE = re.compile(rf"(?i){_ONE}$")
+_NO_ONE = re.compile(
+    r"(?:Interface|Client|Clients|Config|Manager|Factory|Informer|Lister|Provider|Options|cluster\.Cluster)$|func\b|\[|\.\.\."
+)
+_TAKES = re.compile(
+    r"(?:[Rr]egister|[Ii]nstall|[Ii]nit|[Aa]dd)(?:$|[A-Z])(?!\w*(?:Fn|Func|Plugin|Provider|Factory|Handler|Hook|Flag|Callback)s?$)"
 )
 _ENDS = re.compile(r"(?P<end>[Ss]top|[Cc]lose|[Ss]hut[Dd]own|[Dd]estroy|[Tt]ear[Dd]own)(?:$|(?P<of>[A-Z]\w*))")
 _REGISTERS = re.compile(
@@ -55,19 +70,45 @@ def is_served(spot: Spot) -> bool:
     """Whether a method answers requests, of gRPC or HTTP, whatever it is called: `Register(ctx, *pb.RegisterRequest)`."""
     function = spot.function
     is_called_so = bool(function.receiver_type) and _SERVES.match(function.name) is not None
-    return is_called_so and any(_REQUEST.search(kind) for _, kind in function.params)
+    return is_called_so and (any(_REQUEST.search(kind) for _, kind in function.params) or _is_of_grpc(function))
+
+
+def _is_of_grpc(function: Function) -> bool:
+    """Whether a method has the shape of an answer to one message: `(ctx context.Context, m *pb.Service) (*pb.Service, error)`."""
+    kinds = [kind for _, kind in function.params]
+    return (
+        kinds[:1] == ["context.Context"]
+        and len(kinds) > 1
+        and _MESSAGE.match(kinds[1]) is not None
+        and (_ANSWER.fullmatch(function.result) is not None)
+    )
 
 
 def is_flag(spot: Spot) -> bool:
-    """Whether a function takes one flag of the command line: `Set` of what is a flag.Value, which has a String as well."""
-    function = spot.function
+    """Whether a function takes a flag of the command line: `Set` of what is a flag.Value, which has a String as well, or any method of a pflag.Value."""
+    function, methods = spot.function, spot.package.methods
+    if all((function.receiver_type, name) in methods for name in ("String", "Set", "Type")):
+        return True
     is_set = function.name == "Set" and [kind for _, kind in function.params] == ["string"] and function.result == "error"
-    return is_set and (function.receiver_type, "String") in spot.package.methods
+    return is_set and (function.receiver_type, "String") in methods
 
 
 def comes_later(module: Module, spot: Spot) -> bool:
     """Whether a function that is called like a part of starting is run by one that runs again and again: `installRoute` of `syncEgress`."""
     return _FOR_ONE.match(spot.function.name) is not None and bool(spot.function.params) and _is_run_again(module, spot)
+
+
+def takes_one(spot: Spot) -> bool:
+    """Whether a method that is called like a part of starting is given one thing of the cluster, or is such a thing's own: `InitVolume(nodeName)`."""
+    function = spot.function
+    return (
+        bool(function.receiver_type)
+        and _TAKES.match(function.name) is not None
+        and (
+            _IS_ONE.match(function.receiver_type) is not None
+            or any(_GIVEN_ONE.match(name) and not _NO_ONE.search(kind) for name, kind in function.params)
+        )
+    )
 
 
 def _is_run_again(module: Module, spot: Spot, depth: int = 0) -> bool:
@@ -210,6 +251,9 @@ def _is_first_value(module: Module, one: ReleaseAt) -> bool:
         return False
     if runs_at_start(module, one.spot):
         return True
+    function = one.spot.function
+    if _BEGINS.match(function.name) and any(_UNTIL.search(kind) for _, kind in function.params):
+        return not _is_repeated(one.release.branches)  # it runs until it is told to stop, and begins with this
     calls = calls_of(module, one.spot)
     if not calls or len(calls) > CALLERS or _is_repeated(one.release.branches):
         return False
@@ -223,22 +267,45 @@ def _is_repeated(branches: Branches) -> bool:
     return any(branch.kind in {"for", "case", "func", "go"} for branch in branches)
 
 
+def is_done_once(branches: Branches) -> bool:
+    """Whether a statement stands in what is given to a sync.Once."""
+    return any(branch.kind == "func" and _DONE_ONCE.search(branch.text) for branch in branches)
+
+
+def _is_given_to_once(module: Module, spot: Spot) -> bool:
+    """Whether a function is what a sync.Once does: `once.Do(initialize)`."""
+    name = spot.function.name
+    return (
+        not spot.function.receiver_type
+        and name in handed_over(module)
+        and any(
+            call.texts == (name,) and caller.package is spot.package and _ONCE.search(call.qualifier) is not None
+            for caller, call in module.callers.get("Do", ())
+        )
+    )
+
+
+def makes_ready(module: Module, spot: Spot) -> bool:
+    """Whether a function makes something ready, by its name: the program, or the one object that it is of."""
+    return _AT_START.match(spot.function.name) is not None and not comes_later(module, spot)
+
+
 def runs_at_start(module: Module, spot: Spot, depth: int = 0, seen: frozenset[int] = frozenset()) -> bool:
     """Whether the function, by its name or by all who call it, runs at the start alone."""
     function = spot.function
     # a method that makes something is called as long as its object is there
     is_maker = bool(function.receiver_type) and _MAKES.match(function.name) is not None
     is_named_so = _AT_START.match(function.name) or (_STARTS.match(function.name) and not function.params)
-    if function.name in {"init", "(package)", "main"}:
+    if function.name in {"init", "(package)", "main"} or _is_given_to_once(module, spot):
         return True
     if is_served(spot):
         return False
-    if is_named_so and not is_maker:
+    if is_named_so and not is_maker and not takes_one(spot):
         return not comes_later(module, spot)
     if is_later(function.name):
         return False
-    if "/cmd/" in "/" + spot.file.path and depth > 0:
-        return True
+    if "/cmd/" in "/" + spot.file.path and depth > 0 and not function.receiver_type:
+        return True  # a method of what a program has there may be asked for as long as it runs
     callers = calls_of(module, spot)
     if not callers or depth > DEPTH or len(callers) > CALLERS or id(function) in seen:
         return False

@@ -36,7 +36,7 @@ from collections.abc import Iterator
 from ghostkey.lint.edits import release_when_gone
 from ghostkey.lint.findings import Finding, Look, Rule, Witness
 from ghostkey.lint.held import Held
-from ghostkey.lint.judgements.lifetime import LONG
+from ghostkey.lint.judgements.fates import LONG
 from ghostkey.lint.judgements.origin import is_of_objects
 from ghostkey.lint.module import Symbol
 

@@ -30,7 +30,7 @@ from collections.abc import Iterator
 
 from ghostkey.lint.facts import Function
 from ghostkey.lint.findings import Finding, Look, Rule, Witness
-from ghostkey.lint.judgements.startup import runs_at_start
+from ghostkey.lint.judgements.startup import makes_ready, runs_at_start
 from ghostkey.lint.module import Spot
 
 LOCKED = 2  # functions that write under the lock before one without it stands out
@@ -73,7 +73,9 @@ def _lock(function: Function, line: int) -> str:
 def _may_race(look: Look, spot: Spot) -> bool:
     """Whether nothing says that the lock is held already, or not needed yet."""
     name = spot.function.name
-    if _HELD.search(name) or runs_at_start(look.module, spot) or any("ock" in call.name for call in spot.function.calls):
+    if _HELD.search(name) or any("ock" in call.name for call in spot.function.calls):
+        return False
+    if makes_ready(look.module, spot) or runs_at_start(look.module, spot):
         return False
     callers = [caller for caller, _ in look.module.callers.get(name, ()) if caller.function is not spot.function]
     if not name[:1].isupper() and not callers:

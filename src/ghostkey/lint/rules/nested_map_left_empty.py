@@ -31,7 +31,7 @@ from collections.abc import Iterator
 from ghostkey.lint.edits import Edit, after, deletion, text_of
 from ghostkey.lint.findings import Finding, Look, Rule, Witness
 from ghostkey.lint.held import Held
-from ghostkey.lint.judgements.lifetime import LONG
+from ghostkey.lint.judgements.fates import LONG
 from ghostkey.lint.module import Module, ReleaseAt
 
 CALLERS = 20

@@ -29,7 +29,7 @@ from ghostkey.lint.findings import Finding, Look, Rule, Witness
 from ghostkey.lint.held import METRIC
 from ghostkey.lint.judgements.bounded import is_api_object, is_constant_in, is_constant_of_callers, is_of_options
 from ghostkey.lint.judgements.code import is_aside
-from ghostkey.lint.judgements.lifetime import LONG
+from ghostkey.lint.judgements.fates import LONG
 from ghostkey.lint.judgements.startup import releases_while_running, runs_at_start
 from ghostkey.lint.module import Module, Spot, Symbol
 from ghostkey.lint.reach import calls_of
