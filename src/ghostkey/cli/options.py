@@ -64,17 +64,27 @@ def _names(ctx: click.Context, kind: Kind, namespace: str) -> list[str]:
     return [item.metadata.name for item in decode_metadata(body).items or ()]
 
 
+LONGEST_DAYS = 36_500  # a hundred years: what waits, and what is added to now, stays within the clocks there are
+
+
 def parse_duration(text: str) -> float:
     """Seconds of `90s`, `10m`, `1h30m` or a bare number, as kubectl reads them; and of `7d`."""
     import re
 
     if re.fullmatch(r"\d+(\.\d+)?", text):
-        return float(text)
+        return _in_reach(text, float(text))
     parts = re.fullmatch(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?", text)
     if not text or parts is None:
         raise UsageError(f"{text!r} is no duration", "write 90s, 10m or 1h30m")
     days, hours, minutes, seconds, milliseconds = (float(part or 0) for part in parts.groups())
-    return days * 86_400 + hours * 3600 + minutes * 60 + seconds + milliseconds / 1000
+    return _in_reach(text, days * 86_400 + hours * 3600 + minutes * 60 + seconds + milliseconds / 1000)
+
+
+def _in_reach(text: str, seconds: float) -> float:
+    """The seconds, unless no clock of an operating system reaches so far."""
+    if seconds > LONGEST_DAYS * 86_400:
+        raise UsageError(f"{text} is too long", f"{LONGEST_DAYS:,}d is the most")
+    return seconds
 
 
 FLAGS = {
