@@ -8,8 +8,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from ghostkey.cli.options import cluster_options
+from ghostkey.cli.options import cluster_options, parse_duration
 from ghostkey.cli.where import Where
+from ghostkey.model.errors import UsageError
 
 
 def test_only_the_options_that_were_given_are_repeated() -> None:
@@ -38,3 +39,11 @@ def test_request_timeout_reads_durations_as_kubectl(text: str, seconds: float) -
     done = CliRunner().invoke(command, ["--request-timeout", text, "-n", "shop", "--as-group", "a", "--as-group", "b"])
     assert done.exit_code == 0, done.output
     assert seen == [Where(namespace="shop", as_group=("a", "b"), request_timeout=seconds)]
+
+
+@pytest.mark.parametrize("text", ["99999999999999d", "9" * 400, "36501d", "9" * 300 + "h"])
+def test_time_beyond_every_clock_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="is too long") as told:
+        parse_duration(text)
+    assert "36,500d is the most" in told.value.hint
+    assert parse_duration("36500d") == 36_500 * 86_400
