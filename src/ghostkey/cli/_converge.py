@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ghostkey.model.counts import counted
 from ghostkey.model.errors import UsageError
 
 if TYPE_CHECKING:
