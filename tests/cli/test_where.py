@@ -8,7 +8,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from ghostkey.cli.options import cluster_options, parse_duration
+from ghostkey.cli.options import cluster_options, parse_duration, parse_holder
 from ghostkey.cli.where import Where
 from ghostkey.model.errors import UsageError
 
@@ -47,3 +47,17 @@ def test_time_beyond_every_clock_is_refused(text: str) -> None:
         parse_duration(text)
     assert "36,500d is the most" in told.value.hint
     assert parse_duration("36500d") == 36_500 * 86_400
+
+
+@pytest.mark.parametrize("name", ["..", "../x", "m?x=1", "m/", "a b", "%6d", "caf\u00e9", "m#", "m\n"])
+def test_name_that_would_be_another_address_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="no name that an object can have"):
+        parse_holder((f"cm/{name}",))
+
+    @click.command()
+    @cluster_options
+    def command(where: Where) -> None:
+        raise AssertionError
+
+    done = CliRunner().invoke(command, ["-n", name])
+    assert isinstance(done.exception, UsageError)

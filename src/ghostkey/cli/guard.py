@@ -249,7 +249,8 @@ def _scanned(where: Where) -> list[MapName]:
         if said == place and (holder := record["holder"])["kind"] in kinds and where.namespace in {None, holder["namespace"]}
     }
     if not found:
-        raise UsageError("no scan of this cluster has found anything yet", f"ghostkey scan{where.words()}")
+        there = f" in namespace {where.namespace}" if where.namespace else ""
+        raise UsageError(f"the last scans of this cluster found nothing{there}", f"ghostkey scan{where.words()}")
     return sorted(found, key=lambda one: (one[1], one[0].kind, one[2]))
 
 

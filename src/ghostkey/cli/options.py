@@ -118,6 +118,8 @@ def cluster_options(function: F) -> F:
         limit = parse_duration(request_timeout) if request_timeout else None
         given = {name: rest.pop(name) for name in FLAGS}
         flags = Flags(**{name: value for name, value in given.items() if value})  # type: ignore[arg-type]
+        if namespace:
+            _one_segment(namespace, f"-n {namespace}")
         where = Where(kubeconfig, context, namespace, as_user, as_group, limit, flags)
         return function(*args, where=where, **rest)
 
@@ -189,8 +191,15 @@ def parse_holder(words: tuple[str, ...]) -> list[tuple[Kind, str]]:
         kind = next((kind for kind in (CONFIG_MAPS, SECRETS) if kind.answers_to(kind_word)), None)
         if kind is None or not name:
             raise UsageError(f"{word!r} names no map", "write cm/NAME or secret/NAME")
-        pairs.append((kind, name))
+        pairs.append((kind, _one_segment(name, word)))
     return pairs
+
+
+def _one_segment(name: str, word: str) -> str:
+    """A name as it stands in a URL; refused are those that would make it another URL. Whether there is such an object the server says."""
+    if name in {".", ".."} or not name.isascii() or not all(c.isprintable() and c not in " /%?#\\" for c in name):
+        raise UsageError(f"{word!r} is no name that an object can have", "names have lower case letters, digits, - and .")
+    return name
 
 
 def parse_fields(texts: tuple[str, ...]) -> list[tuple[str, str]]:
