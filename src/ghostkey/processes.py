@@ -195,6 +195,8 @@ def named(process: AnyProcess, census: Census, word: str) -> list[GoMap]:
 
     Raises UsageError when it means none.
     """
+    if not word.strip():  # of a variable of the shell that is not set: every name holds it
+        raise UsageError("no map of the process is named", "add --map HOLDER, TYPE or ADDRESS; ghostkey maps PID lists them")
     if word.startswith("0x"):
         try:
             address = int(word, 16)
@@ -214,6 +216,12 @@ def named(process: AnyProcess, census: Census, word: str) -> list[GoMap]:
         raise UsageError(f"no map of {process.name} is held by, of the type, or at {word!r}", _meant(census, word, word))
     process.find_holders(found, census.maps)
     return found
+
+
+def not_watched(found: Sequence[GoMap]) -> str:
+    """That one of several maps of a name is watched, for those that `named` gives; empty where there is one."""
+    others = counted(len(found) - 1, "other like it is", "others like it are")
+    return f" (and {others} not watched)" if len(found) > 1 else ""
 
 
 def check_any(process: AnyProcess, taken: Taken, wanted: Wanted) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import http.server
 import json
+import re
 import sys
 import threading
 from collections.abc import Iterator
@@ -121,6 +122,21 @@ def test_what_is_no_go_program_is_said_so(files_program: Program) -> None:
     done = files_program("maps", str(os.getpid()))
     assert done.code == 2
     assert "is no Go program" in done.err
+
+
+@pytest.mark.parametrize("command", [("stacks", "{pid}", "--by", "poll"), ("verify", "--process", "{pid}")])
+def test_name_of_several_maps_is_said_so_and_no_name_is_refused(
+    files_program: Program, truth: Truth, command: tuple[str, ...]
+) -> None:
+    words = [word.format(pid=truth.pid) for word in command]
+    for empty in ("", " "):  # as of a variable that is not set
+        done = files_program(*words, "--map", empty, "--for", "1s")
+        assert (done.code, done.out) == (2, "")
+        assert "no map of the process is named" in done.err
+    done = files_program(*words, "--map", "map[", "--for", "1s")
+    assert re.search(r"^watching .* \(and \d+ others like it are not watched\)$", done.err, re.MULTILINE), done.err
+    done = files_program(*words, "--map", "(main.reconciler).seen", "--for", "1s")
+    assert "not watched" not in done.err
 
 
 def test_map_that_nothing_is_called_is_said_so(files_program: Program, truth: Truth) -> None:

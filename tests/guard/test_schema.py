@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,41 @@ def test_inputs_before_and_after_the_patch(crd: Path, tmp_path: Path) -> None:
     ]
 
 
+def test_every_served_version_and_what_is_within_lists_and_maps(crd: Path, tmp_path: Path) -> None:
+    """A field of one version alone, an item of a list, a value of a map, and one beside a field that is required."""
+    changed = json.loads(json.dumps(CRD))
+    (stored,) = changed["spec"]["versions"]
+    spec = stored["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    spec["properties"] = {
+        "tenantNames": {"type": "array", "x-kubernetes-list-type": "set", "items": STRING},
+        "items": {"type": "array", "items": {"type": "object", "required": ["size"], "properties": {"size": {"type": "integer", "minimum": 3}, "podName": STRING}}},
+        "pools": {"type": "object", "additionalProperties": {"type": "object", "properties": {"nodeName": STRING}}, "maxProperties": 5},
+        "source": {"type": "object", "required": ["sort"], "properties": {"sort": {"type": "string", "enum": ["x", "y"]}, "o'd/r~Ref": STRING}},
+        "never": {"type": "object", "required": ["strange"], "properties": {"strange": {"type": "string", "pattern": "^[0-9]{3}-[0-9]{4}$"}, "keyName": STRING}},
+    }  # fmt: skip
+    other = json.loads(json.dumps(stored))
+    other |= {"name": "v2", "storage": False}
+    other["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"] = {"zoneName": STRING}
+    old = {**other, "name": "v0", "served": False}
+    changed["spec"]["versions"] = [old, other, stored]
+    crd.write_text(yaml.safe_dump(changed))
+    program = Program(tmp_path / "state", None)
+    done = program("guard", "schema", str(crd), "--testbed", "--required", "-o", "json", env=BUILT)
+    assert done.code == 1, done.err
+    (told,) = done.json["crds"]
+    assert told["not_tried"] == ""
+    names = {"spec.tenantNames[]", "spec.items[].podName", "spec.pools{}.nodeName", "spec.source.o'd/r~Ref", "v2: spec.zoneName"}
+    assert set(fields(done.json)) == {*names, "spec.never.keyName"}
+    assert set(told["before"]) == names, "where the API server takes nothing at all, nothing is said to be refused"
+    for name in names:
+        assert {'""', '" "', '"CN"'} <= set(told["before"][name]), name
+        assert told["after"][name] == ['"CN"'], name
+    text = program("guard", "schema", str(crd), "--testbed", env=BUILT)
+    assert "it is not known" in text.out
+    *_, command = shlex.split(text.out.splitlines()[-1])
+    assert json.loads(command), "a name with a quote in it is quoted for the shell"
+
+
 def test_with_code_only_what_it_makes_keys_of(crd: Path, tmp_path: Path, guarded: ControlPlane) -> None:
     (tmp_path / "code").mkdir()
     (tmp_path / "code" / "shops.go").write_text(GO)
@@ -98,7 +134,8 @@ def test_with_code_only_what_it_makes_keys_of(crd: Path, tmp_path: Path, guarded
     words = ("guard", "schema", str(crd), "--code", str(tmp_path / "code"), "-o", "json")
     unknown = program(*words)
     assert unknown.code == 3, "a cluster that does not serve the kind cannot be asked"
-    assert unknown.json["crds"][0]["not_tried"]
+    said = "the cluster has no CustomResourceDefinition shops.demo.example.com: apply it there first, or try it with --testbed"
+    assert unknown.json["crds"][0]["not_tried"] == said
     assert list(fields(unknown.json)) == ["spec.region"]
     assert "shops.go:13 makes a key of it" in unknown.json["crds"][0]["fields"][0]["why"]
     crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"

@@ -138,6 +138,9 @@ def test_what_is_no_incident_is_one_clear_error(case: Case) -> None:
         done = case.learn(str(case.folder / name), out=case.folder / "out")
         assert done.code == 2, (name, done.err)
         assert done.err.count("error: ") == 1
+        assert "Error)" not in done.err, "no name of an exception"
+    (case.folder / "other.json").write_text('{"kind": "List"}')
+    assert "learnt from: its kind is 'List'" in case.learn(str(case.folder / "other.json"), out=case.folder / "out").err
     assert case.learn("0123456789ab", out=case.folder / "out").code == 2
     assert case.program("learn").code == 2
     assert not (case.folder / "out").exists()

@@ -216,3 +216,30 @@ def test_a_kind_that_is_gone_is_not_followed_any_more(own_control_plane: Control
             make_tenants_kind(plane)  # back, and gone again
     finally:
         ends.set()
+
+
+def test_what_was_asked_for_and_is_not_there_is_a_gap(program: Program, control_plane: ControlPlane, namespace: str) -> None:
+    """As a scan has it: a watcher of a kind that is misspelt sees no ghosts, ever."""
+    for words, said in (
+        (("--kinds", "tennants"), "not seen: --kinds tennants: no such kind in the cluster"),
+        (("-n", "no-such-namespace"), "not seen: namespace 'no-such-namespace': it does not exist"),
+        (("-n", "caf\u00e9"), None),
+    ):
+        if said is None:
+            done = program("watch", "--listen", "127.0.0.1:0", *words)
+            assert (done.code, "no name that an object can have" in done.err) == (2, True), done.err
+            continue
+        with watching(program, control_plane, *words) as watcher:
+            control_plane.wait_until(lambda running=watcher: running.value("gaps") == 1, "the gap is counted")
+            assert watcher.end() == 0
+            assert said in "\n".join(watcher.said)
+    for path in control_plane.request("GET", f"/api/v1/namespaces/{namespace}/configmaps")["items"]:
+        control_plane.request("DELETE", f"/api/v1/namespaces/{namespace}/configmaps/{path['metadata']['name']}")
+    with watching(program, control_plane, "-n", namespace) as watcher:
+        assert watcher.value("gaps") == 0, "a namespace without maps is there"
+
+
+def test_recording_that_never_happens_is_refused(program: Program, tmp_path: Path) -> None:
+    done = program("watch", "--listen", "127.0.0.1:0", "--record", str(tmp_path / "store"), "--record-every", "0s")
+    assert done.code == 2
+    assert "never puts anything into the store" in done.err

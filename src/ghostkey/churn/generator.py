@@ -26,6 +26,7 @@ WORDS = (
 DEPTH_MOST = 8
 REPAIRS_MOST = 24
 FILLS = (0.0, 0.1, 0.3, 0.6)
+ITEM, VALUE = "[]", "{}"  # in a path: an item of a list, a value of an open map
 Schema = Mapping[str, Any]
 
 
@@ -166,21 +167,54 @@ def string_fields(schema: Schema, path: tuple[str, ...] = (), depth: int = 0) ->
         yield from string_fields(inner, (*path, name), depth + 1)
 
 
+def field_text(path: Iterable[str]) -> str:
+    """A field as people write it: `spec.items[].name`."""
+    return ".".join(path).replace(f".{ITEM}", ITEM).replace(f".{VALUE}", VALUE)
+
+
+def schema_in(schema: Schema, part: str) -> Schema:
+    """The schema one step further down a path; empty where it has none."""
+    found = schema.get({ITEM: "items", VALUE: "additionalProperties"}.get(part, ""))
+    if part not in {ITEM, VALUE}:
+        found = (schema.get("properties") or {}).get(part)
+    return found if isinstance(found, Mapping) else {}
+
+
 def accepting_nonsense(
     crd: Document, resource: Resource, base: Document, judge: Judge, paths: Iterable[tuple[str, ...]] | None = None
 ) -> dict[str, list[str]]:
-    """Field → which of the four inputs ("", " ", null, "CN") the API server accepts there; of names, keys and selectors without `paths`."""
+    """Field → which of the four inputs ("", " ", null, "CN") the API server accepts there; of names, keys and selectors without `paths`.
+
+    A field is left out where the API server takes nothing at all there: then nobody knows what is wrong.
+    """
     accepted: dict[str, list[str]] = {}
-    named = (path for path in string_fields(schema_of(crd)) if re.search(r"(?i)(name|namespace|key|selector|ref|id)$", path[-1]))
+    schema = schema_of(crd)
+    named = (path for path in string_fields(schema) if re.search(r"(?i)(name|namespace|key|selector|ref|id)$", path[-1]))
     for path in named if paths is None else paths:
+        taken = []
         for value in ("", " ", None, "CN"):
-            document = copy.deepcopy(base)
-            place = document
-            for part in path[:-1]:
-                place = place.setdefault(part, {}) if isinstance(place, dict) else {}
-            if not isinstance(place, dict):
-                break
-            place[path[-1]] = value
-            if is_valid(document, resource, judge):
-                accepted.setdefault(".".join(path), []).append("null" if value is None else f'"{value}"')
+            document = _with(base, schema, path, value)
+            if document is not None and is_valid(document, resource, judge):
+                taken.append("null" if value is None else f'"{value}"')
+        usual = None if taken else _with(base, schema, path)
+        if taken or (usual is not None and is_valid(usual, resource, judge)):
+            accepted[field_text(path)] = taken
     return accepted
+
+
+def _with(base: Document, schema: Schema, path: tuple[str, ...], *value: object) -> Document | None:
+    """The document with this value at a path, or with one of the schema's; what is above it is made as the schema demands."""
+    document = copy.deepcopy(base)
+    place: Any = document
+    for number, part in enumerate(path, 1):
+        schema = schema_in(schema, part)
+        made = value[0] if value and number == len(path) else _value(schema, random.Random(0), 0.0, 0)
+        key: Any = 0 if part == ITEM else "sample" if part == VALUE else part
+        is_there = isinstance(place, list if part == ITEM else dict)
+        if not is_there:
+            return None
+        held = place[:1] if part == ITEM else [place[key]] if place.get(key) is not None else []
+        if number == len(path) or not held:
+            place[slice(1) if part == ITEM else key] = [made] if part == ITEM else made
+        place = place[key]
+    return document

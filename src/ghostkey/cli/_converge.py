@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ghostkey.model.counts import counted
 from ghostkey.model.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,8 +30,9 @@ def converge(
     from ghostkey.cli.options import ProgressLine
     from ghostkey.cli.terminal import safe
 
-    if not map_word:
+    if not (map_word or "").strip():
         raise UsageError("no map of the process is named", "add --map HOLDER, TYPE or ADDRESS; ghostkey maps PID lists them")
+    assert map_word is not None
     progress = ProgressLine()
     with opened(process_word, where, in_pod) as process:
         progress("looking for the map")
@@ -43,12 +43,8 @@ def converge(
         progress(COUNTING)
         before = _ghosts(process, found, where, kinds)
         progress.done()
-        more = (
-            f" (and {counted(len(chosen) - 1, 'other like it is', 'others like it are')} not watched)" if len(chosen) > 1 else ""
-        )
-        click.echo(
-            safe(f"watching {found.holder} ({found.type or 'map'}, len {found.length:,}) of {process.name}{more}"), err=True
-        )
+        words = f"watching {found.holder} ({found.type or 'map'}, len {found.length:,}) of {process.name}"
+        click.echo(safe(words + processes.not_watched(chosen)), err=True)
         latest = [found.length]
 
         def tell(seen: Convergence) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,6 @@ def command(paths: tuple[str, ...], where: Where, code: Path | None, required: b
 
     Exit code 1: a field says too little; 3: the API server could not be asked.
     """
-    from ghostkey.churn.generator import schema_of
     from ghostkey.churn.subjects import crd_resources, read_documents
     from ghostkey.learn import schema
 
@@ -57,9 +57,8 @@ def command(paths: tuple[str, ...], where: Where, code: Path | None, required: b
     keys = schema.keys_in(code) if code else None
     rows: list[dict[str, Any]] = []
     for crd in crds:
-        resources = crd_resources([crd])
-        fields = schema.open_fields(schema_of(crd), keys) if resources else []
-        if fields:
+        resources = crd_resources([alone for _, alone in schema.versions_of(crd)])
+        if fields := schema.open_in(crd, keys):
             patch = schema.patch_of(crd, fields, required=required)
             after = schema.patched(crd, patch)
             if testbed:
@@ -87,7 +86,7 @@ def _print(rows: list[dict[str, Any]], form: str) -> None:
     if form == "json":
         crds = [
             {"crd": row["crd"]["metadata"]["name"], "patch": row["patch"], "before": row["tried"].before, "after": row["tried"].after, "not_tried": row["tried"].why,
-             "fields": [{"path": ".".join(f.path), "sort": f.sort, "lacks": list(f.lacks), "why": f.why} for f in row["fields"]]}
+             "fields": [{"path": f.name, "sort": f.sort, "lacks": list(f.lacks), "why": f.why} for f in row["fields"]]}
             for row in rows
         ]  # fmt: skip
         echo_json({"schema_version": 1, "kind": "GhostkeySchema", "crds": crds})
@@ -100,12 +99,13 @@ def _print(rows: list[dict[str, Any]], form: str) -> None:
         if form == "text":
             for one in row["fields"]:
                 say(f"{name}: {one}")
-                path = ".".join(one.path)
                 for words, taken in (("takes", tried.before), ("patched, it takes", tried.after)):
                     if taken is not None and one.sort == "string":
-                        say(f"  {words} {', '.join(taken.get(path, [])) or 'none of the four inputs'}")
+                        inputs = taken.get(one.name)
+                        none = "none of the four inputs" if inputs == [] else "nothing that could be tried: it is not known"
+                        say(f"  {words} {', '.join(inputs or ()) or none}")
             if tried.why:
                 click.echo(safe(f"not tried: {tried.why}"), err=True)
             elif tried.after is None:
                 click.echo("the patched CRD was taken by dry run; what it then takes: --testbed", err=True)
-        click.echo(safe(f"kubectl patch crd {name} --type=json -p '{json.dumps(row['patch'])}'"))
+        click.echo(safe(f"kubectl patch crd {shlex.quote(name)} --type=json -p {shlex.quote(json.dumps(row['patch']))}"))

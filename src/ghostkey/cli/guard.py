@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ghostkey.cli import CONTEXT, _schema
+from ghostkey.cli import CONTEXT, _guarded, _schema
 from ghostkey.cli.completing import complete_receipt
 from ghostkey.cli.options import cluster_options, complete_map, parse_duration, parse_holder
 from ghostkey.cli.where import Where
@@ -102,7 +102,7 @@ def remove(where: Where, is_applied: bool) -> int:
     from ghostkey.guard.plan import plan_removal
 
     client = where.client()
-    steps = plan_removal(client, [one["metadata"]["namespace"] for one in _all_caps(client)])
+    steps = plan_removal(client, [one["metadata"]["namespace"] for one in _guarded.all_caps(client)])
     for step in steps:
         say(f"  {step}")
     if not steps:
@@ -155,29 +155,6 @@ def _list_receipts(kept: GuardReceipts) -> int:
     return 3 if damaged else 0
 
 
-@command.command("status", context_settings=CONTEXT)
-@cluster_options
-@OUTPUT
-def status(where: Where, form: str) -> int:
-    """Show the mode, and for each map its cap, what it has, and why. Exit code 1: a map is past its cap; 3: not all was seen."""
-    from ghostkey.cli.output import echo_json, echo_table
-    from ghostkey.guard import objects
-    from ghostkey.guard.plan import mode_of
-
-    client = where.client()
-    binding = client.get_object(f"{objects.BINDING_PATH}/{objects.POLICY}")
-    rows = [row for one in _all_caps(client) for row in _rows(client, one)] if binding else []
-    mode = mode_of(binding) if binding else "none"
-    if form == "json":
-        echo_json({"schema_version": 1, "kind": "GhostkeyGuard", "mode": mode, "maps": rows})
-    else:
-        click.echo(f"mode: {mode}")
-        echo_table(["NAMESPACE", "MAP", "KEYS", "WHY"], [_cells(row) for row in rows])
-    if any(row["keys"] is None for row in rows):
-        return 3
-    return 1 if any(row["cap"] is not None and row["keys"] > row["cap"] for row in rows) else 0
-
-
 @command.command("report", context_settings=CONTEXT)
 @click.argument("logs", nargs=-1, required=True, metavar="AUDIT-LOG…", type=click.Path(path_type=Path))
 @OUTPUT
@@ -185,7 +162,7 @@ def report(logs: tuple[Path, ...], form: str) -> int:
     """Count from audit logs what was refused, or would have been in audit mode, and to whom.
 
     Logs are what `ghostkey history import` reads: files, folders and archives, packed, or wrapped by whatever shipped them.
-    Exit code 1: something was; 3: not all could be read, or there is no event in it.
+    Exit code 1: something was; 3: not all could be read, or no write of a map is in it.
     """
     from ghostkey.cli.output import echo_json, echo_table
     from ghostkey.cli.terminal import say
@@ -194,14 +171,15 @@ def report(logs: tuple[Path, ...], form: str) -> int:
     from ghostkey.sources.history.audit.noted import NotedRequests
 
     requests = NotedRequests(logs)
-    found = refused_writes(requests.read(POLICY))
+    found = refused_writes(requests.read(POLICY, ["configmaps", "secrets"]))
     if form == "json":
         refused = [
             {"map": one.map, "namespace": one.namespace, "user": one.user, "count": one.count, "first": one.first, "last": one.last,
              "loops": one.loops, "keys": sorted(one.keys)}
             for one in found
         ]  # fmt: skip
-        counts = {"events": requests.events, "unread": requests.unread}
+        counts = {"events": requests.events, "unread": requests.unread, "writes": requests.writes,
+                  "first": requests.first or None, "last": requests.last or None}  # fmt: skip
         echo_json({"schema_version": 1, "kind": "GhostkeyGuardReport", **counts, "refused": refused})
     else:
         echo_table(
@@ -217,14 +195,18 @@ def report(logs: tuple[Path, ...], form: str) -> int:
     unread = counted(requests.unread, "piece was", "pieces were")
     about = counted(requests.events, "event") + (f", {unread} not understood" if requests.unread else "")
     about += f", {counted(requests.others, 'file')} without audit events passed over" if requests.others else ""
-    if not requests.events:
+    if not requests.writes:
+        about += ", no write of a ConfigMap or Secret among them" if requests.events else ""
         about += "; so nothing is known of what deny would have refused"
     elif not found:
-        about += "; nothing was past a cap: over the time that these logs cover, deny would have refused nothing"
+        writes = counted(requests.writes, "write", "writes")
+        about += f"; nothing was past a cap in {writes} of maps from {requests.first} to {requests.last}; "
+        about += "what was written before the guard was there it has not judged"
     click.echo(about, err=True)
-    return 1 if found else 3 if requests.unread or not requests.events else 0
+    return 1 if found else 3 if requests.unread or not requests.writes else 0
 
 
+command.add_command(_guarded.status)
 command.add_command(_schema.command)
 
 
@@ -241,6 +223,8 @@ def _planned(where: Where, wanted: dict[str, Any]) -> tuple[list[Cap], list[Step
     kept_out = [_kept_out(client, name, wanted["duration"]) for name in wanted["receipts"]]
     if not maps and not kept_out and wanted["mode"] is None:
         raise UsageError("nothing says which maps to guard", "name cm/NAME, or add --from-scan, --keep-out or --mode")
+    if wanted["cap"] is not None and not maps:
+        raise UsageError(f"no map is named that the cap of {wanted['cap']:,} is for", "name cm/NAME, or leave out --cap")
     caps = []
     progress = ProgressLine()
     for kind, namespace, name in dict.fromkeys(maps):
@@ -265,7 +249,8 @@ def _scanned(where: Where) -> list[MapName]:
         if said == place and (holder := record["holder"])["kind"] in kinds and where.namespace in {None, holder["namespace"]}
     }
     if not found:
-        raise UsageError("no scan of this cluster has found anything yet", f"ghostkey scan{where.words()}")
+        there = f" in namespace {where.namespace}" if where.namespace else ""
+        raise UsageError(f"the last scans of this cluster found nothing{there}", f"ghostkey scan{where.words()}")
     return sorted(found, key=lambda one: (one[1], one[0].kind, one[2]))
 
 
@@ -301,7 +286,13 @@ def _kept_out(client: ApiClient, name: str, duration: str) -> KeptOut:
     if found.holder.kind != CONFIG_MAPS:
         raise Refused(f"{found.holder} is a Secret, whose keys are named nowhere else", "a cap alone keeps it from growing")
     keys = tuple(item.key for item in found.removed if not item.path)
-    until = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=parse_duration(duration))
+    if not keys:
+        raise Refused(
+            f"receipt {found.id} removed no key as a whole", "what is within a document has no name that could be kept out"
+        )
+    if not (seconds := parse_duration(duration)):
+        raise UsageError("keys that are kept out for no time are not kept out", "say for how long: --for 7d")
+    until = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=seconds)
     stamp = until.strftime("%Y-%m-%dT%H:%M:%SZ")
     return KeptOut(f"{found.holder.kind.resource}/{found.holder.name}", found.holder.namespace, keys, stamp, found.id)
 
@@ -358,43 +349,3 @@ def _led_back(where: Where) -> Iterator[None]:
 
 def _print_undo(where: Where, receipt_id: str) -> None:
     click.echo(f"undo:    ghostkey guard undo {receipt_id}{where.words(namespace=False)}", err=True)
-
-
-def _all_caps(client: ApiClient) -> list[dict[str, Any]]:
-    """The caps of all namespaces; none where their kind is not there."""
-    from ghostkey.foreign import decode_json
-    from ghostkey.guard import objects
-
-    if client.get_object(f"{objects.CRD_PATH}/{objects.DEFINITION}") is None:
-        return []
-    pages = client.list_pages(f"/apis/{objects.GROUP}/{objects.VERSION}/{objects.PLURAL}")
-    return [item for page in pages for item in decode_json(page)["items"] if item["metadata"]["name"] == objects.NAME]
-
-
-def _cells(row: dict[str, Any]) -> list[str]:
-
-    has = "?" if row["keys"] is None else f"{row['keys']:,}"
-    out = f"; {counted(row['kept_out'], 'key')} kept out until {row['until']}" if row["kept_out"] else ""
-    return [row["namespace"], row["map"], has if row["cap"] is None else f"{has} of {row['cap']:,}", row["reason"] + out]
-
-
-def _rows(client: ApiClient, caps: dict[str, Any]) -> list[dict[str, Any]]:
-    """A row for each map of a namespace's caps; `keys` is None where the map may not be read."""
-    from ghostkey.actions.plan import key_count
-    from ghostkey.model.errors import AccessDenied
-
-    spec, namespace = caps["spec"], caps["metadata"]["namespace"]
-    rows = []
-    for name in sorted({*spec["caps"], *spec.get("keepOut", {})}):
-        try:
-            resource, _, map_name = name.partition("/")
-            live = client.get_object(f"/api/v1/namespaces/{namespace}/{resource}/{map_name}")
-            keys: int | None = key_count(live) if live else 0
-        except AccessDenied:
-            keys = None
-        kept = spec.get("keepOut", {}).get(name, {})
-        rows.append(
-            {"namespace": namespace, "map": name, "keys": keys, "cap": spec["caps"].get(name), "reason": spec.get("reasons", {}).get(name, ""),
-             "kept_out": len(kept.get("keys", ())), "until": kept.get("until", "")}
-        )  # fmt: skip
-    return rows

@@ -64,17 +64,27 @@ def _names(ctx: click.Context, kind: Kind, namespace: str) -> list[str]:
     return [item.metadata.name for item in decode_metadata(body).items or ()]
 
 
+LONGEST_DAYS = 36_500  # a hundred years: what waits, and what is added to now, stays within the clocks there are
+
+
 def parse_duration(text: str) -> float:
     """Seconds of `90s`, `10m`, `1h30m` or a bare number, as kubectl reads them; and of `7d`."""
     import re
 
     if re.fullmatch(r"\d+(\.\d+)?", text):
-        return float(text)
+        return _in_reach(text, float(text))
     parts = re.fullmatch(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?", text)
     if not text or parts is None:
         raise UsageError(f"{text!r} is no duration", "write 90s, 10m or 1h30m")
     days, hours, minutes, seconds, milliseconds = (float(part or 0) for part in parts.groups())
-    return days * 86_400 + hours * 3600 + minutes * 60 + seconds + milliseconds / 1000
+    return _in_reach(text, days * 86_400 + hours * 3600 + minutes * 60 + seconds + milliseconds / 1000)
+
+
+def _in_reach(text: str, seconds: float) -> float:
+    """The seconds, unless no clock of an operating system reaches so far."""
+    if seconds > LONGEST_DAYS * 86_400:
+        raise UsageError(f"{text} is too long", f"{LONGEST_DAYS:,}d is the most")
+    return seconds
 
 
 FLAGS = {
@@ -108,6 +118,8 @@ def cluster_options(function: F) -> F:
         limit = parse_duration(request_timeout) if request_timeout else None
         given = {name: rest.pop(name) for name in FLAGS}
         flags = Flags(**{name: value for name, value in given.items() if value})  # type: ignore[arg-type]
+        if namespace:
+            _one_segment(namespace, f"-n {namespace}")
         where = Where(kubeconfig, context, namespace, as_user, as_group, limit, flags)
         return function(*args, where=where, **rest)
 
@@ -179,8 +191,15 @@ def parse_holder(words: tuple[str, ...]) -> list[tuple[Kind, str]]:
         kind = next((kind for kind in (CONFIG_MAPS, SECRETS) if kind.answers_to(kind_word)), None)
         if kind is None or not name:
             raise UsageError(f"{word!r} names no map", "write cm/NAME or secret/NAME")
-        pairs.append((kind, name))
+        pairs.append((kind, _one_segment(name, word)))
     return pairs
+
+
+def _one_segment(name: str, word: str) -> str:
+    """A name as it stands in a URL; refused are those that would make it another URL. Whether there is such an object the server says."""
+    if name in {".", ".."} or not name.isascii() or not all(c.isprintable() and c not in " /%?#\\" for c in name):
+        raise UsageError(f"{word!r} is no name that an object can have", "names have lower case letters, digits, - and .")
+    return name
 
 
 def parse_fields(texts: tuple[str, ...]) -> list[tuple[str, str]]:

@@ -53,13 +53,14 @@ def command(
         progress("looking for the maps")
         census = process.census()
         process.name_types(census.maps)
-        chosen = [processes.named(process, census, word)[0] for word in map_words]
-        chosen = list({found.address: found for found in chosen}.values())
+        meant = {(like := processes.named(process, census, word))[0].address: like for word in map_words}
+        chosen = [like[0] for like in meant.values()]
         if len(chosen) > watchpoints.MAPS_MOST:
             raise UsageError(f"{len(chosen)} maps are named", f"a processor has breakpoints for {watchpoints.MAPS_MOST}")
         progress.done()
         for found in chosen:
-            click.echo(safe(f"watching {found.holder} ({found.type or 'map'}, len {found.length:,}) for {duration}"), err=True)
+            words = f"watching {found.holder} ({found.type or 'map'}, len {found.length:,}) for {duration}"
+            click.echo(safe(words + processes.not_watched(meant[found.address])), err=True)
         with Countdown(seconds, lambda: "watching", progress):
             seen = processes.watch(process, chosen, seconds, way)
         progress.done()

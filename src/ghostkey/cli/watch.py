@@ -139,6 +139,9 @@ def command(
 
     if kept.record and kept.store:
         raise UsageError("--record is a store, too: forecasts are by it", "leave out --store")
+    record_seconds = parse_duration(kept.record_every) if kept.record else 0.0
+    if kept.record and not record_seconds:
+        raise UsageError("--record-every 0 never puts anything into the store", "write 15m, or leave out --record")
     token = os.environ.get("GHOSTKEY_WEB_TOKEN", "").strip()  # of a file, whose last line ends
     client = where.client()
     options = Options(
@@ -154,7 +157,7 @@ def command(
         lease=(telling.lease_namespace or client.config.namespace or "default", telling.lease),
         identity=f"{socket.gethostname()}_{random.token_hex(4)}",
         store=kept.record or kept.store,
-        record_seconds=parse_duration(kept.record_every) if kept.record else 0.0,
+        record_seconds=record_seconds,
         patience_seconds=parse_duration(telling.patience),
         web=None if web is None else parse_web(web or DEFAULT, token),
         web_token=token,

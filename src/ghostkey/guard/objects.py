@@ -74,6 +74,11 @@ def _size(thing: str) -> str:
     return f"(has({thing}.data) ? size({thing}.data) : 0) + (has({thing}.binaryData) ? size({thing}.binaryData) : 0)"
 
 
+def _held(thing: str) -> str:
+    """Whether an object has the key `k`, in whichever field."""
+    return f"(has({thing}.data) && k in {thing}.data || has({thing}.binaryData) && k in {thing}.binaryData)"
+
+
 _GREW = f"({_size('object')}) > (oldObject == null ? 0 : ({_size('oldObject')}))"
 _MAP = "request.resource.resource + '/' + object.metadata.name"
 _OUT = "has(params.spec.keepOut) && variables.map in params.spec.keepOut"
@@ -91,7 +96,8 @@ def policy() -> dict[str, Any]:
 
     Messages are evaluated for every write, whatever becomes of it: what costs stands behind a condition.
     """
-    added = "object.data.filter(k, oldObject == null || !has(oldObject.data) || !(k in oldObject.data))"
+    is_new = f"(oldObject == null || !{_held('oldObject')})"
+    added = " + ".join(f"(has(object.{one}) ? object.{one}.filter(k, {is_new}) : [])" for one in ("data", "binaryData"))
     variables = {
         "map": _MAP,
         "new": _size("object"),
@@ -99,9 +105,8 @@ def policy() -> dict[str, Any]:
         "capped": "variables.map in params.spec.caps",
         "exceeds": "variables.capped && variables.new > variables.old && variables.new > params.spec.caps[variables.map]",
         "kept": _OUT,
-        "back": "params.spec.keepOut[variables.map].keys.filter(k, has(object.data) && k in object.data && "
-        "(oldObject == null || !has(oldObject.data) || !(k in oldObject.data)))",
-        "added": f"variables.exceeds && has(object.data) && ({_ARE_NAMED}) ? {added} : []",
+        "back": f"params.spec.keepOut[variables.map].keys.filter(k, {_held('object')} && {is_new})",
+        "added": f"variables.exceeds && ({_ARE_NAMED}) ? {added} : []",
         "names": "size(variables.added) > 0 ? '; new: ' + variables.added.join(',') : ''",
     }
     would = "variables.map + ' would hold ' + string(variables.new) + ' keys, cap ' + string(params.spec.caps[variables.map])"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import datetime
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,14 @@ from ghostkey.guard.caps import Cap
 from ghostkey.kube.client import ApiClient
 from ghostkey.model.counts import counted
 from ghostkey.model.errors import Refused, UsageError
+
+_RECEIPTS = 5  # that are named beside keys which are kept out
+_OBJECTS = 3  # of a guard, beside the caps of namespaces: kind, policy, binding
+# what narrows a policy or a binding where ghostkey says nothing, and what the API server puts there by itself
+_WIDE: dict[str, Any] = {
+    "matchResources": None, "excludeResourceRules": None, "namespaceSelector": {}, "objectSelector": {}, "resourceNames": None,
+    "selector": None, "namespace": None,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +105,21 @@ def plan_removal(client: ApiClient, namespaces: Iterable[str]) -> list[Step]:
     return found
 
 
+def shortfalls(client: ApiClient) -> list[str]:
+    """Why the guard does not do what its mode says, a sentence for each object: it is gone, or is not any more what ghostkey wrote.
+
+    Empty where there is no guard at all. Raises AccessDenied or ApiFailed as `plan_guard` does.
+    """
+    try:
+        steps = plan_guard(client, (), (), None)
+    except Refused as error:
+        return [str(error)]
+    if len(steps) == _OBJECTS and all(step.before is None for step in steps):
+        return []
+    said = {"create": "is not there", "change": "is not what this ghostkey writes"}
+    return [f"{(step.after or {}).get('kind')} {step.name} {said[step.verb]}" for step in steps]
+
+
 def mode_of(binding: Mapping[str, Any]) -> str:
     """audit, warn or deny."""
     actions = set(binding.get("spec", {}).get("validationActions") or [])
@@ -107,16 +131,32 @@ def _merged(spec: dict[str, Any], caps: list[Cap], kept_out: list[KeptOut]) -> d
     held, reasons = made.setdefault("caps", {}), made.setdefault("reasons", {})
     for cap in caps:
         held[cap.map], reasons[cap.map] = cap.cap, cap.reason
-    for kept in kept_out:
-        if len(kept.keys) > objects.KEPT_OUT:
-            raise UsageError(
-                f"{counted(len(kept.keys), 'key')} of {kept.map} cannot be kept out: a guard looks for {objects.KEPT_OUT} at most",
-                "the cap alone keeps it from growing: leave out --keep-out",
-            )
-        made.setdefault("keepOut", {})[kept.map] = {"keys": list(kept.keys), "until": kept.until, "receipt": kept.receipt}
+    out = made.setdefault("keepOut", {}) if kept_out else {}
+    for name in dict.fromkeys(kept.map for kept in kept_out):
+        out[name] = _kept_out(name, out.get(name), [kept for kept in kept_out if kept.map == name])
     if len(held) > objects.CAPS:
         raise UsageError(f"{len(held):,} maps of one namespace would have a cap; {objects.CAPS:,} is the most", "name fewer maps")
     return made
+
+
+def _kept_out(name: str, before: dict[str, Any] | None, wanted: list[KeptOut]) -> dict[str, Any]:
+    """The keys of a map that are kept out: those of these receipts, and those there are of others whose time is not over yet.
+
+    A map has one time for all of its keys, the latest.
+    """
+    keys = [key for kept in wanted for key in kept.keys]
+    receipts, until = [kept.receipt for kept in wanted], max(kept.until for kept in wanted)
+    others = [one for one in str((before or {}).get("receipt", "")).split(",") if one not in receipts]
+    now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    if before and others and before["until"] > now:
+        keys, receipts, until = [*before["keys"], *keys], [*filter(None, others), *receipts], max(before["until"], until)
+    keys = list(dict.fromkeys(keys))
+    if len(keys) > objects.KEPT_OUT:
+        raise UsageError(
+            f"{counted(len(keys), 'key')} of {name} cannot be kept out: a guard looks for {objects.KEPT_OUT} at most",
+            "the cap alone keeps it from growing: leave out --keep-out",
+        )
+    return {"keys": keys, "until": until, "receipt": ",".join(receipts[-_RECEIPTS:])}
 
 
 def _step(path: str, wanted: dict[str, Any], before: dict[str, Any] | None) -> Step:
@@ -131,14 +171,21 @@ def _step(path: str, wanted: dict[str, Any], before: dict[str, Any] | None) -> S
 
 
 def overlaid(before: Any, wanted: Any) -> Any:
-    """What is wanted, with the defaults that the API server has put in beside it."""
+    """What is wanted, with the defaults that the API server has put in beside it; not with what makes a policy see less."""
     if isinstance(before, dict) and isinstance(wanted, dict):
         is_map = "caps" in wanted or "keepOut" in wanted
-        defaults = {} if is_map else {key: value for key, value in before.items() if key not in wanted}
+        defaults = (
+            {} if is_map else {key: value for key, value in before.items() if key not in wanted and not _narrows(key, value)}
+        )
         return defaults | {key: overlaid(before.get(key), value) for key, value in wanted.items()} if not is_map else wanted
     if isinstance(before, list) and isinstance(wanted, list) and len(before) == len(wanted):
         return [overlaid(old, new) for old, new in zip(before, wanted, strict=True)]
     return wanted
+
+
+def _narrows(key: str, value: Any) -> bool:
+    """Whether somebody has written it for a policy or a binding to leave something out."""
+    return key in _WIDE and value != _WIDE[key]
 
 
 def _check_ours(found: Mapping[str, Any]) -> None:

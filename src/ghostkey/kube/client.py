@@ -6,6 +6,7 @@ import http.client
 import re
 import selectors
 import ssl
+import string
 import threading
 import time
 import urllib.parse
@@ -316,7 +317,9 @@ class ApiClient:
         return getattr(self._local, "credentials", None) or Credentials()
 
     def _url(self, path: str, params: Mapping[str, str] | None) -> str:
-        return self._prefix + path + ("?" + urllib.parse.urlencode(params) if params else "")
+        # a namespace or name that no object has, of a slip of the pen or a kubeconfig: the server says so, in its own words
+        asked = urllib.parse.quote(path, safe=string.punctuation)
+        return self._prefix + asked + ("?" + urllib.parse.urlencode(params) if params else "")
 
     def _headers(self, headers: Mapping[str, str]) -> Any:
         message = http.client.HTTPMessage()

@@ -42,7 +42,16 @@ def read_file(path: Path, pick: str = "") -> Incident:
     except UnreadableError as error:
         raise UsageError(f"{path} is no JSON: {error}", _EXPECTED) from None
     except (LookupError, TypeError, AttributeError, ValueError) as error:
-        raise UsageError(f"{path} is nothing that can be learnt from ({type(error).__name__})", _EXPECTED) from None
+        raise UsageError(f"{path} is nothing that can be learnt from: {_amiss(document, error)}", _EXPECTED) from None
+
+
+def _amiss(document: Any, error: Exception) -> str:
+    """What a document lacks, or is instead."""
+    if not isinstance(document, dict):
+        return "its JSON is no object"
+    if document.get("kind") not in _READERS:
+        return f"its kind is {document['kind']!r:.80}" if "kind" in document else "it has no kind"
+    return f"it has no {error}" if isinstance(error, KeyError) else "it is not as this ghostkey writes it"
 
 
 def _checked(incident: Incident, path: Path) -> Incident:

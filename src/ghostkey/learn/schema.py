@@ -7,6 +7,8 @@ patched CRD by dry run as well. What the patched kind then takes is tried on a c
 from __future__ import annotations
 
 import copy
+import dataclasses
+import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +16,18 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from ghostkey.churn.generator import DEPTH_MOST, Judge, Schema, accepting_nonsense, generated, schema_of
+from ghostkey.churn.generator import (
+    DEPTH_MOST,
+    ITEM,
+    VALUE,
+    Judge,
+    Schema,
+    accepting_nonsense,
+    field_text,
+    generated,
+    schema_in,
+    schema_of,
+)
 from ghostkey.churn.subjects import Document, Resource, as_json
 from ghostkey.kube.client import JSON, ApiClient
 from ghostkey.model.errors import ApiFailed, GhostkeyError, UsageError
@@ -29,28 +42,53 @@ CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 @dataclass(frozen=True, slots=True)
 class Open:
     """A field that says too little: its path below the version's schema, `string` or `map`, what it lacks, and how it is known to
-    become a key: lint's place in code, or that its name looks like a reference."""
+    become a key: lint's place in code, or that its name looks like a reference. `version` is empty for the one that is stored."""
 
     path: tuple[str, ...]
     sort: str
     lacks: tuple[str, ...]
     why: str
+    version: str = ""
+
+    @property
+    def name(self) -> str:
+        """As people write it, with its version where that is not the one that is stored."""
+        return f"{self.version}: {field_text(self.path)}" if self.version else field_text(self.path)
 
     def __str__(self) -> str:
-        return f"{'.'.join(self.path)} ({self.sort}) lacks {', '.join(self.lacks)}: {self.why}"
+        return f"{self.name} ({self.sort}) lacks {', '.join(self.lacks)}: {self.why}"
+
+
+def versions_of(crd: Document) -> list[tuple[str, Document]]:
+    """The served versions, each as a CRD that has it alone; the stored one first, under no name. What one takes another need not."""
+    versions = sorted(crd["spec"].get("versions") or (), key=lambda one: not one.get("storage"))
+    return [
+        ("" if one.get("storage") else str(one["name"]), {**crd, "spec": {**crd["spec"], "versions": [{**one, "storage": True}]}})
+        for one in versions
+        if one.get("served")
+    ]
+
+
+def open_in(crd: Document, keys: Mapping[str, str] | None) -> list[Open]:
+    """The open fields of all served versions of a CRD."""
+    return [
+        dataclasses.replace(one, version=version)
+        for version, alone in versions_of(crd)
+        for one in open_fields(schema_of(alone), keys)
+    ]
 
 
 def open_fields(schema: Schema, keys: Mapping[str, str] | None) -> list[Open]:
     """The fields of a schema that lack a constraint. `keys`: name in JSON → where code makes a key of it; None: no code is at hand."""
     found = []
     for path, inner, is_required in _fields(schema):
-        name = path[-1]
+        name = next(part for part in reversed(path) if part not in {ITEM, VALUE})
         if keys is not None:
             why = keys.get(name, "")
         else:
             why = (
                 "its name looks like a reference; whether it becomes a key no code was given to tell"
-                if REFERENCE.search(name)
+                if REFERENCE.search(name.removesuffix("s") if path[-1] == ITEM else name)
                 else ""
             )
         is_map = isinstance(inner.get("additionalProperties"), Mapping)
@@ -61,16 +99,28 @@ def open_fields(schema: Schema, keys: Mapping[str, str] | None) -> list[Open]:
 
 
 def _fields(schema: Schema, path: tuple[str, ...] = (), depth: int = 0) -> Iterator[tuple[tuple[str, ...], Schema, bool]]:
-    """(path, schema, whether it is required) of strings and open maps, outside lists."""
+    """(path, schema, whether it is required) of strings and open maps, also in lists and in values of maps."""
     if depth > DEPTH_MOST:
         return
     required = set(schema.get("required") or ())
-    for name, inner in (schema.get("properties") or {}).items():
-        if not isinstance(inner, Mapping) or (not path and name in {"apiVersion", "kind", "metadata", "status"}):
-            continue
-        if inner.get("type") == "string" or isinstance(inner.get("additionalProperties"), Mapping):
-            yield (*path, name), inner, name in required
-        yield from _fields(inner, (*path, name), depth + 1)
+    for name in schema.get("properties") or {}:
+        if path or name not in {"apiVersion", "kind", "metadata", "status"}:
+            yield from _below(schema_in(schema, name), (*path, name), depth + 1, is_required=name in required)
+
+
+def _below(
+    inner: Schema, path: tuple[str, ...], depth: int, *, is_required: bool
+) -> Iterator[tuple[tuple[str, ...], Schema, bool]]:
+    if depth > DEPTH_MOST:
+        return
+    values = schema_in(inner, VALUE)
+    if inner.get("type") == "string" or isinstance(inner.get("additionalProperties"), Mapping):
+        yield path, inner, is_required
+    if items := schema_in(inner, ITEM):
+        yield from _below(items, (*path, ITEM), depth + 1, is_required=True)
+    if values and values.get("type") != "string":  # what becomes a key of a map of strings are its own keys
+        yield from _below(values, (*path, VALUE), depth + 1, is_required=True)
+    yield from _fields(inner, path, depth)
 
 
 def _lacking(inner: Schema, *, is_required: bool, is_map: bool) -> Iterator[str]:
@@ -100,27 +150,31 @@ def keys_in(source: Path) -> dict[str, str]:
 
 def patch_of(crd: Document, fields: Iterable[Open], *, required: bool) -> list[dict[str, Any]]:
     """The JSON patch that adds what is lacking. `required` only where it is asked for: it refuses objects that are stored already."""
-    index = next(number for number, version in enumerate(crd["spec"]["versions"]) if version.get("storage"))
-    root = f"/spec/versions/{index}/schema/openAPIV3Schema"
     values = {"minLength": 1, "maxLength": LONGEST, "pattern": PATTERN, "maxProperties": ENTRIES}
+    alone = dict(versions_of(crd))
     patch: list[dict[str, Any]] = []
-    demanded: dict[tuple[str, ...], list[str]] = {}
+    demanded: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for one in fields:
-        place = root + "".join(f"/properties/{part.replace('~', '~0').replace('/', '~1')}" for part in one.path)
+        place = _place(crd, one.version, one.path)
         patch += [{"op": "add", "path": f"{place}/{word}", "value": values[word]} for word in one.lacks if word in values]
         if required and "required" in one.lacks:
-            demanded.setdefault(one.path[:-1], []).append(one.path[-1])
-    for above, names in demanded.items():
-        place = root + "".join(f"/properties/{part}" for part in above)
-        held = _at(schema_of(crd), above).get("required") or []
-        patch.append({"op": "add", "path": f"{place}/required", "value": [*held, *names]})
+            demanded.setdefault((one.version, one.path[:-1]), []).append(one.path[-1])
+    for (version, above), names in demanded.items():
+        held = functools.reduce(schema_in, above, schema_of(alone[version])).get("required") or []
+        patch.append({"op": "add", "path": f"{_place(crd, version, above)}/required", "value": [*held, *names]})
     return patch
 
 
-def _at(schema: Schema, path: tuple[str, ...]) -> Schema:
-    for part in path:
-        schema = schema["properties"][part]
-    return schema
+def _place(crd: Document, version: str, path: tuple[str, ...]) -> str:
+    """The JSON pointer of a field's schema."""
+    index = next(
+        number
+        for number, one in enumerate(crd["spec"]["versions"])
+        if (one["name"] == version if version else one.get("storage"))
+    )
+    steps = {ITEM: "/items", VALUE: "/additionalProperties"}
+    parts = [steps.get(part) or f"/properties/{part.replace('~', '~0').replace('/', '~1')}" for part in path]
+    return f"/spec/versions/{index}/schema/openAPIV3Schema" + "".join(parts)
 
 
 def patched(crd: Document, patch: Iterable[Mapping[str, Any]]) -> Document:
@@ -135,16 +189,27 @@ def patched(crd: Document, patch: Iterable[Mapping[str, Any]]) -> Document:
     return made
 
 
-def accepted(crd: Document, resource: Resource, judge: Judge, fields: Iterable[Open]) -> dict[str, list[str]]:
-    """Field → which of the four inputs an API server takes there by dry run. Raises UsageError where no object can be made of the CRD."""
-    base = generated(crd, resource, judge)
-    if base is None:
-        raise UsageError(
-            f"no valid {resource.kind} could be made of its schema",
-            "rules of the CRD or a webhook want more than the schema says",
-        )
-    base["metadata"]["name"] = "ghostkey-schema"
-    return accepting_nonsense(crd, resource, base, judge, [one.path for one in fields if one.sort == "string"])
+def accepted(crd: Document, resource: Resource, judge: Judge, fields: Sequence[Open]) -> dict[str, list[str]]:
+    """Field → which of the four inputs an API server takes there by dry run; a field where it takes nothing at all is left out.
+
+    Raises UsageError where no object can be made of the CRD.
+    """
+    found: dict[str, list[str]] = {}
+    for version, alone in versions_of(crd):
+        asked = {one.path: one.name for one in fields if one.sort == "string" and one.version == version}
+        if not asked:
+            continue
+        served = dataclasses.replace(resource, version=version or resource.version)
+        base = generated(alone, served, judge)
+        if base is None:
+            raise UsageError(
+                f"no valid {served.kind} of {served.version} could be made of its schema",
+                "rules of the CRD or a webhook want more than the schema says",
+            )
+        base["metadata"]["name"] = "ghostkey-schema"
+        taken = accepting_nonsense(alone, served, base, judge, asked)
+        found |= {name: taken[field_text(path)] for path, name in asked.items() if field_text(path) in taken}
+    return found
 
 
 class DryRun:
@@ -175,11 +240,16 @@ class Tried:
 def tried_by_dry_run(client: ApiClient, crd: Document, after: Document, resource: Resource, fields: Sequence[Open]) -> Tried:
     """The inputs to a cluster that serves the kind, and the patched CRD as well; nothing is stored."""
     try:
+        name = crd["metadata"]["name"]
+        live = client.get_object(f"{CRDS}/{name}")
+        served = {one["name"] for one in live["spec"]["versions"] if one["served"]} if live else set()
+        lacking = sorted({one.version or resource.version for one in fields} - served)
+        if live is None or lacking:
+            what = f"version {lacking[0]} of {name}" if live else f"CustomResourceDefinition {name}"
+            return Tried(why=f"the cluster has no {what}: apply it there first, or try it with --testbed")
         before = accepted(crd, resource, DryRun(client), fields)
-        live = client.get_object(f"{CRDS}/{crd['metadata']['name']}")
-        if live is not None:
-            changed = {**live, "spec": {**live["spec"], "versions": after["spec"]["versions"]}}
-            client.write("PUT", f"{CRDS}/{crd['metadata']['name']}", as_json(changed), dry_run=True)
+        changed = {**live, "spec": {**live["spec"], "versions": after["spec"]["versions"]}}
+        client.write("PUT", f"{CRDS}/{name}", as_json(changed), dry_run=True)
     except GhostkeyError as error:
         return Tried(why=str(error))
     return Tried(before)
@@ -196,16 +266,12 @@ def tried_on_testbed(crd: Document, after: Document, resource: Resource, fields:
         live = bed.api.must("GET", f"{CRDS}/{crd['metadata']['name']}")
         live["spec"]["versions"] = after["spec"]["versions"]
         bed.api.must("PUT", f"{CRDS}/{crd['metadata']['name']}", live)
-        strict = [
-            one
-            for one in fields
-            if one.sort == "string" and "minLength" in one.lacks and '""' in before.get(".".join(one.path), [])
-        ]
+        strict = [one for one in fields if one.sort == "string" and "minLength" in one.lacks and '""' in before.get(one.name, [])]
         last: list[dict[str, list[str]]] = []
 
         def is_in_force() -> bool:
             last[:] = [accepted(after, resource, bed.api, fields)]
-            return not any('""' in last[0].get(".".join(one.path), []) for one in strict)
+            return not any('""' in last[0].get(one.name, []) for one in strict)
 
         plane.wait_until(is_in_force, "the patched kind is served")
         return Tried(before, last[0])

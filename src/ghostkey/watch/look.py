@@ -73,6 +73,7 @@ class Looker:
         snapshot.absorb(self._maps.events())
         self._subjects.refresh()
         snapshot.absorb(self._subjects.events())
+        self._subjects.complete(snapshot)
         found = api.analyse(snapshot, api.declared_links(self._declared, snapshot))
         heard = listen(found, [*self._silences, *annotated_silences(snapshot)])
         for seen in (*snapshot.maps, *snapshot.veiled):

@@ -12,12 +12,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from ghostkey import api
 from ghostkey.kube.client import ApiClient
 from ghostkey.kube.discovery import Discovered, discover, resolve
 from ghostkey.model.errors import GhostkeyError
 from ghostkey.model.events import Event, Gap, KindsKnown
 from ghostkey.model.refs import Kind
 from ghostkey.sources.live_cluster import LiveCluster, Scope
+from ghostkey.store.snapshot import Snapshot
 from ghostkey.watch.follow import Follower
 
 CRDS = "customresourcedefinitions.apiextensions.k8s.io"
@@ -167,6 +169,10 @@ class Subjects:
             yield from found.gaps
         for events in list(self._events.values()):
             yield from events
+
+    def complete(self, snapshot: Snapshot) -> None:
+        """Adds a gap for each kind, and for the namespace, that was asked for and is not there: nothing is seen of it."""
+        api.missing(snapshot, self._scope, self._client)
 
 
 def _mark(kind: Kind, metadata: Mapping[str, Any]) -> int:
