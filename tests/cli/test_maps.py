@@ -90,6 +90,16 @@ def test_it_looks_again_and_again(files_program: Program, truth: Truth) -> None:
     assert "A MINUTE" in out
 
 
+def test_process_that_ends_while_it_is_looked_at_again_and_again_is_said_so(files_program: Program, truth: Truth) -> None:
+    process = files_program.start("maps", str(truth.pid), "--every", "100ms", "--for", "10m", "--top", "1")
+    assert process.stdout is not None
+    assert process.stdout.readline()
+    truth.end()
+    _, err = process.communicate(timeout=HANG_SECONDS)
+    assert process.returncode == 4
+    assert "it was seen" in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [

@@ -171,7 +171,15 @@ def test_a_page_of_elsewhere_cannot_read_by_another_name(hostile: str) -> None:
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 def test_nothing_can_be_written(hostile: str, method: str) -> None:
-    assert ask(hostile, "/watch.json", method=method).status == 501
+    answer = ask(hostile, "/watch.json", method=method)
+    assert (answer.status, answer.getheader("Allow")) == (405, "GET, HEAD")
+
+
+def test_head_is_answered_as_get_is_without_the_body(hostile: str) -> None:
+    head, whole = (ask(hostile, "/watch.json", method=method) for method in ("HEAD", "GET"))
+    assert (head.status, head.getheader("Content-Type")) == (whole.status, whole.getheader("Content-Type"))
+    assert head.body == b""  # type: ignore[attr-defined]
+    assert int(head.getheader("Content-Length") or 0) > 0
 
 
 @pytest.mark.parametrize(

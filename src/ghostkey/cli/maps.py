@@ -249,7 +249,7 @@ def _keep(taken: Taken, path: str) -> None:
 def _again_and_again(
     process: AnyProcess, wanted: Wanted, before: Before | None, interval: float, seconds: float | None, form: str, color: str
 ) -> int:
-    """A census each interval, compared with the first; Ctrl-C ends it as the time does."""
+    """A census each interval, compared with the first; Ctrl-C ends it as the time does, the end of the process before that: 4."""
     from ghostkey import processes
     from ghostkey.census.errors import NoSuchProcess
 
@@ -270,7 +270,7 @@ def _again_and_again(
         return 0
     except NoSuchProcess as error:
         click.echo(f"{error}: it was seen {time.monotonic() - began:.0f} s", err=True)
-        return 0
+        return 4  # as for `stacks` and `verify`
 
 
 def _first(wanted: Wanted) -> Wanted:

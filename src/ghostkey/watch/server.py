@@ -89,12 +89,21 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         finally:
             self.server.free.release()
 
+    do_HEAD = do_GET  # the same, without the body
+
+    def _refuse(self) -> None:
+        """Nothing can be written here."""
+        self._send(Answer(HTTPStatus.METHOD_NOT_ALLOWED, b"GET and HEAD alone\n", headers=(("Allow", "GET, HEAD"),)))
+
+    do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _refuse
+
     def _send(self, answer: Answer) -> None:
         self.send_response(answer.status)
         for name, value in (("Content-Type", answer.content_type), ("Content-Length", str(len(answer.body))), *answer.headers):
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(answer.body)
+        if self.command != "HEAD":
+            self.wfile.write(answer.body)
 
     def log_message(self, format: str, *args: object) -> None:
         """Scrapes are no news."""
