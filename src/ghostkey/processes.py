@@ -190,13 +190,19 @@ def _is_of_type(found: GoMap, wanted: str) -> bool:
     return not wanted or any(_is_like(name, wanted) for name in ((found.type,) if found.type else found.candidates))
 
 
+def asked_for(word: str | None) -> str:
+    """The word for a map. Raises UsageError for none, and for one of a variable of the shell that is not set: every name holds it."""
+    if word is None or not word.strip():
+        raise UsageError("no map of the process is named", "add --map HOLDER, TYPE or ADDRESS; ghostkey maps PID lists them")
+    return word
+
+
 def named(process: AnyProcess, census: Census, word: str) -> list[GoMap]:
     """The maps that a word means: an address (`0xc000…`), a holder, or a type; those of one type biggest first.
 
     Raises UsageError when it means none.
     """
-    if not word.strip():  # of a variable of the shell that is not set: every name holds it
-        raise UsageError("no map of the process is named", "add --map HOLDER, TYPE or ADDRESS; ghostkey maps PID lists them")
+    asked_for(word)
     if word.startswith("0x"):
         try:
             address = int(word, 16)

@@ -11,7 +11,7 @@ from ghostkey.census.dwarf import Dwarf
 from ghostkey.census.errors import MemoryFault
 from ghostkey.census.functions import Functions
 from ghostkey.census.gomap import GoMap
-from ghostkey.census.goroutines import RUNNING, Goroutine
+from ghostkey.census.goroutines import Goroutine
 from ghostkey.census.map_types import MapTypes, rounded
 from ghostkey.census.paths import Edge, Path
 from ghostkey.census.references import GLOBAL, POOL
@@ -103,12 +103,8 @@ class Holders:
         """Keeps a holder, and the map's type where the field that holds it tells."""
         found.holder, found.root = words, path.kind
         if leaf is not None and leaf.kind == "map" and not found.type:
-            found.type, found.type_address, found.certainty, found.candidates = (
-                self._map_types.name_of(leaf),
-                leaf.address,
-                "holder",
-                (),
-            )
+            found.type, found.type_address = self._map_types.name_of(leaf), leaf.address
+            found.certainty, found.candidates = "holder", ()
 
     def _root(self, found: GoMap, path: Path) -> str:
         if path.kind == POOL:
@@ -147,7 +143,7 @@ class Holders:
     def _stack(self, routine: Goroutine) -> Sequence[tuple[int, int, int]]:
         """The calls of a goroutine that does not run, read once: thousands of maps may be held by one."""
         if routine.id not in self._stacks:
-            self._stacks[routine.id] = list(self._functions.stack(routine)) if routine.status != RUNNING else []
+            self._stacks[routine.id] = self._functions.stack(routine)
         return self._stacks[routine.id]
 
     # hops

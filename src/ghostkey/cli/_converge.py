@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ghostkey.model.errors import UsageError
-
 if TYPE_CHECKING:
     from ghostkey.census.gomap import GoMap
     from ghostkey.cli._memory import InPod
@@ -30,15 +28,13 @@ def converge(
     from ghostkey.cli.options import ProgressLine
     from ghostkey.cli.terminal import safe
 
-    if not (map_word or "").strip():
-        raise UsageError("no map of the process is named", "add --map HOLDER, TYPE or ADDRESS; ghostkey maps PID lists them")
-    assert map_word is not None
+    word = processes.asked_for(map_word)
     progress = ProgressLine()
     with opened(process_word, where, in_pod) as process:
         progress("looking for the map")
         census = process.census()
         process.name_types(census.maps)
-        chosen = processes.named(process, census, map_word)
+        chosen = processes.named(process, census, word)
         found = chosen[0]
         progress(COUNTING)
         before = _ghosts(process, found, where, kinds)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,6 +10,7 @@ from ghostkey.cli import CONTEXT
 from ghostkey.cli.options import cluster_options
 from ghostkey.cli.where import Where
 from ghostkey.model.counts import counted
+from ghostkey.model.history import rfc3339_now
 
 if TYPE_CHECKING:
     from ghostkey.kube.client import ApiClient
@@ -63,7 +63,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
     has = "?" if row["keys"] is None else f"{row['keys']:,}"
     why = [row["reason"]]
     if row["kept_out"]:
-        is_over = row["until"] <= datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        is_over = row["until"] <= rfc3339_now()
         keys = counted(row["kept_out"], "key was", "keys were") if is_over else counted(row["kept_out"], "key")
         why.append(f"{keys} kept out until {row['until']}")
     cells = [row["namespace"], row["map"], has if row["cap"] is None else f"{has} of {row['cap']:,}"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import datetime
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ from ghostkey.guard.caps import Cap
 from ghostkey.kube.client import ApiClient
 from ghostkey.model.counts import counted
 from ghostkey.model.errors import Refused, UsageError
+from ghostkey.model.history import rfc3339_now
 
 _RECEIPTS = 5  # that are named beside keys which are kept out
 _OBJECTS = 3  # of a guard, beside the caps of namespaces: kind, policy, binding
@@ -147,8 +147,7 @@ def _kept_out(name: str, before: dict[str, Any] | None, wanted: list[KeptOut]) -
     keys = [key for kept in wanted for key in kept.keys]
     receipts, until = [kept.receipt for kept in wanted], max(kept.until for kept in wanted)
     others = [one for one in str((before or {}).get("receipt", "")).split(",") if one not in receipts]
-    now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    if before and others and before["until"] > now:
+    if before and others and before["until"] > rfc3339_now():
         keys, receipts, until = [*before["keys"], *keys], [*filter(None, others), *receipts], max(before["until"], until)
     keys = list(dict.fromkeys(keys))
     if len(keys) > objects.KEPT_OUT:

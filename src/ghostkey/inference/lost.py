@@ -112,7 +112,7 @@ class LostKeys:
                 why = "" if is_covered and not template.is_sealed else self._why_unknown(template, core, subjects, attribution)
                 is_declared = seen.meta is not None and top_key(seen, i) in seen.meta.declared
                 state = "unknown" if why else "declared" if is_declared else "suspect" if is_weak else "gone"
-                note = odd or (namesakes.get(template.without_seal(core), "") if namesakes else "")
+                note = odd or namesakes.get(template.without_seal(core), "")
                 lost = Lost(i, state, attribution, subjects, note, why_unknown=why, firmness=template.firmness, is_weak=is_weak)
                 result.lost.append(lost)
 

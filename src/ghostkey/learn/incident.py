@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 import re
 from dataclasses import dataclass
@@ -99,8 +98,3 @@ class Incident:
     def map(self) -> str:
         """`configmaps/NAME`, as caps and metrics name it."""
         return f"{self.resource}/{self.name}"
-
-
-def now() -> str:
-    """This moment, RFC 3339 in UTC, to the second."""
-    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

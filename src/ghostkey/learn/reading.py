@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from ghostkey.foreign import UnreadableError, decode_json
-from ghostkey.learn.incident import KEYS, Cause, Incident, Pattern, now
+from ghostkey.learn.incident import KEYS, Cause, Incident, Pattern
 from ghostkey.learn.kept import manager_of
 from ghostkey.model.counts import counted, outlive
 from ghostkey.model.errors import UsageError
+from ghostkey.model.history import rfc3339_now
 from ghostkey.model.plans import Receipt
 from ghostkey.story import CLASSES, due, when
 
@@ -115,7 +116,7 @@ def _of_records(records: list[dict[str, Any]], source: str) -> Incident:
     title = f"{first['analysis']}: {counted(len(records), 'key')} of {word}/{holder['name']} in {holder['namespace']}"
     keys = tuple("/".join([*record["path"], record["key"]]) for record in records[:KEYS])
     written = sorted(str(record["writer"]).rpartition(" ")[2] for record in records if record["writer"])
-    at = now()
+    at = rfc3339_now()
     timeline = [(written[0], f"{pattern.manager} wrote the map: the last write that is known")] if written else []
     # what is said of a Secret's key names it, and the names in a Secret are nobody's business
     proof = () if is_secret else (f"{keys[0]}: {first['message']}", *map(str, first["evidence"][:LINES]))
@@ -150,7 +151,7 @@ def of_story(told: dict[str, Any], source: str) -> Incident:
     ]
     gaps = [f"{row['origin']}: {row['why']}" for row in told["coverage"] if row["is_gap"]][:LINES]
     return Incident(
-        source, now(), f"{counted(len(ghosts), 'key')} of {resource}/{told['name']} in {told['namespace']} {outlive(len(ghosts))}",
+        source, rfc3339_now(), f"{counted(len(ghosts), 'key')} of {resource}/{told['name']} in {told['namespace']} {outlive(len(ghosts))}",
         resource if resource in ("configmaps", "secrets") else "", told["namespace"], told["name"], pattern, len(ghosts),
         () if is_secret else keys, tuple((when(at), what) for at, what in shown_moments), proof=tuple(proof),
         forecast=forecast_lines(told), unknown=tuple(gaps),
@@ -207,7 +208,7 @@ def _of_churn(document: dict[str, Any], pick: str, name: str) -> Incident:
     for gauge, word in _GAUGES.items():
         template = template.replace(gauge, word)
     is_secret = found is not None and found["resource"] == "secrets"
-    at = now()
+    at = rfc3339_now()
     proof = [
         f"{verdict['signature']}: {verdict['because']}",
         f"dead subjects after each round: {verdict['subjects_after_each_round']}",
@@ -230,7 +231,7 @@ def _of_lint(document: dict[str, Any], pick: str, name: str) -> Incident:
     if len(chosen) > 1:
         told = [f"{one['fingerprint']} ({one['rule']} at {one['path']}:{one['line']})" for one in chosen[:10]]
         raise UsageError(f"{name} tells of {len(chosen)} incidents", f"choose one with --pick: {', '.join(told)}")
-    one, at = chosen[0], now()
+    one, at = chosen[0], rfc3339_now()
     cause = Cause(
         one["rule"], one["path"].rpartition("/")[0] or ".", one["message"], one["path"], int(one["line"]), str(one["symbol"])
     )

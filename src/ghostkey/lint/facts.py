@@ -29,6 +29,12 @@ class Branch(NamedTuple):
 Branches = tuple[Branch, ...]
 _WITHOUT_VALUE = re.compile(r"==\s*nil\b|\bnil\s*==|len\([^)]*\)\s*(?:==\s*0|<\s*1|<=\s*0)")
 _WORD = re.compile(r"\w+")
+_ONCE = re.compile(r"[oO]nce\.Do$|^sync\.OnceFunc$")
+
+
+def is_done_once(branches: Branches) -> bool:
+    """Whether a statement stands in what is given to a sync.Once."""
+    return any(branch.kind == "func" and _ONCE.search(branch.text) for branch in branches)
 
 
 @functools.lru_cache(maxsize=4096)

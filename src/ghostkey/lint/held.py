@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ghostkey.lint.facts import Made
+from ghostkey.lint.facts import Made, is_done_once
 from ghostkey.lint.judgements.bounded import is_bounded
 from ghostkey.lint.judgements.closures import kept_by
 from ghostkey.lint.judgements.code import is_aside, is_stand_in
@@ -14,7 +14,6 @@ from ghostkey.lint.judgements.lifetime import Lifetimes
 from ghostkey.lint.judgements.limits import is_limited
 from ghostkey.lint.judgements.startup import (
     comes_later,
-    is_done_once,
     is_flag,
     is_later,
     is_served,

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from ghostkey.lint.captures import OWNER
-from ghostkey.lint.facts import Call, FileFacts, Function, Insert, Made, Place, Release, Series, Struct
+from ghostkey.lint.facts import Call, FileFacts, Function, Insert, Made, Place, Release, Series, Struct, is_done_once
 from ghostkey.lint.imports import Imports
 from ghostkey.lint.keyed import is_keyed_type
 from ghostkey.lint.packages import InsertAt, Package, ReleaseAt, Spot, Symbol
@@ -25,7 +25,6 @@ __all__ = ["HELPERS_ALIKE", "InsertAt", "Module", "Package", "ReleaseAt", "Spot"
 HELPERS_ALIKE = 3  # functions of one name; with more of them nobody knows which is called
 _WRAPPER = re.compile(r"(?:Map|Cache|Store|Set|Tracker|Index)s?$")
 _PATH = re.compile(r"([A-Za-z_]\w*)((?:\.[A-Za-z_]\w*)*)")
-_ONCE = re.compile(r"[oO]nce\.Do$|^sync\.OnceFunc$")
 _CONSTRUCTOR = re.compile(r"(?:New|new|init$|Init$|With|Setup|setup|Make)")
 
 
@@ -288,7 +287,7 @@ class Module:
                     symbol = Symbol(spot.package.folder, owner, name)
                     self.releases[symbol].append(ReleaseAt(spot, release._replace(how="struct reset")))
                 continue
-            if reset.is_first or any(branch.kind == "func" and _ONCE.search(branch.text) for branch in reset.branches):
+            if reset.is_first or is_done_once(reset.branches):
                 continue  # made when it is first needed: that takes nothing out
             is_captured = not place.fields and place.root in function.captured
             if is_captured and not any(branch.kind in {"func", "for"} for branch in reset.branches):

@@ -108,6 +108,7 @@ class Covered(NamedTuple):
 HistoryEvent = KeyEvent | SubjectEvent | Covered
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+_RFC3339 = "%Y-%m-%dT%H:%M:%SZ"
 _MICROSECOND = datetime.timedelta(microseconds=1)
 
 
@@ -122,11 +123,16 @@ def microseconds(text: str) -> int | None:
     return (moment - _EPOCH) // _MICROSECOND
 
 
+def rfc3339_now() -> str:
+    """This moment in UTC, to the second."""
+    return datetime.datetime.now(datetime.UTC).strftime(_RFC3339)
+
+
 def rfc3339(at: int | None) -> str:
     """The time in UTC to the second, or nothing."""
     if at is None:
         return ""
     try:
-        return (_EPOCH + at * _MICROSECOND).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return (_EPOCH + at * _MICROSECOND).strftime(_RFC3339)
     except OverflowError:
         return ""  # a year that no calendar here has

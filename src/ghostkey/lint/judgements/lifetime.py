@@ -6,13 +6,13 @@ import functools
 import re
 
 from ghostkey.lint.captures import OWNER
-from ghostkey.lint.facts import Call, FileFacts, Made, Place
+from ghostkey.lint.facts import Call, FileFacts, Made, Place, is_done_once
 from ghostkey.lint.judgements.closures import GIVEN, HANDLED, LOOPS, kept_by
 from ghostkey.lint.judgements.code import has_program, is_aside, is_kind
 from ghostkey.lint.judgements.fates import LONG, RUN, SHORT, UNCALLED, UNKNOWN, is_assertion, is_into_parameter, longest, sum_of
 from ghostkey.lint.judgements.keeping import is_added
 from ghostkey.lint.judgements.running import is_set_in_what_was_there, runs_on
-from ghostkey.lint.judgements.startup import is_done_once, runs_at_start
+from ghostkey.lint.judgements.startup import runs_at_start
 from ghostkey.lint.module import Module, Package, Spot
 from ghostkey.lint.reach import callees, calls_of, handed_over
 

@@ -31,7 +31,6 @@ _REQUEST = re.compile(r"^\*?(?:\w+\.)?\w*Request$|ResponseWriter$")
 _MESSAGE = re.compile(r"\*\w+\.\w+$")
 _ANSWER = re.compile(r"\(\*\w+(?:\.\w+)+, error\)")
 _ONCE = re.compile(r"[oO]nce$")
-_DONE_ONCE = re.compile(r"[oO]nce\.Do$|^sync\.OnceFunc$")
 _SERVES = re.compile(r"(?:[Rr]egister|[Ii]nstall|[Ii]nit)(?:$|[A-Z])")
 _UNTIL = re.compile(r"context\.Context$|chan struct\{\}$")
 _RESETS = re.compile(r"[Rr]eset")
@@ -265,11 +264,6 @@ def _is_first_value(module: Module, one: ReleaseAt) -> bool:
 
 def _is_repeated(branches: Branches) -> bool:
     return any(branch.kind in {"for", "case", "func", "go"} for branch in branches)
-
-
-def is_done_once(branches: Branches) -> bool:
-    """Whether a statement stands in what is given to a sync.Once."""
-    return any(branch.kind == "func" and _DONE_ONCE.search(branch.text) for branch in branches)
 
 
 def _is_given_to_once(module: Module, spot: Spot) -> bool:
