@@ -67,8 +67,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leaves what is marked `whole` to `--all`: more of what a slice of it shows in every run."""
     if not config.getoption("--all"):
-        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("whole")])
-        items[:] = [item for item in items if not item.get_closest_marker("whole")]
+        config.hook.pytest_deselected(items=[item for item in items if _is_for_all(item)])
+        items[:] = [item for item in items if not _is_for_all(item)]
+
+
+def _is_for_all(item: pytest.Item) -> bool:
+    """Whether a test is for `--all`: marked `whole`, and none of the rows that its `but` names."""
+    mark = item.get_closest_marker("whole")
+    row = item.callspec.id if isinstance(item, pytest.Function) and hasattr(item, "callspec") else None
+    return mark is not None and row not in mark.kwargs.get("but", ())
 
 
 @pytest.fixture

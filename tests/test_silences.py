@@ -290,6 +290,7 @@ def left(control_plane: ControlPlane, namespace: str) -> set[str]:
     return {key.rpartition(".")[2] for key in read_data(control_plane, namespace, "registry")} - set(LIVE)
 
 
+@pytest.mark.whole
 def test_trim_of_ghosts_never_takes_a_silenced_key(
     control_plane: ControlPlane, registry: str, program: Program, tmp_path: Path
 ) -> None:

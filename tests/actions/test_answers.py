@@ -57,6 +57,7 @@ def policy(control_plane: ControlPlane, namespace: str) -> Iterator[Any]:
 PUT_BACK = 'Object{data: {"old": "back"}}'
 
 
+@pytest.mark.whole
 def test_policy_that_puts_one_key_back_is_named_and_the_rest_can_be_undone(
     control_plane: ControlPlane, namespace: str, program: Program, policy: Any
 ) -> None:
@@ -145,6 +146,7 @@ def test_pod_that_comes_during_a_conflict_stops_the_trim(control_plane: ControlP
     assert read_data(control_plane, namespace, "registry") == data | {"keep": "changed"}
 
 
+@pytest.mark.whole
 def test_subject_that_comes_back_during_a_conflict_stops_the_trim(
     control_plane: ControlPlane, namespace: str, program: Program, tmp_path: Any
 ) -> None:
@@ -168,6 +170,7 @@ def test_subject_that_comes_back_during_a_conflict_stops_the_trim(
     assert read_data(control_plane, namespace, "registry") == data | {"keep": "changed"}
 
 
+@pytest.mark.whole
 def test_conflict_without_news_is_tried_again(control_plane: ControlPlane, namespace: str, program: Program) -> None:
     mass(control_plane, namespace)
     meddling = Meddling(lambda: merge(control_plane, namespace, "registry", {"keep": f"changed {meddling.times}"}))
@@ -182,6 +185,7 @@ def test_conflict_without_news_is_tried_again(control_plane: ControlPlane, names
 # sizes
 
 
+@pytest.mark.whole(but=['"'])
 @pytest.mark.parametrize("character", ["<", "&", "\u2028", "ü", '"', "\\"])
 def test_value_that_grows_on_its_way_goes_and_comes_back(
     control_plane: ControlPlane, namespace: str, program: Program, character: str

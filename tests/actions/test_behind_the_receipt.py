@@ -30,6 +30,7 @@ def spoiled(relay: Relay, tmp_path: Path) -> Program:
     return Program(tmp_path / "state", relay.kubeconfig)
 
 
+@pytest.mark.whole(but=["2"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_signal_while_the_answer_is_awaited_leads_back_to_the_receipt(
     control_plane: ControlPlane, namespace: str, relay: Relay, spoiled: Program, number: signal.Signals

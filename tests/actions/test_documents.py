@@ -22,6 +22,7 @@ DOCUMENTS = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.whole
 @settings(max_examples=400, deadline=None)
 @given(DOCUMENTS, st.data(), st.sampled_from([None, 1, 2, "\t"]), st.booleans())
 def test_json_keeps_every_other_byte(document: dict[str, object], data: st.DataObject, indent: object, ascii_only: bool) -> None:

@@ -61,6 +61,7 @@ DECLARED = {
 }
 
 
+@pytest.mark.whole(but=["flux"])
 @pytest.mark.parametrize("case", DECLARED)
 def test_ghosts_that_a_manifest_holds_are_refused_with_the_next_command(
     control_plane: ControlPlane, tenants: str, program: Program, case: str
@@ -108,6 +109,7 @@ def test_a_plan_is_refused_once_a_manifest_holds_its_keys(control_plane: Control
     assert (done.code, left(control_plane, tenants)) == (0, set()), done
 
 
+@pytest.mark.whole
 def test_keys_that_an_operator_adds_to_an_applied_map_are_its_own(
     control_plane: ControlPlane, tenants: str, program: Program
 ) -> None:
@@ -142,6 +144,7 @@ def mount(control_plane: ControlPlane, namespace: str, **volume: Any) -> None:
     control_plane.request("POST", f"/apis/apps/v1/namespaces/{namespace}/deployments", body)
 
 
+@pytest.mark.whole
 def test_ghosts_of_a_map_that_is_mounted_whole_are_refused_with_the_next_command(
     control_plane: ControlPlane, tenants: str, program: Program
 ) -> None:

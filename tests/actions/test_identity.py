@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import HealthCheck, given, settings
 
 from ghostkey import api
@@ -88,6 +89,7 @@ def there_and_back(
 RELAXED = settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 
 
+@pytest.mark.whole
 def test_undo_of_a_trimmed_config_map_is_identity(
     control_plane: ControlPlane, client: ApiClient, namespace: str, tmp_path: Path
 ) -> None:

@@ -55,6 +55,7 @@ def test_expressions_entries_and_plans_of_others_say_it_too(registry: str, progr
     assert f"warning: the subject of 1 of 1 key lives: {registry}.shop-1" in applied.err
 
 
+@pytest.mark.whole
 def test_link_that_is_only_likely_is_worth_a_word_and_a_ghost_gets_none(
     control_plane: ControlPlane, namespace: str, program: Program
 ) -> None:

@@ -75,6 +75,7 @@ def states(program: Program) -> list[str]:
     return [receipt["state"] for receipt in done.json["receipts"]]
 
 
+@pytest.mark.whole(but=["reset", "504"])
 @pytest.mark.parametrize("fault", sliced(LOSSES, "reset", "truncated", "504", "200 with HTML", "200 with a Status"))
 def test_trim_whose_answer_is_lost_after_it_was_carried_out_is_applied(
     control_plane: ControlPlane, namespace: str, relay: Relay, spoiled: Program, fault: str
@@ -91,6 +92,7 @@ def test_trim_whose_answer_is_lost_after_it_was_carried_out_is_applied(
     assert read_data(control_plane, namespace, "registry") == DATA
 
 
+@pytest.mark.whole(but=["cut before"])
 @pytest.mark.parametrize("fault", NOT_SENT.values(), ids=NOT_SENT)
 def test_trim_that_never_arrived_has_failed_and_says_that_nothing_is_gone(
     control_plane: ControlPlane, namespace: str, relay: Relay, spoiled: Program, fault: Fault
@@ -140,6 +142,7 @@ def test_outcome_that_cannot_be_read_is_unknown_and_undo_settles_it(
     assert states(spoiled) == ["undone"]
 
 
+@pytest.mark.whole
 def test_pending_receipt_whose_write_never_went_out_does_not_shadow_the_trim_before(
     control_plane: ControlPlane, namespace: str, relay: Relay, spoiled: Program
 ) -> None:
@@ -157,6 +160,7 @@ def test_pending_receipt_whose_write_never_went_out_does_not_shadow_the_trim_bef
     assert states(spoiled) == ["pending", "undone"]
 
 
+@pytest.mark.whole(but=["closed"])
 @pytest.mark.parametrize("name", ["closed", "truncated", "503", "200 with HTML"])
 def test_undo_whose_answer_is_lost_is_done(
     control_plane: ControlPlane, namespace: str, relay: Relay, spoiled: Program, name: str
@@ -171,6 +175,7 @@ def test_undo_whose_answer_is_lost_is_done(
     assert states(spoiled) == ["undone"]
 
 
+@pytest.mark.whole
 def test_undo_that_never_arrived_says_that_nothing_is_back(
     control_plane: ControlPlane, namespace: str, relay: Relay, spoiled: Program
 ) -> None:
@@ -228,7 +233,7 @@ def test_what_is_said_is_what_the_server_holds(
     control_plane: ControlPlane, namespace: str, relay: Relay, tmp_path: Path, scale: int
 ) -> None:
     """Of every third write the answer is lost in one of many ways: 60 trims here, a thousand in `make test-all`."""
-    trims = 1000 if scale > 1 else 60
+    trims = 1000 if scale > 1 else 24
     faults = itertools.cycle([*LOSSES.values(), *LOSSES.values(), *LOSSES.values(), *NOT_SENT.values()])
     kinds = itertools.cycle([CONFIG_MAPS, CONFIG_MAPS, SECRETS])
     data = {"keep": "MQ==", "old": "endlpQ==", "older": ""}

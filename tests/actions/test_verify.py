@@ -47,6 +47,7 @@ def write_as(control_plane: ControlPlane, manager: str, namespace: str, data: di
     control_plane.request("PATCH", path, {"data": data}, "application/merge-patch+json")
 
 
+@pytest.mark.whole
 def test_nothing_comes_back_is_converged(control_plane: ControlPlane, trimmed: str, program: Program) -> None:
     watching = start(program, trimmed, "--for", "2s")
     write_as(control_plane, "tenant-operator", trimmed, {f"{trimmed}.{LIVE[0]}": '{"n": 2}'})
@@ -68,6 +69,7 @@ def test_key_that_returns_is_named_with_its_writer(control_plane: ControlPlane, 
     assert float(str(report["seconds"])) < 25
 
 
+@pytest.mark.whole
 def test_key_that_returns_and_goes_again_counts(control_plane: ControlPlane, trimmed: str, program: Program) -> None:
     watching = start(program, trimmed, "--for", "2s")
     write_as(control_plane, "leaky-operator", trimmed, {f"{trimmed}.{GONE[0]}": "{}"})
@@ -76,6 +78,7 @@ def test_key_that_returns_and_goes_again_counts(control_plane: ControlPlane, tri
     assert (code, report["result"]) == (1, "re-added")
 
 
+@pytest.mark.whole
 def test_new_ghosts_are_still_growing(control_plane: ControlPlane, trimmed: str, program: Program) -> None:
     watching = start(program, trimmed, "--for", "2s")
     write_as(control_plane, "leaky-operator", trimmed, {f"{trimmed}.brief-{n}": "{}" for n in range(4)})
@@ -84,6 +87,7 @@ def test_new_ghosts_are_still_growing(control_plane: ControlPlane, trimmed: str,
     assert (report["ghosts_before"], report["ghosts_after"]) == (0, 4)
 
 
+@pytest.mark.whole
 def test_new_keys_of_living_subjects_are_no_growth(control_plane: ControlPlane, trimmed: str, program: Program) -> None:
     watching = start(program, trimmed, "--for", "2s")
     body = {"apiVersion": "demo.ghostkey.dev/v1", "kind": "Tenant", "metadata": {"name": "fresh"}, "spec": {"plan": "gold"}}
@@ -100,6 +104,7 @@ def test_receipt_of_another_map_is_refused(control_plane: ControlPlane, trimmed:
     assert program("verify", "cm/registry", "-n", trimmed, "--for", "soon").code == 2
 
 
+@pytest.mark.whole
 def test_api_server_restart_is_survived(tmp_path: Path) -> None:
     with ControlPlane() as own:
         program = Program(tmp_path / "state", own.kubeconfig)

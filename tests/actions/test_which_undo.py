@@ -82,6 +82,7 @@ def test_list_shows_age_map_keys_and_state(
     assert first.split()[0].endswith("s")
 
 
+@pytest.mark.whole
 def test_verify_takes_the_newest_receipt_of_the_map(control_plane: ControlPlane, namespace: str, program: Program) -> None:
     for name in ("registry", "other"):
         make_map(control_plane, namespace, name, DATA)

@@ -116,6 +116,7 @@ def test_child_that_a_custom_resource_names_is_not_flagged(tmp_path: Path) -> No
     assert keys(found, "orphaned-child") == {"tenant-shop-30-credentials"}
 
 
+@pytest.mark.whole
 def test_owner_of_a_kind_that_is_not_served_is_never_collected(own_control_plane: ControlPlane, tmp_path: Path) -> None:
     """A CRD is deleted, and what an object of its kind owned in Secrets stays: garbage collection cannot look for the owner."""
     control_plane, group = own_control_plane, "widgets.example.com"

@@ -8,6 +8,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from ghostkey.kube.sizes import ANNOTATIONS_LIMIT, applied_bytes
 from ghostkey.testing import ControlPlane
 from ghostkey.testing.binaries import binary
@@ -21,6 +23,7 @@ def entries(count: int, start: int = 0) -> dict[str, str | None]:
     return {KEY.format(n): VALUE for n in range(start, start + count)}
 
 
+@pytest.mark.whole
 def test_binding_limit_and_room_left_are_right(control_plane: ControlPlane, namespace: str, program: Program) -> None:
     """The map is filled until the gauge says a few keys fit: that many go in by apply, and twice the room does not."""
     make_map(control_plane, namespace, "full", entries(11_500))  # type: ignore[arg-type]

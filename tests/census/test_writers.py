@@ -149,6 +149,7 @@ def _is_watching(pid: int) -> bool:
         return False
 
 
+@pytest.mark.whole
 def test_tracer_that_is_killed_at_any_moment_leaves_the_program_as_it_was(truth: Truth, scale: int, tmp_path: Path) -> None:
     """SIGKILL while it starts, attaches, arms, watches or lets go; the program writes the watched word 500 times a second."""
     program, random = Program(tmp_path, None), Random(4)

@@ -97,6 +97,7 @@ def writers(cluster: ControlPlane, tmp_path: Path) -> Iterator[Writers]:
         assert not clean_up(made.client, made.receipt, patience=HANG_SECONDS).why
 
 
+@pytest.mark.whole
 def test_finalizer_under_the_same_name_is_the_operators_where_its_own_request_has_put_it_there(writers: Writers) -> None:
     paths = {name: writers.tenant(f"gkaaaaaa{letter}x") for letter, name in zip("abcdefg", NAMES, strict=True)}
     operator, other = writers.operator, writers.client
@@ -145,6 +146,7 @@ def test_finalizer_under_the_same_name_is_the_operators_where_its_own_request_ha
     }  # fmt: skip
 
 
+@pytest.mark.whole
 def test_finalizer_that_somebody_else_takes_away_is_told_from_what_the_operator_takes_away(writers: Writers) -> None:
     path, robbed, shared, foreign = (writers.tenant(f"gkcccccc{letter}x") for letter in "abcd")
     events = writers.operator.watch(TENANTS, {}, HANG_SECONDS)
@@ -171,6 +173,7 @@ def test_finalizer_that_somebody_else_takes_away_is_told_from_what_the_operator_
     assert replica.add(writers.proxy).robbed == {"gkccccccbx", "gkcccccccx"}
 
 
+@pytest.mark.whole
 def test_finalizer_that_the_operator_would_have_put_or_taken_is_one_that_it_works_with(writers: Writers) -> None:
     path = writers.tenant("gkddddddax")
     stale = writers.operator.get_object(path)
@@ -182,6 +185,7 @@ def test_finalizer_that_the_operator_would_have_put_or_taken_is_one_that_it_work
     assert Authored().add(writers.proxy).names == {HOLDS}
 
 
+@pytest.mark.whole
 def test_finalizer_of_others_is_none_that_the_operator_works_with_whatever_it_has_not_seen_yet(writers: Writers) -> None:
     stale_path, applied = writers.tenant("gkddddddbx"), writers.tenant("gkddddddcx")
     stale = writers.operator.get_object(stale_path)
@@ -208,6 +212,7 @@ def test_finalizer_of_others_is_none_that_the_operator_works_with_whatever_it_ha
     assert authored.robbed == set(), "by which the operator has held neither of them"
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("how", ["update", "patch", "apply"])
 def test_finalizer_that_one_replica_takes_away_is_none_that_others_have_taken(writers: Writers, tmp_path: Path, how: str) -> None:
     path = writers.tenant("gkhhhhhhax")
@@ -238,6 +243,7 @@ def test_finalizer_that_one_replica_takes_away_is_none_that_others_have_taken(wr
     assert (authored.took, authored.robbed) == ({"gkhhhhhhax"}, set())
 
 
+@pytest.mark.whole
 def test_request_that_only_takes_a_key_away_has_not_put_it_there(writers: Writers) -> None:
     merged, patched, moved = (f"gkeeeeee{letter}x" for letter in "abc")
     path = f"{CONFIGMAPS}/taken"
@@ -318,6 +324,7 @@ def test_word_of_an_object_that_has_gone_takes_nothing_from_the_new_one_of_its_n
     assert f"/namespaces//{token}" in told.authors.told()
 
 
+@pytest.mark.whole
 def test_key_that_somebody_else_has_put_into_the_operators_map_is_not_its_leak(writers: Writers) -> None:
     mine, foreign, again, both = (f"gkbbbbbb{letter}x" for letter in "abcd")
     path = f"{CONFIGMAPS}/registry"
@@ -350,6 +357,7 @@ def judged_of(writers: Writers, tokens: set[str], paths: set[str]) -> Verdict:
     return Authored().add(writers.proxy).judged(verdict, Trace(tokens, paths=paths), writers.client)
 
 
+@pytest.mark.whole
 def test_object_of_others_is_not_the_operators_leak_for_having_been_touched_by_it(writers: Writers) -> None:
     touched, held, own, applied = (f"gkjjjjjj{letter}x" for letter in "abcd")
     paths = {token: f"{CONFIGMAPS}/cm-{token}" for token in (touched, held, own, applied)}
@@ -387,6 +395,7 @@ def test_value_of_a_secret_is_whose_request_has_put_it_there(writers: Writers) -
     assert kinds == {mine: Kind.LEAK, theirs: Kind.INCONCLUSIVE, since: Kind.INCONCLUSIVE}
 
 
+@pytest.mark.whole
 def test_all_subjects_that_are_held_up_are_looked_at_and_not_the_first_alone(writers: Writers) -> None:
     tokens = [f"gkllllll{letter}x" for letter in "abcd"]
     paths = {token: writers.tenant(token) for token in tokens}
@@ -412,6 +421,7 @@ def test_all_subjects_that_are_held_up_are_looked_at_and_not_the_first_alone(wri
     assert judged(tokens[0], tokens[3]).kind is Kind.INCONCLUSIVE
 
 
+@pytest.mark.whole
 def test_operator_is_not_blamed_for_what_another_instance_of_it_leaves_behind(
     cluster: ControlPlane, files_program: Program, sample: str
 ) -> None:
@@ -431,6 +441,7 @@ def test_operator_is_not_blamed_for_what_another_instance_of_it_leaves_behind(
     assert all(one["because"].startswith("somebody else has taken away the finalizer") for one in others), others
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("allow", [(), ((f"held by {ANOTHER}", "theirs"),)])
 def test_subject_that_somebody_else_holds_up_is_not_the_operators_doing(
     tenants: TenantBed, allow: tuple[tuple[str, str], ...]
@@ -462,6 +473,7 @@ def test_subject_that_somebody_else_holds_up_is_not_the_operators_doing(
     assert outcome.result == "inconclusive"
 
 
+@pytest.mark.whole
 def test_subject_that_the_operator_holds_up_is_told_so_and_not_that_nobody_deleted_it(tenants: TenantBed) -> None:
     grant(tenants.bed.control_plane, "holder", verbs=["get", "list", "watch", "create"])
     held_by = account_kubeconfig(tenants.bed.control_plane, "tenant-system/holder")

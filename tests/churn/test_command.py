@@ -37,6 +37,7 @@ def churn(program: Program, files: list[str], argv: str, *more: str) -> Done:
     return program("churn", f"--operator={argv}", *files, "--subjects=5", "--patience=500ms", *more, env=built)
 
 
+@pytest.mark.whole
 def test_leak_is_one_and_its_test_fails_on_it(files_program: Program, files: list[str], tmp_path: Path) -> None:
     done = churn(
         files_program, files, operator("wrong-delete-key"), "--no-faults", "-o", "json", f"--reproduction={tmp_path / 'out'}",
@@ -66,6 +67,7 @@ def test_leak_is_one_and_its_test_fails_on_it(files_program: Program, files: lis
     assert run_test(folder, operator("wrong-delete-key")) == 1
 
 
+@pytest.mark.whole
 def test_series_that_leaks_is_told_with_its_lines_and_its_test_fails_on_it(
     files_program: Program, files: list[str], tmp_path: Path
 ) -> None:
@@ -104,6 +106,7 @@ def run_test(folder: Path, argv: str) -> int:
     return subprocess.run(words, cwd=folder, env=environment, capture_output=True, timeout=HANG_SECONDS, check=False).returncode
 
 
+@pytest.mark.whole
 def test_operator_without_what_it_needs_is_doubted_and_not_convicted_of_what_it_could_not_do(
     files_program: Program, files: list[str]
 ) -> None:
@@ -116,6 +119,7 @@ def test_operator_without_what_it_needs_is_doubted_and_not_convicted_of_what_it_
     assert "no faults: of an operator that could not do its work nothing would be learnt" in done.err
 
 
+@pytest.mark.whole
 def test_operator_that_does_nothing_is_inconclusive_and_not_clean(files_program: Program, files: list[str]) -> None:
     watcher = shlex.join([str(binary("kubectl")), "get", "tenants", "-A", "--watch", "-o", "json"])
     done = churn(files_program, files, watcher, "--no-faults", "--rounds=1", "-o", "junit")

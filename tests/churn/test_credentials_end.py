@@ -51,6 +51,7 @@ def plugin(cluster: ControlPlane, tmp_path: Path) -> Iterator[Path]:
     cluster.raw("DELETE", f"{ACCOUNTS}/runs")
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize(
     ("is_ours", "is_revoked"),
     [(True, False), pytest.param(False, False, marks=pytest.mark.whole), pytest.param(False, True, marks=pytest.mark.whole)],

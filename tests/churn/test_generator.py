@@ -36,6 +36,7 @@ GAUGE = {
 }  # fmt: skip
 
 
+@pytest.mark.whole
 def test_schemas_with_rules_are_met(tenants: TenantBed) -> None:
     api = tenants.bed.api
     api.must("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", GAUGE)

@@ -16,6 +16,7 @@ from tests.helpers import Program
 KINDS = "tenants.demo.ghostkey.dev"
 
 
+@pytest.mark.whole
 def test_leak_is_found_and_nothing_of_ours_is_left(cluster: ControlPlane, files_program: Program, sample: str) -> None:
     before = namespaces(cluster)
     operator = cluster.start_operator("wrong-delete-key")
@@ -68,6 +69,7 @@ def test_operator_that_we_start_is_whom_it_is_told_to_be(cluster: ControlPlane, 
     assert by == {"system:serviceaccount:tenant-system:operator"}
 
 
+@pytest.mark.whole
 def test_operator_that_we_start_sees_our_subjects_alone_and_writes_nothing_elsewhere(
     cluster: ControlPlane, files_program: Program, sample: str
 ) -> None:
@@ -95,6 +97,7 @@ def test_nobody_who_writes_nothing_is_acquitted(cluster: ControlPlane, files_pro
     assert "did nothing for 3 of 3 subjects" in done.out
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("most", [2, pytest.param(None, marks=pytest.mark.whole)])
 def test_rights_that_are_printed_are_enough_and_none_is_too_many(
     cluster: ControlPlane, files_program: Program, sample: str, most: int | None

@@ -12,6 +12,7 @@ WORDS = ("--rounds=1", "--writes-in=tenant-system")
 KEY = "configmaps tenant-system/tenant-registry data[<ns>.<S>] (key)"
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize(
     ("fault", "started"),
     [
@@ -37,6 +38,7 @@ def test_fault_alone_convicts_the_leaky_and_nothing_of_ours_is_left(
     assert not leases, "the Lease of the operator that would run there is not touched"
 
 
+@pytest.mark.whole
 def test_faults_acquit_the_correct_one_and_those_that_cannot_strike_are_told(
     cluster: ControlPlane, files_program: Program, sample: str
 ) -> None:

@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from ghostkey.churn.given_receipt import MARK, Cleaned, Receipt, clean_up, cluster_of
@@ -19,6 +20,7 @@ from tests.helpers import HANG_SECONDS, Program
 TENANTS = f"/apis/{SAMPLE['apiVersion']}"
 
 
+@pytest.mark.whole
 def test_run_that_was_killed_is_cleaned_up_and_a_stranger_is_left_alone(cluster: ControlPlane, files_program: Program) -> None:
     folder = files_program.state / "churn"
     folder.mkdir(parents=True, mode=0o700)
@@ -36,6 +38,7 @@ def test_run_that_was_killed_is_cleaned_up_and_a_stranger_is_left_alone(cluster:
     assert [path.name for path in folder.iterdir()] == ["gk-theirs.json"]
 
 
+@pytest.mark.whole
 def test_run_that_is_killed_is_cleaned_up_with_the_finalizers_of_its_operator(
     cluster: ControlPlane, files_program: Program, sample: str
 ) -> None:
@@ -80,6 +83,7 @@ def held(cluster: ControlPlane) -> bool:
     return len(tenants) == 3 and all(one.get("deletionTimestamp") for one in tenants)
 
 
+@pytest.mark.whole
 def test_finalizer_of_somebody_else_stays_and_so_does_an_object_that_the_run_has_not_made(
     cluster: ControlPlane, tmp_path: Path
 ) -> None:

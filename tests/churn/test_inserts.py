@@ -15,6 +15,7 @@ from tests.churn.helpers import TenantBed
 from tests.helpers import check_sarif, check_schema
 
 
+@pytest.mark.whole
 def test_stack_of_the_insert_is_the_reconciler_s_and_where_the_kernel_forbids_to_look_the_reason_is_told(
     tenants: TenantBed, monkeypatch: pytest.MonkeyPatch
 ) -> None:

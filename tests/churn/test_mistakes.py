@@ -49,6 +49,7 @@ def check(tenants: TenantBed, mistake: str, **wanted: int) -> None:
     assert outcome.result == ("leaks" if EXPECTED[mistake] else "clean")
 
 
+@pytest.mark.whole(but=["", "nested-empty"])
 @pytest.mark.parametrize("mistake", SLICE)
 def test_mistake_has_its_own_signature(tenants: TenantBed, mistake: str) -> None:
     check(tenants, mistake, subjects=10)
@@ -61,6 +62,7 @@ def test_every_mistake_has_its_own_signature_each_time(tenants: TenantBed, mista
     check(tenants, mistake, seed=seed)
 
 
+@pytest.mark.whole
 def test_cleanup_that_only_comes_late_is_slow_and_no_leak(tenants: TenantBed) -> None:
     # the delay is longer than it takes a busy machine to look at what a round has left
     outcome, registry = tenants.rounds("cleanup-lost-on-restart", "--cleanup-delay=8s", patience=300.0)
@@ -70,6 +72,7 @@ def test_cleanup_that_only_comes_late_is_slow_and_no_leak(tenants: TenantBed) ->
     assert outcome.seconds < 300, "patience ends as soon as nothing is left"
 
 
+@pytest.mark.whole
 def test_shortened_key_is_told_to_be_of_long_names_alone(tenants: TenantBed) -> None:
     outcome, registry = tenants.rounds("shortened-key")
     assert leaks(outcome, registry) == EXPECTED["shortened-key"]

@@ -60,6 +60,7 @@ def test_names_that_a_cache_may_hold_are_a_note(files_program: Program, tmp_path
     assert done.code == 0
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("how", ["leak", pytest.param("clean", marks=pytest.mark.whole)])
 def test_keys_of_namespaces_that_are_gone(files_program: Program, tmp_path: Path, how: str) -> None:
     done = _churned(files_program, tmp_path, how)

@@ -39,6 +39,7 @@ def life_of(outcome: Outcome, end: str) -> Life:
     return life
 
 
+@pytest.mark.whole
 def test_key_object_and_map_are_told_with_their_writer_and_what_nobody_tried(tenants: TenantBed) -> None:
     outcome = told_by(tenants, "owner-reference-stripped")
     life = life_of(outcome, "(key)")
@@ -84,6 +85,7 @@ def check_forms(outcome: Outcome, first: str) -> None:
     assert sorted(life["class"] for life in lives) == ["no-delete", "no-delete", "unknown"]
 
 
+@pytest.mark.whole
 def test_annotation_is_told_with_its_writer_and_that_no_later_write_names_it(tenants: TenantBed) -> None:
     life = life_of(told_by(tenants, "annotation-never-removed"), "(key)")
     assert life.classes == {"no-delete": 3 * 4}
@@ -96,6 +98,7 @@ def test_annotation_is_told_with_its_writer_and_that_no_later_write_names_it(ten
     assert elsewhere.startswith("and after it went, at other places of it: ")
 
 
+@pytest.mark.whole
 def test_series_of_a_metric_is_told_with_what_was_written_last_and_what_is_not_known(tenants: TenantBed) -> None:
     outcome = told_by(tenants, "series-never-deleted")
     life = life_of(outcome, '{name="<S>",namespace="<ns>"}')
@@ -315,6 +318,7 @@ def test_log_that_is_rotated_is_read_from_its_beginning_once_and_in_order(tmp_pa
     assert [line.get("n") for line in lines] == [1, 2, 3, 4, None]
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("flags", [pytest.param((), marks=pytest.mark.whole), ("--audit-log-compress",)])
 def test_what_the_operator_did_before_its_api_server_rotated_the_log_is_told(flags: tuple[str, ...]) -> None:
     with ControlPlane(controller_manager=True, apiserver_flags=["--audit-log-maxsize=1", *flags]) as plane:

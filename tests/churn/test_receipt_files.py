@@ -130,6 +130,7 @@ def test_run_is_in_use_from_the_first_moment_and_two_that_look_do_not_take_each_
         assert not receipt.is_in_use()
 
 
+@pytest.mark.whole
 def test_receipt_of_another_cluster_at_the_same_address_is_kept_and_the_others_are_cleaned_up(
     cluster: ControlPlane, files_program: Program
 ) -> None:
@@ -175,6 +176,7 @@ def test_error_of_one_receipt_does_not_end_the_others(cluster: ControlPlane, fil
         cluster.raw("DELETE", path)
 
 
+@pytest.mark.whole
 def test_receipt_that_does_not_say_of_which_cluster_it_is_is_kept_where_its_namespace_is_not_there(
     cluster: ControlPlane, files_program: Program
 ) -> None:

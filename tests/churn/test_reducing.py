@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ghostkey.churn.campaign import Outcome
 from ghostkey.churn.judge import Kind, Verdict
 from ghostkey.churn.plan import Plan, Step
@@ -14,6 +16,7 @@ from tests.churn.helpers import TenantBed
 PLAN = Plan((Step("create", 0), Step("thaw"), Step("patch", 0)))
 
 
+@pytest.mark.whole
 def test_step_that_only_shifts_time_goes_and_what_changes_requests_stays(tenants: TenantBed) -> None:
     trials: list[str] = []
     with tenants.campaign("wrong-delete-key") as (_, lane, registry):
@@ -30,6 +33,7 @@ def test_step_that_only_shifts_time_goes_and_what_changes_requests_stays(tenants
         assert reducer.without_time(other, PLAN) == (PLAN, ("thaw",))
 
 
+@pytest.mark.whole
 def test_series_is_confirmed_although_an_operator_that_ends_takes_its_metrics_with_it(tenants: TenantBed) -> None:
     signature = Signature("metrics", 'tenant_plan_length{name="<S>",namespace="<ns>"}')
     with tenants.campaign("series-never-deleted") as (_, lane, _registry):

@@ -66,6 +66,7 @@ def config(cluster: ControlPlane, folder: Path, script: str) -> ClientConfig:
     return load_config(str(folder / "kubeconfig"), None, None, None, ())
 
 
+@pytest.mark.whole
 def test_token_that_is_refused_is_renewed_in_the_same_request_for_calls_and_for_watches(connect: Connect, tmp_path: Path) -> None:
     proxy, client = connect("if [ -e now ]; then cat good; else cat bad; fi")
     (tmp_path / "now").touch()
@@ -177,6 +178,7 @@ def grant(cluster: ControlPlane, account: str, verbs: Sequence[str] = ("*",)) ->
 REFUSED = re.compile(r"the operator was refused: (create|patch) secrets in [-a-z0-9]+, \d+ times: the API server answered 403")
 
 
+@pytest.mark.whole
 def test_operator_that_is_refused_on_a_control_plane_of_our_own_is_not_clean(tenants: TenantBed) -> None:
     grant(tenants.bed.control_plane, "limited")
     limited = account_kubeconfig(tenants.bed.control_plane, "tenant-system/limited")

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import yaml
 
 from ghostkey.testing import binary
@@ -35,6 +36,7 @@ def test_names_no_operator(churned):
 """
 
 
+@pytest.mark.whole
 def test_marked_tests_fail_on_what_leaks_alone_and_say_what(tmp_path: Path) -> None:
     for name, documents in (("crd", [CRD]), ("setup", SETUP), ("sample", [SAMPLE])):
         (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump_all(documents))

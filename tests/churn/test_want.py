@@ -44,6 +44,7 @@ def test_answer_tells_a_want_from_an_object_that_is_not_there(
     assert is_in_want(call_of(method, path, sent), status, answer) is is_wanting, answer
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize(
     ("way", "is_there", "code", "kinds"),
     [

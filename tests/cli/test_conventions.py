@@ -33,6 +33,7 @@ def test_levels_of_v_are_taken_as_kubectl_takes_them_and_no_name_is(words: str, 
     assert levelled(words.split(), list(COMMANDS)) == (left.split(), level)
 
 
+@pytest.mark.whole
 def test_at_level_6_each_request_is_told_and_no_body(program: Program, control_plane: ControlPlane, namespace: str) -> None:
     make_map(control_plane, namespace, "tokens", {"name": "aHVudGVyMg=="}, kind="secrets")
     done = program("-v", "6", "scan", "-n", namespace, "-o", "json")

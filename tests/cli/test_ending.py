@@ -93,6 +93,7 @@ def started(program: Program, temporary: Path, *words: str) -> tuple[subprocess.
     return running, found
 
 
+@pytest.mark.whole(but=["2", "9"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_helpers_and_temporary_folders_of_a_story_go_with_it(
     files_program: Program, log: Path, tmp_path: Path, number: signal.Signals
@@ -119,6 +120,7 @@ def test_helpers_and_temporary_folders_of_a_story_go_with_it(
     assert list(temporary.iterdir()) == []
 
 
+@pytest.mark.whole(but=["2"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_import_that_is_ended_leaves_nothing(files_program: Program, log: Path, tmp_path: Path, number: signal.Signals) -> None:
     if len(os.sched_getaffinity(0)) < 2:
@@ -136,6 +138,7 @@ def test_import_that_is_ended_leaves_nothing(files_program: Program, log: Path, 
     assert len(list((store / "parts").iterdir())) == 1
 
 
+@pytest.mark.whole
 def test_folder_that_somebody_works_in_is_left_alone(files_program: Program, log: Path, tmp_path: Path) -> None:
     temporary = tmp_path / "tmp"
     running, _ = started(files_program, temporary, "explain", "cm/registry", "-n", "prod", "--from", str(log))

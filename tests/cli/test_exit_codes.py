@@ -107,6 +107,7 @@ def test_5_is_for_what_failed(files_program: Program, tmp_path: Path) -> None:
     assert files_program("scan", "--kubeconfig", str(tmp_path / "kubeconfig")).code == 5
 
 
+@pytest.mark.whole
 def test_6_is_for_a_write_of_which_nobody_knows(control_plane: ControlPlane, registry: str, tmp_path: Path) -> None:
     lost = threading.Event()
 
@@ -121,6 +122,7 @@ def test_6_is_for_a_write_of_which_nobody_knows(control_plane: ControlPlane, reg
         assert program("trim", "cm/registry", "-n", registry, "--ghosts", "--apply").code == 6
 
 
+@pytest.mark.whole(but=["2-130"])
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_130_is_for_ctrl_c_and_its_like(registry: str, program: Program, number: signal.Signals, code: int) -> None:
     assert program("trim", "cm/registry", "-n", registry, "--ghosts", "--apply").code == 0

@@ -49,6 +49,7 @@ def test_ids_are_the_same_live_and_in_a_dump(
     assert files_program("explain", live[0]["id"]).code == 0
 
 
+@pytest.mark.whole
 def test_findings_of_a_wider_scan_stay_known_after_a_narrower_one(registry: str, program: Program) -> None:
     ids = [f["id"] for f in program("scan", "-n", registry, "-o", "json").json["findings"]]
     assert program("scan", "cm/documents", "-n", registry).code == 1
@@ -116,6 +117,7 @@ def test_next_line_of_a_dump_names_no_cluster_of_ours(files_program: Program, tm
         assert "LIST" not in told
 
 
+@pytest.mark.whole
 def test_key_that_is_not_there_is_a_wrong_name(registry: str, program: Program) -> None:
     for key in ("nope", "doc.json/tenants/nope", "doc.json/nope", "small.yaml/a/c", "small.yaml/a/b/c"):
         done = program("explain", "cm/documents", key, "-n", registry)
@@ -204,6 +206,7 @@ def test_ctrl_c_in_verify_tells_what_it_saw(control_plane: ControlPlane, trimmed
     assert "re-added" in out
 
 
+@pytest.mark.whole
 def test_terminal_shows_how_long_verify_goes_on(trimmed: str, program: Program) -> None:
     controller, terminal = pty.openpty()
     watching = subprocess.Popen(

@@ -80,6 +80,7 @@ def test_what_grew_is_told_from_a_file(files_program: Program, truth: Truth, tmp
     assert "is no census of maps, or damaged" in done.err
 
 
+@pytest.mark.whole
 def test_it_looks_again_and_again(files_program: Program, truth: Truth) -> None:
     process = files_program.start("maps", str(truth.pid), "--every", "1s", "--for", "3s", "--sort", "growth", "--top", "1")
     truth.tell("beat 300 5")
@@ -134,6 +135,7 @@ def test_what_is_no_go_program_is_said_so(files_program: Program) -> None:
     assert "is no Go program" in done.err
 
 
+@pytest.mark.whole(but=["command1"])
 @pytest.mark.parametrize("command", [("stacks", "{pid}", "--by", "poll"), ("verify", "--process", "{pid}")])
 def test_name_of_several_maps_is_said_so_and_no_name_is_refused(
     files_program: Program, truth: Truth, command: tuple[str, ...]
@@ -176,6 +178,7 @@ def test_holder_or_type_of_no_map_is_a_wrong_word_that_leads_on(
     assert none.code == 0
 
 
+@pytest.mark.whole
 def test_what_takes_long_is_told_on_the_terminal_while_a_map_is_verified(
     control_plane: ControlPlane, truth: Truth, tmp_path: Path
 ) -> None:
@@ -208,6 +211,7 @@ def test_map_that_grows_does_not_converge_and_one_that_rests_does(files_program:
     assert grows["len_per_minute"] > 1000
 
 
+@pytest.mark.whole
 def test_leaking_operator_does_not_converge_and_its_ghosts_are_named(own_control_plane: ControlPlane, tmp_path: Path) -> None:
     """The scene of the demo: maps names the ghosts in memory, verify says that they do not go; of the correct operator, neither."""
     program = Program(tmp_path / "state", own_control_plane.kubeconfig)
@@ -283,6 +287,7 @@ def test_heap_profiles_tell_what_grew_from_files_and_from_a_port(files_program: 
     assert handler.asked[0] == "/debug/pprof/heap?gc=1"
 
 
+@pytest.mark.whole
 def test_stacks_come_as_text_json_folded_and_as_a_profile_that_go_reads(
     files_program: Program, truth: Truth, tmp_path: Path
 ) -> None:

@@ -22,6 +22,7 @@ def registry(control_plane: ControlPlane, namespace: str) -> str:
     return namespace
 
 
+@pytest.mark.whole(but=["words2"])
 @pytest.mark.parametrize(
     "words",
     [
@@ -62,6 +63,7 @@ def test_pages_are_filled_anew_and_their_examples_are_not(program: Program) -> N
     assert shown.split() == piped.split()
 
 
+@pytest.mark.whole
 def test_evidence_that_all_keys_share_is_told_once(registry: str, program: Program) -> None:
     done = program("explain", "cm/registry", "-n", registry)
     assert done.code == 1

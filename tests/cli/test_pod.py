@@ -101,6 +101,7 @@ def ephemeral(cluster: ControlPlane) -> list[dict[str, Any]]:
     return list(pod["spec"].get("ephemeralContainers", ()))
 
 
+@pytest.mark.whole
 def test_operator_in_a_pod_is_read_by_one_container_with_no_rights(cluster: ControlPlane, folder: Path, tmp_path: Path) -> None:
     make_tenants_kind(cluster)
     for name in ("tenant-system", "shop"):

@@ -44,6 +44,7 @@ def served(tmp_path: Path, cluster: ControlPlane) -> Iterator[int]:
         process.wait()
 
 
+@pytest.mark.whole
 def test_profile_of_a_pod_is_reached_through_the_api_server(
     cluster: ControlPlane, folder: Path, served: int, tmp_path: Path
 ) -> None:

@@ -76,6 +76,7 @@ def test_bash_completion_works_in_bash(files_program: Program) -> None:
     assert set(done.stdout.split()) == {"verify", "version"}
 
 
+@pytest.mark.whole
 def test_colours_are_for_terminals_and_no_color_is_obeyed(registry: str, program: Program) -> None:
     def on_terminal(**extra: str) -> str:
         mine, theirs = pty.openpty()

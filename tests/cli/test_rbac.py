@@ -58,6 +58,7 @@ def every_smaller_set(documents: list[dict[str, Any]]) -> Iterator[tuple[str, li
                 yield f"{verb} {resource}", [*documents[:number], *([changed] if rules else []), *documents[number + 1 :]]
 
 
+@pytest.mark.whole(but=["undo-line3"])
 @pytest.mark.parametrize(
     ("purpose", "line"),
     [
@@ -146,6 +147,7 @@ def test_no_rule_is_wider_than_reading_and_patching(files_program: Program, purp
     assert not any("secrets" in rule["resources"] for rule in rules), json.dumps(rules)
 
 
+@pytest.mark.whole
 def test_receipts_in_the_cluster_take_create_to_trim_and_no_more(
     control_plane: ControlPlane, registry: str, program: Program
 ) -> None:
@@ -206,6 +208,7 @@ def test_receipts_in_the_cluster_need_a_namespace(files_program: Program) -> Non
     assert (done.code, "name it with -n" in done.err) == (2, True)
 
 
+@pytest.mark.whole
 def test_holders_narrow_the_role_of_scan(control_plane: ControlPlane, registry: str, program: Program) -> None:
     words = ("-n", registry, "--kinds", KINDS, "--holders", "configmaps")
     printed = program("rbac", *words).out

@@ -143,6 +143,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield Cluster(plane, Program(home / "state", plane.kubeconfig))
 
 
+@pytest.mark.whole
 def test_live_cluster_audit_log_etcd_and_recorder_keep_the_secret(cluster: Cluster, tmp_path: Path) -> None:
     watched = Watched(cluster.program, cluster.program.state.parent)
     for form in FORMS:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import yaml
 
 from ghostkey.model import metrics
@@ -29,6 +30,7 @@ def test_the_files_are_those_of_the_generator() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.whole
 def test_each_alert_fires_on_what_it_is_about_and_its_test_can_fail(tmp_path: Path) -> None:
     rules = yaml.safe_load((MIXIN / "alerts.yaml").read_text())
     tests = (MIXIN / "alerts.test.yaml").read_text()

@@ -6,6 +6,8 @@ import datetime
 import json
 from pathlib import Path
 
+import pytest
+
 from ghostkey.testing import ControlPlane
 from tests.guard.helpers import keys, make
 from tests.helpers import Program
@@ -30,6 +32,7 @@ def dumps(folder: Path, space: str, uid: str) -> None:
         (place / "cm.json").write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": [body]}))
 
 
+@pytest.mark.whole
 def test_cap_follows_peak_and_growth_of_the_history(guarded: ControlPlane, program: Program, space: str, tmp_path: Path) -> None:
     make(guarded, space, "m", keys(NOW))
     uid = guarded.request("GET", f"/api/v1/namespaces/{space}/configmaps/m")["metadata"]["uid"]

@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from ghostkey.guard.objects import NAME, POLICY
@@ -190,6 +191,7 @@ def test_policy_of_somebody_else_is_left_alone(guarded: ControlPlane, program: P
     guarded.raw("PATCH", path, b'{"metadata": {"labels": {"app.kubernetes.io/part-of": "ghostkey-guard"}}}', MERGE)
 
 
+@pytest.mark.whole
 def test_trimmed_keys_are_kept_out_for_a_time(guarded: ControlPlane, program: Program, space: str) -> None:
     make(guarded, space, "m", keys(6))
     assert program("trim", "cm/m", "-n", space, "--key", "k1", "--key", "k2", "--apply").code == 0

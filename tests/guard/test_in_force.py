@@ -33,6 +33,7 @@ TOUCHED: dict[str, tuple[str, str, dict[str, Any] | None]] = {
 }
 
 
+@pytest.mark.whole(but=["policy for no map"])
 @pytest.mark.parametrize("touched", TOUCHED)
 def test_guard_that_is_not_in_force_is_said_and_mended(guarded: ControlPlane, program: Program, space: str, touched: str) -> None:
     kind, path, change = TOUCHED[touched]
@@ -62,6 +63,7 @@ def receipts(program: Program) -> list[str]:
     return [one["id"] for one in json.loads(program("undo", "--list", "-o", "json").out)["receipts"]]
 
 
+@pytest.mark.whole
 def test_several_receipts_keep_all_their_keys_out_of_both_fields(guarded: ControlPlane, program: Program, space: str) -> None:
     make(guarded, space, "m", keys(6), binaryData={f"b{number}": "AA==" for number in range(6)})
     for key in ("k1", "b1", "k2"):

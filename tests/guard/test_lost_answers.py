@@ -70,6 +70,7 @@ def apply(program: Program, space: str) -> Any:
     return program("guard", "apply", "cm/m", "-n", space, "--apply")
 
 
+@pytest.mark.whole
 def test_lost_answers_of_writes_that_were_carried_out(
     guarded: ControlPlane, program: Program, spoiled: Program, relay: Relay, space: str
 ) -> None:
@@ -90,6 +91,7 @@ def test_lost_answers_of_writes_that_were_carried_out(
     assert relay.spoiled == 2 * STEPS
 
 
+@pytest.mark.whole
 def test_writes_that_were_not_carried_out_leave_everything_as_it_was(
     guarded: ControlPlane, program: Program, spoiled: Program, relay: Relay, space: str
 ) -> None:
@@ -105,6 +107,7 @@ def test_writes_that_were_not_carried_out_leave_everything_as_it_was(
         assert not there(guarded, space), "what was done before is taken back"
 
 
+@pytest.mark.whole
 def test_outcome_that_nobody_can_know_is_said_and_its_undo_line_works(
     guarded: ControlPlane, program: Program, spoiled: Program, relay: Relay, space: str
 ) -> None:
@@ -150,6 +153,7 @@ def test_remove_whose_answers_are_lost(
     assert there(guarded, space) == before
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("is_carried_out", [False, True])
 def test_killed_at_each_step_and_undone(guarded: ControlPlane, program: Program, space: str, is_carried_out: bool) -> None:
     """kill -9 on either side of every write; the receipt names the step before it acts."""

@@ -71,6 +71,7 @@ def fields(document: Any) -> dict[str, list[str]]:
     return {one["path"]: one["lacks"] for one in document["crds"][0]["fields"]}
 
 
+@pytest.mark.whole
 def test_inputs_before_and_after_the_patch(crd: Path, tmp_path: Path) -> None:
     program = Program(tmp_path / "state", None)
     done = program("guard", "schema", str(crd), "--testbed", "-o", "json", env=BUILT)
@@ -92,6 +93,7 @@ def test_inputs_before_and_after_the_patch(crd: Path, tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.whole
 def test_every_served_version_and_what_is_within_lists_and_maps(crd: Path, tmp_path: Path) -> None:
     """A field of one version alone, an item of a list, a value of a map, and one beside a field that is required."""
     changed = json.loads(json.dumps(CRD))

@@ -107,6 +107,7 @@ def test_line_that_was_cut_is_damage_and_no_other_maps_keys(files_program: Progr
     assert any(why.startswith("a line is no audit event") for why in whys)
 
 
+@pytest.mark.whole(but=["format-aks.json.gz", "format-cri.log.gz"])
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_export_of_the_same_events_is_the_same_story(files_program: Program, name: str) -> None:
     story = told(files_program, "reg-wname", *sources(name))

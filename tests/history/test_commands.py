@@ -50,6 +50,7 @@ def leaked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.whole(but=["blame"])
 @pytest.mark.parametrize("command", ["explain", "blame"])
 def test_map_that_the_history_does_not_know_leads_to_the_one_that_was_meant(
     files_program: Program, leaked: Path, command: str
@@ -153,6 +154,7 @@ def test_blame_from_history_and_from_managed_fields(
     assert {row["key"]: row["manager"] for row in rows}["b"] == "somebody"
 
 
+@pytest.mark.whole
 def test_what_the_cluster_remembers_ends_the_story(
     control_plane: ControlPlane, namespace: str, program: Program, tmp_path: Path
 ) -> None:
@@ -233,6 +235,7 @@ def test_unknown_map_is_said(files_program: Program, leaked: Path) -> None:
     assert "the history has no cm/other in namespace 'prod'" in done.err
 
 
+@pytest.mark.whole
 def test_dated_dumps_and_git_tell_between_which_a_key_came(files_program: Program, tmp_path: Path) -> None:
     def manifests(*names: str, live: int) -> str:
         tenants = [
@@ -270,6 +273,7 @@ def test_dated_dumps_and_git_tell_between_which_a_key_came(files_program: Progra
         assert any("between two dumps" in row["why"] for row in told["coverage"])
 
 
+@pytest.mark.whole
 def test_record_sees_what_happens_through_a_restart_of_the_api_server(tmp_path: Path) -> None:
     store = tmp_path / "store"
     with ControlPlane() as control_plane:
@@ -299,6 +303,7 @@ def test_record_sees_what_happens_through_a_restart_of_the_api_server(tmp_path: 
     assert len(covered) == 1
 
 
+@pytest.mark.whole
 def test_watch_that_breaks_misses_nothing_or_says_so() -> None:
     """Keys written while the API server restarts and etcd forgets: each is seen, and a relist is a gap in the coverage."""
     with ControlPlane() as control_plane:
@@ -328,6 +333,7 @@ def test_watch_that_breaks_misses_nothing_or_says_so() -> None:
     assert all(covered.since <= gap.since <= gap.until <= covered.until for gap in gaps)  # type: ignore[operator]
 
 
+@pytest.mark.whole
 def test_record_and_blame_with_printed_rights(
     control_plane: ControlPlane, namespace: str, program: Program, tmp_path: Path
 ) -> None:

@@ -57,6 +57,7 @@ def test_packed_text_within_packed_text_is_damage_and_is_not_unpacked(times: int
     assert unpacked.bytes < MOST_BYTES
 
 
+@pytest.mark.whole
 def test_packed_texts_of_a_line_have_one_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     large = packed(b" " * (10 << 20))
     unpacked = Unpacked(monkeypatch)

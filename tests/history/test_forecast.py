@@ -63,7 +63,7 @@ def filled() -> Iterator[ControlPlane]:
         yield control_plane
 
 
-SLICE = {("put", 200), ("apply-by-two", 200), ("kubectl-apply", 200)}
+SLICE = {("put", 200)}
 
 
 @pytest.mark.parametrize(

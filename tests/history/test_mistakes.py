@@ -56,6 +56,7 @@ def imported(folder: Path, *paths: Path) -> History:
 SLICE = frozenset({"no-delete-on-notfound", "wrong-delete-key", "secret-registry", "nested-document", "tombstone"})
 
 
+@pytest.mark.whole(but=["tombstone"])
 @pytest.mark.parametrize("mistake", sliced(sorted(CLASSES), *SLICE))
 def test_mistake_is_found_by_scan_and_explained_by_history_alone(tmp_path: Path, mistake: str) -> None:
     """One workload: `scan` finds class and keys, the audit log alone tells why and who, etcd alone what it can know."""
@@ -95,6 +96,7 @@ def test_mistake_is_found_by_scan_and_explained_by_history_alone(tmp_path: Path,
     assert {row["class"] for row in alone} <= expected_alone
 
 
+@pytest.mark.whole
 def test_correct_operator_leaves_nothing_to_explain(tmp_path: Path) -> None:
     with ControlPlane(audit_policy=SHOWS_ALL) as control_plane:
         workload = Workload(control_plane, None)
@@ -110,6 +112,7 @@ def test_correct_operator_leaves_nothing_to_explain(tmp_path: Path) -> None:
     assert {row["deleter"] for row in removed} == {"ghostkey-admin"}
 
 
+@pytest.mark.whole
 def test_double_encoding_says_since_when_and_by_whom(tmp_path: Path) -> None:
     with ControlPlane() as control_plane:
         workload = Workload(control_plane, "double-encoding")
@@ -123,6 +126,7 @@ def test_double_encoding_says_since_when_and_by_whom(tmp_path: Path) -> None:
     assert row["keys"] >= len(NAMESPACES) * len(LIVE)
 
 
+@pytest.mark.whole
 def test_level_that_hides_values_makes_the_answer_unknown(tmp_path: Path) -> None:
     """The testbed's default policy logs Secrets at level Metadata."""
     with ControlPlane() as control_plane:

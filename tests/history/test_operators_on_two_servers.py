@@ -111,6 +111,7 @@ def seen(folder: Path) -> dict[str, list[HistoryEvent]]:
     }
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("source", ["audit", "wal"])
 def test_sources_agree_on_what_both_operators_wrote(seen: dict[str, list[HistoryEvent]], source: str) -> None:
     etcd, other = (without_revision_of_deletions(key_facts(seen[name], OURS)) for name in ("snapshot", source))

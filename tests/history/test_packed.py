@@ -5,6 +5,7 @@ from __future__ import annotations
 import tracemalloc
 from collections import OrderedDict
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,6 +41,7 @@ def test_it_has_what_a_dict_has(steps: list[tuple[str, Holder, States]], plain_k
     assert dict(packed.items()) == dict(plain)
 
 
+@pytest.mark.whole
 def test_nothing_is_forgotten_of_a_million_keys_and_it_is_small() -> None:
     """A tenth of them, at a tenth of the size."""
     digest = KeyedHash(b"key")

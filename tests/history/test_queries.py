@@ -25,6 +25,7 @@ def told(folder: Path, name: str) -> story.Story:
     return story.story_of(engine, *MAP)
 
 
+@pytest.mark.whole(but=["delete-failed", "map-too-large", "recreated", "seen-before", "trimmed-late", "undone-over-a-removal"])
 @pytest.mark.parametrize("name", sorted(STORIES))
 def test_story_has_its_class(tmp_path: Path, name: str) -> None:
     assert {row["key"]: row["class"] for row in told(tmp_path, name).ghosts} == STORIES[name][1]
@@ -160,19 +161,26 @@ def moved(event: HistoryEvent, number: int) -> HistoryEvent:
     return event
 
 
-def test_engines_agree_on_every_query_over_every_story(spark_folder: Path, scale: int) -> None:
-    """Every query with `--all`; each twentieth of them in every run, Spark being slow to plan."""
+def test_engines_read_the_same_of_a_story(spark_folder: Path) -> None:
+    history = stored(spark_folder / "one", STORIES["wrong-key-name"][0])
+    duck, spark = DuckEngine(history), SparkEngine(history)
+    for table in ("key_events", "subject_events"):
+        of_duck, of_spark = (
+            [[cell for cell in row if not cell[0].endswith("_code")] for row in rows_of(e, table)] for e in (duck, spark)
+        )
+        assert of_duck, table
+        assert sorted(of_duck, key=repr) == sorted(of_spark, key=repr)
+
+
+@pytest.mark.whole  # Spark is slow to plan
+def test_engines_agree_on_every_query_over_every_story(spark_folder: Path) -> None:
     stories = [[moved(event, number) for event in STORIES[name][0]] for number, name in enumerate(sorted(STORIES))]
-    history: History = stored(spark_folder, *stories)
+    history: History = stored(spark_folder / "all", *stories)
     duck, spark = DuckEngine(history), SparkEngine(history)
     assert story.prepare(duck) == story.prepare(spark) > 50
-    for number, query in enumerate(all_queries()):
+    for query in all_queries():
         found = rows_of(duck, query)
         assert found, query
-        if scale == 1 and number % 20:
-            continue
         assert found == rows_of(spark, query), query
-    if scale == 1:
-        return
     told_by_spark = story.story_of(spark, MAP[0], "system-0", MAP[2])
     assert told_by_spark.keys == story.story_of(duck, MAP[0], "system-0", MAP[2]).keys

@@ -30,6 +30,16 @@ ERRORS = {
 }
 
 
+@pytest.mark.whole(
+    but=[
+        'Internal error occurred: failed calling webhook "v.example.com": context deadline exceeded-500',
+        "words2-500",
+        "etcdserver: request timed out-500",
+        "etcdserver: leader changed-500",
+        "rpc error: code = Unavailable desc = error reading from server: EOF-500",
+        "conversion webhook for example.com/v1, Kind=Widget failed: EOF-500",
+    ]
+)
 @pytest.mark.parametrize("code", [500, 503])
 @pytest.mark.parametrize("words", ERRORS)
 def test_error_of_the_server_is_a_refusal_only_by_its_words(tmp_path: Path, words: str, code: int) -> None:
@@ -69,6 +79,14 @@ def test_collection_of_subjects_that_was_refused_half_way_may_have_taken_some(
 WHOLE = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "m"}}
 
 
+@pytest.mark.whole(
+    but=[
+        "patch-body0-403-delete-failed",
+        "patch-body3-422-no-delete",
+        "delete-None-404-no-delete",
+        "patch-body9-409-delete-failed",
+    ]
+)
 @pytest.mark.parametrize(
     ("verb", "body", "code", "class_"),
     [

@@ -146,6 +146,7 @@ def facts(events: list[HistoryEvent]) -> set[tuple[object, ...]]:
     }
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("clocks", CLOCKS)
 def test_logs_tell_what_etcd_tells_and_by_whom(seen: Seen, clocks: tuple[float, ...], tmp_path: Path) -> None:
     logs = list(AuditLog(seen.with_clocks(clocks, tmp_path), DIGEST).events())

@@ -241,6 +241,7 @@ def seen(folder: Path) -> dict[str, list[HistoryEvent]]:
     }
 
 
+@pytest.mark.whole
 def test_snapshot_and_wal_agree_on_every_key(seen: dict[str, list[HistoryEvent]]) -> None:
     snapshot = key_facts(seen["snapshot"])
     assert len(snapshot) > WRITES

@@ -146,6 +146,14 @@ def test_what_a_write_that_is_logged_late_did_is_told_as_in_order(tmp_path: Path
     assert told_as("late", (1, 0)) == told_as("ordered", (0, 1))
 
 
+@pytest.mark.whole(
+    but=[
+        "body0-200-wrong-key-name-amber-0",
+        "body2-200-wrong-key-name-t1.ambr-0",
+        "body5-422-delete-failed-None",
+        "body8-200-no-delete-None",
+    ]
+)
 @pytest.mark.parametrize(
     ("body", "code", "class_", "wrong"),
     [

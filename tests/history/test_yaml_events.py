@@ -56,6 +56,7 @@ def test_events_in_yaml_are_those_of_the_log(tmp_path: Path, form: str, encoding
     assert gaps(found) == []
 
 
+@pytest.mark.whole(but=["documents", "items, indented"])
 @pytest.mark.parametrize("form", [form for form in FORMS if form != "in braces"])
 def test_event_that_was_cut_at_any_line_shows_nothing_that_was_not(tmp_path: Path, form: str) -> None:
     """What a cut left out of a response has not gone."""

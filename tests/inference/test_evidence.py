@@ -109,6 +109,7 @@ def cases_of_all_sorts() -> list[Case]:
     ] + [case(live_values=frozenset(values), **gone) for values in (["json:a,b"], ["json:a,b", "json:a,c"], ["word"], ["word", "url"]) for gone in lost]  # fmt: skip
 
 
+@pytest.mark.whole
 def test_sentence_names_everything_that_its_weight_is_of() -> None:
     levels: dict[tuple[str, str], set[tuple[str, ...]]] = {}
     for one in cases_of_all_sorts():

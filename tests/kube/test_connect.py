@@ -67,6 +67,7 @@ def trusting(config: dict[str, Any], authority: Authority) -> str:
 KINDS = ["http", "http+user", "https", "https+user", "socks5", "socks5+user"]
 
 
+@pytest.mark.whole(but=["http", "https+user"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_proxy_url_is_gone_through_with_tls_server_name_and_client_certificates(
     reached: Reached, start: Started, authority: Authority, kind: str
@@ -99,6 +100,7 @@ def test_proxy_with_tls_goes_with_tls_server_name_too(reached: Reached, start: S
     assert proxy.seen
 
 
+@pytest.mark.whole(but=["http", "https+user"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_proxy_url_is_gone_through_to_a_server_without_tls(
     plain: Reached, start: Started, authority: Authority, kind: str
@@ -115,6 +117,7 @@ def test_proxy_url_is_gone_through_to_a_server_without_tls(
         assert proxy.seen
 
 
+@pytest.mark.whole(but=["http-upper", "socks5-upper"])
 @pytest.mark.parametrize(
     "variables",
     [{"HTTPS_PROXY": "URL"}, {"https_proxy": "URL"}, {"HTTPS_PROXY": "URL", "https_proxy": "http://127.0.0.1:1"}],
@@ -137,6 +140,7 @@ def test_http_proxy_of_the_environment_is_for_plain_servers(plain: Reached, star
     assert plain(env={"HTTPS_PROXY": url}).code == 5
 
 
+@pytest.mark.whole(but=["api.ghost.test", "ghost.test", "*"])
 @pytest.mark.parametrize("rule", [HOST, ".ghost.test", "ghost.test", "*.ghost.test", "*", f"{HOST}:PORT", "x, GHOST.TEST ,y"])
 def test_no_proxy_keeps_the_environments_proxy_out_as_kubectl_does(reached: Reached, start: Started, rule: str) -> None:
     url, proxy = start("http")

@@ -130,6 +130,7 @@ def kubeconfig(folder: Path, port: int, **user: str) -> Path:
     return path
 
 
+@pytest.mark.whole(but=["login page", "redirect", "deep", "items a text", "cut"])
 @pytest.mark.parametrize(
     "name",
     sliced(
@@ -222,6 +223,7 @@ def test_a_list_of_subjects_that_is_none_is_a_gap_of_that_kind(
     assert [gap["kind"] for gap in done.json["gaps"]] == ["serviceaccounts"]
 
 
+@pytest.mark.whole(but=["line5"])
 @pytest.mark.parametrize(
     "line", [b'{"type":"ADD', b"<html>\n", b"{}\n", b"[1]\n", b'{"type":"ADDED","object":{}}\n', b"x" * 70_000 + b"\n"]
 )
@@ -285,6 +287,7 @@ def echo_line(to: Handler) -> None:
     to.close_connection = True
 
 
+@pytest.mark.whole(but=["echo_plain-token", "echo_page-basic", "echo_redirect-token"])
 @pytest.mark.parametrize(
     "user", [{"token": "s3cret-Token"}, {"username": "me", "password": "s3cret-Pass"}], ids=["token", "basic"]
 )

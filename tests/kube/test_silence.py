@@ -94,6 +94,7 @@ def drip(sock: ssl.SSLSocket) -> None:
         return
 
 
+@pytest.mark.whole
 def test_server_that_accepts_and_never_shakes_hands_is_given_ten_seconds(silent: Callable[[str], Program]) -> None:
     began = time.monotonic()
     done = silent("nothing")("scan")
@@ -111,6 +112,7 @@ def test_request_timeout_ends_every_kind_of_silence(silent: Callable[[str], Prog
     assert re.search(r"no (connection|whole answer) within 1\.5 s", done.err), done.err
 
 
+@pytest.mark.whole
 def test_proxy_that_never_answers_is_given_ten_seconds_too(reached: Reached) -> None:
     server = Silent()
     done = reached(proxy_url=f"http://127.0.0.1:{server.port}")
@@ -119,6 +121,7 @@ def test_proxy_that_never_answers_is_given_ten_seconds_too(reached: Reached) -> 
     assert f"no connection through proxy http://127.0.0.1:{server.port} within 10 s" in done.err
 
 
+@pytest.mark.whole
 def test_terminal_is_told_for_whom_we_wait(silent: Callable[[str], Program]) -> None:
     program = silent("tls")
     controller, terminal = pty.openpty()

@@ -41,6 +41,7 @@ def pytest_of(folder: Path, operator: str) -> int:
     return subprocess.run(words, env=environment, capture_output=True, timeout=HANG_SECONDS, check=False, cwd=folder).returncode
 
 
+@pytest.mark.whole
 def test_finding_of_a_scan_becomes_a_folder_of_which_every_part_was_run(case: Case, scale: int) -> None:
     finding, out = case.finding(), case.folder / "lesson"
     binary("promtool")
@@ -71,6 +72,7 @@ def test_finding_of_a_scan_becomes_a_folder_of_which_every_part_was_run(case: Ca
     assert all("incident" in one["message"] for one in linted.json["findings"])
 
 
+@pytest.mark.whole
 def test_folder_is_never_overwritten_and_parts_without_means_are_said(case: Case) -> None:
     finding, out = case.finding(), case.folder / "lesson"
     done = case.learn(finding["id"], out=out)
@@ -101,6 +103,7 @@ def test_test_that_does_not_show_the_incident_is_not_written(case: Case) -> None
     assert "not written" in (out / "README.md").read_text()
 
 
+@pytest.mark.whole
 def test_receipt_and_files_are_incidents_too(case: Case) -> None:
     finding = case.finding()
     trimmed = case.program("trim", "cm/tenant-registry", "-n", "tenant-system", "--key", finding["key"], "--apply")

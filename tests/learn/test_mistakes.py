@@ -52,6 +52,7 @@ def check(case: Case, mistake: str) -> None:
     print(f"{mistake}: {seconds:.0f} s")
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("mistake", SLICE)
 def test_mistake_becomes_a_test(case: Case, mistake: str) -> None:
     check(case, mistake)

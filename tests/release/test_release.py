@@ -47,6 +47,7 @@ def finds_ghosts(program: Path, control_plane: ControlPlane, namespace: str) -> 
     assert {finding["key"] for finding in report["findings"]} == {f"{namespace}.{name}" for name in GONE}
 
 
+@pytest.mark.whole
 def test_checksums_are_those_of_the_files(made: Path) -> None:
     lines = dict(reversed(line.split("  ")) for line in (made / "SHA256SUMS").read_text().splitlines())
     assert lines.keys() == {path.name for path in made.iterdir()} - {"SHA256SUMS"}
@@ -64,6 +65,7 @@ def test_wheel_is_installed_as_the_container_does_and_finds_ghosts(
     finds_ghosts(tmp_path / "venv" / "bin" / "kubectl-ghostkey", control_plane, namespace)
 
 
+@pytest.mark.whole
 def test_archive_is_what_krew_would_install_and_finds_ghosts(
     made: Path, control_plane: ControlPlane, namespace: str, tmp_path: Path
 ) -> None:

@@ -46,6 +46,7 @@ def registry(control_plane: ControlPlane, namespace: str) -> str:
     return namespace
 
 
+@pytest.mark.whole(but=["alias-bomb"])
 @pytest.mark.parametrize(
     "name", sliced(HOSTILE, "alias-bomb", "brackets-in-yaml", "digits-in-json", "long-list", "quoted", "odd-keys", "nul")
 )
@@ -64,6 +65,7 @@ def test_a_hostile_value_is_opaque_and_all_else_is_seen(
     assert {key for key in found(done.json) if key[2] == "registry"} == ghosts
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("name", sliced(["alias-bomb", "brackets-in-yaml", "itself", "digits-in-json", "objects"], "alias-bomb"))
 def test_commands_on_the_hostile_map_itself_are_one_line_or_done(
     control_plane: ControlPlane, registry: str, program: Program, name: str, tmp_path: Path

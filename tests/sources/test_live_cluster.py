@@ -54,6 +54,7 @@ def test_everything_seen_is_exit_1_and_no_gap(control_plane: ControlPlane, regis
     assert done.json["gaps"] == []
 
 
+@pytest.mark.whole
 def test_custom_resources_of_every_page_live(control_plane: ControlPlane, namespace: str, program: Program) -> None:
     """A list of custom resources has its metadata, and the token of the next page, after its items."""
     names = [f"shop-{number}" for number in range(1100)]  # a first page has 500
@@ -122,6 +123,7 @@ def test_any_denied_kind_makes_inferred_ghosts_unknown_until_kinds_are_named(
     assert found(declared.json) == ghosts(registry)
 
 
+@pytest.mark.whole
 def test_subjects_of_one_namespace_only(control_plane: ControlPlane, registry: str, program: Program) -> None:
     """A Role instead of a ClusterRole: keys that name this namespace are judged, those of others are not."""
     merge = {"data": {f"elsewhere.{name}": "{}" for name in GONE}}
@@ -137,6 +139,7 @@ def test_subjects_of_one_namespace_only(control_plane: ControlPlane, registry: s
     assert unknown <= {f"elsewhere.{name}" for name in GONE}
 
 
+@pytest.mark.whole
 def test_maps_that_cannot_be_listed_are_said(control_plane: ControlPlane, registry: str, program: Program) -> None:
     rules = [{**EVERYTHING, "resources": ["configmaps", "tenants", "pods"], "apiGroups": ["*"]}]
     done = reader(control_plane, program, f"no-secrets-{registry}", *rules)(
@@ -162,6 +165,7 @@ def test_pods_that_cannot_be_seen_stop_an_unused_verdict(control_plane: ControlP
     assert found(blind.scan("-n", registry, "--severity", "info", "--only", "unused-key")) == set()
 
 
+@pytest.mark.whole
 def test_api_group_that_does_not_answer_is_a_gap(registry: str, control_plane: ControlPlane, program: Program) -> None:
     service = {"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": {"name": "v1.broken.example.com"}, "spec": {
         "group": "broken.example.com", "version": "v1", "groupPriorityMinimum": 1, "versionPriority": 1,
@@ -230,6 +234,7 @@ def relay(control_plane: ControlPlane, after_bytes: int, kills: bool) -> Iterato
         server.shutdown()
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("kills", [True, False], ids=["killed", "cut"])
 def test_server_that_goes_away_midway_is_an_error_and_no_half_report(
     own_control_plane: ControlPlane, tmp_path: Path, kills: bool

@@ -251,6 +251,7 @@ def test_bad_input_is_a_clear_error_or_a_counted_gap(files_program: Program, tmp
     assert not (tmp_path.parent / "evil.yaml").exists()
 
 
+@pytest.mark.whole
 def test_values_of_a_hundred_megabytes(files_program: Program, tmp_path: Path) -> None:
     """A value no API server would take: read, and reported as what it is."""
     with (tmp_path / "big.json").open("w") as out:

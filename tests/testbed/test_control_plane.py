@@ -51,6 +51,7 @@ with ControlPlane() as control_plane:
 """
 
 
+@pytest.mark.whole
 def test_kept_control_plane_outlives_its_maker_until_it_is_told_to_end(control_plane: ControlPlane) -> None:
     made = subprocess.run([sys.executable, "-c", KEEPER], stdout=subprocess.PIPE, text=True, timeout=HANG_SECONDS, check=True)
     pid, kubeconfig, directory = made.stdout.split()
@@ -60,6 +61,7 @@ def test_kept_control_plane_outlives_its_maker_until_it_is_told_to_end(control_p
     control_plane.wait_until(lambda: not Path(directory).exists() and not is_running(int(pid)), "it has ended and tidied up")
 
 
+@pytest.mark.whole
 def test_two_run_side_by_side_and_know_nothing_of_each_other(control_plane: ControlPlane) -> None:
     with ControlPlane() as other:
         assert other.url != control_plane.url
@@ -79,6 +81,7 @@ def test_audit_log_tells_who_wrote_what(control_plane: ControlPlane, namespace: 
     control_plane.wait_until(lambda: f"{namespace}/configmaps" in control_plane.audit_log.read_text(), "the write is in the log")
 
 
+@pytest.mark.whole
 def test_pods_run_under_kwok() -> None:
     with ControlPlane(kwok=True) as control_plane:
         pod = {"metadata": {"name": "web"}, "spec": {"nodeName": "kwok-node", "containers": [{"name": "a", "image": "a"}]}}

@@ -141,6 +141,7 @@ def check_cause(report: Any) -> None:
             assert "map[string]string in tenant-operator (pid " in said
 
 
+@pytest.mark.whole
 def test_cleanup_lost_on_restart_is_found(own_control_plane: ControlPlane, tmp_path: Path) -> None:
     workload = Workload(own_control_plane, "cleanup-lost-on-restart", "--cleanup-delay=10m")
     workload.come_and_go()
@@ -154,6 +155,7 @@ def test_cleanup_lost_on_restart_is_found(own_control_plane: ControlPlane, tmp_p
     assert found(report) == registry("ghost-key", dotted()), "what the memory of the first one held is gone with it"
 
 
+@pytest.mark.whole
 def test_double_encoding_is_found(own_control_plane: ControlPlane, tmp_path: Path) -> None:
     workload = Workload(own_control_plane, "double-encoding")
     workload.come_and_go()

@@ -91,6 +91,7 @@ def test_from_scan_to_trim_and_back(opener: Opener, control_plane: ControlPlane,
     assert "undone" in program("undo", "--list").out
 
 
+@pytest.mark.whole
 def test_what_changed_between_plan_and_confirmation_is_not_trimmed(
     opener: Opener, control_plane: ControlPlane, namespace: str
 ) -> None:
@@ -115,6 +116,7 @@ def test_what_changed_between_plan_and_confirmation_is_not_trimmed(
     assert len(read_data(control_plane, namespace, "registry")) == 10
 
 
+@pytest.mark.whole
 def test_a_refusal_is_shown_with_what_to_do_and_the_view_goes_on(
     opener: Opener, control_plane: ControlPlane, namespace: str, program: Program
 ) -> None:
@@ -135,6 +137,7 @@ def test_a_refusal_is_shown_with_what_to_do_and_the_view_goes_on(
     assert terminal.ended() == 0
 
 
+@pytest.mark.whole
 def test_a_cluster_that_does_not_answer_is_said_and_can_be_asked_again(opener: Opener, tmp_path: Path) -> None:
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.write_text(

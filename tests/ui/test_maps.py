@@ -38,6 +38,7 @@ def terminal(truth: Truth, tmp_path: Path) -> Iterator[Terminal]:
         started.close()
 
 
+@pytest.mark.whole
 def test_live_view_from_the_first_look_to_the_end_of_the_process(truth: Truth, terminal: Terminal) -> None:
     lines = terminal.wait_for("HOLDER", "LEN, LATELY", SEEN, "by bytes")
     assert max(map(len, lines)) <= 80

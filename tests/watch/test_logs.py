@@ -202,6 +202,7 @@ def counted(watcher: Watching, keyword: str) -> int:
     return -1
 
 
+@pytest.mark.whole
 def test_what_an_operator_says_is_counted_and_told_with_stack_image_and_maps(
     operator: Operator, tmp_path: Path, hook: tuple[str, list[str]]
 ) -> None:
@@ -253,6 +254,7 @@ def test_what_an_operator_says_is_counted_and_told_with_stack_image_and_maps(
         assert not [line for line in watcher.said if "logs of" in line]
 
 
+@pytest.mark.whole
 def test_a_log_that_is_faster_than_it_is_read_is_bounded_and_that_is_said(operator: Operator, tmp_path: Path) -> None:
     program = Program(tmp_path / "state", operator.cluster.kubeconfig)
     with watching(program, operator.cluster, "--logs", "default/app=operator") as watcher:

@@ -25,6 +25,7 @@ MERGE = "application/merge-patch+json"
 SECOND = 1_000_000
 
 
+@pytest.mark.whole
 def test_what_is_recorded_is_there_while_it_goes_on_and_a_killed_watcher_loses_one_part(
     program: Program, control_plane: ControlPlane, namespace: str, tmp_path: Path
 ) -> None:
@@ -54,6 +55,7 @@ def test_what_is_recorded_is_there_while_it_goes_on_and_a_killed_watcher_loses_o
     assert not [path for path in (store / "parts").iterdir() if path.name.startswith(".")], "nothing is left half-written"
 
 
+@pytest.mark.whole
 def test_seconds_until_full_hold_on_a_map_that_is_filled_for_real(
     control_plane: ControlPlane, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

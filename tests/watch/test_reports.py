@@ -25,6 +25,7 @@ def words(namespace: str, *more: str) -> tuple[str, ...]:
     return "-n", namespace, "--reports", "--patience", "0.5s", "--lease-namespace", namespace, *more
 
 
+@pytest.mark.whole
 def test_one_report_for_each_map_that_follows_what_is_found(
     program: Program, control_plane: ControlPlane, namespace: str
 ) -> None:
@@ -88,6 +89,7 @@ def test_rights_that_are_printed_are_enough_and_of_a_secret_findings_are_counted
     assert found["summary"]["fail"] == 2
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("has_kind", [False, True], ids=["without the kind", "without the right"])
 def test_where_none_can_be_written_it_is_said_and_metrics_go_on(
     own_control_plane: ControlPlane, program: Program, *, has_kind: bool

@@ -84,6 +84,7 @@ def test_metrics_follow_keys_and_subjects_and_are_what_a_scan_finds(
         assert watcher.end() == 0
 
 
+@pytest.mark.whole
 def test_what_is_new_is_told_once_also_after_a_restart(
     program: Program, control_plane: ControlPlane, namespace: str, hook: tuple[str, list[str]]
 ) -> None:
@@ -111,6 +112,7 @@ def test_what_is_new_is_told_once_also_after_a_restart(
         assert watcher.end() == 0
 
 
+@pytest.mark.whole
 def test_of_two_watchers_one_tells_and_the_other_takes_over(
     program: Program, control_plane: ControlPlane, namespace: str
 ) -> None:
@@ -128,6 +130,7 @@ def test_of_two_watchers_one_tells_and_the_other_takes_over(
             control_plane.wait_until(lambda: len(events_on(control_plane, namespace)) == 2, "it tells what is new, and no more")
 
 
+@pytest.mark.whole
 def test_nothing_is_lost_over_a_restart_of_the_api_server(own_control_plane: ControlPlane, tmp_path: Path) -> None:
     plane = own_control_plane
     plane.request("POST", "/api/v1/namespaces", {"metadata": {"name": "prod"}})
@@ -194,6 +197,7 @@ def test_a_map_that_is_deleted_and_made_again_keeps_its_series(
         assert watcher.end() == 0
 
 
+@pytest.mark.whole
 def test_a_kind_that_is_gone_is_not_followed_any_more(own_control_plane: ControlPlane, monkeypatch: pytest.MonkeyPatch) -> None:
     plane = own_control_plane
     monkeypatch.setattr(subjects, "MISSED_SECONDS", 0.0)
@@ -218,6 +222,7 @@ def test_a_kind_that_is_gone_is_not_followed_any_more(own_control_plane: Control
         ends.set()
 
 
+@pytest.mark.whole
 def test_what_was_asked_for_and_is_not_there_is_a_gap(program: Program, control_plane: ControlPlane, namespace: str) -> None:
     """As a scan has it: a watcher of a kind that is misspelt sees no ghosts, ever."""
     for words, said in (

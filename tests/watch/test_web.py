@@ -56,6 +56,7 @@ def watched(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactor
     control_plane.request("DELETE", f"/api/v1/namespaces/{namespace}")
 
 
+@pytest.mark.whole
 def test_maps_by_urgency_findings_with_evidence_and_nothing_from_elsewhere(
     opened: browser.Browser, watched: tuple[Watching, str], control_plane: ControlPlane
 ) -> None:

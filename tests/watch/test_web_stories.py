@@ -47,6 +47,7 @@ def _is_told(opened: browser.Browser, address: str) -> bool:
     return bool(opened.value("document.querySelectorAll('svg').length"))
 
 
+@pytest.mark.whole(but=["1280"])
 @pytest.mark.parametrize("width", [390, 768, 1280])
 def test_the_story_of_a_map_and_of_a_key_is_told_at_every_width(
     opened: browser.Browser, recorded: tuple[Watching, str, Path], width: int
@@ -100,6 +101,7 @@ def test_of_a_secret_and_of_what_the_history_has_not_no_story_is_told(
     assert ask(watcher.page, f"/story?map={namespace}/configmaps/registry", Host="evil.example.com").status == 421
 
 
+@pytest.mark.whole
 def test_with_a_token_a_story_is_told_by_a_link_that_is_good_for_a_while(
     opened: browser.Browser, recorded: tuple[Watching, str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

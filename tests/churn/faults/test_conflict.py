@@ -8,6 +8,7 @@ from tests.churn.helpers import TenantBed
 from tests.churn.test_mistakes import KEY
 
 
+@pytest.mark.whole
 def test_conflict_convicts_the_leaky(tenants: TenantBed) -> None:
     found, struck = tenants.fault("conflict", "error-branch")
     assert struck

@@ -10,6 +10,7 @@ from tests.churn.helpers import TenantBed
 from tests.churn.test_mistakes import KEY
 
 
+@pytest.mark.whole
 def test_leader_change_convicts_the_leaky(tenants: TenantBed) -> None:
     found, struck = tenants.fault("leader-change", "non-leader", "--leader-elect")
     assert struck

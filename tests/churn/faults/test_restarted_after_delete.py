@@ -8,6 +8,7 @@ from tests.churn.helpers import TenantBed
 from tests.churn.test_mistakes import KEY
 
 
+@pytest.mark.whole
 def test_restarted_after_delete_convicts_the_leaky(tenants: TenantBed) -> None:
     found, struck = tenants.fault("restarted-after-delete", "cleanup-lost-on-restart", "--cleanup-delay=1s")
     assert struck

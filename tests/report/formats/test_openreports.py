@@ -17,6 +17,7 @@ def reports_kind(control_plane: ControlPlane) -> None:
     make_reports_kind(control_plane)
 
 
+@pytest.mark.whole
 @pytest.mark.usefixtures("reports_kind")
 def test_kubectl_applies_one_report_for_each_map_and_a_strict_server_takes_it(
     control_plane: ControlPlane, namespace: str, program: Program

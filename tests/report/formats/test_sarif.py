@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import pytest
 from jsonschema import Draft4Validator
 
 from ghostkey.testing import ControlPlane
@@ -86,6 +87,7 @@ def test_a_file_elsewhere_has_an_absolute_uri_and_an_archive_its_own_name(files_
     assert {place(result) for result in found} == {("kubernetes/prod/configmaps/registry.yaml", 1)}
 
 
+@pytest.mark.whole
 def test_a_live_cluster_has_paths_that_stay_the_same(control_plane: ControlPlane, namespace: str, program: Program) -> None:
     make_tenants_kind(control_plane)
     for number in range(6):
