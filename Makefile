@@ -7,6 +7,8 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 WORKERS ?= 4
 BIN := .venv/bin
 READY := .venv/.ready
+# bytecode is kept, whatever the shell says: tests start the program some thousand times
+unexport PYTHONDONTWRITEBYTECODE
 DEMO_READY := .venv/.demo-ready
 
 .DEFAULT_GOAL := help

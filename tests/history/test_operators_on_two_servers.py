@@ -125,6 +125,7 @@ def test_sources_agree_on_what_both_operators_wrote(seen: dict[str, list[History
     assert Counter(fact[4] for fact in tenants[0]) == {"created": 24, "deleted": 12}
 
 
+@pytest.mark.whole
 def test_nothing_of_two_whole_logs_is_a_gap(seen: dict[str, list[HistoryEvent]]) -> None:
     began = min(event.at for event in seen["audit"] if isinstance(event, KeyEvent) and event.name == "kopf-registry" and event.at)
     gaps = [
@@ -134,6 +135,7 @@ def test_nothing_of_two_whole_logs_is_a_gap(seen: dict[str, list[HistoryEvent]])
     assert [event.why for event in gaps if event.namespace != "kube-system"] == []
 
 
+@pytest.mark.whole
 def test_each_operators_mistake_is_told_by_its_class_and_its_name(folder: Path, tmp_path: Path) -> None:
     store = History(tmp_path / "store")
     story.import_paths(store, [folder / "audit"])

@@ -161,6 +161,7 @@ def moved(event: HistoryEvent, number: int) -> HistoryEvent:
     return event
 
 
+@pytest.mark.whole
 def test_engines_read_the_same_of_a_story(spark_folder: Path) -> None:
     history = stored(spark_folder / "one", STORIES["wrong-key-name"][0])
     duck, spark = DuckEngine(history), SparkEngine(history)

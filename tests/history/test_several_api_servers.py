@@ -166,6 +166,7 @@ def test_logs_tell_what_etcd_tells_and_by_whom(seen: Seen, clocks: tuple[float, 
     assert {user for _, user in credited} >= set(USERS)
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("clocks", CLOCKS)
 def test_no_class_turns_into_another_when_clocks_differ(seen: Seen, clocks: tuple[float, ...], tmp_path: Path) -> None:
     store = History(tmp_path / "store")

@@ -248,6 +248,7 @@ def test_snapshot_and_wal_agree_on_every_key(seen: dict[str, list[HistoryEvent]]
     assert snapshot == key_facts(seen["wal"])
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("source", ["audit", "watch"])
 def test_etcd_and_the_api_server_agree_on_every_key(seen: dict[str, list[HistoryEvent]], source: str) -> None:
     etcd, other = (
@@ -258,6 +259,7 @@ def test_etcd_and_the_api_server_agree_on_every_key(seen: dict[str, list[History
     assert other - etcd == set()
 
 
+@pytest.mark.whole
 def test_fields_of_other_kinds_are_among_what_they_agree_on(seen: dict[str, list[HistoryEvent]]) -> None:
     for source, events in seen.items():
         ops = Counter(e.op for e in events if isinstance(e, KeyEvent) and e.field == "metadata.annotations")
@@ -265,6 +267,7 @@ def test_fields_of_other_kinds_are_among_what_they_agree_on(seen: dict[str, list
         assert ops["delete"] > 5, source
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("processes", [2, 5])
 def test_several_processes_read_what_one_does(
     seen: dict[str, list[HistoryEvent]], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: int
@@ -290,17 +293,20 @@ def test_several_processes_read_what_one_does(
     assert rows(processes) == one
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("source", ["audit", "watch", "wal"])
 def test_all_agree_on_objects(seen: dict[str, list[HistoryEvent]], source: str) -> None:
     assert subject_facts(seen["snapshot"]) == subject_facts(seen[source])
 
 
+@pytest.mark.whole
 def test_no_source_reports_damage(seen: dict[str, list[HistoryEvent]]) -> None:
     for source, events in seen.items():
         gaps = [event for event in events if isinstance(event, Covered) and event.is_gap]
         assert not [gap for gap in gaps if "damaged" in gap.why], source
 
 
+@pytest.mark.whole
 def test_refused_writes_are_evidence_in_the_audit_log_and_nowhere_else(seen: dict[str, list[HistoryEvent]]) -> None:
     refused = [e for e in seen["audit"] if isinstance(e, KeyEvent) and e.op.startswith("refused")]
     assert refused

@@ -55,6 +55,7 @@ def test_checksums_are_those_of_the_files(made: Path) -> None:
         assert hashlib.sha256((made / name).read_bytes()).hexdigest() == digest
 
 
+@pytest.mark.whole
 def test_wheel_is_installed_as_the_container_does_and_finds_ghosts(
     made: Path, control_plane: ControlPlane, namespace: str, tmp_path: Path
 ) -> None:
@@ -87,6 +88,7 @@ def test_archive_is_what_krew_would_install_and_finds_ghosts(
     assert "watch" in run(str(program), "watch", "--help")
 
 
+@pytest.mark.whole
 def test_chart_is_installed_from_its_file(made: Path, control_plane: ControlPlane, namespace: str) -> None:
     chart = next(made.glob("ghostkey-*.tgz"))
     words = ("--namespace", namespace, "--kubeconfig", str(control_plane.kubeconfig))
@@ -96,6 +98,7 @@ def test_chart_is_installed_from_its_file(made: Path, control_plane: ControlPlan
     run(str(binary("helm")), "uninstall", "gk", *words)
 
 
+@pytest.mark.whole
 def test_bill_of_materials_is_valid_and_has_what_the_image_installs(made: Path) -> None:
     text = (made / "ghostkey.cdx.json").read_text()
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
@@ -110,6 +113,7 @@ def test_bill_of_materials_is_valid_and_has_what_the_image_installs(made: Path) 
     assert not re.search(r"file:|/tmp/|" + re.escape(str(ROOT)), text), "nothing of this machine"
 
 
+@pytest.mark.whole
 def test_formula_is_ruby_and_has_the_archive(made: Path) -> None:
     text = (made / "ghostkey.rb").read_bytes()
     tree = Parser(Language(tree_sitter_ruby.language())).parse(text)

@@ -47,7 +47,7 @@ def _is_told(opened: browser.Browser, address: str) -> bool:
     return bool(opened.value("document.querySelectorAll('svg').length"))
 
 
-@pytest.mark.whole(but=["1280"])
+@pytest.mark.whole
 @pytest.mark.parametrize("width", [390, 768, 1280])
 def test_the_story_of_a_map_and_of_a_key_is_told_at_every_width(
     opened: browser.Browser, recorded: tuple[Watching, str, Path], width: int
