@@ -4,7 +4,7 @@
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 # more than cores: half of a test is waiting for a server
-WORKERS ?= 4
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(2 * os.cpu_count() + 2)')
 BIN := .venv/bin
 READY := .venv/.ready
 # bytecode is kept, whatever the shell says: tests start the program some thousand times

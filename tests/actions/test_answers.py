@@ -77,6 +77,7 @@ def test_policy_that_puts_one_key_back_is_named_and_the_rest_can_be_undone(
     assert read_data(control_plane, namespace, "registry") == {"keep": "1", "old": "back"}
 
 
+@pytest.mark.whole
 def test_policy_that_puts_the_only_key_back_leaves_nothing_to_undo(
     control_plane: ControlPlane, namespace: str, program: Program, policy: Any
 ) -> None:

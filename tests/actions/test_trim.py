@@ -148,6 +148,7 @@ def key_reference(key: str, kind: str = "configMapKeyRef") -> dict[str, object]:
     return {"env": [{"name": "V", "valueFrom": {kind: {"name": "registry", "key": key}}}]}
 
 
+@pytest.mark.whole(but=["env", "projected"])
 @pytest.mark.parametrize("how", ["env", "items", "projected", "deployment"])
 def test_key_that_a_pod_names_stops_the_plan(control_plane: ControlPlane, namespace: str, program: Program, how: str) -> None:
     make_map(control_plane, namespace, "registry", TWO)
@@ -182,6 +183,7 @@ def test_immutable_map_is_refused_with_advice(control_plane: ControlPlane, names
     assert "hint: make a new one" in done.err
 
 
+@pytest.mark.whole
 def test_six_thousand_keys_go_in_one_write(control_plane: ControlPlane, namespace: str, program: Program) -> None:
     data = {f"gone-{n}": "x" for n in range(6000)} | {"keep": "1"}
     made = make_map(control_plane, namespace, "registry", data)

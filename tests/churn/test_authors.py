@@ -381,6 +381,7 @@ def test_object_of_others_is_not_the_operators_leak_for_having_been_touched_by_i
     assert judged_of(writers, {own}, {paths[own]}).kind is Kind.INCONCLUSIVE
 
 
+@pytest.mark.whole
 def test_value_of_a_secret_is_whose_request_has_put_it_there(writers: Writers) -> None:
     mine, theirs, since = (f"gkkkkkkk{letter}x" for letter in "abc")
     secrets = f"/api/v1/namespaces/{NAMESPACE}/secrets"

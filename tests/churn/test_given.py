@@ -91,6 +91,7 @@ def test_operator_that_we_start_sees_our_subjects_alone_and_writes_nothing_elsew
     assert cluster.raw("GET", "/api/v1/namespaces/tenant-system/configmaps/tenant-registry") == registry
 
 
+@pytest.mark.whole
 def test_nobody_who_writes_nothing_is_acquitted(cluster: ControlPlane, files_program: Program, sample: str) -> None:
     done = files_program(*RUN, sample, "--rounds=1", f"--kubeconfig={cluster.kubeconfig}")
     assert done.code == 3, (done.out, done.err)

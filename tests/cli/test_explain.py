@@ -182,6 +182,7 @@ def trimmed(registry: str, program: Program) -> str:
     return registry
 
 
+@pytest.mark.whole(but=["table"])
 @pytest.mark.parametrize("form", ["table", "json"])
 def test_ctrl_c_in_verify_tells_what_it_saw(control_plane: ControlPlane, trimmed: str, program: Program, form: str) -> None:
     watching = program.start("verify", "cm/registry", "-n", trimmed, "--for", "300s", "-o", form)

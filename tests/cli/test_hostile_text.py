@@ -40,6 +40,19 @@ def is_clean(text: str) -> bool:
     return INVISIBLE.search(text) is None
 
 
+@pytest.mark.whole(
+    but=[
+        "utf-8-csv",
+        "utf-8-name",
+        "cp1252-github",
+        "cp1252-openreports",
+        "latin-1-gitlab",
+        "latin-1-table",
+        "ascii-jsonl",
+        "ascii-wide",
+        "nonsense-junit",
+    ]
+)
 @pytest.mark.parametrize("form", format_names())
 @pytest.mark.parametrize("encoding", sliced(["utf-8", "cp1252", "latin-1", "ascii", "nonsense"], "utf-8", "ascii"))
 def test_output_in_any_encoding_shows_what_it_can(files_program: Program, dump: Path, form: str, encoding: str) -> None:

@@ -157,6 +157,12 @@ def test_map_that_nothing_is_called_is_said_so(files_program: Program, truth: Tr
     assert "no map of maps is held by" in done.err
 
 
+@pytest.mark.whole(
+    but=[
+        "words0-is held by '(main.reconciller).seen'-did you mean (main.reconciler).seen",
+        "words2-is of type 'map[main.uidd]bool'-did you mean map[main.uid]",
+    ]
+)
 @pytest.mark.parametrize(
     ("words", "said", "hint"),
     [

@@ -24,6 +24,7 @@ def hint_of(err: str) -> str:
     return hint
 
 
+@pytest.mark.whole(but=["words0", "words3"])
 @pytest.mark.parametrize(
     "words",
     [

@@ -87,6 +87,7 @@ def scanned(control_plane: ControlPlane, namespace: str) -> str:
     return namespace
 
 
+@pytest.mark.whole(but=["-n nope-", "-l app=shopp-", "-n NS cm/nope cm/settings-", "--kinds tenants --kinds tenantz-"])
 @pytest.mark.parametrize(("words", "said"), NOTHING, ids=lambda value: " ".join(value) if isinstance(value, tuple) else "")
 def test_cluster_without_what_was_asked_for_is_not_seen(
     scanned: str, program: Program, words: tuple[str, ...], said: str
@@ -96,6 +97,7 @@ def test_cluster_without_what_was_asked_for_is_not_seen(
     assert (done.code, said in done.err) == (3, True), done
 
 
+@pytest.mark.whole(but=["-n NS", "-n NS -l app in (shop)", "--kinds tenants.demo"])
 @pytest.mark.parametrize("words", SOMETHING, ids=" ".join)
 def test_cluster_with_what_was_asked_for_is_green(scanned: str, program: Program, words: tuple[str, ...]) -> None:
     where = () if "-n" in words else ("-n", scanned)

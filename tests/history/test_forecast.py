@@ -63,13 +63,8 @@ def filled() -> Iterator[ControlPlane]:
         yield control_plane
 
 
-SLICE = {("put", 200)}
-
-
-@pytest.mark.parametrize(
-    ("way", "value_bytes"),
-    [pytest.param(way, size, marks=() if (way, size) in SLICE else pytest.mark.whole) for way in WAYS for size in VALUE_BYTES],
-)
+@pytest.mark.whole
+@pytest.mark.parametrize(("way", "value_bytes"), [(way, size) for way in WAYS for size in VALUE_BYTES])
 def test_map_that_a_real_server_refused_met_its_limit_where_it_was_told(
     filled: ControlPlane, way: str, value_bytes: int, tmp_path: Path
 ) -> None:

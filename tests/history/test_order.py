@@ -71,9 +71,7 @@ def classes(folder: Path, lines: list[bytes]) -> tuple[dict[str, tuple[str, str]
     )
 
 
-@pytest.mark.whole(
-    but=["bare-twice", "bare-two servers, one behind the other", "wrapped-twice", "wrapped-two servers, one behind the other"]
-)
+@pytest.mark.whole(but=["bare-twice", "wrapped-twice"])
 @pytest.mark.parametrize("how", PUT_TOGETHER)
 @pytest.mark.parametrize("form", ["bare", "wrapped"])
 def test_one_file_of_several_logs_tells_what_they_tell(tmp_path: Path, how: str, form: str) -> None:

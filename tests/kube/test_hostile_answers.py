@@ -212,6 +212,7 @@ def test_one_map_that_is_not_as_the_api_defines_it_is_a_gap(control_plane: Contr
     assert "a ConfigMap odd was not looked into" in done.err
 
 
+@pytest.mark.whole(but=["{}"])
 @pytest.mark.parametrize("body", [b"{}", b"<html></html>", listed("TenantList", None)])
 def test_a_list_of_subjects_that_is_none_is_a_gap_of_that_kind(
     control_plane: ControlPlane, namespace: str, tmp_path: Path, body: bytes

@@ -103,6 +103,7 @@ def test_server_that_accepts_and_never_shakes_hands_is_given_ten_seconds(silent:
     assert "no connection within 10 s" in done.err
 
 
+@pytest.mark.whole(but=["nothing"])
 @pytest.mark.parametrize("how", ["nothing", "tls", "drip"])
 def test_request_timeout_ends_every_kind_of_silence(silent: Callable[[str], Program], how: str) -> None:
     began = time.monotonic()

@@ -207,6 +207,7 @@ def test_baseline_only_gets_better(case: Case) -> None:
     assert case.program("scan", "--ratchet", "--baseline", str(baseline), "--write-baseline", str(baseline)).code == 2
 
 
+@pytest.mark.whole
 def test_names_in_a_secret_are_in_no_file(case: Case) -> None:
     """The registry of another operator is a Secret: a guard names it, and nobody its keys."""
     hidden = {f"default.hush-{number}" for number in range(6)}

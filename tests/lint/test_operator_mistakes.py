@@ -70,6 +70,18 @@ def without_deletes(texts: dict[str, str], field: str) -> dict[str, str]:
     return {name: "\n".join(line for line in text.split("\n") if f"delete(r.{field}" not in line) for name, text in texts.items()}
 
 
+@pytest.mark.whole(
+    but=[
+        "",
+        "cleanup-lost-on-restart",
+        "else-branch",
+        "nested-document",
+        "non-leader",
+        "return-on-deletion-timestamp",
+        "series-never-deleted",
+        "tombstone",
+    ]
+)
 @pytest.mark.parametrize("mistake", ["", *sorted(SHOWN)])
 def test_all_deletes_of_a_field_taken_away_are_missed(mistake: str) -> None:
     texts = operator(mistake)

@@ -30,6 +30,7 @@ def test_child_is_stored_without_its_owner(tenants: TenantBed) -> None:
         assert owners[1] is not None
 
 
+@pytest.mark.whole
 def test_operator_that_cleans_up_by_name_is_acquitted(tenants: TenantBed) -> None:
     found, struck = tenants.fault("owner-references-stripped", "")
     assert struck
