@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from ghostkey.churn.plan import FaultPoint, Plan, Step
 from ghostkey.churn.proxy.wire import strip_owner_references
 from ghostkey.churn.subjects import Subject
