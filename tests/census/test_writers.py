@@ -21,7 +21,7 @@ from ghostkey.census.census import Process, open_process
 from ghostkey.census.errors import CannotWatch
 from ghostkey.census.gomap import GoMap
 from ghostkey.census.traced import Traced
-from ghostkey.census.watchpoints import Watchpoints, _refused, setting
+from ghostkey.census.watchpoints import Hit, Watchpoints, _refused, setting
 from tests.census.truth import MODULES, Truth, built, running
 from tests.helpers import HANG_SECONDS, Program
 
@@ -277,3 +277,20 @@ def test_real_seccomp_filter_has_its_own_words(truth: Truth, tmp_path: Path, way
     assert f"a seccomp filter forbids {call} here" in done.stderr
     assert "--by poll" in done.stderr
     assert truth.ask("insert 1") == 701
+
+
+@pytest.mark.parametrize(
+    ("length", "values", "seen"),
+    [
+        (5, [6, 7, 8], 0),  # none of them was done yet
+        (5, [6, 5, 6], 0),  # nor here, although the length comes back
+        (6, [6, 7, 8], 1),  # told after the look, done before it
+        (8, [6, 7, 8], 3),
+        (6, [None, None, None], 0),  # nobody stood still: by the clock alone
+    ],
+)
+def test_writes_that_a_busy_machine_tells_late_are_those_that_a_look_has_seen(
+    length: int, values: list[int | None], seen: int
+) -> None:
+    hits = [Hit(1, 1, 100 + number, (), value) for number, value in enumerate(values)]
+    assert writers._seen_by((50, 51, length), hits, [hit.at for hit in hits]) == seen

@@ -198,7 +198,12 @@ class Supervisor:
         stack = self._walk(registers[RIP], registers[RBP], registers[RSP])
         for i, address in enumerate(self._addresses):
             if which >> i & 1:
-                self._tell({"hit": [address, thread, at, stack], "lost": self._lost})
+                self._tell({"hit": [address, thread, at, stack, self._word(address)], "lost": self._lost})
+
+    def _word(self, address: int) -> int | None:
+        with contextlib.suppress(MemoryFault, NoSuchProcess):
+            return int.from_bytes(self._memory.read(address, 8), "little")
+        return None
 
     def _walk(self, code: int, base: int, top: int) -> list[int]:
         """Return addresses, innermost first, along the frame pointers that Go keeps."""

@@ -130,8 +130,8 @@ class Traced:
             for line in lines:
                 record = json.loads(line)
                 if "hit" in record:
-                    address, thread, at, stack = record["hit"]
-                    self._hits.append(Hit(address, thread, at, tuple(stack)))
+                    address, thread, at, stack, value = record["hit"]
+                    self._hits.append(Hit(address, thread, at, tuple(stack), value))
                     self.lost = record["lost"]
                 else:
                     said |= record

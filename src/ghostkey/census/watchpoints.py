@@ -36,12 +36,16 @@ THREADS_MOST = 4096
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One write: to which address, by which thread, when (CLOCK_MONOTONIC, nanoseconds), and from where, innermost first."""
+    """One write: to which address, by which thread, when it was told (CLOCK_MONOTONIC, nanoseconds), and from where, innermost first.
+
+    `value` is what the word held after it, where the thread stood still meanwhile.
+    """
 
     address: int
     thread: int
     at: int
     stack: tuple[int, ...]
+    value: int | None = None
 
 
 class _Ring:

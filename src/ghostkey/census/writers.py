@@ -219,8 +219,19 @@ def _settle(seen: Watched, hits: list[Hit], firsts: list[list[_Read]], lasts: li
         times = [hit.at for hit in own]
         start, end = _quietest(first, times), _quietest(last, times)
         changes.len_before, changes.len_after = start[2], end[2]
-        kept += own[bisect.bisect_right(times, start[1]) : bisect.bisect_right(times, end[1])]
+        kept += own[_seen_by(start, own, times) : _seen_by(end, own, times)]
     hits[:] = kept
+
+
+def _seen_by(read: _Read, hits: Sequence[Hit], times: Sequence[int]) -> int:
+    """How many of these writes a look at the length has seen.
+
+    A busy machine tells of a write long after it was done; what the word held after it shows then which the look has seen.
+    """
+    told, length = bisect.bisect_right(times, read[1]), read[2]
+    if not told and hits and hits[0].value is not None and abs(hits[0].value - length) == 1:
+        return 0  # the first leads on from what was seen
+    return next((place for place in range(max(told, 1), len(hits) + 1) if hits[place - 1].value == length), told)
 
 
 def _quietest(reads: Sequence[_Read], times: Sequence[int]) -> _Read:
