@@ -70,7 +70,7 @@ qemu:
 
 test-python: $(READY)
 	@$(BIN)/python -m compileall -q src
-	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup
+	@$(BIN)/pytest -n $(WORKERS)
 
 test-all: lint types contracts docs-check testbed browser qemu  ## The same with every proof at full length (an hour): 1,000 lost answers, 300 kills.
 	@$(BIN)/pytest -n $(WORKERS) --all

@@ -65,27 +65,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves what is marked `whole` to `--all`: more of what a slice of it shows in every run.
-
-    Tests that share a control plane of their own, or another fixture that is dear, are one group, for one worker.
-    """
-    for item in items:
-        if (shared := _shared_by(item)) is not None:
-            item.add_marker(pytest.mark.xdist_group(shared))
+    """Leaves what is marked `whole` to `--all`: more of what a slice of it shows in every run."""
     if not config.getoption("--all"):
         config.hook.pytest_deselected(items=[item for item in items if _is_for_all(item)])
         items[:] = [item for item in items if not _is_for_all(item)]
-
-
-def _shared_by(item: pytest.Item) -> str | None:
-    """The first fixture of a test's file or folder that is made once for all of them."""
-    if not isinstance(item, pytest.Function):
-        return None
-    for name in item.fixturenames:
-        for made in item._fixtureinfo.name2fixturedefs.get(name, ())[-1:]:
-            if made.scope != "function" and made.baseid not in ("", "tests"):
-                return f"{made.baseid}:{name}"
-    return None
 
 
 def _is_for_all(item: pytest.Item) -> bool:
