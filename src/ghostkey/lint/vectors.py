@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from ghostkey.lint.expressions import parts as pieces
 from ghostkey.lint.facts import Call
 from ghostkey.lint.findings import Look
 from ghostkey.lint.module import Spot, Symbol
@@ -74,7 +75,7 @@ def _pattern(texts: list[str | None]) -> str:
 
 def _texts(look: Look, spot: Spot, expression: str) -> list[str | None]:
     """The pieces of a sum of texts; None for one that the code does not say."""
-    return [_text(look, spot, piece.strip()) for piece in expression.split("+")]
+    return [_text(look, spot, piece) for piece in pieces(expression, "+") or [expression]]
 
 
 def _text(look: Look, spot: Spot, piece: str) -> str | None:
