@@ -232,7 +232,7 @@ def test_dry_run_without_a_usable_answer_says_that_nothing_was_changed(
 def test_what_is_said_is_what_the_server_holds(
     control_plane: ControlPlane, namespace: str, relay: Relay, tmp_path: Path, scale: int
 ) -> None:
-    """Of every third write the answer is lost in one of many ways: 60 trims here, a thousand in `make test-all`."""
+    """Of every third write the answer is lost in one of many ways: 24 trims here, a thousand in `make test-all`."""
     trims = 1000 if scale > 1 else 24
     faults = itertools.cycle([*LOSSES.values(), *LOSSES.values(), *LOSSES.values(), *NOT_SENT.values()])
     kinds = itertools.cycle([CONFIG_MAPS, CONFIG_MAPS, SECRETS])
