@@ -11,7 +11,7 @@ from ghostkey.model.history import DELETED, HIDDEN_WRITE, SEEN, HistoryEvent, Ke
 from ghostkey.sources.history.audit.beside import Holder
 from ghostkey.sources.history.audit.blind import ORIGIN
 from ghostkey.sources.history.audit.credit import unsigned, writer_of_event
-from ghostkey.sources.history.audit.event import UNREADABLE, Event, Meta, Object, Reference, object_of
+from ghostkey.sources.history.audit.event import UNREADABLE, Event, Meta, Object, Reference, is_dry_run, object_of
 from ghostkey.sources.history.audit.maps import MapReader
 from ghostkey.sources.history.audit.refusals import TIMEOUT, is_certain
 from ghostkey.sources.history.audit.subjects import NAMESPACES, in_collection, what_happened
@@ -44,10 +44,9 @@ class Reader(MapReader):
             return
         if reference.resource in IGNORED or event.verb not in VERBS:
             return
-        query = event.request_uri.partition("?")[2]
-        if "dryRun=" in query:
+        if is_dry_run(event):
             return
-        writer = writer_of_event(event, query)
+        writer = writer_of_event(event, event.request_uri.partition("?")[2])
         qualified = f"{reference.resource}.{reference.api_group}" if reference.api_group else reference.resource
         is_map = qualified in MAPS and not reference.subresource
         fields = paths_for(self.fields, qualified)
