@@ -241,10 +241,10 @@ def test_lines_with_tokens_in_them_are_no_damage() -> None:
     assert fed(lines) == ([], 0)
 
 
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
-def test_log_that_a_shell_has_written_in_utf_16_is_read(tmp_path: Path, encoding: str) -> None:
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_log_that_a_shell_has_written_in_utf_16_is_read(tmp_path: Path, encoding: str, mark: str) -> None:
     text = "\r\n".join(LogWriter().patch(second, "shop", "m", {"a": str(second)}).decode().rstrip() for second in range(3))
-    mark = "\ufeff" if encoding == "utf-16-be" else ""
     found = keys(events(tmp_path, [(mark + text).encode(encoding)]))
     assert sort_of(tmp_path / "0.log") == "audit"
     assert [(op, key) for op, key, _ in found] == [("set", "a")] * 3

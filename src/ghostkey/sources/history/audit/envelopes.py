@@ -21,6 +21,7 @@ import msgspec
 
 from ghostkey.foreign import UnreadableError, decode_json, split_json
 from ghostkey.sources.history.audit.encoded import decoded, holds, is_encoded
+from ghostkey.sources.history.audit.fields import event_of_fields, is_event, record_of_pairs, rows_of
 from ghostkey.sources.history.audit.google import PAYLOADS, event_of_google
 from ghostkey.sources.history.audit.otlp import plain
 from ghostkey.sources.history.audit.packed_text import PACKED, PackedText
@@ -37,13 +38,15 @@ _PART = (b"audit.k8s.io", b"requestReceivedTimestamp", b"stageTimestamp")
 # what other records have too: where one is not whole, what it was nobody knows
 _CUT = re.compile(rb'(?:protoPayload|protopayload_auditlog|[aA]uditI[dD])[\\"]+\s*:|"' + PACKED.encode())
 _TAG = re.compile(rb"\[[^\]{\"\[]{0,200}\] ")  # before a line of several Pods, or of several tags
+_QUOTED = re.compile(rb'"(?:[^"\\]++|\\.)*+"')
 _CRI = re.compile(rb"\S{20,40} (?:stdout|stderr) ([PF])(?::\S*)? ")
 _NUMBERS = re.compile(rb'"MESSAGE"\s*:\s*\[')  # journald's way to write what is no plain text
 _DOCKER = b'{"log":"'
 _DOCKER_END, _DOCKER_REST = b'\\n","', 400  # of a text that is whole, and bytes of a record after it
 # behind an event: the time of its ingestion (`aws logs … --output text`) and other columns, or the end of a list around it (Fluent Bit's stdout)
 _BEHIND = re.compile(rb"[\])]{0,4}(?:\t[^\t{}\n]{0,200}){0,9}\s*")
-_REMADE = {"protoPayload", "AKSAudit", "kvlistValue"}  # where what is there is no event until it is made one
+COLUMNS = "columns"
+_REMADE = {"protoPayload", "AKSAudit", "kvlistValue", COLUMNS}  # where what is there is no event until it is made one
 _encode = msgspec.json.encode
 Path = tuple[str, ...]  # of fields that lead to an event; `*` for each item of a list
 
@@ -81,6 +84,14 @@ def _unwrapped(text: bytes, depth: int, packed: PackedText) -> Found:
     begin = 0 if is_json else text.find(BARE, 0, PREFIX_BYTES)
     begin = begin if begin >= 0 else text.find(b"{")
     whole = len(text)  # from where on it is JSON to its end
+    if (
+        not is_json
+        and (quote := text.find(b'"{\\"', 0, PREFIX_BYTES)) >= 0
+        and (quoted := _QUOTED.match(text, quote)) is not None
+    ):
+        found = _records(quoted[0], depth + 1, packed)  # as `key="value"` has it
+        if found.events:
+            return found._replace(words=TEXT, path=None)
     # of a line that begins as an event and is none, what stands further on may be part of anything
     for _ in range(1 if is_json else BEGINNINGS):
         if begin < 0:
@@ -123,7 +134,8 @@ def _records(text: bytes, depth: int, packed: PackedText) -> Found:
     return Found(
         events,
         f"in {words}" if words else "in an array" if paths and paths[0] else "in quotes" if isinstance(document, str) else "",
-        path=paths[0] if paths else None,
+        # of events that lie in several places none leads to all
+        path=paths[0] if len(set(paths)) == 1 else None,
     )
 
 
@@ -158,10 +170,12 @@ def _search(node: Any, path: Path, depth: int, packed: PackedText) -> Iterator[t
         elif not node.keys().isdisjoint(PAYLOADS):
             if (made := event_of_google(node)) is not None:
                 yield _encode(made), (*path, "protoPayload")
-        elif (made := _of_table(node)) is not None:
-            yield _encode(made), (*path, "AKSAudit")
+        elif (made := event_of_fields(node)) is not None:
+            yield _encode(made), (*path, "AKSAudit" if "AuditId" in node else COLUMNS)
         elif "kvlistValue" in node:
             yield from _search(plain(node), (*path, "kvlistValue"), depth + 1, packed)
+        elif rows := list(rows_of(node)):
+            yield from _search(rows, (*path, COLUMNS), depth + 1, packed)
         else:
             for name, child in node.items():
                 yield from _search(child, (*path, str(name)), depth + 1, packed)
@@ -170,6 +184,9 @@ def _search(node: Any, path: Path, depth: int, packed: PackedText) -> Iterator[t
             raw = _as_bytes(node)
             for event in unwrap(raw, depth + 1, packed).events:
                 yield event, (*path, "*")
+            return
+        if node and (record := record_of_pairs(node)) is not None:
+            yield from _search(record, (*path, COLUMNS), depth + 1, packed)
             return
         for child in node:
             yield from _search(child, (*path, "*"), depth + 1, packed)
@@ -194,40 +211,6 @@ def _as_bytes(numbers: list[Any]) -> bytes:
         return bytes(numbers)
     except (ValueError, TypeError):
         return b""
-
-
-def is_event(node: dict[Any, Any]) -> bool:
-    """Whether a decoded object is an audit event."""
-    return isinstance(node.get("auditID"), str) and ("verb" in node or "requestURI" in node) and "stage" in node
-
-
-_TABLE = {
-    "level": "level", "auditid": "auditID", "stage": "stage", "requesturi": "requestURI", "verb": "verb", "user": "user",
-    "impersonateduser": "impersonatedUser", "sourceips": "sourceIPs", "useragent": "userAgent", "objectref": "objectRef",
-    "responsestatus": "responseStatus", "requestobject": "requestObject", "responseobject": "responseObject",
-    "requestreceivedtime": "requestReceivedTimestamp", "requestreceivedtimestamp": "requestReceivedTimestamp",
-    "stagereceivedtime": "stageTimestamp", "stagetimestamp": "stageTimestamp", "annotations": "annotations",
-}  # fmt: skip
-
-
-def _of_table(node: dict[Any, Any]) -> dict[str, Any] | None:
-    """An event whose fields are the columns of a table, with names in another case and objects as text; None when it is none."""
-    names = {name.lower() for name in node if isinstance(name, str)}
-    if not {"auditid", "verb", "stage", "objectref"} <= names:
-        return None
-    event: dict[str, Any] = {"kind": "Event", "apiVersion": "audit.k8s.io/v1"}
-    for name, value in node.items():
-        known = _TABLE.get(str(name).lower())
-        if known is None or value in ("", None):
-            continue
-        if isinstance(value, str) and value[:1] in ("{", "["):
-            try:
-                event[known] = decode_json(value)
-            except UnreadableError:
-                return None
-        else:
-            event[known] = value
-    return event
 
 
 class Envelope:
@@ -262,7 +245,8 @@ class Envelope:
             self._count(words, 1)
             self._is_text = words == TEXT
             return (record,)
-        if self._way is not None and (events := self._way(record)):
+        # there may be more in it than in the last one
+        if self._way is not None and (events := self._way(record)) and record.count(b"auditID") <= len(events):
             self.words[self._way_words] += len(events)
             return events
         found = unwrap(record)

@@ -32,6 +32,8 @@ def event_of_google(entry: dict[str, Any]) -> dict[str, Any] | None:
     if reference is None:
         return None
     request, response = (_object(payload.get(name) or _decoded(payload.get(f"{name}Json"))) for name in ("request", "response"))
+    if _mapping(entry.get("split")).get("totalSplits"):
+        request = response = None  # it was too long, and a part of each is in each of several entries
     status, caller, who = (_mapping(payload.get(name)) for name in ("status", "requestMetadata", "authenticationInfo"))
     code = status.get("code", 0)
     code = _CODES.get(code, 500) if isinstance(code, int) else 500
