@@ -111,7 +111,11 @@ class LineReader(ChangeReader):
             return list(self._line(line)) if found is None else found
         # an object that is being deleted may go by the write that takes its last finalizer
         # and behind one that was cut the next one may stand
-        if head == DECODE or (head == ELSEWHERE and DELETION in line) or line.find(_NEXT, _NEXT_BEGIN) >= 0:
+        if (
+            head == DECODE
+            or (head == ELSEWHERE and (DELETION in line or self.ended.may_be_of(line, ID_END, HEAD_BYTES)))
+            or line.find(_NEXT, _NEXT_BEGIN) >= 0
+        ):
             return list(self._line(line))
         # its time only widens the coverage, and the next one's will too
         self._passed_over += 1

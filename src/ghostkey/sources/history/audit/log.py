@@ -9,7 +9,8 @@ Coverage
     Request what was asked for, at Metadata only that somebody wrote. What a level hides is a gap and is said; so is a hole
     between two files, a time at which one of several servers' logs is not there, and a write of which only the effect is seen.
 When it is wrong
-    When a policy drops requests without a trace (level None), which no log can tell.
+    When a policy drops requests without a trace (level None), which no log can tell. That an object was written after its end is
+    noticed within each share of a large log, and not from one to the next.
 Source
     k8s.io/apiserver v0.37 pkg/apis/audit/v1 types.go; field order as encoding/json writes the struct
 """

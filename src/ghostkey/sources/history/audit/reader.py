@@ -11,6 +11,7 @@ from ghostkey.model.history import DELETED, HIDDEN_WRITE, SEEN, HistoryEvent, Ke
 from ghostkey.sources.history.audit.beside import Holder
 from ghostkey.sources.history.audit.blind import ORIGIN
 from ghostkey.sources.history.audit.credit import unsigned, writer_of_event
+from ghostkey.sources.history.audit.ended import Ended
 from ghostkey.sources.history.audit.event import UNREADABLE, Event, Meta, Object, Reference, is_dry_run, object_of
 from ghostkey.sources.history.audit.maps import MapReader
 from ghostkey.sources.history.audit.refusals import TIMEOUT, is_certain
@@ -33,6 +34,7 @@ class Reader(MapReader):
 
     def __init__(self, digest: KeyedHash, fields: Iterable[tuple[str, str]] = ()) -> None:
         super().__init__(digest)
+        self.ended = Ended()
         self.fields = list(fields)  # (qualified resource or a word for it, path of a map-valued field)
 
     def event(self, event: Event) -> Iterator[HistoryEvent]:
@@ -58,6 +60,14 @@ class Reader(MapReader):
             if is_map:
                 yield from self.refused(event, qualified, at, writer)
             return
+        if not is_map:
+            for told in self.ended.written(
+                event, (qualified, "" if qualified == NAMESPACES else reference.namespace, reference.name)
+            ):
+                if told.op == DELETED:
+                    why = f"level {event.level} does not show when an object ended that was written after its deletion"
+                    self.blind.gap(qualified, reference.namespace or "*", why, at)
+                yield told
         if event.verb == "deletecollection":
             yield from self._collection(object_of(event.response_object), qualified, reference, at, writer)
             return
@@ -81,7 +91,9 @@ class Reader(MapReader):
             is_object = found is not None and found.kind != "Status"
             # what has no finalizers is answered by a Status about it
             uid = (meta.uid if is_object else "") or reference.uid or (found.details.uid if found and found.details else "")
-            yield SubjectEvent(at, revision, *holder, uid, op, *writer, ORIGIN, False)
+            subject = SubjectEvent(at, revision, *holder, uid, op, *writer, ORIGIN, False)
+            self.ended.note(subject, is_hidden=found is None and event.verb == "delete")
+            yield subject
         if is_map and name:
             yield from self.map_written(event, holder, found, at, revision, writer)
         for path in fields:
@@ -128,7 +140,9 @@ class Reader(MapReader):
             meta = one.metadata
             op = in_collection(kind, one)
             revision = revision_of(meta.resource_version)
-            yield SubjectEvent(at, revision, kind, meta.namespace, meta.name, meta.uid, op, *writer, ORIGIN, False)
+            subject = SubjectEvent(at, revision, kind, meta.namespace, meta.name, meta.uid, op, *writer, ORIGIN, False)
+            self.ended.note(subject, is_hidden=False)
+            yield subject
             if kind in MAPS and op == DELETED:
                 yield from self.gone((kind, meta.namespace, meta.name), at, revision, writer)
 
