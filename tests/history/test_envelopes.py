@@ -212,6 +212,12 @@ def test_events_of_one_record_that_are_written_in_several_ways_are_all_read() ->
     assert damage == 0
 
 
+@pytest.mark.parametrize(("zeros", "damage"), [(4_096, 1), (6, 0)])
+def test_zeros_that_a_crash_left_are_damage(zeros: int, damage: int) -> None:
+    """A few are the length that journald writes before a message."""
+    assert fed([bytes(zeros) + b"\n"]) == ([], damage)
+
+
 def test_number_that_is_none_is_no_end_of_the_log() -> None:
     body = key_values({**json.loads(one()), "count": 1})
     for wrong in ("²", "--5", "1e5", ""):

@@ -35,6 +35,7 @@ TEXT, AROUND, CSV = "text before it", "text around it", "in quotes of CSV"
 WORTH = (b"auditID", b"audit.k8s.io", b"AuditId", b"auditId", b"protoPayload", b"protopayload_auditlog", PACKED.encode())
 # what only stands in an event, or in a part of one
 _PART = (b"audit.k8s.io", b"requestReceivedTimestamp", b"stageTimestamp")
+_ZEROS = bytes(16)  # where a computer ended before what it had made room for was written
 # what other records have too: where one is not whole, what it was nobody knows
 _CUT = re.compile(rb'(?:protoPayload|protopayload_auditlog|[aA]uditI[dD])[\\"]+\s*:|"' + PACKED.encode())
 _TAG = re.compile(rb"\[[^\]{\"\[]{0,200}\] ")  # before a line of several Pods, or of several tags
@@ -105,8 +106,8 @@ def _unwrapped(text: bytes, depth: int, packed: PackedText) -> Found:
 
 
 def is_part(text: bytes) -> bool:
-    """Whether a record that is no event has something of one in it: a program's other messages are no damage."""
-    return any(word in text for word in _PART)
+    """Whether a record that is no event has something of one in it: a program's other messages are no damage, a crash's zeros are."""
+    return any(word in text for word in _PART) or _ZEROS in text
 
 
 def _unquoted(text: bytes) -> bytes:
