@@ -16,6 +16,7 @@ from ghostkey.sources.history.audit.event import UNREADABLE, Event, Meta, Object
 from ghostkey.sources.history.audit.maps import MapReader
 from ghostkey.sources.history.audit.refusals import TIMEOUT, is_certain
 from ghostkey.sources.history.audit.subjects import NAMESPACES, in_collection, what_happened
+from ghostkey.sources.history.audit.unanswered import WHY, Asked, Unanswered
 from ghostkey.sources.history.common import entries_at, paths_for, revision_of
 from ghostkey.sources.history.facts import KeyedHash
 
@@ -26,6 +27,7 @@ IGNORED = {"events", "leases", "endpoints", "endpointslices", "tokenreviews", "s
 IGNORED_SUBRESOURCES = {"scale", "token", "log", "exec", "attach", "portforward", "proxy", "binding"}
 PANIC = "Panic"  # a request that was given up by the server: it may have been stored before that
 ENDED = {"ResponseComplete", PANIC}
+RECEIVED = "RequestReceived"
 VERBS = {"create", "update", "patch", "delete", "deletecollection"}
 
 
@@ -34,7 +36,7 @@ class Reader(MapReader):
 
     def __init__(self, digest: KeyedHash, fields: Iterable[tuple[str, str]] = ()) -> None:
         super().__init__(digest)
-        self.ended = Ended()
+        self.ended, self.unanswered = Ended(), Unanswered()
         self.fields = list(fields)  # (qualified resource or a word for it, path of a map-valued field)
 
     def event(self, event: Event) -> Iterator[HistoryEvent]:
@@ -42,8 +44,12 @@ class Reader(MapReader):
         at = event.at
         self.blind.cover(at)
         reference, status = event.object_ref, event.response_status
+        if event.stage == RECEIVED and reference is not None:
+            yield from self._came_in(event, reference)
+            return
         if event.stage not in ENDED or reference is None or reference.subresource in IGNORED_SUBRESOURCES:
             return
+        self.unanswered.answer(event.audit_id)
         if reference.resource in IGNORED or event.verb not in VERBS:
             return
         if is_dry_run(event):
@@ -100,6 +106,25 @@ class Reader(MapReader):
             yield from self._field(event, holder, path, at, revision, writer)
         if fields and not is_map and op == DELETED:
             yield from self.states.gone(holder, at, revision, writer)
+
+    def _came_in(self, event: Event, reference: Reference) -> Iterator[KeyEvent]:
+        """A request of which the answer is yet to come."""
+        kind = f"{reference.resource}.{reference.api_group}" if reference.api_group else reference.resource
+        is_map = kind in MAPS and not reference.subresource and event.verb in VERBS
+        if (is_map or (event.verb in {"delete", "deletecollection"} and not reference.subresource)) and not is_dry_run(event):
+            writer = writer_of_event(event, event.request_uri.partition("?")[2])
+            asked = Asked(kind, reference.namespace, reference.name, event.at, writer, is_map)
+            if (oldest := self.unanswered.ask(event.audit_id, asked)) is not None:
+                yield from self.never_answered(oldest)
+
+    def never_answered(self, asked: Asked) -> Iterator[KeyEvent]:
+        """What a request is that nobody knows the end of."""
+        why = WHY.format(asked.writer.verb)
+        if not (asked.is_map and asked.name):  # of one map it is told of that one alone
+            self.blind.gap(asked.kind, asked.namespace or "*", why, asked.at)
+        if asked.is_map:
+            hidden = self.of_map((asked.kind, asked.namespace, asked.name), HIDDEN_WRITE, asked.at, None, asked.writer)
+            yield hidden._replace(error=why if asked.name else "")
 
     def _given_up(
         self, event: Event, kind: str, reference: Reference, *, is_map: bool, has_fields: bool, writer: Writer
