@@ -151,7 +151,7 @@ class LineReader(ChangeReader):
         if (
             event.stage != "ResponseComplete" or reference is None or reference.resource != "configmaps" or reference.api_group
             or reference.subresource or event.verb not in {"update", "patch"} or "dryRun=" in event.request_uri
-            or not reference.name or (event.response_status and event.response_status.code >= 400)
+            or not reference.name or (event.response_status and event.response_status.is_failure)
         ):  # fmt: skip
             return DECODE
         writer = writer_of_event(event, event.request_uri.partition("?")[2])

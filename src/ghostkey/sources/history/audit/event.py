@@ -31,6 +31,12 @@ class Status(msgspec.Struct):
     code: int = 0
     message: str = ""
     reason: str = ""
+    status: str = ""
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether the request failed, also where an export has lost its code."""
+        return self.code >= 400 or (not self.code and self.status == "Failure")
 
 
 class Event(msgspec.Struct, rename="camel"):

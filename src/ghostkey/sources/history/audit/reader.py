@@ -58,11 +58,11 @@ class Reader(MapReader):
         qualified = f"{reference.resource}.{reference.api_group}" if reference.api_group else reference.resource
         is_map = qualified in MAPS and not reference.subresource
         fields = paths_for(self.fields, qualified)
-        code = status.code if status else 0
-        if event.stage == PANIC or (code >= 400 and not is_certain(event)):
+        has_failed = status is not None and status.is_failure
+        if event.stage == PANIC or (has_failed and not is_certain(event)):
             yield from self._given_up(event, qualified, reference, is_map=is_map, has_fields=bool(fields), writer=writer)
             return
-        if code >= 400:
+        if has_failed:
             if is_map:
                 yield from self.refused(event, qualified, at, writer)
             return
