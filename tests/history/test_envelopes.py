@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from ghostkey.model.history import KeyEvent
+from ghostkey.model.history import Covered, KeyEvent, microseconds
 from ghostkey.sources.history.audit.envelopes import Envelope
 from ghostkey.sources.history.open import sort_of
-from tests.history.lines import LogWriter
+from tests.history.lines import LogWriter, at
 from tests.history.shop import events, gaps, keys
 from tests.history.test_exports import google, table
 from tests.unpacking import Unpacked
@@ -89,6 +89,20 @@ def test_event_that_is_cut_among_others_that_are_whole_is_damage() -> None:
     ):
         # the second is read as the first one was
         assert fed([made, made]) == ([whole] * 2, 2)
+
+
+def test_gap_of_an_event_that_is_cut_is_where_it_is_in_its_record(tmp_path: Path) -> None:
+    """One document may hold a whole log, as that of `aws logs filter-log-events` does."""
+    log = LogWriter()
+    texts = [log.patch(second, "shop", "m", {"a": str(second)}).decode().rstrip() for second in range(9)]
+    texts[5:6] = [texts[5][:400], texts[5][400:]]
+    document = json.dumps({"events": [{"message": text} for text in texts]}).encode()
+    rows = [one for one in events(tmp_path, [document]) if isinstance(one, Covered) and one.is_gap and "cut" in one.why]
+    assert [(row.since, row.until) for row in rows] == [(moment(4), moment(6))]
+
+
+def moment(second: int) -> int | None:
+    return microseconds(at(second))
 
 
 @pytest.mark.parametrize("cut", [60, 300, -20])

@@ -111,3 +111,15 @@ def test_entry_that_google_divided_shows_no_part_of_a_map_as_all_of_it(tmp_path:
     found = read(tmp_path, "".join(json.dumps(entry) + "\n" for entry in entries))
     assert not [one for one in found if isinstance(one, KeyEvent) and one.op == "delete"]
     assert any("level Metadata does not show" in why for why in gaps(found))
+
+
+def test_entry_of_google_that_says_only_that_a_request_came_in_is_no_answer(tmp_path: Path) -> None:
+    lines_ = shop_lines()
+    entries = [google(json.loads(line)) for line in lines_]
+    entries[-2]["operation"] |= {"first": True}
+    del entries[-2]["protoPayload"]["response"]
+    found = read(tmp_path, "".join(json.dumps(entry) + "\n" for entry in entries))
+    assert [(one.op, one.key) for one in found if isinstance(one, KeyEvent)][-1] == ("hidden-write", "")
+    entries[-2]["operation"] |= {"last": True}
+    found = read(tmp_path, "".join(json.dumps(entry) + "\n" for entry in entries))
+    assert [(one.op, one.key) for one in found if isinstance(one, KeyEvent)][-2] == ("missed-delete", "amber-0")

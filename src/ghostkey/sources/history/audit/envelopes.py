@@ -13,15 +13,16 @@ Source
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
 from ghostkey.foreign import UnreadableError, decode_json, split_json
 from ghostkey.sources.history.audit.encoded import decoded, holds, is_encoded
 from ghostkey.sources.history.audit.fields import event_of_fields, is_event, record_of_pairs, rows_of
+from ghostkey.sources.history.audit.found import DAMAGE, Found, Path
 from ghostkey.sources.history.audit.google import PAYLOADS, event_of_google
 from ghostkey.sources.history.audit.otlp import plain
 from ghostkey.sources.history.audit.packed_text import PACKED, PackedText
@@ -49,16 +50,6 @@ _BEHIND = re.compile(rb"[\])]{0,4}(?:\t[^\t{}\n]{0,200}){0,9}\s*")
 COLUMNS = "columns"
 _REMADE = {"protoPayload", "AKSAudit", "kvlistValue", COLUMNS}  # where what is there is no event until it is made one
 _encode = msgspec.json.encode
-Path = tuple[str, ...]  # of fields that lead to an event; `*` for each item of a list
-
-
-class Found(NamedTuple):
-    """Events as bare lines; how they were wrapped, in words; whether there was something like an event that is none."""
-
-    events: Sequence[bytes]
-    words: str = ""
-    is_damaged: bool = False
-    path: Path | None = None
 
 
 def is_worth(text: bytes) -> bool:
@@ -74,6 +65,14 @@ def unwrap(line: bytes, depth: int = 0, packed: PackedText | None = None) -> Fou
     found = _unwrapped(line.strip().rstrip(b","), depth, packed)  # as in an array that has an item a line
     packed.is_damaged = packed.is_damaged or found.is_damaged
     return found._replace(is_damaged=packed.is_damaged)
+
+
+def _within(raw: bytes, depth: int, packed: PackedText) -> Iterator[bytes]:
+    """The events of a text in a record, with DAMAGE where something like one stood."""
+    before, packed.is_damaged = packed.is_damaged, False
+    found = unwrap(raw, depth + 1, packed)
+    packed.is_damaged = packed.is_damaged or before
+    yield from found.marked()
 
 
 def _unwrapped(text: bytes, depth: int, packed: PackedText) -> Found:
@@ -128,7 +127,11 @@ def _records(text: bytes, depth: int, packed: PackedText) -> Found:
         return _several(text, depth, packed)
     events: list[bytes] = []
     paths: list[Path] = []
+    places: list[int] = []
     for found, path in _search(document, (), depth, packed):
+        if found is DAMAGE:
+            places.append(len(events))
+            continue
         events.append(found)
         paths.append(path)
     words = ".".join(part for part in paths[0] if part != "*") if paths else ""
@@ -137,6 +140,7 @@ def _records(text: bytes, depth: int, packed: PackedText) -> Found:
         f"in {words}" if words else "in an array" if paths and paths[0] else "in quotes" if isinstance(document, str) else "",
         # of events that lie in several places none leads to all
         path=paths[0] if len(set(paths)) == 1 else None,
+        places=places,
     )
 
 
@@ -183,7 +187,7 @@ def _search(node: Any, path: Path, depth: int, packed: PackedText) -> Iterator[t
     elif isinstance(node, list):
         if node and all(isinstance(byte, int) and 0 <= byte < 256 for byte in node[:64]):
             raw = _as_bytes(node)
-            for event in unwrap(raw, depth + 1, packed).events:
+            for event in _within(raw, depth, packed):
                 yield event, (*path, "*")
             return
         if node and (record := record_of_pairs(node)) is not None:
@@ -193,16 +197,16 @@ def _search(node: Any, path: Path, depth: int, packed: PackedText) -> Iterator[t
             yield from _search(child, (*path, "*"), depth + 1, packed)
     elif isinstance(node, str) and node.startswith(PACKED):
         with packed.opened(node) as raw:
-            found = unwrap(raw, depth + 1, packed).events
+            found = list(_within(raw, depth, packed))
         for event in found:
             yield event, (*path, "*")
     elif isinstance(node, str) and is_encoded(node):
-        for event in unwrap(decoded(node.encode()), depth + 1, packed).events:
+        for event in _within(decoded(node.encode()), depth, packed):
             yield event, path
     elif isinstance(node, str) and "{" in node:
         raw = node.encode("utf-8", "surrogatepass")
         if is_worth(raw):
-            for event in unwrap(raw, depth + 1, packed).events:
+            for event in _within(raw, depth, packed):
                 yield event, path
 
 
@@ -225,7 +229,7 @@ class Envelope:
         self._way_words = ""
         self.words: dict[str, int] = {}  # how events were wrapped → how many
 
-    def feed(self, line: bytes) -> Sequence[bytes]:
+    def feed(self, line: bytes) -> Iterable[bytes]:
         """The events of a line of a file, each a bare line."""
         if line.startswith(BARE) and not self._parts:
             self._count("", 1)
@@ -240,8 +244,8 @@ class Envelope:
         whole = self._joined(line)
         return () if whole is None else self.record(whole, "" if whole is line else TEXT)
 
-    def record(self, record: bytes, words: str = "") -> Sequence[bytes]:
-        """The events of a record that is whole; `words` say how it was wrapped itself."""
+    def record(self, record: bytes, words: str = "") -> Iterable[bytes]:
+        """The events of a record that is whole; `words` say how it was wrapped itself. Damage is noted where it is among them."""
         if record.startswith(BARE):
             self._count(words, 1)
             self._is_text = words == TEXT
@@ -251,7 +255,7 @@ class Envelope:
             self.words[self._way_words] += len(events)
             return events
         found = unwrap(record)
-        if found.is_damaged:
+        if found.is_damaged and not found.events:
             self._note_damage()
         if found.events:
             words = found.words or words
@@ -259,7 +263,15 @@ class Envelope:
             if found.path or words == CSV:
                 self._way, self._way_words = _way(found.path) if found.path else _out_of_csv, words
             self._is_text = words in {TEXT, AROUND}
-        return found.events
+        return self._noting(found) if found.is_damaged and found.events else found.events
+
+    def _noting(self, found: Found) -> Iterator[bytes]:
+        """The events of a record that is damaged: at that place, or, where that is not known, around all of them."""
+        for event in found.marked():
+            if event is DAMAGE:
+                self._note_damage()
+            else:
+                yield event
 
     def _count(self, words: str, count: int) -> None:
         self.words[words] = self.words.get(words, 0) + count

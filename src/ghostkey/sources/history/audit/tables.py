@@ -28,7 +28,7 @@ from ghostkey.sources.history.audit.fields import put
 
 DELIMITERS = (b",", b"\t", b";", b"|")
 DOUBLED, ESCAPED, PLAIN = "doubled", "escaped", "plain"  # how a quote is written within a cell
-ROWS_TRIED = 8
+ROWS_TRIED, ROWS_READ = 8, 2_000  # rows with an event that are enough, and rows that are looked at for them
 HEADER_BYTES = 1 << 16
 _DIRECTIVE = re.compile(rb"sep=.\r?\n")  # for spreadsheets
 _ESCAPED = re.compile(rb'\\([\\"])')
@@ -195,7 +195,7 @@ def _events(table: Table, text: bytes) -> int:
     count = 0
     for number, record in enumerate(table.split(stream, lambda: None, len(text))):
         count += bool(unwrap(record).events)
-        if number >= ROWS_TRIED:
+        if count > ROWS_TRIED or number >= ROWS_READ:
             break
     return count
 
