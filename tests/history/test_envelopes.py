@@ -226,6 +226,14 @@ def test_events_of_one_record_that_are_written_in_several_ways_are_all_read() ->
     assert damage == 0
 
 
+@pytest.mark.parametrize("before", [b"", b"2026-09-01T00:00:00.000000000Z stdout F ", b"node-a "])
+def test_little_that_is_left_of_a_line_is_damage(before: bytes) -> None:
+    event = one()
+    assert fed([before + event[:3], before + event, before + event[:12], event[-14:]])[1] == 3
+    others = [b"I0901 trace.go] {a}", b'said {"a": 1} and went', b'{"msg":"x"}', b"}", b'"quoted"']
+    assert fed([before + other for other in others]) == ([], 0)
+
+
 @pytest.mark.parametrize(("zeros", "damage"), [(4_096, 1), (6, 0)])
 def test_zeros_that_a_crash_left_are_damage(zeros: int, damage: int) -> None:
     """A few are the length that journald writes before a message."""

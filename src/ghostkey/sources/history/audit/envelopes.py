@@ -22,7 +22,7 @@ import msgspec
 from ghostkey.foreign import UnreadableError, decode_json, split_json
 from ghostkey.sources.history.audit.encoded import decoded, holds, is_encoded
 from ghostkey.sources.history.audit.fields import event_of_fields, is_event, record_of_pairs, rows_of
-from ghostkey.sources.history.audit.found import DAMAGE, Found, Path
+from ghostkey.sources.history.audit.found import DAMAGE, Found, Path, is_remnant
 from ghostkey.sources.history.audit.google import PAYLOADS, event_of_google
 from ghostkey.sources.history.audit.otlp import plain
 from ghostkey.sources.history.audit.packed_text import PACKED, PackedText
@@ -77,7 +77,7 @@ def _within(raw: bytes, depth: int, packed: PackedText) -> Iterator[bytes]:
 
 def _unwrapped(text: bytes, depth: int, packed: PackedText) -> Found:
     if depth > DEPTH or not is_worth(text):
-        return Found((), is_damaged=is_part(text) or (depth > DEPTH and is_worth(text)))
+        return Found((), is_damaged=is_part(text) or (depth > DEPTH and is_worth(text)) or (not depth and is_remnant(text)))
     if b'""auditID""' in text:
         return unwrap(_unquoted(text), depth + 1, packed)._replace(words=CSV, path=None)
     is_json = text[:1] in b'{["' and _TAG.match(text) is None

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from ghostkey.foreign import UnreadableError, split_json
+
 DAMAGE = b"\0"  # among events, for what stood there; compared by `is`
+BEGINNING_BYTES = 4_096  # of a line, in which a record begins
 Path = tuple[str, ...]  # of fields that lead to an event; `*` for each item of a list
 
 
@@ -30,3 +33,17 @@ class Found(NamedTuple):
             yield event
         if len(self.events) in places:
             yield DAMAGE
+
+
+def is_remnant(text: bytes) -> bool:
+    """Whether a line is a record's beginning or end alone: so little that nothing in it says what it was."""
+    if text.endswith(b"}"):
+        return text.endswith(b'"}') and b"{" not in text
+    begin = text.find(b'{"', 0, BEGINNING_BYTES)
+    if begin < 0:
+        return False
+    try:
+        next(split_json(text[begin:]))
+    except (UnreadableError, StopIteration):
+        return True
+    return False
