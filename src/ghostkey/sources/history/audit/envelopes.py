@@ -34,8 +34,9 @@ BEGINNINGS = 8  # places in a line at which an event may begin
 PARTIAL_BYTES = 64 << 20  # of a line that comes in parts
 TEXT, AROUND, CSV = "text before it", "text around it", "in quotes of CSV"
 WORTH = (b"auditID", b"audit.k8s.io", b"AuditId", b"auditId", b"protoPayload", b"protopayload_auditlog", PACKED.encode())
+_RECEIVED = b"requestReceivedTimestamp"  # once in each event; the longer a word, the sooner it is counted
 # what only stands in an event, or in a part of one
-_PART = (b"audit.k8s.io", b"requestReceivedTimestamp", b"stageTimestamp")
+_PART = (b"audit.k8s.io", _RECEIVED, b"stageTimestamp")
 _ZEROS = bytes(16)  # where a computer ended before what it had made room for was written
 # what other records have too: where one is not whole, what it was nobody knows
 _CUT = re.compile(rb'(?:protoPayload|protopayload_auditlog|[aA]uditI[dD])[\\"]+\s*:|"' + PACKED.encode())
@@ -251,7 +252,7 @@ class Envelope:
             self._is_text = words == TEXT
             return (record,)
         # there may be more in it than in the last one
-        if self._way is not None and (events := self._way(record)) and record.count(b"auditID") <= len(events):
+        if self._way is not None and (events := self._way(record)) and record.count(_RECEIVED) <= len(events):
             self.words[self._way_words] += len(events)
             return events
         found = unwrap(record)
