@@ -15,8 +15,10 @@ from ghostkey.sources import _archives
 from ghostkey.sources._archives import BOMB_BYTES, BOMB_RATIO_OF_DENSE
 from ghostkey.sources.history.audit import archives
 from ghostkey.sources.history.audit.archives import beginnings, unpacked
+from ghostkey.sources.history.audit.log import AuditLog
 from ghostkey.sources.history.open import DUMP, sort_of
 from tests.history.lines import LogWriter
+from tests.history.shop import DIGEST, gaps
 from tests.unpacking import Unpacked
 
 Files = Mapping[str, bytes]
@@ -129,3 +131,20 @@ def test_sort_of_an_archive_is_told_by_the_beginning_of_those_in_it(tmp_path: Pa
             counted = Unpacked(monkeypatch)
             assert sort_of(tmp_path / name) == sort
             assert counted.bytes < 64 << 20
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "is_gap"),
+    [
+        ("b.log.lz4", b"x", True),
+        ("b", b"\x04\x22\x4d\x18xxxx", True),
+        ("b.gz", b"\x1f\x8b\x08\x00" + b"x" * 100, True),
+        ("b.txt", b"hello\n", False),
+        ("b.log", b"", False),
+    ],
+)
+def test_file_that_cannot_be_unpacked_may_hold_events(tmp_path: Path, name: str, content: bytes, is_gap: bool) -> None:
+    (tmp_path / "a.log").write_bytes(LINE)
+    (tmp_path / name).write_bytes(content)
+    found = gaps(AuditLog([tmp_path], DIGEST).events())
+    assert [f"{name}: " in why for why in found] == [True] * is_gap

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from ghostkey.model.history import KeyEvent
+from ghostkey.model.history import Covered, KeyEvent, microseconds
 from ghostkey.sources.history.audit.envelopes import Envelope
 from ghostkey.sources.history.open import sort_of
-from tests.history.lines import LogWriter
+from tests.history.lines import LogWriter, at
 from tests.history.shop import events, gaps, keys
 from tests.history.test_exports import google, table
 from tests.unpacking import Unpacked
@@ -89,6 +89,20 @@ def test_event_that_is_cut_among_others_that_are_whole_is_damage() -> None:
     ):
         # the second is read as the first one was
         assert fed([made, made]) == ([whole] * 2, 2)
+
+
+def test_gap_of_an_event_that_is_cut_is_where_it_is_in_its_record(tmp_path: Path) -> None:
+    """One document may hold a whole log, as that of `aws logs filter-log-events` does."""
+    log = LogWriter()
+    texts = [log.patch(second, "shop", "m", {"a": str(second)}).decode().rstrip() for second in range(9)]
+    texts[5:6] = [texts[5][:400], texts[5][400:]]
+    document = json.dumps({"events": [{"message": text} for text in texts]}).encode()
+    rows = [one for one in events(tmp_path, [document]) if isinstance(one, Covered) and one.is_gap and "cut" in one.why]
+    assert [(row.since, row.until) for row in rows] == [(moment(4), moment(6))]
+
+
+def moment(second: int) -> int | None:
+    return microseconds(at(second))
 
 
 @pytest.mark.parametrize("cut", [60, 300, -20])
@@ -212,6 +226,20 @@ def test_events_of_one_record_that_are_written_in_several_ways_are_all_read() ->
     assert damage == 0
 
 
+@pytest.mark.parametrize("before", [b"", b"2026-09-01T00:00:00.000000000Z stdout F ", b"node-a "])
+def test_little_that_is_left_of_a_line_is_damage(before: bytes) -> None:
+    event = one()
+    assert fed([before + event[:3], before + event, before + event[:12], event[-14:]])[1] == 3
+    others = [b"I0901 trace.go] {a}", b'said {"a": 1} and went', b'{"msg":"x"}', b"}", b'"quoted"']
+    assert fed([before + other for other in others]) == ([], 0)
+
+
+@pytest.mark.parametrize(("zeros", "damage"), [(4_096, 1), (6, 0)])
+def test_zeros_that_a_crash_left_are_damage(zeros: int, damage: int) -> None:
+    """A few are the length that journald writes before a message."""
+    assert fed([bytes(zeros) + b"\n"]) == ([], damage)
+
+
 def test_number_that_is_none_is_no_end_of_the_log() -> None:
     body = key_values({**json.loads(one()), "count": 1})
     for wrong in ("²", "--5", "1e5", ""):
@@ -241,10 +269,10 @@ def test_lines_with_tokens_in_them_are_no_damage() -> None:
     assert fed(lines) == ([], 0)
 
 
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
-def test_log_that_a_shell_has_written_in_utf_16_is_read(tmp_path: Path, encoding: str) -> None:
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_log_that_a_shell_has_written_in_utf_16_is_read(tmp_path: Path, encoding: str, mark: str) -> None:
     text = "\r\n".join(LogWriter().patch(second, "shop", "m", {"a": str(second)}).decode().rstrip() for second in range(3))
-    mark = "\ufeff" if encoding == "utf-16-be" else ""
     found = keys(events(tmp_path, [(mark + text).encode(encoding)]))
     assert sort_of(tmp_path / "0.log") == "audit"
     assert [(op, key) for op, key, _ in found] == [("set", "a")] * 3

@@ -156,3 +156,25 @@ def test_error_of_a_write_of_another_map_hides_nothing_of_this_one(tmp_path: Pat
     lines.append(log.patch(21, "shop", "leader-election", {"leader": "a"}, code=500))
     lines.append(log.patch(30, "shop", "m", {"late": "1"}))
     assert {row["key"]: row["class"] for row in told(tmp_path, lines).ghosts} == {"t1.amber-0": "no-delete"}
+
+
+def came_in(line: bytes) -> bytes:
+    """The first line of a request, which is written before anybody knows its answer."""
+    event = json.loads(line) | {"stage": "RequestReceived"}
+    kept = {name: value for name, value in event.items() if name not in ("responseStatus", "requestObject", "responseObject")}
+    return json.dumps(kept, separators=(",", ":")).encode() + b"\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "is_answered", "class_"), [("m", False, "unknown"), ("m", True, "no-delete"), ("n", False, "no-delete")]
+)
+def test_request_whose_answer_is_not_in_the_log_may_have_done_anything(
+    tmp_path: Path, name: str, is_answered: bool, class_: str
+) -> None:
+    log = Shop()
+    written = [*log.begin(), log.subject(20, "delete", "t1", "amber-0")]
+    lines = [one for line in written for one in (came_in(line), line)]
+    line = log.patch(21, "shop", name, {"late": "1"})
+    lines += [came_in(line), line] if is_answered else [came_in(line)]
+    lines.append(log.patch(30, "shop", "other", {"last": "1"}))
+    assert [row["class"] for row in told(tmp_path, lines).ghosts] == [class_]

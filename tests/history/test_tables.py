@@ -118,6 +118,23 @@ def test_columns_within_an_object_are_not_put_together(tmp_path: Path) -> None:
     assert [(op, key) for op, key, _ in keys(found)] == [("hidden-write", "")]
 
 
+@pytest.mark.parametrize("form", ["Logs Explorer", "cells of several lines", "backslashes", "semicolons"])
+def test_table_whose_first_rows_hold_no_event_is_read(tmp_path: Path, form: str) -> None:
+    texts = [line.decode().rstrip("\n") for line in shop_lines()]
+    content = FORMS[form](texts)
+    begin = len(FORMS[form]([]))
+    width = {
+        "Logs Explorer": b"i,,x\n",
+        "cells of several lines": b"x,y\n",
+        "backslashes": b'x,"y",h\n',
+        "semicolons": b"x;y;h\n",
+    }
+    (tmp_path / "made").write_bytes(content[:begin] + width[form] * 30 + content[begin:])
+    found = list(AuditLog([tmp_path / "made"], DIGEST).events())
+    assert len(keys(found)) == 12
+    assert gaps(found) == []
+
+
 def test_rows_of_other_programs_are_no_gap(tmp_path: Path) -> None:
     texts = [line.decode().rstrip("\n") for line in shop_lines()]
     others = ["I0901 trace.go:236] {a}", '{"msg":"HTTP","auditID":"x"}', 'he said "no"', ""]

@@ -262,3 +262,57 @@ def test_write_behind_a_line_that_was_cut_is_damage_whatever_the_line_was_about(
     found = told(tmp_path, lines)
     assert [row["class"] for row in found.ghosts] == ["unknown"]
     assert any(row["why"].startswith("a line is no audit event") for row in found.coverage)
+
+
+DRY = {"kind": "DeleteOptions", "apiVersion": "v1", "dryRun": ["All"]}
+WIDGETS = {"resource": "widgets", "apiGroup": GROUP, "namespace": "t1"}
+
+
+@pytest.mark.parametrize(
+    ("verb", "reference", "body"),
+    [
+        ("delete", WIDGETS | {"name": "amber-0"}, DRY),
+        ("deletecollection", WIDGETS, DRY),
+        ("delete", {"resource": "configmaps", "namespace": "shop", "name": "m"}, DRY),
+        ("create", {"resource": "pods", "namespace": "t1", "name": "p", "subresource": "eviction"}, {"deleteOptions": DRY}),
+    ],
+)
+@pytest.mark.parametrize("level", ["Request", "RequestResponse"])
+def test_deletion_that_was_only_tried_ends_nothing(
+    tmp_path: Path, verb: str, reference: dict[str, str], body: dict[str, Any], level: str
+) -> None:
+    """`kubectl delete --dry-run=server` says so in the body."""
+    log = Shop()
+    items = [{"metadata": {"name": name, "namespace": "t1", "uid": f"uid-{name}"}} for name in Shop.names]
+    shown = {"kind": "WidgetList", "items": items} if verb == "deletecollection" else {"kind": "Status", "metadata": {}}
+    lines = [*log.begin(), log.line(20, verb, reference, request=body, response=shown, level=level)]
+    found = events(tmp_path, lines)
+    assert keys(found) == keys(events(tmp_path, lines[:-1]))
+    assert [op for op, _, _ in lives(found, f"widgets.{GROUP}") + lives(found, "pods")] == ["created"] * len(Shop.names)
+    assert gaps(found) == []
+
+
+@pytest.mark.parametrize("policy", ["Foreground", "Orphan", "Background"])
+def test_object_that_waits_for_its_dependents_is_not_gone(tmp_path: Path, policy: str) -> None:
+    log = Shop()
+    body = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": policy}
+    line = log.line(20, "delete", WIDGETS | {"name": "amber-0"}, request=body, level="Request")
+    found = lives(events(tmp_path, [*log.begin(), line]), f"widgets.{GROUP}")
+    assert found[-1] == ("deleted" if policy == "Background" else "deleting", "t1", "amber-0")
+
+
+@pytest.mark.parametrize("level", ["Request", "RequestResponse"])
+def test_text_data_of_a_secret_removes_nothing(tmp_path: Path, level: str) -> None:
+    """`stringData` is never stored: null for a key of it is no removal of that of `data`."""
+    log = LogWriter()
+    reference = {"resource": "secrets", "namespace": "shop", "name": "m"}
+    shown = {
+        "kind": "Secret",
+        "metadata": {"name": "m", "namespace": "shop", "uid": "u", "resourceVersion": "7"},
+        "data": {"a": "MQ=="},
+    }
+    lines = [
+        log.line(0, "create", reference, request=shown, response=shown, level=level),
+        log.line(1, "patch", reference, request={"stringData": {"a": None}}, response=shown, level=level),
+    ]
+    assert [(op, key) for op, key, _ in keys(events(tmp_path, lines))] == [("set", "a"), ("unchanged", "")]

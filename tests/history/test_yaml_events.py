@@ -14,7 +14,7 @@ from ghostkey.model.history import KeyEvent
 from ghostkey.sources.history.audit.log import AuditLog
 from ghostkey.sources.history.open import sort_of
 from tests.history.shop import DIGEST, gaps, keys
-from tests.history.test_exports import shop_lines
+from tests.history.test_exports import google, shop_lines
 
 Documents = list[dict[str, Any]]
 
@@ -34,6 +34,19 @@ FORMS: dict[str, Callable[[Documents], str]] = {
     "from Windows": lambda d: "\ufeff" + yaml.safe_dump_all(d, explicit_start=True).replace("\n", "\r\n"),
 }
 
+# records around events, as tools print them
+AROUND: dict[str, Callable[[Documents], str]] = {
+    "gcloud logging read": lambda d: yaml.safe_dump_all(map(google, d), explicit_start=True),
+    "a list of entries": lambda d: yaml.safe_dump(list(map(google, d))),
+    "aws logs filter-log-events": lambda d: yaml.safe_dump(
+        {
+            "events": [{"eventId": "3", "message": json.dumps(one, separators=(",", ":")), "timestamp": 1} for one in d],
+            "searchedLogStreams": [],
+        }
+    ),
+    "records": lambda d: yaml.safe_dump([{"properties": {"log": json.dumps(one, separators=(",", ":"))}} for one in d]),
+}
+
 
 def read(folder: Path, content: str | bytes) -> list[Any]:
     (folder / "made").write_bytes(content.encode() if isinstance(content, str) else content)
@@ -42,6 +55,27 @@ def read(folder: Path, content: str | bytes) -> list[Any]:
 
 def documents() -> Documents:
     return [json.loads(line) for line in shop_lines()]
+
+
+@pytest.mark.parametrize("form", AROUND)
+def test_records_in_yaml_are_opened(tmp_path: Path, form: str) -> None:
+    events = documents()
+    plain = read(tmp_path, "".join(json.dumps(one, separators=(",", ":")) + "\n" for one in events))
+    found = read(tmp_path, AROUND[form](events))
+    assert sort_of(tmp_path / "made") == "audit"
+    assert keys(found) == keys(plain)
+    assert gaps(found) == []
+
+
+@pytest.mark.parametrize("form", AROUND)
+def test_record_that_was_cut_at_any_line_shows_nothing_that_was_not(tmp_path: Path, form: str) -> None:
+    events = documents()[-6:]
+    lines = AROUND[form](events).splitlines(keepends=True)
+    whole = keys(read(tmp_path, "".join(lines)))
+    before = len(AROUND[form](events[:4]).splitlines())
+    for end in range(before + 1, len(lines), 3):
+        found = keys(read(tmp_path, "".join(lines[:end])))
+        assert found == whole[: len(found)], end
 
 
 @pytest.mark.parametrize("form", FORMS)

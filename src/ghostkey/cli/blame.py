@@ -35,7 +35,6 @@ def command(
     """
     from ghostkey.cli.output import echo_json, echo_table
     from ghostkey.model.errors import NotFound
-    from ghostkey.report.times import in_table
     from ghostkey.story import is_known, meant, present_keys, when
 
     if past:
@@ -51,7 +50,7 @@ def command(
             if not found and not is_known(asked, *holder):
                 hint = meant(asked, *holder) or "name the namespace with -n"
                 raise NotFound(f"the history has no {map_words[0]} in namespace {holder[1]!r}", hint)
-        rows = [_record(row, when(row["last_set_at"])) for row in found]
+        rows = [_record(row, when((row["is_written"] and row["last_known_set_at"]) or row["last_set_at"])) for row in found]
     else:
         rows = _live(map_words, where)
     if form == "json":
@@ -61,18 +60,27 @@ def command(
         click.echo("no keys are known", err=True)
         return 0
     table = [
-        [in_table(row["written_at"], is_local=is_local), row["writer"] or "?", row["manager"] or "?", row["source"], row["key"]]
-        for row in rows
+        [_when(row, is_local=is_local), row["writer"] or "?", row["manager"] or "?", row["source"], row["key"]] for row in rows
     ]
     echo_table(["WRITTEN", "BY", "MANAGER", "TOLD BY", "KEY"], table)
     return 0
+
+
+def _when(row: dict[str, Any], *, is_local: bool) -> str:
+    """When a key was written; of one that was only seen to be there, that it was before that."""
+    from ghostkey.report.times import in_table
+
+    if not (seen := row["written_before"]):
+        return in_table(row["written_at"], is_local=is_local)
+    return f"{'<' if is_local else '>'} {in_table(seen, is_local=is_local)}"
 
 
 def _record(row: dict[str, Any], at: str) -> dict[str, Any]:
     path = f"{row['path']}/" if row["path"] else ""
     return {
         "key": path + row["key"], "field": row["field"], "writer": row["writer"] or "", "manager": row["manager"] or "",
-        "agent": row["agent"] or "", "written_at": at, "audit_id": row["audit_id"] or "", "source": row["origin"],
+        "agent": row["agent"] or "", "written_at": at if row["is_written"] else "?",
+        "written_before": None if row["is_written"] else at, "audit_id": row["audit_id"] or "", "source": row["origin"],
         "writes": row["writes"],
     }  # fmt: skip
 
@@ -96,7 +104,8 @@ def _live(map_words: tuple[str, ...], where: Where) -> list[dict[str, Any]]:
             rows.append(
                 {
                     "key": key, "field": field, "writer": "", "manager": writer.manager if writer else "", "agent": "",
-                    "written_at": writer.time if writer else "?", "audit_id": "", "source": "managedFields", "writes": None,
+                    "written_at": writer.time if writer else "?", "written_before": None, "audit_id": "",
+                    "source": "managedFields", "writes": None,
                 }
             )  # fmt: skip
     return rows

@@ -172,7 +172,7 @@ def _ghosts(story: Story) -> Iterator[str]:
     for row in story.ghosts[:GHOSTS_SHOWN]:
         subject = f"{row['subject_namespace'] + '/' if row['subject_namespace'] else ''}{row['subject_name']}"
         cells = (
-            row["class"], when(row["first_set_at"] or row["first_seen_at"]), row["manager"] or row["writer"] or "?", subject,
+            row["class"], when(row["written_at"] or row["first_set_at"] or row["first_seen_at"]), row["manager"] or row["writer"] or "?", subject,
             when(row["subject_deleted_at"]), row["subject_deleter"] or "?",
         )  # fmt: skip
         rows.append((f"<code>{e(key_name(row))}</code>", *map(e, cells)))

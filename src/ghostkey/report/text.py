@@ -131,9 +131,12 @@ def proof_lines(row: dict[str, Any]) -> Iterator[str]:
     """The chain for one key of a class."""
     subject = f"{kind_name(row['subject_kind'])} {row['subject_namespace'] + '/' if row['subject_namespace'] else ''}{row['subject_name']}"
     yield f"for example {key_name(row)}, written for {subject} (template {row['template']})"
-    if row["first_set_at"] is not None:
-        yield f"written {when(row['first_set_at'])} by {_who(row, 'writer', 'manager')}"
-    else:
+    first, last = row["first_set_at"], row["written_at"] if row["written_at"] is not None else row["first_set_at"]
+    if first is not None and first != last:
+        yield f"first written {when(first)}"
+    if last is not None and (first is None or first == last or row["class"] != "written-again"):
+        yield f"written {when(last)} by {_who(row, 'writer', 'manager')}"
+    elif first is None:
         yield f"there before {when(row['first_seen_at'])}, written by {_who(row, 'writer', 'manager')}"
     asked = f" (asked by {row['subject_deleter']})" if row["subject_deleter"] else ""
     went = {"namespace": " with its namespace", "kind": " with its kind"}.get(row["went_with"], "")
@@ -150,7 +153,7 @@ def _attempt_lines(row: dict[str, Any]) -> Iterator[str]:
     elif row["class"] == "delete-failed":
         yield f"{when(row['attempt_at'])} {row['attempt_by'] or '?'}: {row['error']}"
     elif row["class"] == "written-again":
-        yield f"removed {when(row['last_delete_at'])} by {row['key_deleter'] or '?'}, written again {when(row['last_set_at'])} by {_who(row, 'writer', 'manager')}"
+        yield f"removed {when(row['last_delete_at'])} by {row['key_deleter'] or '?'}, written again {when(row['written_at'] or row['last_set_at'])} by {_who(row, 'writer', 'manager')}"
     elif row["class"] == "ownership-stuck":
         yield f"{when(row['attempt_at'])} {row['attempt_by'] or '?'} applied without it"
     if row["put_back_at"] is not None:

@@ -39,6 +39,8 @@ CANNOT = "it is packed in a way that cannot be read here; unpack it, and give th
 UNREAD = (".7z", ".rar", ".lz4", ".lz", ".lzma", ".br", ".z", ".cab")
 _BLOCK = 1 << 20
 _HEAD = 512  # a tar header
+_LETTERS = 64  # bytes at a text's beginning that tell whether it is UTF-16
+_PLAIN = frozenset((*range(32, 127), *b"\t\r\n\x1b"))
 UNPACKING = (
     tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, SourceDamaged, ValueError,
     OverflowError, RecursionError, NotImplementedError, RuntimeError,
@@ -69,9 +71,20 @@ def open_packed(handle: Any) -> Unpacked | None:
     head = handle.peek(_HEAD)[:_HEAD]
     if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         return _Guarded(b"", _Recoded(handle))
+    if (encoding := _unmarked(head)) is not None:
+        return _Guarded(b"", _Recoded(handle, encoding))
     if head[:2] != b"\x1f\x8b" and head[:6] != b"\xfd7zXZ\x00" and head[:3] != b"BZh" and head[:4] != b"\x28\xb5\x2f\xfd":
         return None
     return _unpacked(head, _Guarded(b"", handle))
+
+
+def _unmarked(head: bytes) -> str | None:
+    """Which UTF-16 a text without its mark is in, whose first letters are of ASCII; None when it is none."""
+    first, second = head[:_LETTERS:2], head[1:_LETTERS:2]
+    for letters, zeros, encoding in ((first, second, "utf-16-le"), (second, first, "utf-16-be")):
+        if len(zeros) >= 2 and not any(zeros) and all(byte in _PLAIN for byte in letters):
+            return encoding
+    return None
 
 
 def beginning(handle: Any, size: int) -> bytes:
@@ -211,10 +224,10 @@ codecs.register_error("ghostkey.nul", _as_nul)
 
 
 class _Recoded:
-    """UTF-16 with its mark, as UTF-8. What is none becomes NUL, which stands in no text: the line that it is in is damage, and no other."""
+    """UTF-16, as UTF-8. What is none becomes NUL, which stands in no text: the line that it is in is damage, and no other."""
 
-    def __init__(self, source: SupportsRead) -> None:
-        self._source, self._decode, self._ready = source, codecs.getincrementaldecoder("utf-16")("ghostkey.nul").decode, b""
+    def __init__(self, source: SupportsRead, encoding: str = "utf-16") -> None:
+        self._source, self._decode, self._ready = source, codecs.getincrementaldecoder(encoding)("ghostkey.nul").decode, b""
 
     def read(self, size: int = -1) -> bytes:
         """Up to `size` bytes."""

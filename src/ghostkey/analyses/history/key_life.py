@@ -64,13 +64,19 @@ QUERY = Query(
             MAX_BY(value_bytes, CASE WHEN {_WRITTEN} THEN at_us END) AS timed_bytes,
             MAX_BY(shape, CASE WHEN {_WRITTEN} THEN at_us END) AS timed_shape
         FROM key_events WHERE revision IS NULL AND {_TOLD} GROUP BY key_code
+    ),
+    -- a map goes with its namespace, whether or not a log shows the maps that went
+    ends AS (
+        SELECT name AS ended, MAX(at_us) AS ended_at FROM subject_events WHERE kind = 'namespaces' AND op = 'deleted' GROUP BY name
     )
     SELECT {MAP}, field, path, key, first_set_at, first_seen_at, last_set_at, last_known_set_at, last_set_revision, last_delete_at,
         last_delete_revision, writes, deletes,
         CASE WHEN {_BY_TIME} THEN timed_bytes ELSE numbered_bytes END AS value_bytes,
-        CASE WHEN {_BY_TIME} THEN timed_shape ELSE numbered_shape END AS shape, is_recovered, {_IS_PRESENT} AS is_present
+        CASE WHEN {_BY_TIME} THEN timed_shape ELSE numbered_shape END AS shape, is_recovered,
+        {_IS_PRESENT} AND COALESCE(ended_at, 0) <= COALESCE(last_set_at, first_seen_at, 0) AS is_present
     FROM life JOIN maps ON maps.map_code = life.map_code
     LEFT JOIN timed ON timed.key_code = life.key_code
+    LEFT JOIN ends ON ended = namespace
     WHERE writes > 0
     """  # noqa: S608 (the names are our own)
 )

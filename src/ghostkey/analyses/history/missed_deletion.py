@@ -141,6 +141,8 @@ QUERY = Query(
             CASE WHEN g.put_back_at IS NULL THEN w.manager ELSE g.manager END AS manager,
             CASE WHEN g.put_back_at IS NULL THEN w.agent ELSE g.agent END AS agent,
             CASE WHEN g.put_back_at IS NULL THEN w.audit_id ELSE g.audit_id END AS audit_id, w.is_written, g.put_back_at,
+            -- the write of the one who is told as the writer
+            CASE WHEN g.put_back_at IS NOT NULL OR w.is_written = 1 THEN g.last_known_set_at END AS written_at,
             g.first_set_at, g.first_seen_at, g.last_set_at, g.subject_created_at, g.ended_at, g.subject_deleted_at,
             g.subject_deleter, g.deleting_agent, g.delete_audit_id, g.went_with,
             seen.until - g.subject_deleted_at AS outliving, m.wrong_key,

@@ -15,19 +15,20 @@ Source
 
 from __future__ import annotations
 
-from ghostkey.analyses.history._base import MAP, PEOPLE, Query
+from ghostkey.analyses.history._base import MAP, PEOPLE, SKEW, Query
 
 _BEGAN = "op IN ('created', 'seen')"
 # the request that asked for the deletion: the last one that met finalizers, else the one that ended it
 _ASKED = """
     CASE WHEN audit_id <> '' AND op = 'deleting' THEN 1000000000000000000 + at_us WHEN audit_id <> '' AND op = 'deleted' THEN at_us END
 """
-# no UID comes again: whatever clocks say, the object of a UID that was deleted is gone. Else: recreated after the last
-# deletion, by etcd's order where it is known
-_IS_ALIVE = """
+# no UID comes again: whatever clocks say, the object of a UID that was deleted is gone, and the last one that was made lives where
+# all deletions were of others at about that time or before. Else: recreated after the last deletion, by etcd's order where it is known
+_IS_ALIVE = f"""
     CASE
         WHEN deleted = 0 THEN TRUE
-        WHEN gone_uid = born_uid THEN FALSE
+        WHEN dead_uid IS NOT NULL THEN FALSE
+        WHEN born_uid IS NOT NULL AND deleted = deleted_by_uid AND last_created_at >= deleted_at - {SKEW} THEN TRUE
         WHEN last_created_revision IS NOT NULL AND deleted_revision IS NOT NULL THEN last_created_revision > deleted_revision
         WHEN last_created_at IS NOT NULL AND deleted_at IS NOT NULL THEN last_created_at > deleted_at
         ELSE FALSE
@@ -35,7 +36,7 @@ _IS_ALIVE = """
 """
 # a dump only shows that an object has gone: when, who saw it go tells, unless it was there again since
 _DELETED_AT = """
-    CASE WHEN gone_uid = born_uid OR told_deleted_at > COALESCE(last_created_at, 0) THEN told_deleted_at ELSE last_deleted_at END
+    CASE WHEN dead_uid IS NOT NULL OR told_deleted_at > COALESCE(last_created_at, 0) THEN told_deleted_at ELSE last_deleted_at END
 """
 
 QUERY = Query(
@@ -51,13 +52,17 @@ QUERY = Query(
             MAX(CASE WHEN op = 'deleted' AND origin <> 'dumps' THEN at_us END) AS told_deleted_at,
             MAX(CASE WHEN op = 'deleted' THEN revision END) AS deleted_revision,
             SUM(CASE WHEN op = 'deleted' THEN 1 ELSE 0 END) AS deleted,
+            SUM(CASE WHEN op = 'deleted' AND origin <> 'dumps' AND uid <> '' THEN 1 ELSE 0 END) AS deleted_by_uid,
             MAX_BY(uid, CASE WHEN uid <> '' THEN COALESCE(revision, at_us) END) AS uid,
             MAX_BY(uid, CASE WHEN {_BEGAN} AND uid <> '' THEN COALESCE(revision, at_us) END) AS born_uid,
-            MAX_BY(uid, CASE WHEN op = 'deleted' AND origin <> 'dumps' AND uid <> '' THEN at_us END) AS gone_uid,
             MAX_BY(writer_code, {_ASKED}) AS deleted_by,
             MAX_BY(audit_id, {_ASKED}) AS delete_audit_id
         FROM subject_events
         GROUP BY {MAP}
+    ),
+    deaths AS (
+        SELECT DISTINCT kind AS dead_kind, namespace AS dead_namespace, name AS dead_name, uid AS dead_uid
+        FROM subject_events WHERE op = 'deleted' AND origin <> 'dumps' AND uid <> ''
     ),
     ends AS (
         SELECT 'namespace' AS what, name, MAX(at_us) AS at_us, MAX_BY(writer_code, {_ASKED}) AS by, MAX_BY(audit_id, {_ASKED}) AS id
@@ -71,7 +76,10 @@ QUERY = Query(
         GROUP BY name HAVING SUM(CASE WHEN op = 'deleted' THEN 1 ELSE 0 END) > 0
     ),
     own AS (
-        SELECT *, {_IS_ALIVE} AS lives FROM (SELECT life.*, {_DELETED_AT} AS deleted_at FROM life) l
+        SELECT *, {_IS_ALIVE} AS lives FROM (
+            SELECT life.*, dead_uid, {_DELETED_AT} AS deleted_at
+            FROM life LEFT JOIN deaths ON dead_kind = kind AND dead_namespace = namespace AND dead_name = name AND dead_uid = born_uid
+        ) l
     ),
     whole AS (
         SELECT o.*, n.at_us AS namespace_at, k.at_us AS kind_at,

@@ -5,8 +5,10 @@ What it reads
     takes it; or the commits of a Git work tree, or of a folder in one (`git_tree`).
 Coverage
     Moments, not spans: between two dumps a key may have come and gone unseen, and that is a gap.
+    What is missing in a dump has gone only where `scan --from` would have seen it there: its kind was listed in its namespace, and
+    nothing of the dump is damaged.
 When it is wrong
-    When a dump holds only some of the objects that the one before it held: what is missing looks deleted.
+    When a dump was picked by hand, and looks like one of everything.
 Source
     docs/adr/0006-history.md
 """
@@ -22,7 +24,9 @@ from pathlib import Path
 from typing import Any
 
 from ghostkey.foreign import git
+from ghostkey.model.counts import counted
 from ghostkey.model.errors import SourceDamaged, place_of
+from ghostkey.model.events import Coverage
 from ghostkey.model.history import DELETED, NOBODY, SEEN, Covered, HistoryEvent, SubjectEvent, Writer
 from ghostkey.model.refs import Kind
 from ghostkey.sources._written import kind_of_manifest
@@ -33,6 +37,7 @@ from ghostkey.sources.live_cluster import Scope
 from ghostkey.sources.manifests import Manifests
 
 ORIGIN = "dumps"
+Holder = tuple[str, str, str]
 GIT_SECONDS = 60
 _DATED = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})(?:[T_ -]?(\d{2})[:h-]?(\d{2})(?:[:m-]?(\d{2}))?)?")
 
@@ -61,11 +66,11 @@ class DatedDumps:
 
             yield from GitTree(self._path, top, self._digest, self._fields, self._progress).events()
             return
-        before: dict[tuple[str, str, str], str] | None = None
+        before: dict[Holder, str] | None = None
         moments: list[int] = []
         for at, path in self._dumps():
             self._progress(f"read {path.name}")
-            now: dict[tuple[str, str, str], str] = {}
+            now: dict[Holder, str] = {}
             known: dict[tuple[str, str], Kind] = {}
             for item in self._objects(path, at):
                 try:
@@ -75,10 +80,7 @@ class DatedDumps:
                     self._gaps.append(Covered(ORIGIN, "*", "*", at, at, None, None, True, why))
                     continue
                 yield from events
-            for holder in sorted((before or {}).keys() - now.keys()):
-                yield SubjectEvent(at, None, *holder, (before or {})[holder], DELETED, *NOBODY, ORIGIN, False)
-                if holder[0] in ("configmaps", "secrets"):
-                    yield from self._states.gone(holder, at, None)
+            yield from self._missing(path, at, before or {}, now)
             before = now
             moments.append(at)
         if not moments:
@@ -90,12 +92,33 @@ class DatedDumps:
             yield Covered(ORIGIN, "*", "*", left, right, None, None, True, "between two dumps")
         yield from self._gaps
 
+    def _missing(self, path: Path, at: int, before: dict[Holder, str], now: dict[Holder, str]) -> Iterator[HistoryEvent]:
+        """The ends of what the dump before had and this one would have shown; what it would not have shown stays as it was."""
+        missing = sorted(before.keys() - now.keys())
+        covered: dict[str, Coverage] = {}
+        if missing and not any(gap.since == at for gap in self._gaps):
+            source = Manifests([str(path)], Scope())
+            covered = {event.kind.qualified: event for event in source.events() if isinstance(event, Coverage)}
+        unseen: dict[tuple[str, str], int] = {}
+        for holder in missing:
+            kind, namespace, _ = holder
+            if kind not in covered or not covered[kind].covers(namespace):
+                now[holder] = before[holder]
+                unseen[kind, namespace] = unseen.get((kind, namespace), 0) + 1
+                continue
+            yield SubjectEvent(at, None, *holder, before[holder], DELETED, *NOBODY, ORIGIN, False)
+            if kind in ("configmaps", "secrets"):
+                yield from self._states.gone(holder, at, None)
+        for (kind, namespace), count in unseen.items():
+            why = f"{path.name} would not have shown {counted(count, 'object')} of the dump before"
+            self._gaps.append(Covered(ORIGIN, kind, namespace or "*", at, at, None, None, True, why))
+
     def _object(
         self,
         item: dict[str, Any],
         at: int,
         known: dict[tuple[str, str], Kind],
-        now: dict[tuple[str, str, str], str],
+        now: dict[Holder, str],
     ) -> Iterator[HistoryEvent]:
         try:
             kind = kind_of_manifest(item, known)

@@ -150,7 +150,9 @@ class ChangeReader(Reader):
         self.blind.cover(at)
         self.revisions[holder] = revision = int(digits)
         user, manager, agent, source_ip, _, verb = writer
-        writer = _new(Writer, (user, manager, agent, source_ip, line[len(FULL) : ID_END].decode("ascii", "replace"), verb))
+        audit_id = line[len(FULL) : ID_END].decode("ascii", "replace")
+        self.unanswered.answer(audit_id)
+        writer = _new(Writer, (user, manager, agent, source_ip, audit_id, verb))
         absent = self.not_there(holder, removals)
         events = self.states.patch(holder, "data", changed, at, revision, writer)
         known.keys = self._plain_keys(holder)
@@ -271,6 +273,8 @@ class ChangeReader(Reader):
         if shape is TEXT and looks_like_yaml(value):
             return None
         at += fraction
+        if self.unanswered.waiting:
+            self.unanswered.answer(audit_id)
         blind = self.blind
         if blind.last is not None and blind.last <= at <= blind.last + blind.longest and not blind.is_open:
             blind.last = at

@@ -111,7 +111,11 @@ class LineReader(ChangeReader):
             return list(self._line(line)) if found is None else found
         # an object that is being deleted may go by the write that takes its last finalizer
         # and behind one that was cut the next one may stand
-        if head == DECODE or (head == ELSEWHERE and DELETION in line) or line.find(_NEXT, _NEXT_BEGIN) >= 0:
+        if (
+            head == DECODE
+            or (head == ELSEWHERE and (DELETION in line or self.ended.may_be_of(line, ID_END, HEAD_BYTES)))
+            or line.find(_NEXT, _NEXT_BEGIN) >= 0
+        ):
             return list(self._line(line))
         # its time only widens the coverage, and the next one's will too
         self._passed_over += 1
@@ -147,7 +151,7 @@ class LineReader(ChangeReader):
         if (
             event.stage != "ResponseComplete" or reference is None or reference.resource != "configmaps" or reference.api_group
             or reference.subresource or event.verb not in {"update", "patch"} or "dryRun=" in event.request_uri
-            or not reference.name or (event.response_status and event.response_status.code >= 400)
+            or not reference.name or (event.response_status and event.response_status.is_failure)
         ):  # fmt: skip
             return DECODE
         writer = writer_of_event(event, event.request_uri.partition("?")[2])

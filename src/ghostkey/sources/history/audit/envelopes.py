@@ -13,14 +13,16 @@ Source
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
 from ghostkey.foreign import UnreadableError, decode_json, split_json
 from ghostkey.sources.history.audit.encoded import decoded, holds, is_encoded
+from ghostkey.sources.history.audit.fields import event_of_fields, is_event, record_of_pairs, rows_of
+from ghostkey.sources.history.audit.found import DAMAGE, Found, Path, is_remnant
 from ghostkey.sources.history.audit.google import PAYLOADS, event_of_google
 from ghostkey.sources.history.audit.otlp import plain
 from ghostkey.sources.history.audit.packed_text import PACKED, PackedText
@@ -32,29 +34,23 @@ BEGINNINGS = 8  # places in a line at which an event may begin
 PARTIAL_BYTES = 64 << 20  # of a line that comes in parts
 TEXT, AROUND, CSV = "text before it", "text around it", "in quotes of CSV"
 WORTH = (b"auditID", b"audit.k8s.io", b"AuditId", b"auditId", b"protoPayload", b"protopayload_auditlog", PACKED.encode())
+_RECEIVED = b"requestReceivedTimestamp"  # once in each event; the longer a word, the sooner it is counted
 # what only stands in an event, or in a part of one
-_PART = (b"audit.k8s.io", b"requestReceivedTimestamp", b"stageTimestamp")
+_PART = (b"audit.k8s.io", _RECEIVED, b"stageTimestamp")
+_ZEROS = bytes(16)  # where a computer ended before what it had made room for was written
 # what other records have too: where one is not whole, what it was nobody knows
 _CUT = re.compile(rb'(?:protoPayload|protopayload_auditlog|[aA]uditI[dD])[\\"]+\s*:|"' + PACKED.encode())
 _TAG = re.compile(rb"\[[^\]{\"\[]{0,200}\] ")  # before a line of several Pods, or of several tags
+_QUOTED = re.compile(rb'"(?:[^"\\]++|\\.)*+"')
 _CRI = re.compile(rb"\S{20,40} (?:stdout|stderr) ([PF])(?::\S*)? ")
 _NUMBERS = re.compile(rb'"MESSAGE"\s*:\s*\[')  # journald's way to write what is no plain text
 _DOCKER = b'{"log":"'
 _DOCKER_END, _DOCKER_REST = b'\\n","', 400  # of a text that is whole, and bytes of a record after it
 # behind an event: the time of its ingestion (`aws logs … --output text`) and other columns, or the end of a list around it (Fluent Bit's stdout)
 _BEHIND = re.compile(rb"[\])]{0,4}(?:\t[^\t{}\n]{0,200}){0,9}\s*")
-_REMADE = {"protoPayload", "AKSAudit", "kvlistValue"}  # where what is there is no event until it is made one
+COLUMNS = "columns"
+_REMADE = {"protoPayload", "AKSAudit", "kvlistValue", COLUMNS}  # where what is there is no event until it is made one
 _encode = msgspec.json.encode
-Path = tuple[str, ...]  # of fields that lead to an event; `*` for each item of a list
-
-
-class Found(NamedTuple):
-    """Events as bare lines; how they were wrapped, in words; whether there was something like an event that is none."""
-
-    events: Sequence[bytes]
-    words: str = ""
-    is_damaged: bool = False
-    path: Path | None = None
 
 
 def is_worth(text: bytes) -> bool:
@@ -72,15 +68,31 @@ def unwrap(line: bytes, depth: int = 0, packed: PackedText | None = None) -> Fou
     return found._replace(is_damaged=packed.is_damaged)
 
 
+def _within(raw: bytes, depth: int, packed: PackedText) -> Iterator[bytes]:
+    """The events of a text in a record, with DAMAGE where something like one stood."""
+    before, packed.is_damaged = packed.is_damaged, False
+    found = unwrap(raw, depth + 1, packed)
+    packed.is_damaged = packed.is_damaged or before
+    yield from found.marked()
+
+
 def _unwrapped(text: bytes, depth: int, packed: PackedText) -> Found:
     if depth > DEPTH or not is_worth(text):
-        return Found((), is_damaged=is_part(text) or (depth > DEPTH and is_worth(text)))
+        return Found((), is_damaged=is_part(text) or (depth > DEPTH and is_worth(text)) or (not depth and is_remnant(text)))
     if b'""auditID""' in text:
         return unwrap(_unquoted(text), depth + 1, packed)._replace(words=CSV, path=None)
     is_json = text[:1] in b'{["' and _TAG.match(text) is None
     begin = 0 if is_json else text.find(BARE, 0, PREFIX_BYTES)
     begin = begin if begin >= 0 else text.find(b"{")
     whole = len(text)  # from where on it is JSON to its end
+    if (
+        not is_json
+        and (quote := text.find(b'"{\\"', 0, PREFIX_BYTES)) >= 0
+        and (quoted := _QUOTED.match(text, quote)) is not None
+    ):
+        found = _records(quoted[0], depth + 1, packed)  # as `key="value"` has it
+        if found.events:
+            return found._replace(words=TEXT, path=None)
     # of a line that begins as an event and is none, what stands further on may be part of anything
     for _ in range(1 if is_json else BEGINNINGS):
         if begin < 0:
@@ -94,8 +106,8 @@ def _unwrapped(text: bytes, depth: int, packed: PackedText) -> Found:
 
 
 def is_part(text: bytes) -> bool:
-    """Whether a record that is no event has something of one in it: a program's other messages are no damage."""
-    return any(word in text for word in _PART)
+    """Whether a record that is no event has something of one in it: a program's other messages are no damage, a crash's zeros are."""
+    return any(word in text for word in _PART) or _ZEROS in text
 
 
 def _unquoted(text: bytes) -> bytes:
@@ -116,14 +128,20 @@ def _records(text: bytes, depth: int, packed: PackedText) -> Found:
         return _several(text, depth, packed)
     events: list[bytes] = []
     paths: list[Path] = []
+    places: list[int] = []
     for found, path in _search(document, (), depth, packed):
+        if found is DAMAGE:
+            places.append(len(events))
+            continue
         events.append(found)
         paths.append(path)
     words = ".".join(part for part in paths[0] if part != "*") if paths else ""
     return Found(
         events,
         f"in {words}" if words else "in an array" if paths and paths[0] else "in quotes" if isinstance(document, str) else "",
-        path=paths[0] if paths else None,
+        # of events that lie in several places none leads to all
+        path=paths[0] if len(set(paths)) == 1 else None,
+        places=places,
     )
 
 
@@ -158,33 +176,38 @@ def _search(node: Any, path: Path, depth: int, packed: PackedText) -> Iterator[t
         elif not node.keys().isdisjoint(PAYLOADS):
             if (made := event_of_google(node)) is not None:
                 yield _encode(made), (*path, "protoPayload")
-        elif (made := _of_table(node)) is not None:
-            yield _encode(made), (*path, "AKSAudit")
+        elif (made := event_of_fields(node)) is not None:
+            yield _encode(made), (*path, "AKSAudit" if "AuditId" in node else COLUMNS)
         elif "kvlistValue" in node:
             yield from _search(plain(node), (*path, "kvlistValue"), depth + 1, packed)
+        elif rows := list(rows_of(node)):
+            yield from _search(rows, (*path, COLUMNS), depth + 1, packed)
         else:
             for name, child in node.items():
                 yield from _search(child, (*path, str(name)), depth + 1, packed)
     elif isinstance(node, list):
         if node and all(isinstance(byte, int) and 0 <= byte < 256 for byte in node[:64]):
             raw = _as_bytes(node)
-            for event in unwrap(raw, depth + 1, packed).events:
+            for event in _within(raw, depth, packed):
                 yield event, (*path, "*")
+            return
+        if node and (record := record_of_pairs(node)) is not None:
+            yield from _search(record, (*path, COLUMNS), depth + 1, packed)
             return
         for child in node:
             yield from _search(child, (*path, "*"), depth + 1, packed)
     elif isinstance(node, str) and node.startswith(PACKED):
         with packed.opened(node) as raw:
-            found = unwrap(raw, depth + 1, packed).events
+            found = list(_within(raw, depth, packed))
         for event in found:
             yield event, (*path, "*")
     elif isinstance(node, str) and is_encoded(node):
-        for event in unwrap(decoded(node.encode()), depth + 1, packed).events:
+        for event in _within(decoded(node.encode()), depth, packed):
             yield event, path
     elif isinstance(node, str) and "{" in node:
         raw = node.encode("utf-8", "surrogatepass")
         if is_worth(raw):
-            for event in unwrap(raw, depth + 1, packed).events:
+            for event in _within(raw, depth, packed):
                 yield event, path
 
 
@@ -194,40 +217,6 @@ def _as_bytes(numbers: list[Any]) -> bytes:
         return bytes(numbers)
     except (ValueError, TypeError):
         return b""
-
-
-def is_event(node: dict[Any, Any]) -> bool:
-    """Whether a decoded object is an audit event."""
-    return isinstance(node.get("auditID"), str) and ("verb" in node or "requestURI" in node) and "stage" in node
-
-
-_TABLE = {
-    "level": "level", "auditid": "auditID", "stage": "stage", "requesturi": "requestURI", "verb": "verb", "user": "user",
-    "impersonateduser": "impersonatedUser", "sourceips": "sourceIPs", "useragent": "userAgent", "objectref": "objectRef",
-    "responsestatus": "responseStatus", "requestobject": "requestObject", "responseobject": "responseObject",
-    "requestreceivedtime": "requestReceivedTimestamp", "requestreceivedtimestamp": "requestReceivedTimestamp",
-    "stagereceivedtime": "stageTimestamp", "stagetimestamp": "stageTimestamp", "annotations": "annotations",
-}  # fmt: skip
-
-
-def _of_table(node: dict[Any, Any]) -> dict[str, Any] | None:
-    """An event whose fields are the columns of a table, with names in another case and objects as text; None when it is none."""
-    names = {name.lower() for name in node if isinstance(name, str)}
-    if not {"auditid", "verb", "stage", "objectref"} <= names:
-        return None
-    event: dict[str, Any] = {"kind": "Event", "apiVersion": "audit.k8s.io/v1"}
-    for name, value in node.items():
-        known = _TABLE.get(str(name).lower())
-        if known is None or value in ("", None):
-            continue
-        if isinstance(value, str) and value[:1] in ("{", "["):
-            try:
-                event[known] = decode_json(value)
-            except UnreadableError:
-                return None
-        else:
-            event[known] = value
-    return event
 
 
 class Envelope:
@@ -241,7 +230,7 @@ class Envelope:
         self._way_words = ""
         self.words: dict[str, int] = {}  # how events were wrapped → how many
 
-    def feed(self, line: bytes) -> Sequence[bytes]:
+    def feed(self, line: bytes) -> Iterable[bytes]:
         """The events of a line of a file, each a bare line."""
         if line.startswith(BARE) and not self._parts:
             self._count("", 1)
@@ -256,17 +245,18 @@ class Envelope:
         whole = self._joined(line)
         return () if whole is None else self.record(whole, "" if whole is line else TEXT)
 
-    def record(self, record: bytes, words: str = "") -> Sequence[bytes]:
-        """The events of a record that is whole; `words` say how it was wrapped itself."""
+    def record(self, record: bytes, words: str = "") -> Iterable[bytes]:
+        """The events of a record that is whole; `words` say how it was wrapped itself. Damage is noted where it is among them."""
         if record.startswith(BARE):
             self._count(words, 1)
             self._is_text = words == TEXT
             return (record,)
-        if self._way is not None and (events := self._way(record)):
+        # there may be more in it than in the last one
+        if self._way is not None and (events := self._way(record)) and record.count(_RECEIVED) <= len(events):
             self.words[self._way_words] += len(events)
             return events
         found = unwrap(record)
-        if found.is_damaged:
+        if found.is_damaged and not found.events:
             self._note_damage()
         if found.events:
             words = found.words or words
@@ -274,7 +264,15 @@ class Envelope:
             if found.path or words == CSV:
                 self._way, self._way_words = _way(found.path) if found.path else _out_of_csv, words
             self._is_text = words in {TEXT, AROUND}
-        return found.events
+        return self._noting(found) if found.is_damaged and found.events else found.events
+
+    def _noting(self, found: Found) -> Iterator[bytes]:
+        """The events of a record that is damaged: at that place, or, where that is not known, around all of them."""
+        for event in found.marked():
+            if event is DAMAGE:
+                self._note_damage()
+            else:
+                yield event
 
     def _count(self, words: str, count: int) -> None:
         self.words[words] = self.words.get(words, 0) + count

@@ -31,6 +31,12 @@ class Status(msgspec.Struct):
     code: int = 0
     message: str = ""
     reason: str = ""
+    status: str = ""
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether the request failed, also where an export has lost its code."""
+        return self.code >= 400 or (not self.code and self.status == "Failure")
 
 
 class Event(msgspec.Struct, rename="camel"):
@@ -106,6 +112,14 @@ class _Spec(msgspec.Struct, rename="camel"):
     node_name: Any = None
 
 
+class _Options(msgspec.Struct, rename="camel"):
+    """How a deletion is to be done; an eviction has it in a field."""
+
+    dry_run: Any = None
+    propagation_policy: Any = None
+    delete_options: Any = None
+
+
 class MergePatch(msgspec.Struct, forbid_unknown_fields=True):
     """The usual patch of a map: some keys of its data, and nothing else."""
 
@@ -113,10 +127,12 @@ class MergePatch(msgspec.Struct, forbid_unknown_fields=True):
 
 
 Patched = dict[str, dict[str, bytes | None]]  # field → key → value, None for one that goes
+_DELETIONS, _WAITING = {"delete", "deletecollection"}, {"Foreground", "Orphan"}
 WHOLE: Patched = {}  # the patch replaces or removes a field as a whole: it names every key, and not one by one
 # everything that decoding hostile bytes raises
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, UnreadableError)
 _decode_spec = msgspec.json.Decoder(_Spec).decode
+_decode_options = msgspec.json.Decoder(_Options).decode
 decode_event = msgspec.json.Decoder(Event).decode
 decode_object = msgspec.json.Decoder(Object).decode
 decode_merge_patch = msgspec.json.Decoder(MergePatch).decode
@@ -150,6 +166,32 @@ def spec_of(found: Object) -> tuple[bool, bool]:
     except UNREADABLE:
         return False, False
     return bool(spec.finalizers), bool(spec.node_name)
+
+
+def is_dry_run(event: Event) -> bool:
+    """Whether a request was only tried: it says so in its address, and a deletion or an eviction may say it in its body."""
+    if "dryRun=" in event.request_uri.partition("?")[2]:
+        return True
+    if event.verb not in _DELETIONS and not (event.object_ref and event.object_ref.subresource == "eviction"):
+        return False
+    options = _options_of(event)
+    inner = options.delete_options
+    return bool(options.dry_run) or (isinstance(inner, dict) and bool(inner.get("dryRun")))
+
+
+def waits_for_dependents(event: Event) -> bool:
+    """Whether a deletion makes its object wait for what the garbage collector does to its dependents."""
+    return _options_of(event).propagation_policy in _WAITING or any(
+        f"propagationPolicy={word}" in event.request_uri for word in _WAITING
+    )
+
+
+def _options_of(event: Event) -> _Options:
+    body = bytes(event.request_object)
+    try:
+        return _decode_options(body) if body else _Options()
+    except UNREADABLE:
+        return _Options()
 
 
 def content_of(kind: str, found: Object) -> dict[str, dict[str, bytes]]:
@@ -219,7 +261,11 @@ def _merged(document: dict[Any, Any], kind: str) -> Patched | None:
         into = found.setdefault("data" if field == "stringData" else field, {})
         is_base64 = field == "binaryData" or (kind == "secrets" and field == "data")
         present = decoded(values, is_base64=is_base64)
-        into |= {str(key): None if value is None else present.get(str(key), b"") for key, value in values.items()}
+        into |= {
+            str(key): None if value is None else present.get(str(key), b"")
+            for key, value in values.items()
+            if value is not None or field != "stringData"  # which is never stored: nothing is removed there
+        }
     return found
 
 

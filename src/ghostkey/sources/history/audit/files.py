@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ghostkey.model.errors import NoSuchPath, SourceDamaged
-from ghostkey.sources._archives import UNPACKING, Unpacked, open_packed
+from ghostkey.sources._archives import CANNOT, UNPACKING, Unpacked, is_unread_archive, open_packed
 from ghostkey.sources.history.audit.envelopes import BARE, Envelope, unwrap
 from ghostkey.sources.history.audit.event import done_at
 from ghostkey.sources.history.audit.forms import Form, form_of
@@ -28,6 +28,12 @@ SAMPLES = 16  # of a file, whose times tell whether it is in order
 TAIL_BYTES, TAIL_BYTES_MOST = 1 << 16, 64 << 20
 SPACING, LEAST_HOLE = 3, 5_000_000  # a hole is three times as long as most of the time between two events; microseconds
 OVERLAP = 100_000  # microseconds by which the files of one server may overlap: requests that end at the same time
+_UNREAD_MAGIC = (
+    b"\x04\x22\x4d\x18",
+    b"7z\xbc\xaf\x27\x1c",
+    b"Rar!\x1a\x07",
+    b"\xff\x06\x00\x00sNaPpY",
+)  # lz4, 7-Zip, RAR, snappy
 _NEWLINE = re.compile(rb"\n")
 _PARTIAL = re.compile(rb"\S{20,40} (?:stdout|stderr) P ")
 Note = Callable[[], None]
@@ -113,6 +119,21 @@ def probe(path: Path, name: str = "") -> LogFile | None:
         last=_last_time(path) if not file.is_packed and not is_wrapped else None,
         can_divide=can_divide,
     )  # fmt: skip
+
+
+def why_unread(path: Path, name: str = "") -> str:
+    """Why a file in which no event was found may hold some all the same; empty when it holds none."""
+    try:
+        with path.open("rb", buffering=BLOCK_BYTES) as handle:
+            if is_unread_archive(name or path.name) or handle.read(len(_UNREAD_MAGIC[-1])).startswith(_UNREAD_MAGIC):
+                return CANNOT
+            handle.seek(0)
+            stream = open_packed(handle)
+            if stream is not None:
+                stream.read_some(1)
+    except UNPACKING as error:
+        return f"damaged: {error}"
+    return ""
 
 
 def _goes_on(path: Path) -> bool:

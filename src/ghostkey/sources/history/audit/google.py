@@ -32,16 +32,20 @@ def event_of_google(entry: dict[str, Any]) -> dict[str, Any] | None:
     if reference is None:
         return None
     request, response = (_object(payload.get(name) or _decoded(payload.get(f"{name}Json"))) for name in ("request", "response"))
+    if _mapping(entry.get("split")).get("totalSplits"):
+        request = response = None  # it was too long, and a part of each is in each of several entries
     status, caller, who = (_mapping(payload.get(name)) for name in ("status", "requestMetadata", "authenticationInfo"))
     code = status.get("code", 0)
     code = _CODES.get(code, 500) if isinstance(code, int) else 500
     if code < 400 and _mapping(response).get("kind") == "Status" and isinstance(refusal := response.get("code"), int):
         code = refusal
     operation = _mapping(entry.get("operation"))
+    # of what has more than one entry, the first says that it came in
+    stage = "RequestReceived" if operation.get("first") is True and operation.get("last") is not True else "ResponseComplete"
     event: dict[str, Any] = {
         "kind": "Event", "apiVersion": "audit.k8s.io/v1",
         "level": "RequestResponse" if response else "Request" if request else "Metadata",
-        "auditID": str(operation.get("id") or entry.get("insertId") or ""), "stage": "ResponseComplete",
+        "auditID": str(operation.get("id") or entry.get("insertId") or ""), "stage": stage,
         "requestURI": "/" + place, "verb": verb, "user": {"username": str(who.get("principalEmail") or "")},
         "sourceIPs": [str(caller["callerIp"])] if caller.get("callerIp") else [],
         "userAgent": str(caller.get("callerSuppliedUserAgent") or ""), "objectRef": reference,
@@ -81,7 +85,10 @@ def _object(found: object) -> Any:
         return found
     if not isinstance(found, dict):
         return None
-    return {name: value for name, value in found.items() if name != "@type"} or None
+    rest = {name: value for name, value in found.items() if name != "@type"}
+    if "@type" in found and rest.keys() == {"value"} and isinstance(rest["value"], dict | list):
+        return rest["value"]  # as types of protobuf's own are written
+    return rest or None
 
 
 def _decoded(text: object) -> Any:

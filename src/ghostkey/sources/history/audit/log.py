@@ -9,7 +9,8 @@ Coverage
     Request what was asked for, at Metadata only that somebody wrote. What a level hides is a gap and is said; so is a hole
     between two files, a time at which one of several servers' logs is not there, and a write of which only the effect is seen.
 When it is wrong
-    When a policy drops requests without a trace (level None), which no log can tell.
+    When a policy drops requests without a trace (level None), which no log can tell. That an object was written after its end is
+    noticed within each share of a large log, and not from one to the next.
 Source
     k8s.io/apiserver v0.37 pkg/apis/audit/v1 types.go; field order as encoding/json writes the struct
 """
@@ -26,7 +27,17 @@ from ghostkey.model.history import Covered, HistoryEvent
 from ghostkey.sources.history.audit.archives import unpacked
 from ghostkey.sources.history.audit.blind import OFTEN, ORIGIN, QUIET
 from ghostkey.sources.history.audit.cut import LineReader
-from ghostkey.sources.history.audit.files import LogFile, Piece, divided, events, follow_each_other, hole_from, paths_in, probe
+from ghostkey.sources.history.audit.files import (
+    LogFile,
+    Piece,
+    divided,
+    events,
+    follow_each_other,
+    hole_from,
+    paths_in,
+    probe,
+    why_unread,
+)
 from ghostkey.sources.history.audit.holes import holes
 from ghostkey.sources.history.audit.merge import Merged, Span
 from ghostkey.sources.history.audit.moments import Moments
@@ -82,6 +93,8 @@ class AuditLog(LineReader):
                     yield from self.line(line)
                 self.note_passed()
                 self._spans, self._twice = merged.spans, merged.twice
+        for asked in self.unanswered.close():
+            yield from self.never_answered(asked)
         yield from self._covered(hole)
 
     def _files(self, scratch: Path) -> list[LogFile]:
@@ -90,7 +103,9 @@ class AuditLog(LineReader):
         for path, name in unpacked(paths_in(self._paths), scratch, self._unread):
             self._progress(f"looking at {name or path}")
             file = probe(path, name)
-            if file is None:
+            if file is None and (why := why_unread(path, name)):
+                self._unread(name or str(path), why)
+            elif file is None:
                 self._other += 1
             else:
                 found.append(file)
@@ -131,6 +146,8 @@ class AuditLog(LineReader):
             else:
                 self.states.adopt(holder, state, is_whole=holder not in handover.partial)
         self.revisions |= handover.revisions
+        self.unanswered.forget_since(self.blind.last)
+        self.unanswered.waiting |= handover.unanswered
         self.applied |= handover.applied
         self.blind.join(handover.blind)
         self.states.forgotten += handover.forgotten

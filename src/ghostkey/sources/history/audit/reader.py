@@ -11,10 +11,12 @@ from ghostkey.model.history import DELETED, HIDDEN_WRITE, SEEN, HistoryEvent, Ke
 from ghostkey.sources.history.audit.beside import Holder
 from ghostkey.sources.history.audit.blind import ORIGIN
 from ghostkey.sources.history.audit.credit import unsigned, writer_of_event
-from ghostkey.sources.history.audit.event import UNREADABLE, Event, Meta, Object, Reference, object_of
+from ghostkey.sources.history.audit.ended import Ended
+from ghostkey.sources.history.audit.event import UNREADABLE, Event, Meta, Object, Reference, is_dry_run, object_of
 from ghostkey.sources.history.audit.maps import MapReader
 from ghostkey.sources.history.audit.refusals import TIMEOUT, is_certain
 from ghostkey.sources.history.audit.subjects import NAMESPACES, in_collection, what_happened
+from ghostkey.sources.history.audit.unanswered import WHY, Asked, Unanswered
 from ghostkey.sources.history.common import entries_at, paths_for, revision_of
 from ghostkey.sources.history.facts import KeyedHash
 
@@ -25,6 +27,7 @@ IGNORED = {"events", "leases", "endpoints", "endpointslices", "tokenreviews", "s
 IGNORED_SUBRESOURCES = {"scale", "token", "log", "exec", "attach", "portforward", "proxy", "binding"}
 PANIC = "Panic"  # a request that was given up by the server: it may have been stored before that
 ENDED = {"ResponseComplete", PANIC}
+RECEIVED = "RequestReceived"
 VERBS = {"create", "update", "patch", "delete", "deletecollection"}
 
 
@@ -33,6 +36,7 @@ class Reader(MapReader):
 
     def __init__(self, digest: KeyedHash, fields: Iterable[tuple[str, str]] = ()) -> None:
         super().__init__(digest)
+        self.ended, self.unanswered = Ended(), Unanswered()
         self.fields = list(fields)  # (qualified resource or a word for it, path of a map-valued field)
 
     def event(self, event: Event) -> Iterator[HistoryEvent]:
@@ -40,25 +44,36 @@ class Reader(MapReader):
         at = event.at
         self.blind.cover(at)
         reference, status = event.object_ref, event.response_status
+        if event.stage == RECEIVED and reference is not None:
+            yield from self._came_in(event, reference)
+            return
         if event.stage not in ENDED or reference is None or reference.subresource in IGNORED_SUBRESOURCES:
             return
+        self.unanswered.answer(event.audit_id)
         if reference.resource in IGNORED or event.verb not in VERBS:
             return
-        query = event.request_uri.partition("?")[2]
-        if "dryRun=" in query:
+        if is_dry_run(event):
             return
-        writer = writer_of_event(event, query)
+        writer = writer_of_event(event, event.request_uri.partition("?")[2])
         qualified = f"{reference.resource}.{reference.api_group}" if reference.api_group else reference.resource
         is_map = qualified in MAPS and not reference.subresource
         fields = paths_for(self.fields, qualified)
-        code = status.code if status else 0
-        if event.stage == PANIC or (code >= 400 and not is_certain(event)):
+        has_failed = status is not None and status.is_failure
+        if event.stage == PANIC or (has_failed and not is_certain(event)):
             yield from self._given_up(event, qualified, reference, is_map=is_map, has_fields=bool(fields), writer=writer)
             return
-        if code >= 400:
+        if has_failed:
             if is_map:
                 yield from self.refused(event, qualified, at, writer)
             return
+        if not is_map:
+            for told in self.ended.written(
+                event, (qualified, "" if qualified == NAMESPACES else reference.namespace, reference.name)
+            ):
+                if told.op == DELETED:
+                    why = f"level {event.level} does not show when an object ended that was written after its deletion"
+                    self.blind.gap(qualified, reference.namespace or "*", why, at)
+                yield told
         if event.verb == "deletecollection":
             yield from self._collection(object_of(event.response_object), qualified, reference, at, writer)
             return
@@ -82,13 +97,34 @@ class Reader(MapReader):
             is_object = found is not None and found.kind != "Status"
             # what has no finalizers is answered by a Status about it
             uid = (meta.uid if is_object else "") or reference.uid or (found.details.uid if found and found.details else "")
-            yield SubjectEvent(at, revision, *holder, uid, op, *writer, ORIGIN, False)
+            subject = SubjectEvent(at, revision, *holder, uid, op, *writer, ORIGIN, False)
+            self.ended.note(subject, is_hidden=found is None and event.verb == "delete")
+            yield subject
         if is_map and name:
             yield from self.map_written(event, holder, found, at, revision, writer)
         for path in fields:
             yield from self._field(event, holder, path, at, revision, writer)
         if fields and not is_map and op == DELETED:
             yield from self.states.gone(holder, at, revision, writer)
+
+    def _came_in(self, event: Event, reference: Reference) -> Iterator[KeyEvent]:
+        """A request of which the answer is yet to come."""
+        kind = f"{reference.resource}.{reference.api_group}" if reference.api_group else reference.resource
+        is_map = kind in MAPS and not reference.subresource and event.verb in VERBS
+        if (is_map or (event.verb in {"delete", "deletecollection"} and not reference.subresource)) and not is_dry_run(event):
+            writer = writer_of_event(event, event.request_uri.partition("?")[2])
+            asked = Asked(kind, reference.namespace, reference.name, event.at, writer, is_map)
+            if (oldest := self.unanswered.ask(event.audit_id, asked)) is not None:
+                yield from self.never_answered(oldest)
+
+    def never_answered(self, asked: Asked) -> Iterator[KeyEvent]:
+        """What a request is that nobody knows the end of."""
+        why = WHY.format(asked.writer.verb)
+        if not (asked.is_map and asked.name):  # of one map it is told of that one alone
+            self.blind.gap(asked.kind, asked.namespace or "*", why, asked.at)
+        if asked.is_map:
+            hidden = self.of_map((asked.kind, asked.namespace, asked.name), HIDDEN_WRITE, asked.at, None, asked.writer)
+            yield hidden._replace(error=why if asked.name else "")
 
     def _given_up(
         self, event: Event, kind: str, reference: Reference, *, is_map: bool, has_fields: bool, writer: Writer
@@ -129,7 +165,9 @@ class Reader(MapReader):
             meta = one.metadata
             op = in_collection(kind, one)
             revision = revision_of(meta.resource_version)
-            yield SubjectEvent(at, revision, kind, meta.namespace, meta.name, meta.uid, op, *writer, ORIGIN, False)
+            subject = SubjectEvent(at, revision, kind, meta.namespace, meta.name, meta.uid, op, *writer, ORIGIN, False)
+            self.ended.note(subject, is_hidden=False)
+            yield subject
             if kind in MAPS and op == DELETED:
                 yield from self.gone((kind, meta.namespace, meta.name), at, revision, writer)
 

@@ -19,6 +19,8 @@ _NOTHING_STORED = re.compile(
     r"etcdserver: (?:request is too large|mvcc: database space exceeded|duplicate key given in txn request|"
     r"permission denied|not capable|too many requests)"
 )
+# reasons of a refusal whose code is not there
+_REFUSED = {"Forbidden", "Conflict", "Invalid", "NotFound", "AlreadyExists", "Unauthorized", "BadRequest"}
 # the client went, or the server waited no longer: what it was doing may have been done
 _GIVEN_UP = {408, 499}
 # of a collection the objects go one after the other, and these come before the first
@@ -28,7 +30,7 @@ _BEFORE_THE_FIRST = {401, 404, 405, 406, 415, 429}
 def is_certain(event: Event) -> bool:
     """Whether the request of an event that ended in an error (400 or more) changed nothing."""
     status = event.response_status
-    if status is None:
+    if status is None or not (status.code or status.reason in _REFUSED):
         return False
     if event.verb == "deletecollection":
         return status.code in _BEFORE_THE_FIRST or (status.code == 403 and "cannot deletecollection" in status.message)

@@ -26,6 +26,7 @@ from ghostkey.sources.history.audit.changes import Head
 from ghostkey.sources.history.audit.cut import LineReader, UndecidedError
 from ghostkey.sources.history.audit.envelopes import is_worth
 from ghostkey.sources.history.audit.files import Piece, events
+from ghostkey.sources.history.audit.unanswered import Asked
 from ghostkey.sources.history.facts import KeyedHash
 from ghostkey.sources.history.states import Place, States
 from ghostkey.store.history import Parts
@@ -57,6 +58,7 @@ class Handover:
     revisions: dict[Holder, int] = field(default_factory=dict)
     applied: dict[tuple[str, str, str, str], set[tuple[str, str]]] = field(default_factory=dict)
     blind: Blind = field(default_factory=Blind)
+    unanswered: dict[str, Asked] = field(default_factory=dict)
     words: dict[str, int] = field(default_factory=dict)
     forgotten: int = 0
     bytes: int = 0
@@ -168,6 +170,7 @@ class Share(LineReader):
         found.revisions = {holder: revision for holder, revision in self.revisions.items() if holder in found.nested}
         found.applied, found.blind, found.words = self.applied, self.blind, self._words
         found.blind.recent = nothing  # of the sort that another process can take
+        found.unanswered = self.unanswered.waiting
         found.forgotten, found.bytes = states.forgotten, self._bytes
         return found
 

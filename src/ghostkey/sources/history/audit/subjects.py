@@ -8,7 +8,7 @@ pkg/registry/core/namespace; apiextensions-apiserver v0.37 pkg/controller/finali
 from __future__ import annotations
 
 from ghostkey.model.history import CREATED, DELETED, DELETING
-from ghostkey.sources.history.audit.event import Event, Object, spec_of
+from ghostkey.sources.history.audit.event import Event, Object, spec_of, waits_for_dependents
 
 NAMESPACES, PODS, KINDS = "namespaces", "pods", "customresourcedefinitions.apiextensions.k8s.io"
 # kinds that are never gone at once: something is taken down first, and a log that hides the answer does not show it
@@ -51,7 +51,7 @@ def what_happened(event: Event, kind: str, found: Object | None) -> str:
 
 def _hidden_deletion(event: Event, kind: str) -> str:
     """What a deletion came to whose answer is not in the log."""
-    if kind in _LINGERING:
+    if kind in _LINGERING or waits_for_dependents(event):
         return DELETING
     if kind == PODS:
         # the kubelet deletes for the second time, when the containers have ended

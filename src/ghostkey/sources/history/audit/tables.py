@@ -24,17 +24,17 @@ import msgspec
 
 from ghostkey.foreign import UnreadableError, decode_json, is_json
 from ghostkey.sources.history.audit.envelopes import BARE, is_worth, unwrap
+from ghostkey.sources.history.audit.fields import put
 
 DELIMITERS = (b",", b"\t", b";", b"|")
 DOUBLED, ESCAPED, PLAIN = "doubled", "escaped", "plain"  # how a quote is written within a cell
-ROWS_TRIED = 8
+ROWS_TRIED, ROWS_READ = 8, 2_000  # rows with an event that are enough, and rows that are looked at for them
 HEADER_BYTES = 1 << 16
 _DIRECTIVE = re.compile(rb"sep=.\r?\n")  # for spreadsheets
 _ESCAPED = re.compile(rb'\\([\\"])')
 _PAIR = re.compile(rb"(?s)\\.")
 _UNIT = re.compile(r"\s*\[[^\]]*\]$")
 _AMERICAN = re.compile(r"\d{1,2}/\d{1,2}/\d{4}, \d{1,2}:\d\d:\d\d(?:\.\d{1,6})? [AP]M")
-_OBJECTS = {"request", "response", "requestobject", "responseobject"}
 _encode = msgspec.json.encode
 Cells = list[bytes]
 
@@ -152,7 +152,7 @@ class Table(NamedTuple):
         node: dict[str, Any] = {}
         for name, cell in zip(self.names or map(str, range(len(cells))), cells, strict=True):
             if cell:
-                _put(node, name, _value(self._json(cell)))
+                put(node, name, _value(self._json(cell)))
         return _encode(node)
 
     def _json(self, cell: bytes) -> bytes:
@@ -195,7 +195,7 @@ def _events(table: Table, text: bytes) -> int:
     count = 0
     for number, record in enumerate(table.split(stream, lambda: None, len(text))):
         count += bool(unwrap(record).events)
-        if number >= ROWS_TRIED:
+        if count > ROWS_TRIED or number >= ROWS_READ:
             break
     return count
 
@@ -225,18 +225,3 @@ def _value(cell: bytes) -> Any:
         except ValueError:
             pass
     return text
-
-
-def _put(node: dict[str, Any], name: str, value: Any) -> None:
-    """Puts a cell where its column's name leads: `protoPayload.status.code` lies in two others."""
-    parts = name.split(".")
-    below = next((n for n, part in enumerate(parts[:-1]) if part.lower() in _OBJECTS), None)
-    if below is not None:
-        parts, value = [*parts[:below], "level"], "Metadata"  # a key may have dots, too
-    for part in parts[:-1]:
-        inner = node.setdefault(part, {})
-        if not isinstance(inner, dict):
-            return
-        node = inner
-    is_number = parts[-1] == "code" and len(parts) > 1 and isinstance(value, str) and value.isdecimal() and len(value) < 6
-    node[parts[-1]] = int(value) if is_number else value

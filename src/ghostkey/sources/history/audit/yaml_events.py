@@ -15,13 +15,18 @@ import msgspec
 
 from ghostkey.foreign import UnreadableError, load_yaml
 from ghostkey.sources.history.audit.envelopes import is_worth
+from ghostkey.sources.history.audit.google import PAYLOADS
 
 _FIELD = re.compile(rb"(?m)^[ \t]*(?:- +)?[\"']?auditID[\"']?[ \t]*:[ \t]|^(?:--- *)?\{[^\n]*\bauditID: ")
 _JSON = re.compile(rb'["\\]auditID["\\]+:["\\]')  # as API servers write it, also within a text; YAML has a space there
 _ID = re.compile(rb"(?m)^([ \t-]*)[\"']?auditID[\"']?[ \t]*:")
 _NEXT = re.compile(rb"---(?:\s|$)|\.\.\.\s*$")
 _ITEM = re.compile(rb"( *)- ")
-_ITEMS = re.compile(rb"items: *\r?$")
+_ITEMS = re.compile(rb"(?:items|events): *\r?$")
+# records around events: of Google, and of tools that print what they were answered in YAML
+_BEGIN = re.compile(rb"(?:[ \t]*(?:#[^\n]*)?\r?\n)*(?:---|- ['\"\w@]|['\"]?[A-Za-z_@][\w.@-]*['\"]?:(?:[ \r]|$))", re.MULTILINE)
+_PAYLOAD = re.compile(rb"(?m)^[ -]*['\"]?(?:protoPayload|protopayload_auditlog)['\"]?:[ \t]*\r?$")
+_IN_TEXT = re.compile(rb"(?m)^(?: +| *- +)['\"]?[\w@.-]+['\"]?: *(?:['\"]\{|[|>][-+\d]*[ \r]*\n +\{)")
 _WHOLE = ("auditID", "stage", "verb")
 _TIMES = ("requestReceivedTimestamp", "stageTimestamp")
 _VERBS = {"create", "update", "patch", "delete", "deletecollection", "get", "list", "watch", "connect", "proxy", "head", "post", "put", "options"}  # fmt: skip
@@ -30,9 +35,11 @@ _VERBS = {"create", "update", "patch", "delete", "deletecollection", "get", "lis
 def is_yaml(head: bytes) -> bool:
     """Whether audit events in YAML begin so."""
     text = head.lstrip()
-    if text[:1] in (b"[", b'"') or text[:2] == b'{"' or _JSON.search(head):
+    if text[:1] in (b"[", b'"') or text[:2] == b'{"':
         return False  # whatever a message or a value in it says
-    return _FIELD.search(head) is not None
+    if _BEGIN.match(head.removeprefix(codecs.BOM_UTF8)) and is_worth(head) and (_PAYLOAD.search(head) or _IN_TEXT.search(head)):
+        return True
+    return _JSON.search(head) is None and _FIELD.search(head) is not None
 
 
 def split_yaml(stream: BinaryIO, note_damage: Callable[[], None], most: int) -> Iterator[bytes]:
@@ -57,6 +64,9 @@ def split_yaml(stream: BinaryIO, note_damage: Callable[[], None], most: int) -> 
 def _is_whole(event: Any, *, is_cut: bool) -> bool:
     if not isinstance(event, dict) or "auditID" not in event:
         # a record around one, or the beginning of one
+        if isinstance(event, dict) and any(name in event for name in PAYLOADS):
+            # something of an entry follows its payload, and its time is there
+            return "timestamp" in event and next(reversed(event)) not in PAYLOADS
         return isinstance(event, dict) and (event.get("kind") != "Event" or "k8s.io" not in str(event.get("apiVersion")))
     if is_cut and event.get("verb") not in _VERBS:
         return False

@@ -1,0 +1,68 @@
+"""Objects that a log showed to end and that are written after that: it was not their end, or another one has their name.
+
+A deletion whose answer the level hides may have met finalizers: a later write of the object shows that it was still there, and the
+last one that is in the log is the earliest time at which it can have gone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Iterator
+
+from ghostkey.model.history import DELETED, DELETING, SEEN, SubjectEvent
+from ghostkey.sources.history.audit.event import Event, object_of
+from ghostkey.sources.history.audit.moments import AT_ONCE
+from ghostkey.sources.history.common import revision_of
+
+KEPT = 100_000  # objects that ended last
+_REFERENCE = re.compile(rb'"objectRef":\{"resource":"([^"]+)"(?:,"namespace":"([^"]*)")?,"name":"([^"]*)"')
+Holder = tuple[str, str, str]
+
+
+class Ended:
+    """The last end of each object, of as many as are kept."""
+
+    def __init__(self) -> None:
+        self._ends: OrderedDict[Holder, tuple[SubjectEvent, bool]] = OrderedDict()
+        self._names: set[bytes] = set()
+
+    def note(self, event: SubjectEvent, *, is_hidden: bool) -> None:
+        """An object began or ended; `is_hidden`: the answer that would tell is not in the log."""
+        holder = (event.kind, event.namespace, event.name)
+        self._ends.pop(holder, None)
+        if event.op == DELETED:
+            self._ends[holder] = (event, is_hidden)
+            self._names.add(event.name.encode("utf-8", "surrogatepass"))
+            if len(self._ends) > KEPT:
+                self._ends.popitem(last=False)
+                self._names = {name.encode("utf-8", "surrogatepass") for _, _, name in self._ends}
+
+    def may_be_of(self, line: bytes, begin: int, end: int) -> bool:
+        """Whether a line is a request for something that ended, by its name alone."""
+        if not self._ends:
+            return False
+        found = _REFERENCE.search(line, begin, end)
+        return found is None or found[3] in self._names
+
+    def written(self, event: Event, holder: Holder) -> Iterator[SubjectEvent]:
+        """What a write that was answered tells of an object that had ended."""
+        known = self._ends.get(holder)
+        if known is None or event.verb not in {"update", "patch"} or event.at is None:
+            return
+        last, is_hidden = known
+        # a write that was made before the end may be logged after it, and by another clock
+        if last.at is None or event.at <= last.at + (0 if is_hidden else AT_ONCE):
+            return
+        found = object_of(event.response_object)
+        meta = found.metadata if found is not None and found.kind != "Status" else None
+        if meta is None or not meta.uid:
+            if is_hidden:
+                yield last._replace(op=DELETING)
+                yield last._replace(at=event.at)
+        elif not meta.deletion_timestamp and meta.uid != last.uid:
+            yield last._replace(
+                at=event.at, revision=revision_of(meta.resource_version), uid=meta.uid, op=SEEN,
+                user="", manager="", agent="", source_ip="", audit_id="", verb="",
+            )  # fmt: skip
+            self._ends.pop(holder)
