@@ -72,6 +72,8 @@ WAYS = {
     "lines.json": b"\n".join(json.dumps(item).encode() for item in OBJECTS),
     "indented-after-one-another.json": b"\n".join(json.dumps(item, indent=2).encode() for item in typed_lists()),
     "typed-lists.yaml": yaml.safe_dump_all(typed_lists()).encode(),
+    "lists-in-a-list.json": json.dumps({"apiVersion": "v1", "kind": "List", "items": typed_lists()}).encode(),
+    "lists-in-a-list.yaml": yaml.safe_dump({"apiVersion": "v1", "kind": "List", "items": typed_lists()}).encode(),
     "list.json.gz": gzip.compress(JSON),
     "pack.tar": tar(one_by_one()),
     "pack.tar.gz": tar(one_by_one(), "w:gz"),

@@ -13,6 +13,7 @@ from ghostkey.inference.family import Family
 from ghostkey.inference.index import SubjectIndex
 from ghostkey.inference.living import Living
 from ghostkey.inference.matching import Match
+from ghostkey.inference.mentioned import mentioned
 from ghostkey.inference.naming import (
     SAME_NAME,
     counted_on,
@@ -99,7 +100,8 @@ class LostKeys:
                     result.live.update(i for i in indexes if i not in already)
                 continue
             subjects = tuple(subject_of(template, core, self._subjects.kinds[kind], self._index, home) for kind in kinds)
-            is_doubtful, oddity = is_suspect or is_ordinal(core, self._index) or core in counted, live.oddity(core, name)
+            is_doubtful = is_suspect or is_ordinal(core, self._index) or core in counted
+            oddity = live.oddity(core, name) or mentioned(core, name, live, self._subjects)
             for i in indexes:
                 shape = seen.shapes[i]
                 if shape is not resembled:
@@ -315,7 +317,7 @@ class LostKeys:
             if not template.may_be_made(core):
                 return False
             core = core.lower()  # capitals are where the words of a name were joined
-        if not style.fits(core) or not (is_telling(core) or live.is_custom or live.is_proven):
+        if not style.fits(core) or not (is_telling(core) or live.is_custom or live.is_proven or live.is_complete):
             # text around the name is the operator's, as the value's sort is: such a name may be built in another way
             is_like_them = (
                 (template.prefix or template.suffix or live.is_complete)

@@ -46,8 +46,11 @@ SETTINGS = frozenset(
     haproxy hasura jaeger jenkins kyverno linkerd logstash mariadb mattermost metabase mssql nextcloud nginx opensearch promtail redash
     redpanda rocketchat sonarqube splunk sqlserver superset thanos traefik trino trivy velero wordpress zabbix zookeeper
     keycloak kibana ldap loki mailgun memcached minio mongodb mysql newrelic nexus oauth oidc pagerduty postgres postgresql
+    auth0 b2 b2b b2c base64 db2 ec2 http2 i18n ipv4 ipv6 k3s k8s l10n log4j log4j2 md5 n8n neo4j oauth2 p12 pkcs12 rds route53 sha1 sha256
+    sha512 utf8 v1 v2 v3 x509
     prometheus pypi quay rabbitmq root s3 saml sendgrid sentry slack smtp sso stripe superuser twilio vault wildcard""".split()  # noqa: SIM905
 )
+_NUMBERED = re.compile("|".join(sorted(filter(_DIGIT.search, SETTINGS), key=len, reverse=True)))
 FILE_ENDINGS = frozenset(
     [
         "bat",
@@ -94,8 +97,8 @@ FILE_ENDINGS = frozenset(
 
 def is_setting(text: str) -> bool:
     """Whether a key is an ordinary setting's or file's name rather than anybody's."""
-    if text.islower() and "." not in text and _DIGIT.search(text):
-        return False  # no word of SETTINGS has a digit
+    if text.islower() and "." not in text and _DIGIT.search(text) and _NUMBERED.search(text) is None:
+        return False  # few words of SETTINGS have a digit
     words = [word for word in _SEPARATORS.split(text.lower()) if word]
     if not words:
         return True
