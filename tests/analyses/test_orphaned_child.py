@@ -143,3 +143,21 @@ def test_few_live_siblings_with_names_of_people_prove_nothing(tmp_path: Path) ->
     objects = [thing("Cluster", name) for name in ("north", "south")]
     objects += [secret({"a": "b"}, f"{name}-login") for name in ("north", "south", "backup", "staging", "smtp")]
     assert keys(analyse(tmp_path, objects)) == set()
+
+
+OF_USERS = {"app.kubernetes.io/managed-by": "strimzi-user-operator", "strimzi.io/kind": "KafkaUser"}
+OF_PEOPLE = {"app.kubernetes.io/part-of": "shop"}
+USERS, PAST = ["velora", "kolmeri-inc", "dabrion-eu", "sofano", "terluka-gmbh"], ["galuba", "romeka-inc"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "alive", "suspected"),
+    [(OF_USERS, USERS, PAST), (OF_PEOPLE, USERS, []), ({}, USERS, []), (OF_USERS, USERS[:2], []), (OF_USERS, USERS + PAST, [])],
+)
+def test_secret_called_exactly_as_its_subject_is_suspected_where_a_program_made_it(
+    tmp_path: Path, labels: dict[str, str], alive: list[str], suspected: list[str]
+) -> None:
+    made = [secret({"password": "x"}, name, "data", metadata={"labels": labels}) for name in USERS + PAST]
+    objects = [*(thing("KafkaUser", name, "data", api_version="kafka.strimzi.io/v1beta2") for name in alive), *made]
+    found = [f for f in analyse(tmp_path, objects) if f.analysis == "orphaned-child"]
+    assert {(f.key.key, f.state, str(f.severity)) for f in found} == {(name, "suspect", "info") for name in suspected}

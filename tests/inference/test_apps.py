@@ -68,7 +68,7 @@ def test_settings_of_what_is_no_app_are_no_orphans(tmp_path: Path, kind: str, ve
 def test_what_one_tool_made_for_other_things_is_no_orphan(tmp_path: Path) -> None:
     names = ["velora", "kolmeri-inc", "dabrion-eu", "sofano", "terluka-gmbh", "minora-eu"]
     clusters = [thing("Cluster", name, "prod") for name in names]
-    others = ["smtp", "admin", "ldap", "github", "postgres", "s3", "oauth2", "k8s-api"]
+    others = ["smtp", "admin", "ldap", "github", "postgres", "s3", "oauth2", "k8s-api", "openai", "maps"]
     secrets = [
         {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": f"{name}-credentials", "namespace": "prod"}, "data": {}}
         for name in [*names, "galuba", "romeka-inc", *others]

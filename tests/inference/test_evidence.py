@@ -55,6 +55,7 @@ LEVELS: dict[str, list[tuple[dict[str, Any], str | None]]] = {
         ({}, None),
         ({"maps": (a_map(writers=("tenant-operator",)),)}, "controller"),
         ({"maps": (a_map(writers=("kubectl-edit",)),)}, "tools"),
+        ({"maps": (a_map(writers=("Mozilla",)),)}, "tools"),  # a console's user, under the name of the browser
         ({"maps": (a_map(writers=("kubectl-create", "manager")),)}, "both"),
     ],
     "family": [({}, None), ({"maps": (a_map(), a_map()), "maps_agreeing": 2}, "2-4")],

@@ -10,7 +10,8 @@ Why it matters
     subject that ever lived; for Secrets, with working credentials.
 When it is wrong
     Where the others are apps (Deployments, Services) and nothing but the name tells, it is a suspect: settings are called so
-    too. Of Applications, HelmReleases and their like nothing is told by the name alone. An object that a manifest holds (kubectl
+    too. Of Applications, HelmReleases and their like nothing is told by the name alone. What is called
+    exactly as its subject, and bears a program's own label, is a suspect. An object that a manifest holds (kubectl
     apply, Helm, Argo CD, Flux) is declared: its cure is in Git.
     For a moment after an owner is deleted, until garbage collection comes by. In a dump, only owners whose kind was listed
     in their namespace are looked for; a tree of manifests proves nothing.

@@ -198,7 +198,9 @@ class LostKeys:
             if (carried := self._subjects.carried.get(kind)) and self._is_carried(carried, core, name, indexes, live):
                 return CARRIED
         whole = any(is_name_in_full(live.template, seen.keys[i], self._index) for i in indexes)
-        if whole or lives_elsewhere(live.template, core, seen.holder.namespace, self._index, scoped=live.scoped):
+        is_itself = seen.field == "children" and live.template.is_bare  # each of these objects lives under the name it has
+        own = self._subjects.number_of(seen.holder.kind) if is_itself else -1
+        if whole or lives_elsewhere(live.template, core, seen.holder.namespace, self._index, scoped=live.scoped, but=own):
             return ELSEWHERE
         return ""
 

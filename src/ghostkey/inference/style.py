@@ -46,8 +46,13 @@ SETTINGS = frozenset(
     haproxy hasura jaeger jenkins kyverno linkerd logstash mariadb mattermost metabase mssql nextcloud nginx opensearch promtail redash
     redpanda rocketchat sonarqube splunk sqlserver superset thanos traefik trino trivy velero wordpress zabbix zookeeper
     keycloak kibana ldap loki mailgun memcached minio mongodb mysql newrelic nexus oauth oidc pagerduty postgres postgresql
-    auth0 b2 b2b b2c base64 db2 ec2 http2 i18n ipv4 ipv6 k3s k8s l10n log4j log4j2 md5 n8n neo4j oauth2 p12 pkcs12 rds route53 sha1 sha256
-    sha512 utf8 v1 v2 v3 x509
+    auth0 b2b b2c base64 db2 ec2 http2 i18n ipv4 ipv6 k3s k8s l10n log4j log4j2 md5 n8n neo4j oauth2 office365 p12 pkcs12 rds route53
+    sha1 sha256 sha512 utf8 x509
+    adyen akamai algolia amplitude anthropic braintree braze chargebee cloudflare cloudinary confluence contentful crowdstrike databricks
+    docusign dropbox dynatrace facebook fastly firebase freshdesk google hubspot huggingface intercom klarna klaviyo launchdarkly linkedin
+    mailchimp mailjet mapbox maps marketo mixpanel mollie netsuite okta openai opsgenie optimizely outlook paypal postmark quickbooks
+    recaptcha salesforce sap servicenow sharepoint shopify snowflake snyk sonarcloud telegram trello twitter vonage weather webex workday
+    xero youtube zendesk zuora
     prometheus pypi quay rabbitmq root s3 saml sendgrid sentry slack smtp sso stripe superuser twilio vault wildcard""".split()  # noqa: SIM905
 )
 _NUMBERED = re.compile("|".join(sorted(filter(_DIGIT.search, SETTINGS), key=len, reverse=True)))

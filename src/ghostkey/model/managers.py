@@ -32,6 +32,13 @@ _TOOLS = {
     "k9s": "k9s",
     "dashboard": "the dashboard",
     "headlamp": "Headlamp",
+    "Headlamp": "Headlamp",
+    "octant": "Octant",
+    "node-fetch": "Lens",
+    "Mozilla": "a browser",  # OpenShift's console hands on what the browser calls itself
+    "kluctl": "kluctl",
+    "timoni": "Timoni",
+    "werf": "werf",
 }
 _OF_SCRIPTS = frozenset({"kubectl-create", "kubectl-patch", "kubectl-replace"})
 # controllers whose manifests are whole objects: what they apply, they hold to be theirs
