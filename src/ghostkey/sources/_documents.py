@@ -28,6 +28,7 @@ from ghostkey.model.counts import counted
 from ghostkey.model.errors import NoSuchPath, SourceDamaged
 from ghostkey.model.events import Gap
 from ghostkey.sources._archives import CANNOT, Member, is_readable_name, is_unread_archive, unpack
+from ghostkey.sources._beginnings import may_hold_objects
 from ghostkey.sources._passed_over import PassedOver, is_template
 from ghostkey.sources._sheets import Sheet, spot_of
 
@@ -144,7 +145,7 @@ class Documents:
                         continue
                     if is_unread_archive(file.name):
                         self.note(f"{file} was left out", CANNOT)
-                    if is_readable_name(file.name):
+                    if is_readable_name(file.name) or may_hold_objects(file):
                         yield from self._file(file)
             elif path.exists():
                 yield from self._file(path)
