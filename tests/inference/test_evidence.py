@@ -49,6 +49,7 @@ LEVELS: dict[str, list[tuple[dict[str, Any], str | None]]] = {
         ({"maps": (a_map(annotations=LAST_APPLIED),)}, "declared"),
         ({"maps": (a_map(labels={"app.kubernetes.io/managed-by": "Helm"}),)}, "declared"),
         ({"maps": (a_map(owner_kinds=("ExternalSecret",)),)}, "copied"),
+        ({"maps": (a_map(annotations={"reflector.v1.k8s.emberstack.com/reflects": "base/x"}),)}, "copied"),
     ],
     "reader": [({}, None), ({"is_mounted": True}, "mounted"), ({"is_named": True}, "named")],
     "writers": [

@@ -161,3 +161,19 @@ def test_plain_word_beside_all_namespaces_is_likely_one_that_is_gone(tmp_path: P
     spaces = [thing("Namespace", name, "", api_version="v1") for name in names]
     found = analyse(tmp_path, [*spaces, config_map(dict.fromkeys([*names, *gone], "10.9.0.1"), "egress-ips", "ops")])
     assert {(f.key.key, f.state) for f in found if f.analysis == "ghost-key"} == ({("legacy", state)} if state else set())
+
+
+@pytest.mark.parametrize(("is_immutable", "state"), [(True, "suspect"), (False, "found")])
+def test_immutable_map_is_no_registry(tmp_path: Path, is_immutable: bool, state: str) -> None:
+    tenants = ["velora", "kolmeri-inc", "dabrion-eu", "sofano", "terluka-gmbh", "minora-eu"]
+    table = config_map(dict.fromkeys([*tenants, "galuba"], "1"), "tenants", "platform", immutable=is_immutable)
+    found = analyse(tmp_path, [*map(partial(thing, "Tenant"), tenants), table])
+    assert {(f.key.key, f.state) for f in found if f.analysis == "ghost-key"} == {("galuba", state)}
+
+
+@pytest.mark.parametrize("form", ["pg-{}", "data-pg-{}", "wal.pg-{}"])
+def test_what_a_stateful_set_would_have_again_is_no_proof(tmp_path: Path, form: str) -> None:
+    pods = [thing("Pod", f"pg-{number}", "data", api_version="v1") for number in range(2)]
+    owner = thing("StatefulSet", "pg", "data", api_version="apps/v1", spec={"replicas": 2})
+    found = analyse(tmp_path, [owner, *pods, config_map({form.format(number): "10Gi" for number in range(5)}, "volumes", "data")])
+    assert [f.key.key for f in found if f.analysis == "ghost-key" and f.state == "found"] == []

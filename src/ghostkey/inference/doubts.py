@@ -99,4 +99,20 @@ def of_people(case: Case, live: Mapping[int, Collection[str]]) -> str:
     return ""
 
 
-DOUBTS: tuple[Doubt, ...] = (of_several_workloads, of_some_workloads, of_few, of_variables, of_apps, of_settings, of_people)
+def of_what_is_immutable(case: Case, live: Mapping[int, Collection[str]]) -> str:
+    """A program that adds a key for each object cannot keep them in an immutable map."""
+    if case.maps and all(seen.meta is not None and seen.meta.immutable for seen in case.maps):
+        return "the map is immutable: all of its keys were written at once, and nobody could remove one"
+    return ""
+
+
+DOUBTS: tuple[Doubt, ...] = (
+    of_several_workloads,
+    of_some_workloads,
+    of_few,
+    of_variables,
+    of_apps,
+    of_settings,
+    of_people,
+    of_what_is_immutable,
+)

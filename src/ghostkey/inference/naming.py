@@ -116,10 +116,13 @@ def goes_on(template: Template, core: str, index: SubjectIndex, kinds: Collectio
 
 
 def is_ordinal(core: str, index: SubjectIndex) -> bool:
-    """Whether a key may be for a Pod that a live StatefulSet would have if it were scaled up again."""
+    """Whether a key may be for a Pod that a live StatefulSet would have if it were scaled up again, or for the claim of its volume."""
     found = _ORDINAL.fullmatch(core)
+    name = found[1].rpartition(".")[2] if found else ""
+    # what a claim for its volume is called begins with the template's name: `data-pg-2`
+    ends = [name, *(name[place + 1 :] for place, character in enumerate(name) if character == "-")]
     return found is not None and any(
-        index.subjects.kind(row).kind == "StatefulSet" for row in index.named(canonical(found[1].rpartition(".")[2]))
+        index.subjects.kind(row).kind == "StatefulSet" for end in ends for row in index.named(canonical(end))
     )
 
 
