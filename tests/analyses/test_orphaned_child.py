@@ -70,8 +70,9 @@ def of_marks(metadata: dict[str, Any], writer: str = "") -> list[dict[str, Any]]
         ({"labels": {"argocd.argoproj.io/instance": "tenants"}}, "argocd-controller", "by Argo CD"),
         ({"labels": {"kustomize.toolkit.fluxcd.io/name": "tenants"}}, "", "by Flux"),
         ({"labels": {"app.kubernetes.io/managed-by": "Helm"}}, "helm", "by Helm"),
+        ({"annotations": {"reflector.v1.k8s.emberstack.com/reflects": "base/x"}}, "", "copied from elsewhere, by reflector"),
     ],
-    ids=["kubectl", "Argo CD", "Flux", "Helm"],
+    ids=["kubectl", "Argo CD", "Flux", "Helm", "reflector"],
 )
 def test_what_a_manifest_holds_has_its_cure_there(tmp_path: Path, metadata: dict[str, Any], writer: str, said: str) -> None:
     objects = [*alive(), *of_marks(metadata, writer)]
@@ -161,3 +162,19 @@ def test_secret_called_exactly_as_its_subject_is_suspected_where_a_program_made_
     objects = [*(thing("KafkaUser", name, "data", api_version="kafka.strimzi.io/v1beta2") for name in alive), *made]
     found = [f for f in analyse(tmp_path, objects) if f.analysis == "orphaned-child"]
     assert {(f.key.key, f.state, str(f.severity)) for f in found} == {(name, "suspect", "info") for name in suspected}
+
+
+@pytest.mark.parametrize(
+    ("kind", "version", "fields"),
+    [
+        ("Ingress", "networking.k8s.io/v1", {"spec": {"tls": [{"secretName": "tenant-shop-31-credentials"}]}}),
+        ("ServiceAccount", "v1", {"imagePullSecrets": [{"name": "tenant-shop-31-credentials"}]}),
+        ("StorageClass", "storage.k8s.io/v1", {"parameters": {"csi-provisioner-secret-name": "tenant-shop-31-credentials"}}),
+    ],
+)
+def test_child_that_an_object_of_a_built_in_kind_names_is_not_flagged(
+    tmp_path: Path, kind: str, version: str, fields: dict[str, Any]
+) -> None:
+    namer = thing(kind, "namer", "" if kind == "StorageClass" else "prod", api_version=version, **fields)
+    found = analyse(tmp_path, [*alive(), namer, *(child(name) for name in LIVE + GONE)])
+    assert keys(found, "orphaned-child") == {"tenant-shop-30-credentials"}

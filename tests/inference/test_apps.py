@@ -33,6 +33,7 @@ MAPS: dict[str, Callable[[list[str]], dict[str, str]]] = {
 }
 OF_APPS = [("Deployment", "apps/v1"), ("Service", "v1")]
 GITOPS = [("Application", "argoproj.io/v1alpha1"), ("HelmRelease", "helm.toolkit.fluxcd.io/v2")]
+BESIDE = [("ServiceMonitor", "monitoring.coreos.com/v1"), ("HTTPRoute", "gateway.networking.k8s.io/v1")]
 
 
 @pytest.mark.parametrize(("kind", "version"), GITOPS, ids=[kind for kind, _ in GITOPS])
@@ -46,6 +47,16 @@ def test_map_that_somebody_keeps_for_all_apps_is_never_flagged(
         objects += [thing("Deployment", name, "prod", api_version="apps/v1") for name in APPS]
         objects += [thing("Service", name, "prod", api_version="v1") for name in APPS]
     found = analyse(tmp_path, [*objects, config_map(MAPS[what]([*APPS, *STRANGERS]))])
+    assert [finding.key.key for finding in found if finding.state == "found" and finding.analysis == "ghost-key"] == []
+
+
+@pytest.mark.parametrize(("kind", "version"), BESIDE, ids=[kind for kind, _ in BESIDE])
+@pytest.mark.parametrize("what", ["ports", "routes", "flags"])
+def test_what_stands_beside_a_workload_is_called_as_the_app_where_no_workload_is_in_the_dump(
+    tmp_path: Path, what: str, kind: str, version: str
+) -> None:
+    objects = [thing(kind, name, "prod", api_version=version) for name in APPS]
+    found = analyse(tmp_path, [*objects, config_map(MAPS[what]([*APPS[:9], *STRANGERS]))])
     assert [finding.key.key for finding in found if finding.state == "found" and finding.analysis == "ghost-key"] == []
 
 

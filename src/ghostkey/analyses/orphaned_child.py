@@ -182,7 +182,7 @@ def _stripped(
     name, kind, namespace = seen.keys[index], seen.holder.kind, seen.holder.namespace
     holder = ObjectRef(kind, namespace, name, "", view.snapshot.cluster)
     uses = view.snapshot.uses_of_object(holder)
-    if uses.keys or uses.whole or seen.sizes[index] or view.snapshot.subjects.is_carried(name):
+    if uses.keys or uses.whole or seen.sizes[index] or view.snapshot.subjects.is_carried(name, by_any=True):
         return None
     named = " or ".join(dict.fromkeys(map(str, subjects)))
     searched = [] if why_unknown else [view.sight.searched(subject, attribution.scope) for subject in subjects]

@@ -78,7 +78,7 @@ def of_variables(case: Case, live: Mapping[int, Collection[str]]) -> str:
 
 
 def of_apps(case: Case, live: Mapping[int, Collection[str]]) -> str:
-    """A HelmRelease for each app: people's dashboards of apps have its name as well."""
+    """A HelmRelease or a ServiceMonitor for each app: people's dashboards of apps have its name as well."""
     if case.template.order == "name" and is_of_apps(case.kind):
         return f"{case.kind.resource} are called as people call apps, and other things are called so, too"
     return ""

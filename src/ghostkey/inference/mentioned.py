@@ -20,6 +20,6 @@ def mentioned(core: str, name: str, live: Living, subjects: Subjects) -> str:
     for number, carried in subjects.carried.items():
         where = carried.get(name)
         is_there = where is not None and (not namespaces or where == ANYWHERE or canonical(where) in namespaces)
-        if number not in live.kinds and (is_there or (name != core and core in carried)):
+        if number not in live.kinds and subjects.kinds[number].is_custom and (is_there or (name != core and core in carried)):
             return f"a live {subjects.kinds[number].kind} names it in a label or a field"
     return ""

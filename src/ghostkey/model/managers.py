@@ -107,6 +107,14 @@ _OF_APPS = frozenset(
         ("kustomize.toolkit.fluxcd.io", "Kustomization"), ("helm.cattle.io", "HelmChart"), ("fleet.cattle.io", "Bundle"),
         ("fleet.cattle.io", "GitRepo"), ("kappctrl.k14s.io", "App"), ("app.k8s.io", "Application"), ("core.oam.dev", "Application"),
         ("apps.open-cluster-management.io", "Subscription"),
+        # what stands beside a workload, under its name, to roll it out, to scale, to watch and to reach it
+        ("argoproj.io", "Rollout"), ("flagger.app", "Canary"), ("apps.kruise.io", "CloneSet"), ("serving.knative.dev", "Service"),
+        ("keda.sh", "ScaledObject"), ("autoscaling.k8s.io", "VerticalPodAutoscaler"), ("monitoring.coreos.com", "ServiceMonitor"),
+        ("monitoring.coreos.com", "PodMonitor"), ("gateway.networking.k8s.io", "HTTPRoute"),
+        ("gateway.networking.k8s.io", "GRPCRoute"), ("traefik.io", "IngressRoute"), ("projectcontour.io", "HTTPProxy"),
+        ("networking.istio.io", "VirtualService"), ("networking.istio.io", "DestinationRule"),
+        ("external-secrets.io", "ExternalSecret"), ("image.toolkit.fluxcd.io", "ImageRepository"),
+        ("image.toolkit.fluxcd.io", "ImagePolicy"),
     }
 )  # fmt: skip
 

@@ -27,7 +27,7 @@ from ghostkey.model.errors import SourceDamaged, place_of
 from ghostkey.model.events import Event, Gap, KeysSeen, KeyUse, KindsKnown, Note, Owner, Part, SubjectDetail, SubjectsSeen
 from ghostkey.model.expressions import rendered
 from ghostkey.model.refs import CONFIG_MAPS, NAMESPACES, SECRETS, Kind
-from ghostkey.sources._carried import carried_words, may_carry
+from ghostkey.sources._carried import carried_words, fields_of, may_carry
 from ghostkey.sources._documents import Documents
 from ghostkey.sources._extent import Extent
 from ghostkey.sources._folders import Folders
@@ -177,7 +177,7 @@ class Manifests:
         )
         detail = subject_detail(metadata) if kind in (CONFIG_MAPS, SECRETS) else None
         known_by = tuple((text, rendered(text, item)) for word, text in self._scope.known_by if kind.answers_to(word))
-        trees = (metadata.labels, metadata.annotations, item.get("spec"), item.get("status")) if may_carry(kind) else ()
+        trees = (metadata.labels, metadata.annotations, *map(item.get, fields_of(kind))) if may_carry(kind) else ()
         carried = tuple(word for word in carried_words(*trees) if word != metadata.name)
         entry = _Entry(
             kind, metadata.namespace or "", metadata.name, metadata.uid or "", identity, owners, detail, events, where, revision, known_by,
