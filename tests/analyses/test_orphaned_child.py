@@ -70,8 +70,9 @@ def of_marks(metadata: dict[str, Any], writer: str = "") -> list[dict[str, Any]]
         ({"labels": {"argocd.argoproj.io/instance": "tenants"}}, "argocd-controller", "by Argo CD"),
         ({"labels": {"kustomize.toolkit.fluxcd.io/name": "tenants"}}, "", "by Flux"),
         ({"labels": {"app.kubernetes.io/managed-by": "Helm"}}, "helm", "by Helm"),
+        ({"annotations": {"reflector.v1.k8s.emberstack.com/reflects": "base/x"}}, "", "copied from elsewhere, by reflector"),
     ],
-    ids=["kubectl", "Argo CD", "Flux", "Helm"],
+    ids=["kubectl", "Argo CD", "Flux", "Helm", "reflector"],
 )
 def test_what_a_manifest_holds_has_its_cure_there(tmp_path: Path, metadata: dict[str, Any], writer: str, said: str) -> None:
     objects = [*alive(), *of_marks(metadata, writer)]
@@ -143,3 +144,37 @@ def test_few_live_siblings_with_names_of_people_prove_nothing(tmp_path: Path) ->
     objects = [thing("Cluster", name) for name in ("north", "south")]
     objects += [secret({"a": "b"}, f"{name}-login") for name in ("north", "south", "backup", "staging", "smtp")]
     assert keys(analyse(tmp_path, objects)) == set()
+
+
+OF_USERS = {"app.kubernetes.io/managed-by": "strimzi-user-operator", "strimzi.io/kind": "KafkaUser"}
+OF_PEOPLE = {"app.kubernetes.io/part-of": "shop"}
+USERS, PAST = ["velora", "kolmeri-inc", "dabrion-eu", "sofano", "terluka-gmbh"], ["galuba", "romeka-inc"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "alive", "suspected"),
+    [(OF_USERS, USERS, PAST), (OF_PEOPLE, USERS, []), ({}, USERS, []), (OF_USERS, USERS[:2], []), (OF_USERS, USERS + PAST, [])],
+)
+def test_secret_called_exactly_as_its_subject_is_suspected_where_a_program_made_it(
+    tmp_path: Path, labels: dict[str, str], alive: list[str], suspected: list[str]
+) -> None:
+    made = [secret({"password": "x"}, name, "data", metadata={"labels": labels}) for name in USERS + PAST]
+    objects = [*(thing("KafkaUser", name, "data", api_version="kafka.strimzi.io/v1beta2") for name in alive), *made]
+    found = [f for f in analyse(tmp_path, objects) if f.analysis == "orphaned-child"]
+    assert {(f.key.key, f.state, str(f.severity)) for f in found} == {(name, "suspect", "info") for name in suspected}
+
+
+@pytest.mark.parametrize(
+    ("kind", "version", "fields"),
+    [
+        ("Ingress", "networking.k8s.io/v1", {"spec": {"tls": [{"secretName": "tenant-shop-31-credentials"}]}}),
+        ("ServiceAccount", "v1", {"imagePullSecrets": [{"name": "tenant-shop-31-credentials"}]}),
+        ("StorageClass", "storage.k8s.io/v1", {"parameters": {"csi-provisioner-secret-name": "tenant-shop-31-credentials"}}),
+    ],
+)
+def test_child_that_an_object_of_a_built_in_kind_names_is_not_flagged(
+    tmp_path: Path, kind: str, version: str, fields: dict[str, Any]
+) -> None:
+    namer = thing(kind, "namer", "" if kind == "StorageClass" else "prod", api_version=version, **fields)
+    found = analyse(tmp_path, [*alive(), namer, *(child(name) for name in LIVE + GONE)])
+    assert keys(found, "orphaned-child") == {"tenant-shop-30-credentials"}

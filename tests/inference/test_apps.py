@@ -33,6 +33,7 @@ MAPS: dict[str, Callable[[list[str]], dict[str, str]]] = {
 }
 OF_APPS = [("Deployment", "apps/v1"), ("Service", "v1")]
 GITOPS = [("Application", "argoproj.io/v1alpha1"), ("HelmRelease", "helm.toolkit.fluxcd.io/v2")]
+BESIDE = [("ServiceMonitor", "monitoring.coreos.com/v1"), ("HTTPRoute", "gateway.networking.k8s.io/v1")]
 
 
 @pytest.mark.parametrize(("kind", "version"), GITOPS, ids=[kind for kind, _ in GITOPS])
@@ -46,6 +47,16 @@ def test_map_that_somebody_keeps_for_all_apps_is_never_flagged(
         objects += [thing("Deployment", name, "prod", api_version="apps/v1") for name in APPS]
         objects += [thing("Service", name, "prod", api_version="v1") for name in APPS]
     found = analyse(tmp_path, [*objects, config_map(MAPS[what]([*APPS, *STRANGERS]))])
+    assert [finding.key.key for finding in found if finding.state == "found" and finding.analysis == "ghost-key"] == []
+
+
+@pytest.mark.parametrize(("kind", "version"), BESIDE, ids=[kind for kind, _ in BESIDE])
+@pytest.mark.parametrize("what", ["ports", "routes", "flags"])
+def test_what_stands_beside_a_workload_is_called_as_the_app_where_no_workload_is_in_the_dump(
+    tmp_path: Path, what: str, kind: str, version: str
+) -> None:
+    objects = [thing(kind, name, "prod", api_version=version) for name in APPS]
+    found = analyse(tmp_path, [*objects, config_map(MAPS[what]([*APPS[:9], *STRANGERS]))])
     assert [finding.key.key for finding in found if finding.state == "found" and finding.analysis == "ghost-key"] == []
 
 
@@ -68,7 +79,7 @@ def test_settings_of_what_is_no_app_are_no_orphans(tmp_path: Path, kind: str, ve
 def test_what_one_tool_made_for_other_things_is_no_orphan(tmp_path: Path) -> None:
     names = ["velora", "kolmeri-inc", "dabrion-eu", "sofano", "terluka-gmbh", "minora-eu"]
     clusters = [thing("Cluster", name, "prod") for name in names]
-    others = ["smtp", "admin", "ldap", "github", "postgres"]
+    others = ["smtp", "admin", "ldap", "github", "postgres", "s3", "oauth2", "k8s-api", "openai", "maps"]
     secrets = [
         {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": f"{name}-credentials", "namespace": "prod"}, "data": {}}
         for name in [*names, "galuba", "romeka-inc", *others]

@@ -49,12 +49,14 @@ LEVELS: dict[str, list[tuple[dict[str, Any], str | None]]] = {
         ({"maps": (a_map(annotations=LAST_APPLIED),)}, "declared"),
         ({"maps": (a_map(labels={"app.kubernetes.io/managed-by": "Helm"}),)}, "declared"),
         ({"maps": (a_map(owner_kinds=("ExternalSecret",)),)}, "copied"),
+        ({"maps": (a_map(annotations={"reflector.v1.k8s.emberstack.com/reflects": "base/x"}),)}, "copied"),
     ],
     "reader": [({}, None), ({"is_mounted": True}, "mounted"), ({"is_named": True}, "named")],
     "writers": [
         ({}, None),
         ({"maps": (a_map(writers=("tenant-operator",)),)}, "controller"),
         ({"maps": (a_map(writers=("kubectl-edit",)),)}, "tools"),
+        ({"maps": (a_map(writers=("Mozilla",)),)}, "tools"),  # a console's user, under the name of the browser
         ({"maps": (a_map(writers=("kubectl-create", "manager")),)}, "both"),
     ],
     "family": [({}, None), ({"maps": (a_map(), a_map()), "maps_agreeing": 2}, "2-4")],

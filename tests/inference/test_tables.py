@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -122,3 +123,57 @@ def test_registry_of_an_operator_beside_them_is_told(tmp_path: Path) -> None:
     written = config_map(registry, "tenant-registry", "platform", metadata=_managed(registry, "tenant-operator"))
     found = analyse(tmp_path, [*_cluster(), written])
     assert {f.key.key for f in found if f.analysis == "ghost-key" and f.state == "found"} == set(gone)
+
+
+@pytest.mark.parametrize(
+    ("others", "value", "manager", "state"),
+    [
+        (("arm", "highmem"), "0.08", "", "suspect"),
+        (("arm", "highmem"), json.dumps({"shard": 3, "plan": "gold"}), "", "found"),
+        (("arm", "highmem"), "0.08", "pool-operator", "found"),
+        (("highmem",), "0.08", "", "found"),
+    ],
+)
+def test_three_that_live_and_two_that_do_not_may_be_a_table_that_somebody_keeps(
+    tmp_path: Path, others: tuple[str, ...], value: str, manager: str, state: str
+) -> None:
+    pools = ["general", "gpu", "spot"]
+    data = dict.fromkeys([*pools, *others], value)
+    table = config_map(data, "pool-prices", "ops", metadata=_managed(data, manager) if manager else {})
+    found = analyse(tmp_path, [*(thing("NodePool", name, "", api_version="karpenter.sh/v1") for name in pools), table])
+    assert {(f.key.key, f.state) for f in found if f.analysis == "ghost-key"} == {(name, state) for name in others}
+
+
+@pytest.mark.parametrize(("is_taken", "state"), [(True, "suspect"), (False, "found")])
+def test_names_in_capitals_that_a_pod_takes_as_a_whole_are_variables(tmp_path: Path, is_taken: bool, state: str) -> None:
+    tenants = ["velora", "kolmeri-inc", "dabrion-eu", "sofano", "terluka-gmbh", "minora-eu"]
+    data = {name.upper().replace("-", "_"): "1" for name in [*tenants, "galuba"]}
+    spec = {"containers": [{"name": "gate", "envFrom": [{"configMapRef": {"name": "tenant-env"}}]}]}
+    pods = [thing("Pod", "gate", "platform", api_version="v1", spec=spec)] if is_taken else []
+    found = analyse(tmp_path, [*map(partial(thing, "Tenant"), tenants), *pods, config_map(data, "tenant-env", "platform")])
+    assert {(f.key.key, f.state) for f in found if f.analysis == "ghost-key"} == {("GALUBA", state)}
+
+
+@pytest.mark.parametrize(("gone", "state"), [(["legacy"], "found"), (["legacy", "batch"], "suspect"), (["batch"], "")])
+def test_plain_word_beside_all_namespaces_is_likely_one_that_is_gone(tmp_path: Path, gone: list[str], state: str) -> None:
+    """Another beside it that settings are called by leaves it a suspect, and is none itself."""
+    names = ["default", "ops", "shop", "pay", "data", "team-a", "team-b", "mail", "search", "kube-system", "kube-public"]
+    spaces = [thing("Namespace", name, "", api_version="v1") for name in names]
+    found = analyse(tmp_path, [*spaces, config_map(dict.fromkeys([*names, *gone], "10.9.0.1"), "egress-ips", "ops")])
+    assert {(f.key.key, f.state) for f in found if f.analysis == "ghost-key"} == ({("legacy", state)} if state else set())
+
+
+@pytest.mark.parametrize(("is_immutable", "state"), [(True, "suspect"), (False, "found")])
+def test_immutable_map_is_no_registry(tmp_path: Path, is_immutable: bool, state: str) -> None:
+    tenants = ["velora", "kolmeri-inc", "dabrion-eu", "sofano", "terluka-gmbh", "minora-eu"]
+    table = config_map(dict.fromkeys([*tenants, "galuba"], "1"), "tenants", "platform", immutable=is_immutable)
+    found = analyse(tmp_path, [*map(partial(thing, "Tenant"), tenants), table])
+    assert {(f.key.key, f.state) for f in found if f.analysis == "ghost-key"} == {("galuba", state)}
+
+
+@pytest.mark.parametrize("form", ["pg-{}", "data-pg-{}", "wal.pg-{}"])
+def test_what_a_stateful_set_would_have_again_is_no_proof(tmp_path: Path, form: str) -> None:
+    pods = [thing("Pod", f"pg-{number}", "data", api_version="v1") for number in range(2)]
+    owner = thing("StatefulSet", "pg", "data", api_version="apps/v1", spec={"replicas": 2})
+    found = analyse(tmp_path, [owner, *pods, config_map({form.format(number): "10Gi" for number in range(5)}, "volumes", "data")])
+    assert [f.key.key for f in found if f.analysis == "ghost-key" and f.state == "found"] == []

@@ -72,6 +72,8 @@ WAYS = {
     "lines.json": b"\n".join(json.dumps(item).encode() for item in OBJECTS),
     "indented-after-one-another.json": b"\n".join(json.dumps(item, indent=2).encode() for item in typed_lists()),
     "typed-lists.yaml": yaml.safe_dump_all(typed_lists()).encode(),
+    "lists-in-a-list.json": json.dumps({"apiVersion": "v1", "kind": "List", "items": typed_lists()}).encode(),
+    "lists-in-a-list.yaml": yaml.safe_dump({"apiVersion": "v1", "kind": "List", "items": typed_lists()}).encode(),
     "list.json.gz": gzip.compress(JSON),
     "pack.tar": tar(one_by_one()),
     "pack.tar.gz": tar(one_by_one(), "w:gz"),
@@ -104,6 +106,27 @@ def test_messages_of_kubectl_move_no_line_and_its_errors_are_a_gap(files_program
     assert lines(done.json["runs"][0]["results"]) == [line + 2 for line in lines(plain)] != []
     assert "may not be whole" in done.err
     assert "kubectl logged 1 error while" in done.err
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "is_read"),
+    [
+        ("maps.txt", YAML, True),
+        ("maps.txt", b"# of monday\n---\n" + yaml.safe_dump_all(OBJECTS).encode(), True),
+        ("maps", JSON, True),
+        ("maps.out", json.dumps(OBJECTS, indent=2).encode(), True),
+        ("NOTES.txt", b"Apply this:\n\n" + YAML, False),
+        ("maps.log", YAML, False),
+        ("README", b"{{ template }}\n" + YAML, False),
+    ],
+)
+def test_file_in_a_folder_whose_name_says_nothing_is_told_by_its_beginning(
+    files_program: Program, tmp_path: Path, name: str, content: bytes, *, is_read: bool
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    done = files_program("scan", "--from", str(tmp_path), "-o", "json")
+    assert done.code == (1 if is_read else 5), done.err
+    assert not is_read or found(done.json) == GHOSTS
 
 
 def test_directory_and_standard_input(files_program: Program, tmp_path: Path) -> None:

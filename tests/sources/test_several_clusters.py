@@ -88,6 +88,28 @@ def test_same_cluster_in_two_files_is_one(files_program: Program, tmp_path: Path
     assert (report["notes"], report["summary"]["maps"]) == ([], 4)
 
 
+@pytest.mark.parametrize(
+    ("revisions", "expected", "is_said"),
+    [(("101", "99"), {"prod.echo"}, True), (("99", "101"), {"prod.flux"}, True), (("7", "7"), {"prod.echo"}, False)],
+)
+@pytest.mark.parametrize("way", ["files", "documents"])
+def test_of_one_map_at_two_times_the_newest_counts(
+    files_program: Program, tmp_path: Path, way: str, revisions: tuple[str, str], expected: set[str], *, is_said: bool
+) -> None:
+    """As text, 99 would be newer than 101; where nothing tells, the first counts."""
+    one, two = (cluster("a", *LIVE, keys=(*LIVE, gone)) for gone in ("echo", "flux"))
+    for whole, revision in ((one, revisions[0]), (two, revisions[1])):
+        whole["items"][-1]["metadata"]["resourceVersion"] = revision
+    if way == "files":
+        place = write(tmp_path, one=one, two=two)
+    else:
+        (tmp_path / "all.json").write_text("\n".join(json.dumps(item) for item in [*one["items"], two["items"][-1]]))
+        place = str(tmp_path)
+    report = files_program.scan("--from", place)
+    assert origins(report) == {"": expected}
+    assert any("several files as of several times" in note for note in report["notes"]) == (is_said and way == "files")
+
+
 def test_pod_made_again_between_two_requests_makes_no_second_cluster(files_program: Program, tmp_path: Path) -> None:
     whole = cluster("a", *LIVE, keys=(*LIVE, "echo"))
     first, again = (thing("Pod", "web-0", api_version="v1", uid=uid, spec={"containers": []}) for uid in ("u-1", "u-2"))

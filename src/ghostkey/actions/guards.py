@@ -12,7 +12,7 @@ from ghostkey.kube.client import ApiClient
 from ghostkey.kube.fields import field_owners
 from ghostkey.kube.objects import applied_keys
 from ghostkey.model.errors import Refused
-from ghostkey.model.managers import LAST_APPLIED, copier_of, tool_of_manager, tool_of_object
+from ghostkey.model.managers import LAST_APPLIED, copier_of, copier_of_marks, tool_of_manager, tool_of_object
 from ghostkey.model.plans import Change, Plan
 
 DECLARED, MOUNTED = "--even-if-declared", "--even-if-mounted"
@@ -49,6 +49,7 @@ def _declared(changes: list[Change], live: Mapping[str, Any]) -> Iterator[tuple[
     applied = applied_keys(annotations.get(LAST_APPLIED, ""))
     mark = tool_of_object(annotations, labels)
     copier = next(filter(None, (copier_of(str(ref.get("kind"))) for ref in metadata.get("ownerReferences") or ())), "")
+    copied = copier_of_marks((*annotations, *labels))
     managed = msgspec.json.encode(metadata.get("managedFields") or [])
     owners = {field: field_owners(managed, field) for field in {change.field for change in changes}}
     for change in changes:
@@ -63,6 +64,8 @@ def _declared(changes: list[Change], live: Mapping[str, Any]) -> Iterator[tuple[
             yield str(change), f"is written by {tool}"
         elif copier:
             yield str(change), f"comes from the {copier} that owns the map"
+        elif copied:
+            yield str(change), f"is copied from elsewhere by {copied}"
         elif mark and not holding:
             yield str(change), f"may be in a manifest: the map is {mark}'s, and no managedFields tell who wrote the key"
 

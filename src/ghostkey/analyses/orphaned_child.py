@@ -10,7 +10,8 @@ Why it matters
     subject that ever lived; for Secrets, with working credentials.
 When it is wrong
     Where the others are apps (Deployments, Services) and nothing but the name tells, it is a suspect: settings are called so
-    too. Of Applications, HelmReleases and their like nothing is told by the name alone. An object that a manifest holds (kubectl
+    too. Of Applications, HelmReleases and their like nothing is told by the name alone. What is called
+    exactly as its subject, and bears a program's own label, is a suspect. An object that a manifest holds (kubectl
     apply, Helm, Argo CD, Flux) is declared: its cure is in Git.
     For a moment after an owner is deleted, until garbage collection comes by. In a dump, only owners whose kind was listed
     in their namespace are looked for; a tree of manifests proves nothing.
@@ -181,7 +182,7 @@ def _stripped(
     name, kind, namespace = seen.keys[index], seen.holder.kind, seen.holder.namespace
     holder = ObjectRef(kind, namespace, name, "", view.snapshot.cluster)
     uses = view.snapshot.uses_of_object(holder)
-    if uses.keys or uses.whole or seen.sizes[index] or view.snapshot.subjects.is_carried(name):
+    if uses.keys or uses.whole or seen.sizes[index] or view.snapshot.subjects.is_carried(name, by_any=True):
         return None
     named = " or ".join(dict.fromkeys(map(str, subjects)))
     searched = [] if why_unknown else [view.sight.searched(subject, attribution.scope) for subject in subjects]

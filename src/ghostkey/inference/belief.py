@@ -15,10 +15,12 @@ from ghostkey.inference.family import Family, Member
 from ghostkey.inference.index import SubjectIndex
 from ghostkey.inference.machines import bears_address
 from ghostkey.inference.matching import Match
+from ghostkey.inference.named_exactly import DOUBT, are_named_exactly
 from ghostkey.inference.naming import name_part
 from ghostkey.inference.pairs import literal_beside, turned
 from ghostkey.inference.shares import WORKLOADS, Shares
 from ghostkey.inference.template import Template
+from ghostkey.model.events import KeysSeen
 from ghostkey.model.managers import is_of_apps
 from ghostkey.model.refs import canonical
 from ghostkey.store.coverage import Sight
@@ -165,7 +167,8 @@ class Beliefs:
         kinds = sorted(some, key=lambda kind: -len(live[kind]))
         namespaces = {member.seen.holder.namespace for member, _ in found}
         if self._of_objects:
-            return self._of_objects_named_so(template, kinds, live, namespaces)
+            groups = [member.seen for member, _ in found]
+            return self._of_objects_named_so(template, kinds, live, groups)
         if template.order == "uid" or (template.digest[0] and best >= self._digests_that_tell(template, made)):
             return Belief(kinds, None)
         if template.digest[0] or self._is_chance_cut(template, kinds[0], live[kinds[0]], found):
@@ -226,12 +229,17 @@ class Beliefs:
         return keys > 2 * objects
 
     def _of_objects_named_so(
-        self, template: Template, kinds: list[int], live: dict[int, set[str]], namespaces: set[str]
+        self, template: Template, kinds: list[int], live: dict[int, set[str]], groups: list[KeysSeen]
     ) -> Belief | None:
         """What names of objects that go on like those of others tell: people call settings of an app after it, and others likewise."""
         known = self._subjects.kinds
         best = max(map(len, live.values()))
         kinds = [kind for kind in kinds if not is_of_apps(known[kind])]
+        namespaces = {seen.holder.namespace for seen in groups}
+        for kind in kinds if template.is_bare else ():
+            keyed = self._shares.keyed(template, kind, live[kind], namespaces)
+            if known[kind].is_custom and are_named_exactly(template, groups, len(live[kind]), keyed):
+                return Belief([kind], None, f"{DOUBT} ({known[kind].resource})")
         if not any(self._is_enough_of_objects(template, kind, live[kind], namespaces) for kind in kinds):
             return None
 

@@ -16,6 +16,7 @@ from ghostkey.model.managers import is_of_apps, is_of_people
 
 SAMPLE = 300  # names that are looked at
 WHOLE = 0.9  # of the keys with a live object are of one kind, where it is the kind that the map is about
+FEW, MOSTLY = 4, 0.7  # live objects, and the share of the keys that they are: below both a map may be a table that somebody keeps
 HALF = 0.5  # of the workloads have a key, before a table that has their namespaces is taken for more than a selection
 
 
@@ -51,12 +52,24 @@ def of_some_workloads(case: Case, live: Mapping[int, Collection[str]]) -> str:
     return ""
 
 
+def of_few(case: Case, live: Mapping[int, Collection[str]]) -> str:
+    """Three live ones and two that never were: a table of prices has lines for what may be bought, and for what others have."""
+    template = case.template
+    is_plain = template.is_plain_name and template.is_bare
+    named = names_its_kind.look(case)
+    is_told = case.is_of_controller or case.with_uid or case.with_name or any("," in value for value in case.live_values)
+    is_told = is_told or (named is not None and "key" in named.parts)
+    if case.sort in {"own", "like others"} and len(case.live) < FEW and case.explained < MOSTLY and is_plain and not is_told:
+        return f"only {len(case.live)} live {case.kind.resource} tell: people keep tables of as few, with lines for others"
+    return ""
+
+
 def of_variables(case: Case, live: Mapping[int, Collection[str]]) -> str:
-    """`ORDERS_DB_URL`: what a program reads from its environment, and people write."""
+    """`ORDERS_DB_URL`, or any such key that a Pod takes with all others: what a program reads from its environment, and people write."""
     around = f"{case.template.prefix} {case.template.suffix}"
     if (
         case.template.transform in {"upper", "upper_"}
-        and around.strip()
+        and (around.strip() or (case.is_mounted and not any(seen.path for seen in case.maps)))
         and not case.is_of_controller
         and is_setting(around.lower())
     ):
@@ -65,7 +78,7 @@ def of_variables(case: Case, live: Mapping[int, Collection[str]]) -> str:
 
 
 def of_apps(case: Case, live: Mapping[int, Collection[str]]) -> str:
-    """A HelmRelease for each app: people's dashboards of apps have its name as well."""
+    """A HelmRelease or a ServiceMonitor for each app: people's dashboards of apps have its name as well."""
     if case.template.order == "name" and is_of_apps(case.kind):
         return f"{case.kind.resource} are called as people call apps, and other things are called so, too"
     return ""
@@ -86,4 +99,20 @@ def of_people(case: Case, live: Mapping[int, Collection[str]]) -> str:
     return ""
 
 
-DOUBTS: tuple[Doubt, ...] = (of_several_workloads, of_some_workloads, of_variables, of_apps, of_settings, of_people)
+def of_what_is_immutable(case: Case, live: Mapping[int, Collection[str]]) -> str:
+    """A program that adds a key for each object cannot keep them in an immutable map."""
+    if case.maps and all(seen.meta is not None and seen.meta.immutable for seen in case.maps):
+        return "the map is immutable: all of its keys were written at once, and nobody could remove one"
+    return ""
+
+
+DOUBTS: tuple[Doubt, ...] = (
+    of_several_workloads,
+    of_some_workloads,
+    of_few,
+    of_variables,
+    of_apps,
+    of_settings,
+    of_people,
+    of_what_is_immutable,
+)

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from ghostkey.inference.belief import Beliefs, Watch
 from ghostkey.inference.declared import Declared
 from ghostkey.inference.family import Family, Member, family_of
+from ghostkey.inference.held import mark_held
 from ghostkey.inference.index import SubjectIndex
 from ghostkey.inference.kinds_in_keys import KindsInKeys
 from ghostkey.inference.lost import LostKeys, doubt_single
@@ -133,6 +134,7 @@ class _Inference:
         for number, result in judged.items():
             if result.attributions:
                 result.settle()
+                mark_held(result, self._index)
                 results[number] = result
 
 

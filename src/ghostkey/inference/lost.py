@@ -13,6 +13,7 @@ from ghostkey.inference.family import Family
 from ghostkey.inference.index import SubjectIndex
 from ghostkey.inference.living import Living
 from ghostkey.inference.matching import Match
+from ghostkey.inference.mentioned import mentioned
 from ghostkey.inference.naming import (
     SAME_NAME,
     counted_on,
@@ -99,7 +100,8 @@ class LostKeys:
                     result.live.update(i for i in indexes if i not in already)
                 continue
             subjects = tuple(subject_of(template, core, self._subjects.kinds[kind], self._index, home) for kind in kinds)
-            is_doubtful, oddity = is_suspect or is_ordinal(core, self._index) or core in counted, live.oddity(core, name)
+            is_doubtful = is_suspect or is_ordinal(core, self._index) or core in counted
+            oddity = live.oddity(core, name) or mentioned(core, name, live, self._subjects)
             for i in indexes:
                 shape = seen.shapes[i]
                 if shape is not resembled:
@@ -196,7 +198,9 @@ class LostKeys:
             if (carried := self._subjects.carried.get(kind)) and self._is_carried(carried, core, name, indexes, live):
                 return CARRIED
         whole = any(is_name_in_full(live.template, seen.keys[i], self._index) for i in indexes)
-        if whole or lives_elsewhere(live.template, core, seen.holder.namespace, self._index, scoped=live.scoped):
+        is_itself = seen.field == "children" and live.template.is_bare  # each of these objects lives under the name it has
+        own = self._subjects.number_of(seen.holder.kind) if is_itself else -1
+        if whole or lives_elsewhere(live.template, core, seen.holder.namespace, self._index, scoped=live.scoped, but=own):
             return ELSEWHERE
         return ""
 
@@ -315,7 +319,7 @@ class LostKeys:
             if not template.may_be_made(core):
                 return False
             core = core.lower()  # capitals are where the words of a name were joined
-        if not style.fits(core) or not (is_telling(core) or live.is_custom or live.is_proven):
+        if not style.fits(core) or not (is_telling(core) or live.is_custom or live.is_proven or live.is_complete):
             # text around the name is the operator's, as the value's sort is: such a name may be built in another way
             is_like_them = (
                 (template.prefix or template.suffix or live.is_complete)

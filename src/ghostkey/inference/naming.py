@@ -53,8 +53,13 @@ def name_part(template: Template, core: str, index: SubjectIndex) -> str:
     return core
 
 
-def lives_elsewhere(template: Template, core: str, holder_namespace: str, index: SubjectIndex, *, scoped: bool) -> bool:
-    """Whether any object of any kind could still be what the key is about; of the map's namespace alone when `scoped`."""
+def lives_elsewhere(
+    template: Template, core: str, holder_namespace: str, index: SubjectIndex, *, scoped: bool, but: int = -1
+) -> bool:
+    """Whether any object of any kind could still be what the key is about; of the map's namespace alone when `scoped`.
+
+    Objects of one kind (its number) may be left out: those that are named after others, and so are the key itself.
+    """
     if template.is_unmistakable:
         return False
     subjects = index.subjects
@@ -74,7 +79,10 @@ def lives_elsewhere(template: Template, core: str, holder_namespace: str, index:
             if rows and canonical(namespace) in {canonical(subjects.namespaces[row]) for row in rows}:
                 return True
         return False
-    return any(not scoped or subjects.namespaces[row] in ("", holder_namespace) for row in index.all_named(canonical(core)))
+    return any(
+        subjects.kind_of[row] != but and (not scoped or subjects.namespaces[row] in ("", holder_namespace))
+        for row in index.all_named(canonical(core))
+    )
 
 
 def is_name_in_full(template: Template, key: str, index: SubjectIndex) -> bool:
@@ -108,10 +116,13 @@ def goes_on(template: Template, core: str, index: SubjectIndex, kinds: Collectio
 
 
 def is_ordinal(core: str, index: SubjectIndex) -> bool:
-    """Whether a key may be for a Pod that a live StatefulSet would have if it were scaled up again."""
+    """Whether a key may be for a Pod that a live StatefulSet would have if it were scaled up again, or for the claim of its volume."""
     found = _ORDINAL.fullmatch(core)
+    name = found[1].rpartition(".")[2] if found else ""
+    # what a claim for its volume is called begins with the template's name: `data-pg-2`
+    ends = [name, *(name[place + 1 :] for place, character in enumerate(name) if character == "-")]
     return found is not None and any(
-        index.subjects.kind(row).kind == "StatefulSet" for row in index.named(canonical(found[1].rpartition(".")[2]))
+        index.subjects.kind(row).kind == "StatefulSet" for end in ends for row in index.named(canonical(end))
     )
 
 

@@ -46,8 +46,19 @@ SETTINGS = frozenset(
     haproxy hasura jaeger jenkins kyverno linkerd logstash mariadb mattermost metabase mssql nextcloud nginx opensearch promtail redash
     redpanda rocketchat sonarqube splunk sqlserver superset thanos traefik trino trivy velero wordpress zabbix zookeeper
     keycloak kibana ldap loki mailgun memcached minio mongodb mysql newrelic nexus oauth oidc pagerduty postgres postgresql
+    auth0 b2b b2c base64 db2 ec2 http2 i18n ipv4 ipv6 k3s k8s l10n log4j log4j2 md5 n8n neo4j oauth2 office365 rds route53
+    sha1 sha256 sha512 utf8 x509
+    bit bridge capacity collector crm erp exporter fluent forwarder healthcheck istio mirror overview readonly readwrite relay sidecar
+    superadmin toggle toggles usage watchdog webhook webhooks wildcard
+    adyen akamai algolia amplitude anthropic braintree braze chargebee cloudflare cloudinary confluence contentful crowdstrike databricks
+    docusign dropbox dynatrace facebook fastly firebase freshdesk google hubspot huggingface intercom klarna klaviyo launchdarkly linkedin
+    mailchimp mailjet mapbox maps marketo mixpanel mollie netsuite okta openai opsgenie optimizely outlook paypal postmark quickbooks
+    recaptcha salesforce sap servicenow sharepoint shopify snowflake snyk sonarcloud telegram trello twitter vonage weather webex workday
+    xero youtube zendesk zuora
     prometheus pypi quay rabbitmq root s3 saml sendgrid sentry slack smtp sso stripe superuser twilio vault wildcard""".split()  # noqa: SIM905
 )
+# the letter and the digit that meet first in each of its words that have a digit: `s3`, `oauth2`
+_NUMBERED = frozenset(word[found.start() - 1 : found.end()] for word in SETTINGS if (found := _DIGIT.search(word)))
 FILE_ENDINGS = frozenset(
     [
         "bat",
@@ -94,8 +105,10 @@ FILE_ENDINGS = frozenset(
 
 def is_setting(text: str) -> bool:
     """Whether a key is an ordinary setting's or file's name rather than anybody's."""
-    if text.islower() and "." not in text and _DIGIT.search(text):
-        return False  # no word of SETTINGS has a digit
+    # few words of SETTINGS have a digit, and none begins with one; this is asked of every lost key
+    found = _DIGIT.search(text)
+    if found and text[max(0, found.start() - 1) : found.end()] not in _NUMBERED and text.islower() and "." not in text:
+        return False
     words = [word for word in _SEPARATORS.split(text.lower()) if word]
     if not words:
         return True

@@ -1,7 +1,8 @@
 """Whose names stand in managedFields, labels and annotations: tools that hold a manifest of what they write.
 
 Source: managedFields of kubectl 1.37, Helm 3 and 4, Flux 2, Argo CD 3, Terraform's and Pulumi's providers, kubernetes.core of
-Ansible, Fleet, kapp; the labels and annotations that they document.
+Ansible, Fleet, kapp; the labels and annotations that they, Config Sync, OLM, kubernetes-replicator, reflector, Kyverno and
+trust-manager document.
 """
 
 from __future__ import annotations
@@ -32,6 +33,13 @@ _TOOLS = {
     "k9s": "k9s",
     "dashboard": "the dashboard",
     "headlamp": "Headlamp",
+    "Headlamp": "Headlamp",
+    "octant": "Octant",
+    "node-fetch": "Lens",
+    "Mozilla": "a browser",  # OpenShift's console hands on what the browser calls itself
+    "kluctl": "kluctl",
+    "timoni": "Timoni",
+    "werf": "werf",
 }
 _OF_SCRIPTS = frozenset({"kubectl-create", "kubectl-patch", "kubectl-replace"})
 # controllers whose manifests are whole objects: what they apply, they hold to be theirs
@@ -49,6 +57,35 @@ MARKS = {
     "kapp.k14s.io/app": "kapp",
     "pulumi.com/patchForce": "Pulumi",
     "config.k8s.io/owning-inventory": "kpt",
+    "helm.sh/chart": "Helm",
+    "config.kubernetes.io/origin": "kustomize",
+    "configmanagement.gke.io/managed": "Config Sync",
+    "configsync.gke.io/resource-id": "Config Sync",
+    "addonmanager.kubernetes.io/mode": "the addon manager",
+    "apps.open-cluster-management.io/hosting-subscription": "Open Cluster Management",
+    "olm.managed": "OLM",
+    "olm.owner": "OLM",
+    "skaffold.dev/run-id": "Skaffold",
+    "kluctl.io/discriminator": "kluctl",
+    "werf.io/version": "werf",
+}
+# what the label app.kubernetes.io/managed-by says of the same, in lower case
+_MANAGED_BY = {
+    "helm": "Helm", "terraform": "Terraform", "opentofu": "OpenTofu", "pulumi": "Pulumi", "kustomize": "kustomize",
+    "argocd": "Argo CD", "argo-cd": "Argo CD", "flux": "Flux", "fluxcd": "Flux", "ansible": "Ansible", "kapp": "kapp", "kpt": "kpt",
+    "configmanagement.gke.io": "Config Sync", "skaffold": "Skaffold", "tilt": "Tilt", "kluctl": "kluctl", "werf": "werf", "olm": "OLM",
+}  # fmt: skip
+# labels and annotations of what is copied from elsewhere: whose keys go there is not decided here
+_COPIED = {
+    "replicator.v1.mittwald.de/replicate-from": "kubernetes-replicator",
+    "replicator.v1.mittwald.de/replicated-from-version": "kubernetes-replicator",
+    "reflector.v1.k8s.emberstack.com/reflects": "reflector",
+    "kubed.appscode.com/origin": "config-syncer",
+    "generate.kyverno.io/policy-name": "Kyverno",
+    "trust.cert-manager.io/bundle": "trust-manager",
+    "reconcile.external-secrets.io/managed": "External Secrets",
+    "secrets-store.csi.k8s.io/managed": "the Secrets Store CSI driver",
+    "work.karmada.io/permanent-id": "Karmada",
 }
 
 # kinds whose controllers fill a map from outside the cluster, or from a manifest
@@ -56,7 +93,9 @@ _COPIERS = frozenset(
     {
         "ExternalSecret", "ClusterExternalSecret", "SealedSecret", "BitnamiSealedSecret", "VaultStaticSecret", "VaultDynamicSecret",
         "VaultSecret", "SopsSecret", "AWSSecret", "AzureKeyVaultSecret", "OnePasswordItem", "InfisicalSecret", "DopplerSecret",
-        "SecretProviderClass", "Certificate", "HelmRelease", "HelmChart", "Kustomization", "Application", "App",
+        "SecretProviderClass", "Certificate", "HelmRelease", "HelmChart", "Kustomization", "Application", "App", "Bundle",
+        "ClusterBundle", "ClusterServiceVersion", "Addon", "ManifestWork", "AppliedManifestWork", "VaultPKISecret",
+        "HCPVaultSecretsApp",
     }
 )  # fmt: skip
 
@@ -68,6 +107,14 @@ _OF_APPS = frozenset(
         ("kustomize.toolkit.fluxcd.io", "Kustomization"), ("helm.cattle.io", "HelmChart"), ("fleet.cattle.io", "Bundle"),
         ("fleet.cattle.io", "GitRepo"), ("kappctrl.k14s.io", "App"), ("app.k8s.io", "Application"), ("core.oam.dev", "Application"),
         ("apps.open-cluster-management.io", "Subscription"),
+        # what stands beside a workload, under its name, to roll it out, to scale, to watch and to reach it
+        ("argoproj.io", "Rollout"), ("flagger.app", "Canary"), ("apps.kruise.io", "CloneSet"), ("serving.knative.dev", "Service"),
+        ("keda.sh", "ScaledObject"), ("autoscaling.k8s.io", "VerticalPodAutoscaler"), ("monitoring.coreos.com", "ServiceMonitor"),
+        ("monitoring.coreos.com", "PodMonitor"), ("gateway.networking.k8s.io", "HTTPRoute"),
+        ("gateway.networking.k8s.io", "GRPCRoute"), ("traefik.io", "IngressRoute"), ("projectcontour.io", "HTTPProxy"),
+        ("networking.istio.io", "VirtualService"), ("networking.istio.io", "DestinationRule"),
+        ("external-secrets.io", "ExternalSecret"), ("image.toolkit.fluxcd.io", "ImageRepository"),
+        ("image.toolkit.fluxcd.io", "ImagePolicy"),
     }
 )  # fmt: skip
 
@@ -80,6 +127,11 @@ def is_of_apps(kind: Kind) -> bool:
 def copier_of(kind: str) -> str:
     """The kind itself where its controller copies a map from elsewhere; empty for others."""
     return kind if kind in _COPIERS else ""
+
+
+def copier_of_marks(names: Iterable[str]) -> str:
+    """The program that copies a map from elsewhere, as the names of its labels and annotations tell; empty for none."""
+    return next((_COPIED[name] for name in names if name in _COPIED), "")
 
 
 def is_of_people(manager: str) -> bool:
@@ -105,8 +157,8 @@ def tool_of_marks(names: Iterable[str]) -> str:
 
 def tool_of_object(annotations: Mapping[str, str], labels: Mapping[str, str]) -> str:
     """The tool that an object's annotations and labels tell of; empty for none. What `kubectl apply` leaves behind is not asked."""
-    is_helm = labels.get("app.kubernetes.io/managed-by", "").lower() == "helm"
-    return tool_of_marks((*annotations, *labels)) or ("Helm" if is_helm else "")
+    managed_by = labels.get("app.kubernetes.io/managed-by", "").lower()
+    return tool_of_marks((*annotations, *labels)) or _MANAGED_BY.get(managed_by, "")
 
 
 def may_be_moved(managed: bytes) -> bool:

@@ -15,9 +15,19 @@ DEPTH = 8
 LEAST, MOST = 2, 253  # characters: shorter ones are nobody's name, longer ones are no key
 
 
+# built-in kinds whose objects name Secrets and ConfigMaps outside of a Pod's spec; and the fields of them beside spec and status
+_NAMING = {("", "ServiceAccount"): ("imagePullSecrets", "secrets"), ("networking.k8s.io", "Ingress"): (), ("storage.k8s.io", "StorageClass"): ("parameters",)}  # fmt: skip
+
+
 def may_carry(kind: Kind) -> bool:
-    """Whether objects of a kind are what keys are made for, rather than Pods and the like, whose labels are legion."""
-    return kind.is_custom or kind == NAMESPACES or (kind.group == "" and kind.kind in {"Node", "PersistentVolume"})
+    """Whether objects of a kind are what keys are made for, or name maps, rather than Pods and the like, whose labels are legion."""
+    is_named_after = kind.is_custom or kind == NAMESPACES or (kind.group == "" and kind.kind in {"Node", "PersistentVolume"})
+    return is_named_after or (kind.group, kind.kind) in _NAMING
+
+
+def fields_of(kind: Kind) -> tuple[str, ...]:
+    """The fields in which objects of a kind name others, beside their metadata."""
+    return ("spec", "status", *_NAMING.get((kind.group, kind.kind), ()))
 
 
 def carried_words(*trees: Any) -> Iterator[str]:

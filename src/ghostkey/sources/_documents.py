@@ -28,6 +28,7 @@ from ghostkey.model.counts import counted
 from ghostkey.model.errors import NoSuchPath, SourceDamaged
 from ghostkey.model.events import Gap
 from ghostkey.sources._archives import CANNOT, Member, is_readable_name, is_unread_archive, unpack
+from ghostkey.sources._beginnings import may_hold_objects
 from ghostkey.sources._passed_over import PassedOver, is_template
 from ghostkey.sources._sheets import Sheet, spot_of
 
@@ -144,7 +145,7 @@ class Documents:
                         continue
                     if is_unread_archive(file.name):
                         self.note(f"{file} was left out", CANNOT)
-                    if is_readable_name(file.name):
+                    if is_readable_name(file.name) or may_hold_objects(file):
                         yield from self._file(file)
             elif path.exists():
                 yield from self._file(path)
@@ -234,6 +235,8 @@ class Documents:
         self._check_worth()
         if not isinstance(item, dict):
             self.note(f"an item of the list in {sheet.where} is no object", f"it is {type(item).__name__}")
+        elif _is_list_in_list(item):
+            yield from self._document(sheet.where, item)
         elif "kind" not in item and sheet.of[1]:
             # typed lists leave apiVersion and kind out of their items
             yield sheet, sheet.where, {"apiVersion": sheet.of[0], "kind": sheet.of[1], **item}
@@ -368,6 +371,11 @@ def _is_list(document: dict[str, Any]) -> bool:
         return True
     metadata = document.get("metadata")
     return items is None and not (isinstance(metadata, dict) and metadata.get("name"))
+
+
+def _is_list_in_list(item: dict[str, Any]) -> bool:
+    """Whether an item of a list is one itself, as `kubectl apply` takes them: of a kind that ends so, and without a name."""
+    return str(item.get("kind")).endswith("List") and "items" in item and _is_list(item)
 
 
 def _has_metadata(item: Any) -> bool:

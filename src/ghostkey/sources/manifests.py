@@ -2,7 +2,7 @@
 
 What it reads
     Every file below a directory whose name ends in .yaml, .yml, .json, .jsonl or .ndjson (packed with gzip, xz, bzip2 or zstd too), tar
-    and zip archives, without unpacking.
+    and zip archives, without unpacking; and files without such an ending that begin as objects do.
 Coverage
     A dump is taken at its word, for each kind in each namespace: a list that shows several namespaces was made of all, one that
     shows a single namespace of that one, an empty list says that none is left. What was not collected is unknown.
@@ -27,11 +27,12 @@ from ghostkey.model.errors import SourceDamaged, place_of
 from ghostkey.model.events import Event, Gap, KeysSeen, KeyUse, KindsKnown, Note, Owner, Part, SubjectDetail, SubjectsSeen
 from ghostkey.model.expressions import rendered
 from ghostkey.model.refs import CONFIG_MAPS, NAMESPACES, SECRETS, Kind
-from ghostkey.sources._carried import carried_words, may_carry
+from ghostkey.sources._carried import carried_words, fields_of, may_carry
 from ghostkey.sources._documents import Documents
 from ghostkey.sources._extent import Extent
 from ghostkey.sources._folders import Folders
 from ghostkey.sources._maps import MapReader, read_map_field, subject_detail
+from ghostkey.sources._newest import Newest, revision_of
 from ghostkey.sources._parts import Divided, Twin, divide
 from ghostkey.sources._selectors import parsed, selects
 from ghostkey.sources._sheets import Sheet
@@ -66,6 +67,7 @@ class _Entry:
     detail: SubjectDetail | None
     events: list[KeysSeen | KeyUse]
     where: str
+    revision: int = 0
     known_by: tuple[tuple[str, str], ...] = ()  # (expression, what it makes of the object)
     carried: tuple[str, ...] = ()
 
@@ -95,6 +97,7 @@ class Manifests:
         self._definitions: dict[tuple[str, str], Kind] = {}
         self._pages: dict[int, _Page] = {}
         self._empty: list[tuple[Sheet, tuple[str, str]]] = []
+        self._newest = Newest(())
         self._unlike = 0  # objects that stand twice in one list or file, and differ
 
     def events(self) -> Iterator[Event]:
@@ -108,6 +111,8 @@ class Manifests:
             raise self._nothing()
         pages = list(self._pages.values())
         _unite(pages)
+        held = (item for page in pages if len(pages) > 1 for item in page.entries.items())
+        self._newest = Newest(((spot, entry.identity), entry.revision) for spot, entry in held if entry.events)
         parts = divide([page.sheet for page in pages], _twins(pages), [len(page.entries) for page in pages])
         folders = Folders(page.sheet.where for page in pages)
         for part in parts:
@@ -149,11 +154,13 @@ class Manifests:
         if page is None:
             page = self._pages[id(sheet)] = _Page(sheet)
         spot = (kind.qualified, metadata.namespace or "", metadata.name)
-        identity = metadata.uid or digest(item)
+        identity, revision = metadata.uid or digest(item), revision_of(item["metadata"].get("resourceVersion"))
         held = page.entries.get(spot)
         if held is not None and held.identity == identity:
             self._documents.note_again()  # must-gathers hold lists and single files
-            return
+            if revision <= held.revision:
+                return
+            held = None
         sheet.add(kind, metadata.namespace or "", metadata.labels)
         sheet.has_uids |= bool(metadata.uid)
         if kind.kind == "CustomResourceDefinition":
@@ -170,10 +177,11 @@ class Manifests:
         )
         detail = subject_detail(metadata) if kind in (CONFIG_MAPS, SECRETS) else None
         known_by = tuple((text, rendered(text, item)) for word, text in self._scope.known_by if kind.answers_to(word))
-        trees = (metadata.labels, metadata.annotations, item.get("spec"), item.get("status")) if may_carry(kind) else ()
+        trees = (metadata.labels, metadata.annotations, *map(item.get, fields_of(kind))) if may_carry(kind) else ()
         carried = tuple(word for word in carried_words(*trees) if word != metadata.name)
         entry = _Entry(
-            kind, metadata.namespace or "", metadata.name, metadata.uid or "", identity, owners, detail, events, where, known_by, carried
+            kind, metadata.namespace or "", metadata.name, metadata.uid or "", identity, owners, detail, events, where, revision, known_by,
+            carried,
         )  # fmt: skip
         if held is None:
             page.entries[spot] = entry
@@ -246,7 +254,7 @@ class Manifests:
         for page in pages:
             for spot, entry in page.all():
                 identities = held.setdefault(spot, set())
-                if entry.identity in identities:
+                if entry.identity in identities or self._newest.is_older((spot, entry.identity), entry.revision):
                     continue
                 is_other = bool(identities)
                 identities.add(entry.identity)
@@ -285,6 +293,7 @@ class Manifests:
                 "folders hold other objects of the same names"
             )  # fmt: skip
             yield Note(f"{len(parts)} {sort}; each was judged by itself: {', '.join(names[:PARTS_NAMED])}{more}")
+        yield from self._newest.notes()
         if self._unlike:
             times = "object stands" if self._unlike == 1 else "objects stand"
             yield Note(f"{self._unlike} {times} more than once in one file, and differ; each was looked at")

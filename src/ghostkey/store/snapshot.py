@@ -72,9 +72,9 @@ class Subjects:
         number = self.number_of(kind)
         return any(batch and held == number for held, batch in self._batches)
 
-    def is_carried(self, word: str) -> bool:
-        """Whether a custom resource names this word in a label, annotation or field."""
-        return any(word in words and self.kinds[number].is_custom for number, words in self.carried.items())
+    def is_carried(self, word: str, *, by_any: bool = False) -> bool:
+        """Whether a custom resource names this word in a label, annotation or field; `by_any`: or an object of a built-in kind."""
+        return any(word in words and (by_any or self.kinds[number].is_custom) for number, words in self.carried.items())
 
     def number_of(self, kind: Kind) -> int:
         """The number of a kind; -1 when no object of it was seen."""

@@ -7,20 +7,25 @@ from __future__ import annotations
 
 from ghostkey.inference.evidence import Case, Seen
 from ghostkey.model.events import HolderMeta
-from ghostkey.model.managers import LAST_APPLIED, copier_of, tool_of_object
+from ghostkey.model.managers import LAST_APPLIED, copier_of, copier_of_marks, tool_of_object
 
 MAPS = 50  # of a family that are asked
 
 
 def look(case: Case) -> Seen | None:
     """The tool that most of the maps come from."""
-    copied = {kind for seen in case.maps[:MAPS] if seen.meta is not None for kind in seen.meta.owner_kinds if copier_of(kind)}
+    copied = {copier for seen in case.maps[:MAPS] if seen.meta is not None and (copier := _copier(seen.meta))}
     if copied:
         return Seen("copied", f"the map is made by {min(copied)}, whose keys come from elsewhere")
     said = [found for seen in case.maps[:MAPS] if seen.meta is not None and (found := tool_of(seen.meta))]
     if 2 * len(said) < min(MAPS, len(case.maps)) or not said:
         return None
     return Seen("declared", f"the map comes from a manifest: {said[0]}")
+
+
+def _copier(meta: HolderMeta) -> str:
+    """Who fills a map from elsewhere: the kind that owns it, or the program whose mark is on it."""
+    return next(filter(None, map(copier_of, meta.owner_kinds)), "") or copier_of_marks((*meta.annotations, *meta.labels))
 
 
 def tool_of(meta: HolderMeta) -> str:

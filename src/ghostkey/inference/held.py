@@ -1,0 +1,44 @@
+"""Maps whose keys are held elsewhere, as far as marks tell: in Git, in a chart, in the map that they are copied from.
+
+Dumps of kubectl leave managedFields out, and then labels, annotations and owners are all that tells. Where managedFields show that
+a program wrote keys, they tell more: an operator may fill a map that came with its chart.
+"""
+
+from __future__ import annotations
+
+from ghostkey.inference.index import SubjectIndex
+from ghostkey.inference.results import MapResult
+from ghostkey.model.events import HolderMeta
+from ghostkey.model.managers import copier_of, copier_of_marks, tool_of_manager, tool_of_object
+from ghostkey.model.refs import canonical
+
+_INSTANCE = "app.kubernetes.io/instance"  # by which Argo CD knew its objects, until 3.0, unless told otherwise
+
+
+def mark_held(result: MapResult, index: SubjectIndex) -> None:
+    """Makes the ghosts of a map that is held elsewhere declared: the cure is there, and a trim would not last."""
+    meta = result.seen.meta
+    why = "" if meta is None or not any(item.state == "gone" for item in result.lost) else _held(meta, index)
+    for item in result.lost if why else ():
+        if item.state == "gone":
+            item.state, item.note = "declared", item.note or why
+
+
+def _held(meta: HolderMeta, index: SubjectIndex) -> str:
+    """Where a map's keys are held; empty when nothing says that they are."""
+    if meta.writers and not all(map(tool_of_manager, meta.writers)):
+        return ""
+    copier = next(filter(None, map(copier_of, meta.owner_kinds)), "") or copier_of_marks((*meta.annotations, *meta.labels))
+    if copier:
+        return f"the map is filled from elsewhere, by {copier}: take it out there"
+    tool = tool_of_object(meta.annotations, meta.labels) or _application(meta.labels.get(_INSTANCE, ""), index)
+    return f"its labels or annotations say that it comes from a manifest, by {tool}: take it out there" if tool else ""
+
+
+def _application(instance: str, index: SubjectIndex) -> str:
+    """Argo CD, where an Application of the name that a map's label gives lives."""
+    kinds = index.subjects.kinds
+    rows = index.all_named(canonical(instance)) if instance else ()
+    found = (kinds[index.subjects.kind_of[row]] for row in rows if index.subjects.names[row] == instance)
+    is_there = any((kind.group, kind.kind) == ("argoproj.io", "Application") for kind in found)
+    return "Argo CD" if is_there else ""
