@@ -58,3 +58,12 @@ def test_instance_label_is_argo_cds_where_an_application_is_called_so(tmp_path: 
     instance = {"labels": {"app.kubernetes.io/instance": "tenants"}}
     found = told(tmp_path, instance, thing("Application", application, "argocd", api_version="argoproj.io/v1alpha1"))
     assert {one[0] for one in found.values()} == {state}
+
+
+@pytest.mark.parametrize(("mark", "state"), [("Terraform", "found"), ("reflector", "declared")])
+def test_no_manifest_holds_a_uid_but_a_copy_does(tmp_path: Path, mark: str, state: str) -> None:
+    uids = {name: f"{number:08x}-5a3b-4c2d-8e1f-0a1b2c3d4e5f" for number, name in enumerate(LIVE + GONE, 7001)}
+    tenants = [thing("Tenant", name, "prod", uid=uids[name]) for name in LIVE]
+    registry = {uid: json.dumps({"plan": "gold"}) for uid in uids.values()}
+    found = analyse(tmp_path, [*tenants, config_map(registry, "registry", "ops", metadata=MARKS[mark])])
+    assert {f.key.key: f.state for f in found if f.analysis == "ghost-key"} == {uids[name]: state for name in GONE}

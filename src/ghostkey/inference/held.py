@@ -16,21 +16,29 @@ _INSTANCE = "app.kubernetes.io/instance"  # by which Argo CD knew its objects, u
 
 
 def mark_held(result: MapResult, index: SubjectIndex) -> None:
-    """Makes the ghosts of a map that is held elsewhere declared: the cure is there, and a trim would not last."""
+    """Makes the ghosts of a map that is held elsewhere declared: the cure is there, and a trim would not last.
+
+    No manifest holds a UID, which the API server gives out: a key of one was put there by a program, whatever marks the map bears.
+    """
     meta = result.seen.meta
-    why = "" if meta is None or not any(item.state == "gone" for item in result.lost) else _held(meta, index)
-    for item in result.lost if why else ():
-        if item.state == "gone":
+    lost = [item for item in result.lost if item.state == "gone"]
+    if meta is None or not lost or (meta.writers and not all(map(tool_of_manager, meta.writers))):
+        return
+    copied = _copied(meta)
+    why = copied or _held(meta, index)
+    for item in lost if why else ():
+        if copied or "{uid" not in item.attribution.template:
             item.state, item.note = "declared", item.note or why
 
 
-def _held(meta: HolderMeta, index: SubjectIndex) -> str:
-    """Where a map's keys are held; empty when nothing says that they are."""
-    if meta.writers and not all(map(tool_of_manager, meta.writers)):
-        return ""
+def _copied(meta: HolderMeta) -> str:
+    """From where a map's keys are copied; empty when nothing says that they are."""
     copier = next(filter(None, map(copier_of, meta.owner_kinds)), "") or copier_of_marks((*meta.annotations, *meta.labels))
-    if copier:
-        return f"the map is filled from elsewhere, by {copier}: take it out there"
+    return f"the map is filled from elsewhere, by {copier}: take it out there" if copier else ""
+
+
+def _held(meta: HolderMeta, index: SubjectIndex) -> str:
+    """Whose manifest a map comes from; empty when nothing says that it does."""
     tool = tool_of_object(meta.annotations, meta.labels) or _application(meta.labels.get(_INSTANCE, ""), index)
     return f"its labels or annotations say that it comes from a manifest, by {tool}: take it out there" if tool else ""
 
