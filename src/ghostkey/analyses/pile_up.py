@@ -29,7 +29,7 @@ from ghostkey.analyses._base import Analysis, View
 from ghostkey.foreign import UnreadableError, decode_json
 from ghostkey.model.events import HolderMeta, KeysSeen
 from ghostkey.model.findings import Finding, Severity
-from ghostkey.model.refs import PODS, KeyRef, ObjectRef
+from ghostkey.model.refs import PODS, UID_PATTERN, KeyRef, ObjectRef
 
 VERSIONS = 5  # unused ones: fewer are what a week of releases leaves, and a way back
 RUNS = 20  # unused ones where none is used: that nobody reads them is then less sure
@@ -39,12 +39,11 @@ STALE = datetime.timedelta(hours=1)  # of a lock: leases last seconds
 SHOWN = 5
 
 # what programs put into names: kustomize's hash, client-go's random suffix, hex, a UUID
-_UUID = r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"
 _HASH = r"[2456789bcdfghkmt]{10}"
 _HEX = r"(?=[0-9]*[a-f])(?=[a-f]*[0-9])[0-9a-f]{7,64}"
 _RANDOM = r"(?=[a-z]*[0-9])[bcdfghjklmnpqrstvwxz2456789]{5}"
 _TIME = r"(?:1[5-9]|20)[0-9]{8}(?:[0-9]{3})?|20[0-9]{6}(?:[t-]?[0-9]{4,6})?z?"
-_MACHINE = re.compile(rf"(?:(?<=[-.])|\A)(?:{_UUID}|{_HASH}|{_TIME}|{_HEX}|{_RANDOM})(?=[-.]|\Z)")
+_MACHINE = re.compile(rf"(?:(?<=[-.])|\A)(?:{UID_PATTERN}|{_HASH}|{_TIME}|{_HEX}|{_RANDOM})(?=[-.]|\Z)")
 _GLANCE = re.compile(r"(?:(?<=[-.])|\A)(?=[a-z]*[0-9])(?=[0-9]*[a-z]|[0-9]{8})[a-z0-9]{5,}(?=[-.]|\Z)")
 _MAYBE = re.compile(r"-(?:[bcdfghjklmnpqrstvwxz]{5}|[bcdfghkmt]{10})\Z")  # the same without a digit: told by its neighbours alone
 # words of those that make an object for each run of something

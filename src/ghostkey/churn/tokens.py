@@ -11,10 +11,12 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from ghostkey.model.refs import UID_PATTERN
+
 ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 TOKEN = re.compile(rb"(?i)gk[a-z2-9]{7}x")
 TOKEN_TEXT = re.compile(r"(?i)gk[a-z2-9]{7}x")
-UID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+UID = re.compile(UID_PATTERN)
 LONG_TAIL = "-of-a-subject-with-a-long-name"  # what makes a name long enough to be cut
 # as much of it as somebody left
 _TAIL = re.compile(

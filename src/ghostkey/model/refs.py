@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+UID_PATTERN = r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"  # of a regular expression: a UID as Kubernetes writes it
 _TO_DASH = str.maketrans("._:/", "----")
 
 # Source: kubernetes v1.37 pkg/apis and staging/src/k8s.io/api; other groups that end so are CRDs of SIGs (sparkoperator.k8s.io)

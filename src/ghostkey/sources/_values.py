@@ -13,6 +13,7 @@ import msgspec
 
 from ghostkey.foreign import TooMuchError, UnreadableError, decode_json
 from ghostkey.model.events import WORD, Identity, Shape
+from ghostkey.model.refs import UID_PATTERN
 
 EMPTY = Shape("empty")
 _YAML_MAPPING = re.compile(r"^( *)[\w\"'][^\n:{}]*:(?: |$)", re.MULTILINE)
@@ -43,14 +44,14 @@ NESTED_DEPTH = 3
 NESTED_ENTRIES = 3
 NESTED_ENTRIES_AMONG_MANY = 8
 
-_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_UUID = re.compile(UID_PATTERN)
 # of a text whose length is a multiple of four; one class, for a group that repeats takes 30 bytes of stack a character
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{12,}+={0,2}\Z")
 # with a port or two behind, as ingress controllers have it: `shop/cart:80:PROXY`
 _NAMESPACED = re.compile(
     r"([a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)/([a-z0-9](?:[-.a-z0-9]{0,251}[a-z0-9])?)(:[-\w]{0,63}){0,3}", re.ASCII
 )
-_UID_FIELD = re.compile(r"[uU][iI][dD][\"']?\s*[:=]\s*[\"']?([0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})(?![-0-9a-f])")
+_UID_FIELD = re.compile(rf"[uU][iI][dD][\"']?\s*[:=]\s*[\"']?({UID_PATTERN})(?![-0-9a-f])")
 _KIND_FIELD = re.compile(r"\bkind[\"']?\s*[:=]\s*[\"']?([A-Z][A-Za-z0-9]{0,62})\b")
 _TOP_FIELD = re.compile(r"^(name|namespace)[ \t]*[:=][ \t]*[\"']?([a-z0-9][-.a-z0-9]{0,252})[\"']?[ \t]*\r?$", re.MULTILINE)
 _NAME = re.compile(r"[a-z0-9](?:[-.a-z0-9]{1,251}[a-z0-9])")
