@@ -66,16 +66,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leaves what is marked `whole` to `--all`: more of what a slice of it shows in every run."""
+    rows: dict[str, set[str]] = {}  # of each test that is marked: those that `but` names, and that are not there
+    for item in items:
+        if (mark := item.get_closest_marker("whole")) is not None:
+            rows.setdefault(item.nodeid.partition("[")[0], set(mark.kwargs.get("but", ()))).discard(_row_of(item))
+    gone = {test: names for test, names in rows.items() if names}
+    if gone and not any("::" in one for one in config.args):
+        raise pytest.UsageError(f"`but` names rows that are not there: {gone}")
     if not config.getoption("--all"):
         config.hook.pytest_deselected(items=[item for item in items if _is_for_all(item)])
         items[:] = [item for item in items if not _is_for_all(item)]
 
 
+def _row_of(item: pytest.Item) -> str:
+    return item.callspec.id if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ""
+
+
 def _is_for_all(item: pytest.Item) -> bool:
     """Whether a test is for `--all`: marked `whole`, and none of the rows that its `but` names."""
     mark = item.get_closest_marker("whole")
-    row = item.callspec.id if isinstance(item, pytest.Function) and hasattr(item, "callspec") else None
-    return mark is not None and row not in mark.kwargs.get("but", ())
+    return mark is not None and not (hasattr(item, "callspec") and _row_of(item) in mark.kwargs.get("but", ()))
 
 
 @pytest.fixture
