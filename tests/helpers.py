@@ -11,13 +11,11 @@ import select
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jsonschema
-import pytest
 import yaml
 
 import ghostkey.report
@@ -27,13 +25,6 @@ from ghostkey.testing import ControlPlane, testbed_directory
 from tests import forked
 
 HANG_SECONDS = 900  # after which a wait is one for nothing; no test is about speed
-
-
-def sliced(names: Iterable[str], *kept: str) -> list[Any]:
-    """All of these as parameters of a test: the kept ones for every run, the others for `--all`."""
-    everything = list(names)
-    assert set(kept) <= set(everything), set(kept) - set(everything)
-    return [pytest.param(name, marks=() if name in kept else pytest.mark.whole) for name in everything]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import pytest
 from ghostkey.testing import ControlPlane
 from tests.helpers import HANG_SECONDS, Program, make_map, read_data
 
-KILLS, SLICE = 100, 12  # of each of the two; of a run that is no whole proof
+KILLS = 100  # of each of the two
 DATA = {**{f"old-{n}": f"value {n}" for n in range(40)}, "keep": "1"}
 LEFT = {"keep": "1"}
 TRIM = ("trim", "cm/registry", "--match", "old-.*", "--max-percent", "100", "--apply", "-n")
@@ -47,10 +47,8 @@ class Killer:
 
 
 @pytest.mark.whole
-def test_killed_trim_leaves_all_or_nothing_and_undo_restores(
-    control_plane: ControlPlane, namespace: str, tmp_path: Path, scale: int
-) -> None:
-    kills = KILLS if scale > 1 else SLICE
+def test_killed_trim_leaves_all_or_nothing_and_undo_restores(control_plane: ControlPlane, namespace: str, tmp_path: Path) -> None:
+    kills = KILLS
     program = Program(tmp_path / "state", control_plane.kubeconfig)
     make_map(control_plane, namespace, "registry", DATA)
     killer = Killer(program, *TRIM, namespace)
@@ -91,9 +89,9 @@ def test_killed_trim_leaves_all_or_nothing_and_undo_restores(
 
 @pytest.mark.whole
 def test_killed_undo_leaves_all_or_nothing_and_undo_again_restores(
-    control_plane: ControlPlane, namespace: str, tmp_path: Path, scale: int
+    control_plane: ControlPlane, namespace: str, tmp_path: Path
 ) -> None:
-    kills = KILLS if scale > 1 else SLICE
+    kills = KILLS
     program = Program(tmp_path / "state", control_plane.kubeconfig)
     make_map(control_plane, namespace, "registry", DATA)
     assert program(*TRIM, namespace).code == 0

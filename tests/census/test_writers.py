@@ -150,10 +150,10 @@ def _is_watching(pid: int) -> bool:
 
 
 @pytest.mark.whole
-def test_tracer_that_is_killed_at_any_moment_leaves_the_program_as_it_was(truth: Truth, scale: int, tmp_path: Path) -> None:
+def test_tracer_that_is_killed_at_any_moment_leaves_the_program_as_it_was(truth: Truth, tmp_path: Path) -> None:
     """SIGKILL while it starts, attaches, arms, watches or lets go; the program writes the watched word 500 times a second."""
     program, random = Program(tmp_path, None), Random(4)
-    rounds = 20 if scale == 1 else 100
+    rounds = 100
     process = open_process(truth.pid)
     (chosen,) = maps_of(process, truth, "seen")
     truth.tell("beat 500 3600")

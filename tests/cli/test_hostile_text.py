@@ -15,7 +15,7 @@ import yaml
 
 from ghostkey.cli.terminal import INVISIBLE
 from ghostkey.report.formats import format_names
-from tests.helpers import Program, read_terminal, sliced
+from tests.helpers import Program, read_terminal
 from tests.sources.test_manifests import OBJECTS, config_map
 
 EVIL = "\x1b[31m\x1b]0;owned\x07\r\u202egnp.exe\u2066\u200b\ufeff\x7f\x9b2J\ud83d\n"
@@ -54,7 +54,7 @@ def is_clean(text: str) -> bool:
     ]
 )
 @pytest.mark.parametrize("form", format_names())
-@pytest.mark.parametrize("encoding", sliced(["utf-8", "cp1252", "latin-1", "ascii", "nonsense"], "utf-8", "ascii"))
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "latin-1", "ascii", "nonsense"])
 def test_output_in_any_encoding_shows_what_it_can(files_program: Program, dump: Path, form: str, encoding: str) -> None:
     environment = {**files_program.environment(), "PYTHONIOENCODING": encoding if encoding != "nonsense" else "ascii:strict"}
     words = [sys.executable, "-m", "ghostkey", "scan", "--from", str(dump), "-o", form]

@@ -13,7 +13,6 @@ from ghostkey import story
 from ghostkey.store.engines import DuckEngine
 from ghostkey.store.history import History
 from ghostkey.testing import ControlPlane
-from tests.helpers import sliced
 from tests.testbed.test_mistakes import EXPECTED, GONE, LIVE, NAMESPACES, Workload, check_scan, dotted
 
 REGISTRY = ("tenant-system", "tenant-registry")
@@ -52,12 +51,8 @@ def imported(folder: Path, *paths: Path) -> History:
     return history
 
 
-# each kind of class and of holder; the others of them with --all
-SLICE = frozenset({"no-delete-on-notfound", "wrong-delete-key", "secret-registry", "nested-document", "tombstone"})
-
-
 @pytest.mark.whole(but=["tombstone"])
-@pytest.mark.parametrize("mistake", sliced(sorted(CLASSES), *SLICE))
+@pytest.mark.parametrize("mistake", sorted(CLASSES))
 def test_mistake_is_found_by_scan_and_explained_by_history_alone(tmp_path: Path, mistake: str) -> None:
     """One workload: `scan` finds class and keys, the audit log alone tells why and who, etcd alone what it can know."""
     with ControlPlane(audit_policy=SHOWS_ALL) as control_plane:

@@ -42,7 +42,7 @@ def pytest_of(folder: Path, operator: str) -> int:
 
 
 @pytest.mark.whole
-def test_finding_of_a_scan_becomes_a_folder_of_which_every_part_was_run(case: Case, scale: int) -> None:
+def test_finding_of_a_scan_becomes_a_folder_of_which_every_part_was_run(case: Case) -> None:
     finding, out = case.finding(), case.folder / "lesson"
     binary("promtool")
     began = time.monotonic()
@@ -64,9 +64,9 @@ def test_finding_of_a_scan_becomes_a_folder_of_which_every_part_was_run(case: Ca
     assert "Content-Security-Policy" in (out / "post-mortem.html").read_text()
     caps = list(yaml.safe_load_all((out / "guard.yaml").read_text()))[-1]
     assert caps["spec"]["caps"] == {"configmaps/tenant-registry": TENANTS + 10}
-    if scale > 1:  # and another time, from the folder alone
-        assert pytest_of(out, case.operator(MISTAKE)) == 1
-        assert pytest_of(out, case.operator()) == 0
+    # and another time, from the folder alone
+    assert pytest_of(out, case.operator(MISTAKE)) == 1
+    assert pytest_of(out, case.operator()) == 0
     linted = case.program("lint", SOURCE, "--config", str(out / "lint.yaml"), "-o", "json")
     assert linted.code == 1
     assert all("incident" in one["message"] for one in linted.json["findings"])

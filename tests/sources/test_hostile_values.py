@@ -9,7 +9,7 @@ import pytest
 
 from ghostkey.testing import ControlPlane
 from tests.foreign.test_foreign import BOMB, MERGE_BOMB
-from tests.helpers import Program, found, make_map, make_tenant, make_tenants_kind, sliced
+from tests.helpers import Program, found, make_map, make_tenant, make_tenants_kind
 
 MEMORY = 256 << 20
 SIBLINGS = "b: 1\nc: 2\nd: 3\n"
@@ -47,9 +47,7 @@ def registry(control_plane: ControlPlane, namespace: str) -> str:
 
 
 @pytest.mark.whole(but=["alias-bomb"])
-@pytest.mark.parametrize(
-    "name", sliced(HOSTILE, "alias-bomb", "brackets-in-yaml", "digits-in-json", "long-list", "quoted", "odd-keys", "nul")
-)
+@pytest.mark.parametrize("name", sorted(HOSTILE))
 def test_a_hostile_value_is_opaque_and_all_else_is_seen(
     control_plane: ControlPlane, registry: str, program: Program, name: str
 ) -> None:
@@ -66,7 +64,7 @@ def test_a_hostile_value_is_opaque_and_all_else_is_seen(
 
 
 @pytest.mark.whole
-@pytest.mark.parametrize("name", sliced(["alias-bomb", "brackets-in-yaml", "itself", "digits-in-json", "objects"], "alias-bomb"))
+@pytest.mark.parametrize("name", ["alias-bomb", "brackets-in-yaml", "itself", "digits-in-json", "objects"])
 def test_commands_on_the_hostile_map_itself_are_one_line_or_done(
     control_plane: ControlPlane, registry: str, program: Program, name: str, tmp_path: Path
 ) -> None:
