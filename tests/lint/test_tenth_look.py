@@ -157,3 +157,50 @@ func main() {
 def test_delete_that_somebody_may_call(text: str) -> None:
     check(NUMBERS, level="B", rule="delete-never-called")
     assert not found(unwanted(text), level="B", rule="delete-never-called")
+
+
+INDEX = (
+    HEAD.replace('\tctrl "', '\t"k8s.io/client-go/tools/cache"\n\tctrl "')
+    + """
+type Reconciler struct {
+\tinstalled cache.Indexer
+}
+
+func New() *Reconciler {
+\treturn &Reconciler{installed: cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{})}
+}
+
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+\tpod := &corev1.Pod{}
+\tif err := r.Get(ctx, req.NamespacedName, pod); err != nil {
+\t\treturn ctrl.Result{}, err
+\t}
+\tr.installed.Add(pod) // want "nothing deletes from it"
+\treturn ctrl.Result{}, r.installed.Update(pod)
+}
+"""
+)
+
+
+def test_store_of_client_go_that_is_filled_and_never_emptied() -> None:
+    check(INDEX, level="B")
+    local = INDEX.replace("return &Reconciler{installed: ", "installed := ").replace(
+        "cache.Indexers{})}", "cache.Indexers{})\n\treturn &Reconciler{installed: installed}"
+    )
+    check(local, level="B")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("return ctrl.Result{}, r.installed.Update(pod)", "return ctrl.Result{}, r.installed.Delete(pod)"),
+        ("return ctrl.Result{}, r.installed.Update(pod)", 'return ctrl.Result{}, r.installed.Replace(all, "")'),
+        ("return ctrl.Result{}, r.installed.Update(pod)", "go cache.NewReflector(r, pod, r.installed, 0).Run(nil)"),
+        ("cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{})", "informer.GetIndexer()"),
+        ("\tr.installed.Add(pod)", "\tr.known(pod)"),
+        ('"k8s.io/client-go/tools/cache"', '"example.org/lru/cache"'),
+    ],
+    ids=["deleted", "replaced", "handed on", "of an informer", "not filled", "of another module"],
+)
+def test_store_that_is_emptied_or_none_of_ones_own(old: str, new: str) -> None:
+    assert not found(unwanted(INDEX).replace(old, new), level="B", rule="map-never-deleted")
