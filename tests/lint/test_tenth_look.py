@@ -204,3 +204,41 @@ def test_store_of_client_go_that_is_filled_and_never_emptied() -> None:
 )
 def test_store_that_is_emptied_or_none_of_ones_own(old: str, new: str) -> None:
     assert not found(unwanted(INDEX).replace(old, new), level="B", rule="map-never-deleted")
+
+
+HANDLED = (
+    HEAD
+    + """
+func (c *Controller) next(ctx context.Context, queue workqueue.RateLimitingInterface) bool {
+\tkey, _ := queue.Get()
+\tdefer queue.Done(key)
+\tif err := c.sync(ctx, key); err != nil {
+\t\tc.handleErr(queue, err, key)
+\t}
+\treturn true
+}
+
+func (c *Controller) handleErr(queue workqueue.RateLimitingInterface, err error, key any) {
+\tif err == nil {
+\t\tqueue.Forget(key) // want "called only where there is an error"
+\t\treturn
+\t}
+\tif queue.NumRequeues(key) < 5 {
+\t\tqueue.AddRateLimited(key)
+\t\treturn
+\t}
+\tqueue.Forget(key)
+}
+"""
+)
+ASKED = "\tif err := c.sync(ctx, key); err != nil {\n\t\tc.handleErr(queue, err, key)\n\t}\n"
+
+
+def test_queue_that_forgets_only_what_failed() -> None:
+    check(HANDLED, level="B", rule="queue-never-forgets")
+    always = HANDLED.replace(ASKED, "\terr := c.sync(ctx, key)\n\tc.handleErr(queue, err, key)\n")
+    assert not found(unwanted(always), level="B", rule="queue-never-forgets")
+    other = HANDLED.replace("; err != nil {", "; ready != nil {")
+    assert not found(unwanted(other), level="B", rule="queue-never-forgets")
+    also = HANDLED.replace("\treturn true\n", "\tc.handleErr(queue, nil, key)\n\treturn true\n", 1)
+    assert not found(unwanted(also), level="B", rule="queue-never-forgets")
