@@ -68,10 +68,10 @@ def held_maps(module: Module, lifetimes: Lifetimes) -> dict[Symbol, Held]:
             continue
         depth, inner = 0, value_type(module.map_type_of(symbol))
         of_outer = _of_outer(inserts) if is_plain and inner.startswith("map[") else inserts
-        kept = tuple(one for one in of_outer if (not is_plain or _is_of_map(module, one)) and _counts(module, symbol, one))
+        kept = tuple(one for one in of_outer if (not is_plain or _is_of_map(module, one)) and counts(module, symbol, one))
         if not kept and is_keyed_type(inner):  # of few outer keys, the inner ones may go on coming
             is_plain = inner.startswith("map[")
-            of_inner = [one for one in inserts if (not is_plain or _is_of_map(module, one)) and _counts(module, symbol, one, 1)]
+            of_inner = [one for one in inserts if (not is_plain or _is_of_map(module, one)) and counts(module, symbol, one, 1)]
             kept, depth = tuple(map(_inner, of_inner)), 1
         lifetime = lifetimes.of(package, symbol.owner) if symbol.owner else LONG
         if is_stand_in(symbol.owner) or not kept or lifetime == SHORT:
@@ -117,7 +117,7 @@ def _is_marked(module: Module, symbol: Symbol) -> bool:
     return False
 
 
-def _counts(module: Module, symbol: Symbol, one: InsertAt, depth: int = 0) -> bool:
+def counts(module: Module, symbol: Symbol, one: InsertAt, depth: int = 0) -> bool:
     """Whether an insert puts in keys that go on coming while the program runs: those of the map, or of its inner ones at `depth` 1."""
     spot, insert = one.spot, one.insert
     function = spot.function

@@ -68,6 +68,14 @@ class Module:
         every = (facts.interfaces for package in self.packages.values() for facts in package.files)
         return frozenset(name for interfaces in every for names in interfaces.values() for name in names)
 
+    @functools.cached_property
+    def field_names(self) -> frozenset[str]:
+        """What stands after a dot, and is a field of a struct or a variable of these files; what is embedded included."""
+        structs = [struct for package in self.packages.values() for struct in package.structs.values()]
+        embedded = {simple_type(kind) for struct in structs for kind in struct.embedded}
+        variables = {name for package in self.packages.values() for name in package.variables}
+        return frozenset({name for struct in structs for name in struct.fields} | embedded | variables)
+
     def spots(self) -> Iterator[Spot]:
         """Every function."""
         for package in self.packages.values():

@@ -15,7 +15,7 @@ from ghostkey.lint.syntax import base_type
 DEPTH = 2  # callers of callers that are asked for a key
 _TYPE = re.compile(
     r"^(?:bool|reflect\.Type|(?:\w+\.)?(?:GroupVersionKind|GroupVersionResource|GroupKind|GroupVersion|GroupResource|ResourceName|"
-    r"Operation|GVK|GVR)|metav1\.(?:Group\w+|DeletionPropagation)|(?:\w+\.)?\w*(?:Kind|Type|Phase|State|Op|Mode|Level|Reason|Status|Verb|Feature)|v1\.ResourceName|"
+    r"Operation|GVK|GVR)|metav1\.(?:Group\w+|DeletionPropagation)|(?:\w+\.)?(?!\w*I[Dd]Type)\w*(?:Kind|Type|Phase|State|Op|Mode|Level|Reason|Status|Verb|Feature)|v1\.ResourceName|"
     r"corev1\.ResourceName|byte|u?int8)$"
 )
 _CONSTANT = re.compile(r"^(?:\"(?:[^\"\\]|\\.)*\"$|`[^`]*`$|\d+$|'|reflect\.TypeOf|nil$|true$|false$)|%T")

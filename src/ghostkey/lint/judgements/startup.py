@@ -7,7 +7,7 @@ import re
 from ghostkey.lint.facts import Branches, Call, Function
 from ghostkey.lint.judgements.code import is_aside
 from ghostkey.lint.module import HELPERS_ALIKE, Module, Package, ReleaseAt, Spot, Symbol
-from ghostkey.lint.reach import calls_of, handed_over
+from ghostkey.lint.reach import RECONCILES, calls_of, handed_over
 from ghostkey.lint.syntax import simple_type
 
 CALLERS = 25  # with more of them it is no part of starting
@@ -93,8 +93,17 @@ def is_flag(spot: Spot) -> bool:
 
 
 def comes_later(module: Module, spot: Spot) -> bool:
-    """Whether a function that is called like a part of starting is run by one that runs again and again: `installRoute` of `syncEgress`."""
-    return _FOR_ONE.match(spot.function.name) is not None and bool(spot.function.params) and _is_run_again(module, spot)
+    """Whether a function that is called like a part of starting is run by one that runs again and again: `installRoute` of `syncEgress`.
+
+    What makes something is so where a reconciler calls it: `NewScope(params)` of `Reconcile`.
+    """
+    function = spot.function
+    if not function.params:
+        return False
+    if _FOR_ONE.match(function.name):
+        return _is_run_again(module, spot)
+    is_maker = not function.receiver_type and _MAKES.match(function.name) is not None
+    return is_maker and any(RECONCILES.match(caller.function.name) for caller, _ in _few_calls(module, spot))
 
 
 def takes_one(spot: Spot) -> bool:
@@ -164,11 +173,11 @@ def _is_for_tests_or_end(module: Module, spot: Spot) -> bool:
     if not function.receiver_type:
         return False
     if found := _ENDS.match(function.name):
-        return not found["of"] or not _is_called(module, spot, of_end=True)
-    return _RESETS.match(function.name) is not None and not _is_called(module, spot)
+        return not found["of"] or not is_called(module, spot, of_end=True)
+    return _RESETS.match(function.name) is not None and not is_called(module, spot)
 
 
-def _is_called(module: Module, spot: Spot, *, of_end: bool = False) -> bool:
+def is_called(module: Module, spot: Spot, *, of_end: bool = False) -> bool:
     """Whether code that runs for long may call a method: not what has the name and is called on something else, such as a timer."""
     if spot.function.name in handed_over(module) or _is_of_interface(module, spot):
         return True
@@ -203,8 +212,10 @@ def _is_of_interface(module: Module, spot: Spot) -> bool:
 def _may_mean(module: Module, caller: Spot, call: Call, spot: Spot) -> bool:
     """Whether what a method is called on may be of its type, as far as types are said."""
     place, kind = call.receiver, ""
-    if not spot.function.params and call.texts:
-        return False  # a timer's Reset is told for how long
+    params = spot.function.params
+    is_spread = any(kind.startswith("...") for _, kind in params) or (len(call.texts) == 1 and call.texts[0].endswith(")"))
+    if len(params) != len(call.texts) and not (params and is_spread):
+        return False  # a timer's Reset is told for how long, and a client's Delete is given a context, too
     if place is None:
         return True
     local = caller.function.locals.get(place.root) if not place.fields else None
@@ -212,6 +223,8 @@ def _may_mean(module: Module, caller: Spot, call: Call, spot: Spot) -> bool:
         return False
     if not place.fields:
         kind = module.type_of_root(caller, place.root)
+    elif place.fields[-1] not in module.field_names:
+        return False  # a field of another module's
     elif len(found := module.symbols(caller, place)) == 1:
         kind = module.type_of(found[0])
     if place.keys:

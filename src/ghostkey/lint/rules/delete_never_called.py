@@ -1,7 +1,8 @@
 """A map is deleted from in a method that nobody calls.
 
 *What it finds.* All deletes of a map that is held for long are in methods that no code of the tree calls (or that
-are called by such methods alone), or names as a value; of a method that an interface declares, that nothing of its name is called.
+are called by such methods alone), or names as a value; of a method that an interface declares, that nothing of its name is called;
+of one that is given a key alone, that it is called on nothing that may be of its type.
 
 *Why it matters.* The delete was written, and the call forgotten: the map grows.
 
@@ -28,12 +29,16 @@ from collections.abc import Callable, Iterator
 
 from ghostkey.lint.findings import Finding, Look, Rule, Witness
 from ghostkey.lint.judgements.code import has_program
-from ghostkey.lint.module import Module
+from ghostkey.lint.judgements.startup import is_called
+from ghostkey.lint.module import Module, Spot
+from ghostkey.lint.reach import calls_of
 
 DEPTH = 3  # of callers: above it, some framework calls
 _CALLED_BY_OTHERS = re.compile(
     r"(?i)^(?:reconcile|on[A-Z]|delete$|update$|create$|generic$|handle|sync|ServeHTTP|Close|Stop|run|start|main$|init$|\(package\)|.*ForTest)"
 )
+
+_KEY = re.compile(r"string|u?int(?:32|64)?|(?:types\.)?(?:NamespacedName|UID)|(?:client\.)?ObjectKey")
 
 
 def _find(look: Look) -> Iterator[Finding]:
@@ -46,7 +51,8 @@ def _find(look: Look) -> Iterator[Finding]:
     for symbol, held in look.held.items():
         functions = {id(one.spot.function): one for one in held.releases}
         names = [one.spot.function.name for one in functions.values()]
-        if not functions or any(_may_be_called(look.module, name, declared, is_value) for name in names):
+        is_dead = functions and all(_is_never_meant(look.module, texts, one.spot) for one in functions.values())
+        if not functions or (not is_dead and any(_may_be_called(look.module, name, declared, is_value) for name in names)):
             continue
         first, dead = held.inserts[0], held.releases[0]
         where = dead.spot.function.full_name
@@ -55,6 +61,23 @@ def _find(look: Look) -> Iterator[Finding]:
             first.insert.place.keys[0], f"{symbol} is deleted from in {where} alone, which nobody calls",
             (Witness(dead.spot.file.path, dead.release.line, f"{where} has no caller in this tree"),),
         )  # fmt: skip
+
+
+def _is_never_meant(module: Module, texts: dict[str, str], spot: Spot) -> bool:
+    """Whether a program has a method that takes a key, and calls it on nothing that may be of its type, whatever else has its name.
+
+    What a framework calls is given objects and events, and more than a key.
+    """
+    kinds = [kind for _, kind in spot.function.params]
+    is_by_key = bool(kinds) and all(_KEY.fullmatch(kind) for kind in kinds)
+    if not spot.function.receiver_type or not is_by_key or not has_program(module) or is_called(module, spot):
+        return False
+    name = spot.function.name
+    if any(caller.function.name == name for caller, _ in calls_of(module, spot)):
+        return False  # another type's method of that name hands on to it
+    as_value = re.compile(rf"[\w)\]]\.{re.escape(name)}\b(?!\s*[\[(])")  # c.reconcile, which something else calls
+    folders = texts if name[:1].isupper() else (spot.package.folder,)
+    return not any(_stands(as_value, texts[folder]) for folder in folders)
 
 
 def _may_be_called(
@@ -77,12 +100,12 @@ def _is_value(module: Module, texts: dict[str, str], name: str) -> bool:
     """Whether a function's name stands anywhere without being called or declared: in an argument, a literal, an assignment."""
     named = re.compile(rf"\b{re.escape(name)}\b(?!\s*[\[(])")
     folders = list(module.packages) if name[:1].isupper() else sorted({spot.package.folder for spot in module.functions[name]})
-    return any(
-        "//" not in texts[folder][texts[folder].rfind("\n", 0, found.start()) + 1 : found.start()]
-        for folder in folders
-        if name in texts[folder]
-        for found in named.finditer(texts[folder])
-    )
+    return any(name in texts[folder] and _stands(named, texts[folder]) for folder in folders)
+
+
+def _stands(pattern: re.Pattern[str], text: str) -> bool:
+    """Whether a pattern is found in a text outside of comments."""
+    return any("//" not in text[text.rfind("\n", 0, found.start()) + 1 : found.start()] for found in pattern.finditer(text))
 
 
 RULE = Rule("B", "a delete that nobody calls", _find)

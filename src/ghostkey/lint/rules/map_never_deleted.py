@@ -2,7 +2,8 @@
 
 *What it finds.* A field or variable that is a map, a set or a `sync.Map`, lives as long as the process, gets keys that go on
 coming (names, UIDs, requests), and from which no code of its package takes a key out or makes it anew. Where nothing in the code
-tells that keys are of what comes and goes, or who makes what holds the map, it is told with `--level B`.
+tells that keys are of what comes and goes, or who makes what holds the map, it is told with `--level B`. A store or indexer of
+client-go is one, too, where the package makes it, adds to it, and hands it to nobody.
 
 *Why it matters.* It grows with every object there ever was: the process runs out of memory, and what is rendered from the map,
 such as a ConfigMap, out of room.
@@ -39,12 +40,13 @@ from ghostkey.lint.held import Held
 from ghostkey.lint.judgements.fates import LONG
 from ghostkey.lint.judgements.origin import is_of_objects
 from ghostkey.lint.module import Symbol
+from ghostkey.lint.stores import stores_never_emptied
 
 SIBLINGS = 2  # that are named as witnesses
 
 
 def _find(look: Look) -> Iterator[Finding]:
-    for symbol, held in look.held.items():
+    for symbol, held in (*look.held.items(), *stores_never_emptied(look.module, look.lifetimes)):
         if held.releases or held.inner_releases:
             continue
         first = held.inserts[0]

@@ -68,6 +68,12 @@ _SWAPS = {"Store": 1, "Swap": 1, "CompareAndSwap": 2}
 _NO_VALUE = re.compile(r"==\s*nil\b|\bnil\s*==")
 _MANAGER = re.compile(r"\w+\.Manager$")  # who is given one sets up what it runs
 _RESOURCE = re.compile(r"(?i)resource(?:_?key|_?name)?$")  # of a kind as a rule, and sometimes of an object
+_BOTH_NAMES = re.compile(  # namespace and name in one text
+    r"(?:fmt\.Sprintf\(\"%s.%s\",\s*[\w.()]*[nN]amespace(?:\(\))?,\s*[\w.()]*[nN]ame(?:\(\))?\)|"
+    r"[\w.()]*[nN]amespace(?:\(\))?\s*\+\s*\"[^\"]\"\s*\+\s*[\w.()]*[nN]ame(?:\(\))?|"
+    r"(?:\w+\.)?(?:NamespacedName\{.*\}|ObjectKeyFromObject\(.*\)|NamespacedName)\.String\(\))$",
+    re.DOTALL,
+)
 _REQUEST = re.compile(r"(?:\w+\.)?(?:Request|NamespacedName|ObjectKey|Object)$")
 _OF_PROCESS = re.compile(r"os\.(?:Getenv|LookupEnv|Hostname)\(")
 _PAIRS = re.compile(r"(?:Labels|map\[string\]string)\{(.*)\}", re.DOTALL)
@@ -140,13 +146,20 @@ def _open_values(look: Look, spot: Spot, series: Series, labels: list[str] | Non
         if not _SAID.match(value) and value not in known and not is_constant_in(spot, value)
         if not _is_configured(look, spot, value) and not _is_own(look, spot, value)
         if not is_constant_of_callers(look.module, spot, value)
-        if not label or _is_naming(label) or (_RESOURCE.match(label) and _is_of_object(look.module, spot, value))
+        if not label or _is_naming(label) or (_may_name(label) and _is_of_object(look.module, spot, value))
     ]
 
 
+def _may_name(label: str) -> bool:
+    """Whether a label that is not called as those of objects are may be of one, which its value tells: `dataset`, and no `reason`."""
+    return _RESOURCE.match(label) is not None or not _NO_OBJECT.search(label)
+
+
 def _is_of_object(module: Module, spot: Spot, value: str) -> bool:
-    """Whether a value is what an object of the API is called, by the type of what stands before the dot; also in a local."""
+    """Whether a value is what an object of the API is called, by the type of what stands before the dot, or both its names; also in a local."""
     value = _as_set(spot, value)
+    if _BOTH_NAMES.match(value):
+        return True
     kind = module.type_of_root(spot, value.partition(".")[0])
     return _OF_OBJECT.search(value) is not None and (is_api_object(module, spot, kind) or _REQUEST.match(kind) is not None)
 
