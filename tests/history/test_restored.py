@@ -12,6 +12,11 @@ from google_crc32c import extend
 from ghostkey.model.history import Covered, HistoryEvent, KeyEvent, SubjectEvent
 from ghostkey.sources.history.etcd.revisions import Reader
 from ghostkey.sources.history.etcd.wal import ENTRY, SNAPSHOT, STATE, EtcdWal
+from ghostkey.sources.history.facts import KeyedHash
+from ghostkey.sources.history.open import BBOLT_MAGIC, parts_of, sort_of
+from ghostkey.store.engines import DuckEngine
+from ghostkey.store.history import History
+from ghostkey.story import keys_there, prepare
 from tests.history.test_sources_of_the_past import DIGEST, _field, _varint, config_map
 
 KEY = b"/registry/configmaps/shop/m"
@@ -78,3 +83,39 @@ def test_what_was_encrypted_for_a_while_is_nobodys_write_after_that() -> None:
         told += [(event.op, event.key) for event in events if isinstance(event, KeyEvent)]
     assert told == [("set", "a"), ("seen", "a"), ("seen", "b")]
     assert [row.why for row in reader.gaps()] == ["keys not readable: 1 value of configmaps is encrypted by aescbc:v1:key1"]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_key_that_a_later_snapshot_does_not_show_went_in_what_was_compacted(tmp_path: Path, order: int) -> None:
+    """As nightly snapshots have it, of an etcd that is compacted every five minutes."""
+    store = History(tmp_path / "store")
+    digest = KeyedHash(store.secret)
+    early = [config_map({"a": "1"}, OWNERS), config_map({"a": "1", "b": "1"}, OWNERS)]
+    late = [config_map({"a": "1", "c": "1"}, OWNERS), config_map({"a": "2", "c": "1"}, OWNERS)]
+    for first, version, states in ((10, 1, early), (500, 40, late))[::order]:
+        reader = Reader("etcd-snapshot", digest)
+        events = [
+            event
+            for number, raw in enumerate(states)
+            for event in reader.put(KEY, raw, 0, len(raw), first + number, is_new=first + number == 10, version=version + number)
+        ]
+        store.add(f"snapshot-{first}", "etcd-snapshot", f"{first}.db", events)
+    engine = DuckEngine(store)
+    prepare(engine)
+    assert {row["key"] for row in engine.rows("SELECT key FROM key_life WHERE is_present")} == {"a", "c"}
+    assert set(keys_there(engine, ("configmaps", "shop", "m"))) == {("data", "", "a"), ("data", "", "c")}
+
+
+def test_folder_of_etcds_data_is_its_log_and_its_data_file_and_one_of_several_masters_is_all_of_them(tmp_path: Path) -> None:
+    for master in ("m0", "m1"):
+        member = tmp_path / master / "member"
+        (member / "snap").mkdir(parents=True)
+        write_log(member / "wal", [(SNAPSHOT, b"")])
+        (member / "snap" / "db").write_bytes(BBOLT_MAGIC * 100)
+    (tmp_path / "nightly.db").write_bytes(bytes(16) + BBOLT_MAGIC * 100)
+    one = [tmp_path / "m0" / "member" / name for name in ("wal", "snap/db")]
+    assert parts_of(tmp_path / "m0") == parts_of(tmp_path / "m0" / "member") == one
+    other = [tmp_path / "m1" / "member" / name for name in ("wal", "snap/db")]
+    assert parts_of(tmp_path) == [*one, *other, tmp_path / "nightly.db"]
+    assert [sort_of(part) for part in parts_of(tmp_path)] == ["wal", "snapshot", "wal", "snapshot", "snapshot"]
+    assert parts_of(one[0]) == one[:1]
