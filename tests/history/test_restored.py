@@ -20,6 +20,7 @@ from ghostkey.story import keys_there, prepare
 from tests.history.test_sources_of_the_past import DIGEST, _field, _varint, config_map
 
 KEY = b"/registry/configmaps/shop/m"
+SPOT = ("configmaps", "shop", "m")
 OWNERS = {"op": (1_790_000_000, ["a"])}
 
 
@@ -103,7 +104,7 @@ def test_key_that_a_later_snapshot_does_not_show_went_in_what_was_compacted(tmp_
     engine = DuckEngine(store)
     prepare(engine)
     assert {row["key"] for row in engine.rows("SELECT key FROM key_life WHERE is_present")} == {"a", "c"}
-    assert set(keys_there(engine, ("configmaps", "shop", "m"))) == {("data", "", "a"), ("data", "", "c")}
+    assert set(keys_there(engine, SPOT)) == {("data", "", "a"), ("data", "", "c")}
 
 
 def test_folder_of_etcds_data_is_its_log_and_its_data_file_and_one_of_several_masters_is_all_of_them(tmp_path: Path) -> None:
@@ -119,3 +120,15 @@ def test_folder_of_etcds_data_is_its_log_and_its_data_file_and_one_of_several_ma
     assert parts_of(tmp_path) == [*one, *other, tmp_path / "nightly.db"]
     assert [sort_of(part) for part in parts_of(tmp_path)] == ["wal", "snapshot", "wal", "snapshot", "snapshot"]
     assert parts_of(one[0]) == one[:1]
+
+
+def test_map_that_was_made_anew_in_what_was_compacted_has_no_key_of_the_one_before(tmp_path: Path) -> None:
+    store = History(tmp_path / "store")
+    digest = KeyedHash(store.secret)
+    for revision, data in ((10, {"a": "1", "b": "1"}), (500, {"b": "2", "c": "1"})):
+        reader, raw = Reader("etcd-snapshot", digest), config_map(data, OWNERS)
+        events = list(reader.put(KEY, raw, 0, len(raw), revision, is_new=True, version=1))
+        store.add(f"snapshot-{revision}", "etcd-snapshot", f"{revision}.db", events)
+    engine = DuckEngine(store)
+    prepare(engine, only=SPOT)
+    assert {row["key"] for row in engine.rows("SELECT key FROM key_life WHERE is_present")} == {"b", "c"}

@@ -66,10 +66,16 @@ QUERY = Query(
         FROM key_events WHERE revision IS NULL AND {_TOLD} GROUP BY key_code
     ),
     -- where etcd or a watch shows a map for the first time, or again after what was compacted or went unseen, all its keys are shown
+    -- and one that is made has no key of the one before
     views AS (
-        SELECT map_code AS viewed, MAX(revision) AS view_revision FROM key_events
-        WHERE op = 'seen' AND origin IN ('etcd-snapshot', 'watch') AND field IN ('data', 'binaryData') AND NOT is_recovered
-        GROUP BY map_code
+        SELECT viewed, MAX(revision) AS view_revision FROM (
+            SELECT map_code AS viewed, revision FROM key_events
+            WHERE op = 'seen' AND origin IN ('etcd-snapshot', 'watch') AND field IN ('data', 'binaryData') AND NOT is_recovered
+            UNION ALL
+            SELECT maps.map_code, s.revision FROM subject_events s
+            JOIN maps ON maps.kind = s.kind AND maps.namespace = s.namespace AND maps.name = s.name
+            WHERE s.op = 'created' AND s.kind IN ('configmaps', 'secrets') AND s.revision IS NOT NULL
+        ) v GROUP BY viewed
     ),
     -- a map goes with its namespace, whether or not a log shows the maps that went
     ends AS (
