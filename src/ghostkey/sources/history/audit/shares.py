@@ -8,6 +8,7 @@ the share is read again in turn; the events are the same as one process makes.
 from __future__ import annotations
 
 import contextlib
+import gc
 import multiprocessing
 import os
 import signal
@@ -255,7 +256,9 @@ def _undisturbed() -> Iterator[None]:
 
 
 def _begin_helper(alive: Connection, inherited: int | None, parent: int) -> None:
-    """Makes sure that a helper ends with the process that it helps, also when that is killed."""
+    """Makes sure that a helper ends with the process that it helps, also when that is killed, and leaves what is that one's alone."""
+    # an engine's objects among the garbage that the fork has a copy of end threads that are not here: that is a crash
+    gc.freeze()
     if inherited is not None:
         os.close(inherited)  # the other end of the pipe, of which a fork has a copy
     for number in ENDING:
