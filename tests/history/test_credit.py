@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
 import pytest
 
+from ghostkey.churn.past import Life
+from ghostkey.learn.reading import of_story
+from ghostkey.report.churn import life_record
 from ghostkey.report.text import proof_lines
+from ghostkey.store.engines import DuckEngine
+from ghostkey.store.history import History
+from ghostkey.story import import_paths, prepare, story_of
 from tests.helpers import Program
 from tests.history.lines import at
-from tests.history.shop import Shop, told
+from tests.history.shop import SPOT, Shop, events, told
 
 
 def test_time_of_a_write_is_that_of_the_writer_who_is_told(tmp_path: Path) -> None:
@@ -64,3 +71,37 @@ def test_failure_without_a_code_is_no_success(tmp_path: Path, reason: str, class
     event["responseStatus"] = {"metadata": {}, "status": "Failure", "reason": reason}
     lines += [json.dumps(event, separators=(",", ":")).encode() + b"\n", log.patch(30, "shop", "other", {"last": at(30)})]
     assert [row["class"] for row in told(tmp_path, lines).ghosts] == [class_]
+
+
+def test_what_was_seen_to_have_another_value_was_written_before_that_by_nobody_who_is_known(tmp_path: Path) -> None:
+    log = Shop()
+    lines = [*log.begin(), log.subject(20, "delete", "t1", "amber-0"), log.patch(30, "shop", "other", {"last": "1"})]
+    shown = log.shown("shop", "m")
+    shown["data"]["t1.amber-0"] = "another"
+    (tmp_path / "dumps" / "2026-09-02").mkdir(parents=True)
+    (tmp_path / "dumps" / "2026-09-02" / "maps.json").write_text(json.dumps(shown))
+    store = History(tmp_path / "store")
+    store.add("log", "audit", "log", events(tmp_path, lines))
+    import_paths(store, [tmp_path / "dumps"])
+    engine = DuckEngine(store)
+    prepare(engine, only=SPOT)
+    (ghost,) = story_of(engine, *SPOT).ghosts
+    said = list(proof_lines(ghost))
+    assert said[1:3] == [
+        "first written 2026-09-01T00:00:01Z",
+        "there with another value before 2026-09-02T00:00:00Z, written by ?",
+    ]
+
+
+def test_incident_tells_the_time_of_its_writers_write(tmp_path: Path) -> None:
+    log = Shop()
+    lines = [
+        *log.begin(),
+        log.patch(15, "shop", "m", {"t1.amber-0": "w"}, user="bob"),
+        log.subject(20, "delete", "t1", "amber-0"),
+    ]
+    found = told(tmp_path, [*lines, log.patch(30, "shop", "other", {"last": "1"})])
+    incident = of_story(dataclasses.asdict(found), "a test")
+    assert ("2026-09-01T00:00:15Z", "bob wrote t1.amber-0") in incident.timeline
+    life = Life(SPOT, ghost=found.ghosts[0])
+    assert (life_record(life)["written_at"], life_record(life)["writer"]) == ("2026-09-01T00:00:15Z", "bob")

@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ghostkey.sources.history.audit import files
+from ghostkey.sources.history.audit.log import AuditLog
+from ghostkey.store.engines import DuckEngine
+from ghostkey.store.history import History
+from ghostkey.story import prepare, story_of
 from tests.history.lines import GROUP, at
-from tests.history.shop import Shop, events, gaps, lives, told
+from tests.history.shop import DIGEST, SPOT, Shop, events, gaps, lives, told
 
 KIND = f"widgets.{GROUP}"
 AMBER = {"resource": "widgets", "namespace": "t1", "name": "amber-0", "apiGroup": GROUP}
 
 
-def widget(log: Shop, second: float, verb: str, uid: str = "", level: str = "RequestResponse", sub: str = "") -> bytes:
+def widget(
+    log: Shop,
+    second: float,
+    verb: str,
+    uid: str = "",
+    level: str = "RequestResponse",
+    sub: str = "",
+    finalizers: tuple[str, ...] = (),
+) -> bytes:
     log.revision += 1
-    metadata = {"name": "amber-0", "namespace": "t1", "uid": uid, "resourceVersion": str(log.revision)}
+    metadata: dict[str, Any] = {"name": "amber-0", "namespace": "t1", "uid": uid, "resourceVersion": str(log.revision)}
+    metadata |= {"finalizers": [*finalizers]} if finalizers else {}
     shown: dict[str, Any] = {"apiVersion": f"{GROUP}/v1", "kind": "Widget", "metadata": metadata}
     return log.line(second, verb, AMBER | ({"subresource": sub} if sub else {}), response=shown, level=level)
 
@@ -80,3 +95,25 @@ def test_map_goes_with_its_namespace(tmp_path: Path, is_finalized: bool) -> None
         lines.append(log.line(35, "update", place | {"subresource": "finalize"}, level="Metadata"))
     lines.append(log.patch(60, "elsewhere", "other", {"a": "1"}))
     assert [row["key"] for row in told(tmp_path, lines).ghosts] == ([] if is_finalized else ["t1.amber-0"])
+
+
+@pytest.mark.parametrize("has_finalizers", [True, False])
+@pytest.mark.parametrize("processes", [1, 2])
+def test_hidden_deletion_of_what_was_made_with_finalizers_is_no_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_finalizers: bool, processes: int
+) -> None:
+    log = Shop()
+    lines = [*log.begin(), log.subject(11, "delete", "t1", "amber-0")]
+    lines += [widget(log, 12, "create", "uid-2", finalizers=("shop/clean",) if has_finalizers else ())]
+    lines += [log.patch(20 + n / 100, "shop", "other", {f"k{n % 7}": str(n)}) for n in range(400)]
+    lines += [widget(log, 50, "delete", level="Metadata")]
+    monkeypatch.setattr(files, "SHARE_BYTES", 1 << 16)
+    (tmp_path / "audit.log").write_bytes(b"".join([*lines, last(log, 60)]))
+    store = History(tmp_path / "store")
+    store.add("log", "audit", "log", partial(AuditLog([tmp_path / "audit.log"], DIGEST).events, processes=processes))
+    engine = DuckEngine(store)
+    prepare(engine, only=SPOT)
+    found = story_of(engine, *SPOT)
+    assert [row["key"] for row in found.ghosts] == ([] if has_finalizers else ["t1.amber-0"])
+    why = "level Metadata does not show when an object ended that was made with finalizers"
+    assert (why in [row["why"] for row in found.coverage if row["is_gap"]]) == has_finalizers

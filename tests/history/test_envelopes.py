@@ -276,3 +276,35 @@ def test_log_that_a_shell_has_written_in_utf_16_is_read(tmp_path: Path, encoding
     found = keys(events(tmp_path, [(mark + text).encode(encoding)]))
     assert sort_of(tmp_path / "0.log") == "audit"
     assert [(op, key) for op, key, _ in found] == [("set", "a")] * 3
+
+
+@pytest.mark.parametrize("where", ["another", "before", "of a list", "deeper"])
+def test_an_event_beside_the_only_one_of_other_records_is_found(where: str) -> None:
+    first, second = (LogWriter().patch(0, "shop", "m", {"a": value}).rstrip().decode() for value in "12")
+
+    def line(other: str | None) -> bytes:
+        beside: dict[str, Any] = {
+            "another": {"more": other}, "before": {"before": other}, "of a list": {"list": [other]}, "deeper": {"o": {"p": {"q": other}}},
+        }[where]  # fmt: skip
+        record = {**beside, "log": first} if where == "before" else {"log": first, **beside}
+        return json.dumps(record if other else {"log": first, "time": "now"}).encode() + b"\n"
+
+    found, damage = fed([line(None)] * 3 + [line("short")] * 2 + [line(second), line(None)])
+    assert [event.strip().decode() for event in found].count(second) == 1
+    assert len(found) == 8
+    assert not damage
+
+
+def test_a_part_of_a_line_that_looks_like_all_of_it_is_put_together() -> None:
+    whole = one().decode()
+
+    def line(text: str) -> bytes:
+        return json.dumps({"log": text, "stream": "stdout", "time": "now"}, separators=(",", ":")).encode() + b"\n"
+
+    nested = whole.replace('"verb":"patch"', '"annotations":{"a":"b"},"verb":"patch"')
+    cut = nested.index('"b"}') + len('"b"}')
+    found, damage = fed(
+        [line(whole + "\n"), line(whole + "\n"), line(nested[:cut]), line(nested[cut:] + "\n"), line(whole + "\n")]
+    )
+    assert [event.strip().decode() for event in found] == [whole, whole, nested, whole]
+    assert not damage

@@ -316,3 +316,19 @@ def test_text_data_of_a_secret_removes_nothing(tmp_path: Path, level: str) -> No
         log.line(1, "patch", reference, request={"stringData": {"a": None}}, response=shown, level=level),
     ]
     assert [(op, key) for op, key, _ in keys(events(tmp_path, lines))] == [("set", "a"), ("unchanged", "")]
+
+
+def test_hidden_write_of_another_map_hides_nothing_of_this_one(tmp_path: Path) -> None:
+    log = Shop()
+    lines = [*log.begin(), log.subject(20, "delete", "t1", "amber-0")]
+    hidden = log.patch(21, "shop", "other", {"t1.amber-0": None}, level="Metadata")
+    end = log.patch(30, "shop", "m", {"settings": "2"})
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    story = told(tmp_path / "a", [*lines, hidden, end])
+    assert [row["class"] for row in story.ghosts] == ["no-delete"]
+    assert any("level Metadata does not show what patch changed" in row["why"] for row in story.coverage if row["is_gap"])
+    mine = log.patch(21, "shop", "m", {"t1.birch-1": None}, level="Metadata")
+    assert [row["class"] for row in told(tmp_path / "b", [*lines, mine, log.patch(30, "shop", "other", {"a": "2"})]).ghosts] == [
+        "unknown"
+    ]

@@ -165,7 +165,8 @@ def _moments(ghosts: list[dict[str, Any]], *, is_secret: bool) -> list[tuple[int
         key = "a key" if is_secret else str(row["key"])
         by = f"{row['manager'] or row['writer'] or '?'} wrote "
         for at, before, behind in (
-            (row["first_set_at"], by, ""),
+            # stories of before it was told have the first write alone
+            (row["written_at"] if "written_at" in row else row["first_set_at"], by, ""),
             (row["subject_deleted_at"], "the subject of ", " went, and the key stayed"),
         ):
             if at is not None:

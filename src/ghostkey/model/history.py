@@ -13,6 +13,8 @@ SET, DELETE, SEEN = "set", "delete", "seen"
 MISSED_DELETE = "missed-delete"  # somebody removed a key that was not there
 REFUSED_SET, REFUSED_DELETE = "refused-set", "refused-delete"  # the API server said no
 HIDDEN_WRITE = "hidden-write"  # somebody wrote the map, and the level of the log hides which keys; the key is empty
+# ends the reason of a gap in which a hidden write of each map concerned is an event: of other maps nothing is hidden
+BY_MAP = "in the maps that were written"
 UNCHANGED = "unchanged"  # somebody wrote the map, and nothing in it changed; the key is empty
 # how large a map is beside its data: `value_bytes` are those of managedFields (-1: not shown), `bytes_delta` those of
 # annotations, `shape` says the rest in words

@@ -130,7 +130,7 @@ def life_record(life: Life) -> dict[str, Any]:
         "key": row.get("key", ""), "class": row.get("class") or next(iter(life.classes), "unknown"), "confidence": row.get("confidence", "none"),
         "subject": {"resource": row.get("subject_kind", ""), "namespace": row.get("subject_namespace", ""),
                     "name": row.get("subject_name", "")},
-        "written_at": _time(row.get("first_set_at")), "writer": row.get("writer") or "", "manager": row.get("manager") or "",
+        "written_at": _time(row.get("written_at")), "writer": row.get("writer") or "", "manager": row.get("manager") or "",
         "audit_id": row.get("audit_id") or "", "subject_deleted_at": _time(row.get("subject_deleted_at")),
         "attempt_at": _time(row.get("attempt_at")), "wrong_key": row.get("wrong_key") or "", "lines": list(life_lines(life)),
     }  # fmt: skip

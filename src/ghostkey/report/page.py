@@ -10,6 +10,7 @@ import hashlib
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from ghostkey.model.counts import counted, outlive
 from ghostkey.report.charts import e, growth, lifelines
@@ -172,7 +173,7 @@ def _ghosts(story: Story) -> Iterator[str]:
     for row in story.ghosts[:GHOSTS_SHOWN]:
         subject = f"{row['subject_namespace'] + '/' if row['subject_namespace'] else ''}{row['subject_name']}"
         cells = (
-            row["class"], when(row["written_at"] or row["first_set_at"] or row["first_seen_at"]), row["manager"] or row["writer"] or "?", subject,
+            row["class"], _written(row), row["manager"] or row["writer"] or "?", subject,
             when(row["subject_deleted_at"]), row["subject_deleter"] or "?",
         )  # fmt: skip
         rows.append((f"<code>{e(key_name(row))}</code>", *map(e, cells)))
@@ -180,6 +181,13 @@ def _ghosts(story: Story) -> Iterator[str]:
     yield from _table("ghosts", ("Key", "Why", "Written", "By", "Subject", "Gone", "Asked by"), rows)
     if len(story.ghosts) > GHOSTS_SHOWN:
         yield f"<p class=dim>… and {len(story.ghosts) - GHOSTS_SHOWN:,} more; the JSON has them all.</p>"
+
+
+def _written(row: dict[str, Any]) -> str:
+    """When the one who is told as a key's writer wrote it; of what was only seen, that it was before that."""
+    if row["written_at"] is not None:
+        return when(row["written_at"])
+    return f"before {when(row['first_seen_at'] if row['first_set_at'] is None else row['last_set_at'])}"
 
 
 def _writers(story: Story) -> Iterator[str]:

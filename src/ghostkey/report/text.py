@@ -131,13 +131,15 @@ def proof_lines(row: dict[str, Any]) -> Iterator[str]:
     """The chain for one key of a class."""
     subject = f"{kind_name(row['subject_kind'])} {row['subject_namespace'] + '/' if row['subject_namespace'] else ''}{row['subject_name']}"
     yield f"for example {key_name(row)}, written for {subject} (template {row['template']})"
-    first, last = row["first_set_at"], row["written_at"] if row["written_at"] is not None else row["first_set_at"]
+    first, last = row["first_set_at"], row["written_at"]
     if first is not None and first != last:
         yield f"first written {when(first)}"
-    if last is not None and (first is None or first == last or row["class"] != "written-again"):
+    if last is not None and (first in (None, last) or row["class"] != "written-again"):
         yield f"written {when(last)} by {_who(row, 'writer', 'manager')}"
-    elif first is None:
-        yield f"there before {when(row['first_seen_at'])}, written by {_who(row, 'writer', 'manager')}"
+    elif last is None:
+        there = "there" if first is None else "there with another value"
+        seen = row["first_seen_at"] if first is None else row["last_set_at"]
+        yield f"{there} before {when(seen)}, written by {_who(row, 'writer', 'manager')}"
     asked = f" (asked by {row['subject_deleter']})" if row["subject_deleter"] else ""
     went = {"namespace": " with its namespace", "kind": " with its kind"}.get(row["went_with"], "")
     yield f"{subject} went{went} {when(row['subject_deleted_at'])}{asked}"

@@ -29,7 +29,8 @@ class Engine(Protocol):
     def focus(self, table: str, condition: str, values: Sequence[str] = (), once: str = "") -> None:
         """From now on a table of events has only the rows that meet a condition; what was defined over it must be again.
 
-        `values` stand for the question marks in it. Of rows with an audit id that are alike in the columns `once`, one is left.
+        `values` stand for the question marks in it. Of rows of one audit id, or of one origin and revision, that are alike in the
+        columns `once`, one is left.
         """
         ...
 
@@ -200,13 +201,15 @@ _SPARK_TYPES = {"VARCHAR": "STRING", "BIGINT": "BIGINT", "BOOLEAN": "BOOLEAN", "
 
 
 def _focused(table: str, condition: str, once: str) -> str:
-    """The rows of a table that meet a condition; of those that are alike in some columns, the first one to be told."""
+    """The rows of a table that meet a condition; of those that are the same event, the first one to be told."""
     found = f"SELECT * FROM ({table}) t WHERE {condition}"
     if not once:
         return found
+    # what has no audit id is told by its revision: snapshots overlap, and two recorders see the same
+    same = ", ".join(f"CASE WHEN audit_id = '' THEN {column} END" for column in ("origin", "revision", "value_hash"))
     numbered = f"""
-        SELECT f.*, CASE WHEN audit_id = '' THEN 1
-            ELSE ROW_NUMBER() OVER (PARTITION BY {once} ORDER BY at_us, revision) END AS time_told
+        SELECT f.*, CASE WHEN audit_id = '' AND revision IS NULL THEN 1
+            ELSE ROW_NUMBER() OVER (PARTITION BY {once}, {same} ORDER BY at_us, revision) END AS time_told
         FROM ({found}) f
     """
     return f"SELECT * FROM ({numbered}) n WHERE time_told = 1"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from ghostkey.model.history import BY_MAP
 from ghostkey.store.engines import Engine
 
 AUDIT = "audit"
@@ -21,9 +22,9 @@ def coverage(engine: Engine) -> list[Row]:
 
 
 def load(engine: Engine) -> list[Row]:
-    """Makes `blind` known: when nobody would have seen a request. Returns the coverage."""
+    """Makes `blind` known: when nobody would have seen a request, of no matter which map. Returns the coverage."""
     rows = coverage(engine)
-    gaps = [row for row in rows if row["is_gap"] and row["origin"] == AUDIT]
+    gaps = [row for row in rows if row["is_gap"] and row["origin"] == AUDIT and not row["why"].endswith(BY_MAP)]
     engine.load("blind", BLIND, [tuple(row[name] for name in BLIND) for row in gaps])
     return rows
 

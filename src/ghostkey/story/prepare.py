@@ -21,9 +21,10 @@ LINKS = {
     "subject_kind": "VARCHAR", "subject_namespace": "VARCHAR", "subject_name": "VARCHAR", "template": "VARCHAR",
 }  # fmt: skip
 IS = "kind = ? AND namespace = ? AND name = ?"  # the condition for one object
-# the subjects of keys, and what objects go with
+# the subjects of keys, the map itself, and what objects go with
 _LINKED = """
     EXISTS (SELECT 1 FROM links l WHERE l.subject_kind = t.kind AND l.subject_namespace = t.namespace AND l.subject_name = t.name)
+    OR EXISTS (SELECT 1 FROM key_events k WHERE k.kind = t.kind AND k.namespace = t.namespace AND k.name = t.name)
     OR t.kind IN ('namespaces', 'customresourcedefinitions.apiextensions.k8s.io')
 """
 # records of happenings and makers of other objects, which no registry is about

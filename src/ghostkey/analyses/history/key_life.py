@@ -65,6 +65,18 @@ QUERY = Query(
             MAX_BY(shape, CASE WHEN {_WRITTEN} THEN at_us END) AS timed_shape
         FROM key_events WHERE revision IS NULL AND {_TOLD} GROUP BY key_code
     ),
+    -- where etcd or a watch shows a map for the first time, or again after what was compacted or went unseen, all its keys are shown
+    -- and one that is made has no key of the one before
+    views AS (
+        SELECT viewed, MAX(revision) AS view_revision FROM (
+            SELECT map_code AS viewed, revision FROM key_events
+            WHERE op = 'seen' AND origin IN ('etcd-snapshot', 'watch') AND field IN ('data', 'binaryData') AND NOT is_recovered
+            UNION ALL
+            SELECT maps.map_code, s.revision FROM subject_events s
+            JOIN maps ON maps.kind = s.kind AND maps.namespace = s.namespace AND maps.name = s.name
+            WHERE s.op = 'created' AND s.kind IN ('configmaps', 'secrets') AND s.revision IS NOT NULL
+        ) v GROUP BY viewed
+    ),
     -- a map goes with its namespace, whether or not a log shows the maps that went
     ends AS (
         SELECT name AS ended, MAX(at_us) AS ended_at FROM subject_events WHERE kind = 'namespaces' AND op = 'deleted' GROUP BY name
@@ -73,10 +85,14 @@ QUERY = Query(
         last_delete_revision, writes, deletes,
         CASE WHEN {_BY_TIME} THEN timed_bytes ELSE numbered_bytes END AS value_bytes,
         CASE WHEN {_BY_TIME} THEN timed_shape ELSE numbered_shape END AS shape, is_recovered,
-        {_IS_PRESENT} AND COALESCE(ended_at, 0) <= COALESCE(last_set_at, first_seen_at, 0) AS is_present
+        {_IS_PRESENT} AND COALESCE(ended_at, 0) <= COALESCE(last_set_at, first_seen_at, 0)
+            -- a key that is not among them went unseen
+            AND (view_revision IS NULL OR last_set_revision IS NULL OR timed_set_at IS NOT NULL OR last_set_revision >= view_revision)
+            AS is_present
     FROM life JOIN maps ON maps.map_code = life.map_code
     LEFT JOIN timed ON timed.key_code = life.key_code
     LEFT JOIN ends ON ended = namespace
+    LEFT JOIN views ON viewed = life.map_code
     WHERE writes > 0
     """  # noqa: S608 (the names are our own)
 )

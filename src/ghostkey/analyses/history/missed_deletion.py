@@ -31,7 +31,7 @@ _SAME_LIFE = _SAME_KEY.replace("g.", "k.")  # as a row of key_life
 _ALIKE = "kept.longest - kept.shortest <= 0.5 * kept.mean"
 # microseconds: a map of which a request says that it is too large takes no write of anybody
 _TOO_LARGE = "(error LIKE '413%' OR error LIKE '%too large%' OR error LIKE '%Too long%' OR error LIKE '%must have at most%')"
-_BLIND_UNTIL = "GREATEST(COALESCE(h1.until, 0), COALESCE(h2.until, 0), COALESCE(h3.until, 0), COALESCE(h4.until, 0), COALESCE(shown.given_up_at, 0))"
+_BLIND_UNTIL = "GREATEST(COALESCE(h1.until, 0), COALESCE(h2.until, 0), COALESCE(h3.until, 0), COALESCE(h4.until, 0), COALESCE(shown.hidden_at, 0))"
 # what ghostkey itself puts back it had trimmed: neither says anything of those whose task the key is
 _IS_OURS = "{0}.op IN ('set', 'delete') AND {0}.agent LIKE 'ghostkey/%'"
 _KEY = "{0}.kind, {0}.namespace, {0}.name, {0}.field, {0}.path, {0}.key"
@@ -123,8 +123,8 @@ QUERY = Query(
         SELECT kind, namespace, name, MAX(CASE WHEN origin = 'audit' AND op <> 'hidden-write' THEN 1 ELSE 0 END) AS is_audited,
             -- an answer, or another source, shows all of a map; a request shows what it names
             MAX(CASE WHEN revision IS NOT NULL OR origin <> 'audit' THEN at_us END) AS at_us,
-            -- a write of which nobody knows whether it was stored
-            MAX(CASE WHEN op = 'hidden-write' AND error <> '' THEN at_us END) AS given_up_at
+            -- a write of which nobody knows what it changed, or whether it was stored
+            MAX(CASE WHEN op = 'hidden-write' THEN at_us END) AS hidden_at
         FROM key_events GROUP BY kind, namespace, name
     ),
     hidden AS (

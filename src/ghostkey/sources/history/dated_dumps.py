@@ -164,9 +164,9 @@ def map_events(
     """What an object as it was at a time says of the keys in it."""
     kind = holder[0]
     if kind in ("configmaps", "secrets"):
-        data = decoded(_mapping(item, "data"), is_base64=kind == "secrets")
-        data |= decoded(_mapping(item, "stringData"), is_base64=False)
-        content = {"data": data, "binaryData": decoded(_mapping(item, "binaryData"), is_base64=True)}
+        data = decoded(mapping(item, "data"), is_base64=kind == "secrets")
+        data |= decoded(mapping(item, "stringData"), is_base64=False)
+        content = {"data": data, "binaryData": decoded(mapping(item, "binaryData"), is_base64=True)}
         yield from states.changes(holder, content, at, revision, writer)
     for path in paths_for(fields, kind):
         yield from states.field_entries(holder, path, entries_at(item, path) or {}, at, revision, writer)
@@ -207,7 +207,8 @@ def dated_name(name: str) -> int | None:
     return int(moment.timestamp()) * 1_000_000
 
 
-def _mapping(item: dict[str, Any], name: str) -> dict[str, Any]:
+def mapping(item: dict[str, Any], name: str) -> dict[str, Any]:
+    """A field of an object, empty where it is no map."""
     found = item.get(name)
     return (
         {str(key): value if isinstance(value, str) else str(value) for key, value in found.items()}

@@ -16,7 +16,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import subprocess
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -29,13 +28,14 @@ from ghostkey.sources._archives import FILE_BYTES, is_readable_name
 from ghostkey.sources._documents import Documents
 from ghostkey.sources._written import kind_of_manifest
 from ghostkey.sources.history.common import revision_of
-from ghostkey.sources.history.dated_dumps import ORIGIN, map_events
+from ghostkey.sources.history.dated_dumps import ORIGIN, map_events, mapping
 from ghostkey.sources.history.facts import KeyedHash
 from ghostkey.sources.history.states import MapStates
 
 ENDING_SECONDS = 10
 PAIRS = 20  # times between commits that are told one by one
 TOLD = 200  # pieces that could not be read
+MAPS = {"configmaps", "secrets"}
 Holder = tuple[str, str, str]
 
 
@@ -63,8 +63,8 @@ class GitTree:
         self._below = self._path.relative_to(top).as_posix()
         self._top = top
         self._states = MapStates(ORIGIN, digest)
-        self._files: dict[str, dict[Holder, str]] = {}  # path → the objects in it, with their UIDs
-        self._alive: Counter[Holder] = Counter()  # in how many files each object is
+        self._files: dict[str, tuple[str, dict[Holder, str]]] = {}  # path → its blob, and the objects in it with their UIDs
+        self._paths: dict[Holder, set[str]] = {}  # the files in which each object is
         self._gaps: list[Covered] = []
         self._known: dict[tuple[str, str], Kind] = {}
 
@@ -73,6 +73,9 @@ class GitTree:
         moments: list[int] = []
         with _Blobs(self._top) as blobs:
             for number, commit in enumerate(self._commits()):
+                if moments and commit.at <= moments[-1]:
+                    # its clock was behind that of the commit before, or it was made in the same second
+                    commit = commit._replace(at=moments[-1] + 1)  # noqa: PLW2901
                 if number % 50 == 0:
                     self._progress(f"read {number:,} commits")
                 yield from self._commit(commit, blobs)
@@ -81,7 +84,6 @@ class GitTree:
             raise SourceDamaged(
                 f"no commit is about manifests in {self._path}", "give the folder of a Git work tree that holds them"
             )
-        moments.sort()
         yield Covered(ORIGIN, "*", "*", moments[0], moments[-1], None, None, False, "")
         if len(moments) <= PAIRS:
             for left, right in itertools.pairwise(moments):
@@ -94,10 +96,10 @@ class GitTree:
     def _commit(self, commit: _Commit, blobs: _Blobs) -> Iterator[HistoryEvent]:
         writer = Writer(user=commit.author, agent="git", audit_id=f"{commit.name[:12]}")
         went: dict[Holder, str] = {}
-        came: list[tuple[Holder, str, dict[str, Any]]] = []
+        came: dict[Holder, dict[str, dict[str, Any]]] = {}
         for path, blob in commit.changes:
-            for holder, uid in self._files.pop(path, {}).items():
-                self._alive[holder] -= 1
+            for holder, uid in self._files.pop(path, ("", {}))[1].items():
+                self._paths[holder].discard(path)
                 went[holder] = uid
             if not blob:
                 continue
@@ -105,13 +107,16 @@ class GitTree:
             found = {}
             for holder, item in self._objects(blobs, blob, place, commit.at):
                 found[holder] = str(item["metadata"].get("uid") or "")
-                came.append((holder, place, item))
+                came.setdefault(holder, {})[path] = item
+                self._paths.setdefault(holder, set()).add(path)
             if found:
-                self._files[path] = found
-                self._alive.update(found.keys())
-        for holder, place, item in came:
-            signed = writer._replace(audit_id=place)
-            if holder not in went:
+                self._files[path] = blob, found
+        for holder in sorted(came.keys() | {holder for holder in went if holder[0] in MAPS and self._paths[holder]}):
+            items = came.get(holder, {})
+            path = next(iter(items), "")
+            signed = writer._replace(audit_id=f"{commit.name[:12]}:{path}") if path else writer
+            item = self._whole(holder, items, blobs, commit)
+            if holder not in went and len(self._paths[holder]) == len(items):
                 yield SubjectEvent(commit.at, None, *holder, self._uid(item), SEEN, *signed, ORIGIN, False)
             try:
                 revision = revision_of(item["metadata"].get("resourceVersion"))
@@ -119,11 +124,26 @@ class GitTree:
             except Exception as error:  # noqa: BLE001 (a stranger's object is behind it, and all others wait)
                 self._gap(commit.at, f"an object was not looked into: this is a bug in ghostkey: {place_of(error)}")
         for holder, uid in sorted(went.items()):
-            if self._alive[holder] <= 0:
-                del self._alive[holder]
+            if not self._paths[holder]:
+                del self._paths[holder]
                 yield SubjectEvent(commit.at, None, *holder, uid, DELETED, *writer, ORIGIN, False)
-                if holder[0] in ("configmaps", "secrets"):
+                if holder[0] in MAPS:
                     yield from self._states.gone(holder, commit.at, None, writer)
+
+    def _whole(self, holder: Holder, items: dict[str, dict[str, Any]], blobs: _Blobs, commit: _Commit) -> dict[str, Any]:
+        """An object as a commit leaves it; a map that is in several files, as a base and what is laid over it, has the keys of all."""
+        paths = sorted(self._paths[holder])
+        if holder[0] not in MAPS or (len(paths) == 1 and paths[0] in items):
+            return next(iter(items.values()))
+        parts = []
+        for path in paths:
+            place = f"{commit.name[:12]}:{path}"
+            shown = items.get(path) or dict(self._objects(blobs, self._files[path][0], place, commit.at)).get(holder)
+            parts.append(shown or {})
+        whole = dict(next(iter(items.values()), parts[0]))
+        for name in ("data", "stringData", "binaryData"):
+            whole[name] = {key: value for part in parts for key, value in mapping(part, name).items()}
+        return whole
 
     @staticmethod
     def _uid(item: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -41,6 +42,29 @@ def sort_of(path: Path) -> str:
         what = "holds nothing that is known" if path.is_dir() else "is no audit log, etcd snapshot or WAL, and no dump"
         raise SourceDamaged(f"{path} {what}", "say what it is with --source audit, snapshot, wal or dumps")
     return found
+
+
+def parts_of(path: Path) -> list[Path]:
+    """The sources in a folder: of etcd's data folders the log and the data file each, snapshots, and what else it is; itself where it is one."""
+    if not path.is_dir() or (path / ".git").exists():
+        return [path]
+    found: list[Path] = []
+    for folder in (path, *sorted(child for child in path.iterdir() if child.is_dir())):
+        member = folder / "member" if (folder / "member").is_dir() else folder
+        if (member / "wal").is_dir():
+            found += [member / "wal", *(data for data in (member / "snap" / "db",) if data.is_file())]
+            if folder == path:
+                return found
+    found += sorted(file for file in path.iterdir() if file.is_file() and _is_snapshot(file))
+    if found:
+        with contextlib.suppress(SourceDamaged):
+            found += [path] if sort_of(path) in ("audit", "dumps") else []
+    return found or [path]
+
+
+def _is_snapshot(path: Path) -> bool:
+    with path.open("rb", buffering=0) as handle:
+        return BBOLT_MAGIC in handle.read(64)
 
 
 def _sort_of_folder(path: Path) -> str:

@@ -22,12 +22,28 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from http import HTTPStatus
 from typing import Any
 
+import msgspec
+
 from ghostkey.foreign import UnreadableError, decode_json
 from ghostkey.kube.answers import decode_list, list_version
 from ghostkey.kube.client import ApiClient
+from ghostkey.kube.fields import field_owners, writer_of
 from ghostkey.kube.objects import decode_raw_list
 from ghostkey.model.errors import AccessDenied, ApiFailed, GhostkeyError, NotAsked, place_of
-from ghostkey.model.history import CREATED, DELETED, DELETING, SEEN, Covered, HistoryEvent, SubjectEvent, Writer, microseconds
+from ghostkey.model.events import FieldOwner
+from ghostkey.model.history import (
+    CREATED,
+    DELETE,
+    DELETED,
+    DELETING,
+    SEEN,
+    Covered,
+    HistoryEvent,
+    KeyEvent,
+    SubjectEvent,
+    Writer,
+    microseconds,
+)
 from ghostkey.model.refs import Kind
 from ghostkey.sources.history.common import entries_at, paths_for, revision_of
 from ghostkey.sources.history.facts import KeyedHash, content_of_object
@@ -39,6 +55,7 @@ WATCH_SECONDS = 240.0
 PAUSE_SECONDS = 0.5
 TICK_SECONDS = 0.2
 BUILT_IN = ("namespaces", "nodes", "pods")
+MANAGED_KEPT = 100_000  # maps with several managers
 QUEUED = 300  # events that wait to be taken: an object may have a megabyte
 ODD_ANSWERS = 3  # one after the other that are not what was asked: then it is not the API server who answers
 Item = tuple[str, Kind, dict[str, Any], int]  # what happened, kind, object, when
@@ -69,6 +86,7 @@ class Recorder:
         self._queue: queue.Queue[Item | Covered] = queue.Queue(QUEUED)
         self._ends = threading.Event()
         self._alive: dict[str, dict[tuple[str, str], tuple[str, bool]]] = {}  # kind → (namespace, name) → UID, is being deleted
+        self._managed: dict[tuple[str, str, str], frozenset[int]] = {}  # of maps with several managers, their entries
         self._present: dict[Kind, set[tuple[str, str]]] = {}  # of the list that is being read
         self._ready: set[Kind] = set()
         self._on_ready = on_ready
@@ -267,10 +285,38 @@ class Recorder:
         revision, writer = revision_of(metadata.get("resourceVersion")), Writer(manager=_newest(metadata)[0])
         if kind.qualified in ("configmaps", "secrets"):
             content = content_of_object(item, is_secret=kind.qualified == "secrets")
-            yield from self._states.changes(holder, content, at, revision, writer, is_new=is_new)
+            changes = self._states.changes(holder, content, at, revision, writer, is_new=is_new)
+            yield from self._owned(holder, metadata, changes)
         for path in paths_for(self._fields, kind.qualified):
             entries = entries_at(item, path) or {}
             yield from self._states.field_entries(holder, path, entries, at, revision, writer, is_new=is_new)
+
+    def _owned(self, holder: tuple[str, str, str], metadata: dict[str, Any], changes: Iterable[KeyEvent]) -> Iterator[KeyEvent]:
+        """The changes of a map that several managers write, each by whose entry in managedFields says so.
+
+        The newest entry is not it where two were written in one second, nor for what was written while nobody watched.
+        """
+        managed = [entry for entry in metadata.get("managedFields") or () if isinstance(entry, dict)]
+        before = self._managed.pop(holder, frozenset())
+        if len(managed) < 2:
+            yield from changes
+            return
+        marks = [hash(msgspec.json.encode(entry)) for entry in managed]
+        self._managed[holder] = frozenset(marks)
+        if len(self._managed) > MANAGED_KEPT:
+            del self._managed[next(iter(self._managed))]
+        changed = [entry for entry, mark in zip(managed, marks, strict=True) if mark not in before]
+        owners: dict[str, tuple[FieldOwner, ...]] = {}
+        for event in changes:
+            if event.field not in owners:
+                owners[event.field] = field_owners(msgspec.json.encode(managed), event.field)
+            if event.op == DELETE and not event.path:
+                # its entry has lost the key, or went with its last one: that which changed, if it is but one
+                name = str(changed[0].get("manager") or "") if len(changed) == 1 else ""
+            else:
+                owner = writer_of(owners[event.field], event.path.partition("/")[0] or event.key)
+                name = owner.manager if owner is not None else ""
+            yield event._replace(manager=name)
 
 
 def _newest(metadata: dict[str, Any]) -> tuple[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from ghostkey.model.history import Covered
+from ghostkey.model.history import BY_MAP, Covered
 
 ORIGIN = "audit"
 QUIET, OFTEN = 3_600_000_000, 60  # an hour without any event, where most come 60 times as often, is a hole; microseconds
@@ -56,6 +56,10 @@ class Blind:
         if at is not None:
             span[0] = at if span[0] is None else min(span[0], at)
             span[1] = at if span[1] is None else max(span[1], at)
+
+    def hidden(self, holder: tuple[str, str, str], why: str, at: int | None) -> None:
+        """As `gap`, of a map of which a hidden write is told; one without a time does not say when it was written."""
+        self.gap(holder[0], holder[1], why if at is None else f"{why} {BY_MAP}", at)
 
     def jump(self, holder: tuple[str, str, str], since: int | None, until: int | None, at: int | None) -> None:
         """A map changed between two revisions by writes that are not in the log."""

@@ -1,14 +1,14 @@
 """Objects that a log showed to end and that are written after that: it was not their end, or another one has their name.
 
 A deletion whose answer the level hides may have met finalizers: a later write of the object shows that it was still there, and the
-last one that is in the log is the earliest time at which it can have gone.
+last one that is in the log is the earliest time at which it can have gone. What was made with finalizers waits for them.
 """
 
 from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ghostkey.model.history import DELETED, DELETING, SEEN, SubjectEvent
 from ghostkey.sources.history.audit.event import Event, object_of
@@ -26,6 +26,19 @@ class Ended:
     def __init__(self) -> None:
         self._ends: OrderedDict[Holder, tuple[SubjectEvent, bool]] = OrderedDict()
         self._names: set[bytes] = set()
+        self.made: OrderedDict[Holder, bool] = OrderedDict()  # the objects that were made last: whether with finalizers
+
+    def begin(self, holder: Holder, *, has_finalizers: bool) -> None:
+        """An object was made."""
+        self.made.pop(holder, None)
+        self.made[holder] = has_finalizers
+        if len(self.made) > KEPT:
+            self.made.popitem(last=False)
+
+    def join(self, made: Iterable[tuple[Holder, bool]]) -> None:
+        """Takes what another reader knows of objects that were made after these."""
+        for holder, has_finalizers in made:
+            self.begin(holder, has_finalizers=has_finalizers)
 
     def note(self, event: SubjectEvent, *, is_hidden: bool) -> None:
         """An object began or ended; `is_hidden`: the answer that would tell is not in the log."""

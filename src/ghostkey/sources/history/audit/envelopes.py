@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -26,17 +25,15 @@ from ghostkey.sources.history.audit.found import DAMAGE, Found, Path, is_remnant
 from ghostkey.sources.history.audit.google import PAYLOADS, event_of_google
 from ghostkey.sources.history.audit.otlp import plain
 from ghostkey.sources.history.audit.packed_text import PACKED, PackedText
+from ghostkey.sources.history.audit.ways import BARE, PREFIX_BYTES, RECEIVED, one_way, way
 
-BARE = b'{"kind":"Event"'
 DEPTH = 12  # of records in records
-PREFIX_BYTES = 4_096
 BEGINNINGS = 8  # places in a line at which an event may begin
 PARTIAL_BYTES = 64 << 20  # of a line that comes in parts
 TEXT, AROUND, CSV = "text before it", "text around it", "in quotes of CSV"
 WORTH = (b"auditID", b"audit.k8s.io", b"AuditId", b"auditId", b"protoPayload", b"protopayload_auditlog", PACKED.encode())
-_RECEIVED = b"requestReceivedTimestamp"  # once in each event; the longer a word, the sooner it is counted
 # what only stands in an event, or in a part of one
-_PART = (b"audit.k8s.io", _RECEIVED, b"stageTimestamp")
+_PART = (b"audit.k8s.io", RECEIVED, b"stageTimestamp")
 _ZEROS = bytes(16)  # where a computer ended before what it had made room for was written
 # what other records have too: where one is not whole, what it was nobody knows
 _CUT = re.compile(rb'(?:protoPayload|protopayload_auditlog|[aA]uditI[dD])[\\"]+\s*:|"' + PACKED.encode())
@@ -227,6 +224,7 @@ class Envelope:
         self._parts = bytearray()
         self._is_text = False
         self._way: Callable[[bytes], list[bytes]] | None = None  # what cuts events out of a record like the last one
+        self._one: Callable[[bytes], bytes] | None = None  # and what cuts it out where it is the only one
         self._way_words = ""
         self.words: dict[str, int] = {}  # how events were wrapped → how many
 
@@ -242,6 +240,16 @@ class Envelope:
                 if _BEHIND.fullmatch(line, end):
                     self._count(TEXT if line.endswith((b"}", b"}\n")) else AROUND, 1)
                     return (line[begin:end],)
+        if (
+            self._one is not None
+            and not self._parts
+            and line.startswith(b"{")
+            and (event := self._one(line))
+            # of docker's records, only one that ends a line is no part of one
+            and (event.endswith(b"\n") or not line.startswith(_DOCKER))
+        ):
+            self.words[self._way_words] += 1
+            return (event,)
         whole = self._joined(line)
         return () if whole is None else self.record(whole, "" if whole is line else TEXT)
 
@@ -251,8 +259,11 @@ class Envelope:
             self._count(words, 1)
             self._is_text = words == TEXT
             return (record,)
+        if self._one is not None and (event := self._one(record)):
+            self.words[self._way_words] += 1
+            return (event,)
         # there may be more in it than in the last one
-        if self._way is not None and (events := self._way(record)) and record.count(_RECEIVED) <= len(events):
+        if self._way is not None and (events := self._way(record)) and record.count(RECEIVED) <= len(events):
             self.words[self._way_words] += len(events)
             return events
         found = unwrap(record)
@@ -262,9 +273,17 @@ class Envelope:
             words = found.words or words
             self._count(words, len(found.events))
             if found.path or words == CSV:
-                self._way, self._way_words = _way(found.path) if found.path else _out_of_csv, words
+                self._learn(found.path, words, record)
             self._is_text = words in {TEXT, AROUND}
         return self._noting(found) if found.is_damaged and found.events else found.events
+
+    def _learn(self, path: Path | None, words: str, record: bytes) -> None:
+        """Remembers where in a record the events were; no path is that of CSV."""
+        self._way_words, self._way, self._one = words, None, None
+        if path is None:
+            self._way = _out_of_csv
+        elif _REMADE.isdisjoint(path):
+            self._way, self._one = way(path, unwrap), one_way(path, record)
 
     def _noting(self, found: Found) -> Iterator[bytes]:
         """The events of a record that is damaged: at that place, or, where that is not known, around all of them."""
@@ -330,63 +349,4 @@ def _ends_line(line: bytes) -> bool:
     # the only quote without a backslash before it ends the text
     end = line.find(_DOCKER_END, max(0, len(line) - _DOCKER_REST))
     # after another backslash it is no newline, but the letter of one in a value of the event, which goes on
-    return end >= 0 and (end - len(line[:end].rstrip(b"\\"))) % 2 == 0
-
-
-def _typed(rest: Path, leaf: Any) -> Any:
-    """A type that has this path in it and nothing else, with the leaf at its end."""
-    if not rest:
-        return leaf
-    if rest[0] == "*":
-        return list[_typed(rest[1:], leaf)]  # type: ignore[misc]
-    return msgspec.defstruct("Record", [("f", _typed(rest[1:], leaf))], rename={"f": rest[0]})
-
-
-def _way(path: Path) -> Callable[[bytes], list[bytes]] | None:
-    """What cuts the events out of a record that is made as another one, in which this path led to them."""
-    if not _REMADE.isdisjoint(path):
-        return None
-
-    try:
-        decode = msgspec.json.Decoder(_typed(path, msgspec.Raw)).decode
-        decode_text = msgspec.json.Decoder(str).decode
-        # one event as text in one field: by far the most
-        decode_one = msgspec.json.Decoder(_typed(path, str)).decode if "*" not in path else None
-    except (TypeError, ValueError):
-        return None
-    one_of = attrgetter(".".join("f" for _ in path))
-
-    def leaves(node: Any, rest: Path) -> Iterator[bytes]:
-        if not rest:
-            yield bytes(node)
-        elif rest[0] == "*":
-            for child in node:
-                yield from leaves(child, rest[1:])
-        else:
-            yield from leaves(node.f, rest[1:])
-
-    def cut(line: bytes) -> list[bytes]:
-        if decode_one is not None:
-            try:
-                raw = one_of(decode_one(line)).encode("utf-8", "surrogatepass")
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                raw = b""
-            if raw.startswith(BARE) and raw.endswith((b"}", b"}\n")):
-                return [raw]
-        events: list[bytes] = []
-        try:
-            for leaf in leaves(decode(line), path):
-                raw = decode_text(leaf).encode("utf-8", "surrogatepass") if leaf[:1] == b'"' else leaf
-                raw = decoded(raw) if raw[:1] not in b"{[" and is_encoded(raw.decode("ascii", "replace")) else raw
-                if raw.startswith(BARE) and raw.rstrip().endswith(b"}"):
-                    events.append(raw)
-                else:
-                    found = unwrap(raw)
-                    if found.is_damaged or not found.events:
-                        return []  # the long way says so, or finds it
-                    events += found.events
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return []
-        return events
-
-    return cut
+    return end >= 0 and (line[end - 1 : end] != b"\\" or (end - len(line[:end].rstrip(b"\\"))) % 2 == 0)

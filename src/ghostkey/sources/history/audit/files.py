@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from ghostkey.model.errors import NoSuchPath, SourceDamaged
 from ghostkey.sources._archives import CANNOT, UNPACKING, Unpacked, is_unread_archive, open_packed
-from ghostkey.sources.history.audit.envelopes import BARE, Envelope, unwrap
+from ghostkey.sources.history.audit.envelopes import Envelope, unwrap
 from ghostkey.sources.history.audit.event import done_at
 from ghostkey.sources.history.audit.forms import Form, form_of
 from ghostkey.sources.history.audit.order import Order
@@ -138,7 +138,7 @@ def why_unread(path: Path, name: str = "") -> str:
 
 def _goes_on(path: Path) -> bool:
     """Whether events here and there in a file, and its last ones, follow each other: not where files were put one behind the other."""
-    order, samples = Order(), []
+    order, envelope, samples = Order(), Envelope(), []
     size = path.stat().st_size
     with path.open("rb") as handle:
         for number in range(SAMPLES if size > SAMPLES * TAIL_BYTES else 0):
@@ -148,8 +148,9 @@ def _goes_on(path: Path) -> bool:
         handle.seek(max(0, size - TAIL_BYTES))
         samples += handle.read(TAIL_BYTES).splitlines()[1:]
     for line in samples:
-        for event in (line,) if line.startswith(BARE) else unwrap(line).events:
+        for event in envelope.feed(line):
             order.add(event)
+        envelope.close()  # the other part of one that came in parts is no sample
     return order.is_ordered
 
 
@@ -312,5 +313,5 @@ def events(
 
 
 def _one_line(event: bytes) -> bytes:
-    """JSON has newlines only between its parts, where a space does as well."""
-    return event if b"\n" not in event else event.replace(b"\n", b" ")
+    """JSON has newlines only between its parts, where a space does as well, and at its end, where lines have them."""
+    return event if event.find(b"\n", 0, len(event) - 1) < 0 else event.replace(b"\n", b" ")

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import BinaryIO, NamedTuple
 
 from ghostkey.sources.history.audit.documents import split_values
-from ghostkey.sources.history.audit.envelopes import BARE
 from ghostkey.sources.history.audit.tables import table_of
+from ghostkey.sources.history.audit.ways import BARE
 from ghostkey.sources.history.audit.yaml_events import is_yaml, split_yaml
 
 

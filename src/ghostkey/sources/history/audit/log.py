@@ -41,7 +41,7 @@ from ghostkey.sources.history.audit.files import (
 from ghostkey.sources.history.audit.holes import holes
 from ghostkey.sources.history.audit.merge import Merged, Span
 from ghostkey.sources.history.audit.moments import Moments
-from ghostkey.sources.history.audit.shares import Handover, read_shared
+from ghostkey.sources.history.audit.shares import Handover, HeldEnd, read_shared
 from ghostkey.sources.history.facts import KeyedHash
 from ghostkey.store.history import Parts
 from ghostkey.store.scratch import scratch_directory
@@ -133,6 +133,8 @@ class AuditLog(LineReader):
         for held in handover.held:
             if isinstance(held, tuple):
                 yield from self.gone(*held)
+            elif isinstance(held, HeldEnd):
+                yield from self.hidden_end(held.subject, held.level)
             elif held.is_apply:
                 yield from self.released_by(held.line)
             else:
@@ -146,6 +148,7 @@ class AuditLog(LineReader):
             else:
                 self.states.adopt(holder, state, is_whole=holder not in handover.partial)
         self.revisions |= handover.revisions
+        self.ended.join(handover.made)
         self.unanswered.forget_since(self.blind.last)
         self.unanswered.waiting |= handover.unanswered
         self.applied |= handover.applied

@@ -242,7 +242,7 @@ class MapReader:
         changed = patched(body, holder[0]) if body else None
         if changed is None or changed is WHOLE:
             self.states.blur(holder)
-            self.blind.gap(holder[0], holder[1], f"level {event.level} does not show what {event.verb} changed", at)
+            self.blind.hidden(holder, f"level {event.level} does not show what {event.verb} changed", at)
             yield self.of_map(holder, HIDDEN_WRITE, at, None, writer)
             return
         absent = self.not_there(holder, changed)

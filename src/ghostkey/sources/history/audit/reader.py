@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from ghostkey.foreign import decode_json
-from ghostkey.model.history import DELETED, HIDDEN_WRITE, SEEN, HistoryEvent, KeyEvent, SubjectEvent, Writer
+from ghostkey.model.history import CREATED, DELETED, DELETING, HIDDEN_WRITE, SEEN, HistoryEvent, KeyEvent, SubjectEvent, Writer
 from ghostkey.sources.history.audit.beside import Holder
 from ghostkey.sources.history.audit.blind import ORIGIN
 from ghostkey.sources.history.audit.credit import unsigned, writer_of_event
@@ -98,14 +98,31 @@ class Reader(MapReader):
             # what has no finalizers is answered by a Status about it
             uid = (meta.uid if is_object else "") or reference.uid or (found.details.uid if found and found.details else "")
             subject = SubjectEvent(at, revision, *holder, uid, op, *writer, ORIGIN, False)
-            self.ended.note(subject, is_hidden=found is None and event.verb == "delete")
-            yield subject
+            is_hidden = found is None and event.verb == "delete"
+            if op == CREATED:
+                self.ended.begin(holder, has_finalizers=bool(meta.finalizers or (asked and asked.metadata.finalizers)))
+            self.ended.note(subject, is_hidden=is_hidden)
+            if is_hidden and op == DELETED:
+                yield from self.hidden_end(subject, event.level)
+                if is_map and self.ended.made.get(holder):
+                    return
+            else:
+                yield subject
         if is_map and name:
             yield from self.map_written(event, holder, found, at, revision, writer)
         for path in fields:
             yield from self._field(event, holder, path, at, revision, writer)
         if fields and not is_map and op == DELETED:
             yield from self.states.gone(holder, at, revision, writer)
+
+    def hidden_end(self, subject: SubjectEvent, level: str) -> Iterator[SubjectEvent]:
+        """A deletion whose answer is not in the log: the end of what was not made with finalizers."""
+        if self.ended.made.get((subject.kind, subject.namespace, subject.name)):
+            why = f"level {level} does not show when an object ended that was made with finalizers"
+            self.blind.gap(subject.kind, subject.namespace or "*", why, subject.at)
+            yield subject._replace(op=DELETING)
+        else:
+            yield subject
 
     def _came_in(self, event: Event, reference: Reference) -> Iterator[KeyEvent]:
         """A request of which the answer is yet to come."""

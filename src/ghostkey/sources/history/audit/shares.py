@@ -8,6 +8,7 @@ the share is read again in turn; the events are the same as one process makes.
 from __future__ import annotations
 
 import contextlib
+import gc
 import multiprocessing
 import os
 import signal
@@ -19,13 +20,14 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Protocol
 
-from ghostkey.model.history import HistoryEvent, KeyEvent, Writer
+from ghostkey.model.history import HistoryEvent, KeyEvent, SubjectEvent, Writer
 from ghostkey.sources.history.audit.beside import Holder
 from ghostkey.sources.history.audit.blind import Blind, nothing
 from ghostkey.sources.history.audit.changes import Head
 from ghostkey.sources.history.audit.cut import LineReader, UndecidedError
 from ghostkey.sources.history.audit.envelopes import is_worth
 from ghostkey.sources.history.audit.files import Piece, events
+from ghostkey.sources.history.audit.reader import MAPS
 from ghostkey.sources.history.audit.unanswered import Asked
 from ghostkey.sources.history.facts import KeyedHash
 from ghostkey.sources.history.states import Place, States
@@ -34,6 +36,7 @@ from ghostkey.store.history import Parts
 PR_SET_PDEATHSIG = 1  # Source: Linux prctl(2)
 ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 HELD_BYTES = 32 << 20  # a log of which more must be held back is better read in turn
+END_BYTES = 400  # of an end that is held back, about
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,14 @@ class HeldLine:
     is_apply: bool
 
 
+@dataclass(frozen=True, slots=True)
+class HeldEnd:
+    """A deletion whose answer the level hides, of an object that was made before this share."""
+
+    subject: SubjectEvent
+    level: str
+
+
 Deletion = tuple[Holder, int | None, int | None, Writer]  # of a map, at a time and revision, by somebody
 
 
@@ -51,7 +62,7 @@ Deletion = tuple[Holder, int | None, int | None, Writer]  # of a map, at a time 
 class Handover:
     """What the reader of a share hands over."""
 
-    held: list[HeldLine | Deletion] = field(default_factory=list)
+    held: list[HeldLine | HeldEnd | Deletion] = field(default_factory=list)
     nested: dict[Holder, set[Place]] = field(default_factory=dict)
     states: dict[Holder, States] = field(default_factory=dict)
     partial: set[Holder] = field(default_factory=set)
@@ -59,6 +70,7 @@ class Handover:
     applied: dict[tuple[str, str, str, str], set[tuple[str, str]]] = field(default_factory=dict)
     blind: Blind = field(default_factory=Blind)
     unanswered: dict[str, Asked] = field(default_factory=dict)
+    made: list[tuple[Holder, bool]] = field(default_factory=list)
     words: dict[str, int] = field(default_factory=dict)
     forgotten: int = 0
     bytes: int = 0
@@ -135,6 +147,14 @@ class Share(LineReader):
             self._handover.nested[holder] = set()
         yield from super().gone(holder, at, revision, writer)
 
+    def hidden_end(self, subject: SubjectEvent, level: str) -> Iterator[SubjectEvent]:
+        """As in a log that is read from its beginning, of what was made in this share; the others are held back."""
+        if subject.kind in MAPS or (subject.kind, subject.namespace, subject.name) in self.ended.made:
+            yield from super().hidden_end(subject, level)
+            return
+        self._handover.held.append(HeldEnd(subject, level))
+        self._hold(END_BYTES)
+
     def not_known(self, holder: Holder, why: str, at: int | None) -> None:
         """The line is held back, and told by who knows what came before; raises UndecidedError where that takes the map as it is here."""
         if holder in self._handover.nested and not self.states.is_whole(holder):
@@ -158,7 +178,10 @@ class Share(LineReader):
 
     def _hold_back(self, *, is_apply: bool) -> None:
         self._handover.held.append(HeldLine(self._now, is_apply))
-        self._held_bytes += len(self._now)
+        self._hold(len(self._now))
+
+    def _hold(self, count: int) -> None:
+        self._held_bytes += count
         if self._held_bytes > HELD_BYTES:
             raise UndecidedError
 
@@ -170,6 +193,7 @@ class Share(LineReader):
         found.revisions = {holder: revision for holder, revision in self.revisions.items() if holder in found.nested}
         found.applied, found.blind, found.words = self.applied, self.blind, self._words
         found.blind.recent = nothing  # of the sort that another process can take
+        found.made = list(self.ended.made.items())
         found.unanswered = self.unanswered.waiting
         found.forgotten, found.bytes = states.forgotten, self._bytes
         return found
@@ -232,7 +256,9 @@ def _undisturbed() -> Iterator[None]:
 
 
 def _begin_helper(alive: Connection, inherited: int | None, parent: int) -> None:
-    """Makes sure that a helper ends with the process that it helps, also when that is killed."""
+    """Makes sure that a helper ends with the process that it helps, also when that is killed, and leaves what is that one's alone."""
+    # an engine's objects among the garbage that the fork has a copy of end threads that are not here: that is a crash
+    gc.freeze()
     if inherited is not None:
         os.close(inherited)  # the other end of the pipe, of which a fork has a copy
     for number in ENDING:

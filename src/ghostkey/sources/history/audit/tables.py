@@ -23,8 +23,9 @@ from typing import Any, BinaryIO, NamedTuple
 import msgspec
 
 from ghostkey.foreign import UnreadableError, decode_json, is_json
-from ghostkey.sources.history.audit.envelopes import BARE, is_worth, unwrap
+from ghostkey.sources.history.audit.envelopes import is_worth, unwrap
 from ghostkey.sources.history.audit.fields import put
+from ghostkey.sources.history.audit.ways import BARE
 
 DELIMITERS = (b",", b"\t", b";", b"|")
 DOUBLED, ESCAPED, PLAIN = "doubled", "escaped", "plain"  # how a quote is written within a cell

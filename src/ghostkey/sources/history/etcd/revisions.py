@@ -133,6 +133,7 @@ class Reader:
         if data.startswith(ENCRYPTED, begin):
             provider = ":".join(data[begin : min(end, begin + 80)].decode("ascii", "replace").split(":")[2:5])
             self.encrypted[self._kinds.get(place) or _guess(place), provider] += 1
+            self._forget(spot)  # what it is now nobody knows
             return ()
         events: list[HistoryEvent] = []
         try:

@@ -9,7 +9,7 @@ Coverage
 When it is wrong
     A log that begins in the middle does not say what was there before: the first write of a map is only "seen".
 Source
-    etcd 3.7 server/storage/wal (decoder.go, wal.go), api/etcdserverpb/rpc.proto and raft_internal.proto, raft/v3 raftpb
+    etcd 3.7 server/storage/wal (decoder.go, wal.go), etcdutl/snapshot/v3_snapshot.go (saveWALAndSnap), api/etcdserverpb/rpc.proto and raft_internal.proto, raft/v3 raftpb
 """
 
 from __future__ import annotations
@@ -84,8 +84,8 @@ class EtcdWal:
     ) -> None:
         self._path, self._progress = Path(path), progress
         self._reader = Reader(ORIGIN, digest, list(fields))
-        self._bad_frames = 0
-        self._first_bad = ""
+        self._bad_frames, self._first_bad = 0, ""
+        self._is_restored = False
 
     def events(self) -> Iterator[HistoryEvent]:
         """Events in the order of the log, then Covered. Raises SourceDamaged when there is no WAL file."""
@@ -146,20 +146,25 @@ class EtcdWal:
                 try:
                     entry = _entry(data, body, begin) if kind == ENTRY else None
                     seen = last_fields(body, 0, len(body)).get((3, 0), NOTHING)[0] if kind == STATE else 0
+                    if kind == SNAPSHOT and last_fields(body, 0, len(body)).get((1, 0), NOTHING)[0]:
+                        self._is_restored = self._is_restored or all(one.begin == one.end for one in entries)
                 except DamagedValueError:
                     self._damage(path.name, begin)
-                    return entries, commit, bool(entries) and entries[0].place == 1
+                    return entries, commit, self._begins(entries)
                 if entry is not None:
                     while entries and entries[-1].place >= entry.place:
                         entries.pop()
                     if entries and entry.place != entries[-1].place + 1:
                         # the CRC does not cover what sort of record it is: one that became another sort is missing here
                         self._damage(path.name, 0)
-                        return entries, commit, entries[0].place == 1
+                        return entries, commit, self._begins(entries)
                     entries.append(entry)
                 commit = max(commit, seen)
-        begins = bool(entries) and entries[0].place == 1
-        return entries, commit, begins
+        return entries, commit, self._begins(entries)
+
+    def _begins(self, entries: list[_Entry]) -> bool:
+        """Whether revisions count from 1: not where the log goes on from a snapshot that was restored, before any request."""
+        return bool(entries) and entries[0].place == 1 and not self._is_restored
 
     def _frames(self, data: Bytes, name: str) -> Iterator[tuple[int, bytes, int]]:
         """(type, data, where they begin) of each record whose CRC fits; ends at the preallocated zeros, or at the first damage."""
