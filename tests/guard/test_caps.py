@@ -83,7 +83,7 @@ def test_cap_is_not_sized_by_what_was_left_behind(guarded: ControlPlane, program
         items = [
             {"apiVersion": "v1", "kind": "ConfigMap", "data": dict.fromkeys([*steady, *left], "x"),
              "metadata": {"name": "m", "namespace": space, "uid": uid}},
-            *({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "uid": f"u-{name}"}} for name in [*steady, f"run-{day}"]),
+            *({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "uid": f"u-{name}"}} for name in [*steady, f"run-{day}", space]),
         ]  # fmt: skip
         place = tmp_path / "dumps" / (now - datetime.timedelta(days=day)).strftime("%Y-%m-%dT%H-%M-%SZ")
         place.mkdir(parents=True)
