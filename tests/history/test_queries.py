@@ -52,6 +52,23 @@ def test_trim_that_was_undone_says_nothing_of_the_operator(tmp_path: Path, witho
     assert row["put_back_at"] > row["subject_deleted_at"]
 
 
+@pytest.mark.parametrize("lives", [True, False])
+def test_key_of_a_name_is_about_any_that_lives_under_it(tmp_path: Path, lives: bool) -> None:
+    """Of two of one name, in two namespaces, the key that does not say which is a ghost once both are gone."""
+    teller = StoryTeller()
+    names = ["amber-1", "basalt-2", "cedar-3", "dune-4", "ember-5"]
+    for name in names:
+        teller.subject(f"prod/{name}", CREATED)
+        teller.key(name)
+    for namespace in ("alpha", "stage"):
+        teller.subject(f"{namespace}/cedar-3", CREATED)
+    for namespace in ("prod", "alpha", *(() if lives else ("stage",))):
+        teller.subject(f"{namespace}/cedar-3", DELETED)
+    engine = DuckEngine(stored(tmp_path, teller.done()))
+    assert story.prepare(engine) == len(names)
+    assert [row["key"] for row in story.story_of(engine, *MAP).ghosts] == ([] if lives else ["cedar-3"])
+
+
 def test_keys_of_the_dead_are_not_what_a_map_needs(tmp_path: Path) -> None:
     teller = StoryTeller()
     for name in ("amber-1", "basalt-2", "cedar-3"):

@@ -57,6 +57,8 @@ def prepare(engine: Engine, subjects: Sequence[str] = (), only: tuple[str, str, 
                 kind.qualified, snapshot.subjects.namespaces[row], snapshot.subjects.names[row], template,
             )
         )  # fmt: skip
+    # several templates may make the same key of the same subject: the first of them was believed first
+    rows = list({row[:-1]: row for row in reversed(rows)}.values())[::-1]
     engine.load("links", LINKS, rows)
     if only is not None:
         engine.focus("subject_events", _LINKED)

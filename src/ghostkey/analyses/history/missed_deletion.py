@@ -65,6 +65,8 @@ QUERY = Query(
         WHERE o.key IS NULL
         GROUP BY {_KEY.format("g")}
     ),
+    -- a key that does not say which namespace its subject is in is about any that lives under that name
+    living AS (SELECT kind, name FROM subject_life WHERE is_alive GROUP BY kind, name),
     gone AS (
         SELECT k.kind, k.namespace, k.name, k.field, k.path, k.key, k.shape, k.value_bytes, k.first_set_at, k.first_seen_at,
             CASE WHEN p.key IS NULL THEN k.last_set_at ELSE COALESCE(t.set_at, k.first_seen_at) END AS last_set_at,
@@ -84,7 +86,9 @@ QUERY = Query(
         -- what they removed after they had written it is theirs, whoever put it back
         LEFT JOIN put_back p ON {_SAME_LIFE.format("p")}
             AND COALESCE(t.removed_at, 0) <= COALESCE(t.set_at, k.first_seen_at)
-        WHERE NOT s.is_alive
+        LEFT JOIN living v ON v.kind = s.kind AND v.name = s.name
+            AND l.template NOT LIKE '%{{namespace%' AND l.template NOT LIKE '%{{uid%'
+        WHERE NOT s.is_alive AND v.name IS NULL
     ),
     missed AS (
         SELECT g.kind, g.namespace, g.name, g.field, g.path, g.key,
