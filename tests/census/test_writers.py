@@ -106,7 +106,7 @@ def test_clear_is_told_apart_and_counted_once(truth: Truth) -> None:
 
 def test_busy_map_is_watched_in_windows(truth: Truth, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
     monkeypatch.setattr(writers, "BUSY_HITS", 20)  # a loaded machine writes no more often
-    changes = check_beat(truth, 15_000, 2, way)
+    changes = check_beat(truth, 3_000, 2, way)  # more than one asks for here, and no more than a loaded machine can be told of
     assert 0 < changes.share < 1
     assert changes.is_exact is None
     assert changes.count("insert") > 5 * changes.count("delete") > 0
