@@ -101,6 +101,7 @@ def test_undo_of_a_trimmed_config_map_is_identity(
     check()
 
 
+@pytest.mark.whole
 def test_undo_of_a_trimmed_secret_is_identity(
     control_plane: ControlPlane, client: ApiClient, namespace: str, tmp_path: Path
 ) -> None:

@@ -43,6 +43,7 @@ def test_binding_limit_and_room_left_are_right(control_plane: ControlPlane, name
     assert found(after) == {("managed-fields-dropped", namespace, "full", "")}
 
 
+@pytest.mark.whole
 def test_values_of_one_mebibyte_bind_first_when_keys_are_few(
     control_plane: ControlPlane, namespace: str, program: Program
 ) -> None:

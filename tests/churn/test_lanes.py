@@ -15,6 +15,7 @@ from tests.churn.helpers import TenantBed
 from tests.churn.test_mistakes import KEY
 
 
+@pytest.mark.whole
 def test_fault_points_are_shared_by_two_lanes_and_what_they_leave_on_either_is_found(tenants: TenantBed) -> None:
     with tenants.campaign("error-branch") as (campaign, lane, registry):
         probe = Probe(tenants.bed, lane, campaign.metrics, campaign.account, campaign.tell)

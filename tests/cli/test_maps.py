@@ -205,6 +205,7 @@ def test_what_takes_long_is_told_on_the_terminal_while_a_map_is_verified(
             screen.close()
 
 
+@pytest.mark.whole
 def test_map_that_grows_does_not_converge_and_one_that_rests_does(files_program: Program, truth: Truth) -> None:
     watch = ("verify", "--process", str(truth.pid), "--map", "(main.reconciler).seen", "--for", "2s", "-o", "json")
     rests = files_program(*watch)

@@ -56,6 +56,7 @@ def test_cap_follows_peak_and_growth_of_the_history(guarded: ControlPlane, progr
     assert "holds no history" in missing.err
 
 
+@pytest.mark.whole
 def test_rate_of_growth_says_when_the_cap_is_met(guarded: ControlPlane, program: Program, space: str, tmp_path: Path) -> None:
     count = DAYS * A_DAY
     make(guarded, space, "m", keys(count))

@@ -149,6 +149,7 @@ def test_what_is_no_incident_is_one_clear_error(case: Case) -> None:
     assert not (case.folder / "out").exists()
 
 
+@pytest.mark.whole
 def test_same_pattern_elsewhere_is_recognised(case: Case) -> None:
     finding = case.finding()
     assert case.learn(finding["id"], out=case.folder / "lesson", offline=True).code == 3

@@ -154,6 +154,7 @@ def test_maps_whose_reports_are_refused_do_not_keep_the_others_waiting(
     assert written(control_plane, namespace) == {"registry"}
 
 
+@pytest.mark.whole
 def test_what_a_gap_hides_for_a_while_is_not_told_again(
     control_plane: ControlPlane, client: ApiClient, namespace: str, lease: Lease, holder: ObjectRef
 ) -> None:
