@@ -85,7 +85,7 @@ def _row_of(item: pytest.Item) -> str:
 def _is_for_all(item: pytest.Item) -> bool:
     """Whether a test is for `--all`: marked `whole`, and none of the rows that its `but` names."""
     mark = item.get_closest_marker("whole")
-    return mark is not None and not (hasattr(item, "callspec") and _row_of(item) in mark.kwargs.get("but", ()))
+    return mark is not None and _row_of(item) not in mark.kwargs.get("but", ())
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from ghostkey.inference.results import Link, Lost, MapResult
 from ghostkey.model.counts import counted
 from ghostkey.model.events import KeysSeen
 from ghostkey.model.findings import Finding, Severity, Subject
-from ghostkey.model.managers import copier_of_marks, tool_of_manager, tool_of_object
+from ghostkey.model.managers import copier_of_marks, held_by, tool_of_manager, tool_of_object
 from ghostkey.model.refs import GO_MAPS, KeyRef, Kind, ObjectRef
 from ghostkey.store.coverage import Sight
 from ghostkey.store.snapshot import Snapshot
@@ -83,11 +83,8 @@ class View:
             if meta.declared:
                 said = "kubectl apply has put it there: take it out of its manifest"
             elif not meta.writers or any(map(tool_of_manager, meta.writers)):
-                tool = tool_of_object(meta.annotations, meta.labels)
-                copier = copier_of_marks((*meta.annotations, *meta.labels))
-                if tool:
-                    said = f"its labels or annotations say that it comes from a manifest, by {tool}: take it out there"
-                elif copier:
+                said = held_by(tool_of_object(meta.annotations, meta.labels))
+                if not said and (copier := copier_of_marks((*meta.annotations, *meta.labels))):
                     said = f"it is copied from elsewhere, by {copier}: take it out there"
             if said:
                 found[seen.holder.kind, seen.holder.namespace, seen.holder.name] = said

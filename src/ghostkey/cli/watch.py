@@ -137,11 +137,7 @@ def command(
         is_failure = lambda one: one.state == "found" and one.severity >= Severity.WARNING  # noqa: E731
         return report_of(holder, findings, is_failure, int(time.time()), names_keys=holder.kind != SECRETS)
 
-    if kept.record and kept.store:
-        raise UsageError("--record is a store, too: forecasts are by it", "leave out --store")
-    record_seconds = parse_duration(kept.record_every) if kept.record else 0.0
-    if kept.record and not record_seconds:
-        raise UsageError("--record-every 0 never puts anything into the store", "write 15m, or leave out --record")
+    record_seconds = _record_seconds(kept)
     token = os.environ.get("GHOSTKEY_WEB_TOKEN", "").strip()  # of a file, whose last line ends
     client = where.client()
     options = Options(
@@ -171,3 +167,15 @@ def command(
             if hasattr(signal, name):
                 signal.signal(getattr(signal, name), lambda *_: watcher.stop())
     watcher.run()
+
+
+def _record_seconds(kept: Kept) -> float:
+    """How often what is recorded goes into the store; 0 where nothing is recorded."""
+    if not kept.record:
+        return 0.0
+    if kept.store:
+        raise UsageError("--record is a store, too: forecasts are by it", "leave out --store")
+    seconds = parse_duration(kept.record_every)
+    if not seconds:
+        raise UsageError("--record-every 0 never puts anything into the store", "write 15m, or leave out --record")
+    return seconds

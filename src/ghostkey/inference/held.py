@@ -9,7 +9,7 @@ from __future__ import annotations
 from ghostkey.inference.index import SubjectIndex
 from ghostkey.inference.results import MapResult
 from ghostkey.model.events import HolderMeta
-from ghostkey.model.managers import copier_of, copier_of_marks, tool_of_manager, tool_of_object
+from ghostkey.model.managers import copier_of_map, held_by, tool_of_manager, tool_of_object
 from ghostkey.model.refs import canonical
 
 _INSTANCE = "app.kubernetes.io/instance"  # by which Argo CD knew its objects, until 3.0, unless told otherwise
@@ -33,14 +33,13 @@ def mark_held(result: MapResult, index: SubjectIndex) -> None:
 
 def _copied(meta: HolderMeta) -> str:
     """From where a map's keys are copied; empty when nothing says that they are."""
-    copier = next(filter(None, map(copier_of, meta.owner_kinds)), "") or copier_of_marks((*meta.annotations, *meta.labels))
+    copier = copier_of_map(meta.owner_kinds, (*meta.annotations, *meta.labels))
     return f"the map is filled from elsewhere, by {copier}: take it out there" if copier else ""
 
 
 def _held(meta: HolderMeta, index: SubjectIndex) -> str:
     """Whose manifest a map comes from; empty when nothing says that it does."""
-    tool = tool_of_object(meta.annotations, meta.labels) or _application(meta.labels.get(_INSTANCE, ""), index)
-    return f"its labels or annotations say that it comes from a manifest, by {tool}: take it out there" if tool else ""
+    return held_by(tool_of_object(meta.annotations, meta.labels) or _application(meta.labels.get(_INSTANCE, ""), index))
 
 
 def _application(instance: str, index: SubjectIndex) -> str:

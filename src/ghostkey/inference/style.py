@@ -49,7 +49,7 @@ SETTINGS = frozenset(
     auth0 b2b b2c base64 db2 ec2 http2 i18n ipv4 ipv6 k3s k8s l10n log4j log4j2 md5 n8n neo4j oauth2 office365 rds route53
     sha1 sha256 sha512 utf8 x509
     bit bridge capacity collector crm erp exporter fluent forwarder healthcheck istio mirror overview readonly readwrite relay sidecar
-    superadmin toggle toggles usage watchdog webhook webhooks wildcard
+    superadmin toggle toggles usage watchdog webhook webhooks
     adyen akamai algolia amplitude anthropic braintree braze chargebee cloudflare cloudinary confluence contentful crowdstrike databricks
     docusign dropbox dynatrace facebook fastly firebase freshdesk google hubspot huggingface intercom klarna klaviyo launchdarkly linkedin
     mailchimp mailjet mapbox maps marketo mixpanel mollie netsuite okta openai opsgenie optimizely outlook paypal postmark quickbooks

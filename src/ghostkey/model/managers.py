@@ -134,6 +134,16 @@ def copier_of_marks(names: Iterable[str]) -> str:
     return next((_COPIED[name] for name in names if name in _COPIED), "")
 
 
+def copier_of_map(owner_kinds: Iterable[str], names: Iterable[str]) -> str:
+    """Who fills a map from elsewhere: the kind that owns it, or the program whose mark is on it; empty for none."""
+    return next(filter(None, map(copier_of, owner_kinds)), "") or copier_of_marks(names)
+
+
+def held_by(tool: str) -> str:
+    """What a tool's marks on a map tell people; empty for no tool."""
+    return f"its labels or annotations say that it comes from a manifest, by {tool}: take it out there" if tool else ""
+
+
 def is_of_people(manager: str) -> bool:
     """Whether a manager is a person's editor or a manifest's tool, and no script's: those create, patch and replace."""
     return bool(tool_of_manager(manager)) and manager not in _OF_SCRIPTS

@@ -45,20 +45,20 @@ def prepare(engine: Engine, subjects: Sequence[str] = (), only: tuple[str, str, 
     if only is not None:
         focus_on(engine, only)
     snapshot = _snapshot(engine)
-    rows = []
+    links: dict[tuple[str, ...], str] = {}
     found: Iterable[tuple[KeysSeen, int, int, str]] = (
         (link for text in subjects for link in declared_links(snapshot, text)) if subjects else link_keys(snapshot)
     )
     for seen, i, row, template in found:
         kind, holder = snapshot.subjects.kind(row), seen.holder
-        rows.append(
-            (
-                holder.kind.qualified, holder.namespace, holder.name, seen.field, "/".join(seen.path), seen.keys[i],
-                kind.qualified, snapshot.subjects.namespaces[row], snapshot.subjects.names[row], template,
-            )
+        link = (
+            holder.kind.qualified, holder.namespace, holder.name, seen.field, "/".join(seen.path), seen.keys[i],
+            kind.qualified, snapshot.subjects.namespaces[row], snapshot.subjects.names[row],
         )  # fmt: skip
-    # several templates may make the same key of the same subject: the first of them was believed first
-    rows = list({row[:-1]: row for row in reversed(rows)}.values())[::-1]
+        links.setdefault(
+            link, template
+        )  # another template may make the same key of the same subject: the first was believed first
+    rows = [(*link, template) for link, template in links.items()]
     engine.load("links", LINKS, rows)
     if only is not None:
         engine.focus("subject_events", _LINKED)

@@ -7,25 +7,21 @@ from __future__ import annotations
 
 from ghostkey.inference.evidence import Case, Seen
 from ghostkey.model.events import HolderMeta
-from ghostkey.model.managers import LAST_APPLIED, copier_of, copier_of_marks, tool_of_object
+from ghostkey.model.managers import LAST_APPLIED, copier_of_map, tool_of_object
 
 MAPS = 50  # of a family that are asked
 
 
 def look(case: Case) -> Seen | None:
     """The tool that most of the maps come from."""
-    copied = {copier for seen in case.maps[:MAPS] if seen.meta is not None and (copier := _copier(seen.meta))}
+    metas = [seen.meta for seen in case.maps[:MAPS] if seen.meta is not None]
+    copied = set(filter(None, (copier_of_map(meta.owner_kinds, (*meta.annotations, *meta.labels)) for meta in metas)))
     if copied:
         return Seen("copied", f"the map is made by {min(copied)}, whose keys come from elsewhere")
-    said = [found for seen in case.maps[:MAPS] if seen.meta is not None and (found := tool_of(seen.meta))]
+    said = [found for meta in metas if (found := tool_of(meta))]
     if 2 * len(said) < min(MAPS, len(case.maps)) or not said:
         return None
     return Seen("declared", f"the map comes from a manifest: {said[0]}")
-
-
-def _copier(meta: HolderMeta) -> str:
-    """Who fills a map from elsewhere: the kind that owns it, or the program whose mark is on it."""
-    return next(filter(None, map(copier_of, meta.owner_kinds)), "") or copier_of_marks((*meta.annotations, *meta.labels))
 
 
 def tool_of(meta: HolderMeta) -> str:

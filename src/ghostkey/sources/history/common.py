@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+MAPS = frozenset({"configmaps", "secrets"})  # qualified resources whose keys are followed
 REVISION_DIGITS = 18  # what fits 63 bits whatever they are
 
 

@@ -30,7 +30,7 @@ from ghostkey.model.events import Coverage
 from ghostkey.model.history import DELETED, NOBODY, SEEN, Covered, HistoryEvent, SubjectEvent, Writer
 from ghostkey.model.refs import Kind
 from ghostkey.sources._written import kind_of_manifest
-from ghostkey.sources.history.common import entries_at, paths_for, revision_of
+from ghostkey.sources.history.common import MAPS, entries_at, paths_for, revision_of
 from ghostkey.sources.history.facts import KeyedHash, decoded
 from ghostkey.sources.history.states import MapStates
 from ghostkey.sources.live_cluster import Scope
@@ -107,7 +107,7 @@ class DatedDumps:
                 unseen[kind, namespace] = unseen.get((kind, namespace), 0) + 1
                 continue
             yield SubjectEvent(at, None, *holder, before[holder], DELETED, *NOBODY, ORIGIN, False)
-            if kind in ("configmaps", "secrets"):
+            if kind in MAPS:
                 yield from self._states.gone(holder, at, None)
         for (kind, namespace), count in unseen.items():
             why = f"{path.name} would not have shown {counted(count, 'object')} of the dump before"
@@ -163,7 +163,7 @@ def map_events(
 ) -> Iterator[HistoryEvent]:
     """What an object as it was at a time says of the keys in it."""
     kind = holder[0]
-    if kind in ("configmaps", "secrets"):
+    if kind in MAPS:
         data = decoded(mapping(item, "data"), is_base64=kind == "secrets")
         data |= decoded(mapping(item, "stringData"), is_base64=False)
         content = {"data": data, "binaryData": decoded(mapping(item, "binaryData"), is_base64=True)}

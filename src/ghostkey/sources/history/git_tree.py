@@ -27,7 +27,7 @@ from ghostkey.model.refs import Kind
 from ghostkey.sources._archives import FILE_BYTES, is_readable_name
 from ghostkey.sources._documents import Documents
 from ghostkey.sources._written import kind_of_manifest
-from ghostkey.sources.history.common import revision_of
+from ghostkey.sources.history.common import MAPS, revision_of
 from ghostkey.sources.history.dated_dumps import ORIGIN, map_events, mapping
 from ghostkey.sources.history.facts import KeyedHash
 from ghostkey.sources.history.states import MapStates
@@ -35,7 +35,6 @@ from ghostkey.sources.history.states import MapStates
 ENDING_SECONDS = 10
 PAIRS = 20  # times between commits that are told one by one
 TOLD = 200  # pieces that could not be read
-MAPS = {"configmaps", "secrets"}
 Holder = tuple[str, str, str]
 
 

@@ -45,7 +45,7 @@ from ghostkey.model.history import (
     microseconds,
 )
 from ghostkey.model.refs import Kind
-from ghostkey.sources.history.common import entries_at, paths_for, revision_of
+from ghostkey.sources.history.common import MAPS, entries_at, paths_for, revision_of
 from ghostkey.sources.history.facts import KeyedHash, content_of_object
 from ghostkey.sources.history.packed import PACKED_KEYS, PackedStates
 from ghostkey.sources.history.states import MapStates
@@ -283,7 +283,7 @@ class Recorder:
         metadata = item["metadata"]
         holder = (kind.qualified, str(metadata.get("namespace") or ""), str(metadata["name"]))
         revision, writer = revision_of(metadata.get("resourceVersion")), Writer(manager=_newest(metadata)[0])
-        if kind.qualified in ("configmaps", "secrets"):
+        if kind.qualified in MAPS:
             content = content_of_object(item, is_secret=kind.qualified == "secrets")
             changes = self._states.changes(holder, content, at, revision, writer, is_new=is_new)
             yield from self._owned(holder, metadata, changes)

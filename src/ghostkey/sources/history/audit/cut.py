@@ -12,8 +12,8 @@ from ghostkey.model.history import HistoryEvent
 from ghostkey.sources.history.audit.changes import DELETION, FULL, ID_END, REQUEST, ChangeReader, Head
 from ghostkey.sources.history.audit.credit import writer_of_event
 from ghostkey.sources.history.audit.envelopes import unwrap
-from ghostkey.sources.history.audit.event import UNREADABLE, decode_event, received
-from ghostkey.sources.history.audit.reader import MAPS
+from ghostkey.sources.history.audit.event import UNREADABLE, decode_event, is_dry_run, received
+from ghostkey.sources.history.common import MAPS
 from ghostkey.sources.history.facts import KeyedHash
 
 HEAD_BYTES = 4_000  # from the beginning to the end of objectRef: user, groups and agent lie between
@@ -150,7 +150,7 @@ class LineReader(ChangeReader):
         reference = event.object_ref
         if (
             event.stage != "ResponseComplete" or reference is None or reference.resource != "configmaps" or reference.api_group
-            or reference.subresource or event.verb not in {"update", "patch"} or "dryRun=" in event.request_uri
+            or reference.subresource or event.verb not in {"update", "patch"} or is_dry_run(event)
             or not reference.name or (event.response_status and event.response_status.is_failure)
         ):  # fmt: skip
             return DECODE

@@ -26,6 +26,11 @@ class Reference(msgspec.Struct, rename="camel"):
     api_group: str = ""
     subresource: str = ""
 
+    @property
+    def qualified(self) -> str:
+        """The resource with its group, where it has one."""
+        return f"{self.resource}.{self.api_group}" if self.api_group else self.resource
+
 
 class Status(msgspec.Struct):
     code: int = 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ghostkey.model.admission import Noted
 from ghostkey.sources.history.audit.archives import unpacked
-from ghostkey.sources.history.audit.event import UNREADABLE, decode_event
+from ghostkey.sources.history.audit.event import UNREADABLE, decode_event, is_dry_run
 from ghostkey.sources.history.audit.files import paths_in, probe
 from ghostkey.sources.history.audit.merge import Merged
 from ghostkey.store.scratch import scratch_directory
@@ -56,7 +56,7 @@ class NotedRequests:
             self._note_damage()
             return None
         reference = event.object_ref
-        if event.stage != _ANSWERED or reference is None or event.verb not in _WRITES or "dryRun=" in event.request_uri:
+        if event.stage != _ANSWERED or reference is None or event.verb not in _WRITES or is_dry_run(event):
             return None
         if reference.resource not in wanted or reference.api_group or reference.subresource:
             return None

@@ -17,10 +17,9 @@ from ghostkey.sources.history.audit.maps import MapReader
 from ghostkey.sources.history.audit.refusals import TIMEOUT, is_certain
 from ghostkey.sources.history.audit.subjects import NAMESPACES, in_collection, what_happened
 from ghostkey.sources.history.audit.unanswered import WHY, Asked, Unanswered
-from ghostkey.sources.history.common import entries_at, paths_for, revision_of
+from ghostkey.sources.history.common import MAPS, entries_at, paths_for, revision_of
 from ghostkey.sources.history.facts import KeyedHash
 
-MAPS = {"configmaps", "secrets"}
 # written without end and no subject of any key
 IGNORED = {"events", "leases", "endpoints", "endpointslices", "tokenreviews", "subjectaccessreviews",
            "selfsubjectaccessreviews", "selfsubjectreviews", "localsubjectaccessreviews", "selfsubjectrulesreviews"}  # fmt: skip
@@ -41,21 +40,22 @@ class Reader(MapReader):
 
     def event(self, event: Event) -> Iterator[HistoryEvent]:
         """What one event says."""
-        at = event.at
-        self.blind.cover(at)
-        reference, status = event.object_ref, event.response_status
+        self.blind.cover(event.at)
+        reference = event.object_ref
         if event.stage == RECEIVED and reference is not None:
             yield from self._came_in(event, reference)
             return
         if event.stage not in ENDED or reference is None or reference.subresource in IGNORED_SUBRESOURCES:
             return
         self.unanswered.answer(event.audit_id)
-        if reference.resource in IGNORED or event.verb not in VERBS:
-            return
-        if is_dry_run(event):
-            return
+        if reference.resource not in IGNORED and event.verb in VERBS and not is_dry_run(event):
+            yield from self._came_to_an_end(event, reference)
+
+    def _came_to_an_end(self, event: Event, reference: Reference) -> Iterator[HistoryEvent]:
+        """What a request for a change came to: refused, given up, or done."""
+        at, status = event.at, event.response_status
         writer = writer_of_event(event, event.request_uri.partition("?")[2])
-        qualified = f"{reference.resource}.{reference.api_group}" if reference.api_group else reference.resource
+        qualified = reference.qualified
         is_map = qualified in MAPS and not reference.subresource
         fields = paths_for(self.fields, qualified)
         has_failed = status is not None and status.is_failure
@@ -67,13 +67,7 @@ class Reader(MapReader):
                 yield from self.refused(event, qualified, at, writer)
             return
         if not is_map:
-            for told in self.ended.written(
-                event, (qualified, "" if qualified == NAMESPACES else reference.namespace, reference.name)
-            ):
-                if told.op == DELETED:
-                    why = f"level {event.level} does not show when an object ended that was written after its deletion"
-                    self.blind.gap(qualified, reference.namespace or "*", why, at)
-                yield told
+            yield from self._written_after_its_end(event, reference)
         if event.verb == "deletecollection":
             yield from self._collection(object_of(event.response_object), qualified, reference, at, writer)
             return
@@ -85,6 +79,20 @@ class Reader(MapReader):
             and reference.subresource != "finalize"
         ):
             return
+        yield from self._done(event, reference, writer, fields)
+
+    def _written_after_its_end(self, event: Event, reference: Reference) -> Iterator[SubjectEvent]:
+        kind = reference.qualified
+        for told in self.ended.written(event, (kind, "" if kind == NAMESPACES else reference.namespace, reference.name)):
+            if told.op == DELETED:
+                why = f"level {event.level} does not show when an object ended that was written after its deletion"
+                self.blind.gap(kind, reference.namespace or "*", why, event.at)
+            yield told
+
+    def _done(self, event: Event, reference: Reference, writer: Writer, fields: list[str]) -> Iterator[HistoryEvent]:
+        """What a request did to one object, to the keys of a map, and to the fields that were asked for."""
+        at, qualified = event.at, reference.qualified
+        is_map = qualified in MAPS and not reference.subresource
         found = object_of(event.response_object)
         meta = found.metadata if found and found.kind != "Eviction" else Meta()
         asked = object_of(event.request_object) if not meta.name and event.verb == "create" else None
@@ -126,7 +134,7 @@ class Reader(MapReader):
 
     def _came_in(self, event: Event, reference: Reference) -> Iterator[KeyEvent]:
         """A request of which the answer is yet to come."""
-        kind = f"{reference.resource}.{reference.api_group}" if reference.api_group else reference.resource
+        kind = reference.qualified
         is_map = kind in MAPS and not reference.subresource and event.verb in VERBS
         if (is_map or (event.verb in {"delete", "deletecollection"} and not reference.subresource)) and not is_dry_run(event):
             writer = writer_of_event(event, event.request_uri.partition("?")[2])

@@ -27,8 +27,8 @@ from ghostkey.sources.history.audit.changes import Head
 from ghostkey.sources.history.audit.cut import LineReader, UndecidedError
 from ghostkey.sources.history.audit.envelopes import is_worth
 from ghostkey.sources.history.audit.files import Piece, events
-from ghostkey.sources.history.audit.reader import MAPS
 from ghostkey.sources.history.audit.unanswered import Asked
+from ghostkey.sources.history.common import MAPS
 from ghostkey.sources.history.facts import KeyedHash
 from ghostkey.sources.history.states import Place, States
 from ghostkey.store.history import Parts

@@ -24,7 +24,7 @@ from ghostkey.model.history import (
     SubjectEvent,
     Writer,
 )
-from ghostkey.sources.history.common import entries_at, paths_for
+from ghostkey.sources.history.common import MAPS, entries_at, paths_for
 from ghostkey.sources.history.etcd.again import Known
 from ghostkey.sources.history.etcd.large import LargeMap, SmallMap
 from ghostkey.sources.history.etcd.stored import DATA, Managed, Stored, decode, entries, map_entries
@@ -144,7 +144,7 @@ class Reader:
             if is_new or found.deleting or key not in self._alive:
                 events += self._subject(key, holder, found, revision, is_new=is_new, is_recovered=is_recovered)
             self._alive[key] = found.uid
-            if qualified in ("configmaps", "secrets"):
+            if qualified in MAPS:
                 events += self._map(holder, found, revision, is_new=is_new)
             if found.document is not None:
                 for path in paths_for(self.fields, qualified):
