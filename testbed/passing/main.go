@@ -7,6 +7,7 @@ import (
 	"os"
 	"reflect"
 	"sync"
+	"unsafe"
 )
 
 type scratch struct {
@@ -20,7 +21,14 @@ type keeper struct {
 	pool sync.Pool
 }
 
+// counters are numbers beside a pointer, as the runtime's own are: one of them happens to look like where a map is.
+type counters struct {
+	next *keeper
+	word uintptr
+}
+
 var (
+	seen   counters
 	pool   = sync.Pool{New: func() any { return &scratch{} }}
 	holder *keeper
 )
@@ -72,6 +80,15 @@ func served(length int, ready, done chan bool) {
 	fmt.Println(own)
 }
 
+//go:noinline
+func counted(length int, ready, done chan bool) {
+	local := made(length)
+	seen.word = *(*uintptr)(unsafe.Pointer(&local))
+	ready <- true
+	<-done
+	fmt.Println(len(local))
+}
+
 func main() {
 	ready, done := make(chan bool), make(chan bool)
 	held(101, 102)
@@ -79,11 +96,13 @@ func main() {
 	go iterated(104, ready, done)
 	go nested(105, ready, done)
 	go served(106, ready, done)
-	for i := 0; i < 3; i++ {
+	go counted(107, ready, done)
+	for i := 0; i < 4; i++ {
 		<-ready
 	}
 	fmt.Println("ready")
 	bufio.NewReader(os.Stdin).ReadString('\n')
 	close(done)
-	fmt.Println(len(holder.kept), pool.Get(), holder.pool.Get())
+	seen.next = holder
+	fmt.Println(len(holder.kept), seen.word, pool.Get(), holder.pool.Get())
 }

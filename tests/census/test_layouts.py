@@ -15,6 +15,8 @@ FIELDS = {
     "next_module": ("runtime.moduledata", "next"),
     "text": ("runtime.moduledata", "text"),
     "bss": ("runtime.moduledata", "bss"),
+    "gcdata": ("runtime.moduledata", "gcdata"),
+    "gcbss": ("runtime.moduledata", "gcbss"),
     "allspans": ("runtime.mheap", "allspans"),
     "arenas": ("runtime.mheap", "arenas"),
     "span_start": ("runtime.mspan", "startAddr"),

@@ -23,6 +23,8 @@ class Layout:
     data: int = 208
     bss: int = 224
     noptrbss: int = 240
+    gcdata: int = 280
+    gcbss: int = 288
     # layout: runtime.moduledata
     types: int = 296
     etypes: int = 304
@@ -70,7 +72,7 @@ class Layout:
 _COMMON = Layout()
 LAYOUTS: dict[int, Layout] = {
     19: dataclasses.replace(
-        _COMMON, arenas=65936, arena_bits=2, types=280, etypes=288, gofunc=304, next_module=544, allspans=65856, span_size=144, span_nelems=56,
+        _COMMON, arenas=65936, arena_bits=2, gcdata=264, gcbss=272, types=280, etypes=288, gofunc=304, next_module=544, allspans=65856, span_size=144, span_nelems=56,
         has_short_counts=False, span_alloc_bits=72, span_large_type=0, has_malloc_headers=False, g_start_pc=312,
     ),
     20: dataclasses.replace(

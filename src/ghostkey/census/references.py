@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ghostkey.census import layouts
+from ghostkey.census.global_masks import GlobalMasks
 from ghostkey.census.goroutines import Goroutine
 from ghostkey.census.map_types import MapTypes
 from ghostkey.census.memory import Range
@@ -37,6 +38,7 @@ class References:
         self._runtime, self._map_types, self._types = runtime, map_types, types
         self._alive: dict[int, int] = {}
         self._bitmaps: dict[int, bytes] = {}
+        self._globals = GlobalMasks(runtime.memory, runtime.modules)
         self._regions = list(itertools.islice(self._find_regions(routines), CHUNKS_MOST))
 
     @property
@@ -61,7 +63,7 @@ class References:
         yield from ((HEAP, piece) for piece in _pieces(start, end))
 
     def to(self, objects: Sequence[Range]) -> Iterator[Reference]:
-        """Words that point into these objects (sorted, disjoint). Those of the heap are in live objects, where a pointer can be."""
+        """Words that point into these objects (sorted, disjoint). Those of the heap and of globals are where a pointer can be."""
         if not objects:
             return
         starts = [start for start, _ in objects]
@@ -82,7 +84,7 @@ class References:
                 region = bisect.bisect_right(begins, place) - 1
                 kind, (start, _), _ = there[region]
                 location = start + place - begins[region]
-                if kind != HEAP or self._is_pointer(location):
+                if self._may_be_pointer(kind, location):
                     yield Reference(kind, location, value, target)
 
     def _batches(self) -> Iterator[list[tuple[str, Range]]]:
@@ -97,6 +99,11 @@ class References:
             size += region[1][1]
         if several:
             yield several
+
+    def _may_be_pointer(self, kind: str, location: int) -> bool:
+        if kind == GLOBAL:
+            return self._globals.is_pointer(location)
+        return kind != HEAP or self._is_pointer(location)
 
     def _is_pointer(self, location: int) -> bool:
         """Whether a word of the heap is in a live object, where the collector knows of a pointer."""

@@ -44,6 +44,8 @@ class Module:
     bss: Range
     noptrdata: Range
     noptrbss: Range
+    gcdata: int
+    gcbss: int
 
 
 @dataclass(slots=True)
@@ -159,7 +161,8 @@ class Runtime:
             address, _word(content, 0), _word(content, 8), _word(content, 32), _word(content, 56), _word(content, 80),
             _word(content, 104), _word(content, 128), _word(content, 136), _word(content, layout.text),
             _word(content, layout.text + 8), types, etypes, _word(content, layout.gofunc), between(layout.data),
-            between(layout.bss), between(layout.noptrdata), between(layout.noptrbss),
+            between(layout.bss), between(layout.noptrdata), between(layout.noptrbss), _word(content, layout.gcdata),
+            _word(content, layout.gcbss),
         )  # fmt: skip
 
     def _find_moduledata(self) -> int:

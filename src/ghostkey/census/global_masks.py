@@ -1,0 +1,86 @@
+"""Which words of a program's globals are pointers, as the collector knows it.
+
+Between the pointers of a global lie numbers, and a pair of two small ones looks like a pointer into the heap: the two counters of
+a list of spans in runtime.mheap_ do, and so led to maps that nothing held. The linker leaves a program of bits for the collector.
+Source: Go runtime/mbitmap.go, the format of GC programs, and runtime/symtab.go, moduledata.gcdata and gcbss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ghostkey.census.errors import MemoryFault
+from ghostkey.census.memory import Memory, Range
+from ghostkey.census.runtime import Module
+
+WORD = 8
+PAGE = 4096
+VARINT_BITS_MOST = 35
+
+
+class GlobalMasks:
+    """The pointer masks of modules, each unrolled when a word of its globals is asked for first."""
+
+    def __init__(self, memory: Memory, modules: list[Module]) -> None:
+        self._memory = memory
+        self._parts = [part for one in modules for part in ((one.data, one.gcdata), (one.bss, one.gcbss))]
+        self._masks: dict[int, bytearray | None] = {}
+
+    def is_pointer(self, location: int) -> bool:
+        """Whether a word of a global may hold a pointer; so where the linker's program cannot be read."""
+        for (start, size), program in self._parts:
+            if start <= location < start + size:
+                if start not in self._masks:
+                    self._masks[start] = self._unrolled((start, size), program)
+                mask = self._masks[start]
+                place = (location - start) // WORD
+                return mask is None or (place < len(mask) and bool(mask[place]))
+        return True
+
+    def _unrolled(self, part: Range, program: int) -> bytearray | None:
+        try:
+            return unrolled(self._bytes(program), -(-part[1] // WORD))
+        except (MemoryFault, ValueError):
+            return None
+
+    def _bytes(self, address: int) -> Iterator[int]:
+        while True:
+            size = PAGE - address % PAGE
+            yield from self._memory.read(address, size)
+            address += size
+
+
+def unrolled(program: Iterator[int], most: int) -> bytearray:
+    """One byte a word, 1 where it is a pointer. Raises ValueError where a program is cut off, or tells of more words than `most`."""
+    mask = bytearray()
+    while code := _next(program):
+        count = code & 0x7F
+        if code < 0x80:
+            literal = int.from_bytes(bytes(_next(program) for _ in range(-(-count // 8))), "little")
+            mask += bytes(literal >> bit & 1 for bit in range(count))
+        else:
+            length = count or _varint(program)
+            times = _varint(program)
+            if not 0 < length <= len(mask) or len(mask) + length * times > most:
+                raise ValueError("a GC program repeats what is not there")
+            mask += mask[-length:] * times
+        if len(mask) > most + WORD:
+            raise ValueError("a GC program is longer than its globals")
+    return mask
+
+
+def _next(program: Iterator[int]) -> int:
+    byte = next(program, None)
+    if byte is None:
+        raise ValueError("a GC program is cut off")
+    return byte
+
+
+def _varint(program: Iterator[int]) -> int:
+    value = 0
+    for shift in range(0, VARINT_BITS_MOST, 7):
+        byte = _next(program)
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value
+    raise ValueError("a GC program has a number without an end")
