@@ -54,6 +54,23 @@ def test_creates_and_maps_without_data(guarded: ControlPlane, program: Program, 
     assert make(guarded, space, "free", keys(100))[0] == 201
 
 
+def test_map_that_is_yet_to_be_made_can_have_a_cap_that_is_asked_for(guarded: ControlPlane, program: Program, space: str) -> None:
+    named = ("cm/yet-to-come", "-n", space)
+    unasked = program("guard", "plan", *named)
+    assert unasked.code == 2
+    assert "for a map that is yet to be made, add --cap N" in " ".join(unasked.err.split())
+    assert program("guard", "plan", "cm/yet-to-come", "-n", "no-such-namespace", "--cap", "2").code == 2
+    done = program("guard", "apply", *named, "--cap", "2", "--mode", "deny", "--apply")
+    assert done.code == 0, done.err
+    assert "it is not there yet; 2 was asked for" in " ".join(done.out.split())
+    path = f"/api/v1/namespaces/{space}/configmaps?dryRun=All"
+    body = json.dumps({"metadata": {"name": "yet-to-come"}, "data": keys(3)}).encode()
+    guarded.wait_until(lambda: guarded.raw("POST", path, body)[0] == 422, "three keys are too many for the first write")
+    rows = program("guard", "status", "-o", "json").json["maps"]
+    assert [(row["keys"], row["cap"]) for row in rows if row["map"] == "configmaps/yet-to-come"] == [(0, 2)]
+    assert make(guarded, space, "yet-to-come", keys(2))[0] == 201
+
+
 def test_random_lives_of_a_map(guarded: ControlPlane, program: Program, space: str, scale: int) -> None:
     rng = random.Random(5)
     cap = 8

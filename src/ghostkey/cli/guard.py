@@ -15,7 +15,7 @@ from ghostkey.cli.completing import complete_receipt
 from ghostkey.cli.options import cluster_options, complete_map, parse_duration, parse_holder
 from ghostkey.cli.where import Where
 from ghostkey.model.counts import counted
-from ghostkey.model.errors import GhostkeyError, OutcomeUnknown, Refused, UsageError
+from ghostkey.model.errors import GhostkeyError, NotFound, OutcomeUnknown, Refused, UsageError
 
 if TYPE_CHECKING:
     from ghostkey.guard.caps import Cap
@@ -211,7 +211,6 @@ command.add_command(_schema.command)
 
 
 def _planned(where: Where, wanted: dict[str, Any]) -> tuple[list[Cap], list[Step]]:
-    from ghostkey import api
     from ghostkey.cli.options import ProgressLine
     from ghostkey.guard.caps import cap_of
     from ghostkey.guard.plan import plan_guard
@@ -229,11 +228,28 @@ def _planned(where: Where, wanted: dict[str, Any]) -> tuple[list[Cap], list[Step
     progress = ProgressLine()
     for kind, namespace, name in dict.fromkeys(maps):
         progress(f"how {kind.resource}/{name} in {namespace} has grown")
-        live = api.read_map(client, kind, namespace, name)
+        live = _live_or_awaited(client, (kind, namespace, name), is_capped=wanted["cap"] is not None)
         growth = growth_in(wanted["store"], (kind, namespace, name))
         caps.append(cap_of(kind, live, growth, headroom=wanted["headroom"] / 100, wanted=wanted["cap"]))
     progress.done()
     return caps, plan_guard(client, caps, kept_out, wanted["mode"])
+
+
+def _live_or_awaited(client: ApiClient, named: MapName, *, is_capped: bool) -> dict[str, Any]:
+    """The map as it is. One that is not there yet can have a cap that somebody asks for: it holds from its first write."""
+    from ghostkey import api
+
+    kind, namespace, name = named
+    try:
+        return api.read_map(client, kind, namespace, name)
+    except NotFound as error:
+        if client.get_object(f"/api/v1/namespaces/{namespace}") is None:
+            raise
+        if not is_capped:
+            raise NotFound(
+                str(error), "; ".join(filter(None, [error.hint, "for a map that is yet to be made, add --cap N"]))
+            ) from error
+    return {"metadata": {"namespace": namespace, "name": name}}
 
 
 def _scanned(where: Where) -> list[MapName]:

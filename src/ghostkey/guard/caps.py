@@ -51,6 +51,7 @@ def cap_of(
 ) -> Cap:
     """The cap of a map as it is; `live` is the object as the API server gives it, `wanted` what somebody asks for instead.
 
+    Of a map that is yet to be made, `live` has nothing but its name and namespace.
     The same limits that refuse a write bound every cap: 1 MiB of values, by the size of the entries there are.
     """
     fields = [live.get(name) or {} for name in ("data", "binaryData")]
@@ -58,7 +59,7 @@ def cap_of(
     size = sum(entry_bytes(key, _bytes(value)) for held in fields for key, value in held.items())
     limit_keys = int(LIMIT_SHARE * VALUES_LIMIT / (size / keys if keys else USUAL_ENTRY_BYTES))
     peak = max(keys, growth.peak if growth else 0)
-    words = f"{counted(keys, 'key')} now"
+    words = f"{counted(keys, 'key')} now" if "uid" in live["metadata"] else "it is not there yet"
     # a cap below what is there would refuse the keys of new subjects, as long as the ghosts are there
     ghosts = sum(key in growth.ghosts for held in fields for key in held) if growth else 0
     words += f", {ghosts:,} of them {outlive(ghosts)}: trim them and plan again" if ghosts else ""
