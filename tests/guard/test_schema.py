@@ -104,6 +104,7 @@ def test_every_served_version_and_what_is_within_lists_and_maps(crd: Path, tmp_p
         "items": {"type": "array", "items": {"type": "object", "required": ["size"], "properties": {"size": {"type": "integer", "minimum": 3}, "podName": STRING}}},
         "pools": {"type": "object", "additionalProperties": {"type": "object", "properties": {"nodeName": STRING}}, "maxProperties": 5},
         "source": {"type": "object", "required": ["sort"], "properties": {"sort": {"type": "string", "enum": ["x", "y"]}, "o'd/r~Ref": STRING}},
+        "endpointId": {"x-kubernetes-int-or-string": True, "anyOf": [{"type": "integer"}, {"type": "string"}]},
         "never": {"type": "object", "required": ["strange"], "properties": {"strange": {"type": "string", "pattern": "^[0-9]{3}-[0-9]{4}$"}, "keyName": STRING}},
     }  # fmt: skip
     other = json.loads(json.dumps(stored))
@@ -117,7 +118,14 @@ def test_every_served_version_and_what_is_within_lists_and_maps(crd: Path, tmp_p
     assert done.code == 1, done.err
     (told,) = done.json["crds"]
     assert told["not_tried"] == ""
-    names = {"spec.tenantNames[]", "spec.items[].podName", "spec.pools{}.nodeName", "spec.source.o'd/r~Ref", "v2: spec.zoneName"}
+    names = {
+        "spec.tenantNames[]",
+        "spec.items[].podName",
+        "spec.pools{}.nodeName",
+        "spec.source.o'd/r~Ref",
+        "v2: spec.zoneName",
+        "spec.endpointId",
+    }
     assert set(fields(done.json)) == {*names, "spec.never.keyName"}
     assert set(told["before"]) == names, "where the API server takes nothing at all, nothing is said to be refused"
     for name in names:

@@ -114,7 +114,8 @@ def _below(
     if depth > DEPTH_MOST:
         return
     values = schema_in(inner, VALUE)
-    if inner.get("type") == "string" or isinstance(inner.get("additionalProperties"), Mapping):
+    is_text = inner.get("type") == "string" or inner.get("x-kubernetes-int-or-string")  # a number is a key as good as any
+    if is_text or isinstance(inner.get("additionalProperties"), Mapping):
         yield path, inner, is_required
     if items := schema_in(inner, ITEM):
         yield from _below(items, (*path, ITEM), depth + 1, is_required=True)
