@@ -6,7 +6,7 @@ import functools
 import itertools
 import re
 from bisect import bisect_left
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator
 
 from ghostkey.inference.codecs import may_be_encoded
@@ -76,9 +76,9 @@ class SubjectIndex:
         self.longest_namespace = max(map(len, self.live_namespaces), default=0)
         self.canonical_namespaces = frozenset(map(canonical, self.live_namespaces))
         self._build()
-        self.by_first_word: dict[str, list[str]] = {}
+        self.by_first_word: defaultdict[str, list[str]] = defaultdict(list)
         for name in self.by_name:
-            self.by_first_word.setdefault(name.partition("-")[0], []).append(name)
+            self.by_first_word[name.partition("-")[0]].append(name)
         # names whose first word is cut itself; those with a short first word are found by it
         self.beginnings = frozenset(
             name[:BEGINNING] for word, names in self.by_first_word.items() if len(word) > BEGINNING for name in names
@@ -246,9 +246,10 @@ class SubjectIndex:
         """Rows of one kind in one namespace."""
         held = self._by_namespace.get(kind)
         if held is None:
-            held = self._by_namespace[kind] = {}
-            for row in self.rows_of(kind):
-                held.setdefault(self.subjects.namespaces[row], []).append(row)
+            held = self._by_namespace[kind] = defaultdict(list)
+            rows = self.rows_of(kind)
+            for row, place in zip(rows, map(self.subjects.namespaces.__getitem__, rows), strict=True):
+                held[place].append(row)
         return held.get(namespace, [])
 
     def rows_of(self, kind: int) -> list[int]:

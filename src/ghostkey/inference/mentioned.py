@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ghostkey.inference.living import Living
+from ghostkey.inference.template import Template
 from ghostkey.model.events import ANYWHERE
 from ghostkey.model.refs import canonical
 from ghostkey.store.snapshot import Subjects
@@ -16,10 +17,18 @@ def mentioned(core: str, name: str, live: Living, subjects: Subjects) -> str:
     template = live.template
     if template.is_unmistakable or template.cut or not template.is_joined:
         return ""
-    namespaces = {canonical(namespace) for namespace, _ in template.splits(core)} if template.has_namespace else set()
     for number, carried in subjects.carried.items():
+        if number in live.kinds or not subjects.kinds[number].is_custom:
+            continue
         where = carried.get(name)
-        is_there = where is not None and (not namespaces or where == ANYWHERE or canonical(where) in namespaces)
-        if number not in live.kinds and subjects.kinds[number].is_custom and (is_there or (name != core and core in carried)):
+        if (where is not None and _is_in(where, template, core)) or (name != core and core in carried):
             return f"a live {subjects.kinds[number].kind} names it in a label or a field"
     return ""
+
+
+def _is_in(where: str, template: Template, core: str) -> bool:
+    """Whether an object of a namespace may mean what the key is for: of the key's own, where it says one."""
+    if where == ANYWHERE or not template.has_namespace:
+        return True
+    namespaces = {canonical(namespace) for namespace, _ in template.splits(core)}
+    return not namespaces or canonical(where) in namespaces
