@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ghostkey.churn.given_receipt import clean_up
 from ghostkey.testing import ControlPlane
 from tests.churn.helpers import CRD, SAMPLE, SETUP, TenantBed, tenant_bed
+from tests.churn.writers import CONFIGMAPS, NAMESPACE, TENANTS, Writers
+from tests.helpers import HANG_SECONDS
 
 
 @pytest.fixture(scope="session")
@@ -35,3 +38,17 @@ def sample(tmp_path: Path) -> str:
     """The option that makes Tenants of subjects."""
     (tmp_path / "sample.yaml").write_text(yaml.safe_dump(SAMPLE))
     return f"--sample={tmp_path / 'sample.yaml'}"
+
+
+@pytest.fixture
+def writers(cluster: ControlPlane, tmp_path: Path) -> Iterator[Writers]:
+    made = Writers(cluster, tmp_path)
+    with made.receipt.written():
+        made.receipt.made_namespace(made.uid)
+        made.proxy.ask("guard", namespaces=[NAMESPACE], noted_in=str(made.receipt.path))
+        yield made
+        made.proxy.close()
+        for path in (TENANTS, CONFIGMAPS):
+            for one in cluster.request("GET", path)["items"]:
+                made.hold(made.client, f"{path}/{one['metadata']['name']}")
+        assert not clean_up(made.client, made.receipt, patience=HANG_SECONDS).why
