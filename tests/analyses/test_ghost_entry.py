@@ -107,6 +107,12 @@ def test_operators_own_cache_is_looked_into() -> None:
         ("map[interface {}]*list.Element", "global 0x1 → func k8s.io/client-go/tools/record.NewEventCorrelator", True),
         ("map[string]*internal.Entry[string,bool]", "main.cache → (simplelru.LRU[string,bool]).items", True),
         ("map[lease.LeaseItem]struct {}", "global 0x1b9a758 → …", True),
+        ("map[events.eventKey]*v1.Event", "goroutine 7 in main.run → ?", True),
+        (
+            "",
+            "stack of events.x → func k8s.io/client-go/tools/events.(*eventBroadcasterImpl).startRecordingEvents.func1 → ?+0x10",
+            True,
+        ),
         ("", "main.client → (http.Transport).idleConn", True),
         ("map[interface {}]cache.entry", "main.tokens → (cache.Expiring).cache", True),
         ("map[string]string", "main.mgr → (main.reconciler).memory", False),

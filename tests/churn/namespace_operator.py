@@ -1,11 +1,13 @@
 """An operator in a few lines of Python: a ConfigMap has a key for each namespace there is. With `leak` it deletes none.
 
-With `remember` it notes each one in memory, for ever."""
+With `remember` it notes each one in memory, for ever. With `waits` it rests before each write, as a limit of a client's own makes it.
+"""
 
 import json
 import os
 import subprocess
 import sys
+import time
 
 MAP = ("configmap", "registry", "--namespace=default")
 
@@ -17,6 +19,8 @@ def main(kubectl: str, *words: str) -> None:
         subprocess.run([kubectl, *arguments], capture_output=True, check=False)
 
     def patch(name: str, value: str | None) -> None:
+        if "waits" in words:
+            time.sleep(1.0)
         run("patch", *MAP, "--type=merge", "-p", json.dumps({"data": {name: value}}))
 
     seen: dict[str, str] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import pytest
@@ -65,6 +66,25 @@ def test_patience_ends_when_nothing_is_left() -> None:
     curves = wait_out(lambda: next(looks), {SIGNATURE: Trace({"a", "b"})}, 60.0)
     assert [count for _, count in curves[SIGNATURE].points] == [2, 1, 0]
     assert curves[SIGNATURE].clean_after is not None
+
+
+@pytest.mark.parametrize(("each", "kind", "looked"), [(5, Kind.SLOW, 210.0), (1, Kind.INCONCLUSIVE, 300.0), (0, Kind.LEAK, 60.0)])
+def test_what_goes_one_after_the_other_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, each: int, kind: Kind, looked: float
+) -> None:
+    """An operator that may ask five times a second has its cleanups in a queue: so many have gone every 30 seconds."""
+    left, clock = sorted(names()), itertools.count(-30.0, 30.0)
+
+    def look() -> Found:
+        del left[:each]
+        return {SIGNATURE: Trace(set(left))} if left else {}
+
+    next(clock)
+    monkeypatch.setattr("ghostkey.churn.judge.time", _Clock(lambda: next(clock)))
+    there: Found = {SIGNATURE: Trace(names())}
+    curves = wait_out(look, there, 60.0)
+    (one,) = judge(curves, [there] * 3, subjects(), 60.0)
+    assert (one.kind, curves[SIGNATURE].points[-1][0]) == (kind, looked)
 
 
 def test_nothing_is_waited_for_when_nothing_was_found() -> None:

@@ -73,10 +73,22 @@ def test_keys_of_namespaces_that_are_gone(files_program: Program, tmp_path: Path
     assert done.code == (1 if how == "leak" else 0)
 
 
-def _churned(program: Program, folder: Path, how: str) -> Done:
+@pytest.mark.whole
+@pytest.mark.parametrize("how", ["leak", "clean"])
+def test_operator_that_rests_between_its_writes_is_waited_for_as_long_as_it_goes_on(
+    files_program: Program, tmp_path: Path, how: str
+) -> None:
+    done = _churned(files_program, tmp_path, how, "waits", "--subjects=6", "--patience=10s")
+    assert not done.json["inconclusive"], done.out
+    leaks = [verdict["signature"] for verdict in done.json["verdicts"] if verdict["verdict"] == "LEAK"]
+    assert leaks == (["configmaps default/registry data[<S>] (key)"] if how == "leak" else []), done.out
+
+
+def _churned(program: Program, folder: Path, *how: str) -> Done:
     (folder / "sample.yaml").write_text("apiVersion: v1\nkind: Namespace\nmetadata:\n  name: team\n")
-    operator = shlex.join([sys.executable, str(OPERATOR), str(binary("kubectl")), how])
+    ways, options = [word for word in how if word[0] != "-"], [word for word in how if word[0] == "-"]
+    operator = shlex.join([sys.executable, str(OPERATOR), str(binary("kubectl")), *ways])
     return program(
         "churn", f"--operator={operator}", f"--sample={folder / 'sample.yaml'}", "--subjects=4", "--patience=500ms", "--no-faults",
-        "-o", "json", env={"GHOSTKEY_CACHE": str(cache_directory())},
+        "-o", "json", *options, env={"GHOSTKEY_CACHE": str(cache_directory())},
     )  # fmt: skip

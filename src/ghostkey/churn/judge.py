@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -11,10 +11,12 @@ from ghostkey.churn.subjects import Subject
 from ghostkey.churn.traces import Found, Signature
 from ghostkey.model.counts import counted
 
+FALLING = "it went down to the last look, one after the other: whether the rest goes too is not known"
 UNREAD = "left behind, and the last look could not read what it is in: whether it stays is not known"
 LEAK_RATE = 0.9  # of the subjects of every round
 ROUNDS_LEAST = 3
 FIRST_WAIT, LAST_WAIT = 0.25, 5.0  # seconds between two looks
+LONGEST = 5  # times patience, as long as something goes
 SECOND_LOOKS = 3  # where the last look shows other maps than the one before: in moving memory one is no proof
 
 
@@ -45,6 +47,8 @@ class Curve:
     series: int = 0
     is_stuck: bool = False
     is_unread: bool = False  # the last look could not read what it is in
+    fell_at: float = 0.0  # when one of them was there no more; 0: never
+    is_falling: bool = False  # so lately that nobody has waited for the rest
 
     @property
     def clean_after(self) -> float | None:
@@ -88,6 +92,7 @@ def wait_out(
 ) -> dict[Signature, Curve]:
     """Looks again and again until nothing is left, or patience is: a delayed cleanup is none the worse for that.
 
+    Patience counts from where one has gone last: an operator that may ask five times a second cleans up one after the other.
     What the last look alone shows, or no longer shows, of memory is looked at once more, whatever is left of patience.
     `unread`: whether the last look could not read what a signature is in, which says nothing of it then; `before`: those that earlier
     looks have seen, and the first one could not read.
@@ -100,19 +105,27 @@ def wait_out(
         for signature in {*curves, *found}:
             _note(curves.setdefault(signature, Curve()), found, signature, at, is_unread=unread(signature))
         remembered, is_alike = _in_memory(found), remembered == _in_memory(found)
+        lately = at - max((curve.fell_at for curve in _not_in_memory(curves)), default=0.0)
         is_known_gone = not found and not any(curve.is_unread for curve in curves.values())
-        if is_known_gone or at >= patience:
+        if is_known_gone or lately >= patience or at >= LONGEST * patience:
             if is_alike or more == 0:
+                for curve in _not_in_memory(curves):
+                    curve.is_falling = bool(curve.tokens and curve.fell_at) and at - curve.fell_at < patience
                 return curves
             more -= 1
             time.sleep(FIRST_WAIT)
         else:
             progress(
-                f"{counted(len(found), 'signature is', 'signatures are')} left; waiting for delayed cleanups, {at:.0f} of {patience:.0f} s"
+                f"{counted(len(found), 'signature is', 'signatures are')} left; waiting for delayed cleanups, {lately:.0f} of {patience:.0f} s"
             )
-            time.sleep(min(wait, max(0.0, patience - at)))
+            time.sleep(min(wait, max(0.0, patience - lately)))
             wait = min(LAST_WAIT, wait * 1.6)
         found = read()
+
+
+def _not_in_memory(curves: Mapping[Signature, Curve]) -> list[Curve]:
+    """Those that go down only where something is cleaned up: what a look at moving memory shows comes and goes."""
+    return [curve for signature, curve in curves.items() if signature.source != "memory"]
 
 
 def _in_memory(found: Found) -> set[Signature]:
@@ -125,7 +138,9 @@ def _note(curve: Curve, found: Found, signature: Signature, at: float, *, is_unr
     if is_unread:  # no point of its curve
         curve.example = curve.example or (trace.example if trace is not None else "")
         return
-    curve.tokens = set(trace.tokens) if trace else set()
+    tokens = set(trace.tokens) if trace else set()
+    curve.fell_at = at if curve.tokens - tokens else curve.fell_at
+    curve.tokens = tokens
     curve.ever |= curve.tokens
     curve.points.append((round(at, 2), len(curve.tokens)))
     if trace is not None:
@@ -165,6 +180,9 @@ def _verdict(
         kind = Kind.SLOW
         after = curve.clean_after
         because = f"clean after {after:.1f} s" if after is not None else "clean by the end of the next round"
+    elif curve.is_falling:
+        kind = Kind.INCONCLUSIVE
+        because = FALLING
     elif curve.is_stuck:
         kind = Kind.STUCK
         because = f"deleted, and still there after {patience:g} s: its finalizer is not taken away"

@@ -20,7 +20,8 @@ CALM_SECONDS = 0.1
 DEBT_SECONDS = 5.0  # a client that has not come back by then has given up, or waits longer than anybody will
 STUCK_SECONDS = 3.0  # of calm, after which a deletion that nobody sees is held up by a finalizer
 LATE_SECONDS = 10.0  # after which a watch does not deliver what we wrote: it is of something else
-LIMIT_SECONDS = 40.0
+LIMIT_SECONDS = 40.0  # without a step on
+LONGEST_SECONDS = 120.0  # with steps on
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,27 +38,35 @@ def settle(
     proxy: ProxyProcess, operator: Operator, done: Callable[[], bool] | None = None, limit: float = LIMIT_SECONDS,
     patience: float = STUCK_SECONDS,
 ) -> Settled:  # fmt: skip
-    """Waits until the operator is done; `done` is one more condition, waited for `patience` seconds of calm at most."""
-    began = time.monotonic()
+    """Waits until the operator is done; `done` is one more condition, waited for `patience` seconds of calm at most.
+
+    Those count from its last step on, a write that names a subject or a deletion that it has seen: by client-go's own limit an
+    operator asks five times a second, and rests in between.
+    """
+    began = moved = time.monotonic()
     calm_since = late_since = None
     why, held, before = "", 0.0, began
-    while (now := time.monotonic()) - began < limit:
+    named = gone = 0
+    while (now := time.monotonic()) - moved < limit and now - began < LONGEST_SECONDS:
         passed, before = now - before, now
         if operator.has_ended():
             return Settled(now - began, is_calm=True, why="the operator has ended")
         state = proxy.ask("state")
+        if state["named"] > named or state["gone"] < gone:
+            held, moved = 0.0, now
+        named, gone = state["named"], state["gone"]
         late_since = (late_since or now) if state["late"] and state["calm"] > CALM_SECONDS else None
         if late_since is not None and now - late_since > LATE_SECONDS:
             return Settled(now - began, is_calm=False, why=f"a write of {', '.join(state['late'])} is never delivered to it")
         if reason := _reason(state, operator):
             why, calm_since = reason, None
         else:
-            waits = "a deletion is not seen" if state["gone"] else "no effect is seen" if done is not None and not done() else ""
+            waits = "a deletion is not seen" if gone else "no effect is seen" if done is not None and not done() else ""
             if waits:
                 # calm in all: an operator that looks around every second is never calm for long
                 why, calm_since, held = waits, None, held + passed
-                if held > (STUCK_SECONDS if state["gone"] else patience):
-                    return Settled(now - began, is_calm=True, why=waits, is_stuck=bool(state["gone"]))
+                if held > (STUCK_SECONDS if gone else patience):
+                    return Settled(now - began, is_calm=True, why=waits, is_stuck=bool(gone))
             else:
                 calm_since = calm_since or now
                 if min(now - calm_since, state["calm"]) >= CALM_SECONDS:

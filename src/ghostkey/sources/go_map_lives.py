@@ -67,10 +67,12 @@ _FORGETS = re.compile(
     r"\((?:hpack\.\w+|\w*lru\w*\.\w+|ttlcache\.\w+|expirable\.\w+|singleflight\.Group|cache\.(?:Expiring|LRUExpireCache)"
     r"|http2?\.(?:Transport|\w*[cC]lientConnPool)|record\.Event\w+|record\.\w*Spam\w+"
     r"|events\.eventBroadcasterImpl|tls\.lruSessionCache|prometheus\.histogramCounts)\b"
+    # what a function of theirs has captured, where nothing tells its type
+    r"|func k8s\.io/client-go/tools/(?:events|record)\.[^→]*→ \?"
 )
-# where the element of a linked list is, what forgets the least recently used; a place in a table of HTTP/2; what a lease ends
+# where the element of a linked list is, what forgets the least recently used; a place in a table of HTTP/2; what a lease ends; client-go's events of late
 _FORGETS_BY_TYPE = re.compile(
-    r"\]\*(?:list\.Element|\w*lru\w*\.\w+|internal\.Entry\[.*|ttlcache\.\w+.*)$|^map\[(?:hpack\.|lease\.LeaseItem\])"
+    r"\]\*(?:list\.Element|\w*lru\w*\.\w+|internal\.Entry\[.*|ttlcache\.\w+.*)$|^map\[(?:hpack\.|lease\.LeaseItem\]|events\.eventKey\])"
 )
 
 

@@ -27,6 +27,7 @@ class Activity:
         # verb, place, tokens, status, and whether what it needs is not there
         self.log: deque[tuple[str, str, tuple[str, ...], int, bool]] = deque(maxlen=LOG_MOST)
         self.writes = self.reads = self.events = 0
+        self.named = 0  # writes that name any token
         self.touched: Counter[str] = Counter()  # writes that name a token
         self.asked: Counter[str] = Counter()  # other calls that do
         self._delivered: dict[str, int] = {}  # resource → highest resourceVersion
@@ -44,6 +45,7 @@ class Activity:
             self.last = time.monotonic()
         if call.is_write:
             self.writes += 1
+            self.named += bool(call.tokens and not call.is_noise)
         else:
             self.reads += 1
         if not call.is_noise:
@@ -128,5 +130,5 @@ class Activity:
             "in_flight": self.in_flight, "calm": 0.0 if self.in_flight else now - self.last, "late": late, "gone": len(gone),
             "debt": now - max(self._debts.values()) if self._debts else -1.0, "watched": sorted(watched),
             "namespaces": {r: sorted({namespace for resource, namespace in places if resource == r}) for r in watched},
-            "writes": self.writes, "reads": self.reads, "events": self.events,
+            "writes": self.writes, "named": self.named, "reads": self.reads, "events": self.events,
         }  # fmt: skip
