@@ -16,6 +16,7 @@ from ghostkey.census.runtime import Module
 WORD = 8
 PAGE = 4096
 VARINT_BITS_MOST = 35
+PROGRAM_MOST = 1 << 20  # bytes; that of the globals of a kube-apiserver has 7 KB
 
 
 class GlobalMasks:
@@ -44,7 +45,8 @@ class GlobalMasks:
             return None
 
     def _bytes(self, address: int) -> Iterator[int]:
-        while True:
+        end = address + PROGRAM_MOST
+        while address < end:
             size = PAGE - address % PAGE
             yield from self._memory.read(address, size)
             address += size
