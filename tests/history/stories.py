@@ -244,7 +244,21 @@ def trimmed_late() -> list[HistoryEvent]:
     return teller.done()
 
 
+def namesakes() -> list[HistoryEvent]:
+    """Keys of names that come again in other namespaces: of one all have gone, of another one lives."""
+    teller = StoryTeller()
+    for name in ("agate-1", "beryl-2", "coral-3", "drift-4", "elder-5"):
+        teller.subject(f"prod/{name}", CREATED)
+        teller.key(name)
+    for name in ("agate-1", "beryl-2"):
+        teller.subject(f"stage/{name}", CREATED)
+    for name in ("prod/agate-1", "prod/beryl-2", "stage/beryl-2"):
+        teller.subject(name, DELETED)
+    return teller.done()
+
+
 STORIES = {
+    "namesakes": (namesakes(), {"beryl-2": "no-delete"}),
     "undone-over-a-removal": (undone_over_a_removal(), {"prod.onyx-9": "written-again"}),
     "trimmed-before-the-end": (trimmed_before_the_end(), {"prod.onyx-9": "unknown"}),
     "trimmed-late": (trimmed_late(), {"prod.onyx-9": "no-delete"}),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from ghostkey.analyses import history as queries
@@ -14,16 +15,19 @@ from ghostkey.store.engines import Engine
 from ghostkey.store.snapshot import Snapshot
 from ghostkey.story import blind
 from ghostkey.story.attempts import ATTEMPTS, SQL, Linked, Names, attempts
+from ghostkey.story.meant import meant_by_keys
 from ghostkey.story.words import kind_of
 
 LINKS = {
     "kind": "VARCHAR", "namespace": "VARCHAR", "name": "VARCHAR", "field": "VARCHAR", "path": "VARCHAR", "key": "VARCHAR",
     "subject_kind": "VARCHAR", "subject_namespace": "VARCHAR", "subject_name": "VARCHAR", "template": "VARCHAR",
+    "is_told": "BOOLEAN", "namesakes": "BIGINT",
 }  # fmt: skip
+OBJECTS = {"row_number": "BIGINT", "kind": "VARCHAR", "namespace": "VARCHAR", "name": "VARCHAR"}
 IS = "kind = ? AND namespace = ? AND name = ?"  # the condition for one object
 # the subjects of keys, the map itself, and what objects go with
 _LINKED = """
-    EXISTS (SELECT 1 FROM links l WHERE l.subject_kind = t.kind AND l.subject_namespace = t.namespace AND l.subject_name = t.name)
+    EXISTS (SELECT 1 FROM meant m WHERE m.kind = t.kind AND m.namespace = t.namespace AND m.name = t.name)
     OR EXISTS (SELECT 1 FROM key_events k WHERE k.kind = t.kind AND k.namespace = t.namespace AND k.name = t.name)
     OR t.kind IN ('namespaces', 'customresourcedefinitions.apiextensions.k8s.io')
 """
@@ -45,31 +49,55 @@ def prepare(engine: Engine, subjects: Sequence[str] = (), only: tuple[str, str, 
     if only is not None:
         focus_on(engine, only)
     snapshot = _snapshot(engine)
-    links: dict[tuple[str, ...], str] = {}
-    found: Iterable[tuple[KeysSeen, int, int, str]] = (
-        (link for text in subjects for link in declared_links(snapshot, text)) if subjects else link_keys(snapshot)
+    is_everywhere = partial(_is_everywhere, engine)
+    found = (
+        itertools.chain.from_iterable(declared_links(snapshot, text, is_everywhere) for text in subjects)
+        if subjects
+        else link_keys(snapshot, is_everywhere)
     )
-    for seen, i, row, template in found:
-        kind, holder = snapshot.subjects.kind(row), seen.holder
-        link = (
-            holder.kind.qualified, holder.namespace, holder.name, seen.field, "/".join(seen.path), seen.keys[i],
-            kind.qualified, snapshot.subjects.namespaces[row], snapshot.subjects.names[row],
-        )  # fmt: skip
-        links.setdefault(
-            link, template
-        )  # another template may make the same key of the same subject: the first was believed first
-    rows = [(*link, template) for link, template in links.items()]
-    engine.load("links", LINKS, rows)
+    keys = meant_by_keys(found)
+    # what has to be known of the lives of objects before it is told which of several a key is for
+    asked = {row for key in keys.values() if only is not None or len(key.templates) > 1 for row in key.templates}
+    engine.load("meant", OBJECTS, [(row, *_object(snapshot, row)) for row in sorted(asked)])
     if only is not None:
         engine.focus("subject_events", _LINKED)
     blind.load(engine)
     queries.define_one(engine, "subject_life")
-    engine.load("attempts", ATTEMPTS, list(_attempts(engine, rows)))
+    ends = _ends(engine) if any(len(key.templates) > 1 for key in keys.values()) else {}
+    rows = [
+        (*spot, *_object(snapshot, row), key.templates[row], not place, len(key.templates))
+        for spot, key in keys.items()
+        for place, row in enumerate(key.chosen(ends, snapshot.subjects.namespaces))
+    ]
+    engine.load("links", LINKS, rows)
+    engine.load("attempts", ATTEMPTS, list(_attempts(engine, [row for row in rows if row[10]])))
     queries.define(engine)
-    return len(rows)
+    return len(keys)
 
 
-def _attempts(engine: Engine, links: Sequence[tuple[str, ...]]) -> Iterator[tuple[Any, ...]]:
+def _object(snapshot: Snapshot, row: int) -> tuple[str, str, str]:
+    """Kind, namespace and name of an object by its row."""
+    return snapshot.subjects.kind(row).qualified, snapshot.subjects.namespaces[row], snapshot.subjects.names[row]
+
+
+def _is_everywhere(engine: Engine, holder: ObjectRef) -> bool:
+    """Whether there is a map of this name in another namespace, too."""
+    sql = f"SELECT 1 AS one FROM {engine.unfocused('key_events')} t WHERE kind = ? AND name = ? AND namespace <> ? LIMIT 1"  # noqa: S608
+    return bool(engine.rows(sql, [holder.kind.qualified, holder.name, holder.namespace]))
+
+
+def _ends(engine: Engine) -> dict[int, int | None]:
+    """Row of each object that a key may be meant for → when it went, and None while it lives."""
+    sql = """
+        SELECT m.row_number, l.is_alive, COALESCE(l.deleted_at, l.deleting_at, 0) AS ended_at FROM meant m
+        JOIN subject_life l ON l.kind = m.kind AND l.namespace = m.namespace AND l.name = m.name
+    """
+    found = engine.columns(sql)
+    columns = zip(*(found[name] for name in ("row_number", "is_alive", "ended_at")), strict=True)
+    return {row: None if is_alive else ended for row, is_alive, ended in columns}
+
+
+def _attempts(engine: Engine, links: Sequence[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
     missed = engine.rows(SQL)
     if not missed:
         return
@@ -80,7 +108,7 @@ def _attempts(engine: Engine, links: Sequence[tuple[str, ...]]) -> Iterator[tupl
     life = {(row["kind"], row["namespace"], row["name"]): row for row in lives}
     linked: dict[tuple[str, str, str], list[Linked]] = {}
     kinds = set()
-    for kind, namespace, name, field, path, key, subject_kind, subject_namespace, subject, _ in links:
+    for kind, namespace, name, field, path, key, subject_kind, subject_namespace, subject, *_ in links:
         if (kind, namespace, name) not in about:
             continue
         row = life.get((subject_kind, subject_namespace, subject))

@@ -24,7 +24,11 @@ IDLE = 60_000_000  # microseconds within which a write that changed nothing is t
 
 @dataclass(slots=True)
 class Story:
-    """What is known of one map: points of growth, its keys, ghosts with their class, writers, gaps."""
+    """What is known of one map: points of growth, its keys, ghosts with their class, writers, gaps.
+
+    `links` has the subject of each key, and of several that it may be for the one that lives, or went last; `others` the others,
+    and `subjects` all.
+    """
 
     kind: str
     namespace: str
@@ -33,6 +37,7 @@ class Story:
     keys: list[dict[str, Any]] = field(default_factory=list)
     subjects: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
     links: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
+    others: dict[tuple[str, str, str], list[dict[str, Any]]] = field(default_factory=dict)
     ghosts: list[dict[str, Any]] = field(default_factory=list)
     writers: list[dict[str, Any]] = field(default_factory=list)
     encoded_twice: list[dict[str, Any]] = field(default_factory=list)
@@ -137,7 +142,10 @@ def story_of(engine: Engine, kind: str, namespace: str, name: str, key: str = ""
         values,
     )
     for row in linked:
-        story.links[row["field"], row["path"], row["key"]] = row
+        if row["is_told"]:
+            story.links[row["field"], row["path"], row["key"]] = row
+        else:
+            story.others.setdefault((row["field"], row["path"], row["key"]), []).append(row)
         story.subjects[row["subject_kind"], row["subject_namespace"], row["subject_name"]] = row
     _note_idle(engine, story)
     story.size = _size(engine, holder)

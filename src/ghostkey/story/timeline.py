@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -60,7 +61,8 @@ def timeline(engine: Engine, story: Story, key: str, path: str = "") -> list[Mom
         what += f" by {by}" if by else ""
         what += f": {row['error']}" if row["error"] else ""
         moments.append((row["revision"], row["op"], row["at_us"], what, row["audit_id"] or row["origin"], row["op"]))
-    for link in (row for spot, row in story.links.items() if spot[2] == key):
+    told = [(row, *story.others.get(spot, ())) for spot, row in story.links.items() if spot[2] == key]
+    for link in itertools.chain.from_iterable(told):
         place = f"{link['subject_namespace']}/" if link["subject_namespace"] else ""
         about = f"{kind_name(link['subject_kind'])} {place}{link['subject_name']}"
         subject = [link["subject_kind"], link["subject_namespace"], link["subject_name"]]
