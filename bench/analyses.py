@@ -74,7 +74,7 @@ _COVERAGE = """
 _LINKS = """
     SELECT DISTINCT kind, namespace, name, field, path, key, 'tenants.demo.example.com' AS subject_kind,
         namespace AS subject_namespace, split_part(key, '.', 2) AS subject_name, '{namespace}.{name}' AS template, TRUE AS is_told,
-        CAST(1 AS BIGINT) AS namesakes
+        CAST(1 AS BIGINT) AS namesakes, '' AS life_uid
     FROM key_events
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,11 @@ NAMES = ("acme", "bolt", "crux", "dyne", "ergo")
 class Town(LogWriter):
     """Objects of several kinds and namespaces, and maps that name them."""
 
-    def thing(self, second: float, verb: str, namespace: str, name: str, resource: str = "widgets") -> bytes:
+    def thing(self, second: float, verb: str, namespace: str, name: str, resource: str = "widgets", uid: str = "") -> bytes:
         """One is created or deleted."""
         self.revision += 1
         reference = {"resource": resource, "namespace": namespace, "name": name, "apiGroup": GROUP}
-        uid = f"uid-{resource}-{namespace}-{name}"
+        uid = uid or f"uid-{resource}-{namespace}-{name}"
         metadata = {"name": name, "namespace": namespace, "uid": uid, "resourceVersion": str(self.revision)}
         shown = {"apiVersion": f"{GROUP}/v1", "kind": resource.capitalize()[:-1], "metadata": metadata}
         gone = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": {"uid": uid}}
@@ -129,3 +130,28 @@ def test_name_that_stands_in_many_namespaces_is_known_by_few(files_program: Prog
     assert ghosts(told) == [("acme", "a", "no-delete")]
     assert told["ghosts"][0]["namesakes"] == 61
     assert len(told["others"]) == 8
+
+
+@pytest.mark.parametrize("first", ["0", "f"])
+@pytest.mark.parametrize("is_tried", [False, True])
+def test_key_of_a_uid_outlives_its_object_though_another_has_the_name(
+    files_program: Program, tmp_path: Path, first: str, is_tried: bool
+) -> None:
+    """A Pod of a StatefulSet is made again under its name; whichever of the UIDs comes first in the alphabet."""
+    town = Town()
+    uids = {name: str(uuid.uuid5(uuid.NAMESPACE_DNS, name)) for name in NAMES} | {
+        "acme": first * 8 + "-aaaa-4aaa-8aaa-aaaaaaaaaaaa"
+    }
+    again = "7" * 8 + uids["acme"][8:]
+    lines = []
+    for second, (name, uid) in enumerate(uids.items()):
+        lines += [town.thing(second, "create", "a", name, uid=uid), town.patch(second + 0.5, "shop", "m", {uid: "v"})]
+    lines += [town.thing(20, "delete", "a", "acme", uid=uids["acme"]), town.thing(21, "create", "a", "acme", uid=again)]
+    lines += [town.patch(22, "shop", "m", {again: "v"})]
+    lines += [town.patch(23, "shop", "m", {f"w-{uids['acme']}": None})] if is_tried else []
+    told = story(files_program, tmp_path, [*lines, *town.end()])
+    (ghost,) = told["ghosts"]
+    assert (ghost["key"], ghost["class"]) == (uids["acme"], "wrong-key-name" if is_tried else "no-delete")
+    assert ghost["subject_deleted_at"] == int(BEGIN.timestamp() + 20) * 1_000_000
+    said = files_program("explain", "cm/m", again, "-n", "shop", "--from", str(tmp_path / "audit.log")).out
+    assert "its subject lives" in said

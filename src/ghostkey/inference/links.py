@@ -14,6 +14,7 @@ from ghostkey.model.refs import ObjectRef
 from ghostkey.store.snapshot import Snapshot
 
 OWN_LEAST, OWN_SHARE = 3, 0.8  # keys of a map that are called as objects of its own namespace, and which share of them
+FIRM = 2  # a template with a UID in it
 FAR_MOST = 0.5  # of the names that are only borne elsewhere may have a key in it all the same
 
 
@@ -25,15 +26,25 @@ class Meant(NamedTuple):
     rows: Sequence[int]
     template: str
     firmness: int
+    uid: str = ""
 
 
-def link_keys(snapshot: Snapshot, is_everywhere: Callable[[ObjectRef], bool]) -> Iterator[Meant]:
+class Past(NamedTuple):
+    """What a history knows beside its snapshot: UIDs that are no more though their object's name is, as (row, UID), and whether maps
+    of one name are in several namespaces.
+    """
+
+    earlier: Sequence[tuple[int, str]]
+    is_everywhere: Callable[[ObjectRef], bool]
+
+
+def link_keys(snapshot: Snapshot, past: Past) -> Iterator[Meant]:
     """Each key that a believed template makes of an object, with all objects of which it makes this key; several templates may.
 
-    The snapshot holds every object that was ever seen. `is_everywhere` says whether there are maps of one name in several
-    namespaces: where these hold what is of their own namespace, a namesake of elsewhere is not meant.
+    The snapshot holds every object that was ever seen. Where maps of one name are in several namespaces, and hold what is of their
+    own, a namesake of elsewhere is not meant. `uid` of what is given back: that of an object that had the name before.
     """
-    makers = _Makers(SubjectIndex(snapshot.subjects))
+    makers = _Makers(SubjectIndex(snapshot.subjects), past)
     numbers = {kind: number for number, kind in enumerate(snapshot.subjects.kinds)}
     for result in infer(snapshot, (), makers.index):
         for template in result.templates:
@@ -41,12 +52,12 @@ def link_keys(snapshot: Snapshot, is_everywhere: Callable[[ObjectRef], bool]) ->
             kinds = [numbers[kind] for kind in dict.fromkeys(kind for one in told for kind in one.kinds)]
             is_scoped = any(one.scope != "cluster" for one in told)
             home = result.seen.holder.namespace
-            if not is_scoped and not makers.is_of_its_own(result.seen, template, kinds, is_everywhere):
+            if not is_scoped and not makers.is_of_its_own(result.seen, template, kinds):
                 home = ""
             yield from makers.meant(result.seen, template, kinds, home)
 
 
-def declared_links(snapshot: Snapshot, text: str, is_everywhere: Callable[[ObjectRef], bool]) -> Iterator[Meant]:
+def declared_links(snapshot: Snapshot, text: str, past: Past) -> Iterator[Meant]:
     """The same by a declared link, `tenants.demo={namespace}.{name}`; raises UsageError when it cannot be understood."""
     word, found, written = text.partition("=")
     kinds = [number for number, kind in enumerate(snapshot.subjects.kinds) if kind.answers_to(word.strip())]
@@ -55,32 +66,33 @@ def declared_links(snapshot: Snapshot, text: str, is_everywhere: Callable[[Objec
             f"subject {text!r} names no kind that the history has", "write KIND=TEMPLATE: 'tenants={namespace}.{name}'"
         )
     template = parse_template(written.strip())
-    makers = _Makers(SubjectIndex(snapshot.subjects))
+    makers = _Makers(SubjectIndex(snapshot.subjects), past)
     for seen in snapshot.maps:
-        is_own = makers.is_of_its_own(seen, template, kinds, is_everywhere)
+        is_own = makers.is_of_its_own(seen, template, kinds)
         yield from makers.meant(seen, template, kinds, seen.holder.namespace if is_own else "")
 
 
 class _Makers:
     """Of which objects templates make which keys."""
 
-    def __init__(self, index: SubjectIndex) -> None:
-        self.index = index
+    def __init__(self, index: SubjectIndex, past: Past) -> None:
+        self.index, self._past = index, past
         self._made: dict[tuple[Template, int], tuple[dict[str, int], dict[str, list[int]]]] = {}
 
     def meant(self, seen: KeysSeen, template: Template, kinds: Sequence[int], home: str) -> Iterator[Meant]:
         """The keys of a map that a template makes of objects; of those of one namespace, and of none, when `home` is given."""
         namespaces, written, firmness = self.index.subjects.namespaces, str(template), template.firmness
+        earlier = self._earlier(template, kinds)
         for i, core in _cores(seen, template):
             rows = self._rows(template, kinds, core)
             if home and rows:
                 rows = [row for row in rows if namespaces[row] in (home, "")]
-            if rows:
+            if earlier and (held := earlier.get(core)) is not None:
+                yield Meant(seen, i, [held[0]], written, firmness, held[1])
+            elif rows:
                 yield Meant(seen, i, rows, written, firmness)
 
-    def is_of_its_own(
-        self, seen: KeysSeen, template: Template, kinds: Sequence[int], is_everywhere: Callable[[ObjectRef], bool]
-    ) -> bool:
+    def is_of_its_own(self, seen: KeysSeen, template: Template, kinds: Sequence[int]) -> bool:
         """Whether a map holds what is of its own namespace, as others of its name do of theirs, though names come again in each.
 
         What lives today does not tell: of two of one name, the one that is left looks as if it were meant by both maps.
@@ -100,7 +112,18 @@ class _Makers:
             for kind in kinds
             if subjects.kinds[kind].namespaced
         )
-        return total - own <= FAR_MOST * far and is_everywhere(seen.holder)
+        return total - own <= FAR_MOST * far and self._past.is_everywhere(seen.holder)
+
+    def _earlier(self, template: Template, kinds: Sequence[int]) -> dict[str, tuple[int, str]]:
+        """What a template makes of UIDs that are no more, though another object has the name."""
+        if template.firmness < FIRM:
+            return {}
+        subjects = self.index.subjects
+        return {
+            template.render_core(subjects.namespaces[row], subjects.names[row], uid, subjects.kind(row)): (row, uid)
+            for row, uid in self._past.earlier
+            if subjects.kind_of[row] in kinds
+        }
 
     def _rows(self, template: Template, kinds: Sequence[int], core: str) -> Sequence[int]:
         if len(kinds) == 1:  # nearly always

@@ -14,18 +14,21 @@ KEPT = 8  # objects of a key that are known beside the one that is told; a name 
 
 
 class MeantBy:
-    """The objects that one key may be for: row of each → the template that makes the key of it."""
+    """The objects that one key may be for: row of each → the template that makes the key of it.
 
-    __slots__ = ("_firmness", "_home", "templates")
+    `uid`: that of the one that had the name before, and is meant alone.
+    """
+
+    __slots__ = ("_firmness", "_home", "templates", "uid")
 
     def __init__(self, found: Meant) -> None:
         self._home, self._firmness = found.seen.holder.namespace, found.firmness
-        self.templates = dict.fromkeys(found.rows, found.template)
+        self.templates, self.uid = dict.fromkeys(found.rows, found.template), found.uid
 
     def add(self, found: Meant) -> None:
         """Takes in what another template makes of the key. What has a UID in it is for nobody else, whoever is called so."""
         if found.firmness > self._firmness:
-            self._firmness, self.templates = found.firmness, {}
+            self._firmness, self.templates, self.uid = found.firmness, {}, found.uid
         if found.firmness == self._firmness:
             # the first template was believed first
             self.templates = dict.fromkeys(found.rows, found.template) | self.templates

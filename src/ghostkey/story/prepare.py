@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from ghostkey.analyses import history as queries
-from ghostkey.inference.links import declared_links, link_keys
+from ghostkey.inference.links import Past, declared_links, link_keys
 from ghostkey.model.events import Coverage, KeysSeen, Shape, SubjectsSeen
 from ghostkey.model.refs import Kind, ObjectRef
 from ghostkey.store.engines import Engine
@@ -21,7 +21,7 @@ from ghostkey.story.words import kind_of
 LINKS = {
     "kind": "VARCHAR", "namespace": "VARCHAR", "name": "VARCHAR", "field": "VARCHAR", "path": "VARCHAR", "key": "VARCHAR",
     "subject_kind": "VARCHAR", "subject_namespace": "VARCHAR", "subject_name": "VARCHAR", "template": "VARCHAR",
-    "is_told": "BOOLEAN", "namesakes": "BIGINT",
+    "is_told": "BOOLEAN", "namesakes": "BIGINT", "life_uid": "VARCHAR",
 }  # fmt: skip
 OBJECTS = {"row_number": "BIGINT", "kind": "VARCHAR", "namespace": "VARCHAR", "name": "VARCHAR"}
 IS = "kind = ? AND namespace = ? AND name = ?"  # the condition for one object
@@ -30,6 +30,10 @@ _LINKED = """
     EXISTS (SELECT 1 FROM meant m WHERE m.kind = t.kind AND m.namespace = t.namespace AND m.name = t.name)
     OR EXISTS (SELECT 1 FROM key_events k WHERE k.kind = t.kind AND k.namespace = t.namespace AND k.name = t.name)
     OR t.kind IN ('namespaces', 'customresourcedefinitions.apiextensions.k8s.io')
+"""
+_LAST_UID = """
+    COALESCE(MAX_BY(uid, CASE WHEN uid <> '' AND op IN ('created', 'seen') THEN COALESCE(revision, at_us) END),
+        MAX_BY(uid, CASE WHEN uid <> '' THEN COALESCE(at_us, revision) END), '')
 """
 # records of happenings and makers of other objects, which no registry is about
 NO_SUBJECTS = {
@@ -48,12 +52,12 @@ def prepare(engine: Engine, subjects: Sequence[str] = (), only: tuple[str, str, 
     """
     if only is not None:
         focus_on(engine, only)
-    snapshot = _snapshot(engine)
-    is_everywhere = partial(_is_everywhere, engine)
+    snapshot, reused = _snapshot(engine)
+    past = Past(_earlier(engine, snapshot, reused), partial(_is_everywhere, engine))
     found = (
-        itertools.chain.from_iterable(declared_links(snapshot, text, is_everywhere) for text in subjects)
+        itertools.chain.from_iterable(declared_links(snapshot, text, past) for text in subjects)
         if subjects
-        else link_keys(snapshot, is_everywhere)
+        else link_keys(snapshot, past)
     )
     keys = meant_by_keys(found)
     # what has to be known of the lives of objects before it is told which of several a key is for
@@ -65,14 +69,30 @@ def prepare(engine: Engine, subjects: Sequence[str] = (), only: tuple[str, str, 
     queries.define_one(engine, "subject_life")
     ends = _ends(engine) if any(len(key.templates) > 1 for key in keys.values()) else {}
     rows = [
-        (*spot, *_object(snapshot, row), key.templates[row], not place, len(key.templates))
+        (*spot, *_object(snapshot, row), key.templates[row], not place, len(key.templates), key.uid)
         for spot, key in keys.items()
         for place, row in enumerate(key.chosen(ends, snapshot.subjects.namespaces))
     ]
     engine.load("links", LINKS, rows)
+    queries.define_one(engine, "earlier_life")
     engine.load("attempts", ATTEMPTS, list(_attempts(engine, [row for row in rows if row[10]])))
     queries.define(engine)
     return len(keys)
+
+
+def _earlier(engine: Engine, snapshot: Snapshot, reused: Sequence[tuple[str, str, str]]) -> list[tuple[int, str]]:
+    """(row, UID) of each UID that was seen to be deleted, of names that several objects had."""
+    if not reused:
+        return []
+    names = set(reused)
+    rows = [(row, *one) for row in range(len(snapshot.subjects)) if (one := _object(snapshot, row)) in names]
+    engine.load("reused", OBJECTS, rows)
+    sql = """
+        SELECT DISTINCT r.row_number, e.uid FROM reused r
+        JOIN subject_events e ON e.kind = r.kind AND e.namespace = r.namespace AND e.name = r.name
+        WHERE e.op = 'deleted' AND e.origin <> 'dumps' AND e.uid <> ''
+    """
+    return sorted((one["row_number"], one["uid"]) for one in engine.rows(sql))
 
 
 def _object(snapshot: Snapshot, row: int) -> tuple[str, str, str]:
@@ -106,9 +126,11 @@ def _attempts(engine: Engine, links: Sequence[tuple[Any, ...]]) -> Iterator[tupl
         "SELECT kind, namespace, name, uid, is_alive, COALESCE(deleting_at, deleted_at) AS ended_at FROM subject_life"
     )
     life = {(row["kind"], row["namespace"], row["name"]): row for row in lives}
+    earlier = engine.rows("SELECT uid, COALESCE(deleting_at, deleted_at) AS ended_at FROM earlier_life")
+    ends = {row["uid"]: row["ended_at"] for row in earlier}
     linked: dict[tuple[str, str, str], list[Linked]] = {}
     kinds = set()
-    for kind, namespace, name, field, path, key, subject_kind, subject_namespace, subject, *_ in links:
+    for kind, namespace, name, field, path, key, subject_kind, subject_namespace, subject, *_, life_uid in links:
         if (kind, namespace, name) not in about:
             continue
         row = life.get((subject_kind, subject_namespace, subject))
@@ -116,7 +138,16 @@ def _attempts(engine: Engine, links: Sequence[tuple[Any, ...]]) -> Iterator[tupl
         uid = (row["uid"] or "") if row else ""
         kinds.add(subject_kind)
         linked.setdefault((kind, namespace, name), []).append(
-            Linked(field, path, key, subject_kind, subject_namespace, subject, uid, ended)
+            Linked(
+                field,
+                path,
+                key,
+                subject_kind,
+                subject_namespace,
+                subject,
+                life_uid or uid,
+                ends.get(life_uid) if life_uid else ended,
+            )
         )
     names = Names((namespace, name) for kind, namespace, name in life if kind in kinds)
     yield from attempts(missed, linked, names)
@@ -136,13 +167,24 @@ def keys_there(engine: Engine, holder: tuple[str, str, str]) -> dict[tuple[str, 
     return {(row["field"], row["path"], row["key"]): row["value_bytes"] for row in present}
 
 
-def _snapshot(engine: Engine) -> Snapshot:
-    """Every key and object that was ever there, as if all lived at once."""
+def _snapshot(engine: Engine) -> tuple[Snapshot, list[tuple[str, str, str]]]:
+    """Every key and object that was ever there, as if all lived at once; and the names that several had, one after the other."""
     snapshot = Snapshot("history")
     kinds: dict[str, Kind] = {}
     columns: dict[str, SubjectsSeen] = {}
-    sql = "SELECT kind, namespace, name, MAX(uid) AS uid FROM subject_events GROUP BY kind, namespace, name ORDER BY kind"
+    sql = f"""
+        SELECT kind, namespace, name, {_LAST_UID} AS uid,
+            MIN(CASE WHEN uid <> '' THEN uid END) <> MAX(uid) AS is_reused
+        FROM subject_events GROUP BY kind, namespace, name ORDER BY kind
+    """  # noqa: S608 (the names are our own)
     found = engine.columns(sql)
+    reused = [
+        one
+        for one, is_reused in zip(
+            zip(*(found[name] for name in ("kind", "namespace", "name")), strict=True), found["is_reused"], strict=True
+        )
+        if is_reused
+    ]
     begin = 0
     for qualified, members in itertools.groupby(found["kind"]):
         end = begin + sum(1 for _ in members)
@@ -171,4 +213,4 @@ def _snapshot(engine: Engine) -> Snapshot:
         seen.sizes.append(0)
         seen.shapes.append(shapes.setdefault(row["shape"], Shape(row["shape"])))
     snapshot.absorb(maps.values())
-    return snapshot
+    return snapshot, reused

@@ -17,6 +17,11 @@ from ghostkey.story.forecast import Forecast, forecast
 from ghostkey.story.limits import Size, size_of
 from ghostkey.story.prepare import IS, focus_on
 
+# of the object that a key of a UID is about, and not of a later one of its name
+_OF_LIFE = ", ".join(
+    f"CASE WHEN l.life_uid = '' THEN s.{name} ELSE e.{name} END AS {name}"
+    for name in ("uid", "created_at", "deleting_at", "deleted_at", "deleter")
+)
 _EVENTS = ("key_events", "subject_events")
 LOOKED_THROUGH = 20_000  # names of maps that may have been meant
 IDLE = 60_000_000  # microseconds within which a write that changed nothing is told as perhaps meant for a key
@@ -136,9 +141,10 @@ def story_of(engine: Engine, kind: str, namespace: str, name: str, key: str = ""
     story.encoded_twice = engine.rows(f"SELECT * FROM encoded_twice WHERE {IS} ORDER BY since", holder)  # noqa: S608
     story.coverage = blind.coverage(engine)
     linked = engine.rows(
-        f"SELECT l.*, s.uid, s.created_at, s.deleting_at, s.deleted_at, s.deleter, s.is_alive "  # noqa: S608
+        f"SELECT l.*, {_OF_LIFE}, s.is_alive AND l.life_uid = '' AS is_alive "  # noqa: S608
         f"FROM (SELECT * FROM links WHERE {where}) l JOIN subject_life s "
-        "ON s.kind = l.subject_kind AND s.namespace = l.subject_namespace AND s.name = l.subject_name",
+        "ON s.kind = l.subject_kind AND s.namespace = l.subject_namespace AND s.name = l.subject_name "
+        "LEFT JOIN earlier_life e ON e.uid = l.life_uid",
         values,
     )
     for row in linked:

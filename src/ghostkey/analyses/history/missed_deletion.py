@@ -65,6 +65,14 @@ QUERY = Query(
         WHERE o.key IS NULL
         GROUP BY {_KEY.format("g")}
     ),
+    -- a key of a UID is about that object, whoever has its name now
+    lives AS (
+        SELECT kind, namespace, name, '' AS life_uid, uid, created_at, deleting_at, deleted_at, deleted_revision, deleter, deleting_agent,
+            delete_audit_id, is_audited, went_with, is_alive FROM subject_life
+        UNION ALL
+        SELECT kind, namespace, name, uid, uid, created_at, deleting_at, deleted_at, deleted_revision, deleter, deleting_agent,
+            delete_audit_id, is_audited, '', FALSE FROM earlier_life
+    ),
     gone AS (
         SELECT k.kind, k.namespace, k.name, k.field, k.path, k.key, k.shape, k.value_bytes, k.first_set_at, k.first_seen_at,
             CASE WHEN p.key IS NULL THEN k.last_set_at ELSE COALESCE(t.set_at, k.first_seen_at) END AS last_set_at,
@@ -79,7 +87,8 @@ QUERY = Query(
         FROM key_life k
         -- of several that a key may be for, the one that went last, and none of them lives
         JOIN links l ON {_SAME_LIFE.format("l")} AND l.is_told
-        JOIN subject_life s ON s.kind = l.subject_kind AND s.namespace = l.subject_namespace AND s.name = l.subject_name
+        JOIN lives s ON s.kind = l.subject_kind AND s.namespace = l.subject_namespace AND s.name = l.subject_name
+            AND s.life_uid = l.life_uid
         LEFT JOIN trimmed m ON {_SAME_LIFE.format("m")}
         LEFT JOIN theirs t ON {_SAME_LIFE.format("t")}
         -- what they removed after they had written it is theirs, whoever put it back
@@ -197,5 +206,5 @@ QUERY = Query(
         END AS confidence
     FROM told
     """,  # noqa: S608 (the names are our own)
-    needs=("key_life", "key_writers", "subject_life"),
+    needs=("key_life", "key_writers", "subject_life", "earlier_life"),
 )

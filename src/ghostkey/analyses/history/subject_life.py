@@ -53,7 +53,7 @@ QUERY = Query(
             MAX(CASE WHEN op = 'deleted' THEN revision END) AS deleted_revision,
             SUM(CASE WHEN op = 'deleted' THEN 1 ELSE 0 END) AS deleted,
             SUM(CASE WHEN op = 'deleted' AND origin <> 'dumps' AND uid <> '' THEN 1 ELSE 0 END) AS deleted_by_uid,
-            MAX_BY(uid, CASE WHEN uid <> '' THEN COALESCE(revision, at_us) END) AS uid,
+            MAX_BY(uid, CASE WHEN uid <> '' THEN COALESCE(at_us, revision) END) AS uid,
             MAX_BY(uid, CASE WHEN {_BEGAN} AND uid <> '' THEN COALESCE(revision, at_us) END) AS born_uid,
             MAX_BY(writer_code, {_ASKED}) AS deleted_by,
             MAX_BY(audit_id, {_ASKED}) AS delete_audit_id
@@ -91,7 +91,9 @@ QUERY = Query(
         LEFT JOIN ends k ON k.what = 'kind' AND k.name = o.kind
     ),
     told AS (
-        SELECT {MAP}, created_at, last_created_at, last_created_revision, deleted, uid, lives, went_with,
+        SELECT {MAP}, created_at, last_created_at, last_created_revision, deleted, lives, went_with,
+            -- the last that was heard of, but for another server's clock
+            CASE WHEN lives THEN COALESCE(born_uid, uid) ELSE uid END AS uid,
             CASE went_with WHEN 'namespace' THEN namespace_at WHEN 'kind' THEN kind_at ELSE deleting_at END AS deleting_at,
             CASE went_with WHEN 'namespace' THEN namespace_at WHEN 'kind' THEN kind_at ELSE deleted_at END AS deleted_at,
             CASE went_with WHEN '' THEN deleted_revision END AS deleted_revision,

@@ -113,7 +113,7 @@ class LineReader(ChangeReader):
         # and behind one that was cut the next one may stand
         if (
             head == DECODE
-            or (head == ELSEWHERE and (DELETION in line or self.ended.may_be_of(line, ID_END, HEAD_BYTES)))
+            or (head == ELSEWHERE and (DELETION in line or self._may_tell_of_an_end(line)))
             or line.find(_NEXT, _NEXT_BEGIN) >= 0
         ):
             return list(self._line(line))
@@ -123,6 +123,10 @@ class LineReader(ChangeReader):
             self.blind.cover(received(line))
         self.passed = line
         return ()
+
+    def _may_tell_of_an_end(self, line: bytes) -> bool:
+        ended = self.ended
+        return ended.may_be_of(line, ID_END, HEAD_BYTES) or ended.may_give_finalizers(line, ID_END, HEAD_BYTES)
 
     def _sort(self, line: bytes) -> int:
         """What sort of request a line is of, told without decoding it."""

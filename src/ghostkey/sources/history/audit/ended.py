@@ -1,7 +1,8 @@
 """Objects that a log showed to end and that are written after that: it was not their end, or another one has their name.
 
 A deletion whose answer the level hides may have met finalizers: a later write of the object shows that it was still there, and the
-last one that is in the log is the earliest time at which it can have gone. What was made with finalizers waits for them.
+last one that is in the log is the earliest time at which it can have gone. What was made with finalizers, or was given some later,
+waits for them.
 """
 
 from __future__ import annotations
@@ -11,13 +12,18 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 
 from ghostkey.model.history import DELETED, DELETING, SEEN, SubjectEvent
-from ghostkey.sources.history.audit.event import Event, object_of
+from ghostkey.sources.history.audit.event import Event, gives_finalizers, object_of
 from ghostkey.sources.history.audit.moments import AT_ONCE
 from ghostkey.sources.history.common import revision_of
 
 KEPT = 100_000  # objects that ended last
 _REFERENCE = re.compile(rb'"objectRef":\{"resource":"([^"]+)"(?:,"namespace":"([^"]*)")?,"name":"([^"]*)"')
+_FINALIZERS = (b'"finalizers"', b'"/metadata/finalizers')  # in an object or merge patch, and in a JSON patch
 Holder = tuple[str, str, str]
+
+
+def _named(holder: Holder) -> tuple[bytes, ...]:
+    return tuple(word.encode("utf-8", "surrogatepass") for word in (holder[0].partition(".")[0], *holder[1:]))
 
 
 class Ended:
@@ -26,14 +32,35 @@ class Ended:
     def __init__(self) -> None:
         self._ends: OrderedDict[Holder, tuple[SubjectEvent, bool]] = OrderedDict()
         self._names: set[bytes] = set()
-        self.made: OrderedDict[Holder, bool] = OrderedDict()  # the objects that were made last: whether with finalizers
+        # the objects that were made last, or were given finalizers: whether they have any
+        self.made: OrderedDict[Holder, bool] = OrderedDict()
+        self._waiting: set[tuple[bytes, ...]] = set()  # those that have, as a line names them
 
     def begin(self, holder: Holder, *, has_finalizers: bool) -> None:
-        """An object was made."""
+        """An object was made, or given finalizers."""
         self.made.pop(holder, None)
         self.made[holder] = has_finalizers
+        if has_finalizers:
+            self._waiting.add(_named(holder))
+        else:
+            self._waiting.discard(_named(holder))
         if len(self.made) > KEPT:
-            self.made.popitem(last=False)
+            self._waiting.discard(_named(self.made.popitem(last=False)[0]))
+
+    def may_give_finalizers(self, line: bytes, begin: int, end: int) -> bool:
+        """Whether a line that changes an object may be news of finalizers that it has."""
+        if not any(words in line for words in _FINALIZERS):
+            return False
+        found = _REFERENCE.search(line, begin, end)
+        return found is None or (found[1], found[2] or b"", found[3]) not in self._waiting
+
+    def finalized(self, event: Event, holder: Holder) -> None:
+        """Notes that a write of an object showed it with finalizers, or gave it some."""
+        if self.made.get(holder):
+            return
+        shown, asked = bytes(event.response_object), bytes(event.request_object)
+        if any(words in shown or words in asked for words in _FINALIZERS) and gives_finalizers(event):
+            self.begin(holder, has_finalizers=True)
 
     def join(self, made: Iterable[tuple[Holder, bool]]) -> None:
         """Takes what another reader knows of objects that were made after these."""
