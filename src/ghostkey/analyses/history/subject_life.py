@@ -75,11 +75,26 @@ QUERY = Query(
         WHERE kind = 'customresourcedefinitions.apiextensions.k8s.io' AND op IN ('deleting', 'deleted')
         GROUP BY name HAVING SUM(CASE WHEN op = 'deleted' THEN 1 ELSE 0 END) > 0
     ),
-    own AS (
-        SELECT *, {_IS_ALIVE} AS lives FROM (
+    alone AS (
+        SELECT *, {_IS_ALIVE} AS is_there FROM (
             SELECT life.*, dead_uid, {_DELETED_AT} AS deleted_at
             FROM life LEFT JOIN deaths ON dead_kind = kind AND dead_namespace = namespace AND dead_name = name AND dead_uid = born_uid
         ) l
+    ),
+    -- a dump that lists the objects of a kind, of everywhere or of a namespace, shows that what is not among them has gone by then
+    listed AS (
+        SELECT kind AS listed_kind, namespace AS listed_namespace, MAX(until) AS listed_at FROM coverage
+        WHERE origin = 'dumps' AND NOT is_gap AND kind <> '*' GROUP BY kind, namespace
+    ),
+    own AS (
+        SELECT m.*, m.is_there AND COALESCE(m.last_created_at, 0) + {SKEW} >= m.unlisted_at AS lives,
+            CASE WHEN m.is_there AND COALESCE(m.last_created_at, 0) + {SKEW} < m.unlisted_at THEN m.unlisted_at END AS missed_at,
+            m.deleting_at > COALESCE(m.last_created_at, 0) AS is_asked
+        FROM (
+            SELECT a.*, GREATEST(COALESCE(l1.listed_at, 0), COALESCE(l2.listed_at, 0)) AS unlisted_at FROM alone a
+            LEFT JOIN listed l1 ON l1.listed_kind = a.kind AND l1.listed_namespace = a.namespace AND a.namespace <> ''
+            LEFT JOIN listed l2 ON l2.listed_kind = a.kind AND l2.listed_namespace = '*'
+        ) m
     ),
     whole AS (
         SELECT o.*, n.at_us AS namespace_at, k.at_us AS kind_at,
@@ -94,11 +109,15 @@ QUERY = Query(
         SELECT {MAP}, created_at, last_created_at, last_created_revision, deleted, lives, went_with,
             -- the last that was heard of, but for another server's clock
             CASE WHEN lives THEN COALESCE(born_uid, uid) ELSE uid END AS uid,
-            CASE went_with WHEN 'namespace' THEN namespace_at WHEN 'kind' THEN kind_at ELSE deleting_at END AS deleting_at,
-            CASE went_with WHEN 'namespace' THEN namespace_at WHEN 'kind' THEN kind_at ELSE deleted_at END AS deleted_at,
-            CASE went_with WHEN '' THEN deleted_revision END AS deleted_revision,
-            CASE went_with WHEN 'namespace' THEN namespace_by WHEN 'kind' THEN kind_by ELSE deleted_by END AS deleted_by,
-            CASE went_with WHEN 'namespace' THEN namespace_id WHEN 'kind' THEN kind_id ELSE delete_audit_id END AS delete_audit_id
+            CASE went_with WHEN 'namespace' THEN namespace_at WHEN 'kind' THEN kind_at
+                ELSE CASE WHEN missed_at IS NULL OR is_asked THEN deleting_at END END AS deleting_at,
+            CASE went_with WHEN 'namespace' THEN namespace_at WHEN 'kind' THEN kind_at ELSE COALESCE(missed_at, deleted_at) END AS deleted_at,
+            CASE WHEN went_with = '' AND missed_at IS NULL THEN deleted_revision END AS deleted_revision,
+            -- what went unseen was deleted by nobody who is known, unless that was asked for and had to wait
+            CASE went_with WHEN 'namespace' THEN namespace_by WHEN 'kind' THEN kind_by
+                ELSE CASE WHEN missed_at IS NULL OR is_asked THEN deleted_by END END AS deleted_by,
+            CASE went_with WHEN 'namespace' THEN namespace_id WHEN 'kind' THEN kind_id
+                ELSE CASE WHEN missed_at IS NULL OR is_asked THEN delete_audit_id END END AS delete_audit_id
         FROM whole
     )
     SELECT {MAP}, created_at, last_created_at, last_created_revision, deleting_at, deleted_at, deleted_revision, deleted, uid,

@@ -18,7 +18,7 @@ from ghostkey.sources.history.common import revision_of
 
 KEPT = 100_000  # objects that ended last
 _REFERENCE = re.compile(rb'"objectRef":\{"resource":"([^"]+)"(?:,"namespace":"([^"]*)")?,"name":"([^"]*)"')
-_FINALIZERS = (b'"finalizers"', b'"/metadata/finalizers')  # in an object or merge patch, and in a JSON patch
+_FINALIZERS = b"finalizers"  # in an object, in a merge patch, in a path of a JSON patch
 Holder = tuple[str, str, str]
 
 
@@ -49,7 +49,7 @@ class Ended:
 
     def may_give_finalizers(self, line: bytes, begin: int, end: int) -> bool:
         """Whether a line that changes an object may be news of finalizers that it has."""
-        if not any(words in line for words in _FINALIZERS):
+        if _FINALIZERS not in line:
             return False
         found = _REFERENCE.search(line, begin, end)
         return found is None or (found[1], found[2] or b"", found[3]) not in self._waiting
@@ -58,8 +58,9 @@ class Ended:
         """Notes that a write of an object showed it with finalizers, or gave it some."""
         if self.made.get(holder):
             return
-        shown, asked = bytes(event.response_object), bytes(event.request_object)
-        if any(words in shown or words in asked for words in _FINALIZERS) and gives_finalizers(event):
+        if (_FINALIZERS in bytes(event.response_object) or _FINALIZERS in bytes(event.request_object)) and gives_finalizers(
+            event
+        ):
             self.begin(holder, has_finalizers=True)
 
     def join(self, made: Iterable[tuple[Holder, bool]]) -> None:
