@@ -67,8 +67,8 @@ def timeline(engine: Engine, story: Story, key: str, path: str = "") -> list[Mom
         about = f"{kind_name(link['subject_kind'])} {place}{link['subject_name']}"
         subject = [link["subject_kind"], link["subject_namespace"], link["subject_name"]]
         for row in engine.rows(f"SELECT * FROM subject_events WHERE {IS}", subject):  # noqa: S608
-            if link["life_uid"] not in ("", row["uid"]):
-                continue  # of another object, which has its name now
+            if link["life_uid"] not in ("", row["uid"]) or (row["op"] == "seen" and row["at_us"] is None):
+                continue  # of another object, which has its name now; or still there at a compaction, which is no news
             by = _by(row)
             what = f"{about} {_SUBJECT_WORDS[row['op']].format(f' by {by}' if by else '')}"
             # the revision of a deletion differs between an audit log and etcd: the object's last one, and the deletion's own

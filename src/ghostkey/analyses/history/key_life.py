@@ -14,7 +14,7 @@ Source
 
 from __future__ import annotations
 
-from ghostkey.analyses.history._base import KNOWN, MAP, MAPS, Query
+from ghostkey.analyses.history._base import KNOWN, MAP, MAPS, SHOWN, Query
 
 _WRITTEN = "op IN ('set', 'seen')"
 # a removal of what was not there, or not known to be, leaves it not there
@@ -88,6 +88,16 @@ QUERY = Query(
             AND s."user" = '' AND s.audit_id = '' -- a commit shows what is in Git, and not what others have written into a map
         GROUP BY maps.map_code
     ),
+    -- and a map that a snapshot does not show went with all its keys
+    shown AS ({SHOWN}),
+    vanished AS (
+        SELECT maps.map_code AS vanished_map, MIN(shown_revision) AS vanished_by, MIN(shown_at) AS vanished_at FROM subject_events s
+        JOIN maps ON maps.kind = s.kind AND maps.namespace = s.namespace AND maps.name = s.name
+        CROSS JOIN shown
+        WHERE s.kind IN ('configmaps', 'secrets') AND s.op IN ('created', 'seen') AND s.revision IS NOT NULL
+            AND s.kind IN (SELECT e.kind FROM subject_events e CROSS JOIN shown w WHERE e.origin = 'etcd-snapshot' AND e.revision >= w.shown_revision)
+        GROUP BY maps.map_code HAVING MAX(s.revision) < MIN(shown_revision)
+    ),
     -- a map goes with its namespace, whether or not a log shows the maps that went
     ends AS (
         SELECT name AS ended, MAX(at_us) AS ended_at FROM subject_events WHERE kind = 'namespaces' AND op = 'deleted' GROUP BY name
@@ -101,12 +111,14 @@ QUERY = Query(
             AND (view_revision IS NULL OR last_set_revision IS NULL OR timed_set_at IS NOT NULL OR last_set_revision >= view_revision)
             AND (dumped_at IS NULL OR field NOT IN ('data', 'binaryData') OR COALESCE(told_set_at, 0) >= dumped_at
                 OR COALESCE(dumped_set_at, 0) > COALESCE(dumped_delete_at, 0))
+            AND (vanished_by IS NULL OR last_set_revision IS NULL OR last_set_revision >= vanished_by OR timed_set_at > vanished_at)
             AS is_present
     FROM life JOIN maps ON maps.map_code = life.map_code
     LEFT JOIN timed ON timed.key_code = life.key_code
     LEFT JOIN ends ON ended = namespace
     LEFT JOIN views ON viewed = life.map_code
     LEFT JOIN dumped ON in_dump = life.map_code
+    LEFT JOIN vanished ON vanished_map = life.map_code
     WHERE writes > 0
     """  # noqa: S608 (the names are our own)
 )

@@ -15,7 +15,7 @@ Source
 
 from __future__ import annotations
 
-from ghostkey.analyses.history._base import MAP, PEOPLE, SKEW, Query
+from ghostkey.analyses.history._base import MAP, PEOPLE, SHOWN, SKEW, Query
 
 _BEGAN = "op IN ('created', 'seen')"
 # the request that asked for the deletion: the last one that met finalizers, else the one that ended it
@@ -47,6 +47,7 @@ QUERY = Query(
             MIN(CASE WHEN {_BEGAN} THEN at_us END) AS created_at,
             MAX(CASE WHEN {_BEGAN} THEN at_us END) AS last_created_at,
             MAX(CASE WHEN {_BEGAN} THEN revision END) AS last_created_revision,
+            MAX(CASE WHEN {_BEGAN} AND revision IS NULL THEN at_us END) AS timed_created_at,
             MAX(CASE WHEN op = 'deleting' THEN at_us END) AS deleting_at,
             MAX(CASE WHEN op = 'deleted' THEN at_us END) AS last_deleted_at,
             MAX(CASE WHEN op = 'deleted' AND origin <> 'dumps' THEN at_us END) AS told_deleted_at,
@@ -86,12 +87,24 @@ QUERY = Query(
         SELECT kind AS listed_kind, namespace AS listed_namespace, MAX(until) AS listed_at FROM coverage
         WHERE origin = 'dumps' AND NOT is_gap AND kind <> '*' GROUP BY kind, namespace
     ),
+    -- so does a snapshot, of the kinds that are in it, and of what was there at the revision of its compaction
+    shown AS ({SHOWN}),
+    held AS (
+        SELECT DISTINCT e.kind AS held_kind, shown_revision, shown_at FROM subject_events e CROSS JOIN shown
+        WHERE e.origin = 'etcd-snapshot' AND e.revision >= shown_revision
+    ),
     own AS (
-        SELECT m.*, m.is_there AND COALESCE(m.last_created_at, 0) + {SKEW} >= m.unlisted_at AS lives,
-            CASE WHEN m.is_there AND COALESCE(m.last_created_at, 0) + {SKEW} < m.unlisted_at THEN m.unlisted_at END AS missed_at,
+        SELECT m.*, m.is_there AND COALESCE(m.unlisted_at, m.unshown_at) IS NULL AS lives,
+            CASE WHEN m.is_there THEN COALESCE(m.unlisted_at, m.unshown_at) END AS missed_at,
             m.deleting_at > COALESCE(m.last_created_at, 0) AS is_asked
         FROM (
-            SELECT a.*, GREATEST(COALESCE(l1.listed_at, 0), COALESCE(l2.listed_at, 0)) AS unlisted_at FROM alone a
+            SELECT a.*,
+                CASE WHEN GREATEST(COALESCE(l1.listed_at, 0), COALESCE(l2.listed_at, 0)) > COALESCE(a.last_created_at, 0) + {SKEW}
+                    THEN GREATEST(COALESCE(l1.listed_at, 0), COALESCE(l2.listed_at, 0)) END AS unlisted_at,
+                CASE WHEN a.last_created_revision < h.shown_revision AND COALESCE(a.timed_created_at, 0) <= h.shown_at
+                    THEN h.shown_at END AS unshown_at
+            FROM alone a
+            LEFT JOIN held h ON h.held_kind = a.kind
             LEFT JOIN listed l1 ON l1.listed_kind = a.kind AND l1.listed_namespace = a.namespace AND a.namespace <> ''
             LEFT JOIN listed l2 ON l2.listed_kind = a.kind AND l2.listed_namespace = '*'
         ) m
