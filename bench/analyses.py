@@ -108,7 +108,7 @@ def ask(folder: Path, name: str, memory: str) -> None:
     """Runs one analysis, every column of it; prints seconds, rows and the peak of memory. What it needs is worked out before."""
     engine = DuckEngine(History(folder), memory)
     query = queries.all_queries()[name]
-    if query.needs:
+    if query.needs or "links" in query.sql:
         engine.define("links", _LINKS, keep=True)  # as inference would have loaded them
         blind.load(engine)
         engine.load("attempts", ATTEMPTS, [])
