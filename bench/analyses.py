@@ -73,7 +73,8 @@ _COVERAGE = """
 """
 _LINKS = """
     SELECT DISTINCT kind, namespace, name, field, path, key, 'tenants.demo.example.com' AS subject_kind,
-        namespace AS subject_namespace, split_part(key, '.', 2) AS subject_name, '{namespace}.{name}' AS template
+        namespace AS subject_namespace, split_part(key, '.', 2) AS subject_name, '{namespace}.{name}' AS template, TRUE AS is_told,
+        CAST(1 AS BIGINT) AS namesakes, '' AS life_uid
     FROM key_events
 """
 
@@ -107,7 +108,7 @@ def ask(folder: Path, name: str, memory: str) -> None:
     """Runs one analysis, every column of it; prints seconds, rows and the peak of memory. What it needs is worked out before."""
     engine = DuckEngine(History(folder), memory)
     query = queries.all_queries()[name]
-    if query.needs:
+    if query.needs or "links" in query.sql:
         engine.define("links", _LINKS, keep=True)  # as inference would have loaded them
         blind.load(engine)
         engine.load("attempts", ATTEMPTS, [])

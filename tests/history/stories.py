@@ -244,7 +244,35 @@ def trimmed_late() -> list[HistoryEvent]:
     return teller.done()
 
 
+def namesakes() -> list[HistoryEvent]:
+    """Keys of names that come again in other namespaces: of one all have gone, of another one lives."""
+    teller = StoryTeller()
+    for name in ("agate-1", "beryl-2", "coral-3", "drift-4", "elder-5"):
+        teller.subject(f"prod/{name}", CREATED)
+        teller.key(name)
+    for name in ("agate-1", "beryl-2"):
+        teller.subject(f"stage/{name}", CREATED)
+    for name in ("prod/agate-1", "prod/beryl-2", "stage/beryl-2"):
+        teller.subject(name, DELETED)
+    return teller.done()
+
+
+def reborn() -> list[HistoryEvent]:
+    """Keys of UIDs: another object has the name of the one that went, and its own key."""
+    teller = StoryTeller()
+    uids = [f"{n}0000000-0000-4000-8000-00000000000{n}" for n in range(6)]
+    for name, uid in zip(("fig-1", "gum-2", "hop-3", "ivy-4", "jut-5"), uids, strict=False):
+        teller.subject(f"prod/{name}", CREATED, uid=uid)
+        teller.key(uid)
+    teller.subject("prod/hop-3", DELETED, uid=uids[2])
+    teller.subject("prod/hop-3", CREATED, uid=uids[5])
+    teller.key(uids[5])
+    return teller.done()
+
+
 STORIES = {
+    "reborn": (reborn(), {"20000000-0000-4000-8000-000000000002": "no-delete"}),
+    "namesakes": (namesakes(), {"beryl-2": "no-delete"}),
     "undone-over-a-removal": (undone_over_a_removal(), {"prod.onyx-9": "written-again"}),
     "trimmed-before-the-end": (trimmed_before_the_end(), {"prod.onyx-9": "unknown"}),
     "trimmed-late": (trimmed_late(), {"prod.onyx-9": "no-delete"}),

@@ -115,5 +115,35 @@ def test_hidden_deletion_of_what_was_made_with_finalizers_is_no_end(
     prepare(engine, only=SPOT)
     found = story_of(engine, *SPOT)
     assert [row["key"] for row in found.ghosts] == ([] if has_finalizers else ["t1.amber-0"])
-    why = "level Metadata does not show when an object ended that was made with finalizers"
+    why = "level Metadata does not show when an object ended that had finalizers"
     assert (why in [row["why"] for row in found.coverage if row["is_gap"]]) == has_finalizers
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize(
+    ("level", "body", "waits"),
+    [
+        ("RequestResponse", {}, True),
+        ("Request", {"metadata": {"finalizers": ["shop/clean"]}}, True),
+        ("Request", [{"op": "add", "path": "/metadata/finalizers/-", "value": "shop/clean"}], True),
+        ("Request", [{"op": "remove", "path": "/metadata/finalizers/0"}], False),
+        ("Request", {"metadata": {"finalizers": None}}, False),
+    ],
+)
+def test_hidden_deletion_of_what_was_given_finalizers_is_no_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: int, level: str, body: Any, waits: bool
+) -> None:
+    """An operator gives its objects a finalizer when it sees them first."""
+    log = Shop()
+    lines = [*log.begin()]
+    shown = json.loads(widget(log, 12, "patch", "uid-amber-0", finalizers=("shop/clean",)))["responseObject"]
+    lines += [log.line(12, "patch", AMBER, request=body, response=shown, level=level)]
+    lines += [log.patch(20 + n / 100, "shop", "other", {f"k{n % 7}": str(n)}) for n in range(400)]
+    lines += [widget(log, 50, "delete", level="Metadata")]
+    monkeypatch.setattr(files, "SHARE_BYTES", 1 << 16)
+    (tmp_path / "audit.log").write_bytes(b"".join([*lines, last(log, 60)]))
+    store = History(tmp_path / "store")
+    store.add("log", "audit", "log", partial(AuditLog([tmp_path / "audit.log"], DIGEST).events, processes=processes))
+    engine = DuckEngine(store)
+    prepare(engine, only=SPOT)
+    assert [row["key"] for row in story_of(engine, *SPOT).ghosts] == ([] if waits else ["t1.amber-0"])

@@ -72,3 +72,22 @@ def test_map_that_a_real_server_refused_met_its_limit_where_it_was_told(
     found = fill(filled, way, value_bytes, tmp_path)
     assert found.is_right, (found, found.error)
     assert ("managedFields" in found.told) == (way.startswith("apply-by") and "values" not in found.told)
+
+
+@pytest.mark.parametrize("day", [8, 15, 28])
+def test_leak_that_goes_on_after_a_clearing_is_told_at_its_rate(day: int) -> None:
+    """Somebody took half of it away once, by hand."""
+    hours = 30 * 24
+    values = [60.0 * (2 * hour - (day * 24 if hour >= day * 24 else 0)) for hour in range(hours)]
+    points = [(BEGIN + hour * DAY // 24, value) for hour, value in enumerate(values)]
+    law = law_of(points, points[-1][0], 4 * values[-1])
+    left = 3 * values[-1] / (60 * 2 * 24) * DAY
+    assert law.shape == "growing"
+    assert law.full_at is not None
+    assert abs(law.full_at - points[-1][0] - left) < 0.03 * left
+
+
+def test_saw_of_which_one_tooth_was_seen_is_no_leak() -> None:
+    values = [60.0 * (hour % 480) for hour in range(720)]
+    points = [(BEGIN + hour * DAY // 24, value) for hour, value in enumerate(values)]
+    assert law_of(points, points[-1][0], 1e6).full_at is None

@@ -174,7 +174,9 @@ def moved(event: HistoryEvent, number: int) -> HistoryEvent:
     if isinstance(event, KeyEvent):
         return event._replace(namespace=f"system-{number}", key=event.key.replace("prod.", f"prod-{number}."))
     if isinstance(event, SubjectEvent):
-        return event._replace(namespace=f"prod-{number}", uid=f"{number}-{event.uid}")
+        return event._replace(
+            namespace=f"{event.namespace}-{number}", uid=event.uid if len(event.uid) == 36 else f"{number}-{event.uid}"
+        )
     return event
 
 

@@ -147,6 +147,7 @@ def _tell(what: str, key: str, where: Where, past: Past, page_file: str | None, 
         }  # fmt: skip
         # keys of JSON objects are text
         record["links"] = list(told.links.values())
+        record["others"] = [row for rows in told.others.values() for row in rows]
         record["subjects"] = list(told.subjects.values())
         record["timeline"] = [dataclasses.asdict(moment) for moment in moments]
         echo_json(record)

@@ -130,7 +130,8 @@ def gaps_of(story: Story) -> list[dict[str, Any]]:
 def proof_lines(row: dict[str, Any]) -> Iterator[str]:
     """The chain for one key of a class."""
     subject = f"{kind_name(row['subject_kind'])} {row['subject_namespace'] + '/' if row['subject_namespace'] else ''}{row['subject_name']}"
-    yield f"for example {key_name(row)}, written for {subject} (template {row['template']})"
+    which = f", the last to go of {row['namesakes']:,} that it may be for" if row["namesakes"] > 1 else ""
+    yield f"for example {key_name(row)}, written for {subject}{which} (template {row['template']})"
     first, last = row["first_set_at"], row["written_at"]
     if first is not None and first != last:
         yield f"first written {when(first)}"

@@ -34,6 +34,10 @@ class Engine(Protocol):
         """
         ...
 
+    def unfocused(self, table: str) -> str:
+        """A table of events with all its rows, as SQL to select from."""
+        ...
+
     def load(self, name: str, columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> None:
         """Makes rows known under a name; columns are name → SQL type (VARCHAR, BIGINT, BOOLEAN, DOUBLE)."""
         ...
@@ -97,6 +101,10 @@ class DuckEngine:
         self._connection.execute(f"DROP {self._is.get(table, 'VIEW')} IF EXISTS {table}")
         self._connection.execute(f"CREATE TABLE {table} AS {_focused(self._tables[table], condition, once)}", list(values))
         self._is[table] = "TABLE"
+
+    def unfocused(self, table: str) -> str:
+        """The table as its files have it."""
+        return f"({self._tables[table]})"
 
     def load(self, name: str, columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> None:
         """Makes a table."""
@@ -175,6 +183,10 @@ class SparkEngine:
         """Makes the view of a table anew."""
         found = self._spark.sql(_for_spark(_focused(self._tables[table], condition, once)), args=list(values))
         found.createOrReplaceTempView(table)
+
+    def unfocused(self, table: str) -> str:
+        """The table as its files have it."""
+        return f"({self._tables[table]})"
 
     def load(self, name: str, columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> None:
         """Makes a temporary view of rows."""

@@ -61,10 +61,16 @@ def forecast(story: Story) -> Forecast | None:
     created = sum(int(p["added"]) for p in points)
     return Forecast(
         keys, size, by_keys.rate, by_keys.low, by_keys.high, law.rate, binding if law.full_at is not None else "", law.full_at,
-        keys / max(1, len(story.subjects)) if story.subjects and created else None, _follows(story, keys), law.full_low,
+        _by_subject(story, keys) if created else None, _follows(story, keys), law.full_low,
         law.full_high, law.since or None, law.shape, {name: room * scale for name, room in rooms.items()},
         max(int(point["keys"]) for point in points),
     )  # fmt: skip
+
+
+def _by_subject(story: Story, keys: int) -> float | None:
+    """Keys of each subject; None where no subject is known."""
+    told = {(row["subject_kind"], row["subject_namespace"], row["subject_name"]) for row in story.links.values()}
+    return keys / len(told) if told else None
 
 
 def _follows(story: Story, keys: int) -> bool:

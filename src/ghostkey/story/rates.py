@@ -2,7 +2,7 @@
 
 The series is cut into blocks as long as what repeats in it (a week, a day, or a part of the whole), counted back from the end.
 Where the blocks' growth changes for good a new regime begins; what grew before it is not continued. A single jump is an import,
-and no rate. The future is made of blocks of the last regime drawn at random, some hundred times; the limit is met where the
+and a single drop that left some of it a clearing: neither is a rate. The future is made of blocks of the last regime drawn at random, some hundred times; the limit is met where the
 path within a block meets it, so that saws and steps meet it as they are. The interval is that of the dates.
 Source: Killick, Fearnhead, Eckley, Optimal detection of changepoints (2012); block bootstrap: Künsch (1989)
 """
@@ -28,6 +28,7 @@ REGIMES = 4
 FUTURES = 400
 WALK = 400  # blocks of one future that are drawn one by one
 FAR = 20 * 365 * DAY
+EMPTIED = 0.75  # of what had grown before, taken away at once
 NARROWEST = 0.015  # of the time to the date: no interval is told as narrower than this
 WIDER = 1.25  # measured by bench.growth: so much wider holds an interval of 80 % its promise
 SEED = 20_260_901
@@ -112,7 +113,7 @@ def law_of(points: Sequence[tuple[int, float]], end: int, limit: float) -> Law:
     nets = series.nets(width)
     if len(nets) < LEAST_BLOCKS:
         return Law("short")
-    calm, jump = _without_import(nets)
+    calm, jump = _without_jump(nets)
     begin = _last_regime(calm)
     if begin and len(calm) - begin > LEAST_BLOCKS:
         begin += 1  # within the first block of a regime the one before it ends
@@ -127,7 +128,13 @@ def law_of(points: Sequence[tuple[int, float]], end: int, limit: float) -> Law:
     if mean < 0 and -mean > error:
         return Law("shrinking", low=(mean - 1.28 * error) * day, high=(mean + 1.28 * error) * day, **told)  # type: ignore[arg-type]
     if mean <= max(0.84 * error, 0.01 * busiest):
-        shape = "import" if jump and begin == 0 else "ended" if begin and statistics.fmean(calm[:begin]) > 0 else "flat"
+        shape = (
+            "import"
+            if jump and nets[jump] > 0 and begin == 0
+            else "ended"
+            if begin and statistics.fmean(calm[:begin]) > 0
+            else "flat"
+        )
         return Law(shape, **{**told, "rate": 0.0})  # type: ignore[arg-type]
     paths = _paths(series, width, len(regime), None if jump is None else jump - begin)
     dates = _futures(paths, series.values[-1], limit, block)
@@ -148,16 +155,20 @@ def law_of(points: Sequence[tuple[int, float]], end: int, limit: float) -> Law:
     )  # fmt: skip
 
 
-def _without_import(nets: Sequence[float]) -> tuple[list[float], int | None]:
-    """The blocks with a single jump among them made as the others are, and which one it was."""
+def _without_jump(nets: Sequence[float]) -> tuple[list[float], int | None]:
+    """The blocks with a single jump or drop among them made as the others are, and which one it was."""
     if len(nets) < 6:
         return list(nets), None
-    place = max(range(len(nets)), key=lambda n: nets[n])
-    others = [*nets[:place], *nets[place + 1 :]]
-    spread = max(others) - min(*others, 0.0)
-    middle = statistics.median(others)
-    if nets[place] - middle > 3 * spread + 1e-9 and nets[place] > 0.2 * max(1.0, sum(abs(x) for x in nets)):
-        return [*nets[:place], middle, *nets[place + 1 :]], place
+    for sign, least in ((1.0, 0.2), (-1.0, 0.05)):
+        steps = [sign * net for net in nets]
+        place = max(range(len(steps)), key=steps.__getitem__)
+        others = [*steps[:place], *steps[place + 1 :]]
+        spread = max(others) - min(*others, 0.0) if sign > 0 else max(*others, 0.0) - min(others)
+        middle = statistics.median(others)
+        is_large = steps[place] - middle > 3 * spread + 1e-9 and steps[place] > least * max(1.0, sum(map(abs, nets)))
+        # what was emptied may be a saw of which one tooth was seen
+        if is_large and (sign > 0 or steps[place] < EMPTIED * sum(max(0.0, net) for net in nets[:place])):
+            return [*nets[:place], sign * middle, *nets[place + 1 :]], place
     return list(nets), None
 
 

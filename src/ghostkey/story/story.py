@@ -17,6 +17,11 @@ from ghostkey.story.forecast import Forecast, forecast
 from ghostkey.story.limits import Size, size_of
 from ghostkey.story.prepare import IS, focus_on
 
+# of the object that a key of a UID is about, and not of a later one of its name
+_OF_LIFE = ", ".join(
+    f"CASE WHEN l.life_uid = '' THEN s.{name} ELSE e.{name} END AS {name}"
+    for name in ("uid", "created_at", "deleting_at", "deleted_at", "deleter")
+)
 _EVENTS = ("key_events", "subject_events")
 LOOKED_THROUGH = 20_000  # names of maps that may have been meant
 IDLE = 60_000_000  # microseconds within which a write that changed nothing is told as perhaps meant for a key
@@ -24,7 +29,11 @@ IDLE = 60_000_000  # microseconds within which a write that changed nothing is t
 
 @dataclass(slots=True)
 class Story:
-    """What is known of one map: points of growth, its keys, ghosts with their class, writers, gaps."""
+    """What is known of one map: points of growth, its keys, ghosts with their class, writers, gaps.
+
+    `links` has the subject of each key, and of several that it may be for the one that lives, or went last; `others` the others,
+    and `subjects` all.
+    """
 
     kind: str
     namespace: str
@@ -33,6 +42,7 @@ class Story:
     keys: list[dict[str, Any]] = field(default_factory=list)
     subjects: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
     links: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
+    others: dict[tuple[str, str, str], list[dict[str, Any]]] = field(default_factory=dict)
     ghosts: list[dict[str, Any]] = field(default_factory=list)
     writers: list[dict[str, Any]] = field(default_factory=list)
     encoded_twice: list[dict[str, Any]] = field(default_factory=list)
@@ -131,13 +141,17 @@ def story_of(engine: Engine, kind: str, namespace: str, name: str, key: str = ""
     story.encoded_twice = engine.rows(f"SELECT * FROM encoded_twice WHERE {IS} ORDER BY since", holder)  # noqa: S608
     story.coverage = blind.coverage(engine)
     linked = engine.rows(
-        f"SELECT l.*, s.uid, s.created_at, s.deleting_at, s.deleted_at, s.deleter, s.is_alive "  # noqa: S608
+        f"SELECT l.*, {_OF_LIFE}, s.is_alive AND l.life_uid = '' AS is_alive "  # noqa: S608
         f"FROM (SELECT * FROM links WHERE {where}) l JOIN subject_life s "
-        "ON s.kind = l.subject_kind AND s.namespace = l.subject_namespace AND s.name = l.subject_name",
+        "ON s.kind = l.subject_kind AND s.namespace = l.subject_namespace AND s.name = l.subject_name "
+        "LEFT JOIN earlier_life e ON e.uid = l.life_uid",
         values,
     )
     for row in linked:
-        story.links[row["field"], row["path"], row["key"]] = row
+        if row["is_told"]:
+            story.links[row["field"], row["path"], row["key"]] = row
+        else:
+            story.others.setdefault((row["field"], row["path"], row["key"]), []).append(row)
         story.subjects[row["subject_kind"], row["subject_namespace"], row["subject_name"]] = row
     _note_idle(engine, story)
     story.size = _size(engine, holder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -60,11 +61,14 @@ def timeline(engine: Engine, story: Story, key: str, path: str = "") -> list[Mom
         what += f" by {by}" if by else ""
         what += f": {row['error']}" if row["error"] else ""
         moments.append((row["revision"], row["op"], row["at_us"], what, row["audit_id"] or row["origin"], row["op"]))
-    for link in (row for spot, row in story.links.items() if spot[2] == key):
+    told = [(row, *story.others.get(spot, ())) for spot, row in story.links.items() if spot[2] == key]
+    for link in itertools.chain.from_iterable(told):
         place = f"{link['subject_namespace']}/" if link["subject_namespace"] else ""
         about = f"{kind_name(link['subject_kind'])} {place}{link['subject_name']}"
         subject = [link["subject_kind"], link["subject_namespace"], link["subject_name"]]
         for row in engine.rows(f"SELECT * FROM subject_events WHERE {IS}", subject):  # noqa: S608
+            if link["life_uid"] not in ("", row["uid"]) or (row["op"] == "seen" and row["at_us"] is None):
+                continue  # of another object, which has its name now; or still there at a compaction, which is no news
             by = _by(row)
             what = f"{about} {_SUBJECT_WORDS[row['op']].format(f' by {by}' if by else '')}"
             # the revision of a deletion differs between an audit log and etcd: the object's last one, and the deletion's own

@@ -29,3 +29,12 @@ MAP = "kind, namespace, name"
 # what somebody is known to have done; a dump shows only what became of it
 KNOWN = """op = 'set' AND ("user" <> '' OR manager <> '')"""
 SKEW = 2_000_000  # microseconds by which the clocks of two servers, or of a server and a log, may differ
+# the last snapshot of etcd that tells all that was there at a revision, as `shown_revision` and `shown_at`; none where revisions
+# were used again, after a restore to an older state
+SHOWN = """
+    SELECT MAX(since_revision) AS shown_revision, MAX_BY(until, since_revision) AS shown_at FROM coverage
+    WHERE origin = 'etcd-snapshot' AND NOT is_gap AND kind = '*' AND since_revision = until_revision AND since IS NOT NULL
+    HAVING MAX_BY(until, since_revision) = MAX(until) AND MAX(since_revision) >= (
+        SELECT MAX(since_revision) FROM coverage WHERE origin = 'etcd-snapshot' AND NOT is_gap AND kind = '*'
+    )
+"""

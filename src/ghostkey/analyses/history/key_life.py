@@ -14,7 +14,7 @@ Source
 
 from __future__ import annotations
 
-from ghostkey.analyses.history._base import KNOWN, MAP, MAPS, Query
+from ghostkey.analyses.history._base import KNOWN, MAP, MAPS, SHOWN, Query
 
 _WRITTEN = "op IN ('set', 'seen')"
 # a removal of what was not there, or not known to be, leaves it not there
@@ -53,7 +53,10 @@ QUERY = Query(
             SUM(CASE WHEN {_GONE} THEN 1 ELSE 0 END) AS deletes,
             MAX_BY(value_bytes, CASE WHEN {_WRITTEN} THEN revision END) AS numbered_bytes,
             MAX_BY(shape, CASE WHEN {_WRITTEN} THEN revision END) AS numbered_shape,
-            MAX(CASE WHEN is_recovered THEN 1 ELSE 0 END) AS is_recovered
+            MAX(CASE WHEN is_recovered THEN 1 ELSE 0 END) AS is_recovered,
+            MAX(CASE WHEN {_WRITTEN} AND origin <> 'dumps' THEN at_us END) AS told_set_at,
+            MAX(CASE WHEN {_WRITTEN} AND origin = 'dumps' THEN at_us END) AS dumped_set_at,
+            MAX(CASE WHEN op = 'delete' AND origin = 'dumps' THEN at_us END) AS dumped_delete_at
         FROM key_events
         WHERE {_TOLD}
         GROUP BY map_code, field, path, key
@@ -77,6 +80,24 @@ QUERY = Query(
             WHERE s.op = 'created' AND s.kind IN ('configmaps', 'secrets') AND s.revision IS NOT NULL
         ) v GROUP BY viewed
     ),
+    -- a dump shows all keys of the maps in it, and tells those alone that changed since the one before; what others told has gone by then
+    dumped AS (
+        SELECT maps.map_code AS in_dump, MAX(s.at_us) AS dumped_at FROM subject_events s
+        JOIN maps ON maps.kind = s.kind AND maps.namespace = s.namespace AND maps.name = s.name
+        WHERE s.origin = 'dumps' AND s.op = 'seen' AND s.kind IN ('configmaps', 'secrets')
+            AND s."user" = '' AND s.audit_id = '' -- a commit shows what is in Git, and not what others have written into a map
+        GROUP BY maps.map_code
+    ),
+    -- and a map that a snapshot does not show went with all its keys
+    shown AS ({SHOWN}),
+    vanished AS (
+        SELECT maps.map_code AS vanished_map, MIN(shown_revision) AS vanished_by, MIN(shown_at) AS vanished_at FROM subject_events s
+        JOIN maps ON maps.kind = s.kind AND maps.namespace = s.namespace AND maps.name = s.name
+        CROSS JOIN shown
+        WHERE s.kind IN ('configmaps', 'secrets') AND s.op IN ('created', 'seen') AND s.revision IS NOT NULL
+            AND s.kind IN (SELECT e.kind FROM subject_events e CROSS JOIN shown w WHERE e.origin = 'etcd-snapshot' AND e.revision >= w.shown_revision)
+        GROUP BY maps.map_code HAVING MAX(s.revision) < MIN(shown_revision)
+    ),
     -- a map goes with its namespace, whether or not a log shows the maps that went
     ends AS (
         SELECT name AS ended, MAX(at_us) AS ended_at FROM subject_events WHERE kind = 'namespaces' AND op = 'deleted' GROUP BY name
@@ -88,11 +109,16 @@ QUERY = Query(
         {_IS_PRESENT} AND COALESCE(ended_at, 0) <= COALESCE(last_set_at, first_seen_at, 0)
             -- a key that is not among them went unseen
             AND (view_revision IS NULL OR last_set_revision IS NULL OR timed_set_at IS NOT NULL OR last_set_revision >= view_revision)
+            AND (dumped_at IS NULL OR field NOT IN ('data', 'binaryData') OR COALESCE(told_set_at, 0) >= dumped_at
+                OR COALESCE(dumped_set_at, 0) > COALESCE(dumped_delete_at, 0))
+            AND (vanished_by IS NULL OR last_set_revision IS NULL OR last_set_revision >= vanished_by OR timed_set_at > vanished_at)
             AS is_present
     FROM life JOIN maps ON maps.map_code = life.map_code
     LEFT JOIN timed ON timed.key_code = life.key_code
     LEFT JOIN ends ON ended = namespace
     LEFT JOIN views ON viewed = life.map_code
+    LEFT JOIN dumped ON in_dump = life.map_code
+    LEFT JOIN vanished ON vanished_map = life.map_code
     WHERE writes > 0
     """  # noqa: S608 (the names are our own)
 )

@@ -65,8 +65,14 @@ QUERY = Query(
         WHERE o.key IS NULL
         GROUP BY {_KEY.format("g")}
     ),
-    -- a key that does not say which namespace its subject is in is about any that lives under that name
-    living AS (SELECT kind, name FROM subject_life WHERE is_alive GROUP BY kind, name),
+    -- a key of a UID is about that object, whoever has its name now
+    lives AS (
+        SELECT kind, namespace, name, '' AS life_uid, uid, created_at, deleting_at, deleted_at, deleted_revision, deleter, deleting_agent,
+            delete_audit_id, is_audited, went_with, is_alive FROM subject_life
+        UNION ALL
+        SELECT kind, namespace, name, uid, uid, created_at, deleting_at, deleted_at, deleted_revision, deleter, deleting_agent,
+            delete_audit_id, is_audited, '', FALSE FROM earlier_life
+    ),
     gone AS (
         SELECT k.kind, k.namespace, k.name, k.field, k.path, k.key, k.shape, k.value_bytes, k.first_set_at, k.first_seen_at,
             CASE WHEN p.key IS NULL THEN k.last_set_at ELSE COALESCE(t.set_at, k.first_seen_at) END AS last_set_at,
@@ -74,21 +80,21 @@ QUERY = Query(
             CASE WHEN p.key IS NULL THEN k.deletes WHEN t.removed_at IS NULL THEN 0 ELSE 1 END AS deletes,
             CASE WHEN p.key IS NULL THEN k.last_delete_at ELSE t.removed_at END AS last_delete_at,
             k.is_present, p.put_back_at, m.trimmed_at, m.trimmed_last, t.remover, t.writer, t.manager, t.agent, t.audit_id,
-            l.subject_kind, l.subject_namespace, l.subject_name, l.template, s.uid AS subject_uid,
+            l.subject_kind, l.subject_namespace, l.subject_name, l.template, l.namesakes, s.uid AS subject_uid,
             s.created_at AS subject_created_at, s.deleted_at AS subject_deleted_at, s.deleted_revision,
             s.deleter AS subject_deleter, s.deleting_agent, s.delete_audit_id, s.is_audited, s.went_with,
             COALESCE(s.deleting_at, s.deleted_at) AS ended_at
         FROM key_life k
-        JOIN links l ON {_SAME_LIFE.format("l")}
-        JOIN subject_life s ON s.kind = l.subject_kind AND s.namespace = l.subject_namespace AND s.name = l.subject_name
+        -- of several that a key may be for, the one that went last, and none of them lives
+        JOIN links l ON {_SAME_LIFE.format("l")} AND l.is_told
+        JOIN lives s ON s.kind = l.subject_kind AND s.namespace = l.subject_namespace AND s.name = l.subject_name
+            AND s.life_uid = l.life_uid
         LEFT JOIN trimmed m ON {_SAME_LIFE.format("m")}
         LEFT JOIN theirs t ON {_SAME_LIFE.format("t")}
         -- what they removed after they had written it is theirs, whoever put it back
         LEFT JOIN put_back p ON {_SAME_LIFE.format("p")}
             AND COALESCE(t.removed_at, 0) <= COALESCE(t.set_at, k.first_seen_at)
-        LEFT JOIN living v ON v.kind = s.kind AND v.name = s.name
-            AND l.template NOT LIKE '%{{namespace%' AND l.template NOT LIKE '%{{uid%'
-        WHERE NOT s.is_alive AND v.name IS NULL
+        WHERE NOT s.is_alive
     ),
     missed AS (
         SELECT g.kind, g.namespace, g.name, g.field, g.path, g.key,
@@ -140,7 +146,7 @@ QUERY = Query(
     ),
     told AS (
         SELECT g.kind, g.namespace, g.name, g.field, g.path, g.key, g.subject_kind, g.subject_namespace, g.subject_name,
-            g.subject_uid, g.template, g.shape, g.value_bytes,
+            g.subject_uid, g.template, g.namesakes, g.shape, g.value_bytes,
             CASE WHEN g.put_back_at IS NULL THEN w.writer ELSE g.writer END AS writer,
             CASE WHEN g.put_back_at IS NULL THEN w.manager ELSE g.manager END AS manager,
             CASE WHEN g.put_back_at IS NULL THEN w.agent ELSE g.agent END AS agent,
@@ -200,5 +206,5 @@ QUERY = Query(
         END AS confidence
     FROM told
     """,  # noqa: S608 (the names are our own)
-    needs=("key_life", "key_writers", "subject_life"),
+    needs=("key_life", "key_writers", "subject_life", "earlier_life"),
 )

@@ -1,8 +1,8 @@
 """Dumps of manifests over time: a folder of dated dumps, or the Git history of a folder of manifests.
 
 What it reads
-    Files and folders whose names begin with, or hold, a date (`2026-11-02`, `20261102T1014`), each a dump as `scan --from`
-    takes it; or the commits of a Git work tree, or of a folder in one (`git_tree`).
+    Files and folders whose names begin with, or hold, a date (`2026-11-02`, `20261102T1014`, `2026/11/02`, seconds since 1970), each
+    a dump as `scan --from` takes it; or the commits of a Git work tree, or of a folder in one (`git_tree`).
 Coverage
     Moments, not spans: between two dumps a key may have come and gone unseen, and that is a gap.
     What is missing in a dump has gone only where `scan --from` would have seen it there: its kind was listed in its namespace, and
@@ -39,7 +39,11 @@ from ghostkey.sources.manifests import Manifests
 ORIGIN = "dumps"
 Holder = tuple[str, str, str]
 GIT_SECONDS = 60
-_DATED = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})(?:[T_ -]?(\d{2})[:h-]?(\d{2})(?:[:m-]?(\d{2}))?)?")
+DAY_PARTS = 3  # folders that make a date: of a year, a month and a day
+_DATED = re.compile(r"(?<!\d)((?:19|20)\d{2})-?(\d{2})-?(\d{2})(?:[T_ -]?(\d{2})[:h-]?(\d{2})(?:[:m-]?(\d{2}))?)?")
+_SINCE_1970 = re.compile(r"(?<!\d)(1\d{9})(?:\d{3})?(?!\d)")  # until 2033
+# a folder of a year, of a month in it, of a day, of an hour: `2026` or `year=2026`
+_PARTS = [re.compile(rf"(?:[a-z]+=)?({digits})") for digits in ("(?:19|20)\\d\\d", r"\d\d", r"\d\d", r"\d\d")]
 
 
 class DatedDumps:
@@ -67,6 +71,7 @@ class DatedDumps:
             yield from GitTree(self._path, top, self._digest, self._fields, self._progress).events()
             return
         before: dict[Holder, str] | None = None
+        last = self._path
         moments: list[int] = []
         for at, path in self._dumps():
             self._progress(f"read {path.name}")
@@ -81,16 +86,26 @@ class DatedDumps:
                     continue
                 yield from events
             yield from self._missing(path, at, before or {}, now)
-            before = now
+            before, last = now, path
             moments.append(at)
         if not moments:
             raise SourceDamaged(
                 f"no dated dumps in {self._path}", "name them by date, as 2026-11-02.yaml, or give a Git work tree"
             )
         yield Covered(ORIGIN, "*", "*", moments[0], moments[-1], None, None, False, "")
+        yield from self._shown(last, moments[-1])
         for left, right in itertools.pairwise(moments):
             yield Covered(ORIGIN, "*", "*", left, right, None, None, True, "between two dumps")
         yield from self._gaps
+
+    def _shown(self, path: Path, at: int) -> Iterator[Covered]:
+        """Of which kinds, and where, the last dump has all there were: what another source has seen, and this one has not, went before."""
+        if any(gap.since == at for gap in self._gaps):
+            return
+        for event in Manifests([str(path)], Scope()).events():
+            if isinstance(event, Coverage) and event.is_listed and not event.unseen:
+                for namespace in sorted(event.namespaces) if event.namespaces is not None else ["*"]:
+                    yield Covered(ORIGIN, event.kind.qualified, namespace, at, at, None, None, False, "")
 
     def _missing(self, path: Path, at: int, before: dict[Holder, str], now: dict[Holder, str]) -> Iterator[HistoryEvent]:
         """The ends of what the dump before had and this one would have shown; what it would not have shown stays as it was."""
@@ -144,7 +159,7 @@ class DatedDumps:
 
     def _dated(self) -> list[tuple[int, Path]]:
         """(time, path) of each dump, oldest first."""
-        return sorted((at, path) for path in self._path.iterdir() if (at := dated_name(path.name)) is not None)
+        return dated_in(self._path)
 
     def _dumps(self) -> Iterator[tuple[int, Path]]:
         if not self._path.is_dir():
@@ -195,16 +210,42 @@ def has_commits(path: Path) -> bool:
     return len(found.stdout.split()) > 1
 
 
+def dated_in(folder: Path) -> list[tuple[int, Path]]:
+    """(time, path) of each dump in a folder, oldest first."""
+    return sorted(_dated_in(folder, ()))
+
+
+def _dated_in(folder: Path, before: tuple[str, ...]) -> Iterator[tuple[int, Path]]:
+    """Those of a folder that has, with the folders around it, so much of a date in its name."""
+    for path in folder.iterdir():
+        at = dated_name(path.name)
+        if at is not None and not before:
+            yield at, path
+            continue
+        part = _PARTS[len(before)].fullmatch(path.name) if len(before) < len(_PARTS) and path.is_dir() else None
+        if part is None:
+            continue
+        parts = (*before, part[1])
+        deeper = list(_dated_in(path, parts))
+        if deeper:
+            yield from deeper
+        elif (
+            len(parts) >= DAY_PARTS
+            and (at := dated_name("-".join(parts[:DAY_PARTS]) + f"T{[*parts, '00'][DAY_PARTS]}:00")) is not None
+        ):
+            yield at, path
+
+
 def dated_name(name: str) -> int | None:
     """The date in a name, as microseconds in UTC; None when there is none."""
-    found = _DATED.search(name)
-    if found is None:
-        return None
-    try:
-        moment = datetime.datetime(*(int(part or 0) for part in found.groups()), tzinfo=datetime.UTC)  # type: ignore[misc,arg-type]
-    except ValueError:
-        return None
-    return int(moment.timestamp()) * 1_000_000
+    for found in _DATED.finditer(name):
+        try:
+            moment = datetime.datetime(*(int(part or 0) for part in found.groups()), tzinfo=datetime.UTC)  # type: ignore[misc,arg-type]
+        except ValueError:
+            continue
+        return int(moment.timestamp()) * 1_000_000
+    seconds = _SINCE_1970.search(name)
+    return int(seconds[1]) * 1_000_000 if seconds else None
 
 
 def mapping(item: dict[str, Any], name: str) -> dict[str, Any]:

@@ -68,14 +68,13 @@ def _is_snapshot(path: Path) -> bool:
 
 
 def _sort_of_folder(path: Path) -> str:
-    from ghostkey.sources.history.dated_dumps import dated_name, has_commits, is_repository, work_tree
+    from ghostkey.sources.history.dated_dumps import dated_in, has_commits, is_repository, work_tree
 
     if (path / ".git").exists() or is_repository(path):
         return "dumps"
     if any(path.glob("*.wal")) or (path / "wal").is_dir() or (path / "member" / "wal").is_dir():
         return "wal"
-    names = [file.name for file in path.iterdir() if not file.name.startswith(".")]
-    dated = sum(dated_name(name) is not None for name in names)
+    dated = any(not file.name.startswith(".") for _, file in dated_in(path))
     files = list(itertools.islice(_files(path), 4 * _FILES))
     # files whose names say so first: a must-gather has thousands of others
     files.sort(key=lambda file: "audit" not in str(file.relative_to(path)).lower())

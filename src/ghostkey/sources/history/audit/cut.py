@@ -11,6 +11,7 @@ from ghostkey.model.errors import place_of
 from ghostkey.model.history import HistoryEvent
 from ghostkey.sources.history.audit.changes import DELETION, FULL, ID_END, REQUEST, ChangeReader, Head
 from ghostkey.sources.history.audit.credit import writer_of_event
+from ghostkey.sources.history.audit.ended import FINALIZERS
 from ghostkey.sources.history.audit.envelopes import unwrap
 from ghostkey.sources.history.audit.event import UNREADABLE, decode_event, is_dry_run, received
 from ghostkey.sources.history.common import MAPS
@@ -109,11 +110,19 @@ class LineReader(ChangeReader):
             if found is None:
                 found = self._change(line, request, head)
             return list(self._line(line)) if found is None else found
+        ended = self.ended
         # an object that is being deleted may go by the write that takes its last finalizer
         # and behind one that was cut the next one may stand
         if (
             head == DECODE
-            or (head == ELSEWHERE and (DELETION in line or self.ended.may_be_of(line, ID_END, HEAD_BYTES)))
+            or (
+                head == ELSEWHERE
+                and (
+                    DELETION in line
+                    or (FINALIZERS in line and ended.may_give_finalizers(line, ID_END, HEAD_BYTES))
+                    or (ended.ends and ended.may_be_of(line, ID_END, HEAD_BYTES))
+                )
+            )
             or line.find(_NEXT, _NEXT_BEGIN) >= 0
         ):
             return list(self._line(line))

@@ -133,6 +133,7 @@ class MergePatch(msgspec.Struct, forbid_unknown_fields=True):
 
 Patched = dict[str, dict[str, bytes | None]]  # field → key → value, None for one that goes
 _DELETIONS, _WAITING = {"delete", "deletecollection"}, {"Foreground", "Orphan"}
+COPIED = type("Copied", (bytes,), {})()  # the value of a key that a patch copies or moves: what it is the patch does not say
 WHOLE: Patched = {}  # the patch replaces or removes a field as a whole: it names every key, and not one by one
 # everything that decoding hostile bytes raises
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, UnreadableError)
@@ -173,6 +174,24 @@ def spec_of(found: Object) -> tuple[bool, bool]:
     return bool(spec.finalizers), bool(spec.node_name)
 
 
+def gives_finalizers(event: Event) -> bool:
+    """Whether the object has finalizers after a write: as its answer shows, else as its request asks."""
+    found = object_of(event.response_object)
+    if found is not None and found.kind != "Status":
+        return bool(found.metadata.finalizers)
+    asked = object_of(event.request_object)
+    if asked is not None:
+        return bool(asked.metadata.finalizers)
+    try:
+        document = decode_json(bytes(event.request_object) or b"[]")
+    except UNREADABLE:
+        return False
+    return isinstance(document, list) and any(
+        isinstance(one, dict) and str(one.get("path")).startswith("/metadata/finalizers") and bool(one.get("value"))
+        for one in document
+    )
+
+
 def is_dry_run(event: Event) -> bool:
     """Whether a request was only tried: it says so in its address, and a deletion or an eviction may say it in its body."""
     if "dryRun=" in event.request_uri.partition("?")[2]:
@@ -206,6 +225,13 @@ def content_of(kind: str, found: Object) -> dict[str, dict[str, bytes]]:
     if is_secret and found.string_data:
         data |= decoded(found.string_data, is_base64=False)
     return {"data": data, "binaryData": decoded(found.binary_data, is_base64=True)}
+
+
+def decoded_field(field: str, values: dict[object, object], kind: str) -> dict[str, bytes | None]:
+    """The values of one field of a map, as a patch writes them."""
+    is_base64 = field == "binaryData" or kind == "secrets"
+    held = decoded({str(key): value for key, value in values.items()}, is_base64=is_base64)
+    return {str(key): held.get(str(key), b"") for key in values}
 
 
 def patched(body: bytes, kind: str) -> Patched | None:
@@ -245,7 +271,7 @@ def patched_by(document: object, kind: str) -> Patched | None:
             is_base64 = field == "binaryData" or kind == "secrets"
             into[key] = decoded({key: operation.get("value")}, is_base64=is_base64).get(key, b"")
         elif op in ("copy", "move"):
-            into[key] = b""  # what it is the patch does not say
+            into[key] = COPIED
         else:
             return None
     return found
@@ -291,6 +317,15 @@ def is_apply(body: bytes) -> bool:
     except UNREADABLE:
         return False
     return bool(found.kind and found.metadata.name)
+
+
+def applied_in(body: bytes) -> set[tuple[str, str]] | None:
+    """Field and key of all that a server-side apply names; None where a body is none, which names its kind and itself."""
+    found = object_of(msgspec.Raw(body))
+    if found is None or not found.kind or not found.metadata.name:
+        return None
+    data = {("data", key) for values in (found.data, found.string_data) for key in values or ()}
+    return data | {("binaryData", key) for key in found.binary_data or ()}
 
 
 def received(line: bytes) -> int | None:

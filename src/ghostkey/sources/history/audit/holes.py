@@ -15,11 +15,12 @@ def holes(spans: Sequence[Span], least: int) -> Iterator[Covered]:
     if len(spans) < 2:
         return
     own = [span for span in spans if not span.is_copy] or list(spans)
-    end = own[0].last
+    end, file = own[0].last, -1
     for span in sorted(own):
-        if span.first - end > least:
+        # within a file it is told by how seldom it is silent
+        if span.first - end > least and (span.file < 0 or span.file != file):
             yield Covered(ORIGIN, "*", "*", end, span.first, None, None, True, "a hole between two files of the audit log")
-        end = max(end, span.last)
+        end, file = max((end, file), (span.last, span.file))
     chains = _chains(own, least)
     if len(chains) < 2:
         return

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-import msgspec
-
 from ghostkey.kube.fields import writer_of
 from ghostkey.model.history import (
     DELETE,
@@ -38,10 +36,12 @@ from ghostkey.sources.history.audit.credit import (
     writer_of_event,
 )
 from ghostkey.sources.history.audit.event import (
+    COPIED,
     WHOLE,
     Event,
     Object,
     Patched,
+    applied_in,
     content_of,
     decode_event,
     is_apply,
@@ -49,6 +49,7 @@ from ghostkey.sources.history.audit.event import (
     patched,
 )
 from ghostkey.sources.history.audit.moments import Moments
+from ghostkey.sources.history.audit.whole import replaced
 from ghostkey.sources.history.common import revision_of
 from ghostkey.sources.history.facts import FIELDS, KeyedHash
 from ghostkey.sources.history.states import MapStates
@@ -240,6 +241,8 @@ class MapReader:
                 yield self.of_map(holder, UNCHANGED, at, None, writer)
             return
         changed = patched(body, holder[0]) if body else None
+        if changed is WHOLE and (anew := replaced(body, holder[0])) is not None:
+            changed = {field: dict.fromkeys(self.states.keys(holder, field)) | values for field, values in anew.items()}
         if changed is None or changed is WHOLE:
             self.states.blur(holder)
             self.blind.hidden(holder, f"level {event.level} does not show what {event.verb} changed", at)
@@ -250,7 +253,8 @@ class MapReader:
         for field, values in changed.items():
             for made in self.states.patch(holder, field, values, at, None, writer):
                 count += 1
-                yield made
+                is_copied = made.op == SET and values.get(made.key) is COPIED
+                yield made._replace(value_bytes=-1, value_hash=0, shape="") if is_copied else made
         yield from self.missed(absent, holder, {}, at, None, writer)
         if is_apply(body):
             list(self.released(body, holder, {}, at, None, writer))  # what it has now, for the next one
@@ -295,7 +299,7 @@ class MapReader:
         writer: Writer,
     ) -> Iterator[KeyEvent]:
         """Keys that a server-side apply of this manager no longer has, and that stay: another manager owns them too."""
-        now = _applied_in(body)
+        now = applied_in(body)
         if now is None:
             return
         place = (*holder, writer.manager)
@@ -365,7 +369,7 @@ class MapReader:
             changed = {field: dict.fromkeys(self.states.keys(holder, field)) for field in FIELDS}
         elif event.verb == "patch":
             changed = self._would_replace(body, holder) if named is WHOLE else named or {}
-            if (applied := _applied_in(body)) is not None:
+            if (applied := applied_in(body)) is not None:
                 changed = self._would_apply(applied, holder, at, writer)
         elif event.verb == "update" and (whole := object_of(event.request_object)) is not None and self.states.known(holder):
             # what the map has and the request has not, it would have removed
@@ -391,12 +395,3 @@ class MapReader:
                 at, None, *holder, field, "", key, op, -1 if value is None else len(value), 0, "", 0, 0, *writer, error, ORIGIN,
                 False,
             )  # fmt: skip
-
-
-def _applied_in(body: bytes) -> set[tuple[str, str]] | None:
-    """Field and key of all that a server-side apply names; None where a body is none, which names its kind and itself."""
-    found = object_of(msgspec.Raw(body))
-    if found is None or not found.kind or not found.metadata.name:
-        return None
-    data = {("data", key) for values in (found.data, found.string_data) for key in values or ()}
-    return data | {("binaryData", key) for key in found.binary_data or ()}

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from ghostkey.sources.history.audit.blind import OFTEN, QUIET
 from ghostkey.sources.history.audit.event import done_at, received
 from ghostkey.sources.history.audit.files import LogFile, Note, Piece, events
 from ghostkey.sources.history.audit.order import WINDOW, mark_of, spot_of
@@ -24,11 +25,15 @@ RUN_BYTES = 64 << 20  # of a file in no order: so much is sorted at once
 
 
 class Span(NamedTuple):
-    """From when to when a file was seen to reach, and whether another holds the same events."""
+    """From when to when a file was seen to reach, and whether another holds the same events; files are numbered.
+
+    A file that was silent for long has several.
+    """
 
     first: int
     last: int
     is_copy: bool
+    file: int = -1
 
 
 class Merged:
@@ -53,11 +58,11 @@ class Merged:
         known: OrderedDict[bytes, int] = OrderedDict()
         counts = [0] * len(self._files)
         copies = [0] * len(self._files)
-        ends: list[list[int]] = [[] for _ in self._files]
+        ends: list[list[list[int]]] = [[] for _ in self._files]
         for at, number, line in self._by_time():
             counts[number] += 1
             if (came := received(line)) is not None:
-                ends[number] = [min(came, *ends[number][:1]), max(came, *ends[number][1:])] if ends[number] else [came, came]
+                self._reach(number, ends[number], came)
             mark = mark_of(line)
             if mark:
                 held = known.get(mark)
@@ -70,10 +75,17 @@ class Merged:
                     known.popitem(last=False)
             yield at, line
         self.spans = [
-            Span(span[0], span[1], is_copy=2 * copy > count)
-            for span, copy, count in zip(ends, copies, counts, strict=True)
-            if span
+            Span(first, last, 2 * copy > count, number)
+            for number, (spans, copy, count) in enumerate(zip(ends, copies, counts, strict=True))
+            for first, last in spans
         ]
+
+    def _reach(self, number: int, spans: list[list[int]], came: int) -> None:
+        """Adds an event to the times that a file covers: a server that is seldom quiet, and was for long, lost what it wrote then."""
+        if not spans or came - spans[-1][1] > max(QUIET, OFTEN * self._files[number].spacing):
+            spans.append([came, came])
+        else:
+            spans[-1] = [min(came, spans[-1][0]), max(came, spans[-1][1])]
 
     def _by_time(self) -> Iterator[tuple[int, int, bytes]]:
         """(time, number of the file, line) in the order of time; a file is opened when the time comes to its first line."""

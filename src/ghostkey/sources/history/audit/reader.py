@@ -68,6 +68,8 @@ class Reader(MapReader):
             return
         if not is_map:
             yield from self._written_after_its_end(event, reference)
+            if event.verb in {"update", "patch"}:
+                self.ended.finalized(event, (qualified, "" if qualified == NAMESPACES else reference.namespace, reference.name))
         if event.verb == "deletecollection":
             yield from self._collection(object_of(event.response_object), qualified, reference, at, writer)
             return
@@ -126,7 +128,7 @@ class Reader(MapReader):
     def hidden_end(self, subject: SubjectEvent, level: str) -> Iterator[SubjectEvent]:
         """A deletion whose answer is not in the log: the end of what was not made with finalizers."""
         if self.ended.made.get((subject.kind, subject.namespace, subject.name)):
-            why = f"level {level} does not show when an object ended that was made with finalizers"
+            why = f"level {level} does not show when an object ended that had finalizers"
             self.blind.gap(subject.kind, subject.namespace or "*", why, subject.at)
             yield subject._replace(op=DELETING)
         else:

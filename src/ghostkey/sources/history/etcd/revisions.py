@@ -6,7 +6,7 @@ Source: apiserver v0.37 storage prefixes; encryption prefixes in encryptionconfi
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ghostkey.model.counts import counted
@@ -326,6 +326,17 @@ class Reader:
     ) -> Iterator[HistoryEvent]:
         content, writer = entries_at(found.document, path) or {}, Writer(manager=found.manager)
         yield from self.states.field_entries(holder, path, content, self.last_time, revision, writer, is_new=is_new)
+
+    def still_there(self, keys: Mapping[bytes, int], revision: int) -> Iterator[SubjectEvent]:
+        """That what is there was there at a compaction, where its own events do not say so: what is not told to be had gone by then.
+
+        `keys`: the last revision of each that was not deleted.
+        """
+        for key, last in keys.items():
+            spot = self._spot(key) if last < revision or key not in self._alive else None
+            if spot is not None:
+                holder = (self._kinds.get(spot[0]) or _guess(spot[0]), *spot[1:])
+                yield SubjectEvent(None, revision, *holder, self._alive.get(key, ""), SEEN, *Writer(), self.origin, False)
 
     def gaps(self) -> Iterator[Covered]:
         """What could not be read, as gaps of the whole span."""

@@ -78,6 +78,7 @@ class EtcdSnapshot:
         items = self._items(data, page_bytes, root)
         compacted = self._compacted(data, page_bytes, root)
         reader, last = self._reader, 0
+        there: dict[bytes, int] = {}  # the last revision of each key that is there
         for count, (main, _, is_tombstone, begin, end, is_recovered) in enumerate(items, 1):
             if count % 50_000 == 0:
                 self._progress(f"read {count:,} revisions")
@@ -96,9 +97,17 @@ class EtcdSnapshot:
                 is_new = created == main
                 yield from reader.put(key, raw, value, stop, main, is_new=is_new, is_recovered=is_recovered, version=version)
             last = max(last, main)
+            if is_tombstone:
+                there.pop(key, None)
+            elif not is_recovered:
+                there[key] = main
         first = min((item[0] for item in items if not item[5]), default=0)
         since = max(first, compacted)
         yield Covered(ORIGIN, "*", "*", reader.first_time, reader.last_time, since, last, False, "")
+        if compacted and not self._torn and _is_whole(data):
+            yield from reader.still_there(there, compacted)
+            # at this revision all that was there is told
+            yield Covered(ORIGIN, "*", "*", reader.last_time, reader.last_time, compacted, compacted, False, "")
         if compacted:
             yield Covered(ORIGIN, "*", "*", None, None, 1, compacted, True, f"revisions before {compacted:,} were compacted")
         if self._torn:
