@@ -164,7 +164,8 @@ class Beliefs:
         # a kind of which every object has a key is what the map may be about, however many of another kind are called so, too
         whole = [kind for kind in live if len(live[kind]) >= max(COMPLETE, 0.9 * len(self._index.rows_of(kind)))]
         some = (kind for kind in live if kind in whole or len(live[kind]) >= max(1, 0.2 * best))
-        kinds = sorted(some, key=lambda kind: -len(live[kind]))
+        # of kinds with as many, that of which they are the most
+        kinds = sorted(some, key=lambda kind: (-len(live[kind]), len(self._index.rows_of(kind))))
         namespaces = {member.seen.holder.namespace for member, _ in found}
         if self._of_objects:
             groups = [member.seen for member, _ in found]

@@ -11,12 +11,25 @@ from typing import Protocol
 
 from ghostkey.inference.evidence import Case, names_its_kind
 from ghostkey.inference.shares import WORKLOADS
-from ghostkey.inference.style import is_setting, is_telling
+from ghostkey.inference.style import FILE_ENDINGS, is_setting, is_telling
 from ghostkey.model.managers import is_of_apps, is_of_people
+from ghostkey.model.refs import NAMESPACES
 
 SAMPLE = 300  # names that are looked at
 WHOLE = 0.9  # of the keys with a live object are of one kind, where it is the kind that the map is about
-FEW, MOSTLY = 4, 0.7  # live objects, and the share of the keys that they are: below both a map may be a table that somebody keeps
+PEOPLES = frozenset(
+    """address comment contact contract cost costcenter customer description email emails environment location mail manager notes os
+    owner ownedBy owners oncall phone price purpose rack reason room seats serial slack team teams vendor""".split()  # noqa: SIM905
+)  # fields of records that people keep
+FEW, FEW_WORDS, MOSTLY = (
+    4,
+    6,
+    0.7,
+)  # live objects, and the share of the keys that they are: below both a map may be a table that somebody keeps
+MANY_NAMESPACES, FORGOTTEN = (
+    8,
+    0.15,
+)  # live ones with a key, and the share without that a program leaves out: its own, or one that came just now
 HALF = 0.5  # of the workloads have a key, before a table that has their namespaces is taken for more than a selection
 
 
@@ -52,14 +65,31 @@ def of_some_workloads(case: Case, live: Mapping[int, Collection[str]]) -> str:
     return ""
 
 
+def of_some_namespaces(case: Case, live: Mapping[int, Collection[str]]) -> str:
+    """Budgets and quotas name the namespaces that somebody thought of, and some that are planned; a program forgets hardly one."""
+    if case.kind != NAMESPACES or case.template.order != "name" or case.is_of_controller:
+        return ""
+    # the namespace that the program itself runs in is nobody it works for
+    forgotten = case.near - len(case.live) - any(seen.holder.namespace not in case.live_names for seen in case.maps)
+    if forgotten <= (FORGOTTEN * case.near if len(case.live) >= MANY_NAMESPACES else 0):
+        return ""
+    return f"{forgotten:,} live namespaces have no key, besides those of Kubernetes: people keep tables of some, and of what is planned"
+
+
 def of_few(case: Case, live: Mapping[int, Collection[str]]) -> str:
     """Three live ones and two that never were: a table of prices has lines for what may be bought, and for what others have."""
     template = case.template
-    is_plain = template.is_plain_name and template.is_bare
+    is_file = template.suffix.rpartition(".")[2] in FILE_ENDINGS and not (template.prefix or template.is_open)
+    is_plain = template.is_plain_name and (template.is_bare or is_file)
     named = names_its_kind.look(case)
-    is_told = case.is_of_controller or case.with_uid or case.with_name or any("," in value for value in case.live_values)
+    records = [set(value[5:].split(",")) for value in case.live_values if value.startswith("json:")]
+    # records tell, but for those of which people fill in the fields
+    is_record = any(len(fields) > 1 and fields.isdisjoint(PEOPLES) for fields in records)
+    is_told = case.is_of_controller or case.with_uid or case.with_name or is_record
     is_told = is_told or (named is not None and "key" in named.parts)
-    if case.sort in {"own", "like others"} and len(case.live) < FEW and case.explained < MOSTLY and is_plain and not is_told:
+    # the others may be words that people choose
+    few = FEW if all(map(is_telling, case.gone_names)) else FEW_WORDS
+    if case.sort in {"own", "like others"} and len(case.live) < few and case.explained < MOSTLY and is_plain and not is_told:
         return f"only {len(case.live)} live {case.kind.resource} tell: people keep tables of as few, with lines for others"
     return ""
 
@@ -109,6 +139,7 @@ def of_what_is_immutable(case: Case, live: Mapping[int, Collection[str]]) -> str
 DOUBTS: tuple[Doubt, ...] = (
     of_several_workloads,
     of_some_workloads,
+    of_some_namespaces,
     of_few,
     of_variables,
     of_apps,

@@ -15,6 +15,7 @@ FEW_EXAMPLES = 3  # that have an address in their name, or one domain
 EXAMPLES = 400
 _TELLING = re.compile(r"[-._0-9]")
 _DIGIT = re.compile(r"[0-9]")
+_UNDONE = re.compile(r"(?:un|non)[a-z]{3,}ed")  # `unallocated`, `unmapped`: what is nobody's
 _SEPARATORS = re.compile(r"[^a-zA-Z0-9]+")
 
 # Words that settings are called by, and what nearly every cluster has beside its own things; and endings that files have. A key
@@ -114,7 +115,7 @@ def is_setting(text: str) -> bool:
         return True
     if "." in text and words[-1] in FILE_ENDINGS:
         return True
-    return all(word in SETTINGS for word in words) or (text != text.lower() and text != text.upper())
+    return all(word in SETTINGS or _UNDONE.fullmatch(word) for word in words) or (text != text.lower() and text != text.upper())
 
 
 def is_telling(name: str) -> bool:

@@ -1,0 +1,147 @@
+"""Maps as real operators fill them, and tables that people keep of the same things, on one cluster."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.helpers import analyse, config_map, thing
+
+APPS = {
+    "shop": ["cart", "checkout", "catalog", "web-frontend", "recommendation"],
+    "shop-staging": ["cart", "checkout", "catalog", "web-frontend"],
+    "payments": ["ledger", "payment-gateway", "fraud-detector"],
+    "payments-staging": ["ledger", "payment-gateway"],
+    "search": ["indexer", "query-api"],
+    "monitoring": ["grafana", "alertmanager", "kube-state-metrics"],
+    "data-platform": ["airflow-web", "spark-history", "kafka-ui"],
+    "ml-training": ["trainer", "mlflow"],
+}
+OWN = ["prod", "test"]  # that stand in every dump of `analyse`
+SYSTEM = ["default", "kube-system", "kube-public", "kube-node-lease"]
+COUNTED = ["cp-1", "cp-2", "cp-3", "worker-1", "worker-2", "worker-3", "worker-4", "worker-6"]
+CLOUD = [
+    f"ip-10-20-{subnet}-{host}.eu-west-1.compute.internal"
+    for subnet, host in ((1, 17), (1, 201), (2, 33), (2, 87), (3, 9), (3, 140))
+]
+PAIRS = [(namespace, app) for namespace, apps in APPS.items() for app in apps]
+
+
+def cluster(nodes: list[str] = COUNTED) -> list[dict[str, Any]]:
+    made = [thing("Namespace", name, "", api_version="v1") for name in [*SYSTEM, *APPS]]
+    made += [thing("Node", name, "", api_version="v1") for name in nodes]
+    for namespace, app in PAIRS:
+        made.append(thing("Deployment", app, namespace, api_version="apps/v1"))
+        made += [thing(kind, app, namespace, api_version="v1") for kind in ("Service", "ServiceAccount")]
+    return made
+
+
+def told(folder: Path, objects: list[dict[str, Any]], state: str = "found") -> set[str]:
+    return {finding.key.key for finding in analyse(folder, objects) if finding.state == state}
+
+
+def written_by(manager: str, data: dict[str, str]) -> dict[str, Any]:
+    fields = {"f:data": {f"f:{key}": {} for key in data}}
+    entry = {"manager": manager, "operation": "Update", "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": fields}
+    return {"managedFields": [entry]}
+
+
+def own(kind: str, names: list[str], api_version: str = "example.io/v1") -> list[dict[str, Any]]:
+    return [thing(kind, name, "shop", api_version=api_version) for name in names]
+
+
+@pytest.mark.parametrize("value", ["CC-1", "standard", json.dumps({"tier": 1, "team": "x"})])
+def test_table_of_some_namespaces_and_of_planned_ones_is_no_registry(tmp_path: Path, value: str) -> None:
+    some = ["shop", "payments", "payments-staging", "search", "data-platform"]
+    costs = config_map(dict.fromkeys([*some, "monitoring", "loyalty", "marketing"], value), "namespace-costs", "payments")
+    assert told(tmp_path, [*cluster(), costs]) == set()
+
+
+def test_what_is_nobodys_is_no_namespace(tmp_path: Path) -> None:
+    costs = config_map(dict.fromkeys([*SYSTEM, *APPS, *OWN, "shared", "unallocated"], "CC-1"), "namespace-costs", "payments")
+    assert told(tmp_path, [*cluster(), costs]) == set()
+
+
+@pytest.mark.parametrize("left_out", [SYSTEM, SYSTEM[1:], []])
+def test_registry_of_namespaces_may_leave_out_those_of_the_system(tmp_path: Path, left_out: list[str]) -> None:
+    kept = [name for name in [*SYSTEM, *APPS, *OWN] if name not in left_out]
+    ids = config_map(
+        {name: hashlib.sha1(name.encode()).hexdigest()[:20] for name in [*kept, "billing", "legacy-shop"]}, "namespace-id"
+    )
+    assert told(tmp_path, [*cluster(), ids]) == {"billing", "legacy-shop"}
+
+
+@pytest.mark.parametrize("others", [["nas-01", "printer-3"], ["stock-0", "stock-1"], ["build-07.corp.example.com"]])
+def test_what_is_called_otherwise_than_counted_machines_is_none_of_them(tmp_path: Path, others: list[str]) -> None:
+    hosts = config_map({name: f"10.1.1.{number}" for number, name in enumerate([*COUNTED, *others])}, "hosts-file")
+    assert told(tmp_path, [*cluster(), hosts]) == set()
+
+
+def test_machine_that_was_counted_on_is_gone_where_numbers_are_sparse(tmp_path: Path) -> None:
+    """A plan of a rack counts every place; machines that came and went leave few of the numbers."""
+    nodes = ["node-0", "node-1", "node-2"]
+    ids = config_map({name: json.dumps({"id": 3, "shard": 1}) for name in [*nodes, "node-21", "node-36"]}, "node-id")
+    assert told(tmp_path, [*cluster(nodes), ids]) == {"node-21", "node-36"}
+    plan = config_map({f"node-{number}": json.dumps({"id": number, "shard": 1}) for number in range(8)}, "node-plan")
+    assert told(tmp_path, [*cluster(nodes), plan]) == set()
+
+
+def test_address_of_a_cloud_is_a_name_that_nobody_types(tmp_path: Path) -> None:
+    gone = "ip-10-20-1-55.eu-west-1.compute.internal"
+    taken = {name: json.dumps({"state": "drained", "since": "2026-05-01T00:00:00Z"}) for name in [*CLOUD[:5], gone]}
+    assert told(tmp_path, [*cluster(CLOUD), config_map(taken, "drains", "shop")]) == {gone}
+
+
+TABLES = {
+    "files": (["acme", "globex", "initech", "hooli"], ["contoso.json", "fabrikam.json", "northwind.json"], '{"plan": "gold"}'),
+    "words": (["acme", "globex", "initech", "hooli", "umbrella"], ["contoso", "fabrikam", "northwind"], "a@example.com"),
+    "times": (["orders", "payments-in", "cart-events", "audit-log"], ["clickstream", "iot-raw"], "7d"),
+    "owners": (["web-01", "db-01", "build-01"], ["esx-07", "mainframe-2"], '{"os": "rhel9", "owner": "x"}'),
+}
+
+
+@pytest.mark.parametrize("table", sorted(TABLES))
+def test_few_objects_beside_lines_for_others_prove_nothing(tmp_path: Path, table: str) -> None:
+    live, others, value = TABLES[table]
+    end = ".json" if table == "files" else ""
+    kept = config_map(dict.fromkeys([*(name + end for name in live), *others], value), "customers")
+    assert told(tmp_path, [*cluster(), *own("Account", live), kept]) == set()
+
+
+def test_kubeadm_says_whom_the_endpoints_of_its_status_are_for(tmp_path: Path) -> None:
+    lines = "".join(
+        f"  {name}:\n    advertiseAddress: 192.0.2.1\n    bindPort: 6443\n" for name in ("cp-1", "cp-2", "cp-3", "cp-old")
+    )
+    status = {
+        "ClusterConfiguration": "kind: ClusterConfiguration\n",
+        "ClusterStatus": f"apiEndpoints:\n{lines}kind: ClusterStatus\n",
+    }
+    held = config_map(status, "kubeadm-config", "kube-system")
+    assert told(tmp_path, [*cluster(), held]) == {"cp-old"}
+    elsewhere = config_map(status, "endpoints", "shop")
+    assert told(tmp_path, [*cluster(), elsewhere]) == set()
+
+
+def test_kind_of_which_all_have_a_key_is_weighed_before_those_that_are_called_so_too(tmp_path: Path) -> None:
+    """A Canary for each of four apps, beside the Deployment, Service and ServiceAccount of every app."""
+    canaries = [("shop", "cart"), ("shop", "checkout"), ("payments", "ledger"), ("search", "query-api")]
+    objects = [thing("Canary", name, namespace, api_version="flagger.app/v1beta1") for namespace, name in canaries]
+    state = {
+        f"{namespace}-{name}": json.dumps({"phase": "Succeeded", "weight": 0})
+        for namespace, name in [*canaries, ("shop", "wishlist")]
+    }
+    held = config_map(state, "canary-state", "shop", metadata=written_by("flagger", state))
+    assert told(tmp_path, [*cluster(), *objects, held]) == {"shop-wishlist"}
+
+
+def test_apps_that_live_in_two_namespaces_have_a_key_in_each(tmp_path: Path) -> None:
+    """`shop.cart` and `shop-staging.cart` are two keys of two objects, not two keys of each app."""
+    taken = {
+        f"{namespace}.{app}": json.dumps({"cpu": [1, 2], "replicas": 2}) for namespace, app in [*PAIRS, ("shop", "wishlist")]
+    }
+    held = config_map(taken, "hpa-history", metadata=written_by("hpa-recorder", taken))
+    assert told(tmp_path, [*cluster(), held]) == {"shop.wishlist"}
