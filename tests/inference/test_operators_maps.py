@@ -145,3 +145,62 @@ def test_apps_that_live_in_two_namespaces_have_a_key_in_each(tmp_path: Path) -> 
     }
     held = config_map(taken, "hpa-history", metadata=written_by("hpa-recorder", taken))
     assert told(tmp_path, [*cluster(), held]) == {"shop.wishlist"}
+
+
+GODS = ["zeus", "hera", "apollo", "athena"]
+AGENTS = ["k3s-server-0", "k3s-agent-0", "k3s-agent-1"]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "others"),
+    [(GODS, ["hermes", "backup-nas"]), (AGENTS, ["switch-1", "nas"]), (AGENTS, ["printer"])],
+)
+@pytest.mark.parametrize("value", ["rack 1", json.dumps({"cpu": 8, "ram": 64})])
+def test_other_machines_of_a_house_are_no_nodes(tmp_path: Path, nodes: list[str], others: list[str], value: str) -> None:
+    machines = config_map(dict.fromkeys([*nodes, *others], value), "machines", "shop")
+    assert told(tmp_path, [*cluster(nodes), machines]) == set()
+
+
+TENANTS = ["acme", "globex", "initech", "hooli", "umbrella", "soylent", "tyrell"]
+DECIDED = ["a@example.com", "12.50", "99.9%", "30d", "0 3 * * *", "the system that does a thing", '{"owner": "x", "notes": "y"}']
+
+
+@pytest.mark.parametrize("value", DECIDED)
+def test_what_people_decide_is_for_whatever_they_think_of(tmp_path: Path, value: str) -> None:
+    """A table that has a line for each of seven Tenants, and for two customers without one."""
+    data = dict.fromkeys([*TENANTS, "contoso", "fabrikam"], value)
+    live = [*cluster(), *own("Tenant", TENANTS)]
+    assert told(tmp_path, [*live, config_map(data, "tenant-table")]) == set()
+    assert told(tmp_path, [*live, config_map(data, "tenant-table")], "suspect") == {"contoso", "fabrikam"}
+    # an operator may note whom to write to as well
+    written = config_map(data, "tenant-table", metadata=written_by("tenant-operator", data))
+    assert told(tmp_path, [*live, written]) == {"contoso", "fabrikam"}
+
+
+@pytest.mark.parametrize(
+    ("form", "value"),
+    [("{}-enabled", "true"), ("enable-{}", "false"), ("{}.md", "# title\ntext\n"), ("{}.svg", "<svg/>"), ("{}.sh", "exit 0\n")],
+)
+def test_switches_pages_and_scripts_are_called_after_what_they_are_about(tmp_path: Path, form: str, value: str) -> None:
+    data = dict.fromkeys(map(form.format, [*TENANTS, "contoso", "fabrikam"]), value)
+    assert told(tmp_path, [*cluster(), *own("Tenant", TENANTS), config_map(data)]) == set()
+
+
+def test_what_has_no_number_is_none_of_what_is_counted(tmp_path: Path) -> None:
+    sites = ["berlin-1", "paris-2", "oslo-1", "madrid-3", "rome-1"]
+    ports = config_map(dict.fromkeys([*sites, "hq-munich", "dr-site", "wien-1"], "30010"))
+    assert told(tmp_path, [*cluster(), *own("Site", sites), ports]) == {"wien-1"}
+
+
+@pytest.mark.parametrize("form", ["{}.{}", "{}_{}"])
+def test_few_pairs_of_workloads_are_those_that_somebody_thought_of(tmp_path: Path, form: str) -> None:
+    targets = config_map(dict.fromkeys([form.format(*pair) for pair in [*PAIRS[:6], ("shop", "wishlist")]], "3"), "overrides")
+    assert told(tmp_path, [*cluster(), targets]) == set()
+
+
+def test_few_addresses_of_services_are_those_that_somebody_allowed(tmp_path: Path) -> None:
+    pairs = [*PAIRS[:3], ("shop", "wishlist")]
+    hosts = config_map(
+        {f"{app}.{namespace}.svc.cluster.local": "" for namespace, app in pairs} | {"smtp.example.com": ""}, "egress"
+    )
+    assert told(tmp_path, [*cluster(), hosts]) == set()

@@ -131,7 +131,7 @@ def test_registry_of_an_operator_beside_them_is_told(tmp_path: Path) -> None:
         (("arm", "highmem"), "0.08", "", "suspect"),
         (("arm", "highmem"), json.dumps({"shard": 3, "plan": "gold"}), "", "found"),
         (("arm", "highmem"), "0.08", "pool-operator", "found"),
-        (("highmem",), "0.08", "", "found"),
+        (("highmem",), "8", "", "found"),
     ],
 )
 def test_three_that_live_and_two_that_do_not_may_be_a_table_that_somebody_keeps(

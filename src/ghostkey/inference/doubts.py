@@ -6,6 +6,7 @@ Each is a sentence, and what it is about stays a suspect. The evidence is counte
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Collection, Mapping
 from typing import Protocol
 
@@ -15,11 +16,16 @@ from ghostkey.inference.style import FILE_ENDINGS, is_setting, is_telling
 from ghostkey.model.managers import is_of_apps, is_of_people
 from ghostkey.model.refs import NAMESPACES
 
+TOGGLES = frozenset(
+    {"active", "allow", "allowed", "disable", "disabled", "enable", "enabled", "feature", "flag", "toggle", "use"}
+)
+WRITTEN = frozenset({"css", "html", "js", "lua", "md", "py", "rego", "sh", "sql", "svg", "tmpl", "tpl"})
+_WORDS = re.compile(r"[a-z]+")
 SAMPLE = 300  # names that are looked at
 WHOLE = 0.9  # of the keys with a live object are of one kind, where it is the kind that the map is about
 PEOPLES = frozenset(
     """address comment contact contract cost costcenter customer description email emails environment location mail manager notes os
-    owner ownedBy owners oncall phone price purpose rack reason room seats serial slack team teams vendor""".split()  # noqa: SIM905
+    owner ownedby owners oncall phone price purpose rack reason room seats serial slack team teams vendor""".split()  # noqa: SIM905
 )  # fields of records that people keep
 FEW, FEW_WORDS, MOSTLY = (
     4,
@@ -30,6 +36,7 @@ MANY_NAMESPACES, FORGOTTEN = (
     8,
     0.15,
 )  # live ones with a key, and the share without that a program leaves out: its own, or one that came just now
+ADDRESSES, PAIRS = 5, 10  # of live workloads, before they are an address book, and more than what somebody thought of
 HALF = 0.5  # of the workloads have a key, before a table that has their namespaces is taken for more than a selection
 
 
@@ -59,8 +66,9 @@ def of_some_workloads(case: Case, live: Mapping[int, Collection[str]]) -> str:
         return ""
     named = names_its_kind.look(case)
     if named is not None and "key" in named.parts:
-        return ""  # an address book
-    if case.template.order == "name" or case.keyed < HALF:
+        is_address = "svc" in _WORDS.findall(case.template.suffix)  # which people write, too
+        return f"only {len(case.live)} addresses tell" if is_address and len(case.live) < ADDRESSES else ""
+    if case.template.order == "name" or case.keyed < HALF or len(case.live) < PAIRS:
         return f"{case.kind.resource} are called as people call apps, and nothing shows that a program wrote these keys"
     return ""
 
@@ -84,8 +92,8 @@ def of_few(case: Case, live: Mapping[int, Collection[str]]) -> str:
     named = names_its_kind.look(case)
     records = [set(value[5:].split(",")) for value in case.live_values if value.startswith("json:")]
     # records tell, but for those of which people fill in the fields
-    is_record = any(len(fields) > 1 and fields.isdisjoint(PEOPLES) for fields in records)
-    is_told = case.is_of_controller or case.with_uid or case.with_name or is_record
+    is_record = any(len(fields) > 1 and PEOPLES.isdisjoint(map(str.lower, fields)) for fields in records)
+    is_told = case.is_of_controller or case.with_uid or case.with_name or (is_record and not is_file)
     is_told = is_told or (named is not None and "key" in named.parts)
     # the others may be words that people choose
     few = FEW if all(map(is_telling, case.gone_names)) else FEW_WORDS
@@ -104,6 +112,36 @@ def of_variables(case: Case, live: Mapping[int, Collection[str]]) -> str:
         and is_setting(around.lower())
     ):
         return "the keys are variables of an environment"
+    return ""
+
+
+def of_what_people_decide(case: Case, live: Mapping[int, Collection[str]]) -> str:
+    """Addresses of mail, prices, schedules, sentences, owners: somebody thought of what the keys are about, and of other things."""
+    if case.is_of_controller or case.with_uid or not case.live_values:
+        return ""
+    if all(map(_is_of_people, case.live_values)):
+        return "their values are what people decide: an address, a price, a time, a schedule, a sentence, an owner"
+    return ""
+
+
+def _is_of_people(value: str) -> bool:
+    """Whether a value (its shape) is what people decide, or a record of which they fill in half of the fields."""
+    fields = value[5:].split(",") if value.startswith("json:") else []
+    return value == "decided" or (bool(fields) and 2 * sum(field.lower() in PEOPLES for field in fields) >= len(fields))
+
+
+def of_toggles(case: Case, live: Mapping[int, Collection[str]]) -> str:
+    """`cart-enabled: true`: switches are called after what they turn on, which need not be an object."""
+    around = set(_WORDS.findall(f"{case.template.prefix} {case.template.suffix}".lower()))
+    if case.live_values == {"boolean"} and not around.isdisjoint(TOGGLES) and not case.is_of_controller:
+        return "the keys are switches"
+    return ""
+
+
+def of_what_people_write(case: Case, live: Mapping[int, Collection[str]]) -> str:
+    """`cart.md`, `cart.svg`: pages, pictures and scripts are written by people, for whatever they like."""
+    if case.template.suffix.rpartition(".")[2] in WRITTEN and not case.is_of_controller:
+        return f"people write such files: {case.template}"
     return ""
 
 
@@ -143,6 +181,9 @@ DOUBTS: tuple[Doubt, ...] = (
     of_few,
     of_variables,
     of_apps,
+    of_what_people_decide,
+    of_toggles,
+    of_what_people_write,
     of_settings,
     of_people,
     of_what_is_immutable,

@@ -43,7 +43,7 @@ UNLIKE = "it does not look like the live keys: a setting, or another sort of nam
 OTHER_VALUE = "its value is of another sort than those of the live keys"
 CARRIED = "a live object carries it in a label or a field"
 ELSEWHERE = "an object of this name, of whatever kind, lives"
-STRANGE = "the live ones are counted, and it is called otherwise: it may be no machine of this cluster"
+STRANGE = "it is called otherwise than every live one: it may be no machine of this cluster"
 CUT = "it may be the name of a live object, cut short"
 _LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
 

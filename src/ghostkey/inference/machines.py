@@ -12,7 +12,6 @@ _MADE = re.compile(r"\d{3,}|(?<![a-z0-9])(?=[a-z]*\d)(?=\d*[a-z])[a-z0-9]{4,}(?!
 _IDENTIFIER = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?<![0-9a-z])[0-9a-f]{16,}(?![0-9a-z])")
 _NUMBERED = re.compile(r"(.*?)(\d{1,6})(\D*)")
 MOST = 0.8
-LEAST_IN_SERIES = 4  # live machines that are counted, before one that is not is odd
 LEAST_COUNTED, SPARSE = 2, 0.5  # machines that show how they are counted, and how many of the numbers there are at most
 
 
@@ -52,16 +51,12 @@ def in_series(gone: Collection[str], live: Collection[str]) -> set[str]:
 
 
 def of_no_series(gone: Collection[str], live: Collection[str]) -> set[str]:
-    """The lost names that are called otherwise than the live ones, which are counted: `nas-01` beside `worker-1`, `worker-2` …
+    """The lost names that are called otherwise than every live one: `nas-01` beside `worker-1`, `hermes` beside `zeus`.
 
     What a machine made up is none of them: a pool of machines of another size has its own beginning.
     """
     there = _by_stem(live)
-    in_series = sum(len(names) for names in there.values() if len(names) > 1)
-    if len(live) < LEAST_IN_SERIES or in_series < MOST * len(live):
-        return set()
-    stems = _by_stem(gone)
-    counted = {name for stem, names in stems.items() if stem in there for name in names.values()}
+    counted = {name for stem, names in _by_stem(gone).items() if stem in there for name in names.values()}
     return {name for name in gone if name not in counted and not is_machine_made(name)}
 
 
