@@ -204,3 +204,43 @@ def test_few_addresses_of_services_are_those_that_somebody_allowed(tmp_path: Pat
         {f"{app}.{namespace}.svc.cluster.local": "" for namespace, app in pairs} | {"smtp.example.com": ""}, "egress"
     )
     assert told(tmp_path, [*cluster(), hosts]) == set()
+
+
+PEOPLES_VALUES = ["team-a", "10.1.0.0/16", "on", "cn=x", '{"cpu": 4, "mem": "8Gi"}', '{"team": "x", "env": "prod"}']
+
+
+@pytest.mark.parametrize("value", PEOPLES_VALUES)
+@pytest.mark.parametrize("form", ["{}", "grp-{}"])
+def test_table_of_all_namespaces_that_people_made_may_name_what_is_none(tmp_path: Path, form: str, value: str) -> None:
+    names = [*APPS, *OWN]
+    teams = config_map(dict.fromkeys(map(form.format, [*names, "loyalty", "office-berlin"]), value), "teams", "shop")
+    assert told(tmp_path, [*cluster(), teams]) == set()
+    document = {"teams": {name: {"cpu": 4, "mem": "8Gi"} for name in [*names, "loyalty"]}}
+    assert told(tmp_path, [*cluster(), config_map({"config.json": json.dumps(document)}, "settings")]) == set()
+
+
+def test_usage_of_namespaces_is_a_programs(tmp_path: Path) -> None:
+    """It has the fields of a quota, and Kubernetes' own namespaces as well."""
+    usage = config_map({name: json.dumps({"cpu": 1, "memory": 2}) for name in [*SYSTEM, *APPS, *OWN, "legacy-shop"]}, "usage")
+    assert told(tmp_path, [*cluster(), usage]) == {"legacy-shop"}
+
+
+def test_secret_for_each_namespace_may_have_others_beside_it(tmp_path: Path) -> None:
+    """No program left them out, as registries leave out the system's: people made one for each of theirs."""
+    certificates = [
+        thing("Secret", f"{name}-tls", "shop", api_version="v1", type="Opaque", data={"a": "eA=="})
+        for name in [*APPS, *OWN, "www", "partner-portal"]
+    ]
+    assert told(tmp_path, [*cluster(), *certificates]) == set()
+
+
+def test_piece_of_a_few_keys_tells_nothing_where_most_are_names_as_a_whole(tmp_path: Path) -> None:
+    """A port for each app; two Classes are called as the beginnings of two of them."""
+    apps = [
+        f"{thing}-{part}" for thing in ("echo", "quartz", "tundra", "raven") for part in ("api", "exporter", "proxy", "cache")
+    ]
+    live = [*cluster(), *own("Class", ["echo", "quartz", "flint", "dune"])]
+    live += [thing("Deployment", app, "shop", api_version="apps/v1") for app in apps]
+    ports = {app: str(8000 + number) for number, app in enumerate([*apps, "jade-exporter"])}
+    held = config_map(ports, "app-ports", metadata=written_by("site-controller", ports))
+    assert told(tmp_path, [*live, held]) == set()

@@ -16,28 +16,30 @@ from ghostkey.inference.style import FILE_ENDINGS, is_setting, is_telling
 from ghostkey.model.managers import is_of_apps, is_of_people
 from ghostkey.model.refs import NAMESPACES
 
+SAMPLE = 300  # names that are looked at
+WHOLE = 0.9  # of the keys with a live object are of one kind, where it is the kind that the map is about
+# live objects, and the share of the keys that they are: below both a map may be a table that somebody keeps; where the others may
+# be words that people choose, a few more tell as little
+FEW, FEW_WORDS, MOSTLY = 4, 6, 0.7
+HALF = 0.5  # of the workloads have a key, before a table that has their namespaces is taken for more than a selection
+ADDRESSES, PAIRS = 5, 8  # of live workloads, before they are an address book, and more than what somebody thought of
+# live namespaces with a key, and the share without that a program leaves out: what came just now
+MANY_NAMESPACES, FORGOTTEN = 8, 0.15
+LEFT_OUT, DIGEST = 3, 12  # of Kubernetes' own namespaces; bytes of an identifier that each has
+TEXTS = frozenset({"boolean", "decided", "list", "path", "pem", "phrase", "text", "word"})
 TOGGLES = frozenset(
     {"active", "allow", "allowed", "disable", "disabled", "enable", "enabled", "feature", "flag", "toggle", "use"}
 )
 WRITTEN = frozenset({"css", "html", "js", "lua", "md", "py", "rego", "sh", "sql", "svg", "tmpl", "tpl"})
-_WORDS = re.compile(r"[a-z]+")
-SAMPLE = 300  # names that are looked at
-WHOLE = 0.9  # of the keys with a live object are of one kind, where it is the kind that the map is about
+# fields of records that people keep
 PEOPLES = frozenset(
-    """address comment contact contract cost costcenter customer description email emails environment location mail manager notes os
-    owner ownedby owners oncall phone price purpose rack reason room seats serial slack team teams vendor""".split()  # noqa: SIM905
-)  # fields of records that people keep
-FEW, FEW_WORDS, MOSTLY = (
-    4,
-    6,
-    0.7,
-)  # live objects, and the share of the keys that they are: below both a map may be a table that somebody keeps
-MANY_NAMESPACES, FORGOTTEN = (
-    8,
-    0.15,
-)  # live ones with a key, and the share without that a program leaves out: its own, or one that came just now
-ADDRESSES, PAIRS = 5, 10  # of live workloads, before they are an address book, and more than what somebody thought of
-HALF = 0.5  # of the workloads have a key, before a table that has their namespaces is taken for more than a selection
+    """address comment contact contract cost costcenter customer description email emails env environment image location mail manager
+    notes os owner ownedby owners oncall phone price purpose rack reason region room rps seats serial slack team teams tier
+    vendor""".split()  # noqa: SIM905
+)
+# and what they grant: usage has the same fields, but that of Kubernetes' own namespaces, too
+GRANTED = PEOPLES | {"burst", "cpu", "limits", "mem", "memory", "pods", "replicas", "requests", "storage"}
+_WORDS = re.compile(r"[a-z]+")
 
 
 class Doubt(Protocol):
@@ -84,6 +86,16 @@ def of_some_namespaces(case: Case, live: Mapping[int, Collection[str]]) -> str:
     return f"{forgotten:,} live namespaces have no key, besides those of Kubernetes: people keep tables of some, and of what is planned"
 
 
+def of_peoples_namespaces(case: Case, live: Mapping[int, Collection[str]]) -> str:
+    """A table of all namespaces that people made, with teams and networks: whoever keeps it adds what is no namespace."""
+    if case.kind != NAMESPACES or case.template.order != "name" or case.is_of_controller or case.left_out < LEFT_OUT:
+        return ""
+    is_identifier = case.live_values == {"word"} and case.same_size >= DIGEST
+    if is_identifier or not all(value in TEXTS or _is_of_people(value, GRANTED) for value in case.live_values):
+        return ""  # a number, an identifier or a record that a program gave to each
+    return f"{case.left_out} namespaces of Kubernetes' own have no key, and the values are words: people keep such tables of what is theirs"
+
+
 def of_few(case: Case, live: Mapping[int, Collection[str]]) -> str:
     """Three live ones and two that never were: a table of prices has lines for what may be bought, and for what others have."""
     template = case.template
@@ -124,10 +136,10 @@ def of_what_people_decide(case: Case, live: Mapping[int, Collection[str]]) -> st
     return ""
 
 
-def _is_of_people(value: str) -> bool:
+def _is_of_people(value: str, known: Collection[str] = PEOPLES) -> bool:
     """Whether a value (its shape) is what people decide, or a record of which they fill in half of the fields."""
     fields = value[5:].split(",") if value.startswith("json:") else []
-    return value == "decided" or (bool(fields) and 2 * sum(field.lower() in PEOPLES for field in fields) >= len(fields))
+    return value == "decided" or (bool(fields) and 2 * sum(field.lower() in known for field in fields) >= len(fields))
 
 
 def of_toggles(case: Case, live: Mapping[int, Collection[str]]) -> str:
@@ -178,6 +190,7 @@ DOUBTS: tuple[Doubt, ...] = (
     of_several_workloads,
     of_some_workloads,
     of_some_namespaces,
+    of_peoples_namespaces,
     of_few,
     of_variables,
     of_apps,

@@ -37,16 +37,16 @@ def is_of_system(namespace: str) -> bool:
 
 
 class Shares:
-    """Counts objects of one snapshot."""
+    """Counts objects of one snapshot. `of_objects`: for the names of others, of which people make one for each namespace of theirs."""
 
-    def __init__(self, index: SubjectIndex) -> None:
-        self._index, self._subjects = index, index.subjects
+    def __init__(self, index: SubjectIndex, *, of_objects: bool = False) -> None:
+        self._index, self._subjects, self._of_objects = index, index.subjects, of_objects
 
     def keyed(self, template: Template, kind: int, live: set[str], namespaces: set[str]) -> float:
         """Which share of the live objects of a kind have a key: of all, of those where the maps are, or of those where the keys say."""
         every = self._index.rendered(template, kind)
-        if self._subjects.kinds[kind] == NAMESPACES and len(live) < len(every):
-            every = every - self._of_system(template, kind) | live
+        if not self._of_objects and self._subjects.kinds[kind] == NAMESPACES and len(live) < len(every):
+            every = every - self.of_system(template, kind) | live
         share = len(live) / max(1, len(every))
         if share >= 1 or not self._subjects.kinds[kind].namespaced:
             return share
@@ -61,7 +61,7 @@ class Shares:
             share = max(share, min(1.0, len(live) / max(1, objects)))
         return share
 
-    def _of_system(self, template: Template, kind: int) -> set[str]:
+    def of_system(self, template: Template, kind: int) -> set[str]:
         """What a template makes of the namespaces that Kubernetes keeps for itself: registries leave them out."""
         names = self._subjects.names
         return {self._index.render(template, row) for row in self._index.rows_of(kind) if is_of_system(names[row])}
