@@ -235,12 +235,31 @@ def test_secret_for_each_namespace_may_have_others_beside_it(tmp_path: Path) -> 
 
 
 def test_piece_of_a_few_keys_tells_nothing_where_most_are_names_as_a_whole(tmp_path: Path) -> None:
-    """A port for each app; two Classes are called as the beginnings of two of them."""
-    apps = [
-        f"{thing}-{part}" for thing in ("echo", "quartz", "tundra", "raven") for part in ("api", "exporter", "proxy", "cache")
-    ]
-    live = [*cluster(), *own("Class", ["echo", "quartz", "flint", "dune"])]
+    """A port for each app; three Classes are called as the beginnings of some of them."""
+    words, parts = ("echo", "quartz", "tundra", "raven", "sable"), ("api", "proxy", "cache", "worker")
+    apps = [f"{word}-{part}" for word in words for part in parts] + ["quartz-exporter", "tundra-exporter", "raven-exporter"]
+    live = [*cluster(), *own("Class", ["quartz", "tundra", "raven", "flint", "acorn", "basalt"])]
     live += [thing("Deployment", app, "shop", api_version="apps/v1") for app in apps]
     ports = {app: str(8000 + number) for number, app in enumerate([*apps, "jade-exporter"])}
     held = config_map(ports, "app-ports", metadata=written_by("site-controller", ports))
     assert told(tmp_path, [*live, held]) == set()
+
+
+def test_three_around_whose_names_the_same_stands_tell_as_little(tmp_path: Path) -> None:
+    names = ["terpami-us", "bara-17", "zilolo-prod", "ropa-blue", "noga-gmbh", "kolluriga-v2"]
+    shards = config_map({f"shard-{name}": "" for name in names}, "tenant-table")
+    assert told(tmp_path, [*cluster(), *own("Tenant", names[:3]), shards]) == set()
+
+
+def test_two_of_four_that_a_program_wrote_are_no_proof_and_four_of_six_are(tmp_path: Path) -> None:
+    names = ["kollozi-2", "palu-blue", "rirodab-eu", "lopa-inc", "zenit-one", "quarz-ag"]
+    for live, every, gone in ((2, 4, set()), (4, 6, {"zenit-one", "quarz-ag"})):
+        data = dict.fromkeys(names[:every], '["a", "b"]')
+        held = config_map(data, "tenant-state", metadata=written_by("python-requests", data))
+        assert told(tmp_path, [*cluster(), *own("Tenant", names[:live]), held]) == gone
+
+
+def test_three_names_that_a_machine_made_tell(tmp_path: Path) -> None:
+    names = [f"build-cart-{end}" for end in ("x7k2p", "m4vbn", "q9wzt", "b2c4d", "zz8kq")]
+    locks = config_map({f"{name}.lock": "held" for name in names}, "locks")
+    assert told(tmp_path, [*cluster(), *own("PipelineRun", names[:3]), locks]) == {f"{name}.lock" for name in names[3:]}

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from ghostkey.inference.evidence import Case, names_its_kind
+from ghostkey.inference.machines import is_machine_made
 from ghostkey.inference.shares import WORKLOADS
 from ghostkey.inference.style import FILE_ENDINGS, is_setting, is_telling
 from ghostkey.model.managers import is_of_apps, is_of_people
@@ -20,7 +21,7 @@ SAMPLE = 300  # names that are looked at
 WHOLE = 0.9  # of the keys with a live object are of one kind, where it is the kind that the map is about
 # live objects, and the share of the keys that they are: below both a map may be a table that somebody keeps; where the others may
 # be words that people choose, a few more tell as little
-FEW, FEW_WORDS, MOSTLY = 4, 6, 0.7
+FEW, FEW_WORDS, FEW_OF_CONTROLLER, MOSTLY = 4, 6, 3, 0.7
 HALF = 0.5  # of the workloads have a key, before a table that has their namespaces is taken for more than a selection
 ADDRESSES, PAIRS = 5, 8  # of live workloads, before they are an address book, and more than what somebody thought of
 # live namespaces with a key, and the share without that a program leaves out: what came just now
@@ -100,13 +101,17 @@ def of_few(case: Case, live: Mapping[int, Collection[str]]) -> str:
     """Three live ones and two that never were: a table of prices has lines for what may be bought, and for what others have."""
     template = case.template
     is_file = template.suffix.rpartition(".")[2] in FILE_ENDINGS and not (template.prefix or template.is_open)
-    is_plain = template.is_plain_name and (template.is_bare or is_file)
+    is_plain = template.is_plain_name and template.is_exact and not template.codec
     named = names_its_kind.look(case)
     records = [set(value[5:].split(",")) for value in case.live_values if value.startswith("json:")]
     # records tell, but for those of which people fill in the fields
     is_record = any(len(fields) > 1 and PEOPLES.isdisjoint(map(str.lower, fields)) for fields in records)
-    is_told = case.is_of_controller or case.with_uid or case.with_name or (is_record and not is_file)
-    is_told = is_told or (named is not None and "key" in named.parts)
+    is_told = case.with_uid or case.with_name or (is_record and not is_file)
+    is_told = is_told or all(map(is_machine_made, case.gone_names))  # nobody types `build-x7k2p` into a table
+    # a program fills tables, too: two names are as many as chance gives
+    is_told = (
+        is_told or (case.is_of_controller and len(case.live) >= FEW_OF_CONTROLLER) or (named is not None and "key" in named.parts)
+    )
     # the others may be words that people choose
     few = FEW if all(map(is_telling, case.gone_names)) else FEW_WORDS
     if case.sort in {"own", "like others"} and len(case.live) < few and case.explained < MOSTLY and is_plain and not is_told:

@@ -53,6 +53,13 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/]{12,}+={0,2}\Z")
 _NAMESPACED = re.compile(
     r"([a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)/([a-z0-9](?:[-.a-z0-9]{0,251}[a-z0-9])?)(:[-\w]{0,63}){0,3}", re.ASCII
 )
+# with the kind before it, as whole or short a word as people and programs write: `vm/shop/cart`, `deployment.apps/shop/cart`
+_KINDED = re.compile(rf"([a-z][a-z.0-9]{{0,62}})/(?:{_NAMESPACED.pattern})", re.ASCII)
+_SHORT_KINDS = {
+    "cj": "cronjob", "deploy": "deployment", "ds": "daemonset", "ing": "ingress", "po": "pod", "pvc": "persistentvolumeclaim",
+    "rs": "replicaset", "sa": "serviceaccount", "sts": "statefulset", "svc": "service", "vm": "virtualmachine",
+    "vmi": "virtualmachineinstance",
+}  # fmt: skip
 _UID_FIELD = re.compile(rf"[uU][iI][dD][\"']?\s*[:=]\s*[\"']?({UID_PATTERN})(?![-0-9a-f])")
 _KIND_FIELD = re.compile(r"\bkind[\"']?\s*[:=]\s*[\"']?([A-Z][A-Za-z0-9]{0,62})\b")
 _TOP_FIELD = re.compile(r"^(name|namespace)[ \t]*[:=][ \t]*[\"']?([a-z0-9][-.a-z0-9]{0,252})[\"']?[ \t]*\r?$", re.MULTILINE)
@@ -124,6 +131,8 @@ def look(value: str, *, identify: bool = True) -> tuple[Shape, Identity | None, 
         return DOUBLE_BASE64, None, None
     if "/" in value and (found := _NAMESPACED.fullmatch(value)):
         return PATH, Identity(namespace=found[1], name=found[2]), None
+    if value.count("/") == 2 and (found := _KINDED.fullmatch(value)):
+        return PATH, Identity(namespace=found[2], name=found[3], kind=_SHORT_KINDS.get(found[1], found[1])), None
     if length <= SENTENCE and _DECIDED.fullmatch(value):
         return DECIDED, None, None
     return (PHRASE if " " in value else WORD), None, None
