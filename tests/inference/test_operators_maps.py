@@ -235,13 +235,13 @@ def test_secret_for_each_namespace_may_have_others_beside_it(tmp_path: Path) -> 
 
 
 def test_piece_of_a_few_keys_tells_nothing_where_most_are_names_as_a_whole(tmp_path: Path) -> None:
-    """A port for each app; three Classes are called as the beginnings of some of them."""
-    words, parts = ("echo", "quartz", "tundra", "raven", "sable"), ("api", "proxy", "cache", "worker")
-    apps = [f"{word}-{part}" for word in words for part in parts] + ["quartz-exporter", "tundra-exporter", "raven-exporter"]
-    live = [*cluster(), *own("Class", ["quartz", "tundra", "raven", "flint", "acorn", "basalt"])]
+    """A route for each app; two Classes are called as the beginnings of two of them."""
+    words, parts = ("echo", "raven", "sable", "umber"), ("api", "proxy", "cache", "worker")
+    apps = [f"{word}-{part}" for word in words for part in parts] + ["quartz-exporter", "tundra-exporter"]
+    live = [*cluster(), *own("Class", ["quartz", "tundra", "flint", "dune", "acorn", "basalt"])]
     live += [thing("Deployment", app, "shop", api_version="apps/v1") for app in apps]
-    ports = {app: str(8000 + number) for number, app in enumerate([*apps, "jade-exporter"])}
-    held = config_map(ports, "app-ports", metadata=written_by("site-controller", ports))
+    routes = {app: json.dumps({"weight": 1, "path": "/"}) for app in [*apps, "jade-exporter"]}
+    held = config_map(routes, "app-routes", metadata=written_by("site-controller", routes))
     assert told(tmp_path, [*live, held]) == set()
 
 
