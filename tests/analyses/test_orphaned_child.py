@@ -178,3 +178,31 @@ def test_child_that_an_object_of_a_built_in_kind_names_is_not_flagged(
     namer = thing(kind, "namer", "" if kind == "StorageClass" else "prod", api_version=version, **fields)
     found = analyse(tmp_path, [*alive(), namer, *(child(name) for name in LIVE + GONE)])
     assert keys(found, "orphaned-child") == {"tenant-shop-30-credentials"}
+
+
+def _certificates(mark_of_last: str, namespace: str = "prod") -> list[dict[str, Any]]:
+    live = [("www", "www-tls"), ("pay", "pay-tls"), ("api", "api-tls")]
+    made = [thing("Certificate", name, "prod", api_version="cert-manager.io/v1") for name, _ in live]
+    marks = [*((name, secret_name, "prod") for name, secret_name in live), (mark_of_last, "hook-server-cert", namespace)]
+    return made + [
+        secret({"tls.crt": "x", "tls.key": "y"}, name, place, type="kubernetes.io/tls", metadata={
+            "annotations": {"cert-manager.io/certificate-name": whose, "cert-manager.io/issuer-name": "letsencrypt"}
+        })
+        for whose, name, place in marks
+    ]  # fmt: skip
+
+
+def test_secret_of_a_certificate_that_is_gone_is_told_by_its_annotation(tmp_path: Path) -> None:
+    (found,) = analyse(tmp_path, _certificates("hook-serving"), only="orphaned-child")
+    assert (found.key.key, found.state, found.subjects[0].name) == ("hook-server-cert", "found", "hook-serving")
+    assert any("cert-manager.io/certificate-name" in line for line in found.evidence)
+
+
+def test_copy_of_a_secret_is_of_the_same_certificate(tmp_path: Path) -> None:
+    assert analyse(tmp_path, _certificates("www", "test"), only="orphaned-child") == []
+
+
+def test_mark_tells_nothing_where_a_pod_takes_the_secret(tmp_path: Path) -> None:
+    volumes = [{"name": "tls", "secret": {"secretName": "hook-server-cert"}}]
+    pod = thing("Pod", "hook", "prod", api_version="v1", spec={"volumes": volumes, "containers": [{"name": "a"}]})
+    assert analyse(tmp_path, [*_certificates("hook-serving"), pod], only="orphaned-child") == []

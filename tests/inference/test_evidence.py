@@ -69,7 +69,15 @@ LEVELS: dict[str, list[tuple[dict[str, Any], str | None]]] = {
     "plain-words": [({}, None), ({"live_names": ("red", "blue", "teal")}, ">=0.8, >=8 objects, own"), (PAIR, None)],
     "vocabulary": [({}, "<0.01"), ({"live_names": ("red", "xl"), "gone_names": ("eu-west-1", "teal")}, ">=0.67"), (PAIR, None)],
     "names-its-kind": [({}, None), ({"template": parse_template("tenant-{name}")}, "key, own"), ({"maps": (a_map(name="tenants"),)}, "map, own")],
-    "machine-made": [({}, None), (NODE, "<0.34, <3 lost"), ({**NODE, "gone_names": ("worker-be453",)}, ">=1, <3 lost")],
+    "machine-made": [
+        ({}, None),
+        ({**NODE, "gone_names": ("switch",)}, "<0.34, <3 lost"),
+        ({**NODE, "gone_names": ("worker-be453",)}, ">=1, <3 lost"),
+        ({**NODE, "gone_names": ("ip-10-0-3-15.ec2.internal",)}, ">=1, <3 lost"),
+        (NODE, ">=1, <3 lost"),  # shop-77 beside shop-0 … shop-9: sparse
+        ({**NODE, "gone_names": ("shop-10", "shop-12")}, "<0.34, <3 lost"),  # a plan that counts them all
+        ({**NODE, "near": 20}, "<0.34, <3 lost"),  # a table of some
+    ],
     "identifiers": [({}, None), ({"with_uid": 0.9}, "UID"), ({"with_name": 0.9}, "name")],
 }  # fmt: skip
 

@@ -23,6 +23,7 @@ WAYS: dict[str, Callable[[str], str]] = {
     "the same with underscores": lambda name: json.dumps({"assigned_tenant": name, "plan": "gold"}),
     "kind and name": lambda name: json.dumps({"kind": "Tenant", "name": name}),
     "the whole value": lambda name: name,
+    "kind, namespace and name": lambda name: f"tenant/prod/{name}",
     "a pair": lambda name: f"prod/{name}:5432",
 }
 
@@ -132,3 +133,11 @@ def test_few_ports_of_services_prove_nothing(tmp_path: Path, live: int, state: s
     ports = {f"{8000 + number}": f"edge-dev/{word}:80" for number, word in enumerate([*words, "mailer"])}
     found = analyse(tmp_path, [*services, config_map(ports)])
     assert {(finding.key.key, finding.state) for finding in found} == {(f"{8000 + live}", state)}
+
+
+def test_kind_may_be_as_short_as_people_write_it_and_a_path_is_none(tmp_path: Path) -> None:
+    machines = [thing("VirtualMachine", name, "prod", api_version="kubevirt.io/v1") for name in LIVE]
+    macs = {f"02-00-00-00-00-{number:02x}": f"vm/prod/{name}" for number, name in enumerate(LIVE + GONE)}
+    assert keys(analyse(tmp_path, [*machines, config_map(macs)]), "ghost-key") == {f"02-00-00-00-00-{n:02x}" for n in (6, 7)}
+    images = {f"image-{number}": f"library/prod/{name}" for number, name in enumerate(LIVE + GONE)}
+    assert keys(analyse(tmp_path, [*machines, config_map(images)]), "ghost-key") == set()

@@ -131,7 +131,7 @@ def test_registry_of_an_operator_beside_them_is_told(tmp_path: Path) -> None:
         (("arm", "highmem"), "0.08", "", "suspect"),
         (("arm", "highmem"), json.dumps({"shard": 3, "plan": "gold"}), "", "found"),
         (("arm", "highmem"), "0.08", "pool-operator", "found"),
-        (("highmem",), "0.08", "", "found"),
+        (("highmem",), "8", "", "found"),
     ],
 )
 def test_three_that_live_and_two_that_do_not_may_be_a_table_that_somebody_keeps(
@@ -157,7 +157,23 @@ def test_names_in_capitals_that_a_pod_takes_as_a_whole_are_variables(tmp_path: P
 @pytest.mark.parametrize(("gone", "state"), [(["legacy"], "found"), (["legacy", "batch"], "suspect"), (["batch"], "")])
 def test_plain_word_beside_all_namespaces_is_likely_one_that_is_gone(tmp_path: Path, gone: list[str], state: str) -> None:
     """Another beside it that settings are called by leaves it a suspect, and is none itself."""
-    names = ["default", "ops", "shop", "pay", "data", "team-a", "team-b", "mail", "search", "kube-system", "kube-public"]
+    names = [
+        "default",
+        "ops",
+        "shop",
+        "pay",
+        "data",
+        "team-a",
+        "team-b",
+        "mail",
+        "search",
+        "kube-system",
+        "kube-public",
+        "billing",
+        "erp",
+        "blog",
+        "studio",
+    ]
     spaces = [thing("Namespace", name, "", api_version="v1") for name in names]
     found = analyse(tmp_path, [*spaces, config_map(dict.fromkeys([*names, *gone], "10.9.0.1"), "egress-ips", "ops")])
     assert {(f.key.key, f.state) for f in found if f.analysis == "ghost-key"} == ({("legacy", state)} if state else set())

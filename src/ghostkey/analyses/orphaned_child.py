@@ -4,7 +4,8 @@ What it finds
     An object all of whose owners are gone and that garbage collection has not taken, or will never take because the owner's
     kind is not served any more; and a Secret or ConfigMap without ownerReferences whose siblings, named by the same
     template, each belong to a live object, while its own is gone. `--subject 'secrets:clusters={name}-kubeconfig'` declares
-    such a template. Where names are made up by a machine, two live siblings tell of many that are gone.
+    such a template. So is one of which an annotation or a label of its maker names a subject that is gone, as cert-manager's
+    certificate-name does. Where names are made up by a machine, two live siblings tell of many that are gone.
 Why it matters
     A webhook that strips ownerReferences, or a Reconcile that returns on DeletionTimestamp, leaves one child for every
     subject that ever lived; for Secrets, with working credentials.
@@ -30,6 +31,7 @@ from dataclasses import replace
 
 from ghostkey.analyses._base import Analysis, View
 from ghostkey.analyses._declared import declared_lost
+from ghostkey.analyses._marked import lost_by_mark
 from ghostkey.analyses._named_after import named_after
 from ghostkey.inference.infer import infer_dependents
 from ghostkey.model.events import KeysSeen, Owner, Shape, SubjectDetail
@@ -44,7 +46,7 @@ _MAKERS = ("app.kubernetes.io/managed-by", "app.kubernetes.io/component", "app.k
 
 def _run(view: View) -> Iterator[Finding]:
     told: set[ObjectRef] = set()
-    for finding in itertools.chain(_owner_gone(view), _declared(view), _owner_stripped(view)):
+    for finding in itertools.chain(_owner_gone(view), _declared(view), _marked(view), _owner_stripped(view)):
         spot = replace(finding.key.holder, uid="")
         if spot not in told:
             told.add(spot)
@@ -67,6 +69,19 @@ def _declared(view: View) -> Iterator[Finding]:
             why = f"{template}, declared by {link.link.origin}"
             if finding := _stripped(view, seen, 0, (subject,), attribution, why_unknown, why):
                 yield finding
+
+
+def _marked(view: View) -> Iterator[Finding]:
+    """Objects of which an annotation or a label names a subject that is gone."""
+    for held, lost in lost_by_mark(view.snapshot, view.index):
+        subject, why = lost.subject, f"by {lost.mark} as of {lost.subject}; {lost.live} {lost.subject.kind.resource} live"
+        attribution = Attribution(
+            f"{{name}} in {lost.mark}", (subject.kind,), Certainty.OBSERVED, lost.live, 0.0, 1.0, "cluster", (why,)
+        )
+        seen = KeysSeen(held.holder, "children", (), [held.holder.name], [0], [_ANY])
+        why_unknown = view.sight.why_unknown((subject,), attribution)
+        if finding := _stripped(view, seen, 0, (subject,), attribution, why_unknown, why):
+            yield finding
 
 
 def _owner_gone(view: View) -> Iterator[Finding]:

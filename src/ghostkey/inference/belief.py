@@ -32,6 +32,7 @@ KINDS_WEIGHED = 3  # of one template, and those of which all have a key; the oth
 AGREEING = 3  # maps of a family that have live subjects, before one that has none is judged by them
 TOGETHER = 1.25  # as many subjects as the best of several templates has, before they are weighed together
 LONGER = 0.1  # of the keys with a hash have a longer name before it than what names are cut to
+WHOLE_NAMES = 2  # as many keys are names of live objects as a whole, before what stands in some of them tells nothing
 SMALL_PAIRS = 4  # in a map so small, one living pair of namespace and name says what it is about
 
 Watch = Callable[[Case, Verdict], None]
@@ -75,7 +76,7 @@ class Beliefs:
         self, snapshot: Snapshot, index: SubjectIndex, sight: Sight, watch: Watch = lambda *_: None, *, of_objects: bool = False
     ) -> None:
         self._snapshot, self._index, self._watch, self._of_objects = snapshot, index, watch, of_objects
-        self._subjects, self._sight, self._shares = snapshot.subjects, sight, Shares(index)
+        self._subjects, self._sight, self._shares = snapshot.subjects, sight, Shares(index, of_objects=of_objects)
         self._cases = Cases(snapshot, index, self._shares)
 
     def of_family(self, family: Family) -> tuple[list[dict[Template, Belief]], dict[Template, Belief]]:
@@ -164,7 +165,8 @@ class Beliefs:
         # a kind of which every object has a key is what the map may be about, however many of another kind are called so, too
         whole = [kind for kind in live if len(live[kind]) >= max(COMPLETE, 0.9 * len(self._index.rows_of(kind)))]
         some = (kind for kind in live if kind in whole or len(live[kind]) >= max(1, 0.2 * best))
-        kinds = sorted(some, key=lambda kind: -len(live[kind]))
+        # of kinds with as many, that of which they are the most
+        kinds = sorted(some, key=lambda kind: (-len(live[kind]), len(self._index.rows_of(kind))))
         namespaces = {member.seen.holder.namespace for member, _ in found}
         if self._of_objects:
             groups = [member.seen for member, _ in found]
@@ -185,7 +187,16 @@ class Beliefs:
         if verdict.bits < LIKELY_BITS:
             return None
         doubt = doubt_of(cases[heaviest], {kind: live[kind] for kind in kinds}) if verdict.is_proven else ""
+        if verdict.is_proven and not doubt and self._are_whole_names(template, found, best):
+            doubt = "most keys are as a whole the name of something that lives: these may be, too"
         return Belief(kinds, verdict, doubt, weighed=heaviest)
+
+    def _are_whole_names(self, template: Template, found: list[tuple[Member, Match]], best: int) -> bool:
+        """Whether many more keys are names of live objects as they are than the template has: `{name}-exporter` among those of apps."""
+        if template.order != "name" or not (template.prefix or template.suffix) or not template.is_exact:
+            return False
+        keys = [key for member, _ in found for key in itertools.islice(member.seen.keys, SAMPLE)]
+        return sum(bool(self._index.all_named(canonical(key))) for key in keys) >= WHOLE_NAMES * best
 
     def _weigh(self, case: Case) -> Verdict:
         verdict = weigh(case)

@@ -13,6 +13,7 @@ from ghostkey.inference.shares import Shares
 from ghostkey.inference.style import Shapes, Style
 from ghostkey.inference.template import Template
 from ghostkey.model.events import KeysSeen
+from ghostkey.model.refs import NAMESPACES
 from ghostkey.store.snapshot import Snapshot
 
 SAMPLE = 300  # names of a case that are looked at
@@ -46,6 +47,11 @@ class Cases:
             for seen, made in pairs
             for core, i in itertools.islice(((core, i) for core, i in made.items() if core in live), SAMPLE)
         ]
+        sizes = {
+            seen.sizes[i]
+            for seen, made in pairs
+            for i in itertools.islice((i for core, i in made.items() if core in live), SAMPLE)
+        }
         live_shapes = [shape for _, shape, _ in lived]
         names = self._subjects.names
         with_uid = sum(
@@ -86,4 +92,6 @@ class Cases:
             is_mounted=any(self._snapshot.uses_of(seen).whole for seen in maps),
             is_named=any(map(self._subjects.is_carried, {seen.holder.name for seen in maps})),
             maps_agreeing=sum(not live.isdisjoint(made) for _, made in pairs),
+            left_out=len(self._shares.of_system(template, kind) - live) if known == NAMESPACES else 0,
+            same_size=sizes.pop() if len(sizes) == 1 else 0,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ghostkey.inference.documented import documented
 from ghostkey.inference.matching import Match, Matcher
 from ghostkey.inference.naming import subject_of
 from ghostkey.inference.results import Link, Lost, MapResult
@@ -22,16 +23,21 @@ class Declared:
     def links_for(self, seen: KeysSeen) -> list[Link]:
         """The links that are about a map: those that name it, or else those of any map that has a live match."""
         if not self._links:
-            return []
+            return self._documented(seen)
         holder = seen.holder
         spot = (holder.kind.kind, holder.namespace, holder.name)
         chosen = [link for link in self._links if link.holder == spot]
         if chosen:
             return chosen
         everywhere = [link for link in self._links if link.holder is None]
-        return [
-            link for link in everywhere if self._matcher.match(seen, link.template, [self._kind_numbers.get(link.kind, -1)]).best
-        ]
+        return [link for link in everywhere if self._has_live(seen, link)] or self._documented(seen)
+
+    def _documented(self, seen: KeysSeen) -> list[Link]:
+        """What a program documents of a map, where something of it lives."""
+        return [link for link in documented(seen, self._matcher.subjects.kinds) if self._has_live(seen, link)]
+
+    def _has_live(self, seen: KeysSeen, link: Link) -> bool:
+        return self._matcher.match(seen, link.template, [self._kind_numbers.get(link.kind, -1)]).best > 0
 
     def judge(self, seen: KeysSeen, links: Sequence[Link]) -> MapResult | None:
         """What the links say of a map; None when it has nothing that they are about."""

@@ -43,6 +43,8 @@ class Living:
             # `acme-archive` is of acme; `acme-eu` is acme's sister
             if word in SETTINGS and not is_vocabulary(word) and word not in self._words:
                 return f"it is called after {whom}, which lives"
+        if self.style.is_counted_without(name):
+            return "all live ones end with a number"
         common = self.style.common_end_without(name) if self.is_custom else ""
         return f"it has not the word that all live ones end with: {common}" if common else ""
 

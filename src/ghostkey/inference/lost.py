@@ -12,6 +12,7 @@ from ghostkey.inference.evidence import weights
 from ghostkey.inference.family import Family
 from ghostkey.inference.index import SubjectIndex
 from ghostkey.inference.living import Living
+from ghostkey.inference.machines import of_no_series
 from ghostkey.inference.matching import Match
 from ghostkey.inference.mentioned import mentioned
 from ghostkey.inference.naming import (
@@ -42,6 +43,7 @@ UNLIKE = "it does not look like the live keys: a setting, or another sort of nam
 OTHER_VALUE = "its value is of another sort than those of the live keys"
 CARRIED = "a live object carries it in a label or a field"
 ELSEWHERE = "an object of this name, of whatever kind, lives"
+STRANGE = "it is called otherwise than every live one: it may be no machine of this cluster"
 CUT = "it may be the name of a live object, cut short"
 _LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
 
@@ -84,6 +86,7 @@ class LostKeys:
         may_be_cut = self._cut_finder(match, kinds)
         is_of_nodes = any(self._subjects.kinds[kind].kind == "Node" for kind in kinds)
         counted = counted_on(live.cores, live.gone) if is_of_nodes else frozenset()
+        strange = of_no_series(live.gone, live.cores) if is_of_nodes else set()
         every = (i for core in match.cores for i in match.indexes(core)) if template.is_open else ()
         alive_beside = live_beside(template, {i: seen.keys[i] for i in every}, self._index)
         namesakes = self._namesakes(template, kinds)
@@ -101,7 +104,9 @@ class LostKeys:
                 continue
             subjects = tuple(subject_of(template, core, self._subjects.kinds[kind], self._index, home) for kind in kinds)
             is_doubtful = is_suspect or is_ordinal(core, self._index) or core in counted
-            oddity = live.oddity(core, name) or mentioned(core, name, live, self._subjects)
+            oddity = (
+                live.oddity(core, name) or mentioned(core, name, live, self._subjects) or (STRANGE if core in strange else "")
+            )
             for i in indexes:
                 shape = seen.shapes[i]
                 if shape is not resembled:
@@ -342,8 +347,8 @@ def doubt_single(result: MapResult, matches: list[Match]) -> None:
     keys = result.seen.keys
     beside = [(own, _beside(own, forms)) for own in forms] if len(forms) > 1 else []
     for item in result.lost if beside else ():
-        if item.state != "gone":
-            continue
+        if item.state != "gone" or "{namespace}" in item.attribution.template:
+            continue  # with its namespace told, `shop.cart` beside `shop-test.cart` are of two objects
         for own, others in beside:
             core = own.template.core_of(keys[item.index])
             if core is not None and not all(core in other.cores for other in others):

@@ -11,10 +11,13 @@ from ghostkey.model.events import Shape
 # Few examples say little about a style; from here on a name has to be built like one that was seen.
 ENOUGH_EXAMPLES = 8
 SOME_EXAMPLES = 5  # that have one word in common
+COUNTED_EXAMPLES = 4  # that all end with a number
 FEW_EXAMPLES = 3  # that have an address in their name, or one domain
 EXAMPLES = 400
 _TELLING = re.compile(r"[-._0-9]")
 _DIGIT = re.compile(r"[0-9]")
+_UNDONE = re.compile(r"(?:un|non)[a-z]{3,}ed")  # `unallocated`, `unmapped`: what is nobody's
+_COUNTED = re.compile(r"[a-z]*[0-9]{1,6}")
 _SEPARATORS = re.compile(r"[^a-zA-Z0-9]+")
 
 # Words that settings are called by, and what nearly every cluster has beside its own things; and endings that files have. A key
@@ -53,6 +56,7 @@ SETTINGS = frozenset(
     adyen akamai algolia amplitude anthropic braintree braze chargebee cloudflare cloudinary confluence contentful crowdstrike databricks
     docusign dropbox dynatrace facebook fastly firebase freshdesk google hubspot huggingface intercom klarna klaviyo launchdarkly linkedin
     mailchimp mailjet mapbox maps marketo mixpanel mollie netsuite okta openai opsgenie optimizely outlook paypal postmark quickbooks
+    contingency dmz guest infrastructure intranet lan overhead reserve reserves unplanned wan wifi
     recaptcha salesforce sap servicenow sharepoint shopify snowflake snyk sonarcloud telegram trello twitter vonage weather webex workday
     xero youtube zendesk zuora
     prometheus pypi quay rabbitmq root s3 saml sendgrid sentry slack smtp sso stripe superuser twilio vault wildcard""".split()  # noqa: SIM905
@@ -114,7 +118,7 @@ def is_setting(text: str) -> bool:
         return True
     if "." in text and words[-1] in FILE_ENDINGS:
         return True
-    return all(word in SETTINGS for word in words) or (text != text.lower() and text != text.upper())
+    return all(word in SETTINGS or _UNDONE.fullmatch(word) for word in words) or (text != text.lower() and text != text.upper())
 
 
 def is_telling(name: str) -> bool:
@@ -188,6 +192,11 @@ class Style:
             return False  # a switch of the office among the machines of a cloud
         return is_telling(name) or self._telling < self._examples
 
+    def is_counted_without(self, name: str) -> bool:
+        """Whether all live names end with a number, as what is counted does, and this does not."""
+        are_counted = self._examples >= COUNTED_EXAMPLES and all(map(_COUNTED.fullmatch, self._ends))
+        return are_counted and not name[-1:].isdigit()
+
     def common_end_without(self, name: str) -> str:
         """The word that all live names, of several words, end with, where this does not: `db`, of `orders-db`; empty if there is none."""
         if self._examples < SOME_EXAMPLES or self._telling < self._examples or len(self._ends) != 1:
@@ -243,7 +252,7 @@ class Shapes:
 
 
 def _coarse(name: str) -> str:
-    if name in {"word", "phrase", "path"}:
+    if name in {"word", "phrase", "path", "decided"}:
         return "line"  # one line of text, whatever is in it
     return name
 

@@ -25,6 +25,7 @@ UUID = Shape("uuid")
 TEXT = Shape("text")
 PEM = Shape("pem")
 PATH = Shape("path")
+DECIDED = Shape("decided")  # what people decide, and write down: an address of mail, a time that something takes, a sentence
 BINARY = Shape("binary")
 OPAQUE = Shape("opaque")  # a document that is over the budget: its keys are not known
 LIST = Shape("list")
@@ -38,6 +39,7 @@ DOCUMENT_BYTES = 4 << 20
 VALUE_BYTES = 8 << 20
 IDENTIFIED_BYTES = 16 << 10  # of text; a longer one is a file about many things
 SHAPE_FIELDS = 12
+SENTENCE = 200  # characters of what people write down
 FIELD_CHARACTERS = 64  # of a field's name that tell its shape
 NESTED_DEPTH = 3
 # Below this many entries a JSON object is a record, not a map; maps of records come in dozens.
@@ -51,10 +53,22 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/]{12,}+={0,2}\Z")
 _NAMESPACED = re.compile(
     r"([a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)/([a-z0-9](?:[-.a-z0-9]{0,251}[a-z0-9])?)(:[-\w]{0,63}){0,3}", re.ASCII
 )
+# with the kind before it, as whole or short a word as people and programs write: `vm/shop/cart`, `deployment.apps/shop/cart`
+_KINDED = re.compile(rf"([a-z][a-z.0-9]{{0,62}})/(?:{_NAMESPACED.pattern})", re.ASCII)
+_SHORT_KINDS = {
+    "cj": "cronjob", "deploy": "deployment", "ds": "daemonset", "ing": "ingress", "po": "pod", "pvc": "persistentvolumeclaim",
+    "rs": "replicaset", "sa": "serviceaccount", "sts": "statefulset", "svc": "service", "vm": "virtualmachine",
+    "vmi": "virtualmachineinstance",
+}  # fmt: skip
 _UID_FIELD = re.compile(rf"[uU][iI][dD][\"']?\s*[:=]\s*[\"']?({UID_PATTERN})(?![-0-9a-f])")
 _KIND_FIELD = re.compile(r"\bkind[\"']?\s*[:=]\s*[\"']?([A-Z][A-Za-z0-9]{0,62})\b")
 _TOP_FIELD = re.compile(r"^(name|namespace)[ \t]*[:=][ \t]*[\"']?([a-z0-9][-.a-z0-9]{0,252})[\"']?[ \t]*\r?$", re.MULTILINE)
 _NAME = re.compile(r"[a-z0-9](?:[-.a-z0-9]{1,251}[a-z0-9])")
+# mail, share, money, time, schedule, sentence
+_DECIDED = re.compile(
+    r"[^@\s/:]+@[^@\s/:]+\.[a-z]{2,}|\d+(?:\.\d+)?%|[$€£]?\d+\.\d\d|[$€£]\d+|\d{1,3}[dhswy]|(?:[-*/,\dA-Z]+ ){4}[-*/,\dA-Z]+|"
+    r"[A-Za-z][a-z]*(?: [a-z]+,?){3,40}\.?"
+)
 _BOOLEANS = frozenset({"true", "false"})
 _INNER_OBJECTS = ("metadata", "ref", "reference", "objectRef", "subject", "owner", "tenant", "resource", "spec")
 # fields that say whom a record is about: `tenant`, `tenantName`, `schedulerNodeName`; and those that hold a reference, `shop/cart`
@@ -117,6 +131,10 @@ def look(value: str, *, identify: bool = True) -> tuple[Shape, Identity | None, 
         return DOUBLE_BASE64, None, None
     if "/" in value and (found := _NAMESPACED.fullmatch(value)):
         return PATH, Identity(namespace=found[1], name=found[2]), None
+    if value.count("/") == 2 and (found := _KINDED.fullmatch(value)):
+        return PATH, Identity(namespace=found[2], name=found[3], kind=_SHORT_KINDS.get(found[1], found[1])), None
+    if length <= SENTENCE and _DECIDED.fullmatch(value):
+        return DECIDED, None, None
     return (PHRASE if " " in value else WORD), None, None
 
 

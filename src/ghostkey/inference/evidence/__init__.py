@@ -40,7 +40,8 @@ class Case:
     `live` are what the template makes of live objects that have a key, `gone` of those keys that have none; `near` counts the
     live objects that could have one, `keys` all keys of the maps; `shared` is the share of the live names that objects of other
     kinds, which are not their dependents, bear as well; `is_mounted`: a Pod takes one of the maps as a whole; `is_named`: a
-    custom resource names one.
+    custom resource names one; `left_out` counts Kubernetes' own namespaces without a key; `same_size` is the size in bytes that all live
+    values have, 0 where they differ.
     """
 
     template: Template
@@ -60,6 +61,8 @@ class Case:
     is_mounted: bool
     is_named: bool
     maps_agreeing: int
+    left_out: int = 0
+    same_size: int = 0
 
     @property
     def is_custom(self) -> bool:
