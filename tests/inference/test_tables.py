@@ -131,10 +131,11 @@ def test_registry_of_an_operator_beside_them_is_told(tmp_path: Path) -> None:
         (("arm", "highmem"), "0.08", "", "suspect"),
         (("arm", "highmem"), json.dumps({"shard": 3, "plan": "gold"}), "", "found"),
         (("arm", "highmem"), "0.08", "pool-operator", "found"),
+        (("arm", "highmem", "burst-2", "old-gpu"), '{"id": 9}', "pool-operator", "suspect"),
         (("highmem",), "8", "", "found"),
     ],
 )
-def test_three_that_live_and_two_that_do_not_may_be_a_table_that_somebody_keeps(
+def test_three_that_live_and_some_that_do_not_may_be_a_table_that_somebody_keeps(
     tmp_path: Path, others: tuple[str, ...], value: str, manager: str, state: str
 ) -> None:
     pools = ["general", "gpu", "spot"]

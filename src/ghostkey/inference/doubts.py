@@ -22,7 +22,7 @@ WHOLE = 0.9  # of the keys with a live object are of one kind, where it is the k
 # live objects, and the share of the keys that they are: below both a map may be a table that somebody keeps; where the others may
 # be words that people choose, a few more tell as little
 FEW, FEW_WORDS, FEW_OF_CONTROLLER, MOSTLY = 4, 6, 3, 0.7
-HALF = 0.5  # of the workloads have a key, before a table that has their namespaces is taken for more than a selection
+HALF = 0.5  # of the workloads have a key, before a table that has their namespaces is taken for more than a selection; or of the keys
 ADDRESSES, PAIRS = 5, 8  # of live workloads, before they are an address book, and more than what somebody thought of
 # live namespaces with a key, and the share without that a program leaves out: what came just now
 MANY_NAMESPACES, FORGOTTEN = 8, 0.15
@@ -108,10 +108,9 @@ def of_few(case: Case, live: Mapping[int, Collection[str]]) -> str:
     is_record = any(len(fields) > 1 and PEOPLES.isdisjoint(map(str.lower, fields)) for fields in records)
     is_told = case.with_uid or case.with_name or (is_record and not is_file)
     is_told = is_told or all(map(is_machine_made, case.gone_names))  # nobody types `build-x7k2p` into a table
-    # a program fills tables, too: two names are as many as chance gives
-    is_told = (
-        is_told or (case.is_of_controller and len(case.live) >= FEW_OF_CONTROLLER) or (named is not None and "key" in named.parts)
-    )
+    # a program fills tables, too: two names are as many as chance gives, or three beside more of others
+    is_kept = case.is_of_controller and len(case.live) >= FEW_OF_CONTROLLER and case.explained >= HALF
+    is_told = is_told or is_kept or (named is not None and "key" in named.parts)
     # the others may be words that people choose
     few = FEW if all(map(is_telling, case.gone_names)) else FEW_WORDS
     if case.sort in {"own", "like others"} and len(case.live) < few and case.explained < MOSTLY and is_plain and not is_told:
