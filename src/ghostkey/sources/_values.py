@@ -69,6 +69,7 @@ _DECIDED = re.compile(
     r"[^@\s/:]+@[^@\s/:]+\.[a-z]{2,}|\d+(?:\.\d+)?%|[$€£]?\d+\.\d\d|[$€£]\d+|\d{1,3}[dhswy]|(?:[-*/,\dA-Z]+ ){4}[-*/,\dA-Z]+|"
     r"[A-Za-z][a-z]*(?: [a-z]+,?){3,40}\.?"
 )
+_SUMS = frozenset("0123456789$€£")  # what a share, money, a time and a schedule begin with; others have a space, or an @
 _BOOLEANS = frozenset({"true", "false"})
 _INNER_OBJECTS = ("metadata", "ref", "reference", "objectRef", "subject", "owner", "tenant", "resource", "spec")
 # fields that say whom a record is about: `tenant`, `tenantName`, `schedulerNodeName`; and those that hold a reference, `shop/cart`
@@ -131,11 +132,12 @@ def look(value: str, *, identify: bool = True) -> tuple[Shape, Identity | None, 
         return DOUBLE_BASE64, None, None
     if "/" in value and (found := _NAMESPACED.fullmatch(value)):
         return PATH, Identity(namespace=found[1], name=found[2]), None
-    if value.count("/") == 2 and (found := _KINDED.fullmatch(value)):
+    if "/" in value and (found := _KINDED.fullmatch(value)):
         return PATH, Identity(namespace=found[2], name=found[3], kind=_SHORT_KINDS.get(found[1], found[1])), None
-    if length <= SENTENCE and _DECIDED.fullmatch(value):
+    is_phrase = " " in value
+    if (is_phrase or first in _SUMS or "@" in value) and length <= SENTENCE and _DECIDED.fullmatch(value):
         return DECIDED, None, None
-    return (PHRASE if " " in value else WORD), None, None
+    return (PHRASE if is_phrase else WORD), None, None
 
 
 def looks_like_yaml(text: str) -> bool:
@@ -150,10 +152,11 @@ def all_words(values: Collection[str]) -> list[int] | None:
     # a value with a newline of its own would be counted as two
     if not joined.isascii() or joined.count("\n") != len(values) - 1:
         return None
-    if " " in joined or "/" in joined or "{" in joined or "[" in joined or '"' in joined:
+    if " " in joined or "/" in joined or "{" in joined or "[" in joined or '"' in joined or "@" in joined:
         return None
     sizes = list(map(len, values))
-    if 0 in sizes or 36 in sizes or any(map(str.isdigit, values)) or not _BOOLEANS.isdisjoint(values):
+    # a number, or what people decide
+    if 0 in sizes or 36 in sizes or not _SUMS.isdisjoint([value[0] for value in values]) or not _BOOLEANS.isdisjoint(values):
         return None
     return sizes
 
