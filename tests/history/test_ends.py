@@ -13,7 +13,7 @@ from ghostkey.sources.history.audit import files
 from ghostkey.sources.history.audit.log import AuditLog
 from ghostkey.store.engines import DuckEngine
 from ghostkey.store.history import History
-from ghostkey.story import prepare, story_of
+from ghostkey.story import Story, prepare, story_of
 from tests.history.lines import GROUP, at
 from tests.history.shop import DIGEST, SPOT, Shop, events, gaps, lives, told
 
@@ -97,6 +97,16 @@ def test_map_goes_with_its_namespace(tmp_path: Path, is_finalized: bool) -> None
     assert [row["key"] for row in told(tmp_path, lines).ghosts] == ([] if is_finalized else ["t1.amber-0"])
 
 
+def story_in(folder: Path, lines: list[bytes], processes: int) -> Story:
+    """The story of the shop's map by a log of these lines, read by so many processes."""
+    (folder / "audit.log").write_bytes(b"".join(lines))
+    store = History(folder / "store")
+    store.add("log", "audit", "log", partial(AuditLog([folder / "audit.log"], DIGEST).events, processes=processes))
+    engine = DuckEngine(store)
+    prepare(engine, only=SPOT)
+    return story_of(engine, *SPOT)
+
+
 @pytest.mark.parametrize("has_finalizers", [True, False])
 @pytest.mark.parametrize("processes", [1, 2])
 def test_hidden_deletion_of_what_was_made_with_finalizers_is_no_end(
@@ -108,12 +118,7 @@ def test_hidden_deletion_of_what_was_made_with_finalizers_is_no_end(
     lines += [log.patch(20 + n / 100, "shop", "other", {f"k{n % 7}": str(n)}) for n in range(400)]
     lines += [widget(log, 50, "delete", level="Metadata")]
     monkeypatch.setattr(files, "SHARE_BYTES", 1 << 16)
-    (tmp_path / "audit.log").write_bytes(b"".join([*lines, last(log, 60)]))
-    store = History(tmp_path / "store")
-    store.add("log", "audit", "log", partial(AuditLog([tmp_path / "audit.log"], DIGEST).events, processes=processes))
-    engine = DuckEngine(store)
-    prepare(engine, only=SPOT)
-    found = story_of(engine, *SPOT)
+    found = story_in(tmp_path, [*lines, last(log, 60)], processes)
     assert [row["key"] for row in found.ghosts] == ([] if has_finalizers else ["t1.amber-0"])
     why = "level Metadata does not show when an object ended that had finalizers"
     assert (why in [row["why"] for row in found.coverage if row["is_gap"]]) == has_finalizers
@@ -141,9 +146,5 @@ def test_hidden_deletion_of_what_was_given_finalizers_is_no_end(
     lines += [log.patch(20 + n / 100, "shop", "other", {f"k{n % 7}": str(n)}) for n in range(400)]
     lines += [widget(log, 50, "delete", level="Metadata")]
     monkeypatch.setattr(files, "SHARE_BYTES", 1 << 16)
-    (tmp_path / "audit.log").write_bytes(b"".join([*lines, last(log, 60)]))
-    store = History(tmp_path / "store")
-    store.add("log", "audit", "log", partial(AuditLog([tmp_path / "audit.log"], DIGEST).events, processes=processes))
-    engine = DuckEngine(store)
-    prepare(engine, only=SPOT)
-    assert [row["key"] for row in story_of(engine, *SPOT).ghosts] == ([] if waits else ["t1.amber-0"])
+    found = story_in(tmp_path, [*lines, last(log, 60)], processes)
+    assert [row["key"] for row in found.ghosts] == ([] if waits else ["t1.amber-0"])
