@@ -13,7 +13,7 @@ from ghostkey.model.history import Covered, HistoryEvent, KeyEvent, SubjectEvent
 from ghostkey.sources.history.etcd.revisions import Reader
 from ghostkey.sources.history.etcd.wal import ENTRY, SNAPSHOT, STATE, EtcdWal
 from ghostkey.sources.history.facts import KeyedHash
-from ghostkey.sources.history.open import BBOLT_MAGIC, parts_of, sort_of
+from ghostkey.sources.history.open import BBOLT_MAGIC, parts_of
 from ghostkey.store.engines import DuckEngine
 from ghostkey.store.history import History
 from ghostkey.story import keys_there, prepare
@@ -114,12 +114,12 @@ def test_folder_of_etcds_data_is_its_log_and_its_data_file_and_one_of_several_ma
         write_log(member / "wal", [(SNAPSHOT, b"")])
         (member / "snap" / "db").write_bytes(BBOLT_MAGIC * 100)
     (tmp_path / "nightly.db").write_bytes(bytes(16) + BBOLT_MAGIC * 100)
-    one = [tmp_path / "m0" / "member" / name for name in ("wal", "snap/db")]
+    sorts = {"wal": "wal", "snap/db": "snapshot"}
+    one = [(tmp_path / "m0" / "member" / name, sort) for name, sort in sorts.items()]
     assert parts_of(tmp_path / "m0") == parts_of(tmp_path / "m0" / "member") == one
-    other = [tmp_path / "m1" / "member" / name for name in ("wal", "snap/db")]
-    assert parts_of(tmp_path) == [*one, *other, tmp_path / "nightly.db"]
-    assert [sort_of(part) for part in parts_of(tmp_path)] == ["wal", "snapshot", "wal", "snapshot", "snapshot"]
-    assert parts_of(one[0]) == one[:1]
+    other = [(tmp_path / "m1" / "member" / name, sort) for name, sort in sorts.items()]
+    assert parts_of(tmp_path) == [*one, *other, (tmp_path / "nightly.db", "snapshot")]
+    assert parts_of(one[0][0]) == one[:1]
 
 
 def test_map_that_was_made_anew_in_what_was_compacted_has_no_key_of_the_one_before(tmp_path: Path) -> None:

@@ -91,13 +91,12 @@ def _are_dumps(past: Past) -> bool:
     """Whether all paths are dumps without a date, from which a map is explained as `scan --from` looks at it."""
     from pathlib import Path
 
-    from ghostkey.sources.history.open import DUMP, parts_of, sort_of
+    from ghostkey.sources.history.open import DUMP, parts_of
     from ghostkey.sources.history.remote import is_remote
     from ghostkey.story.opening import LIVE
 
     return not past.sort and all(
-        path != LIVE and not is_remote(path) and all(sort_of(part) == DUMP for part in parts_of(Path(path)))
-        for path in past.paths
+        path != LIVE and not is_remote(path) and all(sort == DUMP for _, sort in parts_of(Path(path))) for path in past.paths
     )
 
 

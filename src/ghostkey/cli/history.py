@@ -32,7 +32,7 @@ def import_(paths: tuple[str, ...], store: str | None, sort: str | None, fields:
     from pathlib import Path
 
     from ghostkey import story
-    from ghostkey.cli.terminal import say
+    from ghostkey.cli.terminal import safe, say
     from ghostkey.store.history import History
 
     progress = ProgressLine()
@@ -42,6 +42,8 @@ def import_(paths: tuple[str, ...], store: str | None, sort: str | None, fields:
     for made in done:
         what = f"{made.key_events:,} key events, {made.subject_events:,} subject events"
         say(f"{made.id}  {made.origin}  {what}" + ("" if made.is_new else "  (was imported before)"))
+        if made.said:
+            click.echo(safe(f"note: {made.id}: {made.said}"), err=True)
 
 
 @command.command("list", context_settings=CONTEXT)

@@ -34,7 +34,7 @@ TIMES = {"at", "since", "until"}
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """One import: its id (of the content), where it came from, how many events it gave, and when it was made."""
+    """One import: its id (of the content), where it came from, how many events it gave, when it was made, and what its source said."""
 
     id: str
     origin: str
@@ -47,6 +47,7 @@ class Imported:
     is_new: bool = True
     contents: tuple[tuple[int, str], ...] = ()  # bytes and hash of each file
     replaces: tuple[str, ...] = ()  # ids of imports that are as if they were not there, since this one has what they have
+    said: str = ""  # how its events were recognised, and what was passed over
 
 
 class History:
@@ -99,16 +100,18 @@ class History:
         _need("pyarrow")
         with self.unfinished(import_id) as (folder, finish):
             parts_made = Parts(folder, self._rows)
-            since: int | None = None
-            until: int | None = None
+            seen: list[Covered] = []
             with parts_made.writer(0) as add:
                 for event in events(parts_made) if callable(events) else events:
                     add(event)
                     if type(event) is Covered and not event.is_gap:
-                        since, until = event.since, event.until
+                        seen.append(event)
             now = datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
             counts = parts_made.count("key_events"), parts_made.count("subject_events")
-            made = Imported(import_id, origin, source, *counts, now, since, until, contents=contents)
+            since = min((one.since for one in seen if one.since is not None), default=None)
+            until = max((one.until for one in seen if one.until is not None), default=None)
+            said = "; ".join(dict.fromkeys(one.why for one in seen if one.why))
+            made = Imported(import_id, origin, source, *counts, now, since, until, contents=contents, said=said)
             finish(made)
         return made
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from ghostkey.sources.history.facts import KeyedHash
-from ghostkey.sources.history.open import open_source, parts_of, sort_of
+from ghostkey.sources.history.open import open_source, parts_of
 from ghostkey.sources.history.remote import fetch, is_remote
 from ghostkey.store.history import SCHEMA_VERSION, History, Imported, begin_with, content_id, contents_of
 from ghostkey.store.scratch import scratch_directory
@@ -66,8 +66,8 @@ def _import_all(
 ) -> list[Imported]:
     sorts: dict[str, list[Path]] = {}
     for path in paths:
-        for part in [path] if sort else parts_of(path):
-            sorts.setdefault(sort or sort_of(part), []).append(part)
+        for part, found in [(path, sort)] if sort else parts_of(path):
+            sorts.setdefault(found, []).append(part)
     digest = KeyedHash(history.secret)
     salt = repr((sorted(fields), carve, SCHEMA_VERSION))
     done = []

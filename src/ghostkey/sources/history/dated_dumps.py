@@ -19,7 +19,7 @@ import datetime
 import itertools
 import re
 import subprocess
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +57,11 @@ class DatedDumps:
         digest: KeyedHash,
         fields: Iterable[tuple[str, str]] = (),
         progress: Callable[[str], None] = lambda _: None,
+        chosen: Sequence[tuple[int, Path]] = (),
     ) -> None:
+        """`chosen`: (time, path) of the dumps in the folder, where it has other things whose names are dated."""
         self._path, self._progress = Path(path), progress
-        self._fields, self._digest = list(fields), digest
+        self._fields, self._digest, self._chosen = list(fields), digest, list(chosen)
         self._states = MapStates(ORIGIN, digest)
         self._gaps: list[Covered] = []
 
@@ -159,7 +161,7 @@ class DatedDumps:
 
     def _dated(self) -> list[tuple[int, Path]]:
         """(time, path) of each dump, oldest first."""
-        return dated_in(self._path)
+        return self._chosen or dated_in(self._path)
 
     def _dumps(self) -> Iterator[tuple[int, Path]]:
         if not self._path.is_dir():

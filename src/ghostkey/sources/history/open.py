@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -44,22 +43,43 @@ def sort_of(path: Path) -> str:
     return found
 
 
-def parts_of(path: Path) -> list[Path]:
-    """The sources in a folder: of etcd's data folders the log and the data file each, snapshots, and what else it is; itself where it is one."""
+def parts_of(path: Path) -> list[tuple[Path, str]]:
+    """The sources in a folder, each with its sort: of etcd's data folders the log and the data file each, snapshots, and what else it is.
+
+    Itself where it is one. A folder of audit logs may hold dated dumps, too. Raises as `sort_of` does.
+    """
     if not path.is_dir() or (path / ".git").exists():
-        return [path]
+        return [(path, sort_of(path))]
     found: list[Path] = []
     for folder in (path, *sorted(child for child in path.iterdir() if child.is_dir())):
         member = folder / "member" if (folder / "member").is_dir() else folder
         if (member / "wal").is_dir():
             found += [member / "wal", *(data for data in (member / "snap" / "db",) if data.is_file())]
             if folder == path:
-                return found
+                return [(part, sort_of(part)) for part in found]
     found += sorted(file for file in path.iterdir() if file.is_file() and _is_snapshot(file))
-    if found:
-        with contextlib.suppress(SourceDamaged):
-            found += [path] if sort_of(path) in ("audit", "dumps") else []
-    return found or [path]
+    parts = [(part, sort_of(part)) for part in found]
+    try:
+        sort = sort_of(path)
+    except SourceDamaged:
+        if not parts:
+            raise
+        return parts
+    if sort == "audit":
+        return [*parts, (path, sort), *([(path, "dumps")] if _dumps_in(path) else [])]
+    return [*parts, (path, sort)] if sort == "dumps" or not parts else parts
+
+
+def _dumps_in(path: Path) -> list[tuple[int, Path]]:
+    """(time, path) of what has a date in its name and holds objects: a rotated log has a date, too."""
+    from ghostkey.sources.history.dated_dumps import dated_in
+
+    return [(at, dated) for at, dated in dated_in(path) if _holds_objects(dated)]
+
+
+def _holds_objects(path: Path) -> bool:
+    files = itertools.islice(_files(path), _FILES) if path.is_dir() else [path]
+    return any(_sort_of_file(file) == DUMP for file in files)
 
 
 def _is_snapshot(path: Path) -> bool:
@@ -157,7 +177,7 @@ def open_source(
     if sort == "dumps":
         from ghostkey.sources.history.dated_dumps import DatedDumps
 
-        return DatedDumps(paths[0], digest, fields, progress)
+        return DatedDumps(paths[0], digest, fields, progress, _dumps_in(paths[0]) if paths[0].is_dir() else [])
     if sort == DUMP:
         hint = "name it by its date, as 2026-11-02.yaml, in a folder of its own; ghostkey scan --from looks at it alone"
         raise UsageError(f"{paths[0]} is a dump without a date: it has no history", hint)
