@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import dataclasses
-import datetime
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ from ghostkey.kube.client import ApiClient
 from ghostkey.model.counts import counted
 from ghostkey.model.errors import Refused, UsageError
 from ghostkey.model.findings import Finding
+from ghostkey.model.history import rfc3339_now
 from ghostkey.model.plans import Change, Plan, Share
 from ghostkey.model.refs import CONFIG_MAPS, SECRETS, Kind, ObjectRef
 from ghostkey.store.state import DigestKey
@@ -91,7 +91,9 @@ def plan_trim(
             item.field, item.key, item.path, key.digest(value), _size(kind, item, value), item.reason, item.subjects
         )
     ordered = tuple(changes[spot] for spot in sorted(changes))
-    draft = Plan(holder, str(metadata["resourceVersion"]), "", ordered, key_count(live), now or utc_now(), key.id)
+    draft = Plan(
+        holder, str(metadata["resourceVersion"]), "", ordered, key_count(live), now or rfc3339_now(is_exact=True), key.id
+    )
     return measured(draft, live)
 
 
@@ -159,8 +161,3 @@ def _size(kind: Kind, item: Wanted, value: str) -> int:
         except binascii.Error:
             return len(value)
     return len(value.encode("utf-8", "surrogatepass"))
-
-
-def utc_now() -> str:
-    """Now, as RFC 3339 in UTC with microseconds."""
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

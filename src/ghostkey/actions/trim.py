@@ -13,7 +13,7 @@ from typing import Any
 from ghostkey.actions.checks import check_plan, check_surroundings, check_values, enumerated
 from ghostkey.actions.ownership import give_back, owners_of
 from ghostkey.actions.patch import Addition, documents_around, inner_changes, removal, restoration
-from ghostkey.actions.plan import key_count, measured, read_map, utc_now, value_of
+from ghostkey.actions.plan import key_count, measured, read_map, value_of
 from ghostkey.actions.receipts import Receipts
 from ghostkey.actions.settle import Differences, compared, settled
 from ghostkey.kube.client import ApiClient
@@ -29,6 +29,7 @@ from ghostkey.model.errors import (
     Unsettled,
     UsageError,
 )
+from ghostkey.model.history import rfc3339_now
 from ghostkey.model.plans import Plan, Receipt, Removed, Share
 from ghostkey.store.state import DigestKey
 
@@ -239,7 +240,7 @@ def _outcome(
 
 def _receipt(client: ApiClient, plan: Plan, live: Mapping[str, Any], receipts: Receipts) -> Receipt:
     _check_return(plan, live)
-    created_at = utc_now()
+    created_at = rfc3339_now(is_exact=True)
     spots = [(change.field, change.path[0] if change.path else change.key) for change in plan.changes]
     return Receipt(
         id=receipts.new_id(created_at),

@@ -20,6 +20,7 @@ from ghostkey.churn.subjects import Document, Resource, Subject, crd_of, crd_res
 from ghostkey.churn.tokens import Named
 from ghostkey.churn.traces import ApiTraces, Found, Signature
 from ghostkey.model.errors import ApiFailed, GhostkeyError, UsageError
+from ghostkey.model.events import Gap
 
 if TYPE_CHECKING:
     from ghostkey.testing import ControlPlane
@@ -27,14 +28,6 @@ if TYPE_CHECKING:
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 SERVED_SECONDS = 60.0
 COLLECTED_SECONDS = 90.0
-
-
-@dataclass(slots=True)
-class Gap:
-    """A source that could not be read: what it would have told is not known."""
-
-    what: str
-    why: str
 
 
 @dataclass(slots=True)

@@ -125,9 +125,10 @@ def microseconds(text: str) -> int | None:
     return (moment - _EPOCH) // _MICROSECOND
 
 
-def rfc3339_now() -> str:
-    """This moment in UTC, to the second."""
-    return datetime.datetime.now(datetime.UTC).strftime(_RFC3339)
+def rfc3339_now(*, is_exact: bool = False) -> str:
+    """This moment in UTC, to the second; to the microsecond where moments are told apart."""
+    now = datetime.datetime.now(datetime.UTC)
+    return now.isoformat(timespec="microseconds").replace("+00:00", "Z") if is_exact else now.strftime(_RFC3339)
 
 
 def rfc3339(at: int | None) -> str:

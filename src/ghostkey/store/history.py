@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import datetime
 import json
 import os
 import shutil
@@ -22,7 +21,7 @@ import msgspec
 
 from ghostkey.foreign import UnreadableError, decode_json
 from ghostkey.model.errors import GhostkeyError, SourceDamaged, with_extra
-from ghostkey.model.history import Covered, HistoryEvent, KeyEvent, SubjectEvent
+from ghostkey.model.history import Covered, HistoryEvent, KeyEvent, SubjectEvent, rfc3339_now
 from ghostkey.store.scratch import claimed, sweep
 from ghostkey.store.state import digest_key, state_directory, sync_directory, write_private
 
@@ -106,12 +105,13 @@ class History:
                     add(event)
                     if type(event) is Covered and not event.is_gap:
                         seen.append(event)
-            now = datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
             counts = parts_made.count("key_events"), parts_made.count("subject_events")
             since = min((one.since for one in seen if one.since is not None), default=None)
             until = max((one.until for one in seen if one.until is not None), default=None)
             said = "; ".join(dict.fromkeys(one.why for one in seen if one.why))
-            made = Imported(import_id, origin, source, *counts, now, since, until, contents=contents, said=said)
+            made = Imported(
+                import_id, origin, source, *counts, rfc3339_now(is_exact=True), since, until, contents=contents, said=said
+            )
             finish(made)
         return made
 

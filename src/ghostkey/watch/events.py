@@ -5,7 +5,6 @@ Source: Kubernetes API v1.37, events.k8s.io/v1 Event: note at most 1,024 bytes, 
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 from collections.abc import Mapping
 
@@ -14,6 +13,7 @@ import msgspec
 from ghostkey.kube.client import ApiClient
 from ghostkey.model.errors import AccessDenied, ApiFailed
 from ghostkey.model.findings import Finding
+from ghostkey.model.history import rfc3339_now
 from ghostkey.model.refs import SECRETS, ObjectRef
 
 GROUP = "events.k8s.io"
@@ -25,7 +25,7 @@ KEYS_TOLD = 8
 def write_event(client: ApiClient, holder: ObjectRef, new: Mapping[str, Finding], identity: str) -> bool:
     """Writes the Event; False when it is there already, or its namespace ends. Raises AccessDenied or ApiFailed."""
     digest = hashlib.sha256("".join(sorted(new)).encode()).hexdigest()[:16]
-    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    now = rfc3339_now(is_exact=True)
     worst = max(new.values(), key=lambda finding: finding.severity)
     body = {
         "apiVersion": f"{GROUP}/v1",

@@ -8,7 +8,6 @@ by one's own clock.
 from __future__ import annotations
 
 import contextlib
-import datetime
 import threading
 import time
 from typing import Any
@@ -17,6 +16,7 @@ import msgspec
 
 from ghostkey.kube.client import ApiClient
 from ghostkey.model.errors import ApiFailed, GhostkeyError
+from ghostkey.model.history import rfc3339_now
 
 DURATION_SECONDS, RENEW_SECONDS = 15, 5.0
 ANNOTATION = "ghostkey.dev/told"
@@ -85,7 +85,7 @@ class Lease:
         return now - self._seen[1] > self._duration
 
     def _write(self, live: dict[str, Any] | None, holder: str, told: str | None, began: float) -> bool:
-        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        now = rfc3339_now(is_exact=True)
         spec = dict((live or {}).get("spec") or {})
         if spec.get("holderIdentity") != holder:
             spec["leaseTransitions"] = int(spec.get("leaseTransitions") or 0) + (live is not None)
