@@ -11,6 +11,7 @@ import pytest
 
 from tests.helpers import Program
 from tests.history.lines import BEGIN, GROUP, LogWriter, at
+from tests.history.shop import Shop
 
 NAMES = ("acme", "bolt", "crux", "dyne", "ergo")
 
@@ -155,3 +156,16 @@ def test_key_of_a_uid_outlives_its_object_though_another_has_the_name(
     assert ghost["subject_deleted_at"] == int(BEGIN.timestamp() + 20) * 1_000_000
     said = files_program("explain", "cm/m", again, "-n", "shop", "--from", str(tmp_path / "audit.log")).out
     assert "its subject lives" in said
+
+
+def test_what_was_seen_and_is_not_linked_is_not_called_unseen(files_program: Program, tmp_path: Path) -> None:
+    """Nine Deployments, called as people call apps: whether the keys are about them nothing tells, and who knows it can say so."""
+    lines = [line.replace(b'"widgets"', b'"deployments"').replace(b'"Widget"', b'"Deployment"') for line in Shop().begin()]
+    (tmp_path / "audit.log").write_bytes(b"".join(line.replace(b"shop.example.org", b"apps") for line in lines))
+    words = ("explain", "cm/m", "-n", "shop", "--from", str(tmp_path / "audit.log"))
+    told = files_program(*words).out
+    assert "10 of them are settings, or nothing that was seen tells what they are for" in told
+    assert "--subject 'KIND={namespace}.{name}'" in told
+    declared = files_program(*words, "--subject", "deployments.apps={namespace}.{name}").out
+    assert "1 of them is a setting, or nothing that was seen tells what it is for: settings" in declared
+    assert "--subject" not in declared

@@ -144,7 +144,7 @@ def _unknown(story: Story) -> Iterator[str]:
     rows = story.unlinked
     if not rows:
         return
-    yield f"<h2 id=unknown>Keys whose subject is not known</h2><p>{len(rows):,} of its keys: settings, or of objects that no source saw.</p><ul>"
+    yield f"<h2 id=unknown>Keys whose subject is not known</h2><p>{len(rows):,} of its keys: settings, or nothing that was seen tells what they are for.</p><ul>"
     yield "".join(f"<li><code>{e(key_name(row))}</code></li>" for row in rows[:UNKNOWN_SHOWN])
     yield "</ul>"
     if len(rows) > UNKNOWN_SHOWN:

@@ -20,8 +20,15 @@ def map_lines(story: Story) -> Iterator[str]:
         yield f"{story.kind}/{story.name} in {story.namespace}: {counted(present, 'key')}, {len(story.ghosts):,} of them {outlive(len(story.ghosts))}"
         if unlinked := story.unlinked:
             one = f"{key_name(unlinked[0])}{' …' if len(unlinked) > 1 else ''}"
-            what = "is a setting, or of an object" if len(unlinked) == 1 else "are settings, or of objects"
-            yield f"  {len(unlinked):,} of them {what} that no source saw: {one}"
+            is_one = len(unlinked) == 1
+            what = (
+                "is a setting, or nothing that was seen tells what it is for"
+                if is_one
+                else "are settings, or nothing that was seen tells what they are for"
+            )
+            yield f"  {len(unlinked):,} of them {what}: {one}"
+            if 2 * len(unlinked) > present:
+                yield "  who knows it can say so: --subject 'KIND={namespace}.{name}'"
     else:
         yield f"{story.kind}/{story.name} in {story.namespace}: none of its keys was seen"
     yield from hidden_lines(story)
@@ -95,7 +102,7 @@ def key_lines(story: Story, key: str, moments: list[Moment]) -> Iterator[str]:
     elif not life["is_present"]:
         yield "  it is gone"
     elif not any(spot[2] == key for spot in story.links):
-        yield "  its subject is not known: none was seen while the sources looked"
+        yield "  its subject is not known: nothing that was seen tells what it is for"
     else:
         yield "  its subject lives"
     yield from coverage_lines(story)
