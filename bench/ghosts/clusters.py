@@ -120,9 +120,11 @@ def _registry(
         key = key_of(life)
         if key in places.get(place, {}):
             continue
-        if scheme == "opaque" and life.uid in gone_uids and (life.namespace, life.name) in cluster.live:
+        text = value(life)
+        is_told = scheme == "opaque" or life.uid in text
+        if is_told and life.uid in gone_uids and (life.namespace, life.name) in cluster.live:
             continue  # gone by UID, alive by name: which one the value tells decides
-        places.setdefault(place, {})[key] = value(life)
+        places.setdefault(place, {})[key] = text
         if life.uid in gone_uids and ("uid" in scheme or (life.namespace, life.name) not in cluster.live):
             truth.setdefault(place, set()).add(key)
         else:
