@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -145,13 +146,25 @@ def test_three_that_live_and_some_that_do_not_may_be_a_table_that_somebody_keeps
     assert {(f.key.key, f.state) for f in found if f.analysis == "ghost-key"} == {(name, state) for name in others}
 
 
-@pytest.mark.parametrize(("is_taken", "state"), [(True, "suspect"), (False, "found")])
-def test_names_in_capitals_that_a_pod_takes_as_a_whole_are_variables(tmp_path: Path, is_taken: bool, state: str) -> None:
+@pytest.mark.parametrize(
+    ("is_taken", "has_uids", "state"), [(True, False, "suspect"), (False, False, "found"), (True, True, "found")]
+)
+def test_names_in_capitals_that_a_pod_takes_as_a_whole_are_variables(
+    tmp_path: Path, is_taken: bool, has_uids: bool, state: str
+) -> None:
+    """But for those with a UID in their value, which nobody types."""
     tenants = ["velora", "kolmeri-inc", "dabrion-eu", "sofano", "terluka-gmbh", "minora-eu"]
-    data = {name.upper().replace("-", "_"): "1" for name in [*tenants, "galuba"]}
+    made = [thing("Tenant", name) for name in tenants]
+    uids = {item["metadata"]["name"]: item["metadata"]["uid"] for item in made}
+    data = {
+        name.upper().replace("-", "_"): json.dumps({"uid": uids.get(name, str(uuid.UUID(int=7))), "name": name})
+        if has_uids
+        else "1"
+        for name in [*tenants, "galuba"]
+    }
     spec = {"containers": [{"name": "gate", "envFrom": [{"configMapRef": {"name": "tenant-env"}}]}]}
     pods = [thing("Pod", "gate", "platform", api_version="v1", spec=spec)] if is_taken else []
-    found = analyse(tmp_path, [*map(partial(thing, "Tenant"), tenants), *pods, config_map(data, "tenant-env", "platform")])
+    found = analyse(tmp_path, [*made, *pods, config_map(data, "tenant-env", "platform")])
     assert {(f.key.key, f.state) for f in found if f.analysis == "ghost-key"} == {("GALUBA", state)}
 
 

@@ -13,7 +13,7 @@ from ghostkey.inference.shares import Shares
 from ghostkey.inference.style import Shapes, Style
 from ghostkey.inference.template import Template
 from ghostkey.model.events import KeysSeen
-from ghostkey.model.refs import NAMESPACES
+from ghostkey.model.refs import NAMESPACES, canonical
 from ghostkey.store.snapshot import Snapshot
 
 SAMPLE = 300  # names of a case that are looked at
@@ -55,12 +55,13 @@ class Cases:
         live_shapes = [shape for _, shape, _ in lived]
         names = self._subjects.names
         with_uid = sum(
-            (row := self._index.by_uid.get(found.uid)) is not None and names[row] in name_part(template, core, self._index)
+            (row := self._index.by_uid.get(found.uid)) is not None
+            and canonical(names[row]) in canonical(name_part(template, core, self._index))
             for core, _, found in lived
             if found is not None and found.uid
         )
         with_name = sum(
-            found is not None and bool(found.name) and found.name == name_part(template, core, self._index)
+            found is not None and bool(found.name) and canonical(found.name) == canonical(name_part(template, core, self._index))
             for core, _, found in lived
         )
         # beside names with a UUID in them, what has none is no other one of them

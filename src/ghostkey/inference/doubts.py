@@ -125,6 +125,7 @@ def of_variables(case: Case, live: Mapping[int, Collection[str]]) -> str:
         case.template.transform in {"upper", "upper_"}
         and (around.strip() or (case.is_mounted and not any(seen.path for seen in case.maps)))
         and not case.is_of_controller
+        and not case.with_uid  # which nobody types
         and is_setting(around.lower())
     ):
         return "the keys are variables of an environment"
