@@ -134,6 +134,26 @@ def test_what_is_no_number_is_no_limit(program: Program, space: str, guarded: Co
     assert set(guarded.request("GET", f"/api/v1/namespaces/{space}/configmaps/m")["data"]) == set(keys(3))
 
 
+def test_undo_of_an_earlier_apply_takes_no_later_caps_away(guarded: ControlPlane, program: Program, space: str) -> None:
+    other = f"{space}-other"
+    guarded.request("POST", "/api/v1/namespaces", {"metadata": {"name": other}})
+    receipts = []
+    for name in (space, other):
+        make(guarded, name, "m", keys(3))
+        done = program("guard", "apply", "cm/m", "-n", name, "--apply")
+        assert done.code == 0, done.err
+        receipts.append(re.search(r"guard undo (\S+)", done.err)[1])  # type: ignore[index]
+    early = program("guard", "undo", receipts[0])
+    assert early.code == 4
+    assert f"caps of {other} came since and would go with it, nothing was undone" in early.err
+    status = program("guard", "status", "-o", "json")
+    assert (status.code, {row["namespace"] for row in status.json["maps"]}) == (0, {space, other})
+    # the latest first, both go
+    for receipt in reversed(receipts):
+        assert program("guard", "undo", receipt).code == 0
+    assert "none" in program("guard", "status").out
+
+
 def test_guard_without_any_cap_says_so(program: Program, space: str, guarded: ControlPlane, tmp_path: Path) -> None:
     assert program("guard", "apply", "--mode", "warn", "--apply").code == 0
     told = program("guard", "status")
