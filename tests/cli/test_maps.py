@@ -5,7 +5,9 @@ from __future__ import annotations
 import gzip
 import http.server
 import json
+import os
 import re
+import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -78,6 +80,20 @@ def test_census_of_another_process_is_no_measure_of_this_one(files_program: Prog
                 f"is of {other.get('name', document['process']['name'])} (pid {other.get('pid', truth.pid)}), and this is "
                 in done.err
             )
+
+
+def test_nothing_is_concluded_from_a_process_that_is_stopped(files_program: Program, truth: Truth) -> None:
+    truth.process.send_signal(signal.SIGSTOP)
+    try:
+        os.waitpid(truth.pid, os.WUNTRACED)
+        watched = ("--map", "(main.reconciler).seen", "--for", "1s")
+        for words in (("stacks", str(truth.pid), *watched), ("verify", "--process", str(truth.pid), *watched)):
+            done = files_program(*words)
+            assert (done.code, done.out) == (2, ""), done.out
+            assert f"process {truth.pid} is stopped: nothing in it changes" in done.err
+        assert maps(files_program, truth, "--top", "1"), "its maps are there as before"
+    finally:
+        truth.process.send_signal(signal.SIGCONT)
 
 
 def test_what_grew_is_told_from_a_file(files_program: Program, truth: Truth, tmp_path: Path) -> None:
