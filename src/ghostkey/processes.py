@@ -265,16 +265,16 @@ def watch(
 
 
 class Before:
-    """An earlier census: maps are the same when their address and seed are."""
+    """An earlier census: maps are the same when their address and seed are. `whose` is the name and number of its process."""
 
-    def __init__(self, at: datetime.datetime, maps: dict[int, dict[str, Any]]) -> None:
-        self.at, self._maps = at, maps
+    def __init__(self, at: datetime.datetime, maps: dict[int, dict[str, Any]], whose: tuple[str, int]) -> None:
+        self.at, self._maps, self.whose = at, maps, whose
         self._told: dict[int, GoMap] = {}
 
     @classmethod
     def of(cls, taken: Taken) -> Before:
         """What a census has to be compared with later."""
-        return cls(taken.at, {found.address: map_record(found) for found in taken.census.maps})
+        return cls(taken.at, {found.address: map_record(found) for found in taken.census.maps}, (taken.name, taken.pid))
 
     def remind(self, maps: Sequence[GoMap]) -> None:
         """Tells maps that were there what was found out about them then, so that it need not be found out again."""
@@ -358,13 +358,14 @@ def load(path: Path) -> Before:
             raise KeyError("kind")
         at = datetime.datetime.fromisoformat(document["at"])
         maps = {int(one["address"], 16): _checked(one) for one in document["maps"]}
+        whose = str(document["process"]["name"]), int(document["process"]["pid"])
         if at.tzinfo is None:
             raise ValueError("no time zone")
     except OSError as error:
         raise unreadable(path, error, "ghostkey maps PID --save FILE writes one") from None
     except (UnreadableError, KeyError, TypeError, ValueError):
         raise SourceDamaged(f"{path} is no census of maps, or damaged", "ghostkey maps PID --save FILE writes one") from None
-    return Before(at, maps)
+    return Before(at, maps, whose)
 
 
 def _checked(record: Any) -> dict[str, Any]:

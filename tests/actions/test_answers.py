@@ -241,7 +241,9 @@ def test_entries_of_a_document_are_counted_as_such(control_plane: ControlPlane, 
     done = program("trim", "cm/registry", "-n", namespace, *ten, "--apply")
     assert "removed 10 entries of shards.yaml/shards from" in done.err
     assert "40 entries of shards.yaml/shards are left" in done.err
-    assert program("undo").code == 0
+    undone = program("undo")
+    assert undone.code == 0
+    assert "put 10 entries of " in undone.err
     assert read_data(control_plane, namespace, "registry") == {"shards.yaml": SHARDS}
 
 

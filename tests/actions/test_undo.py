@@ -160,6 +160,25 @@ def test_no_receipt_and_unknown_receipt_are_said(program: Program) -> None:
 DOCUMENT = '{"tenants": {"a": 1, "b": {"x": [1, 2]}}, "version": 3}'
 
 
+def test_map_that_takes_nothing_back_is_said_with_what_to_do(
+    control_plane: ControlPlane, namespace: str, program: Program
+) -> None:
+    make_map(control_plane, namespace, "registry", {"old": "x" * 500_000, "keep": "1"})
+    assert program("trim", "cm/registry", "-n", namespace, "--key", "old", "--apply").code == 0
+    merge(control_plane, namespace, "registry", {"other": "y" * 700_000})
+    full = program("undo")
+    assert full.code == 5
+    assert "may not be more than" in full.err
+    assert "has no room for them; nothing was changed" in " ".join(full.err.split())
+    path = f"/api/v1/namespaces/{namespace}/configmaps/registry"
+    control_plane.request("PATCH", path, {"immutable": True}, "application/merge-patch+json")
+    immutable = program("undo")
+    assert immutable.code == 5
+    assert "lets nobody put a key back into it; nothing was changed" in immutable.err
+    assert "make a new one with these keys" in immutable.err
+    assert set(read_data(control_plane, namespace, "registry")) == {"keep", "other"}
+
+
 def test_document_written_since_gets_its_entries_back(control_plane: ControlPlane, namespace: str, program: Program) -> None:
     make_map(control_plane, namespace, "registry", {"doc": DOCUMENT})
     assert program("trim", "cm/registry", "-n", namespace, "--key", "doc/tenants/b", "--apply").code == 0

@@ -1,6 +1,7 @@
 """An operator in a few lines of Python: a ConfigMap has a key for each namespace there is. With `leak` it deletes none.
 
-With `remember` it notes each one in memory, for ever. With `waits` it rests before each write, as a limit of a client's own makes it.
+With `remember` it notes each one in memory, for ever. With `waits` it rests before each write, as a limit of a client's own makes it. With `ponders` it
+rests before each event, whatever comes of it: what is asked of others takes time.
 """
 
 import json
@@ -38,6 +39,8 @@ def main(kubectl: str, *words: str) -> None:
                     break  # the rest of the event is on its way
                 text = text.lstrip()[end:]
                 name = event["object"]["metadata"]["name"]
+                if "ponders" in words:
+                    time.sleep(0.4)
                 if "remember" in words:
                     seen[name] = event["type"]
                 if event["type"] == "ADDED":

@@ -154,9 +154,11 @@ def test_slips_are_usage_errors(files_program: Program, words: list[str], said: 
 
 
 def test_operator_that_ends_is_told_with_its_last_words(files_program: Program, files: list[str]) -> None:
-    done = churn(files_program, files, f"{shlex.quote(sys.executable)} -c 'raise SystemExit(\"no such flag\")'", "--no-faults")
+    says = 'print(chr(10).join([chr(39) + chr(39)] * 30)); raise SystemExit("no such flag")'
+    done = churn(files_program, files, f"{shlex.quote(sys.executable)} -c '{says}'", "--no-faults")
     assert done.code == 5
     assert "no such flag" in done.err
+    assert done.err.count("''") == 1, "what it says again and again is told once"
 
 
 def test_plan_that_is_none_is_told(files_program: Program, files: list[str], tmp_path: Path) -> None:

@@ -84,6 +84,15 @@ def test_operator_that_rests_between_its_writes_is_waited_for_as_long_as_it_goes
     assert leaks == (["configmaps default/registry data[<S>] (key)"] if how == "leak" else []), done.out
 
 
+@pytest.mark.whole
+@pytest.mark.parametrize("how", ["leak", "clean"])
+def test_operator_that_comes_late_to_a_round_is_waited_for(files_program: Program, tmp_path: Path, how: str) -> None:
+    done = _churned(files_program, tmp_path, how, "ponders", "--subjects=6", "--patience=20s")
+    assert not done.json["inconclusive"], done.out
+    leaks = [verdict["signature"] for verdict in done.json["verdicts"] if verdict["verdict"] == "LEAK"]
+    assert leaks == (["configmaps default/registry data[<S>] (key)"] if how == "leak" else []), done.out
+
+
 def _churned(program: Program, folder: Path, *how: str) -> Done:
     (folder / "sample.yaml").write_text("apiVersion: v1\nkind: Namespace\nmetadata:\n  name: team\n")
     ways, options = [word for word in how if word[0] != "-"], [word for word in how if word[0] == "-"]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import gzip
 import http.server
 import json
+import os
 import re
+import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -63,6 +65,35 @@ def test_table_says_who_holds_what_and_keys_on_request(files_program: Program, t
     assert "/pod-" in keys
     assert "and 696 more" in keys
     assert "seen" not in keys.partition(": ")[2], "no value"
+
+
+def test_census_of_another_process_is_no_measure_of_this_one(files_program: Program, truth: Truth, tmp_path: Path) -> None:
+    kept = tmp_path / "before.json"
+    assert files_program("maps", str(truth.pid), "--save", str(kept)).code == 0
+    document = json.loads(kept.read_text())
+    for other in ({"pid": truth.pid + 1}, {"name": "etcd"}):
+        kept.write_text(json.dumps({**document, "process": {**document["process"], **other}}))
+        for words in ((), ("--every", "1s", "--for", "1s"), ("-o", "json")):
+            done = files_program("maps", str(truth.pid), "--diff", str(kept), *words)
+            assert (done.code, done.out) == (2, ""), done.out
+            assert (
+                f"is of {other.get('name', document['process']['name'])} (pid {other.get('pid', truth.pid)}), and this is "
+                in done.err
+            )
+
+
+def test_nothing_is_concluded_from_a_process_that_is_stopped(files_program: Program, truth: Truth) -> None:
+    truth.process.send_signal(signal.SIGSTOP)
+    try:
+        os.waitpid(truth.pid, os.WUNTRACED)
+        watched = ("--map", "(main.reconciler).seen", "--for", "1s")
+        for words in (("stacks", str(truth.pid), *watched), ("verify", "--process", str(truth.pid), *watched)):
+            done = files_program(*words)
+            assert (done.code, done.out) == (2, ""), done.out
+            assert f"process {truth.pid} is stopped: nothing in it changes" in done.err
+        assert maps(files_program, truth, "--top", "1"), "its maps are there as before"
+    finally:
+        truth.process.send_signal(signal.SIGCONT)
 
 
 def test_what_grew_is_told_from_a_file(files_program: Program, truth: Truth, tmp_path: Path) -> None:

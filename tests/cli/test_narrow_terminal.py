@@ -129,6 +129,35 @@ def test_last_column_of_a_table_goes_on_below_itself_on_a_terminal(
     assert capsys.readouterr().out == ""
 
 
+def test_columns_without_room_stand_in_a_line_below_and_ids_stay_whole(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    long_id = "20261128t162646505963z-000001-368a927e"
+    header, row = ["AGE", "MAP", "KEYS", "STATE", "ID"], ["12m", "cm/tenant-registry -n tenant-system", "20", "undone", long_id]
+    for width in (40, 60, 80, 110, None):
+        monkeypatch.setattr(output, "columns_of", lambda _, width=width: width)
+        output.echo_table(header, [row, ["3s", "cm/m -n 日本", "1", "applied", "x"]])
+        lines = capsys.readouterr().out.splitlines()
+        each = len(lines) // 3
+        assert len(lines) == 3 * each
+        assert each == {40: 4, 60: 2, 80: 2, 110: 1, None: 1}[width]
+        assert width is None or all(width_of(line) <= width for line in lines)
+        text = [" ".join(" ".join(lines[number * each : (number + 1) * each]).split()) for number in range(3)]
+        assert text == [" ".join(header), " ".join(row), "3s cm/m -n 日本 1 applied x"]
+        for number in range(1, each):  # headings stand over their cells
+            assert all(lines[place * each + number].startswith("  ") for place in range(3))
+            assert lines[each + number].index(lines[each + number].split()[0]) == 2
+
+
+def test_help_of_commands_is_cut_nowhere(program: Program) -> None:
+    for words in ((), ("guard",), ("history",)):
+        for width in (80, 72):
+            shown = on_terminal(program, width, *words, "--help")
+            assert "Commands:" in shown
+            assert "..." not in shown.partition("Commands:")[2]
+            assert max(map(width_of, shown.splitlines())) <= 80
+
+
 def test_what_takes_longer_than_a_second_is_told_although_nobody_calls_again(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = Screen()
     monkeypatch.setattr("sys.stderr", screen)

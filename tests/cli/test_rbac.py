@@ -203,6 +203,15 @@ def test_receipts_in_the_cluster_take_get_and_list_to_undo_and_no_more(
     assert read_data(control_plane, registry, "registry") == before
 
 
+@pytest.mark.parametrize("purpose", ["scan", "trim", "undo", "verify", "watch", "guard", "maps"])
+def test_what_is_printed_is_written_out_as_people_write_it(files_program: Program, purpose: str) -> None:
+    for words in ((), ("-n", "shop", "--map", "cm/registry"), ("--user", "jane")):
+        done = files_program("rbac", "--for", purpose, *words)
+        assert not [line for line in done.out.splitlines() if "&id" in line or "*id" in line]
+        assert done.code in {0, 2}, done.err
+        assert done.code == 2 or list(yaml.safe_load_all(done.out))
+
+
 def test_receipts_in_the_cluster_need_a_namespace(files_program: Program) -> None:
     done = files_program("rbac", "--for", "trim", "--receipts", "cluster")
     assert (done.code, "name it with -n" in done.err) == (2, True)

@@ -158,7 +158,16 @@ def test_same_pattern_elsewhere_is_recognised(case: Case) -> None:
     assert finding["key"] not in kept.read_text()
     listed = case.program("learn", "--list")
     assert listed.code == 0
-    assert "tenant-system/configmaps/tenant-registry  keys {namespace}.{name} for tenants.demo.ghostkey.dev" in listed.out
+    about = r"tenant-system +configmaps/tenant-registry +keys \{namespace\}\.\{name\} for tenants\.demo\.ghostkey\.dev"
+    assert re.search(about, listed.out)
+    # a receipt of the same incident knows less of it, and takes nothing away
+    trimmed = case.program("trim", "cm/tenant-registry", "-n", "tenant-system", "--key", finding["key"], "--apply")
+    assert trimmed.code == 0, trimmed.err
+    assert case.program("undo").code == 0
+    receipt = json.loads(case.program("undo", "--list", "-o", "json").out)["receipts"][0]["id"]
+    assert case.learn(receipt, out=case.folder / "of-receipt", offline=True).code == 3
+    assert "ghostkey undo" not in (case.folder / "of-receipt" / "post-mortem.md").read_text(), "it is undone"
+    assert re.search(about, case.program("learn", "--list").out)
     # the same operator's registry in another namespace
     case.plane.raw("POST", "/api/v1/namespaces", b'{"metadata": {"name": "payments"}}')
     data = case.plane.request("GET", "/api/v1/namespaces/tenant-system/configmaps/tenant-registry")["data"]

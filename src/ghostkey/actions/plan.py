@@ -52,13 +52,14 @@ def read_map(client: ApiClient, kind: Kind, namespace: str, name: str) -> dict[s
     return found
 
 
-def check_mutable(kind: Kind, live: Mapping[str, Any]) -> None:
+def check_mutable(kind: Kind, live: Mapping[str, Any], *, is_undo: bool = False) -> None:
     """Raises Refused for an immutable map."""
     if live.get("immutable"):
         name = live["metadata"]["name"]
+        what, keys = ("put a key back into", "with") if is_undo else ("remove a key from", "without")
         raise Refused(
-            f"{kind.kind} {name} is immutable: the API server lets nobody remove a key from it",
-            f"make a new one without these keys, point its users there, then kubectl delete {kind.resource} {name}",
+            f"{kind.kind} {name} is immutable: the API server lets nobody {what} it; nothing was changed",
+            f"make a new one {keys} these keys, point its users there, then kubectl delete {kind.resource} {name}",
         )
 
 

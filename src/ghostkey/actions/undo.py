@@ -35,6 +35,8 @@ from ghostkey.model.nearest import meant_map
 from ghostkey.model.plans import Receipt, Removed
 from ghostkey.model.refs import Kind, ObjectRef
 
+_IS_FULL = "may not be more than"  # Source: Kubernetes pkg/apis/core/validation, of more values than 1 MiB
+_FULL = "the map has grown since, and has no room for them; nothing was changed: take others out first, then run the undo again"
 LATE = datetime.timedelta(minutes=5)  # API servers and load balancers give a request up after one
 
 
@@ -90,7 +92,7 @@ def apply_undo(
             )
         if not todo.keys:
             return Restored(receipt, 0, todo.present, _notes(receipts.note(receipt, "undone")))
-        check_mutable(receipt.holder.kind, live)
+        check_mutable(receipt.holder.kind, live, is_undo=True)
         patch = restoration(receipt.holder, todo.addition, live, by_test=by_test)
         try:
             answer = client.write("PATCH", _path(receipt), patch.body, patch.content_type)
@@ -101,6 +103,7 @@ def apply_undo(
                 raise
             if error.status == HTTPStatus.UNPROCESSABLE_ENTITY:
                 if patch.strategy == "merge-patch":
+                    error.hint = error.hint or (_FULL if _IS_FULL in str(error) else "")
                     raise
                 # a key came back meanwhile, which the next look tells; or the server spells a document otherwise
                 by_test = False

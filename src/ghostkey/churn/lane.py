@@ -32,6 +32,7 @@ START_SECONDS = 60.0
 ALL_WATCHED_SECONDS = 3.0  # between its first watch and its last one
 LEADS_SECONDS = 30.0  # twice as long as a Lease is kept by default
 EFFECT_SECONDS = 3.0  # an operator that has written nothing by then writes nothing for a subject
+IN_ROUNDS = 5  # times that: they are few, and what rests between events comes late to those of the next round
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,16 +292,14 @@ class Lane:
     def _do(self, do: str, subjects: list[Subject], trial: Trial, live: Callable[[list[Subject]], int] | None) -> None:
         if do == "create":
             self._create(subjects)
-            # what a fault meets is done in fewer writes, or in more
-            least = min(max(0, self.effect), 1 if trial.plan.faults else self.effect)
+            least = min(max(0, self.effect), 1 if trial.plan.faults else self.effect)  # a fault makes them fewer, or more
             self._settle(
                 trial, (lambda: all(n >= least for n in self.touches(subjects).values())) if least and self._is_ready else None
             )
             if least and trial.settled and trial.settled[-1].why == "no effect is seen":
                 # what was learnt was too much; waiting for it again would only take time
                 self.effect = min([least, *(n for n in self.touches(subjects).values() if n)])
-            if self._setting.life and subjects:
-                # an operator that works by the clock has to come by while they live
+            if self._setting.life and subjects:  # an operator that works by the clock has to come by while they live
                 time.sleep(self._setting.life)
                 self._settle(trial)
             trial.reacted += max(self.reacted(subjects), live(subjects) if live is not None else 0)
@@ -337,7 +336,8 @@ class Lane:
     def _settle(self, trial: Trial, done: Callable[[], bool] | None = None) -> None:
         if not self.operator.pid:
             return
-        trial.settled.append(settle(self.proxy, self.operator, done, patience=EFFECT_SECONDS))
+        rests = IN_ROUNDS if any(subject.round for subject in trial.subjects) else 1
+        trial.settled.append(settle(self.proxy, self.operator, done, patience=EFFECT_SECONDS * rests))
         if self.operator.has_ended():
             # killed by a fault, or ended by itself; kubelet would start it again
             if not any(all_faults()[p.fault].ends_operator for p in trial.plan.faults):

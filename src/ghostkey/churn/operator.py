@@ -105,7 +105,9 @@ class Operator:
     def check(self) -> None:
         """Raises OperatorEnded with the end of its log when it has ended although nobody ended it."""
         if self._process is not None and (code := self._code()) is not None:
-            raise OperatorEnded(f"the operator ended with code {code}:\n{self.tail()}", "run its command line by hand")
+            raise OperatorEnded(
+                f"the operator ended with code {code}:\n{_told_once(self.tail())}", "run its command line by hand"
+            )
 
     def tail(self) -> str:
         """The end of its log."""
@@ -128,3 +130,9 @@ class Operator:
                 if stat.rpartition(b")")[2][1:2] == b"R":
                     return True
         return False
+
+
+def _told_once(text: str) -> str:
+    """The lines of a log, those that repeat the one before them left out."""
+    lines = text.splitlines()
+    return "\n".join(line for number, line in enumerate(lines) if not number or line != lines[number - 1])

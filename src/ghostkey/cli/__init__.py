@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -84,6 +85,17 @@ class Commands(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
+class Verbs(click.Group):
+    """A command of several, each told by its first sentence; click itself would cut it off."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands."""
+        with formatter.section("Commands"):
+            told = {name: inner.help or "" for name, inner in sorted(self.commands.items())}
+            formatter.write_dl([(name, _SENTENCE.split(" ".join(text.split()), maxsplit=1)[0]) for name, text in told.items()])
+
+
+_SENTENCE = re.compile(r"(?<=[.])\s")
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 

@@ -30,7 +30,7 @@ def converge(
 
     word = processes.asked_for(map_word)
     progress = ProgressLine()
-    with opened(process_word, where, in_pod) as process:
+    with opened(process_word, where, in_pod, is_watched=True) as process:
         progress("looking for the map")
         census = process.census()
         process.name_types(census.maps)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ghostkey.cli import CONTEXT
-from ghostkey.cli.options import cluster_options
+from ghostkey.cli.options import ProgressLine, cluster_options
 from ghostkey.cli.where import Where
 from ghostkey.model.counts import counted
 from ghostkey.model.history import rfc3339_now
@@ -30,7 +30,9 @@ def status(where: Where, form: str) -> int:
 
     client = where.client()
     binding = client.get_object(f"{objects.BINDING_PATH}/{objects.POLICY}")
-    rows = [row for one in all_caps(client) for row in _rows(client, one)]
+    progress = ProgressLine()
+    rows = [row for one in all_caps(client) for row in _rows(client, one, progress)]
+    progress.done()
     mode = mode_of(binding) if binding else "none"
     short = shortfalls(client)
     if form == "json":
@@ -38,6 +40,8 @@ def status(where: Where, form: str) -> int:
     else:
         click.echo(f"mode: {mode}")
         echo_table(["NAMESPACE", "MAP", "KEYS", "WHY"], [_cells(row) for row in rows])
+    if not rows and mode != "none":
+        click.echo("no map has a cap: ghostkey guard apply cm/NAME -n NS --apply", err=True)
     for words in short:
         click.echo(f"not in force: {words}", err=True)
     if short:
@@ -70,7 +74,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
     return [*cells, "; ".join(filter(None, why))]
 
 
-def _rows(client: ApiClient, caps: dict[str, Any]) -> list[dict[str, Any]]:
+def _rows(client: ApiClient, caps: dict[str, Any], progress: ProgressLine) -> list[dict[str, Any]]:
     """A row for each map of a namespace's caps; `keys` is None where the map may not be read."""
     from ghostkey.actions.plan import key_count
     from ghostkey.model.errors import AccessDenied
@@ -78,6 +82,7 @@ def _rows(client: ApiClient, caps: dict[str, Any]) -> list[dict[str, Any]]:
     spec, namespace = caps["spec"], caps["metadata"]["namespace"]
     rows = []
     for name in sorted({*spec["caps"], *spec.get("keepOut", {})}):
+        progress(f"reading {namespace}/{name}")
         try:
             resource, _, map_name = name.partition("/")
             live = client.get_object(f"/api/v1/namespaces/{namespace}/{resource}/{map_name}")

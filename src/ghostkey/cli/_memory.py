@@ -7,6 +7,7 @@ import functools
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
@@ -78,13 +79,18 @@ def pod_options(function: F) -> F:
 
 
 @contextlib.contextmanager
-def opened(word: str, where: Where, in_pod: InPod) -> Iterator[AnyProcess]:
-    """The process that a word names: a number on this machine, or `pod/NAME`."""
+def opened(word: str, where: Where, in_pod: InPod, *, is_watched: bool = False) -> Iterator[AnyProcess]:
+    """The process that a word names: a number on this machine, or `pod/NAME`.
+
+    `is_watched`: what it does is to be seen. Raises UsageError then for one of this machine that is stopped, and does nothing.
+    """
     from ghostkey import processes
 
     kind, slash, name = word.partition("/")
     if not slash:
         with processes.opened(process_number(word)) as process:
+            if is_watched and _is_stopped(process.pid):
+                raise UsageError(f"process {process.pid} is stopped: nothing in it changes", f"kill -CONT {process.pid}")
             yield process
         return
     if kind not in {"pod", "pods", "po"} or not name:
@@ -169,3 +175,11 @@ def ghosts_of(
     found = maps.confirm(api.analyse(snapshot, links, ["ghost-entry"]))
     shown = [finding for finding in found if finding.severity >= Severity.WARNING]
     return Ghosts(Report(snapshot, shown, Heard(found, [], []), Severity.WARNING, screen), maps, links)
+
+
+def _is_stopped(pid: int) -> bool:
+    """Whether a signal has stopped it. One that a debugger holds has words of its own."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[:1] == [b"T"]
+    except OSError:
+        return False

@@ -120,14 +120,18 @@ class Told:
 @grouped(
     "amount",
     Amount,
-    click.option("--rounds", type=click.IntRange(1, 100), default=3, show_default=True, help="How often subjects come and go."),
-    click.option("--subjects", type=click.IntRange(1, 2000), default=20, show_default=True, help="Subjects of each round."),
+    click.option(
+        "--rounds", type=click.IntRange(1, 100), metavar="N", default=3, show_default=True, help="How often subjects come and go."
+    ),
+    click.option(
+        "--subjects", type=click.IntRange(1, 2000), metavar="N", default=20, show_default=True, help="Subjects of each round."
+    ),
     click.option(
         "--patience", default="90s", show_default=True, metavar="TIME", help="How long delayed cleanups are waited for."
     ),
     click.option("--for", "duration", default="10m", show_default=True, metavar="TIME", help="Begin no new trial after that."),
     click.option("--life", default="0s", metavar="TIME", help="How long subjects live, for an operator that works by the clock."),
-    click.option("--seed", type=int, default=0, show_default=True, help="Of all random choices."),
+    click.option("--seed", type=int, metavar="N", default=0, show_default=True, help="Of all random choices."),
 )
 @grouped(
     "strikes",

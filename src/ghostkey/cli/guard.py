@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ghostkey.cli import CONTEXT, _guarded, _schema
+from ghostkey.cli import CONTEXT, Verbs, _guarded, _schema
 from ghostkey.cli.completing import complete_receipt
-from ghostkey.cli.options import cluster_options, complete_map, parse_duration, parse_holder
+from ghostkey.cli.options import FiniteRange, cluster_options, complete_map, parse_duration, parse_holder
 from ghostkey.cli.where import Where
 from ghostkey.model.counts import counted
 from ghostkey.model.errors import GhostkeyError, NotFound, OutcomeUnknown, Refused, UsageError
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ghostkey.guard.plan import KeptOut, Step
     from ghostkey.guard.receipts import GuardReceipts
     from ghostkey.kube.client import ApiClient
-    from ghostkey.model.refs import Kind
+    from ghostkey.model.refs import Kind, ObjectRef
 
     MapName = tuple[Kind, str, str]
 
@@ -30,7 +30,7 @@ OUTPUT = click.option("-o", "--output", "form", type=click.Choice(["table", "jso
 APPLY = click.option("--apply", "is_applied", is_flag=True, help="Do it. Without this nothing changes.")
 
 
-@click.group("guard", context_settings=CONTEXT)
+@click.group("guard", cls=Verbs, context_settings=CONTEXT)
 def command() -> None:
     """Keep maps from growing past a cap: an admission policy that ratchets.
 
@@ -46,7 +46,7 @@ def _maps_and_caps(function: Callable[..., Any]) -> Callable[..., Any]:
             click.argument("map_words", nargs=-1, metavar="cm/NAME|secret/NAME…", shell_complete=complete_map),
             click.option("--from-scan", is_flag=True, help="The maps in which the last scans of this cluster found something."),
             click.option("--cap", type=click.IntRange(0), metavar="N", help="This cap for the maps named, instead of one worked out."),
-            click.option("--headroom", type=click.FloatRange(0, 10_000), default=20.0, show_default=True, metavar="P", help="Percent above the most keys it had."),
+            click.option("--headroom", type=FiniteRange(0, 10_000), default=20.0, show_default=True, metavar="P", help="Percent above the most keys it had."),
             click.option("--store", metavar="DIR", help="The store of history that tells how maps grow; by default the user's own."),
             click.option("--mode", type=click.Choice(["audit", "warn", "deny"]), help="What becomes of a write past a cap; audit at first."),
             click.option("--keep-out", "receipts", multiple=True, metavar="RECEIPT", shell_complete=complete_receipt, help="Keep the keys out that this trim removed."),
@@ -131,8 +131,9 @@ def undo(receipt: str, is_list: bool, where: Where) -> int:
     if found.server != client.config.server:
         raise Refused(f"receipt {found.id} was made at {found.server}, this is {client.config.server}", "choose its --context")
     with _led_back(where):
-        back = counted(take_back(client, found, kept), "object is as it was", "objects are as they were")
-    click.echo(f"{back} before {found.id}", err=True)
+        count = take_back(client, found, kept)
+    back = counted(count, "object is as it was", "objects are as they were") if count else "everything was as"
+    click.echo(f"{back} before {found.id}{'' if count else ' already'}", err=True)
     return 0
 
 
@@ -168,6 +169,7 @@ def report(logs: tuple[Path, ...], form: str) -> int:
     from ghostkey.cli.terminal import say
     from ghostkey.guard.objects import POLICY
     from ghostkey.guard.report import refused_writes
+    from ghostkey.report.times import to_second
     from ghostkey.sources.history.audit.noted import NotedRequests
 
     requests = NotedRequests(logs)
@@ -185,7 +187,14 @@ def report(logs: tuple[Path, ...], form: str) -> int:
         echo_table(
             ["WRITES", "NAMESPACE", "MAP", "BY", "FIRST", "LAST", "KEYS"],
             [
-                [f"{one.count:,}", one.namespace, one.map, one.user, one.first, one.last, ", ".join(sorted(one.keys)[:5]) or "-"]
+                [
+                    f"{one.count:,}",
+                    one.namespace,
+                    one.map,
+                    one.user,
+                    *map(to_second, (one.first, one.last)),
+                    ", ".join(sorted(one.keys)[:5]) or "-",
+                ]
                 for one in found
             ],
         )
@@ -299,6 +308,12 @@ def _kept_out(client: ApiClient, name: str, duration: str) -> KeptOut:
     from ghostkey.model.refs import CONFIG_MAPS
 
     found = named_receipt(name, receipts_at(None, client, client.config.namespace))
+    if found.server != client.config.server and not _is_here(client, found.holder):
+        raise Refused(f"receipt {found.id} was made at {found.server}, this is {client.config.server}", "choose its --context")
+    if found.state == "undone":
+        raise Refused(
+            f"the trim of receipt {found.id} was undone: its keys are in {found.holder}", "trim again, and keep those keys out"
+        )
     if found.holder.kind != CONFIG_MAPS:
         raise Refused(f"{found.holder} is a Secret, whose keys are named nowhere else", "a cap alone keeps it from growing")
     keys = tuple(item.key for item in found.removed if not item.path)
@@ -311,6 +326,12 @@ def _kept_out(client: ApiClient, name: str, duration: str) -> KeptOut:
     until = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=seconds)
     stamp = until.strftime("%Y-%m-%dT%H:%M:%SZ")
     return KeptOut(f"{found.holder.kind.resource}/{found.holder.name}", found.holder.namespace, keys, stamp, found.id)
+
+
+def _is_here(client: ApiClient, holder: ObjectRef) -> bool:
+    """Whether the very map is in this cluster: one cluster may be reached by several addresses."""
+    live = client.get_object(f"/api/v1/namespaces/{holder.namespace}/{holder.kind.resource}/{holder.name}")
+    return live is not None and live["metadata"].get("uid") == holder.uid
 
 
 def _print_plan(caps: list[Cap], steps: list[Step], form: str) -> None:

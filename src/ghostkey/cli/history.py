@@ -6,14 +6,14 @@ import sys
 
 import click
 
-from ghostkey.cli import CONTEXT
+from ghostkey.cli import CONTEXT, Verbs
 from ghostkey.cli.options import ProgressLine, local_option, parse_fields
 
 STORE = click.option("--store", metavar="DIR", help="The store; by default the user's own.")
 TABLES = ("key_events", "subject_events", "coverage")
 
 
-@click.group("history", context_settings=CONTEXT)
+@click.group("history", cls=Verbs, context_settings=CONTEXT)
 def command() -> None:
     """Import audit logs, etcd snapshots, WALs and dumps into a store, and look at what is known.
 
@@ -70,8 +70,8 @@ def list_(store: str | None, form: str, is_local: bool) -> None:
             i.origin,
             told(rfc3339(i.since)) or "?",
             told(rfc3339(i.until)) or "?",
-            str(i.key_events),
-            str(i.subject_events),
+            f"{i.key_events:,}",
+            f"{i.subject_events:,}",
             i.source,
         ]
         for i in found

@@ -215,8 +215,7 @@ def _print_lesson(lesson: Any, target: Path, form: str) -> None:
 
 
 def _print_kept(form: str) -> int:
-    from ghostkey.cli.output import echo_json
-    from ghostkey.cli.terminal import say
+    from ghostkey.cli.output import echo_json, echo_table
     from ghostkey.learn.kept import all_kept, like
 
     known, damaged = all_kept()
@@ -236,9 +235,14 @@ def _print_kept(form: str) -> int:
     if form == "json":
         echo_json({"schema_version": 1, "kind": "GhostkeyIncidents", "incidents": rows})
     else:
+        cells = []
         for row in rows:
+            about = row["map"] or ("a Secret" if row["namespace"] else "no map of the API")
             also = f"; like {row['like']}" if row["like"] else ""
-            say(f"{row['id']}  {row['namespace']}/{row['map'] or 'a Secret'}  {row['pattern']}{also}")
+            cells.append([row["id"], row["namespace"] or "-", about, f"{row['pattern']}{also}"])
+        echo_table(["ID", "NAMESPACE", "MAP", "PATTERN"], cells)
+        if not rows and not damaged:
+            click.echo("nothing was learnt yet: ghostkey learn INCIDENT", err=True)
     for line in damaged:
         click.echo(f"not seen: {line}", err=True)
     return 3 if damaged else 0

@@ -173,6 +173,7 @@ def command(target: Target, rows: Rows, asked: Ghosts, where: Where, in_pod: InP
     progress, shows = ProgressLine(), screen(is_colored=use_color(color), is_local=False)
     with processes.opened(None, target.core, target.exe) if target.core else opened(word, where, in_pod) as process:
         progress("reading the process")
+        _check_same(before, process)
         if interval:
             return _again_and_again(process, wanted, before, interval, seconds, form, color)
         taken = processes.take(process, wanted, before) if form in OWN_FORMS or growth.save else None
@@ -196,6 +197,16 @@ def command(target: Target, rows: Rows, asked: Ghosts, where: Where, in_pod: InP
     return _ended(report, where)
 
 
+def _check_same(before: Before | None, process: AnyProcess) -> None:
+    """Raises UsageError where the census to compare with is another process's: all maps of this one would be new, and none is."""
+    if before is not None and before.whose != (process.name, process.pid):
+        name, pid = before.whose
+        raise UsageError(
+            f"the census to compare with is of {name} (pid {pid}), and this is {process.name} (pid {process.pid})",
+            f"ghostkey maps {process.pid} --save FILE keeps one of this process",
+        )
+
+
 def _refuse_beside_view(target: Target, asked: Ghosts, growth: Growth, form: str) -> None:
     """Raises UsageError for what makes no sense in a live view."""
     others = (("--core", target.core), ("--save", growth.save), ("--for", growth.duration), ("--ghosts", asked.ghosts))
@@ -215,7 +226,9 @@ def _live(word: str, where: Where, in_pod: InPod, growth: Growth, sort: str) -> 
     if not all(stream is not None and stream.isatty() for stream in (sys.__stdin__, sys.__stderr__)):
         raise UsageError("--ui needs a terminal", f"ghostkey maps {word} --every 5s prints the same as lines")
     with opened(word, where, in_pod) as process:
-        view = MapsView(process, growth.interval() or LIVE_SECONDS, growth.before(), sort)
+        before = growth.before()
+        _check_same(before, process)
+        view = MapsView(process, growth.interval() or LIVE_SECONDS, before, sort)
         code = view.run()
         view.hand.join()
     return code or 0

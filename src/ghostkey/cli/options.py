@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 import sys
 import threading
@@ -65,6 +66,19 @@ def _names(ctx: click.Context, kind: Kind, namespace: str) -> list[str]:
 
 
 LONGEST_DAYS = 36_500  # a hundred years: what waits, and what is added to now, stays within the clocks there are
+
+
+class FiniteRange(click.FloatRange):
+    """A number within bounds. `nan` is within all bounds for click, and as a limit it lets everything pass."""
+
+    name = "number range"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number; fails for what is none."""
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail(f"{value} is no number.", param, ctx)
+        return number
 
 
 def parse_duration(text: str) -> float:

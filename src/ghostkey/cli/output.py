@@ -21,6 +21,7 @@ __all__ = ["FORMATS", "echo_json", "echo_table", "finding_record", "print_report
 
 FORMATS = format_names()
 GAP, LEAST_ROOM = 3, 20  # columns between cells, and of a last cell that goes on below itself
+BELOW = "  "  # before the cells of a row for which its first line has no room
 
 
 def echo_json(document: Any) -> None:
@@ -33,22 +34,45 @@ def echo_json(document: Any) -> None:
 def echo_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Prints rows of cells under their headings, columns side by side; nothing where there is no row.
 
-    Where a terminal is narrower, the last column goes on below itself, broken at words.
+    Where a terminal is narrower, the last column goes on below itself, broken at words; columns for which there is no room
+    even so stand in a line below, headings and cells. No word is broken, so that ids can be copied.
     """
     import textwrap
 
     from ghostkey.report.visible import width_of
 
     made = [[safe(cell) for cell in row] for row in (header, *rows)]
-    widths = [max(width_of(row[column]) for row in made) for column in range(len(header) - 1)]
-    begin, room = sum(widths) + GAP * len(widths), columns_of(sys.stdout)
-    for *cells, last in made if len(made) > 1 else []:
-        lead = "".join(cell + " " * (width - width_of(cell) + GAP) for cell, width in zip(cells, widths, strict=True))
-        is_long = room is not None and room - begin >= LEAST_ROOM and begin + width_of(last) > room
-        lines = textwrap.wrap(last, (room or 0) - begin, break_long_words=False, break_on_hyphens=False) if is_long else [last]
-        click.echo((lead + lines[0]).rstrip())
-        for line in lines[1:]:
-            click.echo(" " * begin + line)
+    if len(made) == 1:
+        return
+    room = columns_of(sys.stdout)
+    widths = [max(map(width_of, column)) for column in zip(*made, strict=True)]
+    longest = max(width_of(word) for row in made for word in (row[-1].split() or [""]))
+    shares = _shared(widths, max(longest, min(widths[-1], LEAST_ROOM)), room)
+    for row in made:
+        for number, (first, end) in enumerate(shares):
+            lead = BELOW * bool(number)
+            for place in range(first, end - 1):
+                lead += row[place] + " " * (widths[place] - width_of(row[place]) + GAP)
+            begin, last = width_of(lead), row[end - 1]
+            is_long = room is not None and end == len(row) and begin + width_of(last) > room > begin
+            lines = (
+                textwrap.wrap(last, (room or 0) - begin, break_long_words=False, break_on_hyphens=False) if is_long else [last]
+            )
+            click.echo((lead + lines[0]).rstrip())
+            for line in lines[1:]:
+                click.echo(" " * begin + line)
+
+
+def _shared(widths: Sequence[int], least: int, room: int | None) -> list[tuple[int, int]]:
+    """Which columns stand in each line of a row, from the first to before the end; `least` is what the last of all needs."""
+    shares, first, used = [], 0, 0
+    for place, width in enumerate(widths):
+        needed = least if place == len(widths) - 1 else width
+        if room is not None and place > first and used + needed > room:
+            shares.append((first, place))
+            first, used = place, len(BELOW)
+        used += width + GAP
+    return [*shares, (first, len(widths))]
 
 
 def screen(*, is_colored: bool, is_local: bool) -> Screen:

@@ -49,7 +49,7 @@ def command(
     if form == "pprof" and sys.stdout.isatty():
         raise UsageError("a profile is no text", "write it to a file: … -o pprof > map.pb.gz; go tool pprof -http=: map.pb.gz")
     progress = ProgressLine()
-    with opened(process_word, where, in_pod) as process:
+    with opened(process_word, where, in_pod, is_watched=True) as process:
         progress("looking for the maps")
         census = process.census()
         process.name_types(census.maps)

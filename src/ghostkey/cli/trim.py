@@ -11,7 +11,7 @@ import click
 from ghostkey.cli import CONTEXT
 from ghostkey.cli.completing import complete_key
 from ghostkey.cli.known import Known, known_options
-from ghostkey.cli.options import ProgressLine, cluster_options, complete_map, even_if_options
+from ghostkey.cli.options import FiniteRange, ProgressLine, cluster_options, complete_map, even_if_options
 from ghostkey.cli.scope import grouped, kinds_option, subject_option
 from ghostkey.cli.where import Where
 from ghostkey.model.errors import Unsettled, UsageError
@@ -88,7 +88,7 @@ class Limits:
     click.option("--max-keys", type=click.IntRange(0), metavar="N", help="Refuse a plan with more keys."),
     click.option(
         "--max-percent",
-        type=click.FloatRange(0, 100),
+        type=FiniteRange(0, 100),
         metavar="P",
         help="Refuse a plan with more of the map's keys, or of a document's entries (95 with --match).",
     ),

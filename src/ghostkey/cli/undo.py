@@ -101,9 +101,17 @@ def _say(found: Receipt, done: api.Restored) -> None:
         click.echo(f"nothing to undo: all keys of {found.id} are in {found.holder}", err=True)
     else:
         also = f" ({done.present:,} {'was' if done.present == 1 else 'were'} there already)" if done.present else ""
-        click.echo(f"put {counted(done.restored, 'key')} of {found.id} back into {found.holder}{also}", err=True)
+        click.echo(f"put {counted(done.restored, *_words_of(found))} of {found.id} back into {found.holder}{also}", err=True)
     for note in done.notes:
         click.echo(f"note: {note}", err=True)
+
+
+def _words_of(found: Receipt) -> tuple[str, str]:
+    """What a receipt's items are called, one and many."""
+    entries = sum(bool(item.path) for item in found.removed)
+    if entries == len(found.removed):
+        return "entry", "entries"
+    return ("key", "keys") if not entries else ("key or entry", "keys and entries")
 
 
 def _show(found: Receipt) -> None:

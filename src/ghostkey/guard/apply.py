@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from ghostkey.foreign import decode_json
 from ghostkey.guard import objects
 from ghostkey.guard.plan import Step, overlaid
 from ghostkey.guard.receipts import GuardReceipt, GuardReceipts
@@ -21,6 +22,7 @@ from ghostkey.model.errors import AnswerLost, ApiFailed, GhostkeyError, OutcomeU
 
 FIELD_MANAGER = "ghostkey-guard"
 SERVED_SECONDS = 60.0  # for a new kind to be served
+_SHARED = frozenset({objects.CRD_PATH, objects.POLICY_PATH, objects.BINDING_PATH})  # by the caps of all namespaces
 _EARLY = ("of the referenced paramKind", "unable to get policy")
 
 
@@ -74,7 +76,9 @@ def _taken_back(
 ) -> BaseException:
     """Takes back what was carried out before a step failed; the error to raise, which is another where that failed as well."""
     try:
-        _put_back(client, receipt.done, sleep)
+        # what caps of somebody else have come to stand on meanwhile stays
+        kept = _SHARED if others_on(client, receipt.done) else frozenset()
+        _put_back(client, [step for step in receipt.done if step.path not in kept], sleep)
         receipts.save(dataclasses.replace(receipt, state="failed"))
     except BaseException as worse:  # noqa: BLE001 (the receipt stays pending, and its undo says what is there)
         return OutcomeUnknown(f"{_said(error)}; and what was done before could not be taken back: {_said(worse)}", error.hint)
@@ -90,8 +94,8 @@ def _said(error: BaseException) -> str:
 def undo(client: ApiClient, receipt: GuardReceipt, receipts: GuardReceipts, sleep: Sleep = time.sleep) -> int:
     """Puts every object back as it was before; how many had to be. May be run again: what is as it was already is left alone.
 
-    Raises PlanOutdated where one was changed meanwhile, and then changes nothing; OutcomeUnknown, with the receipt, where it cannot
-    be said what is there.
+    Raises PlanOutdated where one was changed meanwhile, or where caps of a later apply stand on what would go, and then changes
+    nothing; OutcomeUnknown, with the receipt, where it cannot be said what is there.
     """
     changed = []
     for step in receipt.touched:
@@ -100,6 +104,11 @@ def undo(client: ApiClient, receipt: GuardReceipt, receipts: GuardReceipts, slee
             raise PlanOutdated(f"{step} was changed since, nothing was undone", "ghostkey guard status shows what is there now")
         if now == "after":
             changed.append(step)
+    if others := others_on(client, changed):
+        raise PlanOutdated(
+            f"caps of {', '.join(others[:5])}{', …' if len(others) > 5 else ''} came since and would go with it, nothing was undone",
+            "ghostkey guard undo takes the latest back first; ghostkey guard remove takes all of it away",
+        )
     try:
         _put_back(client, changed, sleep)
     except OutcomeUnknown as error:
@@ -107,6 +116,21 @@ def undo(client: ApiClient, receipt: GuardReceipt, receipts: GuardReceipts, slee
         raise OutcomeUnknown(str(error), error.hint, receipt.id, kept_at) from None
     receipts.save(dataclasses.replace(receipt, state="undone"))
     return len(changed)
+
+
+def others_on(client: ApiClient, steps: Sequence[Step]) -> list[str]:
+    """Namespaces whose caps are none of these steps, and which would be without effect, or go, once what the steps made is gone."""
+    if not any(step.path in _SHARED and step.before is None for step in steps):
+        return []
+    own = {step.path for step in steps}
+    try:
+        pages = list(client.list_pages(f"/apis/{objects.GROUP}/{objects.VERSION}/{objects.PLURAL}"))
+    except ApiFailed as error:
+        if error.status == HTTPStatus.NOT_FOUND:  # the kind has not come yet, or is gone already
+            return []
+        raise
+    found = (str(item["metadata"]["namespace"]) for page in pages for item in decode_json(page).get("items") or ())
+    return sorted(namespace for namespace in found if objects.caps_path(namespace) not in own)
 
 
 def _put_back(client: ApiClient, done: Sequence[Step], sleep: Sleep) -> None:

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from ghostkey.model.admission import GUARD_POLICY
+
 GROUP, VERSION, KIND, PLURAL = "guard.ghostkey.dev", "v1", "KeyCaps", "keycaps"
 DEFINITION = f"{PLURAL}.{GROUP}"
 NAME = "ghostkey"  # of a namespace's caps
-POLICY = "keycaps.guard.ghostkey.dev"  # of the policy and of its binding
+POLICY = GUARD_POLICY
 MODES = {"audit": ["Audit"], "warn": ["Warn", "Audit"], "deny": ["Deny", "Audit"]}
 NAMED = 2_000  # keys of a map above which a message counts keys and names none
+NAMES = 1_000  # characters of names in a message: of one above 5 KiB the API server says none of it; a key has 253 at most
+NOTED_NAMES = 8_000  # of names in an audit annotation, which it cuts at 10 KiB, in the middle of one
 CAPS, KEPT_OUT = 1_000, 100  # maps of a namespace, and keys of a map that are kept out: CEL's loop over these is short
 
 CRD_PATH = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -79,6 +83,12 @@ def _held(thing: str) -> str:
     return f"(has({thing}.data) && k in {thing}.data || has({thing}.binaryData) && k in {thing}.binaryData)"
 
 
+def _some(joined: str, most: int, more: str = "") -> str:
+    """As many of the names in a text, joined by commas, as have room; whole ones."""
+    cut = f"{joined}.substring(0, {joined}.substring(0, {most}).lastIndexOf(',')) + '{more}'"
+    return f"(size({joined}) > {most} ? {cut} : {joined})"
+
+
 _GREW = f"({_size('object')}) > (oldObject == null ? 0 : ({_size('oldObject')}))"
 _MAP = "request.resource.resource + '/' + object.metadata.name"
 _OUT = "has(params.spec.keepOut) && variables.map in params.spec.keepOut"
@@ -107,7 +117,9 @@ def policy() -> dict[str, Any]:
         "kept": _OUT,
         "back": f"params.spec.keepOut[variables.map].keys.filter(k, {_held('object')} && {is_new})",
         "added": f"variables.exceeds && ({_ARE_NAMED}) ? {added} : []",
-        "names": "size(variables.added) > 0 ? '; new: ' + variables.added.join(',') : ''",
+        "joined": "variables.added.join(',')",
+        "names": f"size(variables.added) > 0 ? '; new: ' + {_some('variables.joined', NAMES, ',…')} : ''",
+        "joined_back": "variables.back.join(',')",
     }
     would = "variables.map + ' would hold ' + string(variables.new) + ' keys, cap ' + string(params.spec.caps[variables.map])"
     matched = f"({_MAP}) in params.spec.caps && {_GREW} || has(params.spec.keepOut) && ({_MAP}) in params.spec.keepOut"
@@ -130,12 +142,12 @@ def policy() -> dict[str, Any]:
                     "expression": f"!variables.kept || size(variables.back) == 0 || !({_LASTS})",
                     "messageExpression": "!variables.kept ? '' : variables.map + ' gets back ' + string(size(variables.back)) + ' trimmed keys that are "
                     "kept out until ' + params.spec.keepOut[variables.map].until + "
-                    "(request.resource.resource == 'configmaps' ? ': ' + variables.back.join(',') : '')",
+                    f"(request.resource.resource == 'configmaps' ? ': ' + {_some('variables.joined_back', NAMES, ',…')} : '')",
                 },
             ],
             "auditAnnotations": [
                 {"key": "map", "valueExpression": "variables.exceeds ? variables.map : ''"},
-                {"key": "added-keys", "valueExpression": "variables.exceeds ? variables.added.join(',') : ''"},
+                {"key": "added-keys", "valueExpression": f"variables.exceeds ? {_some('variables.joined', NOTED_NAMES)} : ''"},
             ],
         },
     }

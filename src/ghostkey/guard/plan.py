@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ghostkey.foreign import decode_json
 from ghostkey.guard import objects
 from ghostkey.guard.caps import Cap
 from ghostkey.kube.client import ApiClient
@@ -67,6 +68,8 @@ def plan_guard(client: ApiClient, caps: Iterable[Cap], kept_out: Iterable[KeptOu
     def live(path: str, name: str) -> dict[str, Any] | None:
         return client.get_object(f"{path}/{name}")
 
+    if mode or (caps := list(caps)) or (kept_out := list(kept_out)):
+        _check_served(client)
     defined = live(objects.CRD_PATH, objects.DEFINITION)
     present = live(objects.BINDING_PATH, objects.POLICY)
     steps = [
@@ -124,6 +127,16 @@ def mode_of(binding: Mapping[str, Any]) -> str:
     """audit, warn or deny."""
     actions = set(binding.get("spec", {}).get("validationActions") or [])
     return "deny" if "Deny" in actions else "warn" if "Warn" in actions else "audit"
+
+
+def _check_served(client: ApiClient) -> None:
+    """Raises Refused where the API server knows no such policies: of what is not served it says the same as of what is not there."""
+    served = decode_json(client.get("/apis/admissionregistration.k8s.io/v1")).get("resources") or ()
+    if not any(resource.get("name") == "validatingadmissionpolicies" for resource in served):
+        raise Refused(
+            "this API server has no ValidatingAdmissionPolicy in admissionregistration.k8s.io/v1",
+            "a guard needs Kubernetes 1.30 or newer; nothing was changed",
+        )
 
 
 def _merged(spec: dict[str, Any], caps: list[Cap], kept_out: list[KeptOut]) -> dict[str, Any]:

@@ -12,9 +12,18 @@ from ghostkey.kube.config import ClientConfig
 from ghostkey.kube.connect import Dialer
 from ghostkey.kube.credentials import Credentials
 from ghostkey.kube.proxies import ProxyFailedError, status_words
+from ghostkey.model.admission import GUARD_POLICY
 from ghostkey.model.errors import AccessDenied, AnswerLost, ApiFailed, GhostkeyError
 
 MESSAGE_CHARACTERS = 2_000  # of an error's own words
+GUARD_HINT = "`ghostkey guard status` shows what is kept out and why; `ghostkey guard apply --mode audit --apply` lets it pass"
+# what 403 says where it is no matter of rights; Source: Kubernetes apiserver, plugin/pkg/admission
+_NO_MATTER_OF_RIGHTS = {
+    "because it is being terminated": "the namespace is being deleted: nothing can be made in it any more",
+    "exceeded quota": "a ResourceQuota of the namespace is used up: kubectl describe resourcequota",
+    "violates PodSecurity": "the namespace's Pod Security Standard does not allow it",
+    "admission webhook ": "a webhook of the cluster has refused it: its owner knows why",
+}
 TOO_LARGE = "TooLarge"  # reason of an answer that was not read to its end
 
 
@@ -44,8 +53,9 @@ class Failures:
                 status,
             )
         if status == HTTPStatus.FORBIDDEN:
-            return AccessDenied(what, "`ghostkey rbac` prints the rights that each command needs", status)
-        return ApiFailed(what, status=status, reason=offered or reason)
+            return AccessDenied(what, _way_out_of(message), status)
+        hint = GUARD_HINT if status == HTTPStatus.UNPROCESSABLE_ENTITY and GUARD_POLICY in message else ""
+        return ApiFailed(what, hint, status=status, reason=offered or reason)
 
     def _without_secrets(self, text: str, sent: Credentials) -> str:
         """What a server says, without what it was sent: some echo the request."""
@@ -75,6 +85,12 @@ class Failures:
             f"cannot {_verb(method)} {path.partition('?')[0]} at {where}: {words_of(error)}",
             f"is the server of context {self._config.context!r} running and reachable? kubectl cluster-info",
         )
+
+
+def _way_out_of(message: str) -> str:
+    """What to do about a 403 of these words: it is mostly one of rights."""
+    told = (hint for words, hint in _NO_MATTER_OF_RIGHTS.items() if words in message)
+    return next(told, "`ghostkey rbac` prints the rights that each command needs")
 
 
 def answer_lost(method: str, path: str, words: str) -> AnswerLost:

@@ -17,6 +17,7 @@ from ghostkey.store.state import read_private, state_directory, write_private
 FOLDER = "incidents"
 BYTES = 1 << 16
 MOST = 1_000  # incidents that are read
+_DAMAGE = (OSError, GhostkeyError, msgspec.MsgspecError, ValueError, RecursionError)
 _ID = re.compile(r"\d{4}-\d\d-\d\d-[a-z0-9-]{1,60}")
 
 
@@ -35,10 +36,16 @@ class Kept:
 
 
 def keep(incident: Incident) -> Path:
-    """Keeps an incident, in place of what was kept of it before; where. Raises OSError and GhostkeyError as writing does."""
+    """Keeps an incident, in place of what was kept of it before; where. Raises OSError and GhostkeyError as writing does.
+
+    A receipt does not say what keys were for: what a scan has said of the same incident before stays.
+    """
     named = "" if incident.is_secret else incident.map if incident.name else ""
-    kept = Kept(incident.id, incident.at, incident.namespace, named, incident.pattern)
     path = state_directory() / FOLDER / f"{incident.id}.json"
+    pattern = incident.pattern
+    if not (pattern.template and pattern.subject) and (before := _kept_at(path)) is not None:
+        pattern = before.pattern
+    kept = Kept(incident.id, incident.at, incident.namespace, named, pattern)
     write_private(path, msgspec.json.encode(kept))
     return path
 
@@ -51,14 +58,26 @@ def all_kept() -> tuple[list[Kept], list[str]]:
     paths = sorted((path for path in folder.glob("*.json") if not path.name.startswith(".")), reverse=True)
     for path in paths[:MOST]:
         try:
-            kept = msgspec.json.decode(read_private(path, BYTES), type=Kept)
-            if kept.id != path.stem or not _ID.fullmatch(kept.id):
-                raise ValueError("it is not what its name says")
-            found.append(kept)
-        except (OSError, GhostkeyError, msgspec.MsgspecError, ValueError, RecursionError) as error:
+            found.append(_read(path))
+        except _DAMAGE as error:
             words = getattr(error, "strerror", None) or str(error)
             damaged.append(f"incident {path} is damaged, and passed over: {words}")
     return sorted(found, key=lambda one: one.at, reverse=True), damaged
+
+
+def _read(path: Path) -> Kept:
+    kept = msgspec.json.decode(read_private(path, BYTES), type=Kept)
+    if kept.id != path.stem or not _ID.fullmatch(kept.id):
+        raise ValueError("it is not what its name says")
+    return kept
+
+
+def _kept_at(path: Path) -> Kept | None:
+    """What is kept there; None where there is nothing, or nothing that can be read."""
+    try:
+        return _read(path)
+    except _DAMAGE:
+        return None
 
 
 def pattern_of(finding: Finding) -> Pattern:

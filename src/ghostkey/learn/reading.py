@@ -76,7 +76,7 @@ def of_receipt(receipt: Receipt) -> Incident:
     return Incident(
         f"receipt {receipt.id}", _second(receipt.created_at), f"{counted(len(keys), 'key')} of {holder} had to be trimmed",
         holder.kind.resource, holder.namespace, holder.name, Pattern(manager=managers[0] if managers else ""), len(keys),
-        () if is_secret else keys[:KEYS], ((_second(receipt.created_at), done),), done=(f"{done}; undo: ghostkey undo {receipt.id}",),
+        () if is_secret else keys[:KEYS], ((_second(receipt.created_at), done),), done=(done if receipt.state == "undone" else f"{done}; undo: ghostkey undo {receipt.id}",),
         unknown=("what the keys were for: the receipt does not say (learn from the scan's finding as well)",),
     )  # fmt: skip
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+GUARD_POLICY = "keycaps.guard.ghostkey.dev"  # name of the guard's policy, and of its binding
+
 
 @dataclass(frozen=True, slots=True)
 class Noted:

@@ -8,6 +8,8 @@ import re
 # a whole word of a line, so that no part of a name is taken for a time
 _TIME = re.compile(r"(?<![^\s(\[])\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z(?![^\s,;:.)\]])")
 
+_FRACTION = re.compile(r"(?<=:\d\d)\.\d+(?=Z$)")
+
 
 def age(created_at: str, now: datetime.datetime | None = None) -> str:
     """`45s`, `12m`, `3h`, `9d`, as kubectl writes ages; `?` for what is no time."""
@@ -28,6 +30,11 @@ def local(text: str) -> str:
         return datetime.datetime.fromisoformat(text).astimezone().isoformat(timespec="seconds")
     except (ValueError, OverflowError, OSError):
         return text
+
+
+def to_second(text: str) -> str:
+    """An RFC 3339 time without its fraction of a second."""
+    return _FRACTION.sub("", text)
 
 
 def localised(line: str) -> str:

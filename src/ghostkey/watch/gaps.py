@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from ghostkey.model.counts import counted
+from ghostkey.model.events import Gap
 from ghostkey.watch.look import Look
 
+TOLD = 3  # gaps of which the words are told
+
 LASTING = 60.0  # times the patience: an API that was down as the watcher began is back by then; a right that is missing is not
+
+
+def gap_words(gaps: Iterable[Gap]) -> str:
+    """A sentence about what could not be seen, the first of it in the other side's words; empty where nothing is missing."""
+    told = sorted({f"{gap.what}: {gap.why}" for gap in gaps})
+    if not told:
+        return ""
+    more = f"; and {counted(len(told) - TOLD, 'more gap')}" if len(told) > TOLD else ""
+    hint = "; `ghostkey rbac --for watch` prints the rights" if any("403" in words for words in told) else ""
+    return f"not seen: {'; '.join(told[:TOLD])}{more}{hint}"
 
 
 class KnownGaps:

@@ -23,6 +23,7 @@ from ghostkey.watch.changes import Changes
 from ghostkey.watch.exposition import Exposition
 from ghostkey.watch.follow import Follower
 from ghostkey.watch.forecasts import EVERY_SECONDS, Forecasts
+from ghostkey.watch.gaps import gap_words
 from ghostkey.watch.lease import RENEW_SECONDS, Lease
 from ghostkey.watch.logs import Listener, Logs
 from ghostkey.watch.look import Look, Looker
@@ -259,7 +260,7 @@ class Watcher:
                 self._exposition.remove_map(namespace, label, metrics.SECONDS_UNTIL_FULL)
             else:
                 self._exposition.set_map(metrics.SECONDS_UNTIL_FULL, namespace, label, seconds)
-        self._tell_trouble("look", "; ".join(sorted({f"not seen: {gap.what}: {gap.why}" for gap in look.gaps})[:5]))
+        self._tell_trouble("look", gap_words(look.gaps))
 
     def _announce(self, look: Look) -> float:
         """Tells what is new; after how many seconds there will be more to tell."""

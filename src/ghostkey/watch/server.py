@@ -144,4 +144,4 @@ def serve(listen: tuple[str, int], answers: Answers) -> tuple[str, Callable[[], 
         server.shutdown()
         server.server_close()
 
-    return f"{host!s}:{port}", end
+    return f"[{host!s}]:{port}" if kind is _Server6 else f"{host!s}:{port}", end
