@@ -125,7 +125,8 @@ def _overwritten(module: Module, symbol: Symbol, held: Held, other: Symbol, clea
             continue
         texts = [local.whole or local.text for local in function.locals.values()]
         texts += [over.text for over in function.ranges.values()]
-        texts += [branch.text for each in (*function.calls, *function.returns) for branch in each.branches]
+        around = [*(call.branches for call in function.calls), *(each.branches for each in function.returns)]
+        texts += [branch.text for branches in around for branch in branches]
         texts += [text for call in function.calls for text in call.texts]
         if any(named.search(text) for text in texts) or _is_cleaned(module, spot, cleaning):
             continue
