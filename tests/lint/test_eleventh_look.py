@@ -355,3 +355,41 @@ def test_delete_in_a_literal_that_is_given_back_runs_later() -> None:
     assert not found(LATER, level="B", rule="updated-by-new-alone")
     at_once = LATER.replace("\treturn func() {\n\t\tdelete", "\t{\n\t\tdelete").replace(") func() {", ") {")
     assert found(at_once, level="B", rule="updated-by-new-alone")
+
+
+SETS = (
+    HEAD.replace('\t"sync"\n', '\t"sync"\n\n\t"example.org/tree/pkg/maker"\n')
+    + """
+type table struct {
+\tnodes map[string]int
+}
+
+var known = &table{}
+
+func handle(pod *corev1.Pod) {
+\tmaker.Fill(known.nodes, pod.Name, 1)
+}
+"""
+)
+MAKER = "package maker\n\nfunc Fill(of map[string]int, key string, value int) {\n\tof[key] = value\n}\n"
+OTHER = "package other\n\nfunc Fill(of map[string]int, key string, value int) {\n\tdelete(of, key)\n}\n"
+
+
+def test_function_that_deletes_from_what_it_is_given_is_the_one_that_is_imported() -> None:
+    def told(first: str, second: str) -> list[str]:
+        files = [("pkg/thing/a.go", SETS), ("pkg/maker/a.go", first), ("pkg/other/a.go", second)]
+        found = lint_files([(path, text.encode()) for path, text in files], level="B", rules=["map-never-deleted"]).findings
+        return [one.symbol for one in found]
+
+    assert told(MAKER, OTHER) == ["(table).nodes"]
+    both = MAKER.replace("\tof[key] = value\n", "\tdelete(of, key)\n\tof[key] = value\n")
+    assert not told(both, OTHER)
+
+
+def test_key_that_is_added_to_a_map_that_is_there_overwrites_nothing() -> None:
+    nested = (
+        unwanted(INDEX)
+        .replace("map[string][]string", "map[string]map[string]bool")
+        .replace(UPDATE, "\tinner := a.ofPod[pod]\n\tinner[ips[0]] = true")
+    )
+    assert not found(nested, level="B", rule=INDEX_RULE)

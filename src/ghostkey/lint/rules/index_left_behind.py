@@ -121,7 +121,8 @@ def _overwritten(module: Module, symbol: Symbol, held: Held, other: Symbol, clea
     for one in module.inserts[other]:
         spot, function = one.spot, one.spot.function
         is_new = runs_at_start(module, spot) or _CREATES.match(function.name) or _is_for_want(one)
-        if one.insert.how != "=" or id(function) not in filling or is_new or named.search(one.insert.value):
+        is_added = len(one.insert.place.keys) > 1  # into what is there: nothing is overwritten
+        if one.insert.how != "=" or is_added or id(function) not in filling or is_new or named.search(one.insert.value):
             continue
         texts = [local.whole or local.text for local in function.locals.values()]
         texts += [over.text for over in function.ranges.values()]
