@@ -393,3 +393,69 @@ def test_key_that_is_added_to_a_map_that_is_there_overwrites_nothing() -> None:
         .replace(UPDATE, "\tinner := a.ofPod[pod]\n\tinner[ips[0]] = true")
     )
     assert not found(nested, level="B", rule=INDEX_RULE)
+
+
+SHARED = (
+    HEAD
+    + """
+type metrics struct {
+\tleft *prometheus.GaugeVec
+}
+
+func newMetrics() *metrics {
+\treturn &metrics{left: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "left"}, []string{"pod"})}
+}
+
+func (m *metrics) handle(podName string) {
+\tm.left.WithLabelValues(podName).Set(1) // want "nothing deletes one"
+}
+
+type cleaner struct {
+\tleft *prometheus.GaugeVec
+}
+
+func newCleaner(left *prometheus.GaugeVec) *cleaner {
+\treturn &cleaner{left: left}
+}
+"""
+)
+CLEANS = "\nfunc (c *cleaner) forget(podName string) {\n\tc.left.DeleteLabelValues(podName)\n}\n"
+
+
+def test_vector_that_is_given_to_who_deletes_from_it() -> None:
+    check(SHARED, level="B", rule="series-never-deleted")
+    assert not found(unwanted(SHARED) + CLEANS, level="B", rule="series-never-deleted")
+    own = SHARED.replace("newCleaner(left *prometheus.GaugeVec)", "newCleaner()").replace("left: left", "left: nil") + CLEANS
+    check(own, level="B", rule="series-never-deleted")
+
+
+WRAPPED = (
+    HEAD
+    + """
+var pushed = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "pushed"}, []string{"instance_id"})
+
+type recorder struct {
+\tid string
+}
+
+var own = &recorder{id: "one"}
+
+func (r *recorder) record(opts []option) {
+\tlabels := prometheus.Labels{"instance_id": r.id}
+\tfor _, with := range opts {
+\t\tlabels = with(labels)
+\t}
+\tpushed.With(labels).Set(1)
+}
+
+func handle(pod *corev1.Pod) {
+\town.record(nil)
+}
+"""
+)
+
+
+def test_labels_that_are_given_back_by_what_adds_to_them_are_what_they_were_made_as() -> None:
+    assert not found(WRAPPED, level="B", rule="series-never-deleted")
+    others = WRAPPED.replace("record(opts", "record(pod *corev1.Pod, opts").replace('_id": r.id', '_id": pod.Name')
+    assert found(others, level="B", rule="series-never-deleted")
