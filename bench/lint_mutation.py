@@ -73,16 +73,13 @@ def told(look: Look, symbol: Symbol, *, whole: bool = False) -> list[Finding]:
     module = look.module
     names = [symbol, Symbol("*", "", symbol.name)]
     kept = {name: module.releases.get(name, []) for name in names}
-    inserts = module.inserts
     for name in names:
         module.releases[name] = [one for one in kept[name] if not whole and one.release.how in WHOLE]
-    module.inserts = collections.defaultdict(list, {symbol: inserts[symbol]})
     try:
-        mutated = dataclasses.replace(look, held=held_maps(module, look.lifetimes))
+        mutated = dataclasses.replace(look, held=held_maps(module, look.lifetimes, [symbol]))
         return [found for rule in RULES for found in all_rules()[rule].find(mutated)]
     finally:
         module.releases.update(kept)
-        module.inserts = inserts
 
 
 def main() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ghostkey.lint.facts import Made, is_done_once
@@ -51,10 +52,11 @@ class Held:
     inner_releases: tuple[ReleaseAt, ...]
 
 
-def held_maps(module: Module, lifetimes: Lifetimes) -> dict[Symbol, Held]:
-    """Every symbol that holds keys for long."""
+def held_maps(module: Module, lifetimes: Lifetimes, asked: Iterable[Symbol] | None = None) -> dict[Symbol, Held]:
+    """Every symbol that holds keys for long; of those asked for alone where some are."""
     found: dict[Symbol, Held] = {}
-    for symbol, inserts in module.inserts.items():
+    for symbol in list(module.inserts) if asked is None else asked:
+        inserts = module.inserts[symbol]
         package = module.packages.get(symbol.folder)
         if package is None:
             continue

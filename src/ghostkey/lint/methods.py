@@ -36,6 +36,7 @@ RELEASING: Final = frozenset(
         "Unset",
         "CompareAndDelete",
         "Reset",
+        "ResetTx",
         "Purge",
         "DeleteFunc",
         "Flush",

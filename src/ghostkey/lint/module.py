@@ -42,7 +42,7 @@ class Module:
         self.series: dict[Symbol, list[tuple[Spot, Series]]] = collections.defaultdict(list)
         self.handed_over: frozenset[str] | None = None  # see reach.handed_over
         self._given: dict[str, dict[int, tuple[tuple[str, ...], Insert]]] = collections.defaultdict(dict)
-        self._taken: dict[str, set[int]] = collections.defaultdict(set)
+        self._taken: dict[str, dict[str, set[int]]] = {}  # function → folder of its package → parameters that it deletes from
         self._taken_from_itself: set[str] = set()  # methods of named maps that delete from the map itself
         self._given_itself: dict[tuple[str, str, str], Insert] = {}  # folder, named map, method → its insert into the map itself
         # in order of their paths, so that the answer does not depend on how they were found
@@ -246,7 +246,7 @@ class Module:
             for literal in self._literals(spot, release.place):
                 self.releases[literal].append(ReleaseAt(spot, release))
             if not release.place.fields:
-                self._taken[function.name] |= {i for i, (name, _) in enumerate(function.params) if name == release.place.root}
+                self._note_taken(spot, release.place.root)
             for symbol in (*self.symbols(spot, release.place), *self._embedded(spot, release.place, release.how)):
                 self.releases[symbol].append(ReleaseAt(spot, release))
         for series in function.series:
@@ -353,13 +353,19 @@ class Module:
     def _own_inserters(self) -> frozenset[str]:
         return frozenset(name for _, _, name in self._given_itself)
 
+    def _note_taken(self, spot: Spot, root: str) -> None:
+        """A function deletes from what it is given under a name."""
+        positions = {at for at, (name, _) in enumerate(spot.function.params) if name == root}
+        if positions:
+            self._taken.setdefault(spot.function.name, {}).setdefault(spot.package.folder, set()).update(positions)
+
     def _note_helpers_of_helpers(self, spot: Spot) -> None:
         """A function that hands its parameter on to one which deletes from it."""
         function = spot.function
         for call in function.calls:
             for place in self._handed_over(spot, call):
                 if not place.fields and place.root not in spot.package.variables and function.name != call.name:
-                    self._taken[function.name] |= {i for i, (name, _) in enumerate(function.params) if name == place.root}
+                    self._note_taken(spot, place.root)
 
     def _link_releasing_helpers(self, spot: Spot) -> None:
         """A map that is handed to a function which deletes from its parameter, or whose own method deletes from it."""
@@ -375,7 +381,13 @@ class Module:
 
     def _handed_over(self, spot: Spot, call: Call) -> Iterator[Place]:
         """What is given to a call for parameters that it deletes from."""
-        for position in sorted(self._taken.get(call.name, ())) if not self.is_of_others(spot, call.qualifier) else ():
+        taken = self._taken.get(call.name, {}) if not self.is_of_others(spot, call.qualifier) else {}
+        if taken and (not call.qualifier or call.qualifier in spot.file.imports):
+            # a function of a package, and no other one that is called so
+            path = spot.file.imports.get(call.qualifier)
+            folder = self._imports.folder_of(path) if path else spot.package.folder
+            taken = taken if folder is None else {folder: taken[folder]} if folder in taken else {}
+        for position in sorted(set().union(*taken.values())):
             place = call.arguments[position] if position < len(call.arguments) else None
             if place is not None:
                 yield place

@@ -138,3 +138,10 @@ def callee(node: Node) -> str:
 def line_of(node: Any) -> int:
     """The line, from one."""
     return int(node.start_point[0]) + 1
+
+
+def is_of_itself(value: Node, name: str) -> bool:
+    """Whether a value is a call of something that is given the local which takes it: not what `append` gives, a list of its own."""
+    if value.type != "call_expression" or callee(value) == "append":
+        return False
+    return any(text(argument) == name for argument in named(field(value, "arguments")))

@@ -23,7 +23,7 @@ from ghostkey.lint.facts import (
     Stored,
 )
 from ghostkey.lint.methods import INSERTING, LABELLED, RELEASING
-from ghostkey.lint.syntax import base_type, callee, field, line_of, named, parameters, place_of, specs, text
+from ghostkey.lint.syntax import base_type, callee, field, is_of_itself, line_of, named, parameters, place_of, specs, text
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -235,10 +235,9 @@ class Walk:
             self._aliases[name] = place
         else:
             self._aliases.pop(name, None)
-        if called := _called(value):
-            self._function.locals[name] = Local("call", called, text(value))
-        else:
-            self._function.locals[name] = Local("expr", text(value))
+        called = _called(value)
+        if operator != "=" or name not in self._function.locals or not is_of_itself(value, name):
+            self._function.locals[name] = Local("call", called, text(value)) if called else Local("expr", text(value))
         self._made(value, "local", Place(name))
 
     def _made(self, value: Node | None, goes: str, to: Place) -> None:

@@ -10,7 +10,7 @@ from ghostkey.lint.facts import FileFacts
 from ghostkey.lint.module import Module, Package
 
 _FOLDER = re.compile(
-    r"(?:^|/)(?:fakes?|mocks?|dummy|testing|testutils?|(?!latest|attest|contest)[a-z]*test|tests|e2e|conformance|generated|"
+    r"(?:^|/)(?:fakes?|mocks?|dummy|testing|testutils?|testsuites?|(?!latest|attest|contest)[a-z]*test|tests|e2e|conformance|generated|"
     r"applyconfiguration|hack)(?:/|$)"
 )
 _FILE = re.compile(r"fake|mock|must-?gather|_fuzz|conversion|test_?util|testing|^zz_generated")

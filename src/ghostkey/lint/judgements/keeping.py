@@ -9,19 +9,28 @@ from ghostkey.lint.module import Module, Spot
 from ghostkey.lint.reach import callees
 
 DEPTH = 3  # functions that hand it on
+_MAKES = re.compile(r"(?i)(?:^|\.)(?:new|make|build|create|with|from)")
 _ADDS = re.compile(r"(?:Add|Put|Store|Register|Insert|Track|add|put|store|register|insert|track)(?:[A-Z]|$)")
 
 
 def is_added(module: Module, spot: Spot, name: str) -> bool:
-    """Whether a local is handed to what keeps it, by its name: `m.queues.AddQueue(local)`, but for what is a local itself."""
+    """Whether a local is handed to what keeps it, by its name: `m.queues.AddQueue(local)`, but for what this function has made."""
     function = spot.function
     return any(
         _ADDS.match(call.name)
         and any(place == Place(name) for place in call.arguments)
         and not _is_let_go(module, spot, call, name)
         for call in function.calls
-        if call.receiver is not None and call.receiver.root not in function.locals
+        if call.receiver is not None and not _is_made_here(spot, call.receiver.root)
     )
+
+
+def _is_made_here(spot: Spot, name: str) -> bool:
+    """Whether a local is none that was there before: `part := m.partOf(name)` asks for one that is kept."""
+    function, local = spot.function, spot.function.locals.get(name)
+    asked, dot, _ = local.text.partition(".") if local is not None and local.how == "call" else ("", "", "")
+    was_there = bool(dot) and (asked == function.receiver or any(asked == name for name, _ in function.params))
+    return local is not None and (not was_there or _MAKES.search(local.text) is not None)
 
 
 def _is_let_go(module: Module, spot: Spot, call: Call, name: str, depth: int = 0) -> bool:

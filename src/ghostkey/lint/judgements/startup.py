@@ -31,12 +31,13 @@ _REQUEST = re.compile(r"^\*?(?:\w+\.)?\w*Request$|ResponseWriter$")
 _MESSAGE = re.compile(r"\*\w+\.\w+$")
 _ANSWER = re.compile(r"\(\*\w+(?:\.\w+)+, error\)")
 _ONCE = re.compile(r"[oO]nce$")
+_RUNS_AGAIN = re.compile(r"\w*[a-z]Reconcile$")  # `nodePoolReconcile`
 _SERVES = re.compile(r"(?:[Rr]egister|[Ii]nstall|[Ii]nit)(?:$|[A-Z])")
 _UNTIL = re.compile(r"context\.Context$|chan struct\{\}$")
 _RESETS = re.compile(r"[Rr]eset")
 WHOLE = frozenset({"reset", "struct reset", "clear"})
 _FOR_ONE = re.compile(
-    r"(?:[Rr]egister|[Ii]nstall|[Ii]nit)(?:$|[A-Z])(?!\w*(?:Fn|Func|Plugin|Provider|Factory|Handler|Hook|Flag)s?$)"
+    r"(?:[Rr]egister|[Ii]nstall|[Ii]nit|[Ss]et[Uu]p)(?:$|[A-Z])(?!\w*(?:Fn|Func|Plugin|Provider|Factory|Handler|Hook|Flag)s?$)"
 )
 # one thing of the cluster, by the name of a parameter; what else is registered may be a part of the program: a service, a job
 _ONE = r"(?:node|pod|cluster|namespace|instance|machine|tenant|volume|claim|container|workload|vmi?|pvc?)"
@@ -121,7 +122,8 @@ def takes_one(spot: Spot) -> bool:
 
 def _is_run_again(module: Module, spot: Spot, depth: int = 0) -> bool:
     return depth <= DEPTH and any(
-        _AGAIN.match(caller.function.name) or _is_run_again(module, caller, depth + 1) for caller, _ in _few_calls(module, spot)
+        _AGAIN.match(caller.function.name) or _RUNS_AGAIN.match(caller.function.name) or _is_run_again(module, caller, depth + 1)
+        for caller, _ in _few_calls(module, spot)
     )
 
 
@@ -179,13 +181,13 @@ def _is_for_tests_or_end(module: Module, spot: Spot) -> bool:
 
 def is_called(module: Module, spot: Spot, *, of_end: bool = False) -> bool:
     """Whether code that runs for long may call a method: not what has the name and is called on something else, such as a timer."""
-    if spot.function.name in handed_over(module) or _is_of_interface(module, spot):
+    if spot.function.name in handed_over(module) or is_of_interface(module, spot):
         return True
     return any(
         not is_aside(caller.file)
         and caller.function.name != spot.function.name
         and not (of_end and _is_end(caller, call))
-        and _may_mean(module, caller, call, spot)
+        and may_mean(module, caller, call, spot)
         for caller, call in calls_of(module, spot)
     )
 
@@ -198,7 +200,7 @@ def _is_end(caller: Spot, call: Call) -> bool:
     return (found is not None and not found["of"]) or (is_once and not _is_repeated(call.branches))
 
 
-def _is_of_interface(module: Module, spot: Spot) -> bool:
+def is_of_interface(module: Module, spot: Spot) -> bool:
     """Whether an interface names the method, and the type has all others of that interface, too."""
     owner, methods = spot.function.receiver_type, spot.package.methods
     return any(
@@ -209,7 +211,7 @@ def _is_of_interface(module: Module, spot: Spot) -> bool:
     )
 
 
-def _may_mean(module: Module, caller: Spot, call: Call, spot: Spot) -> bool:
+def may_mean(module: Module, caller: Spot, call: Call, spot: Spot) -> bool:
     """Whether what a method is called on may be of its type, as far as types are said."""
     place, kind = call.receiver, ""
     params = spot.function.params
@@ -317,7 +319,16 @@ def runs_at_start(module: Module, spot: Spot, depth: int = 0, seen: frozenset[in
     if not callers or depth > DEPTH or len(callers) > CALLERS or id(function) in seen:
         return False
     return all(
-        runs_at_start(module, caller, depth + 1, seen | {id(function)})
+        _begins(module, caller, call, depth, seen | {id(function)})
         and not any(branch.kind in {"func", "go"} for branch in call.branches)
         for caller, call in callers
     )
+
+
+def _begins(module: Module, caller: Spot, call: Call, depth: int, seen: frozenset[int]) -> bool:
+    """Whether a call is made at the start alone. What a constructor puts into something that it is given comes as often as who makes it."""
+    place, function = call.receiver, caller.function
+    is_into_given = place is not None and any(name == place.root for name, _ in function.params)
+    if is_into_given and not function.receiver_type and _MAKES.match(function.name) and (makers := _few_calls(module, caller)):
+        return all(runs_at_start(module, maker, depth + 2, seen) for maker, _ in makers)
+    return runs_at_start(module, caller, depth + 1, seen)

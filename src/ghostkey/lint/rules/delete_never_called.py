@@ -29,7 +29,7 @@ from collections.abc import Callable, Iterator
 
 from ghostkey.lint.findings import Finding, Look, Rule, Witness
 from ghostkey.lint.judgements.code import has_program
-from ghostkey.lint.judgements.startup import is_called
+from ghostkey.lint.judgements.startup import is_called, is_of_interface, may_mean
 from ghostkey.lint.module import Module, Spot
 from ghostkey.lint.reach import calls_of
 
@@ -70,12 +70,17 @@ def _is_never_meant(module: Module, texts: dict[str, str], spot: Spot) -> bool:
     """
     kinds = [kind for _, kind in spot.function.params]
     is_by_key = bool(kinds) and all(_KEY.fullmatch(kind) for kind in kinds)
-    if not spot.function.receiver_type or not is_by_key or not has_program(module) or is_called(module, spot):
-        return False
     name = spot.function.name
+    as_value = re.compile(rf"[\w)\]]\.{re.escape(name)}\b(?!\s*[\[(])")  # c.reconcile, which something else calls
+    if not spot.function.receiver_type or not is_by_key or not has_program(module):
+        return False
+    if spot.function.receiver_type[:1].islower() and not is_of_interface(module, spot):  # its own package has it alone
+        own = [(caller, call) for caller, call in calls_of(module, spot) if caller.package is spot.package]
+        return not any(may_mean(module, *one, spot) for one in own) and not _stands(as_value, texts[spot.package.folder])
+    if is_called(module, spot):
+        return False
     if any(caller.function.name == name for caller, _ in calls_of(module, spot)):
         return False  # another type's method of that name hands on to it
-    as_value = re.compile(rf"[\w)\]]\.{re.escape(name)}\b(?!\s*[\[(])")  # c.reconcile, which something else calls
     folders = texts if name[:1].isupper() else (spot.package.folder,)
     return not any(_stands(as_value, texts[folder]) for folder in folders)
 

@@ -2,7 +2,7 @@
 
 *What it finds.* Two maps of one struct that one function gives the same key. A function deletes from the first; the second has
 deletes too, and none there, nor in what it calls, nor in who calls it. Also a function called remove, delete, forget … that takes one key
-out of two maps or more of a struct, and leaves out another one with keys of the same type, whose deletes are all made while its object is there.
+out of two maps or more of a struct (of one, where the type of their keys is a struct of the package), and leaves out another one with keys of the same type, whose deletes are all made while its object is there.
 
 *Why it matters.* On that path the second map keeps the key for ever.
 
@@ -73,6 +73,8 @@ def _left_out(look: Look, symbol: Symbol, held: Held) -> Finding | None:
     of = key_type(look.module.map_type_of(symbol))
     # of texts and numbers the word has to be the same: `name` of a node is none of a block
     words = {one.insert.place.keys[0] for one in held.inserts}
+    # a type that the package has for keys of one kind of thing
+    is_own = of in look.module.packages[symbol.folder].structs
     taken: dict[tuple[int, str], list[tuple[Symbol, ReleaseAt]]] = {}
     for other, beside in look.held.items():
         if (
@@ -92,7 +94,8 @@ def _left_out(look: Look, symbol: Symbol, held: Held) -> Finding | None:
         is_cleaned = not run.isdisjoint(cleaning) or any(
             id(caller.function) in cleaning or any(call.name in names for call in caller.function.calls) for caller in above
         )
-        if len({other for other, _ in found}) >= BESIDE and not is_cleaned:
+        is_enough = len({other for other, _ in found}) >= (1 if is_own else BESIDE)
+        if is_enough and not is_cleaned:
             first, missed = held.inserts[0], found[0][1]
             where = spot.function.full_name
             return Finding.at(

@@ -91,7 +91,7 @@ def _find(look: Look) -> Iterator[Finding]:
         ]
         if not told or not METRIC.search(declared) or releases_while_running(module, symbol):
             continue
-        if not _stays(look, symbol):
+        if not _stays(look, symbol) or _is_deleted_by_who_gave_it(module, symbol):
             continue
         labels = _labels(module, symbol, declared)
         open_ = [(series, given) for spot, series in told if (given := _open_values(look, spot, series, labels))]
@@ -223,6 +223,31 @@ def _stays(look: Look, symbol: Symbol) -> bool:
         for name in _SWAPS
         for spot, call in look.module.callers.get(name, ())
         if call.texts
+    )
+
+
+def _is_deleted_by_who_gave_it(module: Module, symbol: Symbol) -> bool:
+    """Whether a field shares its vector with another one of its name, which one of them was given, and that one is deleted from."""
+    if not symbol.owner or symbol.is_captured:
+        return False
+    others = [one for one in module.releases if one.name == symbol.name and one != symbol and one.folder in module.packages]
+    return any(
+        METRIC.search(_declared(module, one)) and (_is_given(module, one) or _is_given(module, symbol))
+        for one in others
+        if releases_while_running(module, one)
+    )
+
+
+def _is_given(module: Module, symbol: Symbol) -> bool:
+    """Whether what a literal of the struct puts into the field is a parameter of that name."""
+    package = module.packages[symbol.folder]
+    return any(
+        stored.name == symbol.name
+        and stored.place == Place("{}" + symbol.owner, (symbol.name,))
+        and any(name == symbol.name for name, _ in function.params)
+        for file in package.files
+        for function in file.functions
+        for stored in function.stored
     )
 
 

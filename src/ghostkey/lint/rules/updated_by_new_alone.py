@@ -66,7 +66,9 @@ def _by_helpers(look: Look, symbol: Symbol, held: Held) -> Iterator[Finding]:
             if key is None or _FIXED.search(key):
                 continue
             run = {id(spot.function), *reached(look.module, spot)}
-            taken = [(r, call) for r in held.releases if id(r.spot.function) in run for call in spot.function.calls]
+            # what stands in a literal that is given back runs later
+            now = [r for r in held.releases if id(r.spot.function) in run and all(b.kind != "func" for b in r.release.branches)]
+            taken = [(r, call) for r in now for call in spot.function.calls]
             taken = [
                 (r, call) for r, call in taken if any(to.function is r.spot.function for to in callees(look.module, spot, call))
             ]
