@@ -39,16 +39,16 @@ class Marked:
 def lost_by_mark(snapshot: Snapshot, index: SubjectIndex) -> Iterator[tuple[KeysSeen, Marked]]:
     """Objects without owners of which a mark names a subject that does not live, where others of its kind do."""
     kinds = {(kind.group, kind.kind): kind for kind in snapshot.subjects.kinds}
+    marks = [(mark, kind) for mark, whose in SAYS_WHOSE.items() if (kind := kinds.get(whose)) is not None]
     told: set[tuple[Kind, str, str]] = set()
-    for seen in snapshot.maps:
+    for seen in snapshot.maps if marks else ():
         meta, holder = seen.meta, seen.holder
         spot = (holder.kind, holder.namespace, holder.name)
         if meta is None or meta.owned or seen.path or holder.kind not in (CONFIG_MAPS, SECRETS) or spot in told:
             continue
-        for mark, whose in SAYS_WHOSE.items():
+        for mark, kind in marks:
             name = meta.annotations.get(mark) or meta.labels.get(mark) or ""
-            kind = kinds.get(whose)
-            if not name or kind is None or any(index.subjects.kind(row) == kind for row in index.all_named(canonical(name))):
+            if not name or any(index.subjects.kind(row) == kind for row in index.all_named(canonical(name))):
                 continue
             coverage = snapshot.coverage.get(kind)
             if coverage is None or not coverage.is_listed:

@@ -70,6 +70,7 @@ _DECIDED = re.compile(
     r"[A-Za-z][a-z]*(?: [a-z]+,?){3,40}\.?"
 )
 _SUMS = frozenset("0123456789$€£")  # what a share, money, a time and a schedule begin with; others have a space, or an @
+_ANOTHER_SUM = re.compile(r"\n[0-9$]")
 _BOOLEANS = frozenset({"true", "false"})
 _INNER_OBJECTS = ("metadata", "ref", "reference", "objectRef", "subject", "owner", "tenant", "resource", "spec")
 # fields that say whom a record is about: `tenant`, `tenantName`, `schedulerNodeName`; and those that hold a reference, `shop/cart`
@@ -155,8 +156,10 @@ def all_words(values: Collection[str]) -> list[int] | None:
     if " " in joined or "/" in joined or "{" in joined or "[" in joined or '"' in joined or "@" in joined:
         return None
     sizes = list(map(len, values))
+    if 0 in sizes or 36 in sizes or not _BOOLEANS.isdisjoint(values):
+        return None
     # a number, or what people decide
-    if 0 in sizes or 36 in sizes or not _SUMS.isdisjoint([value[0] for value in values]) or not _BOOLEANS.isdisjoint(values):
+    if joined[0] in _SUMS or _ANOTHER_SUM.search(joined):
         return None
     return sizes
 
