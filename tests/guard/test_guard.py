@@ -120,6 +120,7 @@ def test_random_lives_of_a_map(guarded: ControlPlane, program: Program, space: s
     assert passed > 5 * scale
 
 
+@pytest.mark.whole
 def test_audit_refuses_nothing_and_the_report_counts_who(
     guarded: ControlPlane, program: Program, space: str, tmp_path: Path
 ) -> None:
@@ -187,6 +188,7 @@ def test_dry_run_changes_nothing_and_undo_puts_everything_back(guarded: ControlP
     assert {one["manager"] for one in found["metadata"]["managedFields"]} == {"ghostkey-guard"}
 
 
+@pytest.mark.whole
 def test_undo_of_what_somebody_changed_since_changes_nothing(guarded: ControlPlane, program: Program, space: str) -> None:
     make(guarded, space, "m", keys(3))
     assert program("guard", "apply", "cm/m", "-n", space, "--apply").code == 0
@@ -197,6 +199,7 @@ def test_undo_of_what_somebody_changed_since_changes_nothing(guarded: ControlPla
     assert guarded.request("GET", path)["spec"]["caps"] == {"configmaps/m": 99}
 
 
+@pytest.mark.whole
 def test_policy_of_somebody_else_is_left_alone(guarded: ControlPlane, program: Program, space: str) -> None:
     make(guarded, space, "m", keys(3))
     assert program("guard", "apply", "cm/m", "-n", space, "--apply").code == 0

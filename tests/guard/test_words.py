@@ -111,6 +111,7 @@ def test_server_without_such_policies_is_told_before_anything_is_tried(
         assert old("guard", "remove", "--apply").code == 0
 
 
+@pytest.mark.whole
 def test_namespace_that_ends_is_no_matter_of_rights(guarded: ControlPlane, program: Program, space: str) -> None:
     make(guarded, space, "m", keys(3))
     guarded.request("DELETE", f"/api/v1/namespaces/{space}")  # nobody here takes its things away

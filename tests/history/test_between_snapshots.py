@@ -56,6 +56,7 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("paths", [["first.db", "second.db"], ["second.db", "first.db"]])
 def test_object_that_a_later_snapshot_does_not_show_has_gone(files_program: Program, nights: Path, paths: list[str]) -> None:
     words = [word for path in paths for word in ("--from", str(nights / path))]

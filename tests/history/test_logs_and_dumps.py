@@ -102,8 +102,8 @@ def test_commit_hides_no_key_that_others_wrote(files_program: Program, tmp_path:
         ("year=2026/month=09/day=11/a.json", "year=2026/month=09/day=12/a.json"),
         ("2026/09/11/01/a.json", "2026/09/11/13/a.json"),
         ("dump-1789090200.json", "dump-1789176600.json"),
-        ("dump-1789090200000.json", "dump-1789176600000.json"),
-        ("shop-20260911T013000Z.json", "shop-20260912T013000Z.json"),
+        pytest.param("dump-1789090200000.json", "dump-1789176600000.json", marks=pytest.mark.whole),
+        pytest.param("shop-20260911T013000Z.json", "shop-20260912T013000Z.json", marks=pytest.mark.whole),
     ],
 )
 def test_date_is_told_however_names_and_folders_say_it(files_program: Program, tmp_path: Path, before: str, after: str) -> None:

@@ -83,7 +83,7 @@ def test_attempt_before_the_last_went_says_nothing_of_its_end(files_program: Pro
     assert ghosts(story(files_program, tmp_path, [*lines, *town.end()])) == [("acme", "b", "no-delete")]
 
 
-@pytest.mark.parametrize("is_more_elsewhere", [False, True])
+@pytest.mark.parametrize("is_more_elsewhere", [False, pytest.param(True, marks=pytest.mark.whole)])
 def test_map_of_its_namespace_is_about_what_is_in_it(files_program: Program, tmp_path: Path, is_more_elsewhere: bool) -> None:
     """A namesake that lives elsewhere has a key in its own namespace's map."""
     town = Town()
