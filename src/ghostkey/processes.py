@@ -264,6 +264,15 @@ def watch(
 # what was seen before
 
 
+def state_of(pid: int, thread: str = "") -> str:
+    """The letter for what a process of this machine, or one of its threads, does: R runs, T is stopped, Z has ended. Raises OSError.
+
+    Source: proc_pid_stat(5): the state follows the name, which may itself hold parentheses.
+    """
+    place = Path(f"/proc/{pid}/task/{thread}/stat" if thread else f"/proc/{pid}/stat")
+    return place.read_bytes().rpartition(b")")[2][1:2].decode("ascii", "replace")
+
+
 class Before:
     """An earlier census: maps are the same when their address and seed are. `whose` is the name and number of its process."""
 

@@ -18,7 +18,7 @@ from ghostkey.census.global_masks import unrolled
     ],
 )
 def test_program_is_unrolled(program: bytes, mask: str) -> None:
-    assert "".join(map(str, unrolled(iter(program), 200))) == mask
+    assert "".join(map(str, unrolled(program, 200))) == mask
 
 
 @pytest.mark.parametrize(
@@ -34,4 +34,4 @@ def test_program_is_unrolled(program: bytes, mask: str) -> None:
 )
 def test_what_no_linker_has_written_is_refused(program: bytes) -> None:
     with pytest.raises(ValueError, match="GC program"):
-        unrolled(iter(program), 200)
+        unrolled(program, 200)

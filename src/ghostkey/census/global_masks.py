@@ -7,15 +7,12 @@ Source: Go runtime/mbitmap.go, the format of GC programs, and runtime/symtab.go,
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from ghostkey.census.errors import MemoryFault
+from ghostkey.census.leb128 import unsigned
 from ghostkey.census.memory import Memory, Range
 from ghostkey.census.runtime import Module
 
 WORD = 8
 PAGE = 4096
-VARINT_BITS_MOST = 35
 PROGRAM_MOST = 1 << 20  # bytes; that of the globals of a kube-apiserver has 7 KB
 
 
@@ -40,49 +37,43 @@ class GlobalMasks:
 
     def _unrolled(self, part: Range, program: int) -> bytearray | None:
         try:
-            return unrolled(self._bytes(program), -(-part[1] // WORD))
-        except (MemoryFault, ValueError):
+            return unrolled(self._program(program), -(-part[1] // WORD))
+        except ValueError:
             return None
 
-    def _bytes(self, address: int) -> Iterator[int]:
-        end = address + PROGRAM_MOST
-        while address < end:
-            size = PAGE - address % PAGE
-            yield from self._memory.read(address, size)
-            address += size
+    def _program(self, address: int) -> bytes:
+        """What is there from an address on: how long a program is it says itself."""
+        places = [address, *range(address - address % PAGE + PAGE, address + PROGRAM_MOST, PAGE)]
+        content = bytearray()
+        for piece in self._memory.read_many([(place, PAGE - place % PAGE) for place in places]):
+            if piece is None:
+                break
+            content += piece
+        return bytes(content)
 
 
-def unrolled(program: Iterator[int], most: int) -> bytearray:
+def unrolled(program: bytes, most: int) -> bytearray:
     """One byte a word, 1 where it is a pointer. Raises ValueError where a program is cut off, or tells of more words than `most`."""
     mask = bytearray()
-    while code := _next(program):
-        count = code & 0x7F
-        if code < 0x80:
-            literal = int.from_bytes(bytes(_next(program) for _ in range(-(-count // 8))), "little")
-            mask += bytes(literal >> bit & 1 for bit in range(count))
-        else:
-            length = count or _varint(program)
-            times = _varint(program)
-            if not 0 < length <= len(mask) or len(mask) + length * times > most:
-                raise ValueError("a GC program repeats what is not there")
-            mask += mask[-length:] * times
-        if len(mask) > most + WORD:
-            raise ValueError("a GC program is longer than its globals")
+    place = 0
+    try:
+        while code := program[place]:
+            place, count = place + 1, code & 0x7F
+            if code < 0x80:
+                end = place + -(-count // 8)
+                literal = int.from_bytes(program[place:end], "little")
+                if end > len(program):
+                    raise IndexError
+                mask += bytes(literal >> bit & 1 for bit in range(count))
+                place = end
+            else:
+                length, place = (count, place) if count else unsigned(program, place)
+                times, place = unsigned(program, place)
+                if not 0 < length <= len(mask) or len(mask) + length * times > most:
+                    raise ValueError("a GC program repeats what is not there")
+                mask += mask[-length:] * times
+            if len(mask) > most + WORD:
+                raise ValueError("a GC program is longer than its globals")
+    except IndexError:
+        raise ValueError("a GC program is cut off") from None
     return mask
-
-
-def _next(program: Iterator[int]) -> int:
-    byte = next(program, None)
-    if byte is None:
-        raise ValueError("a GC program is cut off")
-    return byte
-
-
-def _varint(program: Iterator[int]) -> int:
-    value = 0
-    for shift in range(0, VARINT_BITS_MOST, 7):
-        byte = _next(program)
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value
-    raise ValueError("a GC program has a number without an end")

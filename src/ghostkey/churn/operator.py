@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ghostkey.churn import in_cluster
 from ghostkey.model.errors import GhostkeyError, UsageError
+from ghostkey.processes import state_of
 
 if TYPE_CHECKING:
     from ghostkey.testing import ControlPlane, Process, Supervised
@@ -117,17 +118,15 @@ class Operator:
     def has_ended(self) -> bool:
         """Whether it is no process any more, or one that only waits to be reaped; asks the kernel alone."""
         try:
-            return Path(f"/proc/{self.pid}/stat").read_bytes().rpartition(b")")[2][1:2] in {b"Z", b"X"}
+            return state_of(self.pid) in {"Z", "X"}
         except OSError:
             return True
 
     def is_busy(self) -> bool:
         """Whether any of its threads runs or waits for a CPU."""
-        # Source: proc_pid_stat(5): the state follows the name, which may itself hold parentheses
         with contextlib.suppress(OSError):
             for thread in os.listdir(f"/proc/{self.pid}/task"):
-                stat = Path(f"/proc/{self.pid}/task/{thread}/stat").read_bytes()
-                if stat.rpartition(b")")[2][1:2] == b"R":
+                if state_of(self.pid, thread) == "R":
                     return True
         return False
 

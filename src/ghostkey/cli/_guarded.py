@@ -31,7 +31,7 @@ def status(where: Where, form: str) -> int:
     client = where.client()
     binding = client.get_object(f"{objects.BINDING_PATH}/{objects.POLICY}")
     progress = ProgressLine()
-    rows = [row for one in all_caps(client) for row in _rows(client, one, progress)]
+    rows = [row for one in caps_in_force(client) for row in _rows(client, one, progress)]
     progress.done()
     mode = mode_of(binding) if binding else "none"
     short = shortfalls(client)
@@ -52,15 +52,12 @@ def status(where: Where, form: str) -> int:
     return 1 if short or any(row["cap"] is not None and row["keys"] > row["cap"] for row in rows) else 0
 
 
-def all_caps(client: ApiClient) -> list[dict[str, Any]]:
-    """The caps of all namespaces; none where their kind is not there."""
-    from ghostkey.foreign import decode_json
+def caps_in_force(client: ApiClient) -> list[dict[str, Any]]:
+    """The caps of all namespaces."""
     from ghostkey.guard import objects
+    from ghostkey.guard.plan import all_caps
 
-    if client.get_object(f"{objects.CRD_PATH}/{objects.DEFINITION}") is None:
-        return []
-    pages = client.list_pages(f"/apis/{objects.GROUP}/{objects.VERSION}/{objects.PLURAL}")
-    return [item for page in pages for item in decode_json(page)["items"] if item["metadata"]["name"] == objects.NAME]
+    return [one for one in all_caps(client) if one["metadata"]["name"] == objects.NAME]
 
 
 def _cells(row: dict[str, Any]) -> list[str]:

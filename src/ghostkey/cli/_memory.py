@@ -7,7 +7,6 @@ import functools
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
@@ -179,7 +178,9 @@ def ghosts_of(
 
 def _is_stopped(pid: int) -> bool:
     """Whether a signal has stopped it. One that a debugger holds has words of its own."""
+    from ghostkey.processes import state_of
+
     try:
-        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[:1] == [b"T"]
+        return state_of(pid) == "T"
     except OSError:
         return False

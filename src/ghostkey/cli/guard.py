@@ -20,8 +20,9 @@ from ghostkey.model.errors import GhostkeyError, NotFound, OutcomeUnknown, Refus
 if TYPE_CHECKING:
     from ghostkey.guard.caps import Cap
     from ghostkey.guard.plan import KeptOut, Step
-    from ghostkey.guard.receipts import GuardReceipts
+    from ghostkey.guard.receipts import GuardReceipt, GuardReceipts
     from ghostkey.kube.client import ApiClient
+    from ghostkey.model.plans import Receipt
     from ghostkey.model.refs import Kind, ObjectRef
 
     MapName = tuple[Kind, str, str]
@@ -102,7 +103,7 @@ def remove(where: Where, is_applied: bool) -> int:
     from ghostkey.guard.plan import plan_removal
 
     client = where.client()
-    steps = plan_removal(client, [one["metadata"]["namespace"] for one in _guarded.all_caps(client)])
+    steps = plan_removal(client, [one["metadata"]["namespace"] for one in _guarded.caps_in_force(client)])
     for step in steps:
         say(f"  {step}")
     if not steps:
@@ -129,7 +130,7 @@ def undo(receipt: str, is_list: bool, where: Where) -> int:
     kept = GuardReceipts()
     found = kept.load(receipt)
     if found.server != client.config.server:
-        raise Refused(f"receipt {found.id} was made at {found.server}, this is {client.config.server}", "choose its --context")
+        raise _from_elsewhere(found, client)
     with _led_back(where):
         count = take_back(client, found, kept)
     back = counted(count, "object is as it was", "objects are as they were") if count else "everything was as"
@@ -309,7 +310,7 @@ def _kept_out(client: ApiClient, name: str, duration: str) -> KeptOut:
 
     found = named_receipt(name, receipts_at(None, client, client.config.namespace))
     if found.server != client.config.server and not _is_here(client, found.holder):
-        raise Refused(f"receipt {found.id} was made at {found.server}, this is {client.config.server}", "choose its --context")
+        raise _from_elsewhere(found, client)
     if found.state == "undone":
         raise Refused(
             f"the trim of receipt {found.id} was undone: its keys are in {found.holder}", "trim again, and keep those keys out"
@@ -328,9 +329,13 @@ def _kept_out(client: ApiClient, name: str, duration: str) -> KeptOut:
     return KeptOut(f"{found.holder.kind.resource}/{found.holder.name}", found.holder.namespace, keys, stamp, found.id)
 
 
+def _from_elsewhere(found: Receipt | GuardReceipt, client: ApiClient) -> Refused:
+    return Refused(f"receipt {found.id} was made at {found.server}, this is {client.config.server}", "choose its --context")
+
+
 def _is_here(client: ApiClient, holder: ObjectRef) -> bool:
     """Whether the very map is in this cluster: one cluster may be reached by several addresses."""
-    live = client.get_object(f"/api/v1/namespaces/{holder.namespace}/{holder.kind.resource}/{holder.name}")
+    live = client.get_object(holder.kind.path(holder.namespace, holder.name))
     return live is not None and live["metadata"].get("uid") == holder.uid
 
 

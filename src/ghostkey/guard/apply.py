@@ -12,9 +12,8 @@ from typing import Any
 
 import msgspec
 
-from ghostkey.foreign import decode_json
 from ghostkey.guard import objects
-from ghostkey.guard.plan import Step, overlaid
+from ghostkey.guard.plan import Step, all_caps, overlaid
 from ghostkey.guard.receipts import GuardReceipt, GuardReceipts
 from ghostkey.kube.client import ApiClient
 from ghostkey.kube.settle import CALM_SECONDS, PAUSE_SECONDS, Sleep, read_after, uid_of
@@ -123,13 +122,7 @@ def others_on(client: ApiClient, steps: Sequence[Step]) -> list[str]:
     if not any(step.path in _SHARED and step.before is None for step in steps):
         return []
     own = {step.path for step in steps}
-    try:
-        pages = list(client.list_pages(f"/apis/{objects.GROUP}/{objects.VERSION}/{objects.PLURAL}"))
-    except ApiFailed as error:
-        if error.status == HTTPStatus.NOT_FOUND:  # the kind has not come yet, or is gone already
-            return []
-        raise
-    found = (str(item["metadata"]["namespace"]) for page in pages for item in decode_json(page).get("items") or ())
+    found = (str(item["metadata"]["namespace"]) for item in all_caps(client))
     return sorted(namespace for namespace in found if objects.caps_path(namespace) not in own)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 from ghostkey.foreign import decode_json
@@ -12,7 +13,7 @@ from ghostkey.guard import objects
 from ghostkey.guard.caps import Cap
 from ghostkey.kube.client import ApiClient
 from ghostkey.model.counts import counted
-from ghostkey.model.errors import Refused, UsageError
+from ghostkey.model.errors import ApiFailed, Refused, UsageError
 from ghostkey.model.history import rfc3339_now
 
 _RECEIPTS = 5  # that are named beside keys which are kept out
@@ -68,7 +69,8 @@ def plan_guard(client: ApiClient, caps: Iterable[Cap], kept_out: Iterable[KeptOu
     def live(path: str, name: str) -> dict[str, Any] | None:
         return client.get_object(f"{path}/{name}")
 
-    if mode or (caps := list(caps)) or (kept_out := list(kept_out)):
+    caps, kept_out = list(caps), list(kept_out)
+    if mode or caps or kept_out:
         _check_served(client)
     defined = live(objects.CRD_PATH, objects.DEFINITION)
     present = live(objects.BINDING_PATH, objects.POLICY)
@@ -121,6 +123,17 @@ def shortfalls(client: ApiClient) -> list[str]:
         return []
     said = {"create": "is not there", "change": "is not what this ghostkey writes"}
     return [f"{(step.after or {}).get('kind')} {step.name} {said[step.verb]}" for step in steps]
+
+
+def all_caps(client: ApiClient) -> list[dict[str, Any]]:
+    """The objects of the caps' kind in all namespaces; none where the kind is not served. Raises AccessDenied or ApiFailed else."""
+    try:
+        pages = list(client.list_pages(f"/apis/{objects.GROUP}/{objects.VERSION}/{objects.PLURAL}"))
+    except ApiFailed as error:
+        if error.status == HTTPStatus.NOT_FOUND:
+            return []
+        raise
+    return [item for page in pages for item in decode_json(page).get("items") or ()]
 
 
 def mode_of(binding: Mapping[str, Any]) -> str:

@@ -106,11 +106,16 @@ def of_few(case: Case, live: Mapping[int, Collection[str]]) -> str:
     records = [set(value[5:].split(",")) for value in case.live_values if value.startswith("json:")]
     # records tell, but for those of which people fill in the fields
     is_record = any(len(fields) > 1 and PEOPLES.isdisjoint(map(str.lower, fields)) for fields in records)
-    is_told = case.with_uid or case.with_name or (is_record and not is_file)
-    is_told = is_told or all(map(is_machine_made, case.gone_names))  # nobody types `build-x7k2p` into a table
     # a program fills tables, too: two names are as many as chance gives, or three beside more of others
     is_kept = case.is_of_controller and len(case.live) >= FEW_OF_CONTROLLER and case.explained >= HALF
-    is_told = is_told or is_kept or (named is not None and "key" in named.parts)
+    is_told = (
+        case.with_uid
+        or case.with_name
+        or (is_record and not is_file)
+        or all(map(is_machine_made, case.gone_names))  # nobody types `build-x7k2p` into a table
+        or is_kept
+        or (named is not None and "key" in named.parts)
+    )
     # the others may be words that people choose
     few = FEW if all(map(is_telling, case.gone_names)) else FEW_WORDS
     if case.sort in {"own", "like others"} and len(case.live) < few and case.explained < MOSTLY and is_plain and not is_told:

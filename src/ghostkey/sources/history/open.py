@@ -66,15 +66,15 @@ def parts_of(path: Path) -> list[tuple[Path, str]]:
             raise
         return parts
     if sort == "audit":
-        return [*parts, (path, sort), *([(path, "dumps")] if _dumps_in(path) else [])]
+        return [*parts, (path, sort), *([(path, "dumps")] if any(_dumps_in(path)) else [])]
     return [*parts, (path, sort)] if sort == "dumps" or not parts else parts
 
 
-def _dumps_in(path: Path) -> list[tuple[int, Path]]:
+def _dumps_in(path: Path) -> Iterator[tuple[int, Path]]:
     """(time, path) of what has a date in its name and holds objects: a rotated log has a date, too."""
     from ghostkey.sources.history.dated_dumps import dated_in
 
-    return [(at, dated) for at, dated in dated_in(path) if _holds_objects(dated)]
+    return ((at, dated) for at, dated in dated_in(path) if _holds_objects(dated))
 
 
 def _holds_objects(path: Path) -> bool:
@@ -177,7 +177,7 @@ def open_source(
     if sort == "dumps":
         from ghostkey.sources.history.dated_dumps import DatedDumps
 
-        return DatedDumps(paths[0], digest, fields, progress, _dumps_in(paths[0]) if paths[0].is_dir() else [])
+        return DatedDumps(paths[0], digest, fields, progress, list(_dumps_in(paths[0])) if paths[0].is_dir() else [])
     if sort == DUMP:
         hint = "name it by its date, as 2026-11-02.yaml, in a folder of its own; ghostkey scan --from looks at it alone"
         raise UsageError(f"{paths[0]} is a dump without a date: it has no history", hint)

@@ -182,10 +182,7 @@ def gives_finalizers(event: Event) -> bool:
     asked = object_of(event.request_object)
     if asked is not None:
         return bool(asked.metadata.finalizers)
-    try:
-        document = decode_json(bytes(event.request_object) or b"[]")
-    except UNREADABLE:
-        return False
+    document = document_in(bytes(event.request_object))
     return isinstance(document, list) and any(
         isinstance(one, dict) and str(one.get("path")).startswith("/metadata/finalizers") and bool(one.get("value"))
         for one in document
@@ -239,8 +236,13 @@ def patched(body: bytes, kind: str) -> Patched | None:
 
     `WHOLE` itself when fields are replaced as a whole.
     """
+    return patched_by(document_in(body), kind)
+
+
+def document_in(body: bytes) -> Any:
+    """What a body holds as JSON; None where it is none."""
     try:
-        return patched_by(decode_json(body), kind)
+        return decode_json(body) if body else None
     except UNREADABLE:
         return None
 

@@ -44,12 +44,14 @@ from ghostkey.sources.history.audit.event import (
     applied_in,
     content_of,
     decode_event,
+    document_in,
     is_apply,
     object_of,
     patched,
+    patched_by,
 )
 from ghostkey.sources.history.audit.moments import Moments
-from ghostkey.sources.history.audit.whole import replaced
+from ghostkey.sources.history.audit.whole import replaced_by
 from ghostkey.sources.history.common import revision_of
 from ghostkey.sources.history.facts import FIELDS, KeyedHash
 from ghostkey.sources.history.states import MapStates
@@ -240,8 +242,9 @@ class MapReader:
             if not changes and event.verb == "update":
                 yield self.of_map(holder, UNCHANGED, at, None, writer)
             return
-        changed = patched(body, holder[0]) if body else None
-        if changed is WHOLE and (anew := replaced(body, holder[0])) is not None:
+        document = document_in(body)
+        changed = patched_by(document, holder[0])
+        if changed is WHOLE and (anew := replaced_by(document, holder[0])) is not None:
             changed = {field: dict.fromkeys(self.states.keys(holder, field)) | values for field, values in anew.items()}
         if changed is None or changed is WHOLE:
             self.states.blur(holder)

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from ghostkey.foreign import decode_json
-from ghostkey.sources.history.audit.event import UNREADABLE, Patched, decoded_field
+from ghostkey.sources.history.audit.event import Patched, decoded_field
 from ghostkey.sources.history.facts import FIELDS
 
 
-def replaced(body: bytes, kind: str) -> Patched | None:
+def replaced_by(document: object, kind: str) -> Patched | None:
     """Field → all that it holds afterwards, of a patch that does nothing else to the map's keys; None of any other."""
-    try:
-        document = decode_json(body)
-    except UNREADABLE:
-        return None
     if isinstance(document, dict):
         return _merged(document, kind)
     if not isinstance(document, list):
